@@ -1,0 +1,133 @@
+"""Run a graph on batches: bind every node once, then call as often as there are batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.errors import DataError, SettingsError
+from spikewright.graph import Array, Graph, Place
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def place(device: str = "cpu", dtype: str = "float32") -> Place:
+    """A function that turns a numpy array into a tensor on ``device``.
+
+    Raises:
+        SettingsError: for a device this machine does not have.
+    """
+    import torch
+
+    try:
+        target = torch.device(device)
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(f"device '{device}' cannot be used here; 'cpu' always works") from error
+    kind: torch.dtype = getattr(torch, dtype)
+
+    def put(array: Array) -> Tensor:
+        return torch.tensor(array, dtype=kind, device=target)
+
+    return put
+
+
+class Forward:
+    """An analog graph ready to run.
+
+    Args:
+        graph: any graph without spiking populations.
+        device: a torch device.
+        dtype: ``"float32"`` or ``"float64"``.
+    """
+
+    def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
+        self.graph = graph
+        self.place = place(device, dtype)
+        self.functions: dict[str, Callable[..., Tensor]] = {node.name: node.bind(self.place) for node in graph}
+        self.readers = Counter({name: len(r) for name, r in graph.consumers.items()})
+        self.input_names = tuple(node.name for node in graph if not node.inputs)
+        self.output_names = tuple(node.name for node in graph if node.type == "Output")
+
+    def __call__(
+        self, inputs: Mapping[str, Tensor] | Tensor, watch: Mapping[str, Callable[[Tensor], None]] | None = None
+    ) -> dict[str, Tensor]:
+        """The outputs of one batch.
+
+        Args:
+            inputs: a batch ``(B, *shape)``, or one for each input by name.
+            watch: what to call with the output of a node as soon as it is there; nothing is kept otherwise.
+
+        Returns:
+            the batch of every output node, by name.
+        """
+        import torch
+
+        watch = watch or {}
+        batch = self.batch(inputs)
+        left = Counter(self.readers)
+        values: dict[str, Tensor] = {}
+        with torch.inference_mode():
+            for node in self.graph:
+                given = [values[i] for i in node.inputs] if node.inputs else [batch[node.name]]
+                value = self.functions[node.name](*given)
+                if node.name in watch:
+                    watch[node.name](value)
+                values[node.name] = value
+                for name in node.inputs:
+                    left[name] -= 1
+                    if not left[name]:
+                        del values[name]
+        return {name: values[name] for name in self.output_names}
+
+    def batch(self, inputs: Mapping[str, Tensor] | Tensor) -> dict[str, Tensor]:
+        """The inputs by name, in place, with their shapes checked."""
+        if not isinstance(inputs, Mapping):
+            if len(self.input_names) != 1:
+                raise DataError(f"the network has the inputs {', '.join(self.input_names)}: give a batch for each")
+            inputs = {self.input_names[0]: inputs}
+        found = {}
+        for name in self.input_names:
+            if name not in inputs:
+                raise DataError(f"no batch for the input '{name}'")
+            value = inputs[name]
+            shape = self.graph.shapes[name]
+            if tuple(value.shape[1:]) != shape:
+                raise DataError(
+                    f"the network takes samples of shape {shape}, the data has {tuple(value.shape[1:])} "
+                    "(channels first, without the batch axis)"
+                )
+            like = self.place(np.zeros(0))
+            found[name] = value.to(like.device, like.dtype)
+        return found
+
+
+def run(graph: Graph, x: Any, keep: Collection[str] = (), dtype: str = "float32") -> dict[str, Array]:
+    """Run a graph on one numpy batch: for tests, notebooks and small looks.
+
+    Args:
+        graph: any graph without spiking populations.
+        x: ``(B, *input shape)``.
+        keep: further nodes whose outputs are wanted.
+
+    Returns:
+        numpy batches by node name: the outputs, and what ``keep`` names.
+    """
+    import torch
+
+    kept: dict[str, Array] = {}
+
+    def keeper(name: str) -> Callable[[Tensor], None]:
+        def store(value: Tensor) -> None:
+            kept[name] = value.cpu().numpy().copy()
+
+        return store
+
+    tensor = torch.as_tensor(np.ascontiguousarray(x))
+    outputs = Forward(graph, dtype=dtype)(tensor, watch={name: keeper(name) for name in keep})
+    return {**kept, **{name: value.cpu().numpy() for name, value in outputs.items()}}

@@ -1,0 +1,115 @@
+"""Sliding windows along one axis: what convolutions and pools of any number of axes are products of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Padding = tuple[tuple[int, int], ...]
+
+
+def output_length(length: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int = 1) -> int:
+    """How many windows fit: ``floor((n + low + high - dilation·(k-1) - 1) / stride) + 1``."""
+    return (length + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def window_shape(
+    where: object,
+    spatial: Shape,
+    kernel: Shape,
+    stride: Shape,
+    padding: Padding,
+    dilation: Shape | None = None,
+) -> Shape:
+    """The spatial output shape of a windowed operator.
+
+    Raises:
+        GraphError: when the number of axes differs or a window does not fit.
+    """
+    axes = len(kernel)
+    dilation = dilation or (1,) * axes
+    if not (len(spatial) == len(stride) == len(padding) == len(dilation) == axes):
+        raise GraphError(f"{where}: a kernel over {axes} axes cannot slide over an input with spatial shape {spatial}")
+    shape = tuple(
+        output_length(n, k, s, p, d) for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
+    )
+    if min(shape) < 1:
+        raise GraphError(f"{where}: a kernel of {kernel} does not fit in a padded input of spatial shape {spatial}")
+    return shape
+
+
+def window_counts(
+    length: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Connections of one axis, borders exact.
+
+    Returns:
+        for each input position, in how many windows it lies; for each window, how many real inputs lie in it.
+    """
+    windows = output_length(length, kernel, stride, padding, dilation)
+    position = np.arange(windows)[:, None] * stride - padding[0] + np.arange(kernel)[None, :] * dilation
+    inside = (position >= 0) & (position < length)
+    return np.bincount(position[inside], minlength=length), inside.sum(axis=1)
+
+
+def outer(vectors: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The product of per-axis counts: one array with an axis for each vector."""
+    product = np.ones((), np.int64)
+    for vector in vectors:
+        product = product[..., None] * vector
+    return product
+
+
+def torch_padding(padding: Padding) -> list[int]:
+    """Per-axis ``(low, high)`` in the order of ``torch.nn.functional.pad``: last axis first."""
+    return [side for pair in reversed(padding) for side in pair]
+
+
+def is_symmetric(padding: Padding) -> bool:
+    return all(low == high for low, high in padding)
+
+
+def has_padding(padding: Padding) -> bool:
+    return any(low or high for low, high in padding)
+
+
+def sum_windows(x: Tensor, kernel: Shape, stride: Shape, padding: Padding) -> Tensor:
+    """Sums over windows of a batch ``(B, C, *spatial)``, padded with zeros."""
+    import torch.nn.functional as F
+
+    if has_padding(padding):
+        x = F.pad(x, torch_padding(padding))
+    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
+    return pool(x, kernel, stride) * prod(kernel)
+
+
+def channel_scale(where: object, scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The one scale of each channel.
+
+    Raises:
+        GraphError: when the scale differs between positions of a channel, so that no kernel could take it in.
+    """
+    flat = scale.reshape(scale.shape[0], -1)
+    if not (flat == flat[:, :1]).all():
+        raise GraphError(
+            f"{where}: the positions of one channel have different scales; "
+            "use one threshold per layer for the populations before it"
+        )
+    return flat[:, 0]
+
+
+def check_axes(where: object, **values: Sequence[object]) -> None:
+    """Refuse kernels, strides and paddings of different lengths, or of more than three axes."""
+    lengths = {name: len(value) for name, value in values.items()}
+    if len(set(lengths.values())) != 1 or not 1 <= next(iter(lengths.values())) <= 3:
+        raise GraphError(f"{where}: kernel, stride and padding must all have 1, 2 or 3 axes, not {lengths}")

@@ -1,0 +1,120 @@
+"""Convolution over one, two or three axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+from spikewright.nodes._window import (
+    Padding,
+    channel_scale,
+    check_axes,
+    is_symmetric,
+    outer,
+    torch_padding,
+    window_counts,
+    window_shape,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Node):
+    """Cross-correlation with zero padding, as every framework calls convolution.
+
+    Attributes:
+        weight: ``(outputs, inputs / groups, *kernel)``.
+        bias: ``(outputs,)``, or a whole map ``(outputs, *spatial)`` where a batch norm folded in from the
+            other side of the padding makes the border's bias differ.
+        stride: per axis.
+        padding: ``(low, high)`` per axis, explicit, so that every framework's rule is exact.
+        dilation: per axis.
+        groups: channel groups; equal to the input channels for a depthwise convolution.
+    """
+
+    weight: Array
+    bias: Array
+    stride: Shape
+    padding: Padding
+    dilation: Shape
+    groups: int = 1
+    weighted = True
+
+    @property
+    def kernel(self) -> Shape:
+        return self.weight.shape[2:]
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        outputs, per_group = self.weight.shape[:2]
+        if inputs[0][0] != per_group * self.groups or outputs % self.groups:
+            raise GraphError(
+                f"{self}: weight {self.weight.shape} with {self.groups} group(s) does not fit "
+                f"an input of shape {inputs[0]}"
+            )
+        spatial = window_shape(self, inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)
+        if self.bias.shape not in ((outputs,), (outputs, *spatial)):
+            raise GraphError(f"{self}: bias {self.bias.shape} is neither {(outputs,)} nor {(outputs, *spatial)}")
+        return (outputs, *spatial)
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        function = (F.conv1d, F.conv2d, F.conv3d)[len(self.kernel) - 1]
+        weight, bias = place(self.weight), place(self.bias)
+        plain, mapped = (bias, None) if self.bias.ndim == 1 else (None, bias)
+        symmetric = is_symmetric(self.padding)
+        inner = tuple(low for low, _ in self.padding) if symmetric else 0
+
+        def forward(x: Tensor) -> Tensor:
+            if not symmetric:
+                x = F.pad(x, torch_padding(self.padding))
+            y = function(x, weight, plain, self.stride, inner, self.dilation, self.groups)
+            return y if mapped is None else y + mapped
+
+        return forward
+
+    def macs(self, *inputs: Shape) -> int:
+        return self.weight.size * prod(self.infer_shape(*inputs)[1:])
+
+    def _axes(self, spatial: Shape) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        settings = zip(spatial, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return [window_counts(*axis) for axis in settings]
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        windows = outer([reached for reached, _ in self._axes(inputs[0][1:])])
+        filters = self.weight.shape[0] // self.groups
+        return (np.broadcast_to(windows * filters, inputs[0]),)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        import torch
+
+        filters = self.weight.shape[0] // self.groups
+        grouped = counts[0].reshape(self.groups, -1, *counts[0].shape[1:]).sum(axis=1)
+        ones = np.ones((self.groups, 1, *self.kernel), np.float32)
+        summing = self.replace(weight=ones, bias=np.zeros(self.groups, np.float32), groups=self.groups)
+        forward = summing.bind(lambda array: torch.tensor(array, dtype=torch.float64))
+        arrived: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(grouped))[None])[0].numpy()
+        return np.repeat(arrived, filters, axis=0)
+
+    def rescale(self, before: Array, after: Array) -> Self:
+        source, target = channel_scale(self, before), channel_scale(self, after)
+        outputs, per_group = self.weight.shape[:2]
+        axes = (1,) * len(self.kernel)
+        group = np.arange(outputs) // (outputs // self.groups)
+        channel = group[:, None] * per_group + np.arange(per_group)[None, :]
+        factor = source[channel] / target[:, None]
+        bias_shape = (outputs,) + (1,) * (self.bias.ndim - 1)
+        return self.replace(
+            weight=self.weight.astype(np.float64) * factor.reshape(outputs, per_group, *axes),
+            bias=self.bias.astype(np.float64) / target.reshape(bias_shape),
+        )

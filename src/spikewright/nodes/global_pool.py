@@ -1,0 +1,37 @@
+"""Pooling over everything but the channels; a pass turns both into ordinary pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spikewright.errors import GraphError
+from spikewright.graph import Node, Place, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _GlobalPool(Node):
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        if len(inputs[0]) < 2:
+            raise GraphError(f"{self}: has no axes to pool over in an input of shape {inputs[0]}")
+        return (inputs[0][0], *(1 for _ in inputs[0][1:]))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GlobalAvgPool(_GlobalPool):
+    """The mean of each channel; the pooled axes stay, with length one."""
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        return lambda x: x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GlobalMaxPool(_GlobalPool):
+    """The largest value of each channel; the pooled axes stay, with length one."""
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        return lambda x: x.amax(dim=tuple(range(2, x.ndim)), keepdim=True)

@@ -1,0 +1,38 @@
+"""What does nothing at inference; a pass takes it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.graph import Array, Node, Place, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Identity(Node):
+    """``y = x``.
+
+    Attributes:
+        source: what it was in the trained network: ``"dropout"``, ``"noise"``, ``"identity"``.
+    """
+
+    source: str = "identity"
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        return lambda x: x
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return counts[0]
+
+    def carry_scale(self, *scales: Array) -> Array:
+        return scales[0]

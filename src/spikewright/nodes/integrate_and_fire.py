@@ -1,0 +1,108 @@
+"""Spiking populations: integrate-and-fire neurons, with and without leak.
+
+One step of time, for a population with input current ``I``::
+
+    v ← decay·v + I
+    n = max(0, floor(v / threshold)), at most max_spikes
+    v ← v − n·threshold            (reset by subtraction)
+    v ← v_reset where n > 0        (reset to zero)
+    v ← max(v, v_min)              (where a lower clamp is set)
+
+The population emits ``n``, an integer; its threshold is folded into the weights that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError, SettingsError
+from spikewright.graph import Array, Node, Place, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Reset = Literal["subtract", "zero"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IF(Node):
+    """Integrate-and-fire.
+
+    Attributes:
+        threshold: one for all (shape ``()``), one a channel, or one a neuron.
+        v_init: the membrane potential before the first step, in the same unit and with the same shapes.
+        reset: ``"subtract"`` takes the threshold off for each spike; ``"zero"`` sets the potential to ``v_reset``.
+        v_reset: for ``reset="zero"``.
+        max_spikes: how many spikes a neuron may send in one step: 1 single, None any number, else a cap.
+        v_min: the lowest potential, or None.
+    """
+
+    threshold: Array
+    v_init: Array
+    reset: Reset = "subtract"
+    v_reset: float = 0.0
+    max_spikes: int | None = 1
+    v_min: float | None = None
+    population: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.threshold > 0).all():
+            raise GraphError(f"{self}: every threshold must be positive; the lowest is {self.threshold.min()}")
+        if self.reset not in ("subtract", "zero"):
+            raise SettingsError(f"{self}: reset must be 'subtract' or 'zero', not {self.reset!r}")
+        if self.max_spikes is not None and self.max_spikes < 1:
+            raise SettingsError(f"{self}: max_spikes must be 1 or more, or None, not {self.max_spikes}")
+
+    @property
+    def decay(self) -> float:
+        """What is left of the potential after one step without input."""
+        return 1.0
+
+    @property
+    def parameters(self) -> int:
+        return 0
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        for label in ("threshold", "v_init"):
+            array = self.arrays[label]
+            if array.shape not in ((), inputs[0][:1], inputs[0]):
+                raise GraphError(f"{self}: {label} {array.shape} does not fit a population of {inputs[0]}")
+        return inputs[0]
+
+    def spread(self, values: Array, shape: Shape) -> Array:
+        """A threshold or potential over every neuron of the population."""
+        if values.shape == shape or values.ndim == 0:
+            return np.broadcast_to(values, shape)
+        return np.broadcast_to(values.reshape(-1, *(1 for _ in shape[1:])), shape)
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return counts[0]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LIF(IF):
+    """Leaky integrate-and-fire.
+
+    Attributes:
+        leak: the decay of the potential in one step, ``exp(-dt/tau)``, in (0, 1].
+    """
+
+    leak: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.leak <= 1:
+            raise SettingsError(f"{self}: leak must be in (0, 1], not {self.leak}")
+
+    @property
+    def decay(self) -> float:
+        return self.leak

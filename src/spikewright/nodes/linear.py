@@ -1,0 +1,58 @@
+"""Fully connected: every input to every output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Linear(Node):
+    """``y = W x + b``.
+
+    Attributes:
+        weight: ``(outputs, inputs)``.
+        bias: ``(outputs,)``.
+    """
+
+    weight: Array
+    bias: Array
+    weighted = True
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
+            raise GraphError(f"{self}: weight {self.weight.shape} and bias {self.bias.shape} do not belong together")
+        if inputs[0] != self.weight.shape[1:]:
+            hint = "; flatten it first" if len(inputs[0]) > 1 and prod(inputs[0]) == self.weight.shape[1] else ""
+            raise GraphError(f"{self}: takes {self.weight.shape[1]} values, its input has shape {inputs[0]}{hint}")
+        return self.weight.shape[:1]
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        weight, bias = place(self.weight), place(self.bias)
+        return lambda x: F.linear(x, weight, bias)
+
+    def macs(self, *inputs: Shape) -> int:
+        return self.weight.size
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        return (np.full(inputs[0], self.weight.shape[0], np.int64),)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full(self.bias.shape, counts[0].sum())
+
+    def rescale(self, before: Array, after: Array) -> Self:
+        weight = self.weight.astype(np.float64) * before[None, :] / after[:, None]
+        return self.replace(weight=weight, bias=self.bias.astype(np.float64) / after)

@@ -1,0 +1,65 @@
+"""Max pooling of analog values. Its spiking counterpart is SpikeMaxPool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+from spikewright.nodes._window import (
+    Padding,
+    channel_scale,
+    check_axes,
+    has_padding,
+    torch_padding,
+    window_shape,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaxPool(Node):
+    """The largest value in each window of each channel; padding never wins.
+
+    Attributes:
+        kernel: per axis.
+        stride: per axis.
+        padding: ``(low, high)`` per axis, the overhang of ``ceil_mode`` included.
+        dilation: per axis.
+    """
+
+    kernel: Shape
+    stride: Shape
+    padding: Padding
+    dilation: Shape
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        if len(inputs[0]) != len(self.kernel) + 1:
+            raise GraphError(f"{self}: a kernel of {self.kernel} needs channels and {len(self.kernel)} axes")
+        spatial = window_shape(self, inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)
+        return (inputs[0][0], *spatial)
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(self.kernel) - 1]
+        padded = has_padding(self.padding)
+
+        def forward(x: Tensor) -> Tensor:
+            if padded:
+                x = F.pad(x, torch_padding(self.padding), value=-float("inf"))
+            return pool(x, self.kernel, self.stride, 0, self.dilation)
+
+        return forward
+
+    def carry_scale(self, *scales: Array) -> Array:
+        scale = channel_scale(self, scales[0])
+        shape = self.infer_shape(scales[0].shape)
+        return np.broadcast_to(scale.reshape(-1, *(1,) * len(self.kernel)), shape)

@@ -1,0 +1,61 @@
+"""Zeros around a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+from spikewright.nodes._window import Padding, torch_padding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Node):
+    """Zeros before and after along each axis of a sample; a negative number crops.
+
+    Attributes:
+        padding: ``(low, high)`` for every axis of a sample, channels included.
+    """
+
+    padding: Padding
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        if len(self.padding) != len(inputs[0]):
+            raise GraphError(f"{self}: {self.padding} is not a (low, high) for each axis of {inputs[0]}")
+        return tuple(n + low + high for n, (low, high) in zip(inputs[0], self.padding, strict=True))
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        return lambda x: F.pad(x, torch_padding(self.padding))
+
+    def _moved(self, values: Array, mode: str) -> Array:
+        grown = tuple((max(low, 0), max(high, 0)) for low, high in self.padding)
+        wide = np.pad(values, grown, mode="edge") if mode == "edge" else np.pad(values, grown)
+        crop = tuple(
+            slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(wide.shape, self.padding, strict=True)
+        )
+        return wide[crop]
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        inside = np.zeros(inputs[0], np.int64)
+        inside[
+            tuple(
+                slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(inputs[0], self.padding, strict=True)
+            )
+        ] = 1
+        return (inside,)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._moved(counts[0], "zeros")
+
+    def carry_scale(self, *scales: Array) -> Array:
+        return self._moved(scales[0], "edge")

@@ -1,0 +1,123 @@
+"""Average and sum pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+from spikewright.nodes._window import (
+    Padding,
+    channel_scale,
+    check_axes,
+    has_padding,
+    outer,
+    sum_windows,
+    window_counts,
+    window_shape,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SumPool(Node):
+    """The sum over each window of each channel.
+
+    Attributes:
+        kernel: per axis.
+        stride: per axis.
+        padding: zeros, ``(low, high)`` per axis.
+    """
+
+    kernel: Shape
+    stride: Shape
+    padding: Padding
+
+    @property
+    def reach(self) -> Padding:
+        """All padding that windows may reach into."""
+        return self.padding
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding)
+        if len(inputs[0]) != len(self.kernel) + 1:
+            raise GraphError(f"{self}: a kernel of {self.kernel} needs channels and {len(self.kernel)} axes")
+        return (inputs[0][0], *window_shape(self, inputs[0][1:], self.kernel, self.stride, self.reach))
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        return lambda x: sum_windows(x, self.kernel, self.stride, self.reach)
+
+    def _axes(self, spatial: Shape) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        return [window_counts(*axis) for axis in zip(spatial, self.kernel, self.stride, self.reach, strict=True)]
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        windows = outer([reached for reached, _ in self._axes(inputs[0][1:])])
+        return (np.broadcast_to(windows, inputs[0]),)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        import torch
+
+        batch = torch.from_numpy(np.ascontiguousarray(counts[0]))[None]
+        summed: NDArray[np.float64] = sum_windows(batch, self.kernel, self.stride, self.reach)[0].numpy()
+        return summed
+
+    def carry_scale(self, *scales: Array) -> Array:
+        scale = channel_scale(self, scales[0])
+        shape = self.infer_shape(scales[0].shape)
+        return np.broadcast_to(scale.reshape(-1, *(1,) * len(self.kernel)), shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AvgPool(SumPool):
+    """The mean over each window of each channel.
+
+    Attributes:
+        overhang: per axis, how far past the padding the last window may hang (``ceil_mode``); never counted.
+        count_padding: whether padded zeros count in the divisor (``count_include_pad``).
+    """
+
+    overhang: Shape = ()
+    count_padding: bool = True
+
+    @property
+    def reach(self) -> Padding:
+        overhang = self.overhang or (0,) * len(self.kernel)
+        return tuple((low, high + over) for (low, high), over in zip(self.padding, overhang, strict=True))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every window has the same divisor, so that it is one linear map with one weight."""
+        return not any(self.overhang) and (self.count_padding or not has_padding(self.padding))
+
+    def divisors(self, spatial: Shape) -> NDArray[np.int64]:
+        """What each window's sum is divided by, ``(*spatial output)``."""
+        counts = []
+        for n, k, s, (low, high), reach in zip(
+            spatial, self.kernel, self.stride, self.padding, self.reach, strict=True
+        ):
+            counted = (n + low + high, (0, reach[1] - high)) if self.count_padding else (n, reach)
+            counts.append(window_counts(counted[0], k, s, counted[1])[1])
+        return np.maximum(outer(counts), 1)
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        if self.uniform and not has_padding(self.padding):
+            pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(self.kernel) - 1]
+            return lambda x: pool(x, self.kernel, self.stride)
+        if self.uniform:
+            return lambda x: sum_windows(x, self.kernel, self.stride, self.reach) / prod(self.kernel)
+
+        def forward(x: Tensor) -> Tensor:
+            divisors = place(self.divisors(tuple(x.shape[2:])))
+            return sum_windows(x, self.kernel, self.stride, self.reach) / divisors
+
+        return forward

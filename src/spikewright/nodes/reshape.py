@@ -1,0 +1,42 @@
+"""The same values in another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reshape(Node):
+    """Values read and written in row-major order.
+
+    Attributes:
+        shape: of a sample.
+    """
+
+    shape: Shape
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        if prod(inputs[0]) != prod(self.shape):
+            raise GraphError(f"{self}: {inputs[0]} does not hold as many values as {self.shape}")
+        return self.shape
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        return lambda x: x.reshape(-1, *self.shape)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return counts[0].reshape(self.shape)
+
+    def carry_scale(self, *scales: Array) -> Array:
+        return scales[0].reshape(self.shape)

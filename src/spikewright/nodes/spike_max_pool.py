@@ -1,0 +1,58 @@
+"""Max pooling of spikes, by one of four policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError, SettingsError
+from spikewright.graph import Place, Shape
+from spikewright.nodes._window import outer, window_counts
+from spikewright.nodes.max_pool import MaxPool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Policy = Literal["count_max", "avg_max", "exp_max", "fir_max"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpikeMaxPool(MaxPool):
+    """Windows like MaxPool's, over spikes.
+
+    ``count_max`` sends what the largest cumulative count of a window has risen by: its rate is the largest
+    rate exactly, at every step. The others let the spikes of one neuron of the window through (the first of
+    those that tie), the one with the largest estimate of its firing rate (Rueckauer et al. 2017):
+
+    * ``avg_max``: the mean over all steps so far;
+    * ``exp_max``: an exponentially weighted mean, ``r ← r + (n − r) / horizon``;
+    * ``fir_max``: the mean over the last ``horizon`` steps.
+
+    Attributes:
+        policy: one of the four.
+        horizon: in timesteps, for ``exp_max`` and ``fir_max``.
+    """
+
+    policy: Policy = "count_max"
+    horizon: int = 16
+    population: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.policy not in get_args(Policy):
+            known = ", ".join(get_args(Policy))
+            raise SettingsError(f"{self}: unknown max-pooling policy {self.policy!r}; choose one of {known}")
+        if self.horizon < 1:
+            raise SettingsError(f"{self}: horizon must be 1 timestep or more, not {self.horizon}")
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        axes = zip(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        windows = outer([window_counts(*axis)[0] for axis in axes])
+        return (np.broadcast_to(windows, inputs[0]),)
