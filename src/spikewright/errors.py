@@ -22,6 +22,10 @@ class DataError(SpikewrightError):
     """Data that is missing, empty, or does not fit the network."""
 
 
+class CalibrationError(SpikewrightError):
+    """Statistics that do not hold what is asked of them, or that belong to another network."""
+
+
 class SettingsError(SpikewrightError):
     """A setting outside its domain: an unknown method, zero timesteps, a percentile of 120."""
 

@@ -1,0 +1,159 @@
+"""What a data set is to Spikewright."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.data.preprocessing import Preprocessing
+from spikewright.errors import DataError
+from spikewright.graph import Array, Shape
+
+Batch = tuple[NDArray[np.float32], NDArray[np.int64] | None]
+
+
+class Dataset(ABC):
+    """Samples in a fixed order, with or without labels."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """Of one sample, channels first."""
+
+    @property
+    @abstractmethod
+    def has_labels(self) -> bool: ...
+
+    @abstractmethod
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Batches ``(B, *shape)`` as float32 with their labels ``(B,)``; the last one may be smaller."""
+
+    @abstractmethod
+    def take(self, count: int) -> Dataset:
+        """The first ``count`` samples."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes when the samples do."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayDataset(Dataset):
+    """Samples that lie in memory in their own type, and become float32 batch by batch.
+
+    Attributes:
+        x: ``(N, *shape)``, channels first.
+        y: ``(N,)`` class indices, or None.
+        preprocessing: applied to each batch.
+    """
+
+    x: Array
+    y: NDArray[np.int64] | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def __post_init__(self) -> None:
+        if self.x.ndim < 2:
+            raise DataError(f"data must have the shape (samples, ...); this array has {self.x.shape}")
+        if self.x.dtype.kind not in "buif":
+            raise DataError(f"data must be numbers, not {self.x.dtype}")
+        if self.y is None:
+            return
+        if self.y.ndim == 2 and self.y.shape[1] > 1:
+            object.__setattr__(self, "y", self.y.argmax(axis=1))
+        labels = np.asarray(self.y).reshape(-1)
+        if len(labels) != len(self.x):
+            raise DataError(f"{len(self.x)} samples but {len(labels)} labels; they must be as many")
+        if labels.dtype.kind == "f" and not (labels == np.round(labels)).all():
+            raise DataError("labels must be whole numbers, the index of each sample's class")
+        object.__setattr__(self, "y", labels.astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.x.shape[1:])
+
+    @property
+    def has_labels(self) -> bool:
+        return self.y is not None
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        for start in range(0, len(self), size):
+            x = self.preprocessing(self.x[start : start + size])
+            if not np.isfinite(x).all():
+                row = start + int(np.argwhere(~np.isfinite(x))[0][0])
+                raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
+            yield x, None if self.y is None else self.y[start : start + size]
+
+    def take(self, count: int) -> ArrayDataset:
+        return ArrayDataset(self.x[:count], None if self.y is None else self.y[:count], self.preprocessing)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.x.shape} {self.x.dtype} {self.preprocessing}".encode())
+        for start in range(0, len(self.x), 4096):
+            digest.update(np.ascontiguousarray(self.x[start : start + 4096]).tobytes())
+        return digest.hexdigest()
+
+
+def as_dataset(data: Any) -> Dataset:
+    """A Dataset of what people have in hand.
+
+    Args:
+        data: a Dataset, an array ``(N, *shape)``, a pair of such an array and labels ``(N,)``, or a torch
+            Dataset of (sample, label) pairs.
+
+    Raises:
+        DataError: for anything else, or an empty set.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return ArrayDataset(_array(data[0]), None if data[1] is None else _array(data[1]))
+    if hasattr(data, "__array__"):
+        return ArrayDataset(_array(data))
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return _collected(data)
+    raise DataError(f"cannot read data from a {type(data).__name__}; give an array, (x, y), or a torch Dataset")
+
+
+def check_labels(data: Dataset, classes: int) -> None:
+    """Refuse labels that are not the index of a class.
+
+    Raises:
+        DataError: naming the first such label.
+    """
+    for _, labels in data.batches(4096):
+        if labels is None:
+            return
+        wrong = labels[(labels < 0) | (labels >= classes)]
+        if len(wrong):
+            raise DataError(f"label {wrong[0]} does not exist: the network has {classes} classes, 0 to {classes - 1}")
+
+
+def _array(values: Any) -> Array:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values)
+
+
+def _collected(data: Any) -> Dataset:
+    """A map-style torch Dataset, read once."""
+    if not len(data):
+        raise DataError("the data set is empty")
+    pairs = [data[i] for i in range(len(data))]
+    if isinstance(pairs[0], tuple | list) and len(pairs[0]) == 2:
+        return ArrayDataset(np.stack([_array(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs]))
+    return ArrayDataset(np.stack([_array(x) for x in pairs]))

@@ -1,0 +1,31 @@
+"""What an encoder is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Encoder(ABC):
+    """Turns a batch of samples into the network's input at each timestep."""
+
+    @abstractmethod
+    def at(self, x: Tensor, t: int, first: int) -> Tensor:
+        """The input of one timestep.
+
+        Args:
+            x: the batch ``(B, *shape)``.
+            t: the timestep, counted from 0.
+            first: the index of the batch's first sample in its data set, so that what is random does not
+                depend on how the data are cut into batches.
+
+        Returns:
+            ``(B, *input shape)``.
+        """
+
+    def sample_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The network's input shape for samples of ``shape``."""
+        return shape

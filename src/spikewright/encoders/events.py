@@ -1,0 +1,25 @@
+"""Recorded events, binned into one frame a timestep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spikewright.encoders.encoder import Encoder
+from spikewright.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Events(Encoder):
+    """Samples of shape ``(frames, *input shape)`` that hold event counts; after the last frame nothing comes."""
+
+    def at(self, x: Tensor, t: int, first: int) -> Tensor:
+        return x[:, t] if t < x.shape[1] else x.new_zeros(x[:, 0].shape)
+
+    def sample_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if len(shape) < 2:
+            raise DataError(f"event samples need the shape (frames, *input shape); these have {shape}")
+        return shape[1:]

@@ -1,0 +1,8 @@
+"""Engines run a spiking graph over time. All give what the reference engine gives."""
+
+from __future__ import annotations
+
+from spikewright.engines.reference import RECORDS, BatchRun, Simulation
+from spikewright.engines.simulate import Run, simulate
+
+__all__ = ["RECORDS", "BatchRun", "Run", "Simulation", "simulate"]

@@ -1,0 +1,215 @@
+"""The reference engine: the semantics of a spiking network, in torch, meant to be read in one sitting.
+
+Every other engine is tested against this one. One step, nodes in topological order, no delay between layers:
+
+1. the current ``I`` of a population is what its linear operators make of this step's spikes, bias included;
+2. ``v ← decay·v + I``;
+3. it sends ``n = max(0, floor(v / threshold))`` spikes, at most ``max_spikes``;
+4. reset by subtraction ``v ← v − n·threshold``, or to zero ``v ← v_reset`` where ``n > 0``;
+5. ``v ← max(v, v_min)`` where there is a lower clamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikewright.encoders import Encoder
+from spikewright.forward import place
+from spikewright.graph import Graph, Place
+from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RECORDS = ("spikes", "potentials", "nonzero")
+"""What can be recorded beside outputs and counts: see BatchRun."""
+
+
+@dataclass
+class BatchRun:
+    """What one batch did.
+
+    Attributes:
+        outputs: by output node, ``(B, T, *shape)``: the answer at every timestep, as mean input over time.
+        counts: by population, ``(B, *shape)``: spikes over all timesteps.
+        spikes: by population, ``(B, T, *shape)``, where asked for.
+        potentials: by population, ``(B, T, *shape)``: the membrane potential after each step, where asked for.
+        nonzero: by node that has weights, ``(B, *input shape)``: in how many steps each input value was not
+            zero, where asked for.
+        graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1.
+    """
+
+    outputs: dict[str, Tensor]
+    counts: dict[str, Tensor]
+    spikes: dict[str, Tensor] = field(default_factory=dict)
+    potentials: dict[str, Tensor] = field(default_factory=dict)
+    nonzero: dict[str, Tensor] = field(default_factory=dict)
+    graded: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _State:
+    """What a population remembers between steps: membrane potentials, or the counts and estimates of a pool."""
+
+    v: Tensor
+    past: Tensor | None = None
+    trains: list[Tensor] = field(default_factory=list)
+
+
+def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of a population.
+
+    Args:
+        neuron: its settings.
+        threshold: broadcast over ``v``.
+        v: membrane potentials before the step.
+        current: the input of the step.
+
+    Returns:
+        the number of spikes of each neuron, and the potentials after the step.
+    """
+    v = v + current if neuron.decay == 1.0 else neuron.decay * v + current
+    if neuron.max_spikes == 1:
+        n = (v >= threshold).to(v.dtype)
+    else:
+        n = (v / threshold).floor().clamp(0, neuron.max_spikes)
+    v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
+    return n, v if neuron.v_min is None else v.clamp(min=neuron.v_min)
+
+
+class Simulation:
+    """A spiking graph ready to run batch after batch.
+
+    Args:
+        graph: a spiking graph.
+        device: a torch device.
+        dtype: ``"float32"`` or ``"float64"``.
+    """
+
+    def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
+        self.graph = graph
+        self.place = place(device, dtype)
+        self.linear: dict[str, Callable[..., Tensor]] = {
+            node.name: node.bind(self.place) for node in graph if not node.population and not isinstance(node, Output)
+        }
+        self.thresholds = {
+            node.name: self.place(node.spread(node.threshold, graph.shapes[node.name])) for node in graph.of_type(IF)
+        }
+
+    def run(
+        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+    ) -> BatchRun:
+        """Simulate one batch.
+
+        Args:
+            x: ``(B, *sample shape)``.
+            timesteps: how many steps.
+            encoder: turns the samples into the input of each step.
+            record: any of ``RECORDS``.
+            first: index of the first sample in its data set, for encoders that draw numbers.
+        """
+        import torch
+
+        x = x.to(self.place(np.zeros(0)))
+        state = self.start(len(x))
+        total: dict[str, Tensor] = {}
+        run = BatchRun({}, {})
+        answers: dict[str, list[Tensor]] = {node.name: [] for node in self.graph.of_type(Output)}
+        potentials: dict[str, list[Tensor]] = {}
+        spikes: dict[str, list[Tensor]] = {}
+        with torch.inference_mode():
+            for t in range(timesteps):
+                values = self.step(encoder.at(x, t, first), state, t)
+                for node in self.graph:
+                    value = values[node.name]
+                    if isinstance(node, Output):
+                        total[node.name] = total[node.name] + value if t else value
+                        answers[node.name].append(_readout(node, total[node.name] / (t + 1)))
+                    elif node.population:
+                        run.counts[node.name] = run.counts[node.name] + value if t else value
+                        if "spikes" in record:
+                            spikes.setdefault(node.name, []).append(value)
+                        if "potentials" in record and isinstance(node, IF):
+                            potentials.setdefault(node.name, []).append(state[node.name].v)
+                    elif node.weighted and "nonzero" in record:
+                        _note_activity(run, node.name, values[node.inputs[0]])
+        run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
+        run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
+        run.potentials = {name: torch.stack(steps, dim=1) for name, steps in potentials.items()}
+        return run
+
+    def start(self, batch: int) -> dict[str, _State]:
+        """The state of every population before the first step."""
+        state = {}
+        for node in self.graph.populations:
+            shape = self.graph.shapes[node.name]
+            if isinstance(node, IF):
+                v = self.place(node.spread(node.v_init, shape)).expand(batch, *shape)
+            else:
+                v = self.place(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
+            state[node.name] = _State(v)
+        return state
+
+    def step(self, x: Tensor, state: Mapping[str, _State], t: int) -> dict[str, Tensor]:
+        """One timestep: the value of every node, with ``state`` moved on."""
+        values: dict[str, Tensor] = {}
+        for node in self.graph:
+            given = [values[name] for name in node.inputs] or [x]
+            if isinstance(node, IF):
+                own = state[node.name]
+                values[node.name], own.v = fire(node, self.thresholds[node.name], own.v, given[0])
+            elif isinstance(node, SpikeMaxPool):
+                values[node.name] = pool_spikes(node, self.place, state[node.name], given[0], t)
+            elif isinstance(node, Output):
+                values[node.name] = given[0]
+            else:
+                values[node.name] = self.linear[node.name](*given)
+        return values
+
+
+def pool_spikes(pool: SpikeMaxPool, place: Place, state: _State, spikes: Tensor, t: int) -> Tensor:
+    """One step of max pooling; ``state.v`` holds cumulative counts, or the estimates of the firing rates."""
+    if pool.policy == "count_max":
+        state.v = state.v + spikes
+        largest = MaxPool.bind(pool, place)(state.v)
+        risen = largest if state.past is None else largest - state.past
+        state.past = largest
+        return risen
+    if pool.policy == "avg_max":
+        state.v = state.v + spikes
+    elif pool.policy == "exp_max":
+        state.v = state.v + (spikes - state.v) / pool.horizon
+    else:
+        state.trains.append(spikes)
+        state.v = state.v + spikes
+        if t >= pool.horizon:
+            state.v = state.v - state.trains.pop(0)
+    return _let_through(pool, state.v, spikes)
+
+
+def _let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tensor:
+    """The spikes of the neuron with the largest estimate in each window, the first of those that tie."""
+    import torch.nn.functional as F
+
+    from spikewright.nodes._window import torch_padding
+
+    function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(pool.kernel) - 1]
+    padding = torch_padding(pool.padding)
+    wide = F.pad(estimates, padding, value=-1.0)
+    _, chosen = function(wide, pool.kernel, pool.stride, 0, pool.dilation, return_indices=True)
+    return F.pad(spikes, padding).flatten(2).gather(2, chosen.flatten(2)).view(chosen.shape)
+
+
+def _readout(output: Output, mean: Tensor) -> Tensor:
+    return mean.softmax(dim=1) if output.activation == "softmax" else mean
+
+
+def _note_activity(run: BatchRun, name: str, value: Tensor) -> None:
+    active = (value != 0).to(value.dtype)
+    run.nonzero[name] = run.nonzero[name] + active if name in run.nonzero else active
+    if name not in run.graded and bool(((value != 0) & (value.abs() != 1)).any()):
+        run.graded.add(name)

@@ -1,0 +1,160 @@
+"""Simulate a whole data set, batch by batch, with the answer at every timestep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.data import as_dataset
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
+from spikewright.engines.reference import RECORDS, BatchRun, Simulation
+from spikewright.errors import DataError, SettingsError
+from spikewright.graph import Array, Graph, Shape
+from spikewright.nodes import Input
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Observer = Callable[["Tensor", BatchRun], None]
+"""Sees each batch of samples and what it did, before it is forgotten."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a simulation of N samples over T timesteps gave.
+
+    Attributes:
+        outputs: by output node, ``(N, T, *shape)``: the answer at every timestep.
+        labels: ``(N,)``, or None.
+        counts: by population, its shape: spikes per neuron, summed over samples and timesteps.
+        samples: N.
+        timesteps: T.
+        spikes: by population, ``(N, T, *shape)``, where recorded.
+        potentials: by population, ``(N, T, *shape)``, where recorded.
+        nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples.
+        graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
+    """
+
+    outputs: Mapping[str, Array]
+    labels: NDArray[np.int64] | None
+    counts: Mapping[str, NDArray[np.float64]]
+    samples: int
+    timesteps: int
+    spikes: Mapping[str, Array] = field(default_factory=dict)
+    potentials: Mapping[str, Array] = field(default_factory=dict)
+    nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    graded: frozenset[str] = frozenset()
+
+    @property
+    def output(self) -> Array:
+        """The answers of the first output, ``(N, T, *shape)``."""
+        return next(iter(self.outputs.values()))
+
+
+def simulate(
+    graph: Graph,
+    data: Any,
+    timesteps: int = 64,
+    *,
+    encoder: Encoder | str = "constant",
+    record: Collection[str] = (),
+    batch_size: int = 100,
+    device: str = "cpu",
+    dtype: str = "float32",
+    observers: Collection[Observer] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run a spiking graph over a data set.
+
+    Args:
+        graph: a spiking graph, as ``convert`` makes it.
+        data: a Dataset, an array ``(N, *shape)``, or a pair of such an array and labels ``(N,)``.
+        timesteps: T, at least 1.
+        encoder: an encoder or its name.
+        record: any of "spikes", "potentials" and "nonzero"; nothing by default, since trains grow with N·T.
+        batch_size: samples that run side by side; changes nothing but speed and memory.
+        device: a torch device.
+        dtype: "float32" or "float64".
+        observers: called with each batch of samples and its BatchRun.
+        progress: called with (samples done, samples in all).
+
+    Raises:
+        SettingsError: for timesteps below 1, or an unknown encoder or record.
+        DataError: for an empty data set or samples that do not fit the network.
+    """
+    import torch
+
+    if timesteps < 1:
+        raise SettingsError(f"timesteps must be 1 or more, not {timesteps}")
+    unknown = sorted(set(record) - set(RECORDS))
+    if unknown:
+        raise SettingsError(f"cannot record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
+    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    dataset = as_dataset(data)
+    _check_shape(graph, chosen.sample_shape(dataset.shape))
+    simulation = Simulation(graph, device, dtype)
+    gathered = _Gathered()
+    done = 0
+    for x, y in dataset.batches(batch_size):
+        batch = torch.from_numpy(np.ascontiguousarray(x)).to(simulation.place(np.zeros(0)))
+        run = simulation.run(batch, timesteps, chosen, record, first=done)
+        gathered.add(run, y)
+        for observe in observers:
+            observe(batch, run)
+        done += len(x)
+        if progress is not None:
+            progress(done, len(dataset))
+    if not done:
+        raise DataError("the data set is empty: there is nothing to simulate")
+    return gathered.run(done, timesteps)
+
+
+def _check_shape(graph: Graph, shape: Shape) -> None:
+    inputs = graph.of_type(Input)
+    if len(inputs) != 1:
+        raise SettingsError(f"simulating takes a network with one input; this has {len(inputs)}")
+    if inputs[0].shape != shape:
+        raise DataError(f"the network takes samples of shape {inputs[0].shape}, the data has {shape} (channels first)")
+
+
+class _Gathered:
+    """Batches put together: outputs side by side, everything that would grow with N summed up."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, list[Array]] = {}
+        self.spikes: dict[str, list[Array]] = {}
+        self.potentials: dict[str, list[Array]] = {}
+        self.counts: dict[str, NDArray[np.float64]] = {}
+        self.nonzero: dict[str, NDArray[np.float64]] = {}
+        self.graded: set[str] = set()
+        self.labels: list[NDArray[np.int64]] = []
+
+    def add(self, run: BatchRun, labels: NDArray[np.int64] | None) -> None:
+        for kept, new in ((self.outputs, run.outputs), (self.spikes, run.spikes), (self.potentials, run.potentials)):
+            for name, value in new.items():
+                kept.setdefault(name, []).append(value.cpu().numpy())
+        for summed, new in ((self.counts, run.counts), (self.nonzero, run.nonzero)):
+            for name, value in new.items():
+                total = value.double().sum(dim=0).cpu().numpy()
+                summed[name] = summed[name] + total if name in summed else total
+        self.graded |= run.graded
+        if labels is not None:
+            self.labels.append(labels)
+
+    def run(self, samples: int, timesteps: int) -> Run:
+        return Run(
+            outputs={name: np.concatenate(parts) for name, parts in self.outputs.items()},
+            labels=np.concatenate(self.labels) if self.labels else None,
+            counts=self.counts,
+            samples=samples,
+            timesteps=timesteps,
+            spikes={name: np.concatenate(parts) for name, parts in self.spikes.items()},
+            potentials={name: np.concatenate(parts) for name, parts in self.potentials.items()},
+            nonzero=self.nonzero,
+            graded=frozenset(self.graded),
+        )

@@ -1,0 +1,75 @@
+"""Names of ATen operators as people know them, and what to do about those that cannot be converted."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+NO_OPERATION = frozenset(
+    _words("alias clone contiguous detach lift_fresh lift_fresh_copy sym_size _to_copy to type_as")
+)
+"""Operators that leave the values of a float tensor as they are."""
+
+REARRANGING = frozenset(
+    _words("_unsafe_view expand flatten permute reshape squeeze t transpose unflatten unsqueeze view")
+)
+"""Operators that move values without changing them; a module is named after its other operator if it has one."""
+
+_KNOWN_AS = {
+    "_native_batch_norm_legit_no_training": "batch_norm",
+    "native_batch_norm": "batch_norm",
+    "cudnn_batch_norm": "batch_norm",
+    "convolution": "conv",
+    "addmm": "linear",
+    "mm": "linear",
+    "constant_pad_nd": "pad",
+    "native_layer_norm": "layer_norm",
+    "native_group_norm": "group_norm",
+    "cat": "concat",
+}
+
+_RECTIFY = "use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate can follow"
+_FOLDABLE = "use a batch norm, whose statistics are fixed after training and fold into the weights"
+_PRODUCT = "it multiplies activations with each other, which synapses cannot do"
+_RECURRENT = "only feed-forward networks can be converted"
+_NEAREST = "use nearest-neighbour upsampling"
+
+ADVICE = {
+    **dict.fromkeys(
+        _words(
+            "sigmoid tanh gelu silu mish elu selu celu leaky_relu prelu rrelu rrelu_with_noise softplus softsign "
+            "hardsigmoid hardswish log_sigmoid glu exp erf sin cos abs"
+        ),
+        _RECTIFY,
+    ),
+    **dict.fromkeys(
+        _words("layer_norm group_norm instance_norm rms_norm fused_rms_norm linalg_vector_norm var std"), _FOLDABLE
+    ),
+    **dict.fromkeys(_words("mul matmul bmm scaled_dot_product_attention einsum baddbmm"), _PRODUCT),
+    **dict.fromkeys(_words("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"), _RECURRENT),
+    **dict.fromkeys(_words("upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"), _NEAREST),
+    **dict.fromkeys(
+        _words("conv_transpose1d conv_transpose2d conv_transpose3d"), f"{_NEAREST} and a convolution in its place"
+    ),
+    "embedding": "feed the embedded values to a network that starts behind it",
+}
+
+COMPOSITES = {
+    **dict.fromkeys(_words("LSTM GRU RNN LSTMCell GRUCell RNNCell"), _RECURRENT),
+    **dict.fromkeys(
+        _words(
+            "MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer TransformerDecoder "
+            "TransformerDecoderLayer"
+        ),
+        _PRODUCT,
+    ),
+}
+"""Modules of torch.nn that are refused whole: a list of what they are made of would help nobody."""
+
+
+def readable(name: str) -> str:
+    """``aten::_softmax`` -> ``softmax``."""
+    base = name.rpartition("::")[2].removesuffix("_")
+    return _KNOWN_AS.get(base, base.removeprefix("_").removesuffix("_with_indices"))

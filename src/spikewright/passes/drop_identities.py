@@ -1,0 +1,12 @@
+"""Take out what does nothing at inference: dropout, noise, identities."""
+
+from __future__ import annotations
+
+from spikewright.graph import Graph
+from spikewright.nodes import Identity
+from spikewright.passes.rewrite import rewrite
+
+
+@rewrite("absorbed")
+def drop_identities(graph: Graph) -> Graph:
+    return graph.without(*(node.name for node in graph.of_type(Identity)))

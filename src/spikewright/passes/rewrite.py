@@ -1,0 +1,82 @@
+"""What a pass is, and the runner that checks every one and remembers what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from spikewright.errors import GraphError, SpikewrightError
+from spikewright.graph import Graph
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A rewrite of a graph that keeps what the graph computes.
+
+    Attributes:
+        name: the function's name.
+        verb: what becomes of the nodes it removes or changes: "folded", "absorbed", "replaced".
+        function: Graph -> Graph.
+    """
+
+    name: str
+    verb: str
+    function: Callable[[Graph], Graph]
+
+    def __call__(self, graph: Graph) -> Graph:
+        return self.function(graph)
+
+
+def rewrite(verb: str) -> Callable[[Callable[[Graph], Graph]], Pass]:
+    """Make a pass of a function; ``verb`` says what becomes of the nodes it takes out."""
+    return lambda function: Pass(function.__name__, verb, function)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a pass did to one node: ``verb`` is "folded", "absorbed", "replaced" or "added"."""
+
+    node: str
+    verb: str
+    by: str
+
+
+def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Change, ...]]:
+    """Run passes in order.
+
+    Returns:
+        the graph after them, and every node they removed, replaced by another type, or added.
+
+    Raises:
+        GraphError: when a pass changes what goes in or out of the network, naming the pass and those before it.
+    """
+    changes: list[Change] = []
+    done: list[str] = []
+    for step in passes:
+        try:
+            after = step(graph)
+            _check_terminals(graph, after)
+        except SpikewrightError as error:
+            before = f" (after {', '.join(done)})" if done else ""
+            raise type(error)(f"pass {step.name}{before}: {error}") from error
+        changes += _changes(graph, after, step)
+        done.append(step.name)
+        graph = after
+    return graph, tuple(changes)
+
+
+def _check_terminals(before: Graph, after: Graph) -> None:
+    for kind in ("Input", "Output"):
+        old = {node.name: before.shapes[node.name] for node in before if node.type == kind}
+        new = {node.name: after.shapes[node.name] for node in after if node.type == kind}
+        if old != new:
+            raise GraphError(f"the {kind.lower()}s changed from {old} to {new}; this is a bug in the pass")
+
+
+def _changes(before: Graph, after: Graph, step: Pass) -> list[Change]:
+    found = [
+        Change(node.name, step.verb, step.name)
+        for node in before
+        if node.name not in after or after[node.name].type != node.type
+    ]
+    return found + [Change(node.name, "added", step.name) for node in after if node.name not in before]
