@@ -111,7 +111,7 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
             lam[node.name] = _spread(node, scales.get(node.name, np.ones(())), shape)
         elif isinstance(node, ReLU):
             lam[node.name] = _limit(node, _spread(node, _scale_of(node, scales), shape))
-            node = _scaled_ceiling(node, lam[node.name], before[0])
+            node = _scaled_ceiling(node, before[0])
         elif node.weighted:
             lam[node.name] = _target(graph, node, scales, view)
             node = node.rescale(before[0], lam[node.name])
@@ -160,11 +160,6 @@ def convert(
     if left:
         raise UnsupportedModelError(left)
     return normalised.with_nodes(nodes, neurons=asdict(neurons), readout=readout)
-
-
-def spiking_only_in_time(graph: Graph) -> bool:
-    """Whether a graph has populations, so that only a simulation can run it."""
-    return bool(graph.populations)
 
 
 def _spiking(node: Node, neurons: Neurons, thresholds: Mapping[str, Array]) -> Node:
@@ -232,7 +227,7 @@ def _limit(relu: ReLU, scale: Array) -> Array:
     return np.minimum(scale, ceiling)
 
 
-def _scaled_ceiling(relu: ReLU, scale: Array, unit: Array) -> ReLU:
+def _scaled_ceiling(relu: ReLU, unit: Array) -> ReLU:
     """The ceiling in the unit of the current that arrives; ``unit`` is what one unit of it stands for."""
     if relu.ceiling is None:
         return relu

@@ -114,6 +114,7 @@ def run(graph: Graph, x: Any, keep: Collection[str] = (), dtype: str = "float32"
         graph: any graph without spiking populations.
         x: ``(B, *input shape)``.
         keep: further nodes whose outputs are wanted.
+        dtype: "float32" or "float64".
 
     Returns:
         numpy batches by node name: the outputs, and what ``keep`` names.

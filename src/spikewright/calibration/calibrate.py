@@ -201,7 +201,8 @@ class _Gatherer:
             self.channel_histogram[:, 0] -= self.count // self.channels - self.positives
         found = {}
         for wish in self.wishes:
-            counts, shifts = self.histogram[None], LAYER_SHIFTS[:1] if one_pass else LAYER_SHIFTS
+            counts = self.histogram[None]
+            shifts: tuple[int, ...] = LAYER_SHIFTS[:1] if one_pass else LAYER_SHIFTS
             if wish.channels and self.channel_histogram is not None:
                 counts, shifts = self.channel_histogram, CHANNEL_SHIFTS
             for side, rank in enumerate(self._ranks(wish)):

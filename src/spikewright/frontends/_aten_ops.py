@@ -134,12 +134,17 @@ def rectifier(call: Call) -> Value:
         same = call["threshold"] == call["value"] == 0
         return _rectifier(call, 0 if same else call["threshold"], None)
     if name == "maximum":
-        given = [call["self"], call["other"]]
-        values = [a for a in given if isinstance(a, Value)]
-        if len(values) != 1 or call.constant(given[given[0] is values[0]]).any():
-            call.refuse("only the maximum with zero is a rectifier")
-        return call.emit(ReLU, values[0])
+        return maximum(call)
     return _rectifier(call, call["min"], call.get("max"))
+
+
+def maximum(call: Call) -> Value:
+    """``max(x, 0)``, with the zero on either side."""
+    given = [call["self"], call["other"]]
+    values = [a for a in given if isinstance(a, Value)]
+    if len(values) != 1 or call.constant(given[given[0] is values[0]]).any():
+        call.refuse("only the maximum with zero is a rectifier")
+    return call.emit(ReLU, values[0])
 
 
 # Arithmetic.

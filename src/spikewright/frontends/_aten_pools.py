@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikewright.frontends._aten_call import Call, Handlers, Value
+from spikewright.frontends._aten_ops import maximum
 from spikewright.frontends._aten_trace import base_name
 from spikewright.graph import Node, Shape
 from spikewright.nodes import (
@@ -117,7 +118,10 @@ def _pool(call: Call, largest: bool, window: Shape) -> Value:
 @converts("mean", "sum", "amax", "max")
 def reduction(call: Call) -> Value:
     """A mean, sum or maximum over axes of a sample: a pool whose windows span those axes."""
-    name, x = base_name(call.node), call.x
+    name = base_name(call.node)
+    if call.get("other") is not None:
+        return maximum(call)
+    x = call.x
     count = len(x.sample) + 1
     given = call.get("dim")
     dims = {int(d) % count for d in (given if isinstance(given, list) else [given] if given is not None else [])}

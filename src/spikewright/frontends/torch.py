@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import GraphError, ModelFileError, SpikewrightError
+from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import Forward
 from spikewright.graph import Graph, Shape
 
@@ -53,8 +53,9 @@ def from_torch(module: nn.Module, example: Example, *, name: str | None = None) 
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:
                 graph = from_exported(_exported(module, inputs, model, dynamic=False), name=model)
-            except SpikewrightError:
-                raise error from None
+            except SpikewrightError as again:
+                told = error if isinstance(error, UnsupportedModelError) else again
+                raise told from told.__cause__
     _check(graph, inputs, expected, model)
     return graph
 
@@ -161,9 +162,8 @@ def _exported(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dyna
     sizes: Any = None
     if dynamic:
         # A size of 0 or 1 would be taken for fixed.
-        inputs = tuple(torch.cat([x, x, x]) for x in inputs)
-        sizes = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
-        sizes = _by_argument(module, sizes)
+        inputs = tuple(torch.cat([x[:1]] * 3) for x in inputs)
+        sizes = _by_argument(module, tuple({0: torch.export.Dim.AUTO} for _ in inputs))
     try:
         return torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
     except Exception as error:
@@ -194,9 +194,9 @@ def _check(graph: Graph, inputs: tuple[Tensor, ...], expected: list[Tensor], mod
         return
     found = forward({n: x.float().cpu() for n, x in zip(forward.input_names, inputs, strict=True)})
     for ours, theirs in zip(found.values(), expected, strict=True):
-        theirs = theirs.float().cpu()
-        if not torch.isfinite(theirs).all() or theirs.dtype in (torch.float16, torch.bfloat16):
+        if theirs.dtype in (torch.float16, torch.bfloat16) or not torch.isfinite(theirs).all():
             continue
+        theirs = theirs.float().cpu()
         apart = float((ours.reshape(theirs.shape) - theirs).abs().max())
         size = float(theirs.abs().max())
         if apart > 1e-3 * size + 1e-5:
@@ -222,7 +222,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 def _quietly() -> Iterator[None]:
     """Without the exporter's own warnings: what matters to a user is in our errors."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

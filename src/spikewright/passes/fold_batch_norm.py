@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.errors import GraphError
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import AvgPool, BatchNorm, ChannelAffine, Conv, Flatten, Linear
 from spikewright.nodes._window import has_padding
@@ -70,10 +71,12 @@ def batch_norm_as_affine(graph: Graph) -> Graph:
     )
 
 
-def scale_and_shift(norm: BatchNorm | ChannelAffine) -> tuple[Array, Array]:
+def scale_and_shift(norm: Node) -> tuple[Array, Array]:
     """Its ``y = scale · x + shift`` in double precision."""
     if isinstance(norm, BatchNorm):
         return norm.scale, norm.shift
+    if not isinstance(norm, ChannelAffine):
+        raise GraphError(f"{norm}: has no scale and shift")
     return norm.scale.astype(np.float64), norm.bias.astype(np.float64)
 
 

@@ -49,7 +49,7 @@ class Method(ABC):
     main: ClassVar[str | None] = None
     """The field that may be written right after the colon."""
 
-    def wishes(self, layer: int) -> tuple[Wish, ...]:
+    def wishes(self, layer: int) -> tuple[Wish, ...]:  # noqa: ARG002
         """The percentiles it needs of the population behind weighted layer ``layer``."""
         return ()
 
@@ -67,7 +67,7 @@ class Method(ABC):
 
     def __str__(self) -> str:
         """The command-line form, which ``parse`` reads back."""
-        words = []
+        words: list[str] = []
         for f in fields(self):
             value = getattr(self, f.name)
             if f.name == self.main:
@@ -97,4 +97,4 @@ class Method(ABC):
                 settings[label] = float(text)
             except ValueError:
                 raise SettingsError(f"{name}: {label} takes a number, not '{text}'") from None
-        return cls(**settings)  # type: ignore[arg-type]
+        return cls(**settings)
