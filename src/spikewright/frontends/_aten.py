@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright.errors import ModelFileError, Problem, UnsupportedModelError
-from spikewright.frontends._aten_call import Call, Handler, Refusal, Value
-from spikewright.frontends._aten_names import NO_OPERATION, REARRANGING, readable
+from spikewright.frontends._aten_call import BATCH_AXIS, Call, Handler, Refusal, Value
+from spikewright.frontends._aten_names import NO_OPERATION, REARRANGING, advice, readable
 from spikewright.frontends._aten_trace import base_name, composite, first, leaves, module_stack, same_size, scope
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import Input, Output
@@ -235,7 +235,7 @@ class Walk:
         if whole:
             return self._problem(*whole, node=node)
         if not isinstance(node.target, torch._ops.OpOverload):
-            return self._problem(str(node.target), self._where(node), "", node)
+            return self._problem(str(node.target), self._where(node), advice(str(node.target)), node)
         folded = self._folded(node)
         return self._convert(node) if folded is None else folded
 
@@ -252,16 +252,15 @@ class Walk:
         except Refusal as refusal:
             return self._problem(refusal.operator, self._where(node), refusal.advice, node)
         if isinstance(value, Value) and value.shape != self.sample_shape(first(node.meta.get("val"))):
-            advice = "the batch axis must stay first and apart from the others"
-            return self._problem(readable(name), self._where(node), advice, node)
+            return self._problem(readable(name), self._where(node), BATCH_AXIS, node)
         return value
 
     def _where(self, node: fx.Node) -> str:
         return scope(node)[1] or f"forward of {self.model}"
 
-    def _problem(self, operator: str, where: str, advice: str, node: fx.Node) -> Value:
+    def _problem(self, operator: str, where: str, reason: str, node: fx.Node) -> Value:
         """Note a problem, and go on with the shape the refused call would have had."""
-        self.problems.setdefault(Problem(operator, where, advice))
+        self.problems.setdefault(Problem(operator, where, reason))
         return Value("", self.sample_shape(first(node.meta.get("val"))))
 
     def _outputs(self) -> list[Node]:

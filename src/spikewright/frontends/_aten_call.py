@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spikewright.frontends._aten_names import ADVICE, readable
+from spikewright.frontends._aten_names import advice, readable
 from spikewright.graph import Array, Node, Shape
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from spikewright.frontends._aten import Walk
 
 Handler = Callable[["Call"], Any]
+
+BATCH_AXIS = "the batch axis must stay first and apart from the others"
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,16 @@ class Call:
         """The per-sample shape of its result, as exported."""
         shape = self.walk.sample_shape(self.node.meta.get("val"))
         if shape is None:
-            self.refuse("the batch axis must stay first and apart from the others")
+            self.refuse(BATCH_AXIS)
         return shape
 
-    def refuse(self, advice: str = "", operator: str | None = None) -> NoReturn:
+    def refuse(self, reason: str = "", operator: str | None = None) -> NoReturn:
         """Say that this call cannot be converted.
 
         Raises:
             Refusal: always.
         """
-        raise Refusal(operator or self.operator, advice or ADVICE.get(self.operator, ""))
+        raise Refusal(operator or self.operator, reason or advice(self.operator))
 
     def emit(self, kind: type[Node], *sources: Value, part: str = "", **fields: Any) -> Value:
         """Add a node to the graph.

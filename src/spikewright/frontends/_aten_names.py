@@ -19,6 +19,8 @@ REARRANGING = frozenset(
 
 _KNOWN_AS = {
     "_native_batch_norm_legit_no_training": "batch_norm",
+    "_native_batch_norm_legit": "batch_norm",
+    "_native_batch_norm_legit_functional": "batch_norm",
     "native_batch_norm": "batch_norm",
     "cudnn_batch_norm": "batch_norm",
     "convolution": "conv",
@@ -34,9 +36,10 @@ _RECTIFY = "use a ReLU in its place and train again: only a rectifier is what a 
 _FOLDABLE = "use a batch norm, whose statistics are fixed after training and fold into the weights"
 _PRODUCT = "it multiplies activations with each other, which synapses cannot do"
 _RECURRENT = "only feed-forward networks can be converted"
+_NONE = "it has no spiking counterpart: take it out of the network, or train with something else in its place"
 _NEAREST = "use nearest-neighbour upsampling"
 
-ADVICE = {
+_ADVICE = {
     **dict.fromkeys(
         _words(
             "sigmoid tanh gelu silu mish elu selu celu leaky_relu prelu rrelu rrelu_with_noise softplus softsign "
@@ -47,7 +50,9 @@ ADVICE = {
     **dict.fromkeys(
         _words("layer_norm group_norm instance_norm rms_norm fused_rms_norm linalg_vector_norm var std"), _FOLDABLE
     ),
-    **dict.fromkeys(_words("mul matmul bmm scaled_dot_product_attention einsum baddbmm"), _PRODUCT),
+    **dict.fromkeys(
+        _words("mul matmul bmm scaled_dot_product_attention einsum baddbmm pow sqrt rsqrt reciprocal"), _PRODUCT
+    ),
     **dict.fromkeys(_words("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"), _RECURRENT),
     **dict.fromkeys(_words("upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"), _NEAREST),
     **dict.fromkeys(
@@ -67,6 +72,11 @@ COMPOSITES = {
     ),
 }
 """Modules of torch.nn that are refused whole: a list of what they are made of would help nobody."""
+
+
+def advice(operator: str) -> str:
+    """What to do about an operator, by its readable name, that has no counterpart here."""
+    return _ADVICE.get(operator, _NONE)
 
 
 def readable(name: str) -> str:

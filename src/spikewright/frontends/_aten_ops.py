@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.frontends._aten_call import Call, Handlers, Value
+from spikewright.frontends._aten_call import BATCH_AXIS, Call, Handlers, Value
 from spikewright.frontends._aten_trace import base_name, scope_class
 from spikewright.graph import Shape
 from spikewright.nodes import (
@@ -90,7 +90,14 @@ def conv(call: Call) -> Value:
     )
 
 
-@converts("batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm", "cudnn_batch_norm")
+@converts(
+    "batch_norm",
+    "cudnn_batch_norm",
+    "native_batch_norm",
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_functional",
+    "_native_batch_norm_legit_no_training",
+)
 def batch_norm(call: Call) -> Value:
     mean, variance = call.get("running_mean"), call.get("running_var")
     if mean is None or variance is None:
@@ -155,7 +162,7 @@ def _per_sample(call: Call, constant: Any, shape: Shape) -> NDArray[np.float64]:
     import torch
 
     if not isinstance(constant, torch.Tensor | int | float):
-        call.refuse("its operand depends on the batch size")
+        call.refuse("its operand is a number computed from the input or the batch size")
     array = call.constant(constant) if isinstance(constant, torch.Tensor) else np.asarray(constant)
     if array.ndim > len(shape):
         if array.ndim > len(shape) + 1 or (array != array[:1]).any():
@@ -243,7 +250,7 @@ def permute(call: Call) -> Value:
         i, j = (call[d] % count for d in ("dim0", "dim1")) if "dim0" in call.arguments else (0, 1)
         order[i], order[j] = order[j], order[i]
     if order[0] != 0:
-        call.refuse("the batch axis must stay first and apart from the others")
+        call.refuse(BATCH_AXIS)
     axes = tuple(d - 1 for d in order[1:])
     return call.x if axes == tuple(range(count - 1)) else call.emit(Permute, call.x, axes=axes)
 
@@ -252,7 +259,7 @@ def _axis(call: Call, x: Value, dim: Any) -> int:
     """An axis of a sample, from one of a batch."""
     axis = int(dim) % (len(x.sample) + 1) - 1
     if axis < 0:
-        call.refuse("the batch axis must stay first and apart from the others")
+        call.refuse(BATCH_AXIS)
     return axis
 
 
@@ -275,7 +282,7 @@ def pad(call: Call) -> Value:
     count = len(call.x.sample)
     if len(pairs) > count:
         if any(pairs[0]):
-            call.refuse("the batch axis must stay first and apart from the others")
+            call.refuse(BATCH_AXIS)
         pairs = pairs[1:]
     return call.emit(Pad, call.x, padding=(*((0, 0) for _ in range(count - len(pairs))), *pairs))
 
@@ -295,7 +302,7 @@ def crop(call: Call) -> Value:
     length = call.node.meta["val"].shape[call["dim"]]
     if call["dim"] % (len(x.sample) + 1) == 0:
         if str(length) != str(call.walk.batch):
-            call.refuse("the batch axis must stay first and apart from the others")
+            call.refuse(BATCH_AXIS)
         return x
     axis = _axis(call, x, call["dim"])
     (first, last) = call.ints([call["start"] or 0, x.sample[axis] if call["end"] is None else call["end"]], 2)
@@ -309,6 +316,19 @@ def crop(call: Call) -> Value:
     # Every step-th position is a pool with a window of one.
     stride = tuple(step if i == axis else 1 for i in range(1, axes + 1))
     return call.emit(AvgPool, value, kernel=(1,) * axes, stride=stride, padding=((0, 0),) * axes)
+
+
+@converts("select")
+def select(call: Call) -> Value:
+    x = call.x
+    axis = _axis(call, x, call["dim"])
+    (index,) = call.ints(call["index"], 1)
+    index %= x.sample[axis]
+    if len(x.sample) == 1:
+        call.refuse("it leaves a sample without axes; keep the axis, as in x[:, 0:1]")
+    one = _cropped(call, axis, index, index + 1, part="crop")
+    shape = call.shape
+    return call.emit(Flatten, one) if len(shape) == 1 else call.emit(Reshape, one, shape=shape)
 
 
 @converts("split", "split_with_sizes", "chunk")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.frontends._aten_call import Call, Handlers, Value
+from spikewright.frontends._aten_call import BATCH_AXIS, Call, Handlers, Value
 from spikewright.frontends._aten_ops import maximum
 from spikewright.frontends._aten_trace import base_name
 from spikewright.graph import Node, Shape
@@ -126,7 +126,7 @@ def reduction(call: Call) -> Value:
     given = call.get("dim")
     dims = {int(d) % count for d in (given if isinstance(given, list) else [given] if given is not None else [])}
     if not dims or 0 in dims:
-        call.refuse("the batch axis must stay first and apart from the others")
+        call.refuse(BATCH_AXIS)
     if name == "max":
         call.refuse("use amax, or a max pool")
     if len(x.sample) == 1:
