@@ -73,10 +73,8 @@ def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor) -> tuple[Ten
         the number of spikes of each neuron, and the potentials after the step.
     """
     v = v + current if neuron.decay == 1.0 else neuron.decay * v + current
-    if neuron.max_spikes == 1:
-        n = (v >= threshold).to(v.dtype)
-    else:
-        n = (v / threshold).floor().clamp(0, neuron.max_spikes)
+    single = neuron.max_spikes == 1
+    n = (v >= threshold).to(v.dtype) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
     v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
     return n, v if neuron.v_min is None else v.clamp(min=neuron.v_min)
 

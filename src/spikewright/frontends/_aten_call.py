@@ -77,7 +77,7 @@ class Call:
     def value(self, argument: Any) -> Value:
         """An argument that must be an activation."""
         if not isinstance(argument, Value):
-            self.refuse("what it works on does not depend on the network's input alone")
+            self.refuse("a constant stands where it needs an activation")
         return argument
 
     def constant(self, argument: Any) -> Array:

@@ -63,9 +63,7 @@ def _run(proto: NodeProto, call: Call) -> list[np.ndarray[tuple[int, ...], np.dt
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", call.walk.opset)])
     try:
         session = ReferenceEvaluator(model)
-        results: list[np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = session.run(
-            None, {n: call.walk.constants[n] for n in inputs}
-        )
+        results = session.run(None, {n: call.walk.constants[n] for n in inputs})
     except Exception as error:  # the reference raises all kinds
         raise Refusal(f"its constant value cannot be computed ({error})") from error
-    return results
+    return [np.asarray(result) for result in results]

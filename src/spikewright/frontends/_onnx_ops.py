@@ -184,9 +184,8 @@ def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
 
 def _per_channel(values: Array, shape: tuple[int, ...]) -> Array:
     """A constant spread over a sample, as one number a channel where that is the same."""
-    padded = (
-        values.reshape((1,) * (len(shape) + 1 - values.ndim) + values.shape) if values.ndim <= len(shape) else values
-    )
+    missing = max(len(shape) + 1 - values.ndim, 0)
+    padded = values.reshape((1,) * missing + values.shape)
     if padded.ndim != len(shape) + 1 or padded.shape[0] != 1:
         raise Refusal(f"its constant of shape {values.shape} would differ from sample to sample")
     try:

@@ -51,7 +51,7 @@ def read_program(path: Path) -> ExportedProgram:
     try:
         copy = _checked_copy(path)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: not a whole .pt2 archive ({error}); {_SAVE}") from error
+        raise ModelFileError(f"{path}: not a whole archive that torch.export.save wrote ({error}); {_SAVE}") from error
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: its description is damaged ({error}); {_SAVE}") from error
     try:
@@ -75,7 +75,7 @@ def _checked_copy(path: Path) -> io.BytesIO:
         if len({name.lower() for name in names}) != len(names):
             raise ValueError("two records have the same name")
         if not any(re.fullmatch(r"([^/]+/)?(models/[^/]+|serialized_exported_program)\.json", n) for n in names):
-            raise ModelFileError(f"{path}: a zip file, but not one that torch.export.save wrote; {_SAVE}")
+            raise ModelFileError(f"{path}: not a whole archive that torch.export.save wrote; {_SAVE}")
         for name in names:
             content = source.read(name)
             if re.search(r"(^|/)(data/sample_inputs/|serialized_example_inputs)", name):

@@ -159,7 +159,7 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
 def _read(source: str | Path | ModelProto) -> ModelProto:
     try:
         import onnx
-        from google.protobuf.message import DecodeError
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise SettingsError("reading ONNX files needs the package onnx: pip install 'spikewright[onnx]'") from None
     if not isinstance(source, str | Path):

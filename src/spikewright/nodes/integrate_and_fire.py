@@ -51,6 +51,8 @@ class IF(Node):
     population: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        for label in ("threshold", "v_init"):  # plain numbers are welcome
+            object.__setattr__(self, label, np.asarray(getattr(self, label)))
         super().__post_init__()
         if not (self.threshold > 0).all():
             raise GraphError(f"{self}: every threshold must be positive; the lowest is {self.threshold.min()}")
