@@ -1,0 +1,98 @@
+"""How well firing rates follow the activations they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.engines import BatchRun
+from spikewright.forward import Forward
+from spikewright.graph import Graph
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+POINTS = 1500
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation:
+    """Of one population, over every neuron and sample.
+
+    Attributes:
+        pearson: correlation of activation / λ with the firing rate; None where one of them never varies.
+        rms: root of the mean squared difference, in units of λ.
+        analog, spiking: up to 1,500 of the pairs, drawn evenly.
+    """
+
+    pearson: float | None
+    rms: float
+    analog: NDArray[np.float32]
+    spiking: NDArray[np.float32]
+
+
+@dataclass
+class _Sums:
+    """Sums that give the correlation, kept batch by batch."""
+
+    values: NDArray[np.float64] = field(default_factory=lambda: np.zeros(7))
+    analog: list[NDArray[np.float32]] = field(default_factory=list)
+    spiking: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+class CorrelationObserver:
+    """Watches a simulation and runs the normalised analog graph on the same samples.
+
+    Args:
+        analog: the normalised graph, with the names of the spiking one.
+        timesteps: T of the simulation.
+        samples: how many samples there will be, to draw the pairs evenly.
+        seed: of the draw.
+        device: a torch device.
+    """
+
+    def __init__(self, analog: Graph, timesteps: int, samples: int, seed: int = 0, device: str = "cpu") -> None:
+        self.forward = Forward(analog, device)
+        self.timesteps, self.samples = timesteps, samples
+        self.random = np.random.default_rng(seed)
+        self.sums: dict[str, _Sums] = {}
+        self.outputs: list[NDArray[np.float32]] = []
+
+    def __call__(self, x: Tensor, run: BatchRun) -> None:
+        watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.forward.graph}
+        outputs = self.forward(x, watch)
+        self.outputs.append(next(iter(outputs.values())).cpu().numpy())
+
+    def _watcher(self, name: str, counts: Tensor) -> Callable[[Tensor], None]:
+        def compare(activation: Tensor) -> None:
+            a = activation.double().flatten()
+            r = counts.double().flatten() / self.timesteps
+            sums = self.sums.setdefault(name, _Sums())
+            moments = (len(a), a.sum(), r.sum(), (a * a).sum(), (r * r).sum(), (a * r).sum(), ((a - r) ** 2).sum())
+            sums.values += np.array([float(m) for m in moments])
+            points = -(-POINTS * len(activation) // self.samples)
+            chosen = self.random.integers(0, len(a), min(points, len(a)))
+            sums.analog.append(a.cpu().numpy()[chosen].astype(np.float32))
+            sums.spiking.append(r.cpu().numpy()[chosen].astype(np.float32))
+
+        return compare
+
+    @property
+    def analog_outputs(self) -> NDArray[np.float32]:
+        """What the analog network answered, ``(N, classes)``."""
+        return np.concatenate(self.outputs)
+
+    def results(self) -> dict[str, Correlation]:
+        """The correlation of every population, in the order of the network."""
+        found = {}
+        for name, sums in self.sums.items():
+            n, a, r, aa, rr, ar, error = sums.values
+            spread = (n * aa - a * a) * (n * rr - r * r)
+            pearson = float((n * ar - a * r) / np.sqrt(spread)) if spread > 0 else None
+            points = (np.concatenate(parts)[:POINTS] for parts in (sums.analog, sums.spiking))
+            found[name] = Correlation(pearson, float(np.sqrt(error / n)), *points)
+        return found

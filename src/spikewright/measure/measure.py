@@ -1,0 +1,224 @@
+"""Everything worth knowing of a spiking network, from one simulation over a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.data import as_dataset, check_labels
+from spikewright.encoders import Encoder
+from spikewright.encoders.constant import Constant
+from spikewright.engines import Run, simulate
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Graph, Shape
+from spikewright.measure.accuracy import accuracy
+from spikewright.measure.agreement import agreement
+from spikewright.measure.correlation import Correlation, CorrelationObserver
+from spikewright.measure.energy import Energy
+from spikewright.measure.firing_rate import FiringRate, firing_rates
+from spikewright.measure.operations import Operations, operations
+from spikewright.measure.synops import SynOps, synops
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMeasures:
+    """What one population did.
+
+    Attributes:
+        name: of the population.
+        kind: its node type.
+        shape: of the population.
+        firing: its firing rates.
+        correlation: with the analog activations.
+    """
+
+    name: str
+    kind: str
+    shape: Shape
+    firing: FiringRate
+    correlation: Correlation | None
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """What a spiking network did on N samples over T timesteps.
+
+    Attributes:
+        samples, timesteps: N and T.
+        accuracy, top5: ``(T,)`` in 0..1, or None without labels (top5 also below 6 classes).
+        analog_accuracy: of the analog network on the same samples, or None.
+        agreement: ``(T,)``: fraction of samples answered as the analog network does.
+        layers: by population.
+        synops: by layer, per sample over all timesteps.
+        operations: by layer, per sample over all timesteps.
+        energy_spiking, energy_analog: estimates, nanojoules per sample.
+        energy: the constants of the estimate.
+        raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
+    """
+
+    samples: int
+    timesteps: int
+    accuracy: NDArray[np.float64] | None
+    top5: NDArray[np.float64] | None
+    analog_accuracy: float | None
+    agreement: NDArray[np.float64] | None
+    layers: dict[str, LayerMeasures]
+    synops: dict[str, SynOps]
+    operations: dict[str, Operations]
+    energy_spiking: float
+    energy_analog: float
+    energy: Energy
+    raster: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def firing_rate(self) -> float:
+        """Spikes per neuron and timestep over the whole network."""
+        sizes = {name: int(np.prod(layer.shape)) for name, layer in self.layers.items()}
+        spikes = sum(layer.firing.mean * sizes[name] for name, layer in self.layers.items())
+        return spikes / max(sum(sizes.values()), 1)
+
+    @property
+    def total_synops(self) -> float:
+        """Synaptic operations caused by spikes, per sample."""
+        return sum(layer.spikes for layer in self.synops.values())
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers as plain JSON-like values."""
+        return {
+            "samples": self.samples,
+            "timesteps": self.timesteps,
+            "analog_accuracy": self.analog_accuracy,
+            "accuracy": None if self.accuracy is None else self.accuracy.tolist(),
+            "top5": None if self.top5 is None else self.top5.tolist(),
+            "agreement": None if self.agreement is None else self.agreement.tolist(),
+            "firing_rate": self.firing_rate,
+            "synops_per_sample": self.total_synops,
+            "effective_acs_per_sample": sum(o.acs for o in self.operations.values()),
+            "effective_macs_per_sample": sum(o.macs for o in self.operations.values()),
+            "energy_spiking_nj": self.energy_spiking,
+            "energy_analog_nj": self.energy_analog,
+            "energy_constants_pj": {"mac": self.energy.mac, "ac": self.energy.ac},
+            "layers": {
+                name: {
+                    "firing_rate": layer.firing.mean,
+                    "silent": layer.firing.silent,
+                    "correlation": None if layer.correlation is None else layer.correlation.pearson,
+                    "rms_error": None if layer.correlation is None else layer.correlation.rms,
+                }
+                for name, layer in self.layers.items()
+            },
+            "synops": {name: layer.spikes for name, layer in self.synops.items()},
+        }
+
+
+def measure(
+    graph: Graph,
+    analog: Graph,
+    data: Any,
+    timesteps: int = 64,
+    *,
+    encoder: Encoder | str = "constant",
+    batch_size: int = 100,
+    device: str = "cpu",
+    energy: Energy | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measures:
+    """Simulate a spiking graph and compare it with the analog one.
+
+    Args:
+        graph: the spiking graph.
+        analog: the normalised analog graph, from ``normalise``.
+        data: a Dataset, an array, or a pair of samples and labels.
+        timesteps: T.
+        encoder: an encoder or its name.
+        batch_size: samples side by side.
+        device: a torch device.
+        energy: the constants of the estimate.
+        progress: called with (samples done, samples in all).
+
+    Raises:
+        SpikewrightError: as ``simulate``; DataError for labels that are not classes of the network.
+    """
+    dataset = as_dataset(data)
+    constants = energy or Energy()
+    output = next(node.name for node in graph if node.type == "Output")
+    if dataset.has_labels and len(graph.shapes[output]) == 1:
+        check_labels(dataset, graph.shapes[output][0])
+    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device)
+    run = simulate(
+        graph,
+        dataset,
+        timesteps,
+        encoder=encoder,
+        record=("nonzero",),
+        batch_size=batch_size,
+        device=device,
+        observers=(observer,),
+        progress=progress,
+    )
+    first = simulate(graph, dataset.take(1), timesteps, encoder=encoder, record=("spikes",), device=device)
+    return _measures(graph, analog, run, observer, constants, _raster(first), encoder)
+
+
+def _measures(
+    graph: Graph,
+    analog: Graph,
+    run: Run,
+    observer: CorrelationObserver,
+    energy: Energy,
+    raster: dict[str, Array],
+    encoder: Encoder | str,
+) -> Measures:
+    outputs, answers = run.output, observer.analog_outputs
+    classes = outputs.ndim == 3
+    labels = run.labels if classes else None
+    correlations = observer.results()
+    rates = firing_rates(run)
+    counts = {name: total / run.samples for name, total in run.counts.items()}
+    if encoder != "constant" and not isinstance(encoder, Constant):
+        counts |= _input_events(graph, run)
+    layers = synops(graph, counts)
+    return Measures(
+        samples=run.samples,
+        timesteps=run.timesteps,
+        accuracy=None if labels is None else accuracy(outputs, labels),
+        top5=None if labels is None or outputs.shape[2] < 6 else accuracy(outputs, labels, 5),
+        analog_accuracy=None if labels is None else float(accuracy(answers[:, None], labels)[0]),
+        agreement=agreement(outputs, answers) if classes else None,
+        layers={
+            name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
+            for name, rate in rates.items()
+        },
+        synops=layers,
+        operations=operations(graph, run),
+        energy_spiking=energy.spiking(layers, run.timesteps),
+        energy_analog=energy.analog(analog),
+        energy=energy,
+        raster=raster,
+    )
+
+
+def _input_events(graph: Graph, run: Run) -> dict[str, NDArray[np.float64]]:
+    """Events per sample of an input that spikes, as its first layer saw them."""
+    for name, active in run.nonzero.items():
+        source = graph.sources(name)[0]
+        if not source.inputs:
+            return {source.name: active / run.samples}
+    raise GraphError("no layer reads the input directly; count its events by hand")
+
+
+def _raster(run: Run, neurons: int = 40) -> dict[str, Array]:
+    """The spikes of some neurons of each population, spread evenly over those that fired."""
+    found = {}
+    for name, train in run.spikes.items():
+        flat = train[0].reshape(run.timesteps, -1)
+        active = np.flatnonzero(flat.any(axis=0))
+        chosen = (
+            active[np.linspace(0, len(active) - 1, min(neurons, len(active)), dtype=int)] if len(active) else active
+        )
+        found[name] = flat[:, chosen]
+    return found
