@@ -1,1 +1,43 @@
-"""x"""
+"""Trained networks in, spiking networks out.
+
+>>> import spikewright as sw
+>>> graph = sw.load(module, shape=(1, 28, 28))
+>>> folded, _ = sw.prepare(graph)
+>>> method = sw.threshold_method("percentile:99.9")
+>>> scales = sw.calibrate(folded, images, [method]).scales(method)
+>>> spiking = sw.convert(graph, scales)
+>>> measures = sw.measure(spiking, sw.normalise(folded, scales), (images, labels), timesteps=64)
+>>> measures.accuracy[-1]
+"""
+
+from spikewright.calibration import Statistics, calibrate
+from spikewright.calibration import parse as threshold_method
+from spikewright.convert import Neurons, convert, normalise, prepare
+from spikewright.data import Preprocessing, load_data
+from spikewright.engines import Run, simulate
+from spikewright.errors import SpikewrightError
+from spikewright.graph import Graph
+from spikewright.load import load
+from spikewright.measure import Measures, measure
+from spikewright.storage import save
+
+__version__ = "0.1.0"
+__all__ = [
+    "Graph",
+    "Measures",
+    "Neurons",
+    "Preprocessing",
+    "Run",
+    "SpikewrightError",
+    "Statistics",
+    "calibrate",
+    "convert",
+    "load",
+    "load_data",
+    "measure",
+    "normalise",
+    "prepare",
+    "save",
+    "simulate",
+    "threshold_method",
+]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -165,7 +166,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Any, Tensor], Any], list[str]]] = {
     "functional dropout": (lambda m, x: F.dropout(x, 0.5, m.training), []),
     "what changes its argument": (
         lambda m, x: F.relu(x + 1, inplace=True).mul_(2),
-        ["ChannelAffine", "ReLU"] + ["ChannelAffine"],
+        ["ChannelAffine", "ReLU", "ChannelAffine"],
     ),
 }
 
@@ -358,7 +359,11 @@ def test_weights_that_are_not_numbers_name_their_module() -> None:
 def test_an_exported_program_of_any_batch_size(batch: int, decomposed: bool) -> None:
     module = trained(Residual()).eval()
     program = torch.export.export(module, (torch.randn(batch, 1, 8, 8),), strict=False)
-    graph = from_exported(program.run_decompositions() if decomposed else program)
+    if decomposed:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = program.run_decompositions()
+    graph = from_exported(program)
     x = torch.randn(5, 1, 8, 8)
     with torch.no_grad():
         expected = module(x).numpy()

@@ -236,7 +236,7 @@ def test_an_archive_that_would_run_code_is_not_read(
 def test_weights_pickled_in_the_old_way_are_checked(archive: Path, tmp_path: Path) -> None:
     target, buffer = tmp_path / "ran", io.BytesIO()
     torch.save({"x": Runs(target)}, buffer)
-    path = changed(archive, tmp_path / "net.pt2", lambda name, content: content)
+    path = changed(archive, tmp_path / "net.pt2", lambda _, content: content)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("net/data/weights/model.pt", buffer.getvalue())
     assert "data/weights/model.pt holds pickled objects that could run code" in message(lambda: load_pt2(path))

@@ -49,7 +49,8 @@ def test_every_operator_is_named_at_once() -> None:
         "sigmoid at 1.0: use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate "
         "can follow; "
         "group_norm at 1.1: use a batch norm, whose statistics are fixed after training and fold into the weights; "
-        "gelu at 2: use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate can follow"
+        "gelu at 2: use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate "
+        "can follow"
     )
 
 
@@ -87,7 +88,7 @@ REFUSED: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "bilinear": (lambda m, x: F.interpolate(x, scale_factor=2, mode="bilinear"), "upsample_bilinear2d"),
     "broken factor": (lambda m, x: F.interpolate(x, size=(6, 8)), "upsample_nearest2d"),
     "overlapping windows": (lambda m, x: F.adaptive_avg_pool2d(x, 3), "adaptive_avg_pool2d"),
-    "reflection": (lambda m, x: F.pad(x, (1, 1), mode="reflect"), "reflect padding"),
+    "reflection": (lambda m, x: F.pad(x, (1, 1, 1, 1), mode="reflect"), "reflect padding"),
     "padding with ones": (lambda m, x: F.pad(x, (1, 1), value=1.0), "padding with 1.0"),
     "two-sided clamp": (lambda m, x: F.hardtanh(x), "hardtanh"),
     "product": (lambda m, x: x * x.relu(), "mul"),
