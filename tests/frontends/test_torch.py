@@ -227,7 +227,7 @@ def test_a_residual_network_keeps_its_modules_names() -> None:
         *(f"blocks.0.{part}" for part in ("conv1", "bn1", "relu", "conv2", "bn2", "add", "relu_2")),
         *(f"blocks.1.{part}" for part in ("conv1", "bn1", "relu", "conv2", "bn2")),
         *("blocks.1.down.0", "blocks.1.down.1", "blocks.1.add", "blocks.1.relu_2"),
-        *("pool", "view", "fc", "output"),
+        *("pool", "view", "dropout", "fc", "output"),
     ]
     assert dict(graph.meta) == {"source": "torch", "model": "Residual"}
 

@@ -214,6 +214,13 @@ def test_pickled_sample_inputs_are_left_alone(archive: Path, tmp_path: Path) -> 
         (b'"use_pickle": false', b'"use_pickle": true', "holds pickled objects that could run code, and was not read"),
         (b"torch.ops.aten.relu.default", b"torch.os.system", "calls torch.os.system, which is no operator of PyTorch"),
         (b"torch.ops.aten.relu.default", b"torch.ops.aten.from_file.default", "which is no operator of PyTorch"),
+        (b"torch.ops.aten.relu.default", b"torch2.os.system", "which is no operator of PyTorch"),
+        (b"torch.ops.aten.relu.default", b"torch.ops.aten.__class__.x", "which is no operator of PyTorch"),
+        (
+            b'"context\\": \\"[]\\"',
+            b'"context\\": \\" {\\\\\\"__enum__\\\\\\": 1}\\"',
+            "of a type that reading would import",
+        ),
         (b"torch.ops.aten.relu.default", b"_operator.methodcaller", "which is no operator of PyTorch"),
         (b"Symbol('", b"exit('", "has a size 'exit('"),
         (b"Symbol('", b"Symbol.__class__('", "has a size 'Symbol.__class__('"),
@@ -231,6 +238,24 @@ def test_an_archive_that_would_run_code_is_not_read(
     path = changed(archive, tmp_path / "net.pt2", change)
     assert any(found)
     assert said in message(lambda: load_pt2(path))
+
+
+def test_a_program_under_another_name_is_not_read(archive: Path, tmp_path: Path) -> None:
+    path = tmp_path / "net.pt2"
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content)
+            if name.endswith("models/model.json"):
+                target.writestr(f"{name[:-5]}.bin", content.replace(b"torch.ops.aten.relu.default", b"torch.os.system"))
+    assert len(load_pt2(path)) == 6
+
+
+def test_compiled_code_is_not_loaded(archive: Path, tmp_path: Path) -> None:
+    path = changed(archive, tmp_path / "net.pt2", lambda _, content: content)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("net/data/aotinductor/model/model.so", b"")
+    assert f"{path}: holds compiled code, not an exported program" in message(lambda: load_pt2(path))
 
 
 def test_weights_pickled_in_the_old_way_are_checked(archive: Path, tmp_path: Path) -> None:

@@ -12,7 +12,16 @@ import numpy as np
 from spikewright.errors import ModelFileError, Problem, UnsupportedModelError
 from spikewright.frontends._aten_call import BATCH_AXIS, Call, Handler, Refusal, Value
 from spikewright.frontends._aten_names import NO_OPERATION, REARRANGING, advice, readable
-from spikewright.frontends._aten_trace import base_name, composite, first, leaves, module_stack, same_size, scope
+from spikewright.frontends._aten_trace import (
+    base_name,
+    composite,
+    first,
+    leaves,
+    module_stack,
+    same_size,
+    scope,
+    scope_class,
+)
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import Input, Output
 
@@ -88,7 +97,7 @@ class Walk:
             elif node.op == "call_function" and not depends.isdisjoint(node.all_input_nodes) and node in self.live:
                 depends.add(node)
                 name = base_name(node)
-                if name and name not in NO_OPERATION:
+                if name and (name not in NO_OPERATION or "Dropout" in scope_class(node)):
                     counts[scope(node)[0], name in REARRANGING] += 1
         return counts
 

@@ -21,13 +21,23 @@ from spikewright.errors import ModelFileError
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-_OPERATOR = re.compile(
-    r"torch\.ops\.(aten(?!\.from_file)|prims|prim|higher_order)\.\w+(\.\w+)?"
-    r"|_operator\.(add|sub|mul|floordiv|truediv|mod|pow|neg|pos|and_|or_|not_|eq|ne|lt|le|gt|ge|getitem)"
-    r"|torch\.sym_\w+|torch\._sym_\w+|math\.\w+"
+# Records by name, in the archives of torch 2.8 and later (in one folder) and in those before (in none).
+_DESCRIPTION = re.compile(r"([^/]+/)?(models/[^/]+|data/(weights|constants)/[^/]+|serialized_exported_program)\.json")
+_PROGRAM = re.compile(r"([^/]+/)?(models/[^/]+|serialized_exported_program)\.json")
+_PICKLED = re.compile(r"([^/]+/)?(data/(weights|constants)/[^/]+|serialized_(state_dict|constants))\.pt")
+_SAMPLE_INPUTS = re.compile(r"([^/]+/)?(data/sample_inputs/[^/]+|serialized_example_inputs)\.pt")
+_PLAIN = re.compile(
+    r"([^/]+/)?(data/(weights|constants)/\w+|archive_format|archive_version|version|byteorder|\.data/\w+)"
 )
-_QUOTED = re.compile(r"'([a-z]+\d+|[\d.e+-]+)'")
-_SIZE = re.compile(r"[\w\s+\-*/(),.<>=]*")
+
+_OPERATOR = re.compile(
+    r"torch\.ops\.(aten|prims|higher_order)\.(?!from_file\b)((?!__)\w+|__(and|or|xor|lshift|rshift)__)(\.(?!__)\w+)?"
+    r"|torch\.ops\.prim\.device\.\w+"
+    r"|_operator\.(add|sub|mul|floordiv|truediv|mod|pow|neg|pos|and_|or_|not_|eq|ne|lt|le|gt|ge|getitem)"
+    r"|torch\._?sym_\w+|math\.(?!__)\w+"
+)
+_LITERAL = re.compile(r"'([a-z]+\d+|[\d.e+-]+)'|\d+\.\d+")
+_SIZE = re.compile(r"[\w\s+\-*/(),<>=]*")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _SIZE_WORD = re.compile(
     r"[a-z]{1,3}\d+|Symbol|Integer|Rational|Float|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv|CeilDiv"
@@ -65,7 +75,7 @@ def read_program(path: Path) -> ExportedProgram:
 
 
 def _checked_copy(path: Path) -> io.BytesIO:
-    """The archive again, record by record, with the sample inputs left out.
+    """The archive again, without its sample inputs and without records of no known use.
 
     A copy, so that torch's reader of zip files cannot see other records than the ones checked here.
     """
@@ -74,31 +84,30 @@ def _checked_copy(path: Path) -> io.BytesIO:
         names = source.namelist()
         if len({name.lower() for name in names}) != len(names):
             raise ValueError("two records have the same name")
-        if not any(re.fullmatch(r"([^/]+/)?(models/[^/]+|serialized_exported_program)\.json", n) for n in names):
+        if any("aotinductor" in name.lower() for name in names):
+            raise ModelFileError(f"{path}: holds compiled code, not an exported program; {_SAVE}")
+        if not any(_PROGRAM.fullmatch(name) for name in names):
             raise ModelFileError(f"{path}: not a whole archive that torch.export.save wrote; {_SAVE}")
         for name in names:
-            content = source.read(name)
-            if re.search(r"(^|/)(data/sample_inputs/|serialized_example_inputs)", name):
-                content = b""
-            else:
-                _check_record(path, name, content)
-            target.writestr(name, content)
+            if _SAMPLE_INPUTS.fullmatch(name):
+                target.writestr(name, b"")
+            elif _DESCRIPTION.fullmatch(name):
+                target.writestr(name, _checked_description(path, source.read(name)))
+            elif _PICKLED.fullmatch(name):
+                target.writestr(name, _checked_pickle(path, name, source.read(name)))
+            elif _PLAIN.fullmatch(name):
+                target.writestr(name, source.read(name))
     copy.seek(0)
     return copy
 
 
-def _check_record(path: Path, name: str, content: bytes) -> None:
-    """Refuse a record that would make torch run something."""
-    if "aotinductor" in name or name.endswith((".so", ".dll")):
-        raise ModelFileError(f"{path}: holds compiled code ({name}), no exported program; {_SAVE}")
-    if name.endswith(".json"):
-        for key, value in _items(json.loads(content)):
-            _check_item(path, key, value)
-    elif name.endswith(".pt") and content:
-        _check_pickle(path, name, content)
+def _checked_description(path: Path, content: bytes) -> bytes:
+    for key, value, quoted in _items(json.loads(content)):
+        _check_item(path, key, value, quoted)
+    return content
 
 
-def _check_pickle(path: Path, name: str, content: bytes) -> None:
+def _checked_pickle(path: Path, name: str, content: bytes) -> bytes:
     import torch
 
     try:
@@ -107,26 +116,27 @@ def _check_pickle(path: Path, name: str, content: bytes) -> None:
         raise ModelFileError(
             f"{path}: {name} holds pickled objects that could run code, and was not read; {_SAVE}"
         ) from error
+    return content
 
 
-def _items(tree: Any) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at any depth; also inside strings that are JSON themselves."""
-    waiting = [tree]
+def _items(tree: Any) -> Iterator[tuple[str, Any, bool]]:
+    """Every key and value at any depth, also in strings that are JSON themselves, and whether it is in one."""
+    waiting = [(tree, False)]
     while waiting:
-        found = waiting.pop()
+        found, quoted = waiting.pop()
         if isinstance(found, dict):
-            yield from found.items()
-            waiting.extend(found.values())
+            yield from ((key, value, quoted) for key, value in found.items())
+            waiting.extend((value, quoted) for value in found.values())
         elif isinstance(found, list):
-            waiting.extend(found)
-        elif isinstance(found, str) and found[:1] in ("{", "["):
+            waiting.extend((value, quoted) for value in found)
+        elif isinstance(found, str) and found.lstrip()[:1] in ("{", "[", '"'):
             try:
-                waiting.append(json.loads(found))
+                waiting.append((json.loads(found), True))
             except ValueError:
                 continue
 
 
-def _check_item(path: Path, key: str, value: Any) -> None:
+def _check_item(path: Path, key: str, value: Any, quoted: bool) -> None:
     pickled = (key == "use_pickle" and value) or (
         key == "path_name" and str(value).startswith(("custom_obj", "opaque_obj"))
     )
@@ -134,15 +144,11 @@ def _check_item(path: Path, key: str, value: Any) -> None:
         raise ModelFileError(f"{path}: holds pickled objects that could run code, and was not read; {_SAVE}")
     if key in _RUNNABLE_KEYS:
         raise ModelFileError(f"{path}: its inputs or outputs are of a type that reading would import; use tensors")
-    if (
-        key == "target"
-        and isinstance(value, str)
-        and value.startswith(("torch.", "_operator", "math", "#", "builtins"))
-    ):
-        if not _OPERATOR.fullmatch(value):
-            raise ModelFileError(f"{path}: calls {value}, which is no operator of PyTorch, and was not read")
-    elif key == "expr_str" and isinstance(value, str):
-        bare = _QUOTED.sub("1", value)
+    # Operators are looked up only outside of quoted JSON, where "target" is but a note on an operator's origin.
+    if key == "target" and not quoted and isinstance(value, str) and not _OPERATOR.fullmatch(value):
+        raise ModelFileError(f"{path}: calls {value}, which is no operator of PyTorch, and was not read")
+    if key == "expr_str" and isinstance(value, str):
+        bare = _LITERAL.sub("1", value)
         words = _WORD.findall(bare)
         if not _SIZE.fullmatch(bare) or not all(_SIZE_WORD.fullmatch(word) for word in words):
             raise ModelFileError(f"{path}: has a size '{value[:60]}' that is no plain arithmetic, and was not read")
