@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from spikewright.errors import GraphError, Problem, SettingsError, UnsupportedModelError
 from spikewright.graph import Array, Graph, Node, Shape
-from spikewright.nodes import IF, LIF, Add, ChannelAffine, MaxPool, Output, ReLU, SpikeMaxPool
+from spikewright.nodes import (
+    IF,
+    LIF,
+    Add,
+    ChannelAffine,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool,
+    Output,
+    ReLU,
+    SpikeMaxPool,
+)
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.passes import (
     Change,
@@ -159,7 +170,57 @@ def convert(
     left = [Problem(n.type, f"'{n.name}'", "it has no spiking form") for n in nodes if isinstance(n, ReLU)]
     if left:
         raise UnsupportedModelError(left)
-    return normalised.with_nodes(nodes, neurons=asdict(neurons), readout=readout)
+    ceilings = {n.name: np.asarray(n.ceiling).tolist() for n in normalised.of_type(ReLU) if n.ceiling is not None}
+    return normalised.with_nodes(nodes, neurons=asdict(neurons), readout=readout, ceilings=ceilings)
+
+
+def analog_of(graph: Graph) -> Graph:
+    """The analog network that a spiking one stands for: its activations are the rates to be reached.
+
+    Args:
+        graph: from ``convert``.
+    """
+    ceilings: Mapping[str, Any] = graph.meta.get("ceilings", {})
+    nodes: list[Node] = []
+    for node in graph:
+        if isinstance(node, IF):
+            source = node.inputs[0]
+            if not (node.threshold == 1).all():
+                source = graph.fresh_name(f"{node.name}_in_thresholds")
+                scale = 1 / node.spread(node.threshold, graph.shapes[node.name])
+                inverse = np.atleast_1d(_narrow(scale)) + np.zeros(graph.shapes[node.name][:1])
+                nodes.append(ChannelAffine(name=source, inputs=node.inputs, scale=inverse, bias=0 * inverse))
+            ceiling = np.asarray(ceilings[node.name]) if node.name in ceilings else None
+            if ceiling is not None and graph.meta.get("view") == "thresholds":
+                ceiling = ceiling / node.threshold
+            nodes.append(ReLU(name=node.name, inputs=(source,), ceiling=ceiling))
+        elif isinstance(node, SpikeMaxPool):
+            windows = {k: getattr(node, k) for k in ("kernel", "stride", "padding", "dilation")}
+            nodes.append(MaxPool(name=node.name, inputs=node.inputs, **windows))
+        else:
+            nodes.append(node)
+    return graph.with_nodes(nodes)
+
+
+def fates(graph: Graph, changes: Sequence[Change]) -> dict[str, str]:
+    """What conversion does with each node of a trained graph: kept, folded, absorbed, or replaced by what.
+
+    Args:
+        graph: as a frontend made it.
+        changes: from ``prepare``.
+    """
+    done = {change.node: change.verb for change in changes if change.verb != "added"}
+    found = {}
+    for node in graph:
+        verb = done.get(node.name, "kept")
+        if verb in ("kept", "replaced") and isinstance(node, ReLU):
+            verb = "replaced by IF"
+        elif verb in ("kept", "replaced") and isinstance(node, MaxPool | GlobalMaxPool):
+            verb = "replaced by SpikeMaxPool"
+        elif verb == "replaced":
+            verb = f"replaced by {'AvgPool' if isinstance(node, GlobalAvgPool) else 'ChannelAffine'}"
+        found[node.name] = verb
+    return found
 
 
 def _spiking(node: Node, neurons: Neurons, thresholds: Mapping[str, Array]) -> Node:

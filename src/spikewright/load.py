@@ -77,6 +77,8 @@ def _from_path(spec: str, shape: Shape | None, weights: Path | None) -> Graph:
     if suffix == ".safetensors":
         return load_graph(spec)
     if suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt"):
-        raise ModelFileError(f"{spec}: holds weights without the network; give its code: FILE.py:FACTORY --weights {spec}")
+        raise ModelFileError(
+            f"{spec}: holds weights without the network; give its code: FILE.py:FACTORY --weights {spec}"
+        )
     known = ".onnx, .pt2, .safetensors or FILE.py:FACTORY"
     raise ModelFileError(f"{spec}: {'unknown kind of model' if Path(spec).exists() else 'no such model'}; give {known}")

@@ -33,6 +33,10 @@ class BatchNorm(Node):
     epsilon: float = 1e-5
 
     @property
+    def parameters(self) -> int:
+        return self.gamma.size + self.beta.size  # the statistics are gathered, not trained
+
+    @property
     def scale(self) -> NDArray[np.float64]:
         return self.gamma / np.sqrt(self.variance.astype(np.float64) + self.epsilon)
 

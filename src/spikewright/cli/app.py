@@ -1,0 +1,72 @@
+"""The commands put together, and what happens when one fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+
+from spikewright import __version__
+from spikewright.cli.convert import convert
+from spikewright.cli.demo import demo
+from spikewright.cli.inspect import inspect
+from spikewright.cli.simulate import simulate
+from spikewright.errors import SpikewrightError
+
+app = typer.Typer(
+    name="spikewright",
+    help="Trained networks in, spiking networks out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (inspect, convert, simulate, demo):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spikewright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Trained networks in, spiking networks out."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Returns:
+        the exit status: 0, or 2 for everything that was refused or interrupted.
+    """
+    debug = "--debug" in arguments
+    try:
+        result = app(list(arguments), prog_name="spikewright", standalone_mode=False)
+    except SpikewrightError as error:
+        if debug:
+            raise
+        return _failed(str(error))
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return _failed("interrupted; nothing was written")
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except MemoryError:
+        return _failed("out of memory; a smaller --batch-size or fewer --samples need less")
+    return result if isinstance(result, int) else 0
+
+
+def _failed(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2

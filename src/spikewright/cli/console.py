@@ -1,0 +1,85 @@
+"""What the commands share: options, consoles, progress, readers of typed text."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spikewright.errors import SettingsError
+from spikewright.graph import Shape
+
+out = Console()
+err = Console(stderr=True)
+
+ModelArgument = Annotated[
+    str, typer.Argument(help="A .onnx, .pt2 or Spikewright .safetensors file, or FILE.py:FACTORY.", metavar="MODEL")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="State dict for FILE.py:FACTORY: .safetensors, or .pt read without unpickling.")
+]
+ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
+PreprocessOption = Annotated[
+    str, typer.Option(help="What is done to samples: scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
+DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
+
+
+def parse_shape(text: str | None) -> Shape | None:
+    """``1,28,28`` or ``1x28x28`` as numbers."""
+    if text is None:
+        return None
+    try:
+        shape = tuple(int(word) for word in text.lower().replace("x", ",").split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise SettingsError(f"--shape takes positive numbers like 1,28,28, not '{text}'")
+    return shape
+
+
+def parse_spikes(text: str) -> int | None:
+    """``single``, ``multi``, or a cap as a number."""
+    if text in ("single", "multi"):
+        return 1 if text == "single" else None
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    raise SettingsError(f"--spikes takes single, multi, or a cap like 3, not '{text}'")
+
+
+@contextmanager
+def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on the error stream; gives the function that moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        last = [0.0]
+
+        def move(done: int, total: int) -> None:
+            if done == total or time.monotonic() - last[0] > 0.1:
+                last[0] = time.monotonic()
+                bar.update(task, completed=done, total=total)
+
+        yield move
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One JSON object on the output stream."""
+    print(json.dumps(values, indent=2, allow_nan=False))
+
+
+def short(number: float) -> str:
+    """1234567 as 1.23 M."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"

@@ -1,0 +1,114 @@
+"""``spikewright convert``: a trained network and some data in, a spiking network out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from spikewright.calibration import parse
+from spikewright.cli.console import (
+    BatchOption,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    PreprocessOption,
+    ShapeOption,
+    WeightsOption,
+    err,
+    out,
+    parse_shape,
+    parse_spikes,
+    print_json,
+    short,
+)
+from spikewright.cli.pipeline import Job, compare, comparison
+from spikewright.convert import Neurons
+from spikewright.data import Preprocessing, load_data
+from spikewright.errors import SettingsError
+from spikewright.graph import Graph
+from spikewright.load import load
+from spikewright.nodes import Input
+from spikewright.nodes.spike_max_pool import Policy
+from spikewright.storage import save
+
+METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
+
+
+def convert(
+    model: ModelArgument,
+    data: Annotated[str, typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
+    method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
+    weights: WeightsOption = None,
+    shape: ShapeOption = None,
+    preprocess: PreprocessOption = "",
+    samples: Annotated[int, typer.Option(min=1, help="At most so many calibration samples.")] = 5000,
+    statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
+    reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
+    spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
+    v_init: Annotated[float, typer.Option(help="Initial potential, as a fraction of the threshold.")] = 0.5,
+    v_min: Annotated[float | None, typer.Option(help="Lowest potential, as a fraction of the threshold.")] = None,
+    leak: Annotated[float, typer.Option(help="Decay of the potential per step; 1 is no leak.")] = 1.0,
+    max_pool: Annotated[Policy, typer.Option(help="How max pooling acts on spikes.")] = "count_max",
+    view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
+    readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
+    softmax: Annotated[Literal["drop", "keep"], typer.Option(help="A softmax at the end.")] = "drop",
+    test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    batch_size: BatchOption = 100,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Convert a trained network: fold, calibrate, normalise, replace every ReLU by spiking neurons.
+
+    Example: [bold]spikewright convert network.onnx --data mnist/ -o spiking.safetensors[/bold]
+    """
+    if (test is None) != (report is None):
+        raise SettingsError("--test and --report go together: data to measure with, and the page to write")
+    if timesteps < 1:
+        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    methods = [parse(text) for text in method or ["percentile:99.9"]]
+    steps = Preprocessing.parse(preprocess)
+    graph = load(model, weights=weights, shape=parse_shape(shape))
+    neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
+    options = {"view": view, "readout": readout, "softmax": softmax}
+    job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
+    folded, _ = job.prepared()
+    calibration = load_data(data, split="train", shape=input_shape(graph), preprocessing=steps).take(samples)
+    found = job.statistics(folded, calibration, statistics)
+    spiking = job.spiking(found, methods[0])
+    spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
+    save(spiking, output)
+    summary: dict[str, Any] = {
+        "output": str(output),
+        "method": str(methods[0]),
+        "scales": spiking.meta["scales"],
+        "neurons": asdict(neurons),
+        "calibration_samples": found.samples,
+    }
+    if test is not None and report is not None:
+        labelled = load_data(test, split="test", shape=input_shape(graph), preprocessing=steps)
+        settings = {"model": model, "data": data, "test": test, **options, **asdict(neurons), "preprocess": str(steps)}
+        candidates = compare(job, calibration, labelled, timesteps, report, model, settings, lambda _: None)
+        measures = {c.label: c.measures for c in candidates}
+        summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
+        if not as_json:
+            out.print(comparison(measures))
+    if as_json:
+        print_json(summary)
+    else:
+        populations = spiking.populations
+        neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
+        err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
+        out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)
+
+
+def input_shape(graph: Graph) -> tuple[int, ...] | None:
+    """The shape of the network's one input; None where it has several."""
+    inputs = graph.of_type(Input)
+    return inputs[0].shape if len(inputs) == 1 else None

@@ -1,0 +1,57 @@
+"""``spikewright demo``: the main job on real pictures that come with the package."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikewright.calibration import parse
+from spikewright.cli.console import JsonOption, err, out, print_json
+from spikewright.cli.pipeline import Job, compare, comparison
+from spikewright.convert import Neurons
+from spikewright.demo import demo_data, demo_graph
+from spikewright.errors import SettingsError
+
+METHODS = ("percentile:99.9", "max", "scale:0.5")
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(".demo"),
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
+    samples: Annotated[int, typer.Option(min=1, help="Test images, of 1,000.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Convert a small trained network on Fashion-MNIST by three methods, compare them, and write a report.
+
+    Example: [bold]spikewright demo --timesteps 32[/bold]
+    """
+    if timesteps < 1:
+        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    started = time.monotonic()
+    graph = demo_graph()
+    train, test = demo_data()
+    report = folder / "report.html"
+    job = Job(graph, [parse(text) for text in METHODS], Neurons(), {}, quiet=as_json)
+    settings = {
+        "command": f"spikewright demo --timesteps {timesteps} --samples {samples}",
+        "network": "DemoNet, trained by examples/train_fashion.py",
+        "calibration": f"{len(train)} training images of Fashion-MNIST",
+        "test": f"the first {min(samples, len(test))} test images of Fashion-MNIST",
+        "timesteps": timesteps,
+        "v_init": job.neurons.v_init,
+        "reset": job.neurons.reset,
+    }
+    say = (lambda _: None) if as_json else (lambda line: err.print(line, highlight=False))
+    candidates = compare(
+        job, train, test.take(samples), timesteps, report, "Fashion-MNIST, a small residual network", settings, say
+    )
+    measures = {c.label: c.measures for c in candidates}
+    if as_json:
+        print_json({"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}})
+        return
+    out.print(comparison(measures))
+    err.print(f"{time.monotonic() - started:.0f} s", highlight=False)
+    out.print(f"report: {report.resolve()}", highlight=False, soft_wrap=True)

@@ -1,0 +1,62 @@
+"""``spikewright inspect``: what is in a network, and what conversion will do with it."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from spikewright.cli.console import JsonOption, ModelArgument, ShapeOption, WeightsOption, out, parse_shape, print_json
+from spikewright.convert import fates, prepare
+from spikewright.graph import Graph
+from spikewright.load import load
+
+
+def inspect(
+    model: ModelArgument, weights: WeightsOption = None, shape: ShapeOption = None, as_json: JsonOption = False
+) -> None:
+    """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
+
+    Example: [bold]spikewright inspect network.onnx[/bold]
+    """
+    graph = load(model, weights=weights, shape=parse_shape(shape))
+    done = dict.fromkeys((node.name for node in graph), "spiking already")
+    if not graph.populations:
+        _, changes = prepare(graph)
+        done = fates(graph, changes)
+    if as_json:
+        print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done)})
+        return
+    out.print(_table(graph, done, model))
+
+
+def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:
+    return [
+        {
+            "node": node.name,
+            "type": node.type,
+            "inputs": list(node.inputs),
+            "shape": list(graph.shapes[node.name]),
+            "parameters": node.parameters,
+            "macs": graph.macs(node),
+            "conversion": done[node.name],
+        }
+        for node in graph
+    ]
+
+
+def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_footer=True)
+    macs = sum(graph.macs(node) for node in graph)
+    for header, footer, justify in (
+        ("node", "", "left"),
+        ("type", "", "left"),
+        ("output shape", "", "left"),
+        ("parameters", f"{graph.parameters:,}", "right"),
+        ("MACs", f"{macs:,}", "right"),
+        ("conversion", "", "left"),
+    ):
+        table.add_column(header, footer, justify="right" if justify == "right" else "left")
+    for node in graph:
+        shape = "×".join(map(str, graph.shapes[node.name]))
+        numbers = (f"{n:,}" if n else "" for n in (node.parameters, graph.macs(node)))
+        table.add_row(node.name, node.type, shape, *numbers, done[node.name])
+    return table

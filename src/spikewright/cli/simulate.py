@@ -1,0 +1,110 @@
+"""``spikewright simulate``: run a converted network and see how good it is, at every timestep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from spikewright.cli.console import BatchOption, DeviceOption, JsonOption, out, print_json, progress, short
+from spikewright.cli.convert import input_shape
+from spikewright.cli.pipeline import comparison
+from spikewright.convert import analog_of
+from spikewright.data import Preprocessing, load_data
+from spikewright.encoders import encoder as named_encoder
+from spikewright.errors import SettingsError
+from spikewright.files import atomic_path
+from spikewright.measure import Measures, measure
+from spikewright.storage import load_graph
+
+
+def simulate(
+    model: Annotated[str, typer.Argument(help="A network that 'spikewright convert' wrote.", metavar="SPIKING")],
+    data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
+    samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
+    encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
+    seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
+    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the curves and rates as .npz.")] = None,
+    batch_size: BatchOption = 100,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy.
+
+    Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
+    """
+    if timesteps < 1:
+        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
+    graph = load_graph(model)
+    if not graph.populations:
+        raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
+    steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
+    shape = None if encoder == "events" else input_shape(graph)
+    dataset = load_data(data, split="test", shape=shape, preprocessing=steps)
+    if samples is not None:
+        dataset = dataset.take(samples)
+    with progress("simulating", quiet=as_json) as move:
+        measures = measure(
+            graph,
+            analog_of(graph),
+            dataset,
+            timesteps,
+            encoder=chosen,
+            batch_size=batch_size,
+            device=device,
+            progress=move,
+        )
+    if output is not None:
+        _write(measures, output)
+    if as_json:
+        print_json({"model": model, **measures.summary()})
+        return
+    if measures.agreement is not None:
+        out.print(comparison({str(graph.meta.get("method", model)): measures}))
+    out.print(_layers(measures))
+    ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
+    constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
+    out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)
+    if output is not None:
+        out.print(f"written: {output}", highlight=False)
+
+
+def _layers(measures: Measures) -> Table:
+    table = Table(title="populations", title_justify="left")
+    for header in ("population", "type", "shape", "firing rate", "silent", "correlation", "synops in"):
+        table.add_column(header, justify="left" if header in ("population", "type", "shape") else "right")
+    for name, layer in measures.layers.items():
+        pearson = None if layer.correlation is None else layer.correlation.pearson
+        table.add_row(
+            name,
+            layer.kind,
+            "×".join(map(str, layer.shape)),
+            f"{layer.firing.mean:.4f}",
+            f"{layer.firing.silent:.1%}",
+            "" if pearson is None else f"{pearson:.4f}",
+            short(measures.synops[name].spikes) if name in measures.synops else "",
+        )
+    for name, layer_synops in measures.synops.items():
+        if name not in measures.layers:
+            table.add_row(name, "connections", "", "", "", "", short(layer_synops.spikes))
+    return table
+
+
+def _write(measures: Measures, path: Path) -> None:
+    """The curves ``(T,)`` in 0..1, and the histograms of firing rates, in spikes per neuron and timestep."""
+    arrays: dict[str, Any] = {"timestep": np.arange(1, measures.timesteps + 1)}
+    for label in ("accuracy", "top5", "agreement"):
+        curve = getattr(measures, label)
+        if curve is not None:
+            arrays[label] = curve
+    for name, layer in measures.layers.items():
+        arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
+        arrays[f"firing_rate_edges/{name}"] = layer.firing.edges
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
