@@ -1,0 +1,61 @@
+"""The commands as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikewright.cli.app import run
+from spikewright.cli.console import parse_shape, parse_spikes, short
+from spikewright.errors import SettingsError
+
+COMMANDS = ("inspect", "convert", "simulate", "demo")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"Example: spikewright {command}" in said
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("spikewright ")
+
+
+def test_starting_up_imports_nothing_heavy() -> None:
+    code = "import sys, spikewright, spikewright.cli.app; print({'torch', 'onnx', 'plotly'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_demo_compares_three_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--samples", "40", "--timesteps", "16", "--folder", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert set(said["measures"]) == {"percentile:99.9", "max", "scale:0.5"}
+    best = said["measures"]["percentile:99.9"]
+    assert len(best["accuracy"]) == 16
+    assert best["accuracy"][-1] >= 0.8
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_shapes_as_people_type_them() -> None:
+    assert parse_shape("1,28,28") == parse_shape("1x28x28") == (1, 28, 28)
+    assert parse_shape(None) is None
+    with pytest.raises(SettingsError, match="--shape takes positive numbers"):
+        parse_shape("1,0")
+
+
+def test_spikes_as_people_type_them() -> None:
+    assert [parse_spikes(text) for text in ("single", "multi", "3")] == [1, None, 3]
+    with pytest.raises(SettingsError, match="--spikes takes single, multi"):
+        parse_spikes("some")
+
+
+def test_short_numbers() -> None:
+    assert [short(n) for n in (12, 1234567, 0.5)] == ["12", "1.23 M", "0.5"]
