@@ -53,7 +53,7 @@ class NodeStatistics:
     def edges(self) -> NDArray[np.float64]:
         """``(32769,)``: the borders of the histogram's bins."""
         bits = np.arange(len(self.histogram) + 1, dtype=np.uint32) << LAYER_SHIFTS[0]
-        bits[-1] = bits[-2]
+        bits = np.minimum(bits, np.float32(np.inf).view(np.uint32))  # patterns beyond infinity are no numbers
         return bits.view(np.float32).astype(np.float64)
 
     def quantile(self, wish: Wish) -> NDArray[np.float64]:

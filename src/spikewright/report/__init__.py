@@ -1,0 +1,6 @@
+"""The report: one HTML page that works from disk."""
+
+from spikewright.report.candidate import Candidate
+from spikewright.report.page import write_report
+
+__all__ = ["Candidate", "write_report"]
