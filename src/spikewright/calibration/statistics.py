@@ -54,7 +54,7 @@ class NodeStatistics:
         """``(32769,)``: the borders of the histogram's bins."""
         bits = np.arange(len(self.histogram) + 1, dtype=np.uint32) << LAYER_SHIFTS[0]
         bits = np.minimum(bits, np.float32(np.inf).view(np.uint32))  # patterns beyond infinity are no numbers
-        return bits.view(np.float32).astype(np.float64)
+        return np.asarray(bits.view(np.float32), np.float64)
 
     def quantile(self, wish: Wish) -> NDArray[np.float64]:
         """A percentile that was asked for when calibrating.

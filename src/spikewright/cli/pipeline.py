@@ -114,9 +114,9 @@ def compare(
 
 
 def steps_to_show(timesteps: int) -> list[int]:
-    """1, 2, 4, … and T itself."""
-    powers = [2**k for k in range(20) if 2**k < timesteps]
-    return [*powers[-6:], timesteps]
+    """The last few powers of two, and T itself."""
+    powers = [2**k for k in range(2, 20) if 2**k < timesteps]
+    return [*powers[-4:], timesteps]
 
 
 def comparison(measures: Mapping[str, Measures]) -> Table:
@@ -125,8 +125,8 @@ def comparison(measures: Mapping[str, Measures]) -> Table:
     shown = steps_to_show(first.timesteps)
     accurate = first.accuracy is not None
     table = Table(title="accuracy, %" if accurate else "agreement with the analog network, %", title_justify="left")
-    for header in ("", *(f"T={t}" for t in shown), "analog", "firing rate", "synops/sample"):
-        table.add_column(header, justify="right" if header else "left")
+    for header in ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"):
+        table.add_column(header, justify="right" if header else "left", no_wrap=True)
     for label, one in measures.items():
         curve = one.accuracy if one.accuracy is not None else one.agreement
         if curve is None:

@@ -216,8 +216,7 @@ def _raster(run: Run, neurons: int = 40) -> dict[str, Array]:
     for name, train in run.spikes.items():
         flat = train[0].reshape(run.timesteps, -1)
         active = np.flatnonzero(flat.any(axis=0))
-        chosen = (
-            active[np.linspace(0, len(active) - 1, min(neurons, len(active)), dtype=int)] if len(active) else active
-        )
+        if len(active):
+            active = active[np.linspace(0, len(active) - 1, min(neurons, len(active)), dtype=int)]
         found[name] = flat[:, active]
     return found

@@ -106,11 +106,9 @@ def _plotly() -> str:
 def _head(title: str, candidates: Sequence[Candidate]) -> str:
     first = candidates[0].measures
     curve = first.accuracy if first.accuracy is not None else first.agreement
-    facts = (
-        [(f"{100 * curve[-1]:.2f} %", _answer(first.accuracy is not None, first.timesteps))]
-        if curve is not None
-        else []
-    )
+    facts: list[tuple[str, str]] = []
+    if curve is not None:
+        facts.append((f"{100 * curve[-1]:.2f} %", _answer(first.accuracy is not None, first.timesteps)))
     if first.analog_accuracy is not None and first.accuracy is not None:
         lost = 100 * (first.analog_accuracy - first.accuracy[-1])
         facts.append((f"{100 * first.analog_accuracy:.2f} %", "analog accuracy"))
@@ -152,7 +150,7 @@ def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     constants = candidates[0].measures.energy
     note = (
         f"Energy is an estimate of arithmetic alone: {constants.ac} pJ an accumulate, {constants.mac} pJ a "
-        "multiply-accumulate (32-bit, 45 nm). The analog input costs its layer's multiply-accumulates at every timestep."
+        "multiply-accumulate (32-bit, 45 nm). An analog input costs its layer's multiply-accumulates at every step."
     )
     return f'{_html_table(header, rows, text=1)}<p class="soft">{escape(note)}</p>'
 
