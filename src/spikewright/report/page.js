@@ -31,7 +31,7 @@ function layout(chart) {
 function draw(element) {
   const chart = charts[element.dataset.chart];
   Plotly.react(element, coloured(chart.data), layout(chart), { responsive: true, displaylogo: false,
-    displayModeBar: "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+    displayModeBar: false });
 }
 
 function drawAll() {
