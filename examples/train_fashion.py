@@ -30,7 +30,9 @@ def tensors(folder: Path, split: str) -> tuple[torch.Tensor, torch.Tensor]:
 def accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     network.eval()
     with torch.inference_mode():
-        right = sum(int((network(a / 255).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500)))
+        right = sum(
+            int((network(a / 255).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500), strict=True)
+        )
     return right / len(y)
 
 

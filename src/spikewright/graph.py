@@ -59,10 +59,9 @@ class Node(ABC):
 
     def _frozen(self, label: str, value: Array) -> Array:
         """A read-only float32 copy, refused if it holds anything that is not a finite number."""
-        if value.dtype == np.float32 and not value.flags.writeable and value.flags.c_contiguous:
-            return value
-        with np.errstate(over="ignore"):
-            array = np.array(value, dtype=np.float32, order="C")
+        own = value.base is None and not value.flags.writeable and value.flags.c_contiguous
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            array = value if own and value.dtype == np.float32 else np.array(value, dtype=np.float32, order="C")
         if not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
             raise GraphError(

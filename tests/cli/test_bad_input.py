@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
 
-import spikewright.calibration.calibrate as calibration
 from spikewright.cli.app import run
 
 
@@ -166,7 +165,7 @@ def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(calibration, "_sweep", stop)
+    monkeypatch.setattr("spikewright.forward.Forward.__call__", stop)
     assert "interrupted; nothing was written" in cli.refused("convert", "net.onnx", "--data", "data.npz")
 
 

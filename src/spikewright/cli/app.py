@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-import click
 import typer
 
 from spikewright import __version__
@@ -24,6 +23,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
+"""Of click, which typer carries inside itself or not, depending on its version."""
+
 for command in (inspect, convert, simulate, demo):
     app.command()(command)
 
@@ -55,12 +57,12 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _failed(str(error))
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted; nothing was written")
-    except click.ClickException as error:
-        error.show()
+    except USAGE_ERROR as error:
+        cast(Any, error).show()
         return 2
     except MemoryError:
         return _failed("out of memory; a smaller --batch-size or fewer --samples need less")
