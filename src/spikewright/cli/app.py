@@ -23,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C: 128 and the number of the signal."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
@@ -58,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _failed(str(error))
     except typer.Exit as error:
-        return int(error.exit_code)
+        result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted; nothing was written")
     except USAGE_ERROR as error:
@@ -66,6 +68,8 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except MemoryError:
         return _failed("out of memory; a smaller --batch-size or fewer --samples need less")
+    if result == INTERRUPTED:
+        return _failed("interrupted; nothing was written")
     return result if isinstance(result, int) else 0
 
 
