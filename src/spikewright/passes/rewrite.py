@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from spikewright.errors import GraphError, SpikewrightError
+from spikewright.errors import GraphError
 from spikewright.graph import Graph
 
 
@@ -56,9 +56,9 @@ def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Chang
         try:
             after = step(graph)
             _check_terminals(graph, after)
-        except SpikewrightError as error:
+        except GraphError as error:
             before = f" (after {', '.join(done)})" if done else ""
-            raise type(error)(f"pass {step.name}{before}: {error}") from error
+            raise GraphError(f"pass {step.name}{before}: {error}") from error
         changes += _changes(graph, after, step)
         done.append(step.name)
         graph = after

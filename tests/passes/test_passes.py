@@ -1,0 +1,129 @@
+"""Every pass leaves what a network computes as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from networks import ALL, Builder, norm_after_relu, plain, residual
+from spikewright import passes
+from spikewright.convert import prepare
+from spikewright.errors import GraphError, UnsupportedModelError
+from spikewright.forward import run
+from spikewright.graph import Graph
+from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Identity, Output, Softmax
+
+EVERY = (
+    passes.drop_identities,
+    passes.pool_globally,
+    passes.relu_before_max_pool,
+    passes.fold_batch_norm_backwards,
+    passes.fold_batch_norm_forwards,
+    passes.batch_norm_as_affine,
+    passes.explicit_projections,
+)
+
+
+def same(before: Graph, after: Graph, x: np.ndarray) -> None:
+    old, new = (run(graph, x, dtype="float64")["output"] for graph in (before, after))
+    assert np.abs(old - new).max() <= 1e-5 * max(np.abs(old).max(), 1)
+
+
+@pytest.mark.parametrize("step", EVERY, ids=lambda step: step.name)
+@pytest.mark.parametrize("network", ALL)
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_pass_keeps_the_function(network: Callable[[int], Builder], step: passes.Pass, seed: int) -> None:
+    b = network(seed)
+    same(b.graph(), step(b.graph()), b.samples())
+
+
+@pytest.mark.parametrize("network", ALL)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_all_passes_keep_the_function_and_settle(network: Callable[[int], Builder], seed: int) -> None:
+    b = network(seed)
+    folded, _ = prepare(b.graph())
+    same(b.graph(), folded, b.samples())
+    assert not folded.of_type(BatchNorm, Identity)
+    again, changes = prepare(folded)
+    assert not changes
+    same(folded, again, b.samples())
+
+
+def test_numbers_of_a_backward_fold() -> None:
+    """Facts made with SNN Toolbox: one input, two outputs."""
+    b = Builder(0, (1,))
+    b.linear(2)
+    linear = b.nodes[-1].replace(weight=np.array([[2.0], [4.0]]), bias=np.array([1.0, -1.0]))
+    norm = BatchNorm(
+        name="norm",
+        inputs=(linear.name,),
+        mean=np.array([0.5, 1]),
+        variance=np.array([4, 0.25]),
+        gamma=np.array([3, 0.5]),
+        beta=np.array([0.1, 0.2]),
+        epsilon=0.0,
+    )
+    graph = Graph([b.nodes[0], linear, norm, Output(name="output", inputs=("norm",))])
+    folded = passes.fold_batch_norm_backwards(graph)[linear.name].arrays
+    np.testing.assert_allclose(folded["weight"], [[3], [4]], rtol=1e-6)
+    np.testing.assert_allclose(folded["bias"], [0.85, -1.8], rtol=1e-6)
+
+
+def test_a_norm_after_relu_is_never_folded_backwards() -> None:
+    graph = norm_after_relu(1).graph()
+    assert len(passes.fold_batch_norm_backwards(graph).of_type(BatchNorm)) == len(graph.of_type(BatchNorm))
+
+
+def test_a_forward_fold_across_padding_makes_the_bias_a_map() -> None:
+    graph = norm_after_relu(2).graph()
+    folded = passes.fold_batch_norm_forwards(graph)
+    biases = [conv.bias.ndim for conv in folded.of_type(Conv)]
+    assert biases == [3, 3, 3]
+    assert not folded.of_type(BatchNorm)
+
+
+def test_what_cannot_fold_stays_as_an_affine_and_says_so() -> None:
+    b = Builder(0)
+    start = b.conv(4)
+    norm = b.norm()
+    b.sum(start, norm)  # the norm shares its layer, and no layer follows
+    folded, changes = prepare(b.graph())
+    assert isinstance(folded[norm], ChannelAffine)
+    assert [change.verb for change in changes if change.node == norm] == ["replaced"]
+
+
+def test_an_add_then_relu_keeps_its_relu_behind_the_add() -> None:
+    folded, _ = prepare(residual(0).graph())
+    for relu in folded.of_type(type(folded["relu3"])):
+        assert folded[relu.inputs[0]].type in ("Conv", "Add")
+
+
+def test_a_final_softmax_goes_or_moves_into_the_readout() -> None:
+    b = plain(0)
+    b.add(Softmax(name="softmax", inputs=(b.at,)))
+    dropped, _ = prepare(b.graph())
+    kept, _ = prepare(b.graph(), softmax="keep")
+    x = b.samples()
+    before = run(b.graph(), x)["output"]
+    np.testing.assert_allclose(run(kept, x)["output"], before, rtol=1e-5)
+    np.testing.assert_array_equal(run(dropped, x)["output"].argmax(1), before.argmax(1))
+
+
+def test_a_softmax_inside_is_refused_by_name() -> None:
+    b = plain(0)
+    b.add(Softmax(name="attention", inputs=(b.at,)))
+    b.linear(2)
+    with pytest.raises(UnsupportedModelError, match="Softmax at 'attention': only the end of a network"):
+        prepare(b.graph())
+
+
+def test_a_failing_pass_is_named() -> None:
+    broken = passes.Pass("break_it", "folded", lambda graph: graph.without("output"))
+    with pytest.raises(GraphError, match=r"pass break_it \(after drop_identities\)"):
+        passes.run_passes(plain(0).graph(), (passes.drop_identities, broken))
