@@ -184,6 +184,7 @@ def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> None:
         walk.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     except (ValueError, TypeError, OSError) as error:
         raise ModelFileError(f"the model's weights cannot be read ({error}); export it again") from error
+    walk.names |= set(_output_names(model))
     inputs = [value for value in model.graph.input if value.name not in walk.constants]
     for value in inputs:
         dims = value.type.tensor_type.shape.dim
@@ -230,14 +231,17 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
 def _finish(walk: Walk, model: ModelProto) -> Graph:
     """Outputs put on, and what they do not need taken away."""
     outputs: list[Node] = []
-    for position, value in enumerate(model.graph.output):
+    for name, value in zip(_output_names(model), model.graph.output, strict=True):
         if value.name not in walk.values:
             raise ModelFileError(f"the output '{value.name}' does not depend on the input")
-        name = walk.fresh("output" if position == 0 else f"output_{position + 1}")
         outputs.append(Output(name=name, inputs=(walk.values[value.name],)))
-        walk.names.add(name)
     meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
     return Graph([*_needed(walk.nodes, outputs), *outputs], meta)
+
+
+def _output_names(model: ModelProto) -> list[str]:
+    """ "output", "output_2" and so on; no other node may take them."""
+    return ["output" if k == 0 else f"output_{k + 1}" for k in range(len(model.graph.output))]
 
 
 def _needed(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
