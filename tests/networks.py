@@ -147,6 +147,8 @@ def plain(seed: int) -> Builder:
     b = Builder(seed)
     b.conv(4)
     b.norm()
+    b.affine()  # the exporters' way of writing a norm's scale and shift
+    b.norm()
     b.relu()
     b.avg_pool()
     b.conv(5, padding=((0, 1), (1, 0)))
@@ -224,6 +226,7 @@ def norm_after_relu(seed: int) -> Builder:
     b.conv(4)
     b.relu()
     b.norm()
+    b.affine()
     b.conv(4, stride=2)
     b.relu()
     b.norm()

@@ -162,12 +162,12 @@ def test_what_conversion_does_with_each_node() -> None:
 def test_refusals() -> None:
     b = plain(0)
     scales = scales_of(b.graph(), b.samples(), Max())
-    with pytest.raises(GraphError, match="ReLU 'relu3': has no scale; calibrate the same graph"):
+    with pytest.raises(GraphError, match="ReLU 'relu5': has no scale; calibrate the same graph"):
         sw.convert(b.graph(), {})
     with pytest.raises(GraphError, match="must be positive and finite, not -1"):
-        sw.convert(b.graph(), {**scales, "relu3": np.asarray(-1.0)})
+        sw.convert(b.graph(), {**scales, "relu5": np.asarray(-1.0)})
     with pytest.raises(GraphError, match="fits neither the layer nor its 4 channels"):
-        sw.convert(b.graph(), {**scales, "relu3": np.ones(7)})
+        sw.convert(b.graph(), {**scales, "relu5": np.ones(7)})
     with pytest.raises(SettingsError, match="readout must be 'potential' or 'count', not 'vote'"):
         sw.convert(b.graph(), scales, readout="vote")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="unknown max-pooling policy 'mean'"):

@@ -61,7 +61,7 @@ def _linear(call: Call, weight: Array, bias: Array) -> None:
 
 
 def batch_normalization(call: Call) -> None:
-    if call.attributes.get("training_mode") or len([o for o in call.proto.output if o]) > 1:
+    if call.attributes.get("training_mode") or call.further_outputs:
         raise Refusal("it is in training mode; export the network in evaluation mode")
     if not call.attributes.get("spatial", 1):
         raise Refusal("spatial=0 is not supported")
@@ -313,7 +313,7 @@ def pad(call: Call) -> None:
 
 def identity(call: Call) -> None:
     source = "dropout" if call.proto.op_type == "Dropout" else "identity"
-    if len([o for o in call.proto.output if o]) > 1:
+    if call.further_outputs:
         raise Refusal("its mask is asked for; export the network in evaluation mode")
     mode = call.constant(2) if source == "dropout" and call.given(2) else None
     if mode is not None and bool(mode):

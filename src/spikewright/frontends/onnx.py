@@ -35,10 +35,12 @@ class Walk:
         values: node names of values that do, by ONNX name.
         shapes: per-sample shapes of ``values``, by ONNX name.
         nodes: made so far.
+        used: names that some operator or output reads.
         batch: what the model says its batch size is, where it says so.
     """
 
     opset: int
+    used: frozenset[str] = frozenset()
     batch: int | None = None
     constants: dict[str, Array] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
@@ -120,6 +122,11 @@ class Call:
     def is_constant(self, position: int) -> bool:
         return self.given(position) in self.walk.constants
 
+    @property
+    def further_outputs(self) -> bool:
+        """Whether anyone reads more of it than its first output."""
+        return any(name in self.walk.used for name in self.proto.output[1:])
+
     def ints(self, name: str) -> tuple[int, ...] | None:
         value = self.attributes.get(name)
         return None if value is None else tuple(int(v) for v in value)
@@ -144,7 +151,8 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     """
     model = _read(source)
     opset = max((o.version for o in model.opset_import if o.domain in IGNORED_DOMAINS), default=8)
-    walk = Walk(opset)
+    read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
+    walk = Walk(opset, frozenset(read))
     problems: list[Problem] = []
     _start(walk, model, shape)
     for proto in model.graph.node:
@@ -211,7 +219,7 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
     call = Call(walk, proto, attributes)
     blocked = [i for i in proto.input if i and i not in walk.constants and i not in walk.values]
     if blocked:  # an operator before it was refused and is reported; this one cannot be judged
-        return None if proto.op_type in RULES else Problem(proto.op_type, where, "there is no rule for it")
+        return None if proto.op_type in RULES else Problem(proto.op_type, where, "there is no spiking form of it")
     try:
         if evaluate(call):
             return None

@@ -21,7 +21,8 @@ from spikewright.passes.rewrite import rewrite
 @rewrite("folded")
 def fold_batch_norm_backwards(graph: Graph) -> Graph:
     """Into the layer before, where that layer has no other reader."""
-    for norm in graph.of_type(BatchNorm, ChannelAffine):
+    for name in [node.name for node in graph.of_type(BatchNorm, ChannelAffine)]:
+        norm = graph[name]  # as it is by now: what it reads may have been folded away
         layer = graph.sources(norm)[0]
         alone = graph.consumers[layer.name] == (norm.name,)
         scale, shift = scale_and_shift(norm)
@@ -45,7 +46,8 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
 @rewrite("folded")
 def fold_batch_norm_forwards(graph: Graph) -> Graph:
     """Into the layer after, where every reader of the norm can take it."""
-    for norm in graph.of_type(BatchNorm, ChannelAffine):
+    for name in [node.name for node in reversed(graph.of_type(BatchNorm, ChannelAffine))]:  # the last of a chain first
+        norm = graph[name]
         layers = _layers_after(graph, norm)
         if layers is None:
             continue

@@ -10,7 +10,8 @@ from spikewright.passes.rewrite import rewrite
 @rewrite("replaced")
 def relu_before_max_pool(graph: Graph) -> Graph:
     """Swap every MaxPool -> ReLU pair whose pool has no other reader; a ceiling is one number, so it moves too."""
-    for relu in graph.of_type(ReLU):
+    for relu_name in [node.name for node in graph.of_type(ReLU)]:
+        relu = graph[relu_name]
         pool = graph.sources(relu)[0]
         if isinstance(pool, MaxPool) and graph.consumers[pool.name] == (relu.name,):
             readers = [
