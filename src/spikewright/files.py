@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spikewright.errors import StorageError
@@ -27,7 +27,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise StorageError(f"cannot write {target}: {reason}; nothing was changed there") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never there
+            temporary.unlink()
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -183,13 +183,13 @@ class _Gatherer:
         self.total += float(positive.sum(dtype=torch.float64))
         self.squares += float(torch.linalg.vector_norm(positive, dtype=torch.float64) ** 2)
         pattern = patterns(positive)
-        bins = pattern.reshape(-1) >> LAYER_SHIFTS[0]
+        bins = (pattern.reshape(-1) >> LAYER_SHIFTS[0]).clamp_(min=0)  # minus zero has a negative pattern
         self.histogram += torch.bincount(bins, minlength=len(self.histogram)).cpu().numpy()
         self.positives += (positive > 0).sum(dim=axes).cpu().numpy()
         if self.channel_histogram is not None:
             width = self.channel_histogram.shape[1]
             offset = torch.arange(self.channels, device=x.device) * width
-            index = (_by_channel(pattern) >> CHANNEL_SHIFTS[0]) + offset[:, None]
+            index = (_by_channel(pattern) >> CHANNEL_SHIFTS[0]).clamp_(min=0) + offset[:, None]
             counted = torch.bincount(index.reshape(-1), minlength=self.channel_histogram.size)
             self.channel_histogram += counted.cpu().numpy().reshape(self.channel_histogram.shape)
 

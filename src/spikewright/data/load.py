@@ -93,7 +93,7 @@ def _channels_first(x: Array, shape: Shape | None, spec: str) -> Array:
 
 
 def _npz(path: Path, split: Split) -> tuple[Array, Array | None]:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         names = file.files
         pairs = [(f"x_{split}", f"y_{split}"), ("x", "y"), ("x_norm", ""), ("x_test", "y_test"), ("arr_0", "arr_1")]
         for x, y in pairs:
@@ -109,7 +109,7 @@ def _folder(path: Path, split: Split, shape: Shape | None) -> tuple[Array, Array
         labels = path / "y_test.npz"
         if split == "train" or not labels.exists():
             return x, None
-        with np.load(labels, allow_pickle=False) as file:
+        with labels.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return x, file[file.files[0]]
     prefix = "train" if split == "train" else "t10k"
     idx = sorted(path.glob(f"{prefix}-images*idx*"))

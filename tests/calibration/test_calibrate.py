@@ -1,0 +1,227 @@
+"""Percentiles equal numpy's over the whole set, whatever the data, the batches and the passes."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import spikewright as sw
+from networks import plain
+from spikewright.calibration import Max, Percentile, Scale, Statistics, calibrate, parse, statistics_key
+from spikewright.errors import CalibrationError, DataError, ModelFileError, SettingsError
+from spikewright.forward import run
+from spikewright.graph import Graph
+from spikewright.nodes import Input, Linear, Output, ReLU
+
+TOOLBOX_X = np.array([[1, 0], [0, 1], [0.5, 0.5], [1, 1], [0, 0]], np.float32)
+
+
+def relu(channels: int = 3, ceiling: float | None = None) -> Graph:
+    """The data themselves, rectified."""
+    return Graph(
+        [
+            Input(name="x", shape=(channels,)),
+            ReLU(name="r", inputs=("x",), ceiling=ceiling),
+            Output(name="y", inputs=("r",)),
+        ]
+    )
+
+
+def toolbox_mlp() -> Graph:
+    return Graph(
+        [
+            Input(name="x", shape=(2,)),
+            Linear(name="l1", inputs=("x",), weight=np.array([[2.0, 1], [-1, 3]]), bias=np.array([0.5, -0.5])),
+            ReLU(name="r1", inputs=("l1",)),
+            Linear(name="l2", inputs=("r1",), weight=np.array([[1, 0.25], [0.5, -1]]), bias=np.array([0, 0.2])),
+            ReLU(name="r2", inputs=("l2",)),
+            Output(name="y", inputs=("r2",)),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (Percentile(100), [3.5, 3.875]),
+        (Percentile(99.9), [3.493, 3.864]),
+        (Percentile(50), [1.75, 1.45]),
+        (Percentile(50, zeros=True), [1.5, 1.075]),
+        (Max(), [3.5, 3.875]),
+    ],
+    ids=str,
+)
+def test_facts_of_snn_toolbox(method: Percentile, expected: list[float]) -> None:
+    scales = calibrate(toolbox_mlp(), TOOLBOX_X, [method]).scales(method)
+    np.testing.assert_allclose([scales["r1"], scales["r2"]], expected, atol=5e-4)
+
+
+FLOATS = st.one_of(
+    st.floats(-2, 2, width=32),
+    st.sampled_from([0.0, -0.0, 1.0, 1.0, 0.5, 1e-45, 1e-38, 3e38, 65504.0]),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    x=arrays(np.float32, st.tuples(st.integers(1, 40), st.just(3)), elements=FLOATS),
+    percentile=st.sampled_from([0.01, 1, 25, 50, 90, 99.9, 100]),
+    batch=st.integers(1, 17),
+    zeros=st.booleans(),
+)
+def test_percentiles_are_numpys(x: np.ndarray, percentile: float, batch: int, zeros: bool) -> None:
+    layer, channels = (Percentile(percentile, channels=c, zeros=zeros) for c in (False, True))
+    statistics = calibrate(relu(), x, [layer, channels], batch_size=batch)
+    node = statistics.nodes["r"]
+
+    def expected(values: np.ndarray) -> float:
+        rectified = np.maximum(values, 0).astype(np.float64).ravel()
+        chosen = rectified if zeros else rectified[rectified > 0]
+        if not (rectified > 0).any():
+            return np.nan
+        return float(np.percentile(chosen, percentile))
+
+    np.testing.assert_equal(float(node.quantile(layer.wishes(0)[0])), expected(x))
+    wish = next(w for w in channels.wishes(0) if w.channels)
+    np.testing.assert_equal(node.quantile(wish), [expected(x[:, c]) for c in range(3)])
+    assert node.positives.sum() == (x > 0).sum() == node.histogram.sum()
+    scales = statistics.scales(channels)["r"]
+    assert (np.isfinite(scales) & (scales > 0)).all() or zeros
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    x=arrays(np.float32, st.tuples(st.integers(5, 60), st.just(3)), elements=st.floats(2**-10, 100, width=32)),
+    percentile=st.sampled_from([1, 50, 99.9]),
+)
+def test_one_pass_is_within_its_bound(x: np.ndarray, percentile: float) -> None:
+    method = Percentile(percentile)
+    statistics = calibrate(relu(), x, [method], one_pass=True)
+    exact = np.percentile(x.astype(float), percentile)
+    assert abs(statistics.scales(method)["r"] - exact) <= statistics.relative_error * exact
+    assert statistics.relative_error == 2**-7
+    assert calibrate(relu(), x, [method]).relative_error == 0
+
+
+def test_deep_layers_of_a_real_network() -> None:
+    b = plain(3)
+    x = b.samples(100)
+    folded, _ = sw.prepare(b.graph())
+    layer, channels = Percentile(99), Percentile(99, channels=True)
+    statistics = calibrate(folded, x, [layer, channels], batch_size=13)
+    names = [r.name for r in folded.of_type(ReLU)]
+    values = run(folded, x, keep=names)
+    for name in names:
+        a = values[name].astype(float)
+        np.testing.assert_allclose(statistics.scales(layer)[name], np.percentile(a[a > 0], 99), rtol=1e-5)
+        alive = [c for c in range(a.shape[1]) if (a[:, c] > 0).any()]
+        each = [np.percentile(a[:, c][a[:, c] > 0], 99) for c in alive]
+        np.testing.assert_allclose(statistics.scales(channels)[name][alive], each, rtol=1e-5)
+
+
+def test_memory_does_not_grow_with_the_data() -> None:
+    peaks = []
+    for count in (500, 20_000):
+        x = np.random.default_rng(0).random((count, 3), np.float32)
+        tracemalloc.start()
+        calibrate(relu(), x, [Percentile(99.9)], batch_size=100)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1_000_000
+
+
+def test_dead_channels_take_the_layers_scale_and_dead_layers_one() -> None:
+    x = np.array([[1, -1, 2], [3, -2, 4]], np.float32)
+    assert calibrate(relu(), x, [Max(channels=True)]).scales(Max(channels=True))["r"].tolist() == [3, 4, 4]
+    half = Scale(0.5, channels=True)
+    assert calibrate(relu(), x, [half]).scales(half)["r"].tolist() == [1.5, 2, 2]
+    dead = calibrate(relu(), -np.abs(x), [Max(), Percentile(), Percentile(channels=True)])
+    for method in (Max(), Percentile(), Percentile(channels=True)):
+        assert (dead.scales(method)["r"] == 1).all()
+
+
+def test_a_ceiling_bounds_the_scale() -> None:
+    x = np.array([[1, 5, 20]], np.float32)
+    assert calibrate(relu(ceiling=6.0), x, [Max()]).scales(Max())["r"] == 6
+    assert calibrate(relu(ceiling=6.0), x / 10, [Max()]).scales(Max())["r"] == 2
+
+
+def test_the_schedule_is_not_truncated() -> None:
+    method = Percentile(99.9, schedule=0.02)
+    assert [w.percentile for layer in (0, 1, 5) for w in method.wishes(layer)] == pytest.approx([99.9, 99.88, 99.8])
+    x = np.random.default_rng(0).random((200, 2), np.float32)
+    statistics = calibrate(toolbox_mlp(), x, [method])
+    a = run(toolbox_mlp(), x, keep=("r2",))["r2"].astype(float)
+    np.testing.assert_allclose(statistics.scales(method)["r2"], np.percentile(a[a > 0], 99.88), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max",
+        "max:channels",
+        "percentile:99.9",
+        "percentile:99,channels,schedule=0.02",
+        "percentile:99.9,zeros",
+        "scale:0.5",
+    ],
+)
+def test_methods_read_back_as_they_print(text: str) -> None:
+    assert str(parse(text)) == text
+    assert parse(str(parse(text))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("magic", "unknown threshold method 'magic'; choose one of max, percentile, scale"),
+        ("percentile:120", "percentile: must be above 0 and at most 100, not 120"),
+        ("percentile:high", "percentile: percentile takes a number, not 'high'"),
+        ("scale:2", "scale: the factor must be above 0 and at most 1, not 2"),
+        ("max:fast", "max: unknown option 'fast'; it has channels"),
+    ],
+)
+def test_methods_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    assert str(caught.value) == message
+
+
+def test_saved_statistics_come_back_and_know_their_network(tmp_path: Path) -> None:
+    method = Percentile(99, channels=True)
+    statistics = calibrate(toolbox_mlp(), TOOLBOX_X, [method])
+    statistics.save(tmp_path / "s.safetensors")
+    key = statistics_key(toolbox_mlp(), TOOLBOX_X)
+    found = Statistics.load(tmp_path / "s.safetensors", expect_key=key)
+    for name, scale in statistics.scales(method).items():
+        np.testing.assert_array_equal(found.scales(method)[name], scale)
+    np.testing.assert_array_equal(found.nodes["r1"].histogram, statistics.nodes["r1"].histogram)
+    for other in (statistics_key(toolbox_mlp(), TOOLBOX_X[:4]), statistics_key(relu(2), TOOLBOX_X)):
+        with pytest.raises(CalibrationError, match="statistics of another network or other data"):
+            Statistics.load(tmp_path / "s.safetensors", expect_key=other)
+    with pytest.raises(CalibrationError, match="the statistics hold no percentile 50"):
+        found.scales(Percentile(50))
+
+
+def test_files_that_are_no_statistics(tmp_path: Path) -> None:
+    (tmp_path / "junk").write_bytes(b"junk" * 10)
+    with pytest.raises(ModelFileError, match="not a readable statistics file"):
+        Statistics.load(tmp_path / "junk")
+    sw.save(relu(), tmp_path / "graph.safetensors")
+    with pytest.raises(ModelFileError, match="not statistics of Spikewright"):
+        Statistics.load(tmp_path / "graph.safetensors")
+
+
+def test_data_that_cannot_be_used() -> None:
+    with pytest.raises(DataError, match="the calibration set is empty"):
+        calibrate(relu(), np.zeros((0, 3), np.float32))
+    with pytest.raises(DataError, match="sample 1 holds NaN or infinity"):
+        calibrate(relu(), np.array([[1, 2, 3], [1, np.nan, 3]], np.float32))
+    with pytest.raises(DataError, match=r"takes samples of shape \(3,\), the data has \(4,\)"):
+        calibrate(relu(), np.zeros((2, 4), np.float32))

@@ -1,0 +1,182 @@
+"""Data from every source, and the message for each way it can be wrong."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spikewright.data import ArrayDataset, Preprocessing, as_dataset, check_labels, load_data
+from spikewright.errors import DataError, SettingsError
+
+X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+Y = np.array([1, 0])
+
+
+def idx(values: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
+
+
+def test_npz_with_x_and_y(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=X, y=Y)
+    data = load_data(str(tmp_path / "d.npz"), shape=(1, 3, 4))
+    assert (len(data), data.shape) == (2, (1, 3, 4))
+    (x, y), *rest = data.batches(10)
+    assert not rest
+    assert x.dtype == np.float32
+    np.testing.assert_array_equal(x[:, 0], X)
+    np.testing.assert_array_equal(y, Y)
+
+
+def test_a_folder_of_snn_toolbox(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x_norm.npz", X[:1])
+    np.savez(tmp_path / "x_test.npz", X)
+    np.savez(tmp_path / "y_test.npz", np.eye(2)[Y])
+    test, train = (load_data(str(tmp_path), split=s, shape=(1, 3, 4)) for s in ("test", "train"))
+    assert [len(train), len(test)] == [1, 2]
+    np.testing.assert_array_equal(next(test.batches(5))[1], Y)
+    assert not train.has_labels
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_pairs(tmp_path: Path, suffix: str) -> None:
+    pack = gzip.compress if suffix else bytes
+    for prefix, part in (("t10k", slice(None)), ("train", slice(1))):
+        (tmp_path / f"{prefix}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(X[part])))
+        (tmp_path / f"{prefix}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(Y[part].astype(np.uint8))))
+    assert len(load_data(str(tmp_path), split="train")) == 1
+    data = load_data(str(tmp_path / f"t10k-images-idx3-ubyte{suffix}"), shape=(12,))
+    np.testing.assert_array_equal(next(data.batches(2))[0], X.reshape(2, 12))
+    assert data.has_labels
+
+
+def test_folders_of_pictures(tmp_path: Path) -> None:
+    for k, name in enumerate(("cat", "dog")):
+        (tmp_path / name).mkdir()
+        picture = np.full((4, 5, 3), 10 * k, np.uint8)
+        Image.fromarray(picture).save(tmp_path / name / "one.png")
+    colour, grey = (load_data(str(tmp_path), shape=(c, 4, 5)) for c in (3, 1))
+    assert (colour.shape, grey.shape) == ((3, 4, 5), (1, 4, 5))
+    np.testing.assert_array_equal(next(colour.batches(2))[1], [0, 1])
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(tmp_path / "dog" / "small.png")
+    with pytest.raises(DataError, match=r"small.png: is \(3, 3\), the first picture \(4, 5\)"):
+        load_data(str(tmp_path))
+
+
+def test_functions_that_return_data(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom torch.utils.data import TensorDataset\n\n"
+        "def data():\n    return TensorDataset(torch.ones(3, 1, 2, 2), torch.tensor([0, 1, 2]))\n"
+    )
+    data = load_data(f"{tmp_path / 'mine.py'}:data", shape=(1, 2, 2), preprocessing=Preprocessing(scale=2))
+    (x, y), *_ = data.batches(3)
+    assert x.max() == 2
+    np.testing.assert_array_equal(y, [0, 1, 2])
+    with pytest.raises(DataError, match="has no function 'other'"):
+        load_data(f"{tmp_path / 'mine.py'}:other")
+    with pytest.raises(DataError, match="neither a file nor an importable module"):
+        load_data("no.such.module:data")
+
+
+def test_channels_are_put_first() -> None:
+    last = np.zeros((2, 8, 9, 3), np.uint8)
+    assert _loaded(last, (3, 8, 9)).shape == (3, 8, 9)
+    assert _loaded(last[..., 0], (1, 8, 9)).shape == (1, 8, 9)
+    assert _loaded(last.reshape(2, -1), (3, 8, 9)).shape == (3, 8, 9)
+
+
+def _loaded(x: np.ndarray, shape: tuple[int, ...]) -> ArrayDataset:
+    from spikewright.data.load import _dataset
+
+    return _dataset(x, None, shape, Preprocessing(), "here")  # type: ignore[return-value]
+
+
+def test_preprocessing_as_typed() -> None:
+    steps = Preprocessing.parse("scale=1/255, mean=0.5:0.25:0, std=2")
+    assert steps == Preprocessing(1 / 255, (0.5, 0.25, 0.0), (2.0,))
+    assert Preprocessing.parse(str(steps)) == steps
+    assert Preprocessing.parse("") == Preprocessing()
+    x = np.full((1, 3, 2, 2), 255, np.uint8)
+    np.testing.assert_allclose(steps(x)[0, :, 0, 0], [0.25, 0.375, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gamma=2", "unknown 'gamma=2'; write scale=..., mean=..., std=..."),
+        ("scale=__import__('os')", "scale takes numbers like 0.5 or 1/255"),
+        ("scale=1/0", "scale takes numbers"),
+        ("std=0", "std must be positive"),
+    ],
+)
+def test_preprocessing_that_is_none(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Preprocessing.parse(text)
+    assert message in str(caught.value)
+
+
+def test_preprocessing_for_other_channels() -> None:
+    with pytest.raises(DataError, match="preprocessing has 3 channels, the data 1"):
+        Preprocessing(mean=(0.1, 0.2, 0.3))(np.zeros((1, 1, 2, 2)))
+
+
+class Trap:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("unpickled",)
+
+
+def test_files_that_are_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = tmp_path / "good.npz"
+    np.savez(good, x=X)
+    (tmp_path / "cut.npz").write_bytes(good.read_bytes()[:60])
+    np.savez(tmp_path / "objects.npz", x=np.array([Trap()], dtype=object))
+    np.savez(tmp_path / "names.npz", pixels=X)
+    np.savez(tmp_path / "none.npz", x=X[:0])
+    (tmp_path / "cut-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(X))[:20])
+    (tmp_path / "short-images-idx3-ubyte").write_bytes(idx(X)[:-3])
+    (tmp_path / "data.pkl").write_bytes(pickle.dumps(X))
+    (tmp_path / "empty").mkdir()
+    for name, message in {
+        "missing.npz": "no such file or folder",
+        "cut.npz": "damaged or not what its name says",
+        "objects.npz": "it holds pickled objects",
+        "names.npz": "holds pixels; expected arrays named x and y",
+        "none.npz": "the data set is empty",
+        "cut-images-idx3-ubyte.gz": "damaged or not what its name says",
+        "short-images-idx3-ubyte": r"21 values where its header says \(2, 3, 4\)",
+        "data.pkl": "unknown kind of data",
+        "empty": "no data here",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            load_data(str(tmp_path / name))
+    with pytest.raises(DataError, match=r"have the shape \(3, 4\), the network takes \(3, 32, 32\)"):
+        load_data(str(good), shape=(3, 32, 32))
+    assert capsys.readouterr().out == ""
+
+
+def test_labels() -> None:
+    with pytest.raises(DataError, match="2 samples but 3 labels"):
+        as_dataset((X, np.array([0, 1, 2])))
+    with pytest.raises(DataError, match="labels must be whole numbers"):
+        as_dataset((X, np.array([0.5, 1])))
+    with pytest.raises(DataError, match="label -1 does not exist: the network has 2 classes, 0 to 1"):
+        check_labels(as_dataset((X, np.array([0, -1]))), 2)
+
+
+def test_batches_do_not_lose_the_rest_and_fingerprints_see_changes() -> None:
+    data = as_dataset((np.arange(10.0).reshape(5, 2), np.arange(5)))
+    assert [len(x) for x, _ in data.batches(2)] == [2, 2, 1]
+    assert data.take(3).fingerprint != data.fingerprint
+    assert as_dataset((np.arange(10.0).reshape(5, 2), np.arange(5))).fingerprint == data.fingerprint
+
+
+def test_what_is_no_data_at_all() -> None:
+    with pytest.raises(DataError, match="cannot read data from a set"):
+        as_dataset({1})
+    with pytest.raises(DataError, match="data must be numbers"):
+        as_dataset(np.array([["a", "b"]]))
