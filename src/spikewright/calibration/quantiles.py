@@ -64,10 +64,10 @@ class RankSearch:
         if groups == 1:
             low = int(prefix[0]) << self.shifts[self.level - 1]
             high = low + (1 << self.shifts[self.level - 1])
-            chosen = pattern[(pattern >= low) & (pattern < high)]
+            chosen = pattern[(pattern >= max(low, 1)) & (pattern < high)]
             index = (chosen - low) >> self.shifts[self.level]
         else:
-            hit = (pattern >> self.shifts[self.level - 1]) == prefix[:, None]
+            hit = ((pattern >> self.shifts[self.level - 1]) == prefix[:, None]) & (pattern > 0)
             group, position = hit.nonzero(as_tuple=True)
             bits = (pattern[group, position] >> self.shifts[self.level]) & ((1 << self.width) - 1)
             index = group * (1 << self.width) + bits
