@@ -125,6 +125,22 @@ def test_deep_layers_of_a_real_network() -> None:
         np.testing.assert_allclose(statistics.scales(channels)[name][alive], each, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "method", [Percentile(99.9), Percentile(95, channels=True), Percentile(99, zeros=True)], ids=str
+)
+@pytest.mark.parametrize("order", ["as drawn", "rising", "falling"])
+def test_first_samples_that_mislead_do_not_matter(method: Percentile, order: str) -> None:
+    """More samples than are binned in full; sorted data are the worst that can happen to a guess."""
+    x = np.random.default_rng(0).normal(size=(3000, 3)).astype(np.float32)
+    if order != "as drawn":
+        x = np.sort(x, axis=0)[:: 1 if order == "rising" else -1].copy()
+    found = calibrate(relu(), x, [method], batch_size=50).scales(method)["r"]
+    values = np.maximum(x, 0).astype(float)
+    each = values.T if method.channels else [values]
+    expected = [np.percentile(v if method.zeros else v[v > 0], method.percentile) for v in each]
+    np.testing.assert_array_equal(found, expected if method.channels else expected[0])
+
+
 def test_memory_does_not_grow_with_the_data() -> None:
     peaks = []
     for count in (500, 20_000):

@@ -14,8 +14,10 @@ from spikewright.calibration.quantiles import (
     CHANNEL_SHIFTS,
     LAYER_SHIFTS,
     RankSearch,
+    channel_values_from,
     interpolate,
     patterns,
+    values_from,
     virtual_index,
 )
 from spikewright.calibration.statistics import NodeStatistics, Statistics
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Progress = Callable[[int, int], None]
+FIRST_SAMPLES = 256
+"""All values of so many samples are binned: for pictures, and to learn where the percentiles will lie."""
+MARGIN, FEW = 4, 16
+"""How many times more values than asked for are binned, and how many on top."""
+SMALLEST = 2.0**-149
+"""The smallest positive float32."""
 
 
 def calibrate(
@@ -69,6 +77,11 @@ def calibrate(
     passes = 1 + (0 if not refined else 2 if deep else 0 if one_pass else 1)
     total = passes * len(dataset)
     _sweep(forward, dataset, batch_size, {n: g.first for n, g in gatherers.items()}, progress, 0, total)
+    misled = {name: g for name, g in gatherers.items() if g.misled()}
+    if misled:
+        for gatherer in misled.values():
+            gatherer.start(everything=True)
+        _sweep(forward, dataset, batch_size, {n: g.first for n, g in misled.items()}, None, 0, total)
     searches = {name: g.searches(one_pass) for name, g in gatherers.items()}
     for number in range(1, passes):
         active = {name: [s for s in found.values() if not s.done] for name, found in searches.items()}
@@ -143,70 +156,106 @@ def _layer_index(graph: Graph, node: Node) -> int:
 
 def _refiner(searches: list[RankSearch]) -> Callable[[Tensor], None]:
     def refine(x: Tensor) -> None:
-        pattern = patterns(x)
         for search in searches:
-            groups = len(search.ranks)
-            search.add(pattern.reshape(1, -1) if groups == 1 else _by_channel(pattern))
+            search.add(x)
 
     return refine
 
 
-def _by_channel(x: Tensor) -> Tensor:
-    """A batch ``(B, C, ...)`` as ``(C, values)``."""
-    return x.transpose(0, 1).reshape(x.shape[1], -1)
-
-
 class _Gatherer:
-    """The first pass over one node, and the searches for what it could not settle."""
+    """The first pass over one node, and the searches for what it could not settle.
+
+    Every value of the first samples is binned. They tell above which value the wanted percentiles will lie, with
+    room to spare; from then on only values above it are binned, the rest only counted. Should they have misled
+    (``misled``), the pass is repeated with everything binned: the result is exact either way.
+    """
 
     def __init__(self, node: Node, channels: int, layer: int, wishes: set[Wish]) -> None:
         self.node, self.channels, self.layer = node, channels, layer
         self.wishes = sorted(wishes, key=lambda wish: wish.key)
-        self.count, self.total, self.squares = 0, 0.0, 0.0
-        self.histogram = np.zeros(1 << 15, np.int64)
-        self.positives = np.zeros(channels, np.int64)
-        self.maximum = np.zeros(channels)
-        by_channel = any(wish.channels for wish in wishes)
-        self.channel_histogram = np.zeros((channels, 1 << (31 - CHANNEL_SHIFTS[0])), np.int64) if by_channel else None
+        self.start()
+
+    def start(self, everything: bool = False) -> None:
+        """Before a first pass; ``everything`` is binned in one that is repeated."""
+        self.everything = everything
+        self.count = self.samples = 0
+        self.display = np.zeros(1 << 15, np.int64)
+        self.positives = np.zeros(self.channels, np.int64)
+        self.maximum = np.zeros(self.channels)
+        widths = {False: (1, 1 << (31 - LAYER_SHIFTS[0])), True: (self.channels, 1 << (31 - CHANNEL_SHIFTS[0]))}
+        self.binned = {c: np.zeros(widths[c], np.int64) for c in {wish.channels for wish in self.wishes}}
+        self.cutoff = {c: np.zeros(len(histogram), np.int64) for c, histogram in self.binned.items()}
 
     def first(self, x: Tensor) -> None:
         """Count one batch ``(B, C, ...)``."""
         import torch
 
         positive = x if isinstance(self.node, ReLU) else x.relu()
-        axes = [axis for axis in range(x.ndim) if axis != 1]
-        maximum = positive.amax(dim=axes).double().cpu().numpy()
+        rows = positive.reshape(*positive.shape[:2], -1)
+        maximum = rows.amax(dim=(0, 2)).double().cpu().numpy()
         if not np.isfinite(maximum).all():
             raise DataError(f"{self.node}: the data drive it to {maximum.max()}; check them for NaN and infinity")
         self.maximum = np.maximum(self.maximum, maximum)
         self.count += x.numel()
-        self.total += float(positive.sum(dtype=torch.float64))
-        self.squares += float(torch.linalg.vector_norm(positive, dtype=torch.float64) ** 2)
-        pattern = patterns(positive)
-        bins = (pattern.reshape(-1) >> LAYER_SHIFTS[0]).clamp_(min=0)  # minus zero has a negative pattern
-        self.histogram += torch.bincount(bins, minlength=len(self.histogram)).cpu().numpy()
-        self.positives += (positive > 0).sum(dim=axes).cpu().numpy()
-        if self.channel_histogram is not None:
-            width = self.channel_histogram.shape[1]
-            offset = torch.arange(self.channels, device=x.device) * width
-            index = (_by_channel(pattern) >> CHANNEL_SHIFTS[0]).clamp_(min=0) + offset[:, None]
-            counted = torch.bincount(index.reshape(-1), minlength=self.channel_histogram.size)
-            self.channel_histogram += counted.cpu().numpy().reshape(self.channel_histogram.shape)
+        self.positives += rows.sign().sum(dim=2).sum(dim=0, dtype=torch.float64).long().cpu().numpy()
+        for channels in self.binned:
+            self._bin(positive, channels)
+        if self.samples < FIRST_SAMPLES:
+            if False in self.binned:
+                self.display = self.binned[False][0].copy()
+            else:
+                index = patterns(values_from(positive, SMALLEST)) >> LAYER_SHIFTS[0]
+                self.display += torch.bincount(index, minlength=len(self.display)).cpu().numpy()
+            self.samples += len(x)
+            if self.samples >= FIRST_SAMPLES and not self.everything:
+                self.cutoff = {channels: self._cutoff(channels) for channels in self.binned}
+
+    def _bin(self, x: Tensor, channels: bool) -> None:
+        """Bin what lies from the cutoff up."""
+        import torch
+
+        histogram = self.binned[channels]
+        shift = (CHANNEL_SHIFTS if channels else LAYER_SHIFTS)[0]
+        low = (self.cutoff[channels] << shift).clip(1).astype(np.int32).view(np.float32)
+        if channels:
+            value, channel = channel_values_from(x, torch.from_numpy(low).to(x.device))
+            index = (patterns(value) >> shift) + channel * histogram.shape[1]
+        else:
+            index = patterns(values_from(x, float(low[0]))) >> shift
+        histogram += torch.bincount(index, minlength=histogram.size).cpu().numpy().reshape(histogram.shape)
+
+    def _cutoff(self, channels: bool) -> NDArray[np.int64]:
+        """The bin from which ``MARGIN`` times as many of the first values lie as the percentiles ask for."""
+        histogram = self.binned[channels]
+        size = self.count // (self.channels if channels else 1)
+        positives = self.positives if channels else self.positives.sum(keepdims=True)
+        above = np.zeros(len(histogram))
+        for wish in self.wishes:
+            if wish.channels == channels:
+                among = size if wish.zeros else positives
+                above = np.maximum(above, MARGIN * ((1 - wish.percentile / 100) * among + FEW))
+        from_top = histogram[:, ::-1].cumsum(axis=1)
+        bins = histogram.shape[1] - 1 - (from_top < above[:, None]).sum(axis=1)
+        return np.where(positives < above, 0, np.maximum(bins, 0))
+
+    def misled(self) -> bool:
+        """Whether a wanted value lies below the cutoff that the first samples suggested."""
+        return any(((rank >= 0) & (rank < self._unseen(w))).any() for w in self.wishes for rank in self._ranks(w))
+
+    def _unseen(self, wish: Wish) -> NDArray[np.int64]:
+        """How many positive values were counted but not binned."""
+        positives, _ = self._sizes(wish)
+        return np.asarray(positives - self.binned[wish.channels].sum(axis=1))
 
     def searches(self, one_pass: bool) -> dict[tuple[Wish, int], RankSearch]:
-        """A search for the lower (0) and, where it is another, the upper (1) neighbour of each percentile."""
-        # Bin 0 of the first pass holds the zeros and the smallest subnormals: only the latter are positive.
-        self.histogram[0] -= self.count - self.positives.sum()
-        if self.channel_histogram is not None:
-            self.channel_histogram[:, 0] -= self.count // self.channels - self.positives
+        """A search for the lower (0) and the upper (1) neighbour of each percentile."""
         found = {}
         for wish in self.wishes:
-            counts = self.histogram[None]
+            counts = self.binned[wish.channels].copy()
+            counts[:, 0] += self._unseen(wish)  # below everything that is wanted
             shifts: tuple[int, ...] = LAYER_SHIFTS[:1] if one_pass else LAYER_SHIFTS
-            if wish.channels and self.channel_histogram is not None:
-                counts, shifts = self.channel_histogram, CHANNEL_SHIFTS
             for side, rank in enumerate(self._ranks(wish)):
-                found[wish, side] = RankSearch(counts, rank, shifts)
+                found[wish, side] = RankSearch(counts, rank, CHANNEL_SHIFTS if wish.channels else shifts)
         return found
 
     def _ranks(self, wish: Wish) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -228,11 +277,9 @@ class _Gatherer:
             layer=self.layer,
             ceiling=ceiling if isinstance(ceiling, float | int) else None,
             count=self.count,
-            histogram=self.histogram,
+            histogram=self.display,
             positives=self.positives,
             maximum=self.maximum,
-            total=self.total,
-            squares=self.squares,
             quantiles={wish.key: self._quantile(wish, searches) for wish in self.wishes},
         )
 

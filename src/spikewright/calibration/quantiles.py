@@ -21,11 +21,35 @@ CHANNEL_SHIFTS = (19, 9, 0)
 """Three passes for every channel on its own, so that hundreds of histograms stay small."""
 
 
+RUN = 64
+"""Values that are looked at together when few of them matter."""
+
+
 def patterns(x: Tensor) -> Tensor:
     """Bit patterns of float32 values as int32; everything that is not positive has a pattern of 0 or below."""
     import torch
 
     return x.float().contiguous().view(torch.int32)
+
+
+def values_from(x: Tensor, low: float) -> Tensor:
+    """All values of a tensor from ``low`` up, found quickly where they are few: most runs of 64 hold none."""
+    import torch
+
+    flat = x.reshape(-1)
+    whole = flat.numel() // RUN * RUN
+    runs = flat[:whole].view(-1, RUN)
+    found = torch.cat([runs[runs.amax(dim=1) >= low].reshape(-1), flat[whole:]])
+    return found[found >= low]
+
+
+def channel_values_from(x: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+    """The values ``(B, C, ...)`` from each channel's own ``low`` ``(C,)`` up, and the channel of each."""
+    rows = x.reshape(*x.shape[:2], -1)
+    hit = rows.amax(dim=2) >= low
+    chosen, channel = rows[hit], hit.nonzero()[:, 1]
+    above = chosen >= low[channel, None]
+    return chosen[above], channel.repeat_interleave(above.sum(dim=1))
 
 
 class RankSearch:
@@ -55,22 +79,21 @@ class RankSearch:
         self.width = self.shifts[self.level - 1] - self.shifts[self.level]
         self.counts = np.zeros((len(self.ranks), 1 << self.width), np.int64)
 
-    def add(self, pattern: Tensor) -> None:
-        """Count a batch of patterns ``(groups, values)``."""
+    def add(self, x: Tensor) -> None:
+        """Count a batch of values ``(B, C, ...)``."""
         import torch
 
-        groups = pattern.shape[0]
-        prefix = torch.from_numpy(np.where(self.wanted, self.prefix, -1).astype(np.int32)).to(pattern.device)
-        if groups == 1:
-            low = int(prefix[0]) << self.shifts[self.level - 1]
-            high = low + (1 << self.shifts[self.level - 1])
-            chosen = pattern[(pattern >= max(low, 1)) & (pattern < high)]
-            index = (chosen - low) >> self.shifts[self.level]
+        unknown = self.shifts[self.level - 1]
+        prefix = torch.from_numpy(np.where(self.wanted, self.prefix, 0)).to(x.device)
+        low = (prefix << unknown).clamp(min=1).int().view(torch.float32)
+        if len(self.prefix) == 1:
+            value, group = values_from(x, float(low)), torch.zeros((), dtype=torch.int64, device=x.device)
         else:
-            hit = ((pattern >> self.shifts[self.level - 1]) == prefix[:, None]) & (pattern > 0)
-            group, position = hit.nonzero(as_tuple=True)
-            bits = (pattern[group, position] >> self.shifts[self.level]) & ((1 << self.width) - 1)
-            index = group * (1 << self.width) + bits
+            value, group = channel_values_from(x, low)
+        pattern = patterns(value)
+        same = (pattern >> unknown) == prefix[group]
+        bits = (pattern >> self.shifts[self.level]) & ((1 << self.width) - 1)
+        index = (group * (1 << self.width) + bits)[same]
         counted = torch.bincount(index, minlength=self.counts.size)
         self.counts += counted.cpu().numpy().reshape(self.counts.shape)
 

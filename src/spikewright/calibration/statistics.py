@@ -26,10 +26,10 @@ class NodeStatistics:
         layer: its index among the weighted layers, for schedules.
         ceiling: of its ReLU, or None.
         count: how many values there were.
-        histogram: ``(32768,)``: positive values by the upper 16 bits of their float32 pattern.
+        histogram: ``(32768,)``: the positive values of the first samples (256 or a little more, for pictures), by
+            the upper 16 bits of their float32 pattern.
         positives: ``(channels,)``: how many values were positive.
         maximum: ``(channels,)``: the largest positive value, 0 without any.
-        total, squares: sum and sum of squares of the positive values.
         quantiles: what was asked for, by ``Wish.key``: shape ``()`` or ``(channels,)``; NaN where a channel
             has no positive value.
     """
@@ -40,14 +40,7 @@ class NodeStatistics:
     histogram: NDArray[np.int64]
     positives: NDArray[np.int64]
     maximum: NDArray[np.float64]
-    total: float
-    squares: float
     quantiles: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-
-    @property
-    def mean(self) -> float:
-        """Mean of the rectified values."""
-        return self.total / self.count
 
     @property
     def edges(self) -> NDArray[np.float64]:
@@ -115,7 +108,7 @@ class Statistics:
                 arrays[f"{name}/{label}"] = getattr(node, label)
             for wish, value in node.quantiles.items():
                 arrays[f"{name}/quantile/{wish}"] = value
-            header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count", "total", "squares")}
+            header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count")}
         meta = {"format": FORMAT, "key": self.key, "samples": self.samples, "exact": self.exact, "nodes": header}
         with atomic_path(path) as temporary:
             save_file(arrays, temporary, {"spikewright-statistics": json.dumps(meta)})
