@@ -18,6 +18,7 @@ from spikewright.nodes import (
     ChannelAffine,
     GlobalAvgPool,
     GlobalMaxPool,
+    Input,
     MaxPool,
     Output,
     ReLU,
@@ -48,7 +49,8 @@ class Neurons:
 
     Attributes:
         reset: "subtract" keeps what is above the threshold; "zero" loses it.
-        max_spikes: per neuron and step: 1 single, None any number, else a cap.
+        max_spikes: per neuron and step: 1 single, None any number, else a cap. Unless it is 1, the λ of a ReLU
+            with a ceiling is chosen so that a whole number of spikes is the ceiling, and that number is its cap.
         v_init: initial potential as a fraction of the threshold; 0.5 halves the rounding error.
         v_min: lowest potential as a fraction of the threshold (negative), or None.
         leak: decay of the potential per step; 1 is integrate-and-fire.
@@ -105,7 +107,8 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
 
     Args:
         graph: from ``prepare``.
-        scales: λ for every ReLU, and for Inputs that are to be scaled (1 where none is given).
+        scales: λ for every ReLU. An Input may have one too (1 where none is given): the network then takes its
+            values divided by λ.
         view: where λ_post goes.
 
     Raises:
@@ -160,14 +163,22 @@ def convert(
     neurons = neurons or Neurons()
     if readout not in ("potential", "count"):
         raise SettingsError(f"readout must be 'potential' or 'count', not {readout!r}")
+    if graph.populations:
+        raise GraphError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
     folded, _ = prepare(graph, softmax=softmax)
     folded = _without_final_relu(folded) if readout == "potential" else _with_final_relu(folded)
     if readout == "count":
         scales = {**scales, **_output_scales(folded, scales)}
+    if neurons.max_spikes != 1:
+        scales = {**scales, **_whole_ceilings(folded, scales, neurons.max_spikes)}
     normalised = normalise(folded, scales, view=view)
     thresholds = {name: np.asarray(value) for name, value in normalised.meta["scales"].items()}
     nodes = [_spiking(node, neurons, thresholds if view == "thresholds" else {}) for node in normalised]
     left = [Problem(n.type, f"'{n.name}'", "it has no spiking form") for n in nodes if isinstance(n, ReLU)]
+    if neurons.max_pool != "count_max":
+        advice = f"{neurons.max_pool} lets spikes through, and it sees none; use count_max, or put a ReLU before it"
+        blind = [pool for pool in normalised.of_type(MaxPool) if not _spikes(normalised, pool)]
+        left += [Problem(pool.type, f"'{pool.name}'", advice) for pool in blind]
     if left:
         raise UnsupportedModelError(left)
     ceilings = {n.name: np.asarray(n.ceiling).tolist() for n in normalised.of_type(ReLU) if n.ceiling is not None}
@@ -226,14 +237,17 @@ def fates(graph: Graph, changes: Sequence[Change]) -> dict[str, str]:
 def _spiking(node: Node, neurons: Neurons, thresholds: Mapping[str, Array]) -> Node:
     if isinstance(node, ReLU):
         threshold = thresholds.get(node.name, np.ones(()))
+        cap = neurons.max_spikes
+        if cap != 1 and node.ceiling is not None:
+            cap = round(float(np.max(node.ceiling / threshold)))  # whole: see _whole_ceilings
         settings: dict[str, Any] = {
             "name": node.name,
             "inputs": node.inputs,
             "threshold": threshold,
             "v_init": threshold * neurons.v_init,
             "reset": neurons.reset,
-            "max_spikes": neurons.max_spikes,
-            "v_min": None if neurons.v_min is None else neurons.v_min * float(np.max(threshold)),
+            "max_spikes": cap,
+            "v_min": None if neurons.v_min is None else neurons.v_min * threshold,
         }
         return IF(**settings) if neurons.leak == 1.0 else LIF(**settings, leak=neurons.leak)
     if type(node) is MaxPool:
@@ -286,6 +300,29 @@ def _limit(relu: ReLU, scale: Array) -> Array:
     if isinstance(ceiling, np.ndarray):
         raise GraphError(f"{relu}: its ceiling is already normalised; normalise the folded graph")
     return np.minimum(scale, ceiling)
+
+
+def _whole_ceilings(graph: Graph, scales: Scales, cap: int | None) -> Scales:
+    """λ of populations that may send several spikes a step, so that a whole number of them is the ceiling.
+
+    That number then bounds their spikes, and the clip is exact. It is one for the layer, so λ is too.
+    """
+    found = {}
+    for relu in graph.of_type(ReLU):
+        if relu.ceiling is not None:
+            wished = _limit(relu, _spread(relu, _scale_of(relu, scales), graph.shapes[relu.name])).max()
+            spikes = int(np.ceil(relu.ceiling / wished - 1e-6))
+            found[relu.name] = np.asarray(relu.ceiling / (spikes if cap is None else min(spikes, cap)))
+    return found
+
+
+def _spikes(graph: Graph, node: Node) -> bool:
+    """Whether what a node reads comes straight from populations or inputs, without weights or sums between."""
+    return all(
+        isinstance(source, ReLU | Input)
+        or (not source.weighted and not isinstance(source, Add) and _spikes(graph, source))
+        for source in graph.sources(node)
+    )
 
 
 def _scaled_ceiling(relu: ReLU, unit: Array) -> ReLU:

@@ -20,10 +20,12 @@ def place(device: str = "cpu", dtype: str = "float32") -> Place:
     """A function that turns a numpy array into a tensor on ``device``.
 
     Raises:
-        SettingsError: for a device this machine does not have.
+        SettingsError: for a device this machine does not have, or an unknown dtype.
     """
     import torch
 
+    if dtype not in ("float32", "float64"):
+        raise SettingsError(f"dtype must be 'float32' or 'float64', not {dtype!r}")
     try:
         target = torch.device(device)
         torch.empty(0, device=target)

@@ -22,11 +22,11 @@ from spikewright.nodes import Input, Linear, Output, ReLU
 TOOLBOX_X = np.array([[1, 0], [0, 1], [0.5, 0.5], [1, 1], [0, 0]], np.float32)
 
 
-def relu(channels: int = 3, ceiling: float | None = None) -> Graph:
+def relu(shape: tuple[int, ...] = (3,), ceiling: float | None = None) -> Graph:
     """The data themselves, rectified."""
     return Graph(
         [
-            Input(name="x", shape=(channels,)),
+            Input(name="x", shape=shape),
             ReLU(name="r", inputs=("x",), ceiling=ceiling),
             Output(name="y", inputs=("r",)),
         ]
@@ -131,14 +131,50 @@ def test_deep_layers_of_a_real_network() -> None:
 @pytest.mark.parametrize("order", ["as drawn", "rising", "falling"])
 def test_first_samples_that_mislead_do_not_matter(method: Percentile, order: str) -> None:
     """More samples than are binned in full; sorted data are the worst that can happen to a guess."""
-    x = np.random.default_rng(0).normal(size=(3000, 3)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(300_000, 3)).astype(np.float32)
     if order != "as drawn":
         x = np.sort(x, axis=0)[:: 1 if order == "rising" else -1].copy()
-    found = calibrate(relu(), x, [method], batch_size=50).scales(method)["r"]
+    images = x.reshape(-1, 100, 3).transpose(0, 2, 1)
+    found = calibrate(relu((3, 100)), images, [method], batch_size=50).scales(method)["r"]
+    np.testing.assert_array_equal(found, expected_scale(x, method))
+
+
+def expected_scale(x: np.ndarray, method: Percentile) -> np.ndarray:
     values = np.maximum(x, 0).astype(float)
     each = values.T if method.channels else [values]
-    expected = [np.percentile(v if method.zeros else v[v > 0], method.percentile) for v in each]
-    np.testing.assert_array_equal(found, expected if method.channels else expected[0])
+    found = [np.percentile(v if method.zeros else v[v > 0], method.percentile) for v in each]
+    return np.array(found if method.channels else found[0])
+
+
+@pytest.mark.parametrize("method", [Percentile(99), Percentile(99, channels=True), Percentile(99, zeros=True)], ids=str)
+@pytest.mark.parametrize("later", [0.5, 1.5, 1.8, 1.95, 5.0])
+@pytest.mark.parametrize("count", [60_000, 600_000])
+def test_values_below_the_cutoff_that_were_and_were_not_binned(method: Percentile, later: float, count: int) -> None:
+    """The first samples lie on both sides of what comes later, in numbers that move the percentile there."""
+    first = np.random.default_rng(0).uniform(1, 2, (90_000, 3))
+    x = np.concatenate([first, np.full((count, 3), later)]).astype(np.float32)
+    images = x.reshape(-1, 100, 3).transpose(0, 2, 1)
+    found = calibrate(relu((3, 100)), images, [method], batch_size=50).scales(method)["r"]
+    np.testing.assert_array_equal(found, expected_scale(x, method))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_drifting_data(data: st.DataObject) -> None:
+    """Blocks of values from different ranges, in images, with the first block binned in full."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    blocks = [
+        rng.uniform(*sorted(data.draw(st.tuples(st.floats(-1, 3), st.floats(-1, 3)))), (count, 2, 64, 64))
+        for count in data.draw(st.lists(st.integers(1, 90), min_size=2, max_size=4))
+    ]
+    x = np.concatenate(blocks).round(data.draw(st.integers(1, 6))).astype(np.float32)
+    percentile = data.draw(st.sampled_from([50.0, 90.0, 99.0, 99.9]))
+    method = Percentile(percentile, channels=data.draw(st.booleans()), zeros=data.draw(st.booleans()))
+    scales = calibrate(relu((2, 64, 64)), x, [method], batch_size=data.draw(st.integers(5, 100))).scales(method)["r"]
+    flat = x.transpose(0, 2, 3, 1).reshape(-1, 2)
+    if (flat > 0).any(axis=0).all():
+        wanted = expected_scale(flat, method)
+        np.testing.assert_array_equal(scales, np.where(wanted > 0, wanted, scales))
 
 
 def test_memory_does_not_grow_with_the_data() -> None:
@@ -218,7 +254,7 @@ def test_saved_statistics_come_back_and_know_their_network(tmp_path: Path) -> No
     for name, scale in statistics.scales(method).items():
         np.testing.assert_array_equal(found.scales(method)[name], scale)
     np.testing.assert_array_equal(found.nodes["r1"].histogram, statistics.nodes["r1"].histogram)
-    for other in (statistics_key(toolbox_mlp(), TOOLBOX_X[:4]), statistics_key(relu(2), TOOLBOX_X)):
+    for other in (statistics_key(toolbox_mlp(), TOOLBOX_X[:4]), statistics_key(relu((2,)), TOOLBOX_X)):
         with pytest.raises(CalibrationError, match="statistics of another network or other data"):
             Statistics.load(tmp_path / "s.safetensors", expect_key=other)
     with pytest.raises(CalibrationError, match="the statistics hold no percentile 50"):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from networks import ALL, Builder, norm_after_relu, plain, residual
+from networks import ALL, Builder, anything, norm_after_relu, plain, residual
 from spikewright import passes
 from spikewright.convert import prepare
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
-from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Identity, Output, Softmax
+from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Identity, Output, ReLU, Softmax
 
 EVERY = (
     passes.drop_identities,
@@ -29,8 +29,45 @@ EVERY = (
 
 
 def same(before: Graph, after: Graph, x: np.ndarray) -> None:
-    old, new = (run(graph, x, dtype="float64")["output"] for graph in (before, after))
-    assert np.abs(old - new).max() <= 1e-5 * max(np.abs(old).max(), 1)
+    old, new = (run(graph, x, dtype="float64") for graph in (before, after))
+    assert old.keys() == new.keys()
+    for name, values in old.items():
+        assert np.abs(values - new[name]).max() <= 1e-5 * max(np.abs(values).max(), 1)
+
+
+def samples(graph: Graph, count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 1, (count, *graph.shapes["input"])).astype(np.float32)
+
+
+@pytest.mark.parametrize("step", EVERY, ids=lambda step: step.name)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_pass_keeps_the_function_of_any_network(step: passes.Pass, seed: int) -> None:
+    graph = anything(seed)
+    same(graph, step(graph), samples(graph))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_all_passes_keep_the_function_of_any_network(seed: int) -> None:
+    graph = anything(seed)
+    folded, _ = prepare(graph)
+    same(graph, folded, samples(graph))
+    assert not prepare(folded)[1]
+
+
+def test_a_map_of_factors_is_not_folded_through_windows() -> None:
+    b = Builder(0)
+    b.conv(4)
+    b.relu()
+    scale, bias = b.random.normal(size=(2, 4, 8, 8))
+    b.add(ChannelAffine(name="map", inputs=(b.at,), scale=scale, bias=bias))
+    b.conv(4)
+    b.flatten()
+    b.linear(3)
+    folded = passes.fold_batch_norm_forwards(b.graph())
+    assert "map" in folded
+    same(b.graph(), folded, b.samples())
 
 
 @pytest.mark.parametrize("step", EVERY, ids=lambda step: step.name)
@@ -77,7 +114,10 @@ def test_numbers_of_a_backward_fold() -> None:
 
 def test_a_norm_after_relu_is_never_folded_backwards() -> None:
     graph = norm_after_relu(1).graph()
-    assert len(passes.fold_batch_norm_backwards(graph).of_type(BatchNorm)) == len(graph.of_type(BatchNorm))
+    folded = passes.fold_batch_norm_backwards(graph)
+    norms = [norm.name for norm in graph.of_type(BatchNorm) if isinstance(graph.sources(norm)[0], ReLU)]
+    assert norms
+    assert all(isinstance(folded[name], BatchNorm | ChannelAffine) for name in norms)
 
 
 def test_a_forward_fold_across_padding_makes_the_bias_a_map() -> None:

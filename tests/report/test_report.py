@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import residual
+from networks import Builder, residual
 from spikewright.convert import analog_of
 from spikewright.errors import SettingsError
+from spikewright.graph import Graph
+from spikewright.nodes import ReLU
 from spikewright.report import Candidate, write_report
+from spikewright.report.document import Document
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -32,35 +39,60 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    b = residual(1)
-    x, y = b.samples(12), b.random.integers(0, 3, 12)
-    graph = b.graph()
+NASTY = "<!--<script>alert('layer')</script> %{x} {y}"
+
+
+def write(path: Path, builder: Builder, methods: Sequence[str], timesteps: int = 16, labelled: bool = True) -> Path:
+    """A report of a random network and random data; its first ReLU is called ``NASTY``."""
+    x = builder.samples(12)
+    graph = renamed(builder.graph())
     folded, changes = sw.prepare(graph)
-    methods = [sw.threshold_method(text) for text in ("percentile:99.9", "max:channels")]
-    statistics = sw.calibrate(folded, x, methods)
+    chosen = [sw.threshold_method(text) for text in methods]
+    statistics = sw.calibrate(folded, x, chosen)
+    data = (x, builder.random.integers(0, 3, 12)) if labelled else x
     candidates = []
-    for method in methods:
+    for method in chosen:
         spiking = sw.convert(graph, statistics.scales(method))
-        measures = sw.measure(spiking, analog_of(spiking), (x, y), 16)
+        measures = sw.measure(spiking, analog_of(spiking), data, timesteps)
         candidates.append(Candidate(str(method), statistics.scales(method), analog_of(spiking), spiking, measures))
     return write_report(
-        tmp_path_factory.mktemp("report") / "report.html",
+        path,
         title="A <script>alert('title')</script> network",
         graph=graph,
         folded=folded,
         changes=changes,
         statistics=statistics,
         candidates=candidates,
-        settings={"command": "spikewright </script> & more"},
+        settings={"command": "spikewright </script> & more", "timesteps": timesteps},
     )
+
+
+def renamed(graph: Graph) -> Graph:
+    old = graph.of_type(ReLU)[0].name
+
+    def new(name: str) -> str:
+        return NASTY if name == old else name
+
+    return graph.with_nodes(n.replace(name=new(n.name), inputs=tuple(new(i) for i in n.inputs)) for n in graph)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("report") / "report.html", residual(1), ("percentile:99.9", "max:channels"))
+
+
+def charts_of(page: Path) -> list[dict[str, Any]]:
+    found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', page.read_text(encoding="utf-8"))
+    assert found is not None
+    return cast(list[dict[str, Any]], json.loads(found[1]))
 
 
 def test_the_page_needs_nothing_else(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.?(?:https?:)?//", text)
+    assert "Content-Security-Policy\" content=\"default-src 'none';" in text
     assert "<script>alert(" not in text
+    assert "<!--" not in text.partition("plotly.js v")[0]
     assert "spikewright &lt;/script&gt; &amp; more" in text
 
 
@@ -70,6 +102,53 @@ def test_the_page_says_what_matters(page: Path) -> None:
         assert words in text
     assert "replaced by IF" in text
     assert "folded" in text
+
+
+def test_every_chart_names_its_axes_and_fits_its_colours(page: Path) -> None:
+    for chart in charts_of(page):
+        assert chart["layout"]["xaxis"]["title"]["text"]
+        assert chart["data"]
+        colours = re.findall(r'"(?:fill)?color": "([^"/]*)', json.dumps(chart))
+        assert set(colours) <= {"c0", "c1", "muted", "mark", "ink"}
+
+
+def test_curves_end_where_the_measures_do(page: Path) -> None:
+    chart = charts_of(page)[0]
+    *curves, analog = chart["data"]
+    assert [c["name"] for c in curves] == ["percentile:99.9", "max:channels"]
+    assert all(c["x"] == list(range(1, 17)) for c in curves)
+    found = re.search(r"<b>([\d.]+) %</b><span>accuracy at T = 16</span>", page.read_text(encoding="utf-8"))
+    assert found is not None
+    assert curves[0]["y"][-1] == pytest.approx(float(found[1]), abs=0.01)
+    assert analog["name"].startswith("analog, ")
+
+
+def test_one_scale_gives_an_axis_in_its_units_and_many_give_two_views(page: Path) -> None:
+    marked = [c["layout"] for c in charts_of(page) if c["layout"].get("annotations")]
+    layer = [one for one in marked if "xaxis2" in one]
+    channels = [one for one in marked if one["annotations"][0]["text"].startswith("median λ")]
+    assert len(layer) == len(channels) > 0
+    for one in layer:
+        scale = one["shapes"][0]["x0"]
+        assert one["xaxis"]["range"][1] / scale == pytest.approx(one["xaxis2"]["range"][1], rel=1e-3)
+    assert sum(one["annotations"][0]["text"] == "λ" for one in marked) == len(channels)
+
+
+@pytest.mark.parametrize("timesteps", [1, 5])
+def test_without_labels_the_curves_are_of_agreement(tmp_path: Path, timesteps: int) -> None:
+    page = write(tmp_path / "r.html", residual(2), ("max",), timesteps, labelled=False)
+    text = page.read_text(encoding="utf-8")
+    assert f"agreement with the analog network at T = {timesteps}" in text
+    assert "accuracy of the analog network" not in text
+    assert 'data-choose="' not in text.partition("<script")[0]
+    assert charts_of(page)[0]["layout"]["yaxis"]["title"]["text"].startswith("agreement")
+
+
+def test_nothing_but_numbers_reaches_the_page() -> None:
+    document = Document()
+    nan = {"x": [np.float64(np.nan), 1 / 3, np.inf]}
+    document.figure({"data": [nan], "layout": {"height": 10}}, "caption")
+    assert '{"x":[null,0.33333,null]}' in document.html("title", "body")
 
 
 def test_no_candidates(tmp_path: Path) -> None:
@@ -96,29 +175,79 @@ def chromium(page: Path, tmp_path: Path, *flags: str) -> tuple[str, str]:
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
+def with_script(page: Path, tmp_path: Path, script: str) -> Path:
+    """The page with one more script at its end."""
+    probe = tmp_path / "probe.html"
+    text = page.read_text(encoding="utf-8").replace("</body>", f"<script>{script}</script></body>")
+    probe.write_text(text, encoding="utf-8")
+    return probe
+
+
+COUNT = """
+const shown = [...document.querySelectorAll("[data-chart]")].filter((place) => place.offsetParent !== null);
+document.body.dataset.shown = shown.length;
+document.body.dataset.drawn = shown.filter((place) => place.querySelector(
+  ".scatterlayer path, .barlayer path")).length;
+document.body.dataset.wide = document.documentElement.scrollWidth;
+document.body.dataset.fetched = performance.getEntriesByType("resource").length;
+"""
+
+
+def counts(document: str) -> dict[str, int]:
+    return {k: int(v) for k, v in re.findall(r'data-(shown|drawn|wide|fetched)="(\d+)"', document)}
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_charts_are_drawn_in_a_browser(page: Path, tmp_path: Path, scheme: str) -> None:
     setting = f"--blink-settings=preferredColorScheme={1 if scheme == 'light' else 0}"
-    document, console = chromium(page, tmp_path, "--dump-dom", setting)
+    document, console = chromium(with_script(page, tmp_path, COUNT), tmp_path, "--dump-dom", setting)
     assert console == ""
-    assert 'data-drawn="yes"' in document
-    places = document.count("data-chart=")
-    assert places >= 8
-    assert len(re.findall(r'class="main-svg"', document)) >= places
+    found = counts(document)
+    assert found["shown"] == found["drawn"] >= 7
+    assert found["wide"] <= 1366
+    assert found["fetched"] == 0
     ink = {"light": "rgb(31, 35, 40)", "dark": "rgb(231, 230, 227)"}[scheme]
     assert ink in document
 
 
 @pytest.mark.browser
-def test_nothing_is_wider_than_a_laptop(page: Path, tmp_path: Path) -> None:
-    probe = tmp_path / "probe.html"
-    script = "<script>document.body.dataset.wide = document.documentElement.scrollWidth;</script></body>"
-    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
-    document, _ = chromium(probe, tmp_path, "--dump-dom")
-    found = re.search(r'data-wide="(\d+)"', document)
+def test_another_candidate_and_other_views_can_be_chosen(page: Path, tmp_path: Path) -> None:
+    press = """
+document.querySelector("[data-choose='1']").click();
+document.querySelectorAll("section:not([hidden]) details").forEach((layer) => { layer.open = true; });
+document.querySelectorAll("[data-show]").forEach((button) => button.click());
+setTimeout(() => {%s}, 500);
+"""
+    document, console = chromium(with_script(page, tmp_path, press % COUNT), tmp_path, "--dump-dom")
+    assert console == ""
+    found = counts(document)
+    assert found["shown"] == found["drawn"] >= 12
+    assert '<section data-of="0" hidden' in document
+    assert '<section data-of="1">' in document
+
+
+@pytest.mark.browser
+def test_a_layer_is_shown_by_its_very_name(page: Path, tmp_path: Path) -> None:
+    script = """
+const ticks = [...document.querySelectorAll("[data-chart] text")].map((text) => text.textContent);
+document.body.dataset.found = JSON.stringify(ticks.filter((text) => text.includes("alert")));
+"""
+    document, _ = chromium(with_script(page, tmp_path, script), tmp_path, "--dump-dom")
+    found = re.search(r'data-found="([^"]*)"', document)
     assert found is not None
-    assert int(found[1]) <= 1366
+    assert NASTY in json.loads(unescape(found[1]))
+
+
+@pytest.mark.browser
+def test_on_paper_every_layer_is_open_and_fits(page: Path, tmp_path: Path) -> None:
+    script = f"dispatchEvent(new Event('beforeprint')); setTimeout(() => {{{COUNT}}}, 500);"
+    document, console = chromium(with_script(page, tmp_path, script), tmp_path, "--dump-dom", "--window-size=720,1000")
+    assert console == ""
+    found = counts(document)
+    assert found["shown"] == found["drawn"] >= 12
+    assert found["wide"] <= 720
+    assert not re.search(r"<details(?![^>]* open)", document.partition("<script")[0])
 
 
 @pytest.mark.browser

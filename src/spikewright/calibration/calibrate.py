@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from spikewright.calibration.quantiles import (
     CHANNEL_SHIFTS,
     LAYER_SHIFTS,
     RankSearch,
-    channel_values_from,
+    Refinement,
+    Tally,
+    floats,
     interpolate,
     patterns,
     values_from,
@@ -33,12 +35,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Progress = Callable[[int, int], None]
-FIRST_SAMPLES = 256
-"""All values of so many samples are binned: for pictures, and to learn where the percentiles will lie."""
+FIRST_SAMPLES, FIRST_VALUES = 64, 1 << 18
+"""All values of so many samples at least, and so many values, are binned: for pictures, and to learn where the
+percentiles will lie."""
 MARGIN, FEW = 4, 16
 """How many times more values than asked for are binned, and how many on top."""
-SMALLEST = 2.0**-149
-"""The smallest positive float32."""
 
 
 def calibrate(
@@ -86,14 +87,10 @@ def calibrate(
     for number in range(1, passes):
         active = {name: [s for s in found.values() if not s.done] for name, found in searches.items()}
         active = {name: found for name, found in active.items() if found}
-        for found in active.values():
-            for search in found:
-                search.start()
-        hooks = {name: _refiner(found) for name, found in active.items()}
+        hooks = {name: Refinement(found, gatherers[name].channels) for name, found in active.items()}
         _sweep(forward, dataset, batch_size, hooks, progress, number * len(dataset), total)
-        for found in active.values():
-            for search in found:
-                search.finish()
+        for refinement in hooks.values():
+            refinement.finish()
     return Statistics(
         nodes={name: g.result(searches[name]) for name, g in gatherers.items()},
         key=statistics_key(graph, dataset),
@@ -118,7 +115,7 @@ def _sweep(
     forward: Forward,
     dataset: Dataset,
     batch_size: int,
-    watch: dict[str, Callable[[Tensor], None]],
+    watch: Mapping[str, Callable[[Tensor], None]],
     progress: Progress | None,
     before: int,
     total: int,
@@ -154,12 +151,9 @@ def _layer_index(graph: Graph, node: Node) -> int:
     return max(depth[node.name] - 1, 0)
 
 
-def _refiner(searches: list[RankSearch]) -> Callable[[Tensor], None]:
-    def refine(x: Tensor) -> None:
-        for search in searches:
-            search.add(x)
-
-    return refine
+def _shift(channels: bool) -> int:
+    """Low bits that the bins of the first pass leave open."""
+    return (CHANNEL_SHIFTS if channels else LAYER_SHIFTS)[0]
 
 
 class _Gatherer:
@@ -179,80 +173,89 @@ class _Gatherer:
         """Before a first pass; ``everything`` is binned in one that is repeated."""
         self.everything = everything
         self.count = self.samples = 0
-        self.display = np.zeros(1 << 15, np.int64)
+        self.display = Tally(1 << 15)
+        self.showing = True
         self.positives = np.zeros(self.channels, np.int64)
         self.maximum = np.zeros(self.channels)
-        widths = {False: (1, 1 << (31 - LAYER_SHIFTS[0])), True: (self.channels, 1 << (31 - CHANNEL_SHIFTS[0]))}
-        self.binned = {c: np.zeros(widths[c], np.int64) for c in {wish.channels for wish in self.wishes}}
-        self.cutoff = {c: np.zeros(len(histogram), np.int64) for c, histogram in self.binned.items()}
+        groups = {wish.channels: self.channels if wish.channels else 1 for wish in self.wishes}
+        self.binned = {c: Tally(n << (31 - _shift(c))) for c, n in groups.items()}
+        self.cutoff = {c: np.zeros(n, np.int64) for c, n in groups.items()}
 
     def first(self, x: Tensor) -> None:
         """Count one batch ``(B, C, ...)``."""
+        positive = x if isinstance(self.node, ReLU) else x.relu()
+        if self.showing:
+            size = x[0].numel()
+            lacking = max(FIRST_SAMPLES - self.samples, -((self.count - FIRST_VALUES) // size))
+            self._count(positive[:lacking])
+            if lacking > len(x):
+                return
+            self.showing = False
+            if not self.everything:
+                self.cutoff = {channels: self._cutoff(channels) for channels in self.binned}
+            positive = positive[lacking:]
+        if len(positive):
+            self._count(positive)
+
+    def _count(self, x: Tensor) -> None:
         import torch
 
-        positive = x if isinstance(self.node, ReLU) else x.relu()
-        rows = positive.reshape(*positive.shape[:2], -1)
-        maximum = rows.amax(dim=(0, 2)).double().cpu().numpy()
+        rows = x.reshape(*x.shape[:2], -1)
+        maximum = rows.amax(dim=2).amax(dim=0).double().cpu().numpy()
         if not np.isfinite(maximum).all():
             raise DataError(f"{self.node}: the data drive it to {maximum.max()}; check them for NaN and infinity")
         self.maximum = np.maximum(self.maximum, maximum)
         self.count += x.numel()
-        self.positives += rows.sign().sum(dim=2).sum(dim=0, dtype=torch.float64).long().cpu().numpy()
-        for channels in self.binned:
-            self._bin(positive, channels)
-        if self.samples < FIRST_SAMPLES:
-            if False in self.binned:
-                self.display = self.binned[False][0].copy()
-            else:
-                index = patterns(values_from(positive, SMALLEST)) >> LAYER_SHIFTS[0]
-                self.display += torch.bincount(index, minlength=len(self.display)).cpu().numpy()
-            self.samples += len(x)
-            if self.samples >= FIRST_SAMPLES and not self.everything:
-                self.cutoff = {channels: self._cutoff(channels) for channels in self.binned}
+        self.samples += len(x)
+        exact = torch.float32 if rows.shape[2] <= 1 << 24 else torch.float64  # a sum of ones
+        self.positives += rows.sign().sum(dim=2, dtype=exact).sum(dim=0, dtype=torch.float64).long().cpu().numpy()
+        if not (self.showing or self.binned):
+            return
+        value, channel = values_from(x, floats(self._lowest()))
+        pattern = patterns(value)
+        if self.showing:
+            self.display.add(pattern >> LAYER_SHIFTS[0])
+        for channels, tally in self.binned.items():
+            index = pattern >> _shift(channels)
+            tally.add(index + (channel << (31 - _shift(channels))) if channels else index)
 
-    def _bin(self, x: Tensor, channels: bool) -> None:
-        """Bin what lies from the cutoff up."""
-        import torch
+    def _lowest(self) -> NDArray[np.int64]:
+        """``(channels,)``: the pattern from which values are binned."""
+        patterns = [np.broadcast_to(cutoff << _shift(c), self.channels) for c, cutoff in self.cutoff.items()]
+        return np.asarray(np.min(patterns, axis=0) if patterns else np.zeros(self.channels, np.int64))
 
-        histogram = self.binned[channels]
-        shift = (CHANNEL_SHIFTS if channels else LAYER_SHIFTS)[0]
-        low = (self.cutoff[channels] << shift).clip(1).astype(np.int32).view(np.float32)
-        if channels:
-            value, channel = channel_values_from(x, torch.from_numpy(low).to(x.device))
-            index = (patterns(value) >> shift) + channel * histogram.shape[1]
-        else:
-            index = patterns(values_from(x, float(low[0]))) >> shift
-        histogram += torch.bincount(index, minlength=histogram.size).cpu().numpy().reshape(histogram.shape)
+    def _histogram(self, channels: bool) -> NDArray[np.int64]:
+        """``(groups, bins)``: what was binned."""
+        return self.binned[channels].counts().reshape(-1, 1 << (31 - _shift(channels)))
 
     def _cutoff(self, channels: bool) -> NDArray[np.int64]:
         """The bin from which ``MARGIN`` times as many of the first values lie as the percentiles ask for."""
-        histogram = self.binned[channels]
-        size = self.count // (self.channels if channels else 1)
-        positives = self.positives if channels else self.positives.sum(keepdims=True)
+        histogram = self._histogram(channels)
         above = np.zeros(len(histogram))
         for wish in self.wishes:
             if wish.channels == channels:
-                among = size if wish.zeros else positives
-                above = np.maximum(above, MARGIN * ((1 - wish.percentile / 100) * among + FEW))
+                positives, zeros = self._sizes(wish)
+                above = np.maximum(above, MARGIN * ((1 - wish.percentile / 100) * (positives + zeros) + FEW))
         from_top = histogram[:, ::-1].cumsum(axis=1)
-        bins = histogram.shape[1] - 1 - (from_top < above[:, None]).sum(axis=1)
-        return np.where(positives < above, 0, np.maximum(bins, 0))
+        short = (from_top < above[:, None]).sum(axis=1)
+        return np.asarray(np.maximum(histogram.shape[1] - 1 - short, 0))
 
     def misled(self) -> bool:
         """Whether a wanted value lies below the cutoff that the first samples suggested."""
-        return any(((rank >= 0) & (rank < self._unseen(w))).any() for w in self.wishes for rank in self._ranks(w))
-
-    def _unseen(self, wish: Wish) -> NDArray[np.int64]:
-        """How many positive values were counted but not binned."""
-        positives, _ = self._sizes(wish)
-        return np.asarray(positives - self.binned[wish.channels].sum(axis=1))
+        for wish in self.wishes:
+            histogram, cutoff = self._histogram(wish.channels), self.cutoff[wish.channels]
+            kept = np.where(np.arange(histogram.shape[1]) >= cutoff[:, None], histogram, 0).sum(axis=1)
+            below = self._sizes(wish)[0] - kept
+            if any(((rank >= 0) & (rank < below)).any() for rank in self._ranks(wish)):
+                return True
+        return False
 
     def searches(self, one_pass: bool) -> dict[tuple[Wish, int], RankSearch]:
         """A search for the lower (0) and the upper (1) neighbour of each percentile."""
         found = {}
         for wish in self.wishes:
-            counts = self.binned[wish.channels].copy()
-            counts[:, 0] += self._unseen(wish)  # below everything that is wanted
+            counts = self._histogram(wish.channels).copy()
+            counts[:, 0] += self._sizes(wish)[0] - counts.sum(axis=1)  # not binned: below everything that is wanted
             shifts: tuple[int, ...] = LAYER_SHIFTS[:1] if one_pass else LAYER_SHIFTS
             for side, rank in enumerate(self._ranks(wish)):
                 found[wish, side] = RankSearch(counts, rank, CHANNEL_SHIFTS if wish.channels else shifts)
@@ -277,7 +280,7 @@ class _Gatherer:
             layer=self.layer,
             ceiling=ceiling if isinstance(ceiling, float | int) else None,
             count=self.count,
-            histogram=self.display,
+            histogram=self.display.counts(),
             positives=self.positives,
             maximum=self.maximum,
             quantiles={wish.key: self._quantile(wish, searches) for wish in self.wishes},

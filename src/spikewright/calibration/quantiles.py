@@ -7,7 +7,7 @@ wanted one. After the last bits the value is known exactly, however many values 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ LAYER_SHIFTS = (16, 0)
 CHANNEL_SHIFTS = (19, 9, 0)
 """Three passes for every channel on its own, so that hundreds of histograms stay small."""
 
-
-RUN = 64
-"""Values that are looked at together when few of them matter."""
+RUN = 16
+"""Samples that are looked at together when few of their values matter."""
+WORTHWHILE = 1 << 16
+"""So many numbers, at least, are counted at once."""
 
 
 def patterns(x: Tensor) -> Tensor:
@@ -32,24 +33,56 @@ def patterns(x: Tensor) -> Tensor:
     return x.float().contiguous().view(torch.int32)
 
 
-def values_from(x: Tensor, low: float) -> Tensor:
-    """All values of a tensor from ``low`` up, found quickly where they are few: most runs of 64 hold none."""
+def floats(pattern: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The float32 values of bit patterns; the smallest positive one for a pattern of 0."""
+    return pattern.clip(1).astype(np.int32).view(np.float32)
+
+
+def values_from(x: Tensor, low: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """The values of a batch ``(B, C, ...)`` from each channel's own ``low`` ``(C,)`` up, and the channel of each.
+
+    Quick where they are few: the maximum over 16 samples at once tells where any of them is worth a look.
+    """
     import torch
 
-    flat = x.reshape(-1)
-    whole = flat.numel() // RUN * RUN
-    runs = flat[:whole].view(-1, RUN)
-    found = torch.cat([runs[runs.amax(dim=1) >= low].reshape(-1), flat[whole:]])
-    return found[found >= low]
-
-
-def channel_values_from(x: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
-    """The values ``(B, C, ...)`` from each channel's own ``low`` ``(C,)`` up, and the channel of each."""
     rows = x.reshape(*x.shape[:2], -1)
-    hit = rows.amax(dim=2) >= low
-    chosen, channel = rows[hit], hit.nonzero()[:, 1]
-    above = chosen >= low[channel, None]
-    return chosen[above], channel.repeat_interleave(above.sum(dim=1))
+    limit = torch.from_numpy(low).to(x.device)
+    whole = len(rows) // RUN * RUN
+    values, channels = [], []
+    for part in (rows[:whole], rows[whole:]):
+        if len(part):
+            runs = part.reshape(-1, min(RUN, len(part)), *rows.shape[1:])
+            run, channel, place = (runs.amax(dim=1) >= limit[:, None]).nonzero(as_tuple=True)
+            near = runs[run, :, channel, place]
+            hit, sample = (near >= limit[channel, None]).nonzero(as_tuple=True)
+            values.append(near[hit, sample])
+            channels.append(channel[hit])
+    return torch.cat(values), torch.cat(channels)
+
+
+class Tally:
+    """How often each whole number below ``size`` came, counted when enough have gathered to be worth it."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._counts = np.zeros(size, np.int64)
+        self._waiting: list[Tensor] = []
+
+    def add(self, numbers: Tensor) -> None:
+        self._waiting.append(numbers)
+        if sum(n.numel() for n in self._waiting) >= max(self.size, WORTHWHILE):
+            self._flush()
+
+    def counts(self) -> NDArray[np.int64]:
+        self._flush()
+        return self._counts
+
+    def _flush(self) -> None:
+        import torch
+
+        if self._waiting:
+            self._counts += torch.bincount(torch.cat(self._waiting), minlength=self.size).cpu().numpy()
+            self._waiting = []
 
 
 class RankSearch:
@@ -74,33 +107,37 @@ class RankSearch:
     def done(self) -> bool:
         return self.level == len(self.shifts)
 
+    @property
+    def low(self) -> NDArray[np.float32]:
+        """``(groups,)``: the smallest value that may still be the wanted one; infinity where none is wanted."""
+        return np.where(self.wanted, floats(self.prefix << self.shifts[self.level - 1]), np.float32(np.inf))
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Equal for searches that count the same values in the next pass: one of them can count for all."""
+        return self.shifts, self.level, self.prefix.tobytes(), self.wanted.tobytes()
+
     def start(self) -> None:
         """Before a pass over the data."""
         self.width = self.shifts[self.level - 1] - self.shifts[self.level]
-        self.counts = np.zeros((len(self.ranks), 1 << self.width), np.int64)
+        self.tally = Tally(len(self.ranks) << self.width)
 
-    def add(self, x: Tensor) -> None:
-        """Count a batch of values ``(B, C, ...)``."""
+    def add(self, pattern: Tensor, channel: Tensor) -> None:
+        """Count values, all from ``low`` up among them, by their pattern and channel."""
         import torch
 
         unknown = self.shifts[self.level - 1]
-        prefix = torch.from_numpy(np.where(self.wanted, self.prefix, 0)).to(x.device)
-        low = (prefix << unknown).clamp(min=1).int().view(torch.float32)
-        if len(self.prefix) == 1:
-            value, group = values_from(x, float(low)), torch.zeros((), dtype=torch.int64, device=x.device)
-        else:
-            value, group = channel_values_from(x, low)
-        pattern = patterns(value)
-        same = (pattern >> unknown) == prefix[group]
         bits = (pattern >> self.shifts[self.level]) & ((1 << self.width) - 1)
-        index = (group * (1 << self.width) + bits)[same]
-        counted = torch.bincount(index, minlength=self.counts.size)
-        self.counts += counted.cpu().numpy().reshape(self.counts.shape)
+        if len(self.prefix) == 1:
+            self.tally.add(bits[(pattern >> unknown) == int(self.prefix[0])])
+            return
+        prefix = torch.from_numpy(np.where(self.wanted, self.prefix, -1)).to(pattern.device)
+        same = (pattern >> unknown) == prefix[channel]
+        self.tally.add((channel * (1 << self.width) + bits)[same])
 
-    def finish(self) -> None:
-        """After a pass over the data."""
-        self._choose(self.counts)
-        self.counts = np.zeros((0, 0), np.int64)
+    def finish(self, counted: Tally) -> None:
+        """After a pass over the data, with what this search, or another at the same place, has counted."""
+        self._choose(counted.counts().reshape(len(self.ranks), -1))
 
     def _choose(self, counts: NDArray[np.int64]) -> None:
         """Step into the bin that holds the wanted rank."""
@@ -121,6 +158,29 @@ class RankSearch:
             last = (((self.prefix + 1) << unknown) - 1).astype(np.uint32).view(np.float32).astype(np.float64)
             low = (low + last) / 2
         return np.where(self.wanted, low, np.nan)
+
+
+class Refinement:
+    """One more pass over one node, for all searches that are not done."""
+
+    def __init__(self, searches: list[RankSearch], channels: int) -> None:
+        self.searches = searches
+        self.leaders = {search.place: search for search in searches}
+        self.low = np.min([np.broadcast_to(search.low, channels) for search in searches], axis=0)
+        for leader in self.leaders.values():
+            leader.start()
+
+    def __call__(self, x: Tensor) -> None:
+        """Look at a batch ``(B, C, ...)``."""
+        value, channel = values_from(x, self.low)
+        pattern = patterns(value)
+        for leader in self.leaders.values():
+            leader.add(pattern, channel)
+
+    def finish(self) -> None:
+        counted = [self.leaders[search.place].tally for search in self.searches]
+        for search, tally in zip(self.searches, counted, strict=True):
+            search.finish(tally)
 
 
 def virtual_index(percentile: float, count: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ class NodeStatistics:
         layer: its index among the weighted layers, for schedules.
         ceiling: of its ReLU, or None.
         count: how many values there were.
-        histogram: ``(32768,)``: the positive values of the first samples (256 or a little more, for pictures), by
+        histogram: ``(32768,)``: the positive values of the first samples (64, more in a small layer), for pictures, by
             the upper 16 bits of their float32 pattern.
         positives: ``(channels,)``: how many values were positive.
         maximum: ``(channels,)``: the largest positive value, 0 without any.

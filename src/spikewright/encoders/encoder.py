@@ -26,6 +26,18 @@ class Encoder(ABC):
             ``(B, *input shape)``.
         """
 
+    def mean(self, x: Tensor, timesteps: int) -> Tensor:
+        """What the analog network sees in the place of the whole run: the expected input of a timestep.
+
+        Args:
+            x: the batch ``(B, *shape)``.
+            timesteps: T.
+
+        Returns:
+            ``(B, *input shape)``.
+        """
+        return x
+
     def sample_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The network's input shape for samples of ``shape``."""
         return shape

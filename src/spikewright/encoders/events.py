@@ -19,6 +19,9 @@ class Events(Encoder):
     def at(self, x: Tensor, t: int, first: int) -> Tensor:
         return x[:, t] if t < x.shape[1] else x.new_zeros(x[:, 0].shape)
 
+    def mean(self, x: Tensor, timesteps: int) -> Tensor:
+        return x[:, :timesteps].sum(dim=1) / timesteps
+
     def sample_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if len(shape) < 2:
             raise DataError(f"event samples need the shape (frames, *input shape); these have {shape}")

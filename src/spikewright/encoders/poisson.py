@@ -28,8 +28,10 @@ class Poisson(Encoder):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise SettingsError(f"poisson: scale must be positive, not {self.scale}")
+        if not 0 < self.scale < float("inf"):
+            raise SettingsError(f"poisson: scale must be positive and finite, not {self.scale}")
+        if self.seed < 0:
+            raise SettingsError(f"poisson: seed must be 0 or more, not {self.seed}")
 
     def at(self, x: Tensor, t: int, first: int) -> Tensor:
         import numpy as np

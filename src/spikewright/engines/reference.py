@@ -39,7 +39,7 @@ class BatchRun:
         spikes: by population, ``(B, T, *shape)``, where asked for.
         potentials: by population, ``(B, T, *shape)``: the membrane potential after each step, where asked for.
         nonzero: by node that has weights, ``(B, *input shape)``: in how many steps each input value was not
-            zero, where asked for.
+            zero, where asked for; by Input, of its own values.
         graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1.
     """
 
@@ -60,7 +60,7 @@ class _State:
     trains: list[Tensor] = field(default_factory=list)
 
 
-def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
+def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor, v_min: Tensor | None) -> tuple[Tensor, Tensor]:
     """One step of a population.
 
     Args:
@@ -68,6 +68,7 @@ def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor) -> tuple[Ten
         threshold: broadcast over ``v``.
         v: membrane potentials before the step.
         current: the input of the step.
+        v_min: the lowest potential, broadcast over ``v``, or None.
 
     Returns:
         the number of spikes of each neuron, and the potentials after the step.
@@ -76,7 +77,7 @@ def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor) -> tuple[Ten
     single = neuron.max_spikes == 1
     n = (v >= threshold).to(v.dtype) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
     v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
-    return n, v if neuron.v_min is None else v.clamp(min=neuron.v_min)
+    return n, v if v_min is None else v.maximum(v_min)
 
 
 class Simulation:
@@ -96,6 +97,11 @@ class Simulation:
         }
         self.thresholds = {
             node.name: self.place(node.spread(node.threshold, graph.shapes[node.name])) for node in graph.of_type(IF)
+        }
+        self.floors = {
+            node.name: self.place(node.spread(np.asarray(node.v_min), graph.shapes[node.name]))
+            for node in graph.of_type(IF)
+            if node.v_min is not None
         }
 
     def run(
@@ -133,8 +139,8 @@ class Simulation:
                             spikes.setdefault(node.name, []).append(value)
                         if "potentials" in record and isinstance(node, IF):
                             potentials.setdefault(node.name, []).append(state[node.name].v)
-                    elif node.weighted and "nonzero" in record:
-                        _note_activity(run, node.name, values[node.inputs[0]])
+                    elif "nonzero" in record and (node.weighted or not node.inputs):
+                        _note_activity(run, node.name, values[node.inputs[0]] if node.inputs else value)
         run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
         run.potentials = {name: torch.stack(steps, dim=1) for name, steps in potentials.items()}
@@ -159,7 +165,8 @@ class Simulation:
             given = [values[name] for name in node.inputs] or [x]
             if isinstance(node, IF):
                 own = state[node.name]
-                values[node.name], own.v = fire(node, self.thresholds[node.name], own.v, given[0])
+                threshold, v_min = self.thresholds[node.name], self.floors.get(node.name)
+                values[node.name], own.v = fire(node, threshold, own.v, given[0], v_min)
             elif isinstance(node, SpikeMaxPool):
                 values[node.name] = pool_spikes(node, self.place, state[node.name], given[0], t)
             elif isinstance(node, Output):
@@ -197,7 +204,7 @@ def _let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tenso
 
     function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(pool.kernel) - 1]
     padding = torch_padding(pool.padding)
-    wide = F.pad(estimates, padding, value=-1.0)
+    wide = F.pad(estimates, padding, value=-float("inf"))
     _, chosen = function(wide, pool.kernel, pool.stride, 0, pool.dilation, return_indices=True)
     return F.pad(spikes, padding).flatten(2).gather(2, chosen.flatten(2)).view(chosen.shape)
 

@@ -13,9 +13,9 @@ from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.reference import RECORDS, BatchRun, Simulation
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError, GraphError, SettingsError
 from spikewright.graph import Array, Graph, Shape
-from spikewright.nodes import Input
+from spikewright.nodes import Input, Output, ReLU
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,8 @@ class Run:
         timesteps: T.
         spikes: by population, ``(N, T, *shape)``, where recorded.
         potentials: by population, ``(N, T, *shape)``, where recorded.
-        nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples.
+        nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
+            by Input, of its own values.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
     """
 
@@ -85,17 +86,23 @@ def simulate(
 
     Raises:
         SettingsError: for timesteps below 1, or an unknown encoder or record.
+        GraphError: for a graph that still holds a ReLU, or has no Output.
         DataError: for an empty data set or samples that do not fit the network.
     """
     import torch
 
-    if timesteps < 1:
-        raise SettingsError(f"timesteps must be 1 or more, not {timesteps}")
+    for label, number in (("timesteps", timesteps), ("batch_size", batch_size)):
+        if number < 1:
+            raise SettingsError(f"{label} must be 1 or more, not {number}")
+        if number != int(number):
+            raise SettingsError(f"{label} must be a whole number, not {number}")
+    record = (record,) if isinstance(record, str) else record
     unknown = sorted(set(record) - set(RECORDS))
     if unknown:
         raise SettingsError(f"cannot record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
     chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
     dataset = as_dataset(data)
+    _check_spiking(graph)
     _check_shape(graph, chosen.sample_shape(dataset.shape))
     simulation = Simulation(graph, device, dtype)
     gathered = _Gathered()
@@ -112,6 +119,13 @@ def simulate(
     if not done:
         raise DataError("the data set is empty: there is nothing to simulate")
     return gathered.run(done, timesteps)
+
+
+def _check_spiking(graph: Graph) -> None:
+    for relu in graph.of_type(ReLU):
+        raise GraphError(f"{relu}: has no spikes; convert the graph before simulating it")
+    if not graph.of_type(Output):
+        raise GraphError("the graph has no Output, so there is nothing to read; add one after its last node")
 
 
 def _check_shape(graph: Graph, shape: Shape) -> None:

@@ -15,6 +15,10 @@ BATCH = -1
 """Stands for the batch size in shapes: it is never a real length."""
 
 
+MOVES = ("Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+"""What may be done with the batch size: anything else would compute with its stand-in."""
+
+
 def evaluate(call: Call) -> bool:
     """Compute an operator whose inputs are all constant; False where it must become a node."""
     proto, walk = call.proto, call.walk
@@ -22,6 +26,8 @@ def evaluate(call: Call) -> bool:
         shape = (BATCH, *call.shape())
         start, end = call.attributes.get("start", 0), call.attributes.get("end")
         walk.constants[call.output] = np.array(shape[start:end], np.int64)
+        if BATCH in shape[start:end]:
+            walk.batched.add(call.output)
         return True
     if not all(name in walk.constants for name in proto.input if name):
         return False
@@ -30,8 +36,13 @@ def evaluate(call: Call) -> bool:
         return True
     if proto.op_type in ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial"):
         raise Refusal("random numbers have no place in a trained network")
+    batched = [k for k, name in enumerate(proto.input) if name in walk.batched]
+    if batched and (proto.op_type not in MOVES or (proto.op_type != "Concat" and batched != [0])):
+        raise Refusal("it computes with the batch size, which a spiking network leaves open")
     for name, value in zip(proto.output, _run(proto, call), strict=False):
         walk.constants[name] = np.asarray(value)
+        if batched and (walk.constants[name] == BATCH).any():
+            walk.batched.add(name)
     return True
 
 

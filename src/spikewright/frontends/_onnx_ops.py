@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from math import prod
 
 import numpy as np
 
+from spikewright.frontends._onnx_arithmetic import add, div, gemm, matmul, mul, sub
 from spikewright.frontends._onnx_constants import BATCH
 from spikewright.frontends._onnx_windows import average_pool, conv, max_pool
-from spikewright.frontends.onnx import Call, Refusal
-from spikewright.graph import Array
+from spikewright.frontends.onnx import FLOATS, Call, Refusal
+from spikewright.graph import Node
 from spikewright.nodes import (
-    Add,
+    AvgPool,
     BatchNorm,
-    ChannelAffine,
     Concat,
     Flatten,
     GlobalAvgPool,
     GlobalMaxPool,
     Identity,
-    Linear,
     Pad,
     Permute,
     ReLU,
@@ -28,36 +28,6 @@ from spikewright.nodes import (
     Softmax,
     Upsample,
 )
-
-
-def gemm(call: Call) -> None:
-    """``alpha · A' · B' + beta · C``."""
-    if call.attributes.get("transA"):
-        raise Refusal("its first input is transposed, so that samples would mix")
-    if call.is_constant(0):
-        raise Refusal("its first input is a constant; the data must come first")
-    weight = call.needed(1).astype(np.float64) * call.attributes.get("alpha", 1.0)
-    weight = weight if call.attributes.get("transB") else weight.T
-    given = call.constant(2)
-    bias = np.zeros(len(weight)) if given is None else given.astype(np.float64) * call.attributes.get("beta", 1.0)
-    if bias.size not in (1, len(weight)):
-        raise Refusal(f"its addend has the shape {bias.shape}, which would differ from sample to sample")
-    _linear(call, weight, np.broadcast_to(bias.reshape(-1), len(weight)))
-
-
-def matmul(call: Call) -> None:
-    if call.is_constant(0) or not call.is_constant(1):
-        raise Refusal("only data times a constant matrix is a layer; attention and the like have no spiking form")
-    weight = call.needed(1)
-    if weight.ndim != 2:
-        raise Refusal(f"its matrix has the shape {weight.shape}, not two axes")
-    _linear(call, weight.T, np.zeros(weight.shape[1]))
-
-
-def _linear(call: Call, weight: Array, bias: Array) -> None:
-    if len(call.shape()) != 1:
-        raise Refusal(f"it takes one row of values a sample, its input has the shape {call.shape()}; flatten it first")
-    call.add(Linear(name=call.name, inputs=(call.source(),), weight=weight, bias=bias))
 
 
 def batch_normalization(call: Call) -> None:
@@ -90,7 +60,8 @@ def clip(call: Call) -> None:
         bounds = [call.constant(k) for k in (1, 2)]
         low, high = (None if b is None else float(b.reshape(())) for b in bounds)
     if low != 0:
-        raise Refusal(f"it clips below at {low}; only 0, a ReLU with a ceiling, has a spiking form")
+        below = "does not clip below" if low is None else f"clips below at {low:g}"
+        raise Refusal(f"it {below}; only 0, a ReLU with a ceiling, has a spiking form")
     if high is not None and (high <= 0):
         raise Refusal(f"it clips above at {high}; nothing would pass")
     ceiling = None if high is None or high > 3e38 else float(high)
@@ -106,94 +77,32 @@ def global_max_pool(call: Call) -> None:
 
 
 def reduce_mean(call: Call) -> None:
-    """The mean over all axes after the channels."""
-    axes = call.ints("axes")
-    given = call.constant(1)
+    """The mean over some or all axes after the channels, as pooling."""
+    given = call.ints("axes")
+    if given is None and call.constant(1) is not None:
+        given = tuple(int(a) for a in call.needed(1))
     rank = len(call.shape()) + 1
-    found = axes if axes is not None else None if given is None else tuple(int(a) for a in given)
-    if found is None or sorted(a % rank for a in found) != list(range(2, rank)) or rank < 3:
-        raise Refusal(f"it averages over the axes {found}; only all axes after the channels are a pooling")
-    pooled = GlobalAvgPool(name=call.name, inputs=(call.source(),))
+    axes = sorted({a % rank for a in given or ()})
+    if not axes or axes[0] < 2 or rank > 5:
+        raise Refusal(f"it averages over the axes {given}; only axes after the channels can be pooled")
+    pooled: Node
+    if axes == list(range(2, rank)):
+        pooled = GlobalAvgPool(name=call.name, inputs=(call.source(),))
+    else:
+        kernel = tuple(call.shape()[a - 1] if a in axes else 1 for a in range(2, rank))
+        none = ((0, 0),) * len(kernel)
+        pooled = AvgPool(name=call.name, inputs=(call.source(),), kernel=kernel, stride=kernel, padding=none)
     if call.attributes.get("keepdims", 1):
         call.add(pooled)
         return
     call.walk.add(pooled, f"{call.output}:pooled")
-    call.add(Flatten(name=call.walk.fresh(f"{pooled.name}_flat"), inputs=(pooled.name,)))
-
-
-def add(call: Call) -> None:
-    data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
-    if len(data) == len(call.proto.input):
-        if len(data) == 1:
-            call.walk.alias(call.output, call.given(0))
-            return
-        call.add(Add(name=call.name, inputs=tuple(call.source(k) for k in data)))
-        return
-    if len(data) != 1:
-        raise Refusal("it adds several branches and a constant; split it")
-    constants = [call.needed(k).astype(np.float64) for k in range(len(call.proto.input)) if k != data[0]]
-    _affine(call, data[0], np.ones(()), sum(constants, np.zeros(())))
-
-
-def sub(call: Call) -> None:
-    if call.is_constant(1):
-        _affine(call, 0, np.ones(()), -call.needed(1).astype(np.float64))
-    elif call.is_constant(0):
-        _affine(call, 1, -np.ones(()), call.needed(0).astype(np.float64))
-    else:
-        channels = call.shape(1)[:1]
-        negative = ChannelAffine(
-            name=call.walk.fresh(f"{call.name}_minus"),
-            inputs=(call.source(1),),
-            scale=-np.ones(channels),
-            bias=np.zeros(channels),
-        )
-        call.walk.add(negative, f"{call.output}:minus")
-        call.add(Add(name=call.name, inputs=(call.source(0), negative.name)))
-
-
-def mul(call: Call) -> None:
-    if not (call.is_constant(0) or call.is_constant(1)):
-        raise Refusal("a product of two branches has no spiking form")
-    position = 1 if call.is_constant(0) else 0
-    _affine(call, position, call.needed(1 - position).astype(np.float64), np.zeros(()))
-
-
-def div(call: Call) -> None:
-    if not call.is_constant(1):
-        raise Refusal("division by something computed from the data has no spiking form")
-    divisor = call.needed(1).astype(np.float64)
-    if (divisor == 0).any():
-        raise Refusal("it divides by zero")
-    _affine(call, 0, 1 / divisor, np.zeros(()))
-
-
-def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
-    """A factor and a shift by constants; a shift right after a Linear of the same model joins its bias."""
-    shape = call.shape(position)
-    wide_scale, wide_shift = (_per_channel(a, shape) for a in (scale, shift))
-    source = call.source(position)
-    maker = next(node for node in call.walk.nodes if node.name == source)
-    values = [value for value, name in call.walk.values.items() if name == source]
-    if isinstance(maker, Linear) and (wide_scale == 1).all() and not maker.bias.any() and len(values) == 1:
-        joined = maker.replace(name=call.name, bias=wide_shift)
-        call.walk.add(joined, call.output)
-        return
-    call.add(ChannelAffine(name=call.name, inputs=(source,), scale=wide_scale, bias=wide_shift))
-
-
-def _per_channel(values: Array, shape: tuple[int, ...]) -> Array:
-    """A constant spread over a sample, as one number a channel where that is the same."""
-    missing = max(len(shape) + 1 - values.ndim, 0)
-    padded = values.reshape((1,) * missing + values.shape)
-    if padded.ndim != len(shape) + 1 or padded.shape[0] != 1:
-        raise Refusal(f"its constant of shape {values.shape} would differ from sample to sample")
-    try:
-        wide = np.broadcast_to(padded[0], shape)
-    except ValueError:
-        raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}") from None
-    flat = wide.reshape(shape[0], -1)
-    return flat[:, 0].copy() if (flat == flat[:, :1]).all() else wide
+    kept = tuple(n for k, n in enumerate(call.shape(), start=1) if k not in axes)
+    flat = call.walk.fresh(f"{pooled.name}_flat")
+    call.add(
+        Flatten(name=flat, inputs=(pooled.name,))
+        if len(kept) == 1
+        else Reshape(name=flat, inputs=(pooled.name,), shape=kept)
+    )
 
 
 def concat(call: Call) -> None:
@@ -286,9 +195,9 @@ def transpose(call: Call) -> None:
 
 
 def pad(call: Call) -> None:
-    mode = call.attributes.get("mode", b"constant")
-    if mode not in (b"constant", "constant"):
-        raise Refusal(f"it pads by {mode.decode() if isinstance(mode, bytes) else mode}; only zeros are supported")
+    mode = _text(call, "mode", "constant")
+    if mode != "constant":
+        raise Refusal(f"it pads by {mode}; only zeros are supported")
     pads = call.ints("pads") or call.ints("paddings")
     value = float(call.attributes.get("value", 0.0))
     rank = len(call.shape()) + 1
@@ -332,33 +241,64 @@ def softmax(call: Call) -> None:
     call.add(Softmax(name=call.name, inputs=(call.source(),), axis=axis - 1, log=log))
 
 
+def cast(call: Call) -> None:
+    if call.attributes.get("to") not in FLOATS:
+        raise Refusal("it rounds to whole numbers")
+    call.add(Identity(name=call.name, inputs=(call.source(),)))
+
+
+REPETITIONS = {
+    ("asymmetric", "floor"),
+    *product(
+        ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"),
+        ("round_prefer_floor", "round_prefer_ceil"),
+    ),
+}
+"""Which sampling of Resize repeats each value when the factor is whole."""
+
+
 def resize(call: Call) -> None:
     """Nearest-neighbour by whole factors."""
-    mode = call.attributes.get("mode", b"nearest")
-    if mode not in (b"nearest", "nearest"):
-        raise Refusal(f"it interpolates ({mode!r}); only nearest by whole factors is supported")
-    resizing = call.proto.op_type == "Resize"
-    position = 2 if resizing and call.walk.opset >= 11 else 1
-    scales = call.attributes.get("scales")
-    given = np.asarray(scales) if scales is not None else call.constant(position)
-    if given is None or not given.size:
-        sizes = call.needed(3)
-        given = np.array([1.0, *(n / m for n, m in zip(sizes[1:], call.shape(), strict=True))])
-    if resizing and call.walk.opset >= 11:
-        coordinates = call.attributes.get("coordinate_transformation_mode", b"half_pixel")
-        rounding = call.attributes.get("nearest_mode", b"round_prefer_floor")
-        if (coordinates, rounding) not in ((b"asymmetric", b"floor"), (b"half_pixel", b"round_prefer_floor")):
-            raise Refusal(f"nearest by {coordinates.decode()} and {rounding.decode()} is not a plain repetition")
-    factors = tuple(float(f) for f in given)
+    mode = _text(call, "mode", "nearest")
+    if mode != "nearest":
+        raise Refusal(f"it interpolates ({mode}); only nearest by whole factors is supported")
+    if call.proto.op_type == "Resize" and call.walk.opset >= 11:
+        sampling = _text(call, "coordinate_transformation_mode", "half_pixel")
+        rounding = _text(call, "nearest_mode", "round_prefer_floor")
+        if (sampling, rounding) not in REPETITIONS:
+            raise Refusal(f"nearest by {sampling} and {rounding} is not a plain repetition")
+    factors = _factors(call)
     if factors[:2] != (1.0, 1.0) or any(f != round(f) or f < 1 for f in factors):
         raise Refusal(f"it resizes by {factors}; only whole factors of the spatial axes are supported")
     call.add(Upsample(name=call.name, inputs=(call.source(),), factor=tuple(int(f) for f in factors[2:])))
+
+
+def _factors(call: Call) -> tuple[float, ...]:
+    """Of every axis, the batch among them: given as such, or as the lengths after resizing."""
+    full = (1, *call.shape())
+    axes = tuple(a % len(full) for a in call.ints("axes") or range(len(full)))
+    attribute = call.attributes.get("scales")
+    position = 2 if call.proto.op_type == "Resize" and call.walk.opset >= 11 else 1
+    given = np.asarray(attribute) if attribute is not None else call.constant(position)
+    if given is None or not given.size:
+        if _text(call, "keep_aspect_ratio_policy", "stretch") != "stretch":
+            raise Refusal("it keeps the aspect ratio; give it the factors instead")
+        sizes = call.needed(3)
+        given = np.array([1.0 if a == 0 else n / full[a] for n, a in zip(sizes, axes, strict=True)])
+    found = dict(zip(axes, (float(f) for f in given), strict=True))
+    return tuple(found.get(a, 1.0) for a in range(len(full)))
+
+
+def _text(call: Call, name: str, default: str) -> str:
+    value = call.attributes.get(name, default)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 RULES: dict[str, Callable[[Call], None]] = {
     "Add": add,
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
+    "Cast": cast,
     "Clip": clip,
     "Concat": concat,
     "Conv": conv,

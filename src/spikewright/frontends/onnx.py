@@ -16,9 +16,13 @@ from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import Input, Output
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto, NodeProto, ValueInfoProto
 
 IGNORED_DOMAINS = ("", "ai.onnx")
+FLOATS = (1, 10, 11, 16)
+"""ONNX's numbers for float32, float16, float64 and bfloat16."""
+SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3))
+"""Which inputs of which operators may hold the batch size."""
 
 
 class Refusal(Exception):
@@ -37,6 +41,9 @@ class Walk:
         nodes: made so far.
         used: names that some operator or output reads.
         batch: what the model says its batch size is, where it says so.
+        batched: the constants that hold the batch size (as its stand-in).
+        integers: the values that are whole numbers.
+        lost: the outputs of operators that were refused, and what depends on them.
     """
 
     opset: int
@@ -47,6 +54,9 @@ class Walk:
     shapes: dict[str, Shape] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    batched: set[str] = field(default_factory=set)
+    integers: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
 
     def add(self, node: Node, output: str) -> None:
         """Keep a node as the maker of an ONNX value."""
@@ -103,6 +113,8 @@ class Call:
             return None
         if name not in self.walk.constants:
             raise Refusal(f"its input {position} ('{name}') must be a constant, but it is computed from the data")
+        if name in self.walk.batched and (self.proto.op_type, position) not in SHAPE_INPUTS:
+            raise Refusal(f"its input {position} ('{name}') holds the batch size, which a spiking network leaves open")
         return self.walk.constants[name]
 
     def needed(self, position: int) -> Array:
@@ -148,6 +160,7 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     Raises:
         UnsupportedModelError: with every operator that cannot be taken.
         ModelFileError: for a file that is missing, damaged, or not ONNX.
+        SettingsError: where ``shape`` is not what the model says.
     """
     model = _read(source)
     opset = max((o.version for o in model.opset_import if o.domain in IGNORED_DOMAINS), default=8)
@@ -157,6 +170,7 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     _start(walk, model, shape)
     for proto in model.graph.node:
         problem = _take(walk, proto)
+        walk.lost |= {name for name in proto.output if name not in walk.values and name not in walk.constants}
         if problem:
             problems.append(problem)
     if problems:
@@ -167,6 +181,7 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
 def _read(source: str | Path | ModelProto) -> ModelProto:
     try:
         import onnx
+        import onnx.inliner
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise SettingsError("reading ONNX files needs the package onnx: pip install 'spikewright[onnx]'") from None
@@ -179,6 +194,8 @@ def _read(source: str | Path | ModelProto) -> ModelProto:
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{source}: damaged or not an ONNX file ({reason}); export it again") from error
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
     if not model.graph.node:
         raise ModelFileError(f"{source}: not an ONNX file, or one without a network in it; export it again")
     return model
@@ -190,21 +207,39 @@ def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> None:
 
     try:
         walk.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError) as error:
         raise ModelFileError(f"the model's weights cannot be read ({error}); export it again") from error
     walk.names |= set(_output_names(model))
     inputs = [value for value in model.graph.input if value.name not in walk.constants]
     for value in inputs:
-        dims = value.type.tensor_type.shape.dim
-        known = tuple(d.dim_value if d.HasField("dim_value") else 0 for d in dims)
-        sample = shape if shape is not None and len(inputs) == 1 else known[1:]
-        if not sample or min(sample) < 1:
-            raise ModelFileError(
-                f"input '{value.name}' has the open shape {tuple(d.dim_param or d.dim_value for d in dims)}; "
-                "give the shape of one sample, channels first"
-            )
-        walk.batch = known[0] or walk.batch
+        tensor = value.type.tensor_type
+        known = tuple(d.dim_value for d in tensor.shape.dim)
+        sample = _sample(value, shape if len(inputs) == 1 else None)
+        walk.batch = (known[0] if known else 0) or walk.batch
         walk.add(Input(name=walk.fresh(value.name), shape=sample), value.name)
+        if tensor.elem_type and tensor.elem_type not in FLOATS:
+            walk.integers.add(value.name)
+
+
+def _sample(value: ValueInfoProto, given: Shape | None) -> Shape:
+    """The shape of one sample of an input: what the model says, filled in by what the user says."""
+    tensor = value.type.tensor_type
+    known = tuple(d.dim_value for d in tensor.shape.dim)
+    said = tuple(d.dim_value or d.dim_param or "?" for d in tensor.shape.dim)
+    if not value.type.HasField("tensor_type"):
+        raise ModelFileError(f"input '{value.name}' is not a tensor; only tensors can be given to a network")
+    if len(known) == 1:
+        raise ModelFileError(
+            f"input '{value.name}' has the shape {said}, so it has no axis but the batch; export it with one more"
+        )
+    sample = known[1:] if given is None else given
+    if not sample or min(sample) < 1:
+        raise ModelFileError(
+            f"input '{value.name}' has the open shape {said}; give the shape of one sample, channels first"
+        )
+    if known and (len(sample) != len(known[1:]) or any(n and n != m for n, m in zip(known[1:], sample, strict=True))):
+        raise SettingsError(f"input '{value.name}' takes samples of the shape {said[1:]}, not {sample}")
+    return sample
 
 
 def _take(walk: Walk, proto: NodeProto) -> Problem | None:
@@ -214,18 +249,22 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
     from spikewright.frontends._onnx_constants import evaluate
     from spikewright.frontends._onnx_ops import RULES
 
-    where = f"'{proto.name or proto.output[0]}'"
-    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
-    call = Call(walk, proto, attributes)
+    where = f"'{proto.name or ', '.join(proto.output)}'"
     blocked = [i for i in proto.input if i and i not in walk.constants and i not in walk.values]
+    if any(i not in walk.lost for i in blocked):
+        name = next(i for i in blocked if i not in walk.lost)
+        raise ModelFileError(f"{proto.op_type} at {where} reads '{name}', which nothing in the model computes")
     if blocked:  # an operator before it was refused and is reported; this one cannot be judged
         return None if proto.op_type in RULES else Problem(proto.op_type, where, "there is no spiking form of it")
     try:
+        call = Call(walk, proto, {a.name: helper.get_attribute_value(a) for a in proto.attribute})
         if evaluate(call):
             return None
         rule = RULES.get(proto.op_type) if proto.domain in IGNORED_DOMAINS else None
         if rule is None:
             return Problem(proto.op_type, where, "there is no spiking form of it")
+        if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
+            return Problem(proto.op_type, where, "it computes with whole numbers; cast them to float first")
         rule(call)
     except Refusal as refusal:
         return Problem(proto.op_type, where, str(refusal))
@@ -233,6 +272,8 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
         if "finite" in str(error):
             raise
         return Problem(proto.op_type, where, str(error))
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:  # a file may hold anything
+        return Problem(proto.op_type, where, f"its attributes or constants do not make sense ({error})")
     return None
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.encoders import Encoder
+from spikewright.encoders.constant import Constant
 from spikewright.engines import BatchRun
 from spikewright.forward import Forward
 from spikewright.graph import Graph
@@ -40,6 +42,8 @@ class _Sums:
     """Sums that give the correlation, kept batch by batch."""
 
     values: NDArray[np.float64] = field(default_factory=lambda: np.zeros(7))
+    lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(2, np.inf))
+    highest: NDArray[np.float64] = field(default_factory=lambda: np.full(2, -np.inf))
     analog: list[NDArray[np.float32]] = field(default_factory=list)
     spiking: list[NDArray[np.float32]] = field(default_factory=list)
 
@@ -53,18 +57,28 @@ class CorrelationObserver:
         samples: how many samples there will be, to draw the pairs evenly.
         seed: of the draw.
         device: a torch device.
+        encoder: of the simulation; it knows which samples the analog graph sees. None for constant currents.
     """
 
-    def __init__(self, analog: Graph, timesteps: int, samples: int, seed: int = 0, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        analog: Graph,
+        timesteps: int,
+        samples: int,
+        seed: int = 0,
+        device: str = "cpu",
+        encoder: Encoder | None = None,
+    ) -> None:
         self.forward = Forward(analog, device)
         self.timesteps, self.samples = timesteps, samples
+        self.encoder = encoder or Constant()
         self.random = np.random.default_rng(seed)
         self.sums: dict[str, _Sums] = {}
         self.outputs: list[NDArray[np.float32]] = []
 
     def __call__(self, x: Tensor, run: BatchRun) -> None:
         watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.forward.graph}
-        outputs = self.forward(x, watch)
+        outputs = self.forward(self.encoder.mean(x, self.timesteps), watch)
         self.outputs.append(next(iter(outputs.values())).cpu().numpy())
 
     def _watcher(self, name: str, counts: Tensor) -> Callable[[Tensor], None]:
@@ -74,6 +88,8 @@ class CorrelationObserver:
             sums = self.sums.setdefault(name, _Sums())
             moments = (len(a), a.sum(), r.sum(), (a * a).sum(), (r * r).sum(), (a * r).sum(), ((a - r) ** 2).sum())
             sums.values += np.array([float(m) for m in moments])
+            sums.lowest = np.minimum(sums.lowest, [float(a.min()), float(r.min())])
+            sums.highest = np.maximum(sums.highest, [float(a.max()), float(r.max())])
             points = -(-POINTS * len(activation) // self.samples)
             chosen = self.random.integers(0, len(a), min(points, len(a)))
             sums.analog.append(a.cpu().numpy()[chosen].astype(np.float32))
@@ -92,7 +108,8 @@ class CorrelationObserver:
         for name, sums in self.sums.items():
             n, a, r, aa, rr, ar, error = sums.values
             spread = (n * aa - a * a) * (n * rr - r * r)
-            pearson = float((n * ar - a * r) / np.sqrt(spread)) if spread > 0 else None
+            varies = bool((sums.highest > sums.lowest).all()) and spread > 0  # rounding alone can leave a spread
+            pearson = float(np.clip((n * ar - a * r) / np.sqrt(spread), -1, 1)) if varies else None
             points = (np.concatenate(parts)[:POINTS] for parts in (sums.analog, sums.spiking))
             found[name] = Correlation(pearson, float(np.sqrt(error / n)), *points)
         return found

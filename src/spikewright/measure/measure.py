@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.data import as_dataset, check_labels
 from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Run, simulate
 from spikewright.graph import Array, Graph, Shape
@@ -21,6 +22,7 @@ from spikewright.measure.energy import Energy
 from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.operations import Operations, operations
 from spikewright.measure.synops import SynOps, synops
+from spikewright.nodes import Input
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,20 +149,21 @@ def measure(
     output = next(node.name for node in graph if node.type == "Output")
     if dataset.has_labels and len(graph.shapes[output]) == 1:
         check_labels(dataset, graph.shapes[output][0])
-    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device)
+    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen)
     run = simulate(
         graph,
         dataset,
         timesteps,
-        encoder=encoder,
+        encoder=chosen,
         record=("nonzero",),
         batch_size=batch_size,
         device=device,
         observers=(observer,),
         progress=progress,
     )
-    first = simulate(graph, dataset.take(1), timesteps, encoder=encoder, record=("spikes",), device=device)
-    return _measures(graph, analog, run, observer, constants, _raster(first), encoder)
+    first = simulate(graph, dataset.take(1), timesteps, encoder=chosen, record=("spikes",), device=device)
+    return _measures(graph, analog, run, observer, constants, _raster(first), chosen)
 
 
 def _measures(
@@ -170,7 +173,7 @@ def _measures(
     observer: CorrelationObserver,
     energy: Energy,
     raster: dict[str, Array],
-    encoder: Encoder | str,
+    encoder: Encoder,
 ) -> Measures:
     outputs, answers = run.output, observer.analog_outputs
     classes = outputs.ndim == 3
@@ -178,8 +181,8 @@ def _measures(
     correlations = observer.results()
     rates = firing_rates(run)
     counts = {name: total / run.samples for name, total in run.counts.items()}
-    if encoder != "constant" and not isinstance(encoder, Constant):
-        counts |= _input_events(graph, run)
+    if not isinstance(encoder, Constant):  # every other encoder sends events
+        counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
     layers = synops(graph, counts)
     return Measures(
         samples=run.samples,
@@ -199,15 +202,6 @@ def _measures(
         energy=energy,
         raster=raster,
     )
-
-
-def _input_events(graph: Graph, run: Run) -> dict[str, NDArray[np.float64]]:
-    """Events per sample of an input that spikes, as its first layer saw them."""
-    for name, active in run.nonzero.items():
-        source = graph.sources(name)[0]
-        if not source.inputs:
-            return {source.name: active / run.samples}
-    return {}  # the input is pooled first: its layer's connections count as driven by an analog input
 
 
 def _raster(run: Run, neurons: int = 40) -> dict[str, Array]:

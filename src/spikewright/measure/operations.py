@@ -44,6 +44,8 @@ def operations(graph: Graph, run: Run) -> dict[str, Operations]:
     found = {}
     for name, active in run.nonzero.items():
         node = graph[name]
+        if not node.weighted:
+            continue
         mask = _mask(node)
         forward = mask.bind(lambda array: torch.tensor(array, dtype=torch.float64))
         done: Tensor = forward(torch.from_numpy(np.ascontiguousarray(active))[None]).sum()

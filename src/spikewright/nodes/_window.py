@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,8 +88,12 @@ def sum_windows(x: Tensor, kernel: Shape, stride: Shape, padding: Padding) -> Te
 
     if has_padding(padding):
         x = F.pad(x, torch_padding(padding))
-    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
-    return pool(x, kernel, stride) * prod(kernel)
+    # divided by one, so that sums of whole numbers stay whole; only avg_pool1d cannot be told to
+    if len(kernel) == 1:
+        return F.avg_pool2d(x.unsqueeze(2), (1, *kernel), (1, *stride), divisor_override=1).squeeze(2)
+    pool = F.avg_pool2d if len(kernel) == 2 else F.avg_pool3d
+    summed: Tensor = pool(x, kernel, stride, divisor_override=1)
+    return summed
 
 
 def channel_scale(where: object, scale: NDArray[np.float32]) -> NDArray[np.float32]:

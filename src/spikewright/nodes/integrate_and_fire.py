@@ -39,7 +39,7 @@ class IF(Node):
         reset: ``"subtract"`` takes the threshold off for each spike; ``"zero"`` sets the potential to ``v_reset``.
         v_reset: for ``reset="zero"``.
         max_spikes: how many spikes a neuron may send in one step: 1 single, None any number, else a cap.
-        v_min: the lowest potential, or None.
+        v_min: the lowest potential, with the same shapes (or a plain number), or None.
     """
 
     threshold: Array
@@ -47,7 +47,7 @@ class IF(Node):
     reset: Reset = "subtract"
     v_reset: float = 0.0
     max_spikes: int | None = 1
-    v_min: float | None = None
+    v_min: Array | float | None = None
     population: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -58,8 +58,10 @@ class IF(Node):
             raise GraphError(f"{self}: every threshold must be positive; the lowest is {self.threshold.min()}")
         if self.reset not in ("subtract", "zero"):
             raise SettingsError(f"{self}: reset must be 'subtract' or 'zero', not {self.reset!r}")
-        if self.max_spikes is not None and self.max_spikes < 1:
-            raise SettingsError(f"{self}: max_spikes must be 1 or more, or None, not {self.max_spikes}")
+        if self.max_spikes is not None and (self.max_spikes < 1 or self.max_spikes != int(self.max_spikes)):
+            raise SettingsError(f"{self}: max_spikes must be a whole number, 1 or more, or None, not {self.max_spikes}")
+        if self.v_min is not None and (np.asarray(self.v_min) > 0).any():
+            raise SettingsError(f"{self}: v_min must be 0 or below, not {np.max(self.v_min)}")
 
     @property
     def decay(self) -> float:
@@ -71,8 +73,7 @@ class IF(Node):
         return 0
 
     def infer_shape(self, *inputs: Shape) -> Shape:
-        for label in ("threshold", "v_init"):
-            array = self.arrays[label]
+        for label, array in self.arrays.items():
             if array.shape not in ((), inputs[0][:1], inputs[0]):
                 raise GraphError(f"{self}: {label} {array.shape} does not fit a population of {inputs[0]}")
         return inputs[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikewright.graph import Graph, Node
-from spikewright.nodes import Add, ChannelAffine, Output, ReLU
+from spikewright.nodes import Add, ChannelAffine, Concat, Output, ReLU
 from spikewright.passes.rewrite import rewrite
 
 
@@ -13,9 +13,11 @@ from spikewright.passes.rewrite import rewrite
 def explicit_projections(graph: Graph) -> Graph:
     """Put a ChannelAffine of ones before an Add, ReLU or Output whose operand could not be scaled on its own.
 
-    Afterwards each of these reads a weighted layer (or an Add) that nobody else reads.
+    Afterwards each of these reads a weighted layer (or an Add) that nobody else reads. The same goes for a Concat
+    along another axis than the channels: no kernel could take in two scales within one channel.
     """
-    for reader in graph.of_type(Add, ReLU, Output):
+    across = [node for node in graph.of_type(Concat) if node.axis > 0]
+    for reader in (*graph.of_type(Add, ReLU, Output), *across):
         for position, name in enumerate(graph[reader.name].inputs):
             if not scalable(graph, graph[name]):
                 graph = _insert(graph, reader.name, position)

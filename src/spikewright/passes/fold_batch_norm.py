@@ -35,8 +35,10 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
                 weight=layer.weight * scale.reshape(outputs),
                 bias=layer.bias * scale.reshape(wide) + shift.reshape(wide),
             )
-        elif isinstance(layer, ChannelAffine) and layer.scale.shape == layer.bias.shape == scale.shape:
-            folded = layer.replace(scale=layer.scale * scale, bias=layer.bias * scale + shift)
+        elif isinstance(layer, BatchNorm | ChannelAffine) and _constant_in_channels(graph, layer):
+            factor, addend = scale_and_shift(layer)
+            both = (factor * scale, addend * scale + shift)
+            folded = ChannelAffine(name=layer.name, inputs=layer.inputs, scale=both[0], bias=both[1])
         else:
             continue
         graph = graph.replaced(folded).without(norm.name)
@@ -49,7 +51,7 @@ def fold_batch_norm_forwards(graph: Graph) -> Graph:
     for name in [node.name for node in reversed(graph.of_type(BatchNorm, ChannelAffine))]:  # the last of a chain first
         norm = graph[name]
         layers = _layers_after(graph, norm)
-        if layers is None:
+        if layers is None or not _constant_in_channels(graph, norm):
             continue
         scale, shift = (
             np.broadcast_to(
@@ -95,6 +97,12 @@ def _layers_after(graph: Graph, norm: Node) -> list[Conv | Linear] | None:
         else:
             return None
     return layers
+
+
+def _constant_in_channels(graph: Graph, norm: Node) -> bool:
+    """Whether its factors are the same all over a channel: the windows of what follows then see one factor each."""
+    channels = graph.shapes[norm.name][:1]
+    return all(array.shape == channels for array in scale_and_shift(norm))
 
 
 def _mean_of_real_inputs(pool: AvgPool) -> bool:

@@ -1,11 +1,13 @@
 """The charts of the report as plain data: traces and layouts in Plotly's JSON, drawn by ``page.js``.
 
-Colours are names of CSS variables ("c0" is the first candidate's), so that light and dark are one page.
+Colours are names of CSS variables ("c0" is the first candidate's; "c0/33" the same, mostly transparent), so that
+light and dark are one page. Names of nodes and methods go through ``plain``: Plotly would read markup in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,201 +17,346 @@ from spikewright.calibration import NodeStatistics
 from spikewright.graph import Array
 from spikewright.measure import FiringRate, LayerMeasures, Measures
 from spikewright.report.candidate import Candidate
+from spikewright.report.text import short
 
 Chart = dict[str, Any]
 BINS = 60
+COLOURS = 6
+"""How many colours style.css has for candidates; more candidates repeat them, dashed."""
+SMALL, LARGE = 270, 380
+"""Heights, in pixels."""
+SHARE = {"type": "log", "tickformat": "~%", "nticks": 5}
+"""A logarithmic axis of shares."""
 
 
-def _chart(traces: list[Chart], x: str, y: str, **layout: Any) -> Chart:
-    axes = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
-    for key in ("xaxis", "yaxis"):
-        axes[key] |= layout.pop(key, {})
-    return {"data": traces, "layout": {**axes, **layout}}
+def plain(name: str) -> str:
+    """A name as Plotly shows it literally: no markup, no ``%{...}`` of a hover template."""
+    return escape(name).replace("{", "&#123;").replace("}", "&#125;")
 
 
-def accuracy(candidates: Sequence[Candidate]) -> Chart:
-    """Accuracy, or agreement without labels, against timesteps."""
+def colour(candidate: int) -> str:
+    """The colour of a candidate, the same on the whole page."""
+    return f"c{candidate % COLOURS}"
+
+
+def curve(measures: Measures) -> NDArray[np.float64] | None:
+    """``(T,)``: accuracy, or agreement where there are no labels; None where there are no classes either."""
+    return measures.accuracy if measures.accuracy is not None else measures.agreement
+
+
+def curve_title(measures: Measures) -> str:
+    """The title of an axis for ``curve``."""
+    return "accuracy, %" if measures.accuracy is not None else AGREEMENT
+
+
+AGREEMENT = "agreement with the analog network, %"
+
+
+def accuracy(candidates: Sequence[Candidate], *, close: bool = False, linear: bool = False) -> Chart:
+    """Accuracy, or agreement without labels, against timesteps.
+
+    Args:
+        candidates: one line each.
+        close: show only what lies near the final values.
+        linear: a linear axis of time instead of one in powers of two.
+    """
     first = candidates[0].measures
-    labelled = first.accuracy is not None
-    steps = np.arange(1, first.timesteps + 1)
-    traces: list[Chart] = []
-    for k, candidate in enumerate(candidates):
-        curve = candidate.measures.accuracy if labelled else candidate.measures.agreement
-        traces.append(
+    curves = [curve(c.measures) for c in candidates]
+    values: dict[str, Any] = {"rangemode": "tozero"}
+    level = None if first.accuracy is None else first.analog_accuracy
+    if close:
+        ends = [100 * float(one[-1]) for one in curves if one is not None] + ([] if level is None else [100 * level])
+        values = {"range": [max(0.0, min(ends) - 4), min(100.2, max(ends) + 2)]}
+    chart = _over_time(candidates, curves, curve_title(first), values, linear)
+    if level is not None:
+        end = max(c.measures.timesteps for c in candidates)
+        chart["data"].append(
             {
-                "x": steps.tolist(),
-                "y": _percent(curve),
-                "name": candidate.label,
+                "x": [1, end],
+                "y": [100 * level] * 2,
+                "name": f"analog, {100 * level:.2f} %",
                 "mode": "lines",
-                "line": {"color": f"c{k}", "width": 2.5},
-                "hovertemplate": "T = %{x}: %{y:.2f} %",
-            }
-        )
-    if first.analog_accuracy is not None:
-        analog = {"color": "muted", "dash": "dash", "width": 1.5}
-        level = [100 * first.analog_accuracy] * 2
-        traces.append(
-            {
-                "x": [1, first.timesteps],
-                "y": level,
-                "name": f"analog, {level[0]:.2f} %",
-                "mode": "lines",
-                "line": analog,
+                "line": {"color": "muted", "dash": "dash", "width": 1.5},
                 "hoverinfo": "skip",
             }
         )
-    what = "accuracy, %" if labelled else "agreement with the analog network, %"
-    ticks = [2**k for k in range(20) if 2**k <= first.timesteps]
-    return _chart(
-        traces,
-        "timesteps",
-        what,
-        xaxis={"type": "log", "tickvals": ticks, "ticktext": [str(t) for t in ticks]},
-        yaxis={"rangemode": "tozero"},
-        height=380,
-        legend=True,
-    )
+    return chart
+
+
+def agreement(candidates: Sequence[Candidate]) -> Chart:
+    """How many samples are answered as the analog network does, against timesteps."""
+    return _over_time(candidates, [c.measures.agreement for c in candidates], AGREEMENT, {"rangemode": "tozero"})
 
 
 def against_synops(candidates: Sequence[Candidate]) -> Chart:
     """The same curves against the work done: synaptic operations up to each timestep, taken as even over time."""
-    traces = []
+    traces, most, least = [], 1.0, np.inf
     for k, candidate in enumerate(candidates):
         measures = candidate.measures
-        curve = measures.accuracy if measures.accuracy is not None else measures.agreement
         done = measures.total_synops * np.arange(1, measures.timesteps + 1) / measures.timesteps
-        traces.append(
-            {
-                "x": done.tolist(),
-                "y": _percent(curve),
-                "name": candidate.label,
-                "mode": "lines",
-                "line": {"color": f"c{k}", "width": 2.5},
-                "hovertemplate": "%{x:.3s} synops: %{y:.2f} %",
-            }
-        )
-    return _chart(traces, "synaptic operations per sample", "%", xaxis={"type": "log"}, height=380, legend=False)
-
-
-def synops(measures: Measures, colour: str) -> Chart:
-    """Synaptic operations by layer."""
-    names = [name for name, layer in measures.synops.items() if layer.spikes]
-    trace = {
-        "type": "bar",
-        "orientation": "h",
-        "y": names[::-1],
-        "x": [measures.synops[name].spikes for name in names[::-1]],
-        "marker": {"color": colour},
-        "hovertemplate": "%{y}: %{x:.3s}",
-    }
-    height = 110 + 22 * len(names)
-    return _chart([trace], "synaptic operations per sample", "", height=height, yaxis={"automargin": True})
-
-
-def raster(trains: dict[str, Array], colours: int) -> Chart:
-    """When some neurons of each population fired, for one sample."""
-    traces, ticks, names, base = [], [], [], 0
-    for k, (name, train) in enumerate(reversed(trains.items())):
-        when, which = np.nonzero(train)
-        if not train.shape[1]:
+        if done[0] <= 0:  # a network that never fires has no place on this axis
             continue
+        most, least = max(most, float(done[-1])), min(least, float(done[0]))
+        hover = "%{y:.2f} % at %{x:.3s}"
+        traces.append(_line(k, candidate.label, done.tolist(), _percent(curve(measures)), hover))
+    ticks = [m * 10.0**e for e in range(16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
+    return _chart(
+        traces,
+        "synaptic operations per sample",
+        curve_title(candidates[0].measures),
+        xaxis={"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]},
+        yaxis={"rangemode": "tozero"},
+        height=LARGE,
+        legend=True,
+    )
+
+
+def synops(candidates: Sequence[Candidate]) -> Chart:
+    """Synaptic operations by layer, side by side for all candidates."""
+    names = [n for n in candidates[0].measures.synops if any(_spikes(c, n) for c in candidates)]
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": plain(candidate.label),
+            "y": [plain(name) for name in names],
+            "x": [_spikes(candidate, name) for name in names],
+            "marker": {"color": colour(k)},
+            "hovertemplate": "%{y}: %{x:.3s}",
+        }
+        for k, candidate in enumerate(candidates)
+    ]
+    return _chart(
+        traces,
+        "synaptic operations per sample",
+        "",
+        yaxis={"type": "category", "autorange": "reversed", "showgrid": False},
+        height=120 + (12 + 12 * len(candidates)) * len(names),
+        legend=len(candidates) > 1,
+        bargap=0.3,
+    )
+
+
+def raster(trains: Mapping[str, Array], candidate: int) -> Chart:
+    """When some neurons of each population fired, for one sample: the first population on top."""
+    traces, ticks, names, base = [], [], [], 0
+    timesteps = max((len(train) for train in trains.values()), default=1)
+    for k, (name, train) in enumerate(reversed([item for item in trains.items() if item[1].shape[1]])):
+        when, which = np.nonzero(train)
         traces.append(
             {
                 "x": (when + 1).tolist(),
                 "y": (which + base).tolist(),
                 "mode": "markers",
-                "marker": {"symbol": "line-ns-open", "size": 5, "color": f"c{k % colours}"},
-                "hovertemplate": f"{name}, t = %{{x}}",
+                "marker": {"symbol": "line-ns-open", "size": 4, "color": "ink" if k % 2 else colour(candidate)},
+                "hovertemplate": f"{plain(name)}, timestep %{{x}}",
             }
         )
-        ticks.append(base + train.shape[1] / 2)
-        names.append(name)
+        ticks.append(base + (train.shape[1] - 1) / 2)
+        names.append(plain(name))
         base += train.shape[1] + 6
-    rows = {"tickvals": ticks, "ticktext": names, "automargin": True, "showgrid": False, "zeroline": False}
-    return _chart(traces, "timestep", "", yaxis=rows, height=min(160 + 3 * base, 900))
-
-
-def weights(before: Array, after: Array) -> Chart:
-    """Weights of a layer before and after normalising."""
     return _chart(
-        [_steps(before, "before", "muted"), _steps(after, "after", "c0")], "weight", "share", height=250, legend=True
+        traces,
+        "timestep",
+        "",
+        xaxis={"range": [0.3, timesteps + 0.7], "zeroline": False},
+        yaxis={"tickvals": ticks, "ticktext": names, "range": [-4, base], "showgrid": False, "zeroline": False},
+        height=min(90 + 4 * base, 1000),
     )
 
 
-def activations(node: NodeStatistics, scale: float) -> Chart:
-    """Positive activations of a population, with λ marked; the upper axis of the eye is in units of λ."""
-    edges, histogram = node.edges, node.histogram
-    top = max(float(np.max(node.maximum)), scale) * 1.02 or 1.0
+def weights(before: Array, after: Array, candidate: int) -> Chart:
+    """Weights of a layer before and after normalising."""
+    traces = [_steps(before, "before", "muted"), _steps(after, "after", colour(candidate))]
+    traces[0] |= {"fill": "tozeroy", "fillcolor": "muted/2e"}
+    share = {"rangemode": "tozero", "tickformat": "~%"}
+    return _chart(traces, "weight", "share of weights", yaxis=share, height=SMALL, legend=True)
+
+
+def activations(node: NodeStatistics, scale: Array, candidate: int) -> Chart:
+    """Positive activations of a population with λ marked; where it is one, an upper axis in units of it.
+
+    Args:
+        node: its statistics.
+        scale: λ, one number or one a channel.
+        candidate: index, for the colour.
+    """
+    middle, largest = float(np.median(scale)), float(np.max(scale))
+    top = max(float(np.max(node.maximum)), largest) * 1.04
     borders = np.linspace(0, top, BINS + 1)
-    share = np.histogram((edges[:-1] + edges[1:]) / 2, borders, weights=histogram)[0] / max(int(histogram.sum()), 1)
+    bins = (node.edges[:-1] + node.edges[1:]) / 2
+    share = np.histogram(bins, borders, weights=node.histogram)[0] / max(int(node.histogram.sum()), 1)
     centre = (borders[:-1] + borders[1:]) / 2
-    trace = {
-        "type": "bar",
-        "x": centre.tolist(),
-        "y": [value or None for value in share.tolist()],
-        "customdata": (centre / scale).tolist(),
-        "marker": {"color": "c0"},
-        "hovertemplate": "%{x:.3g}, after normalising %{customdata:.3g}: %{y:.2e}",
-    }
-    lines = [{"x0": scale, "x1": scale, "y0": 0, "y1": 1, "yref": "paper", "type": "line", "line": {"color": "mark"}}]
-    note = {"x": scale, "y": 1, "yref": "paper", "text": f"λ = {scale:.3g}", "showarrow": False, "yanchor": "bottom"}
+    hover = "%{x:.3g}, normalised %{customdata:.3g}: %{y:.2e}" if scale.ndim == 0 else "%{x:.3g}: %{y:.2e}"
+    bars = _bars(centre, share, candidate, hover) | {"customdata": (centre / middle).tolist()}
+    shapes, text = [_upright(middle)], f"λ = {middle:.3g}"
+    traces, above = [bars], {}
+    if scale.ndim:
+        spread = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 0}, "layer": "below"}
+        shapes.append({**spread, "x0": float(np.min(scale)), "x1": largest, "fillcolor": "mark/1f"})
+        text = f"median λ = {middle:.3g}"
+    else:
+        axis = {"range": [0, top / middle], "overlaying": "x", "side": "top", "tickmode": "auto", "nticks": 7}
+        above = {"xaxis2": {**axis, "title": {"text": "after normalising, in units of λ"}}}
+        traces.append({"x": [0], "y": [None], "xaxis": "x2", "mode": "lines", "hoverinfo": "skip"})
+    return _chart(
+        traces,
+        "activation before normalising" if above else "activation",
+        "share of positive values",
+        xaxis={"range": [0, top]},
+        yaxis=dict(SHARE),
+        height=SMALL,
+        bargap=0,
+        shapes=shapes,
+        annotations=[_note(middle, text, left=middle > top / 2)],
+        **above,
+    )
+
+
+def normalised(values: Array, candidate: int) -> Chart:
+    """Positive activations after normalising, where every channel has its own λ.
+
+    Args:
+        values: some of them, in units of λ.
+        candidate: index, for the colour.
+    """
+    positive = values[values > 0]
+    top = max(float(positive.max(initial=0)), 1.0) * 1.04
+    count, edges = np.histogram(positive, BINS // 2, (0, top))
+    share = count / max(positive.size, 1)
+    return _chart(
+        [_bars((edges[:-1] + edges[1:]) / 2, share, candidate, "%{x:.3g}: %{y:.2e}")],
+        "activation / λ",
+        "share of positive values",
+        xaxis={"range": [0, top]},
+        yaxis=dict(SHARE),
+        height=SMALL,
+        bargap=0,
+        shapes=[_upright(1.0)],
+        annotations=[_note(1.0, "λ", left=True)],
+    )
+
+
+def rates(firing: FiringRate, candidate: int) -> Chart:
+    """How many neurons fire how much."""
+    used = np.flatnonzero(firing.histogram)
+    end = firing.edges[min(int(used[-1]) + 2, len(firing.edges) - 1)] if used.size else firing.edges[-1]
+    centre = (firing.edges[:-1] + firing.edges[1:]) / 2
+    trace = _bars(centre, firing.histogram, candidate, "%{x:.2f}: %{y} neurons")
     return _chart(
         [trace],
-        "activation (λ becomes 1)",
-        "share of positives",
-        yaxis={"type": "log", "exponentformat": "power"},
-        height=250,
+        "spikes per timestep",
+        "neurons",
+        xaxis={"range": [0, float(end)]},
+        yaxis={"type": "log", "dtick": 1},
+        height=SMALL,
         bargap=0,
-        shapes=lines,
-        annotations=[note],
     )
 
 
-def rates(firing: FiringRate) -> Chart:
-    """How many neurons fire how much."""
-    centre = (firing.edges[:-1] + firing.edges[1:]) / 2
-    trace = {
-        "type": "bar",
-        "x": centre.tolist(),
-        "y": [int(n) or None for n in firing.histogram],
-        "marker": {"color": "c1"},
-        "hovertemplate": "%{x:.2f}: %{y} neurons",
-    }
-    return _chart([trace], "spikes per timestep", "neurons", yaxis={"type": "log"}, height=250, bargap=0)
-
-
-def scatter(layer: LayerMeasures) -> Chart:
-    """Firing rates against the activations they stand for."""
+def scatter(layer: LayerMeasures, candidate: int) -> Chart:
+    """Firing rates against the activations they stand for, in units of λ, and where they would be equal."""
     pairs = layer.correlation
     if pairs is None:
-        return _chart([], "", "", height=250)
-    top = float(max(pairs.analog.max(initial=1.0), pairs.spiking.max(initial=1.0)))
+        raise ValueError(f"{layer.name}: has no pairs of activations and rates")
+    top = max(float(pairs.analog.max(initial=0)), float(pairs.spiking.max(initial=0)), 0.05) * 1.03
+    identity = {
+        "x": [0, top],
+        "y": [0, top],
+        "name": "equal",
+        "mode": "lines",
+        "line": {"color": "muted", "width": 1.5},
+        "hoverinfo": "skip",
+    }
     points = {
-        "type": "scattergl" if len(pairs.analog) > 5000 else "scatter",
-        "x": np.round(pairs.analog, 4).tolist(),
-        "y": np.round(pairs.spiking, 4).tolist(),
+        "x": pairs.analog.tolist(),
+        "y": pairs.spiking.tolist(),
         "mode": "markers",
-        "marker": {"color": "c0", "size": 4, "opacity": 0.45},
+        "marker": {"size": 5, "opacity": 0.45, "color": colour(candidate)},
         "hovertemplate": "activation %{x:.3f}, rate %{y:.3f}",
     }
-    line = {"color": "muted", "dash": "dot", "width": 1.5}
-    identity = {"x": [0, top], "y": [0, top], "mode": "lines", "line": line, "hoverinfo": "skip"}
-    return _chart([identity, points], "activation / λ", "spikes per timestep", height=250)
+    limits = {"range": [-top / 50, top], "zeroline": False}
+    return _chart([identity, points], "activation / λ", "spikes per timestep", xaxis=limits, yaxis=limits, height=SMALL)
 
 
-def _percent(curve: NDArray[np.float64] | None) -> list[float]:
-    return [] if curve is None else (100 * curve).round(4).tolist()
+def _over_time(
+    candidates: Sequence[Candidate],
+    curves: Sequence[NDArray[np.float64] | None],
+    title: str,
+    values: Mapping[str, Any],
+    linear: bool = False,
+) -> Chart:
+    traces = []
+    for k, (candidate, one) in enumerate(zip(candidates, curves, strict=True)):
+        steps = list(range(1, candidate.measures.timesteps + 1))
+        traces.append(_line(k, candidate.label, steps, _percent(one), "%{y:.2f} %"))
+    end = max(c.measures.timesteps for c in candidates)
+    ticks = [2**k for k in range(24) if 2**k <= end]
+    powers = {"type": "log", "tickvals": ticks, "ticktext": [str(t) for t in ticks], "hoverformat": "d"}
+    time = {"rangemode": "tozero"} if linear else powers
+    return _chart(
+        traces, "timesteps", title, xaxis=time, yaxis=dict(values), height=LARGE, legend=True, hovermode="x unified"
+    )
+
+
+def _chart(traces: list[Chart], x: str, y: str, **layout: Any) -> Chart:
+    axes: Chart = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
+    for key in ("xaxis", "yaxis"):
+        axes[key] |= layout.pop(key, {})
+    return {"data": traces, "layout": {**axes, **layout}}
+
+
+def _line(candidate: int, label: str, x: list[Any], y: list[float], hover: str) -> Chart:
+    dash = "solid" if candidate < COLOURS else "dash"
+    return {
+        "x": x,
+        "y": y,
+        "name": plain(label),
+        "mode": "lines" if len(x) > 1 else "markers",
+        "line": {"color": colour(candidate), "width": 2.25, "dash": dash},
+        "marker": {"color": colour(candidate), "size": 8},
+        "hovertemplate": hover,
+    }
+
+
+def _bars(x: Array, y: Array, candidate: int, hover: str) -> Chart:
+    marker = {"color": colour(candidate)}
+    heights = [value or None for value in y.tolist()]
+    return {"type": "bar", "x": x.tolist(), "y": heights, "marker": marker, "hovertemplate": hover}
+
+
+def _upright(x: float) -> Chart:
+    """A line that marks a value."""
+    line = {"color": "mark", "width": 2}
+    return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line}
+
+
+def _note(x: float, text: str, left: bool) -> Chart:
+    """What a marked value is, written beside it."""
+    side = {"xanchor": "right", "xshift": -4} if left else {"xanchor": "left", "xshift": 4}
+    place = {"x": x, "y": 0.98, "yref": "paper", "yanchor": "top", "showarrow": False, **side}
+    return {**place, "text": text, "font": {"color": "mark"}, "bgcolor": "card"}
+
+
+def _spikes(candidate: Candidate, name: str) -> float:
+    found = candidate.measures.synops.get(name)
+    return 0.0 if found is None else found.spikes
+
+
+def _percent(one: NDArray[np.float64] | None) -> list[float]:
+    return [] if one is None else (100 * one).tolist()
 
 
 def _steps(values: Array, name: str, colour: str) -> Chart:
-    """A histogram drawn as an outline."""
+    """A histogram drawn as an outline; as many bins as the values can fill smoothly."""
     low, high = float(values.min()), float(values.max())
-    share, edges = np.histogram(values, BINS, (low, high if high > low else low + 1))
+    bins = int(np.clip(2 * np.cbrt(values.size), 8, BINS))
+    count, edges = np.histogram(values, bins, (low, high if high > low else low + 1))
     return {
-        "x": ((edges[:-1] + edges[1:]) / 2).tolist(),
-        "y": (share / values.size).tolist(),
-        "name": f"{name} ({low:.2g} to {high:.2g})",
+        "x": [edges[0], *edges],
+        "y": [0.0, *(count / values.size), 0.0],
+        "name": f"{name}, {low:.2g} to {high:.2g}".replace("-", "−"),
         "mode": "lines",
-        "line": {"shape": "hvh", "color": colour, "width": 2},
-        "hovertemplate": "%{x:.3g}: %{y:.3f}",
+        "line": {"shape": "hv", "color": colour, "width": 2},
+        "hovertemplate": "%{x:.3g}: %{y:.2g}",
     }

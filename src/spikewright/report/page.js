@@ -1,44 +1,87 @@
-// Draws every chart of the page; colours are taken from the page's CSS variables, so that light and dark follow it.
+// Draws the charts that can be seen; colours are taken from the page's CSS variables, so that light and dark follow it.
 "use strict";
 const charts = JSON.parse(document.getElementById("charts").textContent);
+const root = document.documentElement;
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim() || name;
+// "c0" is a variable of the style sheet, "c0/33" the same with an alpha of hexadecimal 33.
+function colour(value) {
+  const [name, alpha = ""] = value.split("/");
+  const found = getComputedStyle(root).getPropertyValue("--" + name).trim();
+  return found ? found + alpha : value;
 }
 
-function coloured(value) {
-  if (Array.isArray(value)) return value.map(coloured);
+function coloured(value, key) {
+  if (typeof value === "string") return ["color", "fillcolor", "bgcolor"].includes(key) ? colour(value) : value;
+  if (Array.isArray(value)) return typeof value[0] === "object" ? value.map((inner) => coloured(inner)) : value;
   if (value === null || typeof value !== "object") return value;
-  const copy = {};
-  for (const [key, inner] of Object.entries(value)) {
-    copy[key] = key === "color" && typeof inner === "string" ? colour(inner) : coloured(inner);
-  }
-  return copy;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, coloured(inner, name)]));
 }
 
 function layout(chart) {
   const own = coloured(chart.layout);
+  const title = { standoff: 8, font: { size: 12.5, color: colour("soft") } };
   const axis = { gridcolor: colour("grid"), linecolor: colour("line"), zerolinecolor: colour("line"), ticks: "outside",
-                 tickcolor: colour("line"), title: { standoff: 8 }, automargin: true };
-  const merged = (mine) => ({ ...axis, ...mine, title: { ...axis.title, ...(mine.title || {}) } });
-  return { ...own, showlegend: Boolean(own.legend), legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-           xaxis: merged(own.xaxis), yaxis: merged(own.yaxis), margin: { l: 56, r: 16, t: own.legend ? 44 : 22, b: 46 },
+                 tickcolor: colour("line"), ticklen: 4, automargin: true, tickfont: { color: colour("soft") } };
+  const merged = (mine) => ({ ...axis, ...mine, title: { ...title, ...(mine.title || {}) } });
+  const second = own.xaxis2 ? { xaxis2: { ...merged(own.xaxis2), showgrid: false, zeroline: false } } : {};
+  return { ...own, showlegend: Boolean(own.legend), dragmode: false,
+           legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+           xaxis: merged(own.xaxis), yaxis: merged(own.yaxis), ...second,
+           margin: { l: 56, r: 18, t: own.legend ? 34 : 12, b: 46 },
            paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
            hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") } },
            font: { family: "system-ui, sans-serif", size: 12.5, color: colour("ink") } };
 }
 
-function draw(element) {
-  const chart = charts[element.dataset.chart];
-  Plotly.react(element, coloured(chart.data), layout(chart), { responsive: true, displaylogo: false,
-    displayModeBar: false });
+function draw(place) {
+  if (place.offsetParent === null) return;
+  const chart = charts[place.dataset.chart];
+  const data = coloured(chart.data).map((trace) => ({ ...trace, hoverinfo: trace.hoverinfo || "all",
+    hovertemplate: trace.hovertemplate && (chart.layout.hovermode ? trace.hovertemplate : trace.hovertemplate + "<extra></extra>") }));
+  Plotly.react(place, data, layout(chart), { responsive: true, displayModeBar: false });
 }
 
-function drawAll() {
-  document.querySelectorAll("[data-chart]").forEach(draw);
-  document.documentElement.dataset.drawn = "yes";
+function drawAll(within = document) {
+  all("[data-chart]", within).forEach(draw);
 }
+
+// Of several views of one figure, show the one whose button was pressed.
+all("[data-show]").forEach((button) => button.addEventListener("click", () => {
+  const figure = button.closest("figure");
+  all("[data-show]", figure).forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+  const place = figure.querySelector("[data-chart]");
+  place.dataset.chart = button.dataset.show;
+  draw(place);
+}));
+
+// Show the layers of another candidate, with the same ones open.
+all("[data-choose]").forEach((button) => button.addEventListener("click", () => {
+  const open = all("section:not([hidden]) details[open]").map((layer) => layer.dataset.layer);
+  all("[data-choose]").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+  all("section[data-of]").forEach((section) => {
+    section.hidden = section.dataset.of !== button.dataset.choose;
+    if (!section.hidden) all("details", section).forEach((layer) => { layer.open = open.includes(layer.dataset.layer); });
+  });
+  drawAll();
+}));
+
+all("details").forEach((layer) => layer.addEventListener("toggle", () => { if (layer.open) drawAll(layer); }));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+
+// On paper: light, narrow, and every layer open.
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = all("details:not([open])");
+  closed.forEach((layer) => { layer.open = true; });
+  root.dataset.paper = "yes";
+  drawAll();
+});
+addEventListener("afterprint", () => {
+  closed.forEach((layer) => { layer.open = false; });
+  delete root.dataset.paper;
+  drawAll();
+});
 
 drawAll();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-document.querySelectorAll("details").forEach((d) => d.addEventListener("toggle", () => d.querySelectorAll("[data-chart]").forEach(draw)));
+root.dataset.drawn = "yes";

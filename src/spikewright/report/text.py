@@ -1,0 +1,40 @@
+"""Pieces of HTML: tables, and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+
+def short(number: float) -> str:
+    """A number in at most four digits and a unit prefix."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """The shape of an output, as in the tables of the command line."""
+    return "×".join(map(str, shape))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, last_is_text: bool = False) -> str:
+    """A table whose first ``text`` columns (and the last, if so said) are text, the rest numbers.
+
+    Args:
+        header: names of the columns.
+        rows: cells, not yet escaped.
+        text: how many columns at the left are text.
+        last_is_text: whether the last one is too.
+    """
+
+    def cell(tag: str, column: int, value: str) -> str:
+        number = column >= text and not (last_is_text and column == len(header) - 1)
+        return f"<{tag}{' class=number' if number else ''}>{escape(value)}</{tag}>"
+
+    def row(tag: str, values: Sequence[str]) -> str:
+        return f"<tr>{''.join(cell(tag, k, v) for k, v in enumerate(values))}</tr>"
+
+    body = "".join(row("td", values) for values in rows)
+    return f'<div class="scroll"><table><thead>{row("th", header)}</thead><tbody>{body}</tbody></table></div>'
