@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from spikewright.cli.app import run
 from spikewright.cli.console import parse_shape, parse_spikes, short
@@ -42,6 +45,27 @@ def test_demo_compares_three_methods(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(best["accuracy"]) == 16
     assert best["accuracy"][-1] >= 0.8
     assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_a_report_says_how_to_reproduce_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    torch.save(model.state_dict(), "weights.pt")
+    lines = ("from torch import nn", "", "def make():", "    return nn.Sequential(")
+    factory = "\n".join([*lines, "        nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))", ""])
+    Path("net.py").write_text(factory, encoding="utf-8")
+    x, y = np.random.default_rng(0).random((20, 4), np.float32), np.arange(20) % 3
+    np.savez("data set.npz", x=x, y=y)
+    typed = ["convert", "net.py:make", "--weights", "weights.pt", "--shape", "4", "--data", "data set.npz"]
+    typed += ["--test", "data set.npz", "--report", "report.html", "-T", "8"]
+    assert run(typed) == 0, capsys.readouterr().err
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "spikewright convert net.py:make" in page
+    assert "20 samples of data set.npz" in page
+    assert "<td>timesteps</td>" in page.replace(' class="text"', "")
 
 
 def test_shapes_as_people_type_them() -> None:

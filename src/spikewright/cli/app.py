@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, cast
@@ -54,7 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     try:
-        result = app(list(arguments), prog_name="spikewright", standalone_mode=False)
+        command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
+        result = app(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
     except SpikewrightError as error:
         if debug:
             raise

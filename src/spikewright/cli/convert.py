@@ -39,6 +39,7 @@ METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9
 
 
 def convert(
+    context: typer.Context,
     model: ModelArgument,
     data: Annotated[str, typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
@@ -93,7 +94,17 @@ def convert(
     }
     if test is not None and report is not None:
         labelled = load_data(test, split="test", shape=input_shape(graph), preprocessing=steps)
-        settings = {"model": model, "data": data, "test": test, **options, **asdict(neurons), "preprocess": str(steps)}
+        settings = {
+            "command": context.obj,
+            "model": model,
+            "calibration": f"{found.samples} samples of {data}",
+            "test": f"{len(labelled)} samples of {test}",
+            "methods": ", ".join(map(str, methods)),
+            "timesteps": timesteps,
+            "preprocess": str(steps) or "none",
+            **asdict(neurons),
+            **options,
+        }
         candidates = compare(job, calibration, labelled, timesteps, report, model, settings, lambda _: None)
         measures = {c.label: c.measures for c in candidates}
         summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
@@ -124,7 +125,8 @@ def comparison(measures: Mapping[str, Measures]) -> Table:
     first = next(iter(measures.values()))
     shown = steps_to_show(first.timesteps)
     accurate = first.accuracy is not None
-    table = Table(title="accuracy, %" if accurate else "agreement with the analog network, %", title_justify="left")
+    title = "accuracy, %" if accurate else "agreement with the analog network, %"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)  # fits 80 columns
     for header in ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"):
         table.add_column(header, justify="right" if header else "left", no_wrap=True)
     for label, one in measures.items():
