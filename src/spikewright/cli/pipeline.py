@@ -126,7 +126,7 @@ def comparison(measures: Mapping[str, Measures]) -> Table:
     shown = steps_to_show(first.timesteps)
     accurate = first.accuracy is not None
     title = "accuracy, %" if accurate else "agreement with the analog network, %"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)  # fits 80 columns
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # fits 80 columns
     for header in ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"):
         table.add_column(header, justify="right" if header else "left", no_wrap=True)
     for label, one in measures.items():
