@@ -56,8 +56,8 @@ def test_files_that_are_no_graphs(tmp_path: Path) -> None:
     for name, message in {
         "none": "no such file",
         "weights": "holds bare weights, not a Spikewright graph",
-        "junk": "not a readable safetensors file",
-        "cut": "not a readable safetensors file",
+        "junk": "not a readable Spikewright graph",
+        "cut": "not a readable Spikewright graph",
     }.items():
         with pytest.raises(ModelFileError, match=message):
             load_graph(tmp_path / f"{name}.safetensors")

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from spikewright.errors import SettingsError
 from spikewright.graph import Shape
@@ -32,6 +34,12 @@ PreprocessOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
+
+
+def compact_table(title: str, footer: bool = False) -> Table:
+    """A table without vertical lines, so that much fits into 80 columns."""
+    look: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
+    return Table(title=title, title_justify="left", show_footer=footer, **look)
 
 
 def parse_shape(text: str | None) -> Shape | None:

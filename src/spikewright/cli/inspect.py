@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from spikewright.cli.console import JsonOption, ModelArgument, ShapeOption, WeightsOption, out, parse_shape, print_json
+from spikewright.cli.console import (
+    JsonOption,
+    ModelArgument,
+    ShapeOption,
+    WeightsOption,
+    compact_table,
+    out,
+    parse_shape,
+    print_json,
+)
 from spikewright.convert import fates, prepare
 from spikewright.graph import Graph
 from spikewright.load import load
@@ -44,7 +53,7 @@ def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:
 
 
 def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
-    table = Table(title=title, title_justify="left", show_footer=True)
+    table = compact_table(title, footer=True)
     macs = sum(graph.macs(node) for node in graph)
     for header, footer, justify in (
         ("node", "", "left"),
@@ -54,7 +63,7 @@ def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
         ("MACs", f"{macs:,}", "right"),
         ("conversion", "", "left"),
     ):
-        table.add_column(header, footer, justify="right" if justify == "right" else "left")
+        table.add_column(header, footer, justify="right" if justify == "right" else "left", overflow="fold")
     for node in graph:
         shape = "×".join(map(str, graph.shapes[node.name]))
         numbers = (f"{n:,}" if n else "" for n in (node.parameters, graph.macs(node)))

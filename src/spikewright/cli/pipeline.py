@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
-from spikewright.cli.console import progress, short
+from spikewright.cli.console import compact_table, progress, short
 from spikewright.convert import Neurons, analog_of, convert, prepare
 from spikewright.data import Dataset
 from spikewright.errors import SpikewrightError
@@ -126,7 +125,7 @@ def comparison(measures: Mapping[str, Measures]) -> Table:
     shown = steps_to_show(first.timesteps)
     accurate = first.accuracy is not None
     title = "accuracy, %" if accurate else "agreement with the analog network, %"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # fits 80 columns
+    table = compact_table(title)
     for header in ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"):
         table.add_column(header, justify="right" if header else "left", no_wrap=True)
     for label, one in measures.items():

@@ -9,7 +9,16 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from spikewright.cli.console import BatchOption, DeviceOption, JsonOption, out, print_json, progress, short
+from spikewright.cli.console import (
+    BatchOption,
+    DeviceOption,
+    JsonOption,
+    compact_table,
+    out,
+    print_json,
+    progress,
+    short,
+)
 from spikewright.cli.convert import input_shape
 from spikewright.cli.pipeline import comparison
 from spikewright.convert import analog_of
@@ -76,9 +85,11 @@ def simulate(
 
 
 def _layers(measures: Measures) -> Table:
-    table = Table(title="populations", title_justify="left")
+    table = compact_table("populations")
     for header in ("population", "type", "shape", "firing rate", "silent", "correlation", "synops in"):
-        table.add_column(header, justify="left" if header in ("population", "type", "shape") else "right")
+        table.add_column(
+            header, justify="left" if header in ("population", "type", "shape") else "right", overflow="fold"
+        )
     for name, layer in measures.layers.items():
         pearson = None if layer.correlation is None else layer.correlation.pearson
         table.add_row(
