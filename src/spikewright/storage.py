@@ -46,9 +46,8 @@ def load_graph(path: Path | str) -> Graph:
             text = (file.metadata() or {}).get(KEY)
             arrays = {key: file.get_tensor(key) for key in file.keys()} if text else {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(
-            f"{path}: not a readable Spikewright graph ({error}); copy it again, or convert it first if it is a trained network"
-        ) from error
+        advice = "copy it again, or convert it first if it is a trained network"
+        raise ModelFileError(f"{path}: not a readable Spikewright graph ({error}); {advice}") from error
     if text is None:
         raise ModelFileError(
             f"{path}: holds bare weights, not a Spikewright graph; name the code too: FILE.py:FACTORY --weights {path}"

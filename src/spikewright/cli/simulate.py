@@ -76,7 +76,8 @@ def simulate(
         return
     if measures.agreement is not None:
         out.print(comparison({str(graph.meta.get("method", model)): measures}))
-    out.print(_layers(measures))
+    out.print(_populations(measures))
+    out.print(_connections(measures))
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
     out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)
@@ -84,26 +85,23 @@ def simulate(
         out.print(f"written: {output}", highlight=False)
 
 
-def _layers(measures: Measures) -> Table:
+def _populations(measures: Measures) -> Table:
     table = compact_table("populations")
-    for header in ("population", "type", "shape", "firing rate", "silent", "correlation", "synops in"):
-        table.add_column(
-            header, justify="left" if header in ("population", "type", "shape") else "right", overflow="fold"
-        )
+    for header in ("", "shape", "firing rate", "silent", "correlation"):
+        table.add_column(header, justify="right" if header not in ("", "shape") else "left", overflow="fold")
     for name, layer in measures.layers.items():
         pearson = None if layer.correlation is None else layer.correlation.pearson
-        table.add_row(
-            name,
-            layer.kind,
-            "×".join(map(str, layer.shape)),
-            f"{layer.firing.mean:.4f}",
-            f"{layer.firing.silent:.1%}",
-            "" if pearson is None else f"{pearson:.4f}",
-            short(measures.synops[name].spikes) if name in measures.synops else "",
-        )
-    for name, layer_synops in measures.synops.items():
-        if name not in measures.layers:
-            table.add_row(name, "connections", "", "", "", "", short(layer_synops.spikes))
+        shape, correlation = "×".join(map(str, layer.shape)), "" if pearson is None else f"{pearson:.4f}"
+        table.add_row(name, shape, f"{layer.firing.mean:.4f}", f"{layer.firing.silent:.1%}", correlation)
+    return table
+
+
+def _connections(measures: Measures) -> Table:
+    table = compact_table("connections, per sample")
+    for header in ("", "synaptic operations"):
+        table.add_column(header, justify="right" if header else "left", overflow="fold")
+    for name, synops in measures.synops.items():
+        table.add_row(name, short(synops.spikes))
     return table
 
 
