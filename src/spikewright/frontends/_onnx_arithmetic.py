@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikewright.frontends.onnx import Call, Refusal
+from spikewright.frontends._onnx_call import Call, Refusal
 from spikewright.graph import Array
 from spikewright.nodes import Add, ChannelAffine, Conv, Linear, Permute
 from spikewright.nodes._window import has_padding

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikewright.frontends.onnx import Call, Refusal
+from spikewright.frontends._onnx_call import Call, Refusal
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 
 from spikewright.frontends._onnx_arithmetic import add, div, gemm, matmul, mul, sub
+from spikewright.frontends._onnx_call import FLOATS, Call, Refusal
 from spikewright.frontends._onnx_constants import BATCH
 from spikewright.frontends._onnx_windows import average_pool, conv, max_pool
-from spikewright.frontends.onnx import FLOATS, Call, Refusal
 from spikewright.graph import Node
 from spikewright.nodes import (
     AvgPool,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikewright.frontends.onnx import Call, Refusal
+from spikewright.frontends._onnx_call import Call, Refusal
 from spikewright.graph import Shape
 from spikewright.nodes import AvgPool, Conv, MaxPool
 from spikewright.nodes._window import Padding, output_length

@@ -7,144 +7,20 @@ nodes. Everything that cannot is collected and refused in one error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
-from spikewright.graph import Array, Graph, Node, Shape
+from spikewright.frontends._onnx_call import FLOATS, Call, Refusal, Walk
+from spikewright.frontends._onnx_constants import evaluate
+from spikewright.frontends._onnx_ops import RULES
+from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
 IGNORED_DOMAINS = ("", "ai.onnx")
-FLOATS = (1, 10, 11, 16)
-"""ONNX's numbers for float32, float16, float64 and bfloat16."""
-SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3))
-"""Which inputs of which operators may hold the batch size."""
-
-
-class Refusal(Exception):
-    """Why one operator cannot be taken; its text becomes the advice."""
-
-
-@dataclass
-class Walk:
-    """What is known while going through a model.
-
-    Attributes:
-        opset: version of the default operator set.
-        constants: values that depend on no input, by ONNX name.
-        values: node names of values that do, by ONNX name.
-        shapes: per-sample shapes of ``values``, by ONNX name.
-        nodes: made so far.
-        used: names that some operator or output reads.
-        batch: what the model says its batch size is, where it says so.
-        batched: the constants that hold the batch size (as its stand-in).
-        integers: the values that are whole numbers.
-        lost: the outputs of operators that were refused, and what depends on them.
-    """
-
-    opset: int
-    used: frozenset[str] = frozenset()
-    batch: int | None = None
-    constants: dict[str, Array] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    batched: set[str] = field(default_factory=set)
-    integers: set[str] = field(default_factory=set)
-    lost: set[str] = field(default_factory=set)
-
-    def add(self, node: Node, output: str) -> None:
-        """Keep a node as the maker of an ONNX value."""
-        self.shapes[output] = node.infer_shape(*(self._shape_of(name) for name in node.inputs))
-        if min(self.shapes[output], default=1) < 1:
-            raise Refusal(f"its output would be empty, {self.shapes[output]}")
-        self.nodes.append(node)
-        self.names.add(node.name)
-        self.values[output] = node.name
-
-    def alias(self, output: str, value: str) -> None:
-        """Another name for a value."""
-        self.values[output], self.shapes[output] = self.values[value], self.shapes[value]
-
-    def _shape_of(self, node: str) -> Shape:
-        return next(self.shapes[value] for value, name in self.values.items() if name == node)
-
-    def fresh(self, wish: str) -> str:
-        """A node name that is not taken."""
-        if wish not in self.names:
-            return wish
-        return next(f"{wish}_{k}" for k in range(2, len(self.names) + 3) if f"{wish}_{k}" not in self.names)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One ONNX operator with its attributes and inputs, as the rules in ``_onnx_ops`` read it."""
-
-    walk: Walk
-    proto: NodeProto
-    attributes: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """For the node: the operator's own name, or its first output's."""
-        return self.walk.fresh(self.proto.name or self.output)
-
-    @property
-    def output(self) -> str:
-        return str(self.proto.output[0])
-
-    def given(self, position: int) -> str:
-        """The ONNX name of an input; empty where it is left out."""
-        return self.proto.input[position] if position < len(self.proto.input) else ""
-
-    def constant(self, position: int) -> Array | None:
-        """The value of a constant input, None where it is left out.
-
-        Raises:
-            Refusal: where it is computed from the data.
-        """
-        name = self.given(position)
-        if not name:
-            return None
-        if name not in self.walk.constants:
-            raise Refusal(f"its input {position} ('{name}') must be a constant, but it is computed from the data")
-        if name in self.walk.batched and (self.proto.op_type, position) not in SHAPE_INPUTS:
-            raise Refusal(f"its input {position} ('{name}') holds the batch size, which a spiking network leaves open")
-        return self.walk.constants[name]
-
-    def needed(self, position: int) -> Array:
-        value = self.constant(position)
-        if value is None:
-            raise Refusal(f"its input {position} is missing")
-        return value
-
-    def source(self, position: int = 0) -> str:
-        """The node that computes an input."""
-        return self.walk.values[self.given(position)]
-
-    def shape(self, position: int = 0) -> Shape:
-        """The per-sample shape of an input."""
-        return self.walk.shapes[self.given(position)]
-
-    def is_constant(self, position: int) -> bool:
-        return self.given(position) in self.walk.constants
-
-    @property
-    def further_outputs(self) -> bool:
-        """Whether anyone reads more of it than its first output."""
-        return any(name in self.walk.used for name in self.proto.output[1:])
-
-    def ints(self, name: str) -> tuple[int, ...] | None:
-        value = self.attributes.get(name)
-        return None if value is None else tuple(int(v) for v in value)
-
-    def add(self, node: Node) -> None:
-        self.walk.add(node, self.output)
 
 
 def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) -> Graph:
@@ -245,9 +121,6 @@ def _sample(value: ValueInfoProto, given: Shape | None) -> Shape:
 def _take(walk: Walk, proto: NodeProto) -> Problem | None:
     """One operator: computed if constant, made a node if there is a rule, a problem otherwise."""
     from onnx import helper
-
-    from spikewright.frontends._onnx_constants import evaluate
-    from spikewright.frontends._onnx_ops import RULES
 
     where = f"'{proto.name or ', '.join(proto.output)}'"
     blocked = [i for i in proto.input if i and i not in walk.constants and i not in walk.values]
