@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from spikewright.cli.app import run
-from spikewright.cli.console import parse_shape, parse_spikes, short
+from spikewright.cli.console import parse_shape, parse_spikes
 from spikewright.errors import SettingsError
+from spikewright.text import short
 
 COMMANDS = ("inspect", "convert", "simulate", "demo")
 

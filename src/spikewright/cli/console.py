@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,10 +36,30 @@ BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; cha
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
 
 
-def compact_table(title: str, footer: bool = False) -> Table:
-    """A table without vertical lines, so that much fits into 80 columns."""
-    look: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-    return Table(title=title, title_justify="left", show_footer=footer, **look)
+def compact_table(
+    title: str, header: Sequence[str], text: int, *, last_is_text: bool = False, footer: Sequence[str] = ()
+) -> Table:
+    """A table without vertical lines, so that much fits into 80 columns, and without rows yet.
+
+    Args:
+        title: above it.
+        header: names of the columns.
+        text: how many columns at the left are text; the rest are numbers.
+        last_is_text: whether the last one is text too.
+        footer: of each column; empty for none.
+    """
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_footer=bool(footer),
+    )
+    for k, (name, below) in enumerate(zip(header, footer or [""] * len(header), strict=True)):
+        left = k < text or (last_is_text and k == len(header) - 1)
+        table.add_column(name, below, justify="left" if left else "right", overflow="fold")
+    return table
 
 
 def parse_shape(text: str | None) -> Shape | None:
@@ -83,11 +103,3 @@ def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], N
 def print_json(values: Mapping[str, Any]) -> None:
     """One JSON object on the output stream."""
     print(json.dumps(values, indent=2, allow_nan=False))
-
-
-def short(number: float) -> str:
-    """1234567 as 1.23 M."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.3g}"

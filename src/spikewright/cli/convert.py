@@ -23,7 +23,6 @@ from spikewright.cli.console import (
     parse_shape,
     parse_spikes,
     print_json,
-    short,
 )
 from spikewright.cli.pipeline import Job, compare, comparison
 from spikewright.convert import Neurons
@@ -34,6 +33,7 @@ from spikewright.load import load
 from spikewright.nodes import Input
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.storage import save
+from spikewright.text import short
 
 METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
 
@@ -101,7 +101,7 @@ def convert(
             "test": f"{len(labelled)} samples of {test}",
             "methods": ", ".join(map(str, methods)),
             "timesteps": timesteps,
-            "preprocess": str(steps) or "none",
+            "preprocess": str(steps),
             **asdict(neurons),
             **options,
         }

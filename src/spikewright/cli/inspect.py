@@ -17,6 +17,7 @@ from spikewright.cli.console import (
 from spikewright.convert import fates, prepare
 from spikewright.graph import Graph
 from spikewright.load import load
+from spikewright.text import shape_text
 
 
 def inspect(
@@ -53,19 +54,11 @@ def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:
 
 
 def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
-    table = compact_table(title, footer=True)
     macs = sum(graph.macs(node) for node in graph)
-    for header, footer, justify in (
-        ("node", "", "left"),
-        ("type", "", "left"),
-        ("output shape", "", "left"),
-        ("parameters", f"{graph.parameters:,}", "right"),
-        ("MACs", f"{macs:,}", "right"),
-        ("conversion", "", "left"),
-    ):
-        table.add_column(header, footer, justify="right" if justify == "right" else "left", overflow="fold")
+    header = ("node", "type", "output shape", "parameters", "MACs", "conversion")
+    footer = ("", "", "", f"{graph.parameters:,}", f"{macs:,}", "")
+    table = compact_table(title, header, 3, last_is_text=True, footer=footer)
     for node in graph:
-        shape = "×".join(map(str, graph.shapes[node.name]))
         numbers = (f"{n:,}" if n else "" for n in (node.parameters, graph.macs(node)))
-        table.add_row(node.name, node.type, shape, *numbers, done[node.name])
+        table.add_row(node.name, node.type, shape_text(graph.shapes[node.name]), *numbers, done[node.name])
     return table

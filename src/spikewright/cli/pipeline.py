@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
-from spikewright.cli.console import compact_table, progress, short
+from spikewright.cli.console import compact_table, progress
 from spikewright.convert import Neurons, analog_of, convert, prepare
 from spikewright.data import Dataset
 from spikewright.errors import SpikewrightError
@@ -18,6 +18,7 @@ from spikewright.graph import Graph
 from spikewright.measure import Measures, measure
 from spikewright.passes import Change
 from spikewright.report import Candidate, write_report
+from spikewright.text import short, steps_to_show
 
 
 @dataclass(frozen=True)
@@ -113,23 +114,15 @@ def compare(
     return candidates
 
 
-def steps_to_show(timesteps: int) -> list[int]:
-    """The last few powers of two, and T itself."""
-    powers = [2**k for k in range(2, 20) if 2**k < timesteps]
-    return [*powers[-4:], timesteps]
-
-
 def comparison(measures: Mapping[str, Measures]) -> Table:
     """Accuracy against timesteps by method."""
     first = next(iter(measures.values()))
     shown = steps_to_show(first.timesteps)
     accurate = first.accuracy is not None
     title = "accuracy, %" if accurate else "agreement with the analog network, %"
-    table = compact_table(title)
-    for header in ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"):
-        table.add_column(header, justify="right" if header else "left", no_wrap=True)
+    table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"), 1)
     for label, one in measures.items():
-        curve = one.accuracy if one.accuracy is not None else one.agreement
+        curve = one.curve
         if curve is None:
             raise SpikewrightError("the network has no row of classes; its answers cannot be counted")
         cells = [f"{100 * curve[t - 1]:.2f}" for t in shown]

@@ -17,7 +17,6 @@ from spikewright.cli.console import (
     out,
     print_json,
     progress,
-    short,
 )
 from spikewright.cli.convert import input_shape
 from spikewright.cli.pipeline import comparison
@@ -28,6 +27,7 @@ from spikewright.errors import SettingsError
 from spikewright.files import atomic_path
 from spikewright.measure import Measures, measure
 from spikewright.storage import load_graph
+from spikewright.text import shape_text, short
 
 
 def simulate(
@@ -86,20 +86,18 @@ def simulate(
 
 
 def _populations(measures: Measures) -> Table:
-    table = compact_table("populations")
-    for header in ("", "shape", "firing rate", "silent", "correlation"):
-        table.add_column(header, justify="right" if header not in ("", "shape") else "left", overflow="fold")
+    table = compact_table("populations", ("", "shape", "firing rate", "silent", "correlation"), 2)
     for name, layer in measures.layers.items():
         pearson = None if layer.correlation is None else layer.correlation.pearson
-        shape, correlation = "×".join(map(str, layer.shape)), "" if pearson is None else f"{pearson:.4f}"
-        table.add_row(name, shape, f"{layer.firing.mean:.4f}", f"{layer.firing.silent:.1%}", correlation)
+        correlation = "" if pearson is None else f"{pearson:.4f}"
+        table.add_row(
+            name, shape_text(layer.shape), f"{layer.firing.mean:.4f}", f"{layer.firing.silent:.1%}", correlation
+        )
     return table
 
 
 def _connections(measures: Measures) -> Table:
-    table = compact_table("connections, per sample")
-    for header in ("", "synaptic operations"):
-        table.add_column(header, justify="right" if header else "left", overflow="fold")
+    table = compact_table("connections, per sample", ("", "synaptic operations"), 1)
     for name, synops in measures.synops.items():
         table.add_row(name, short(synops.spikes))
     return table

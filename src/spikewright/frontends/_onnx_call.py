@@ -134,5 +134,9 @@ class Call:
         value = self.attributes.get(name)
         return None if value is None else tuple(int(v) for v in value)
 
+    def text(self, name: str, default: str) -> str:
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else str(value)
+
     def add(self, node: Node) -> None:
         self.walk.add(node, self.output)

@@ -78,15 +78,12 @@ def global_max_pool(call: Call) -> None:
 
 def reduce_mean(call: Call) -> None:
     """The mean over some or all axes after the channels, as pooling."""
-    given = call.ints("axes")
-    if given is None and call.constant(1) is not None:
-        given = tuple(int(a) for a in call.needed(1))
     rank = len(call.shape()) + 1
-    axes = sorted({a % rank for a in given or ()})
+    axes = _axes(call, rank)
     if not axes or axes[0] < 2 or rank > 5:
-        raise Refusal(f"it averages over the axes {given}; only axes after the channels can be pooled")
+        raise Refusal(f"it averages over the axes {axes}; only axes after the channels can be pooled")
     pooled: Node
-    if axes == list(range(2, rank)):
+    if axes == tuple(range(2, rank)):
         pooled = GlobalAvgPool(name=call.name, inputs=(call.source(),))
     else:
         kernel = tuple(call.shape()[a - 1] if a in axes else 1 for a in range(2, rank))
@@ -159,7 +156,7 @@ def _reshape(call: Call, shape: tuple[int, ...]) -> None:
 def _axes(call: Call, rank: int) -> tuple[int, ...] | None:
     """From the attribute (until opset 12) or the input (since 13), counted from the front."""
     given = call.ints("axes")
-    if given is None and len(call.proto.input) > 1:
+    if given is None and call.given(1):
         given = tuple(int(a) for a in call.needed(1))
     return None if given is None else tuple(sorted(a % rank for a in given))
 
@@ -195,7 +192,7 @@ def transpose(call: Call) -> None:
 
 
 def pad(call: Call) -> None:
-    mode = _text(call, "mode", "constant")
+    mode = call.text("mode", "constant")
     if mode != "constant":
         raise Refusal(f"it pads by {mode}; only zeros are supported")
     pads = call.ints("pads") or call.ints("paddings")
@@ -259,12 +256,12 @@ REPETITIONS = {
 
 def resize(call: Call) -> None:
     """Nearest-neighbour by whole factors."""
-    mode = _text(call, "mode", "nearest")
+    mode = call.text("mode", "nearest")
     if mode != "nearest":
         raise Refusal(f"it interpolates ({mode}); only nearest by whole factors is supported")
     if call.proto.op_type == "Resize" and call.walk.opset >= 11:
-        sampling = _text(call, "coordinate_transformation_mode", "half_pixel")
-        rounding = _text(call, "nearest_mode", "round_prefer_floor")
+        sampling = call.text("coordinate_transformation_mode", "half_pixel")
+        rounding = call.text("nearest_mode", "round_prefer_floor")
         if (sampling, rounding) not in REPETITIONS:
             raise Refusal(f"nearest by {sampling} and {rounding} is not a plain repetition")
     factors = _factors(call)
@@ -281,17 +278,12 @@ def _factors(call: Call) -> tuple[float, ...]:
     position = 2 if call.proto.op_type == "Resize" and call.walk.opset >= 11 else 1
     given = np.asarray(attribute) if attribute is not None else call.constant(position)
     if given is None or not given.size:
-        if _text(call, "keep_aspect_ratio_policy", "stretch") != "stretch":
+        if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
             raise Refusal("it keeps the aspect ratio; give it the factors instead")
         sizes = call.needed(3)
         given = np.array([1.0 if a == 0 else n / full[a] for n, a in zip(sizes, axes, strict=True)])
     found = dict(zip(axes, (float(f) for f in given), strict=True))
     return tuple(found.get(a, 1.0) for a in range(len(full)))
-
-
-def _text(call: Call, name: str, default: str) -> str:
-    value = call.attributes.get(name, default)
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 RULES: dict[str, Callable[[Call], None]] = {

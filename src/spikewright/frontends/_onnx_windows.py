@@ -44,7 +44,7 @@ def window(call: Call, kernel: Shape | None) -> Window:
 
 
 def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> Padding:
-    auto = call.attributes.get("auto_pad", b"NOTSET").decode()
+    auto = call.text("auto_pad", "NOTSET")
     if auto == "NOTSET":
         pads = call.ints("pads") or (0,) * (2 * len(kernel))
         return tuple(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True))

@@ -76,6 +76,11 @@ class Measures:
     raster: dict[str, Array] = field(default_factory=dict)
 
     @property
+    def curve(self) -> NDArray[np.float64] | None:
+        """``(T,)``: accuracy, or agreement where there are no labels; None where there are no classes either."""
+        return self.accuracy if self.accuracy is not None else self.agreement
+
+    @property
     def firing_rate(self) -> float:
         """Spikes per neuron and timestep over the whole network."""
         sizes = {name: int(np.prod(layer.shape)) for name, layer in self.layers.items()}

@@ -25,9 +25,9 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
         norm = graph[name]  # as it is by now: what it reads may have been folded away
         layer = graph.sources(norm)[0]
         alone = graph.consumers[layer.name] == (norm.name,)
-        scale, shift = scale_and_shift(norm)
-        if not alone or scale.shape != graph.shapes[norm.name][:1] or shift.shape != scale.shape:
+        if not alone or not _constant_in_channels(graph, norm):
             continue
+        scale, shift = scale_and_shift(norm)
         if isinstance(layer, Conv | Linear):
             outputs = (-1, *(1 for _ in layer.weight.shape[1:]))
             wide = (-1, *(1 for _ in layer.bias.shape[1:]))
@@ -53,12 +53,7 @@ def fold_batch_norm_forwards(graph: Graph) -> Graph:
         layers = _layers_after(graph, norm)
         if layers is None or not _constant_in_channels(graph, norm):
             continue
-        scale, shift = (
-            np.broadcast_to(
-                a.reshape(a.shape + (1,) * (len(graph.shapes[norm.name]) - a.ndim)), graph.shapes[norm.name]
-            )
-            for a in scale_and_shift(norm)
-        )
+        scale, shift = scale_and_shift(norm)
         folded = [_fold_forwards(graph, layer, scale, shift) for layer in layers]
         graph = graph.replaced(*folded).without(norm.name)
     return graph
@@ -113,26 +108,22 @@ def _mean_of_real_inputs(pool: AvgPool) -> bool:
 def _fold_forwards(graph: Graph, layer: Conv | Linear, scale: Array, shift: Array) -> Node:
     shape = graph.input_shapes(layer)[0]
     if isinstance(layer, Linear):
-        # Through pools the map is constant in each channel; through Flatten it is laid out like the values.
-        repeats = shape[0] // scale.shape[0]
-        s, t = (np.repeat(a.reshape(a.shape[0], -1)[:, 0], repeats) for a in (scale, shift))
-        if scale.size == shape[0]:
-            s, t = scale.ravel(), shift.ravel()
+        repeats = shape[0] // len(scale)  # a Flatten lays a channel out in one piece
         weight = layer.weight.astype(np.float64)
-        return layer.replace(weight=weight * s, bias=layer.bias + weight @ t)
-    s, t = (a.reshape(a.shape[0], -1)[:, 0] for a in (scale, shift))
+        moved = weight @ np.repeat(shift, repeats)
+        return layer.replace(weight=weight * np.repeat(scale, repeats), bias=layer.bias + moved)
     per_group = layer.weight.shape[1]
     outputs = layer.weight.shape[0]
     group = np.arange(outputs) // (outputs // layer.groups)
     channel = group[:, None] * per_group + np.arange(per_group)[None, :]
     axes = (1,) * len(layer.kernel)
-    weight = layer.weight * s[channel].reshape(outputs, per_group, *axes)
-    moved = layer.weight * t[channel].reshape(outputs, per_group, *axes)
-    if not has_padding(layer.padding) or not t.any():
+    weight = layer.weight * scale[channel].reshape(outputs, per_group, *axes)
+    moved = layer.weight * shift[channel].reshape(outputs, per_group, *axes)
+    if not has_padding(layer.padding) or not shift.any():
         added = moved.reshape(outputs, -1).sum(axis=1)
         wide = (-1, *(1 for _ in layer.bias.shape[1:]))
         return layer.replace(weight=weight, bias=layer.bias + added.reshape(wide))
-    added = _convolved(layer, t, shape)
+    added = _convolved(layer, shift, shape)
     bias = layer.bias if layer.bias.ndim > 1 else layer.bias.reshape(-1, *axes)
     return layer.replace(weight=weight, bias=bias + added)
 

@@ -17,7 +17,7 @@ from spikewright.calibration import NodeStatistics
 from spikewright.graph import Array
 from spikewright.measure import FiringRate, LayerMeasures, Measures
 from spikewright.report.candidate import Candidate
-from spikewright.report.text import short
+from spikewright.text import short
 
 Chart = dict[str, Any]
 BINS = 60
@@ -39,13 +39,8 @@ def colour(candidate: int) -> str:
     return f"c{candidate % COLOURS}"
 
 
-def curve(measures: Measures) -> NDArray[np.float64] | None:
-    """``(T,)``: accuracy, or agreement where there are no labels; None where there are no classes either."""
-    return measures.accuracy if measures.accuracy is not None else measures.agreement
-
-
 def curve_title(measures: Measures) -> str:
-    """The title of an axis for ``curve``."""
+    """The title of an axis for ``measures.curve``."""
     return "accuracy, %" if measures.accuracy is not None else AGREEMENT
 
 
@@ -61,7 +56,7 @@ def accuracy(candidates: Sequence[Candidate], *, close: bool = False, linear: bo
         linear: a linear axis of time instead of one in powers of two.
     """
     first = candidates[0].measures
-    curves = [curve(c.measures) for c in candidates]
+    curves = [c.measures.curve for c in candidates]
     values: dict[str, Any] = {"rangemode": "tozero"}
     level = None if first.accuracy is None else first.analog_accuracy
     if close:
@@ -98,7 +93,7 @@ def against_synops(candidates: Sequence[Candidate]) -> Chart:
             continue
         most, least = max(most, float(done[-1])), min(least, float(done[0]))
         hover = "%{y:.2f} % at %{x:.3s}"
-        traces.append(_line(k, candidate.label, done.tolist(), _percent(curve(measures)), hover))
+        traces.append(_line(k, candidate.label, done.tolist(), _percent(measures.curve), hover))
     ticks = [m * 10.0**e for e in range(16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
     return _chart(
         traces,

@@ -13,7 +13,8 @@ from spikewright.measure import LayerMeasures
 from spikewright.report import charts
 from spikewright.report.candidate import Candidate
 from spikewright.report.document import Document
-from spikewright.report.text import shape_text, short, table
+from spikewright.report.table import table
+from spikewright.text import shape_text, short
 
 
 def closer(document: Document, folded: Graph, statistics: Statistics, candidates: Sequence[Candidate]) -> str:

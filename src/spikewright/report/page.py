@@ -19,7 +19,8 @@ from spikewright.report import charts
 from spikewright.report.candidate import Candidate
 from spikewright.report.document import Document
 from spikewright.report.layers import closer
-from spikewright.report.text import shape_text, short, table
+from spikewright.report.table import table
+from spikewright.text import shape_text, short, steps_to_show
 
 
 def write_report(
@@ -70,7 +71,7 @@ def write_report(
 
 def _head(title: str, first: Candidate) -> str:
     measures = first.measures
-    curve = charts.curve(measures)
+    curve = measures.curve
     facts: list[tuple[str, str]] = []
     if curve is not None:
         what = "accuracy" if measures.accuracy is not None else "agreement with the analog network"
@@ -94,7 +95,7 @@ def _head(title: str, first: Candidate) -> str:
 
 def _accuracy(document: Document, candidates: Sequence[Candidate]) -> str:
     first = candidates[0].measures
-    if charts.curve(first) is None:
+    if first.curve is None:
         return (
             "<h2>How good, how soon</h2><p class='soft'>The outputs are not one row of classes: nothing to count.</p>"
         )
@@ -113,11 +114,11 @@ def _accuracy(document: Document, candidates: Sequence[Candidate]) -> str:
 
 def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     longest = max(c.measures.timesteps for c in candidates)
-    steps = [*[2**k for k in range(2, 24) if 2**k < longest][-4:], longest]
+    steps = steps_to_show(longest)
     rows = []
     for candidate in candidates:
         measures = candidate.measures
-        curve = charts.curve(measures)
+        curve = measures.curve
         known = 0 if curve is None else len(curve)
         cells = [candidate.label, *("" if curve is None or t > known else f"{100 * curve[t - 1]:.2f}" for t in steps)]
         energy = [f"{measures.energy_spiking / 1000:.3g}", f"{_input_energy(measures) / 1000:.3g}"]

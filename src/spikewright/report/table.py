@@ -1,22 +1,9 @@
-"""Pieces of HTML: tables, and numbers as people read them."""
+"""A table in HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-
-
-def short(number: float) -> str:
-    """A number in at most four digits and a unit prefix."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.3g}"
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """The shape of an output, as in the tables of the command line."""
-    return "×".join(map(str, shape))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, last_is_text: bool = False) -> str:
