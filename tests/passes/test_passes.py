@@ -56,6 +56,15 @@ def test_all_passes_keep_the_function_of_any_network(seed: int) -> None:
     assert not prepare(folded)[1]
 
 
+def test_a_window_wholly_in_padding_is_not_folded_through() -> None:
+    b = Builder(0, (2, 7, 8))
+    b.norm()
+    b.avg_pool(kernel=2, padding=1, count=False, overhang=1)  # its last row of windows holds no input
+    b.flatten()
+    b.linear(3)
+    same(b.graph(), passes.fold_batch_norm_forwards(b.graph()), samples(b.graph()))
+
+
 def test_a_map_of_factors_is_not_folded_through_windows() -> None:
     b = Builder(0)
     b.conv(4)

@@ -87,7 +87,7 @@ def _layers_after(graph: Graph, norm: Node) -> list[Conv | Linear] | None:
         node = graph[waiting.pop(0)]
         if isinstance(node, Conv | Linear) and node not in layers:
             layers.append(node)
-        elif isinstance(node, Flatten) or (isinstance(node, AvgPool) and _mean_of_real_inputs(node)):
+        elif isinstance(node, Flatten) or (isinstance(node, AvgPool) and _mean_of_real_inputs(graph, node)):
             waiting += dict.fromkeys(graph.consumers[node.name])
         else:
             return None
@@ -100,9 +100,17 @@ def _constant_in_channels(graph: Graph, norm: Node) -> bool:
     return all(array.shape == channels for array in scale_and_shift(norm))
 
 
-def _mean_of_real_inputs(pool: AvgPool) -> bool:
-    """Whether the pool of a constant is that constant."""
-    return not pool.count_padding or not has_padding(pool.padding)
+def _mean_of_real_inputs(graph: Graph, pool: AvgPool) -> bool:
+    """Whether the pool of a constant is that constant: no window counts padding, or lies wholly in it."""
+    if pool.count_padding:
+        return not has_padding(pool.padding)
+    lengths, outputs = graph.input_shapes(pool)[0][1:], graph.shapes[pool.name][1:]
+    return all(
+        low < kernel and (windows - 1) * stride < low + length
+        for (low, _), kernel, stride, length, windows in zip(
+            pool.padding, pool.kernel, pool.stride, lengths, outputs, strict=True
+        )
+    )
 
 
 def _fold_forwards(graph: Graph, layer: Conv | Linear, scale: Array, shift: Array) -> Node:
