@@ -12,13 +12,15 @@
 
 from spikewright.calibration import Statistics, calibrate
 from spikewright.calibration import parse as threshold_method
-from spikewright.convert import Neurons, convert, normalise, prepare
+from spikewright.convert import Neurons, convert
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Run, simulate
 from spikewright.errors import SpikewrightError
 from spikewright.graph import Graph
 from spikewright.load import load
 from spikewright.measure import Measures, measure
+from spikewright.normalise import normalise
+from spikewright.prepare import prepare
 from spikewright.storage import save
 
 __version__ = "0.1.0"

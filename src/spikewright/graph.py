@@ -146,6 +146,20 @@ class Node(ABC):
         """
         raise GraphError(f"{self}: a {self.type} has no weights that could be scaled")
 
+    def followed_by(self, scale: Array, shift: Array) -> Self:
+        """The same operator with ``scale · y + shift`` of each output channel behind it, in one."""
+        raise GraphError(f"{self}: a {self.type} has no weights that could take in what follows")
+
+    def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
+        """The same operator with ``scale · x + shift`` of each input channel before it, in one.
+
+        Args:
+            scale: of each input channel, ``(channels,)``.
+            shift: the same.
+            shape: of its input.
+        """
+        raise GraphError(f"{self}: a {self.type} has no weights that could take in what comes before")
+
 
 N = TypeVar("N", bound=Node)
 
@@ -268,6 +282,14 @@ class Graph:
         source = node.inputs[0]
         rewired = found.replace(inputs=tuple(node.name if i == source else i for i in found.inputs))
         return self.with_nodes([*(rewired if n.name == reader else n for n in self.nodes), node])
+
+    def needed(self) -> Graph:
+        """Without the nodes that no output depends on; inputs stay."""
+        wanted: set[str] = set()
+        for node in reversed(self.nodes):
+            if not node.inputs or node.type == "Output" or node.name in wanted:
+                wanted |= {node.name, *node.inputs}
+        return self.with_nodes(node for node in self.nodes if node.name in wanted)
 
     def fresh_name(self, wish: str) -> str:
         """A name that no node has yet."""

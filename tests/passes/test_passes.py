@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from networks import ALL, Builder, anything, norm_after_relu, plain, residual
 from spikewright import passes
-from spikewright.convert import prepare
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
 from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Identity, Output, ReLU, Softmax
+from spikewright.prepare import prepare
 
 EVERY = (
     passes.drop_identities,

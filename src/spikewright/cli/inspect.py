@@ -14,9 +14,10 @@ from spikewright.cli.console import (
     parse_shape,
     print_json,
 )
-from spikewright.convert import fates, prepare
+from spikewright.convert import fates
 from spikewright.graph import Graph
 from spikewright.load import load
+from spikewright.prepare import prepare
 from spikewright.text import shape_text
 
 

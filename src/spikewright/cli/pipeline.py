@@ -11,12 +11,13 @@ from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
 from spikewright.cli.console import compact_table, progress
-from spikewright.convert import Neurons, analog_of, convert, prepare
+from spikewright.convert import Neurons, analog_of, convert
 from spikewright.data import Dataset
 from spikewright.errors import SpikewrightError
 from spikewright.graph import Graph
 from spikewright.measure import Measures, measure
 from spikewright.passes import Change
+from spikewright.prepare import prepare
 from spikewright.report import Candidate, write_report
 from spikewright.text import short, steps_to_show
 

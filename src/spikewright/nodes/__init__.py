@@ -7,15 +7,19 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from spikewright.graph import Node
+from spikewright.nodes.adaptive_pool import AdaptiveAvgPool
 from spikewright.nodes.add import Add
 from spikewright.nodes.batch_norm import BatchNorm
 from spikewright.nodes.channel_affine import ChannelAffine
 from spikewright.nodes.concat import Concat
 from spikewright.nodes.conv import Conv
+from spikewright.nodes.conv_transpose import ConvTranspose
 from spikewright.nodes.flatten import Flatten
+from spikewright.nodes.floor import Floor
 from spikewright.nodes.global_pool import GlobalAvgPool, GlobalMaxPool
 from spikewright.nodes.identity import Identity
 from spikewright.nodes.integrate_and_fire import IF, LIF
+from spikewright.nodes.leaky_relu import LeakyReLU
 from spikewright.nodes.linear import Linear
 from spikewright.nodes.max_pool import MaxPool
 from spikewright.nodes.pad import Pad
@@ -31,17 +35,21 @@ from spikewright.nodes.upsample import Upsample
 __all__ = [
     "IF",
     "LIF",
+    "AdaptiveAvgPool",
     "Add",
     "AvgPool",
     "BatchNorm",
     "ChannelAffine",
     "Concat",
     "Conv",
+    "ConvTranspose",
     "Flatten",
+    "Floor",
     "GlobalAvgPool",
     "GlobalMaxPool",
     "Identity",
     "Input",
+    "LeakyReLU",
     "Linear",
     "MaxPool",
     "Output",

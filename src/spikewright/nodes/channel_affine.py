@@ -63,6 +63,9 @@ class ChannelAffine(Node):
         bias = _spread(self.bias, before.shape).astype(np.float64) / after
         return self.replace(scale=_narrow(scale), bias=_narrow(bias))
 
+    def followed_by(self, scale: Array, shift: Array) -> Self:
+        return self.replace(scale=self.scale * scale, bias=self.bias * scale + shift)
+
 
 def _narrow(values: Array) -> Array:
     """Back to one value a channel where the positions of each channel agree."""

@@ -16,6 +16,7 @@ from spikewright.nodes._window import (
     Padding,
     channel_scale,
     check_axes,
+    has_padding,
     is_symmetric,
     outer,
     torch_padding,
@@ -108,13 +109,38 @@ class Conv(Node):
 
     def rescale(self, before: Array, after: Array) -> Self:
         source, target = channel_scale(self, before), channel_scale(self, after)
+        return self._scaled(source, 1 / target)
+
+    def followed_by(self, scale: Array, shift: Array) -> Self:
+        scaled = self._scaled(np.ones(self.weight.shape[1] * self.groups), scale)
+        return scaled.replace(bias=scaled.bias + shift.reshape(-1, *(1,) * (self.bias.ndim - 1)))
+
+    def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
+        import torch
+
+        scaled = self._scaled(scale, np.ones(len(self.weight)))
+        if not shift.any():
+            return scaled
+        if not has_padding(self.padding):
+            moved = (self.weight * self._by_input(shift)).reshape(len(self.weight), -1).sum(axis=1)
+            return scaled.replace(bias=self.bias + moved.reshape(-1, *(1,) * (self.bias.ndim - 1)))
+        # What it pads with never had the shift added: its own answer to the shift alone is the exact bias.
+        constant = np.broadcast_to(shift.reshape(-1, *(1 for _ in shape[1:])), shape)
+        forward = self.bind(lambda array: torch.tensor(array, dtype=torch.float64))
+        bias = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
+        return scaled.replace(bias=bias)
+
+    def _by_input(self, values: Array) -> NDArray[np.float64]:
+        """One value for each input channel, spread over the weights."""
         outputs, per_group = self.weight.shape[:2]
-        axes = (1,) * len(self.kernel)
         group = np.arange(outputs) // (outputs // self.groups)
         channel = group[:, None] * per_group + np.arange(per_group)[None, :]
-        factor = source[channel] / target[:, None]
-        bias_shape = (outputs,) + (1,) * (self.bias.ndim - 1)
+        return np.asarray(values[channel].reshape(outputs, per_group, *(1,) * len(self.kernel)), np.float64)
+
+    def _scaled(self, source: Array, target: Array) -> Self:
+        """Weights times a factor of each input channel and of each output channel; the bias times the latter."""
+        wide = target.reshape(-1, *(1,) * (self.weight.ndim - 1)).astype(np.float64)
         return self.replace(
-            weight=self.weight.astype(np.float64) * factor.reshape(outputs, per_group, *axes),
-            bias=self.bias.astype(np.float64) / target.reshape(bias_shape),
+            weight=self.weight * (self._by_input(source) * wide),
+            bias=self.bias * target.reshape(-1, *(1,) * (self.bias.ndim - 1)).astype(np.float64),
         )

@@ -56,3 +56,12 @@ class Linear(Node):
     def rescale(self, before: Array, after: Array) -> Self:
         weight = self.weight.astype(np.float64) * before[None, :] / after[:, None]
         return self.replace(weight=weight, bias=self.bias.astype(np.float64) / after)
+
+    def followed_by(self, scale: Array, shift: Array) -> Self:
+        return self.replace(weight=self.weight * scale[:, None], bias=self.bias * scale + shift)
+
+    def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
+        repeats = shape[0] // len(scale)  # a Flatten lays a channel out in one piece
+        weight = self.weight.astype(np.float64)
+        moved = weight @ np.repeat(shift, repeats)
+        return self.replace(weight=weight * np.repeat(scale, repeats), bias=self.bias + moved)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 
@@ -15,29 +17,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReLU(Node):
-    """``y = min(max(x, 0), ceiling)``.
+    """``y = min(max(x, 0), ceiling)``, or the same in steps.
+
+    With levels it is ``y = ceiling/levels · clip(floor(levels·x/ceiling + shift), 0, levels)``: for a shift of ½ the
+    activation of QCFS (Bu et al. 2022), trained to be what an integrate-and-fire neuron counts in ``levels`` steps.
 
     Attributes:
         ceiling: None, one number for all (6 for a ReLU6), or, after normalising, one for each channel.
+        levels: how many steps lead from 0 to the ceiling; None for no steps.
+        shift: of the rounding, in steps: in [0, 1).
     """
 
     ceiling: Array | float | None = None
+    levels: int | None = None
+    shift: float = 0.5
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         if isinstance(self.ceiling, float | int) and not self.ceiling > 0:
             raise GraphError(f"{self}: the ceiling must be positive, not {self.ceiling}")
+        if self.levels is not None and (self.ceiling is None or self.levels < 1 or not 0 <= self.shift < 1):
+            raise GraphError(f"{self}: {self.levels} levels need a ceiling, and a shift in [0, 1), not {self.shift}")
         return inputs[0]
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         if self.ceiling is None:
             return lambda x: x.relu()
-        if isinstance(self.ceiling, float | int):
+        levels = self.levels
+        if levels is None and isinstance(self.ceiling, float | int):
             limit = float(self.ceiling)
             return lambda x: x.clamp(0.0, limit)
-        ceiling = place(self.ceiling)
+        ceiling = place(np.asarray(self.ceiling))
 
         def forward(x: Tensor) -> Tensor:
-            wide = ceiling if ceiling.ndim == x.ndim - 1 else ceiling.view(-1, *(1 for _ in x.shape[2:]))
-            return x.relu().minimum(wide)
+            wide = ceiling if ceiling.ndim in (0, x.ndim - 1) else ceiling.view(-1, *(1 for _ in x.shape[2:]))
+            if levels is None:
+                return x.relu().minimum(wide)
+            return (x * (levels / wide) + self.shift).floor().clamp(0, levels) * (wide / levels)
 
         return forward

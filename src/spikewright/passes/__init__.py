@@ -2,15 +2,19 @@
 
 from spikewright.passes.drop_identities import drop_identities
 from spikewright.passes.explicit_projections import explicit_projections
-from spikewright.passes.final_softmax import drop_final_softmax, keep_final_softmax
+from spikewright.passes.final_softmax import drop_final_softmax, keep_final_softmax, softmax_problems
 from spikewright.passes.fold_batch_norm import (
     batch_norm_as_affine,
     fold_batch_norm_backwards,
     fold_batch_norm_forwards,
 )
+from spikewright.passes.norm_behind_max_pool import norm_behind_max_pool
+from spikewright.passes.permutation_into_linear import permutation_into_linear
 from spikewright.passes.pool_globally import pool_globally
+from spikewright.passes.quantised_activations import quantised_activations
 from spikewright.passes.relu_before_max_pool import relu_before_max_pool
 from spikewright.passes.rewrite import Change, Pass, run_passes
+from spikewright.passes.split_leaky import split_leaky
 
 __all__ = [
     "Change",
@@ -22,7 +26,12 @@ __all__ = [
     "fold_batch_norm_backwards",
     "fold_batch_norm_forwards",
     "keep_final_softmax",
+    "norm_behind_max_pool",
+    "permutation_into_linear",
     "pool_globally",
+    "quantised_activations",
     "relu_before_max_pool",
     "run_passes",
+    "softmax_problems",
+    "split_leaky",
 ]

@@ -10,16 +10,8 @@ from spikewright.nodes import Flatten, Output, Reshape, Softmax
 from spikewright.passes.rewrite import rewrite
 
 
-def final_softmax(graph: Graph, keep: bool) -> Graph:
-    """Drop a final softmax, or apply it to the readout.
-
-    Args:
-        graph: an analog graph.
-        keep: move it into the output node; else it is dropped, which leaves the order of the classes as it is.
-
-    Raises:
-        UnsupportedModelError: for a softmax anywhere else, or along another axis than the classes.
-    """
+def softmax_problems(graph: Graph, keep: bool) -> list[Problem]:
+    """Every softmax that can neither be dropped nor, if ``keep``, moved into the readout."""
     problems = []
     for node in graph.of_type(Softmax):
         tail = _tail(graph, node)
@@ -32,6 +24,20 @@ def final_softmax(graph: Graph, keep: bool) -> Graph:
             )
         elif keep and (node.log or graph.shapes[tail.name][0] != prod(graph.shapes[tail.name])):
             problems.append(Problem("Softmax", f"'{node.name}'", "cannot move into the readout; drop it instead"))
+    return problems
+
+
+def final_softmax(graph: Graph, keep: bool) -> Graph:
+    """Drop a final softmax, or apply it to the readout.
+
+    Args:
+        graph: an analog graph.
+        keep: move it into the output node; else it is dropped, which leaves the order of the classes as it is.
+
+    Raises:
+        UnsupportedModelError: for a softmax anywhere else, or along another axis than the classes.
+    """
+    problems = softmax_problems(graph, keep)
     if problems:
         raise UnsupportedModelError(problems)
     for node in graph.of_type(Softmax):

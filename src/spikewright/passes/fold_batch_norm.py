@@ -5,17 +5,20 @@ and ``t = beta − s·mean`` (Rueckauer et al. 2017, eq. 7).
 
 Forwards, into the layer after it: ``W ← W·s`` per input channel and ``b ← b + Σ W·t``. Where that layer pads, the
 zeros it pads with never had ``t`` added: the sum runs over the real inputs only, so that the bias becomes a map.
+
+How weights take in a factor and a shift stands with each layer: ``followed_by`` and ``preceded_by``.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from spikewright.errors import GraphError
-from spikewright.graph import Array, Graph, Node
-from spikewright.nodes import AvgPool, BatchNorm, ChannelAffine, Conv, Flatten, Linear
+from spikewright.graph import Graph, Node
+from spikewright.nodes import AdaptiveAvgPool, AvgPool, BatchNorm, ChannelAffine, Conv, ConvTranspose, Flatten, Linear
 from spikewright.nodes._window import has_padding
 from spikewright.passes.rewrite import rewrite
+from spikewright.passes.scale_and_shift import scale_and_shift
+
+FOLDABLE = (Conv, ConvTranspose, Linear)
+"""Layers whose weights can take in what stands before or behind them."""
 
 
 @rewrite("folded")
@@ -28,13 +31,8 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
         if not alone or not _constant_in_channels(graph, norm):
             continue
         scale, shift = scale_and_shift(norm)
-        if isinstance(layer, Conv | Linear):
-            outputs = (-1, *(1 for _ in layer.weight.shape[1:]))
-            wide = (-1, *(1 for _ in layer.bias.shape[1:]))
-            folded: Node = layer.replace(
-                weight=layer.weight * scale.reshape(outputs),
-                bias=layer.bias * scale.reshape(wide) + shift.reshape(wide),
-            )
+        if isinstance(layer, FOLDABLE):
+            folded: Node = layer.followed_by(scale, shift)
         elif isinstance(layer, BatchNorm | ChannelAffine) and _constant_in_channels(graph, layer):
             factor, addend = scale_and_shift(layer)
             both = (factor * scale, addend * scale + shift)
@@ -54,7 +52,7 @@ def fold_batch_norm_forwards(graph: Graph) -> Graph:
         if layers is None or not _constant_in_channels(graph, norm):
             continue
         scale, shift = scale_and_shift(norm)
-        folded = [_fold_forwards(graph, layer, scale, shift) for layer in layers]
+        folded = [layer.preceded_by(scale, shift, graph.input_shapes(layer)[0]) for layer in layers]
         graph = graph.replaced(*folded).without(norm.name)
     return graph
 
@@ -70,24 +68,17 @@ def batch_norm_as_affine(graph: Graph) -> Graph:
     )
 
 
-def scale_and_shift(norm: Node) -> tuple[Array, Array]:
-    """Its ``y = scale · x + shift`` in double precision."""
-    if isinstance(norm, BatchNorm):
-        return norm.scale, norm.shift
-    if not isinstance(norm, ChannelAffine):
-        raise GraphError(f"{norm}: has no scale and shift")
-    return norm.scale.astype(np.float64), norm.bias.astype(np.float64)
-
-
-def _layers_after(graph: Graph, norm: Node) -> list[Conv | Linear] | None:
+def _layers_after(graph: Graph, norm: Node) -> list[Node] | None:
     """The layers that read a norm, through pooling and flattening that pass an affine map on unchanged."""
-    layers: list[Conv | Linear] = []
+    layers: list[Node] = []
     waiting = list(dict.fromkeys(graph.consumers[norm.name]))
     while waiting:
         node = graph[waiting.pop(0)]
-        if isinstance(node, Conv | Linear) and node not in layers:
+        if isinstance(node, FOLDABLE) and node not in layers:
             layers.append(node)
-        elif isinstance(node, Flatten) or (isinstance(node, AvgPool) and _mean_of_real_inputs(graph, node)):
+        elif isinstance(node, Flatten | AdaptiveAvgPool) or (
+            isinstance(node, AvgPool) and _mean_of_real_inputs(graph, node)
+        ):
             waiting += dict.fromkeys(graph.consumers[node.name])
         else:
             return None
@@ -111,37 +102,3 @@ def _mean_of_real_inputs(graph: Graph, pool: AvgPool) -> bool:
             pool.padding, pool.kernel, pool.stride, lengths, outputs, strict=True
         )
     )
-
-
-def _fold_forwards(graph: Graph, layer: Conv | Linear, scale: Array, shift: Array) -> Node:
-    shape = graph.input_shapes(layer)[0]
-    if isinstance(layer, Linear):
-        repeats = shape[0] // len(scale)  # a Flatten lays a channel out in one piece
-        weight = layer.weight.astype(np.float64)
-        moved = weight @ np.repeat(shift, repeats)
-        return layer.replace(weight=weight * np.repeat(scale, repeats), bias=layer.bias + moved)
-    per_group = layer.weight.shape[1]
-    outputs = layer.weight.shape[0]
-    group = np.arange(outputs) // (outputs // layer.groups)
-    channel = group[:, None] * per_group + np.arange(per_group)[None, :]
-    axes = (1,) * len(layer.kernel)
-    weight = layer.weight * scale[channel].reshape(outputs, per_group, *axes)
-    moved = layer.weight * shift[channel].reshape(outputs, per_group, *axes)
-    if not has_padding(layer.padding) or not shift.any():
-        added = moved.reshape(outputs, -1).sum(axis=1)
-        wide = (-1, *(1 for _ in layer.bias.shape[1:]))
-        return layer.replace(weight=weight, bias=layer.bias + added.reshape(wide))
-    added = _convolved(layer, shift, shape)
-    bias = layer.bias if layer.bias.ndim > 1 else layer.bias.reshape(-1, *axes)
-    return layer.replace(weight=weight, bias=bias + added)
-
-
-def _convolved(layer: Conv, shift: Array, shape: tuple[int, ...]) -> Array:
-    """What the layer makes of the shift alone, padded with zeros: the exact bias of every output position."""
-    import torch
-
-    constant = np.broadcast_to(shift.reshape(-1, *(1 for _ in shape[1:])), shape)
-    unbiased = layer.replace(bias=np.zeros(layer.weight.shape[0], np.float32))
-    forward = unbiased.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-    result: Array = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
-    return result

@@ -1,0 +1,63 @@
+"""Average pooling to a given size, with windows that may differ in length and overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+from spikewright.nodes._window import channel_scale, outer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AdaptiveAvgPool(Node):
+    """Output ``i`` of ``m`` is the mean of the inputs from ``floor(i·n/m)`` to before ``ceil((i+1)·n/m)`` of ``n``.
+
+    Attributes:
+        size: the spatial shape it pools to.
+    """
+
+    size: Shape
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        if len(inputs[0]) != len(self.size) + 1 or not 1 <= len(self.size) <= 3:
+            raise GraphError(f"{self}: an input of shape {inputs[0]} cannot be pooled to {self.size}")
+        return (inputs[0][0], *self.size)
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        pool: Callable[..., Tensor] = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[
+            len(self.size) - 1
+        ]
+        return lambda x: pool(x, self.size)
+
+    def windows(self, spatial: Shape) -> list[NDArray[np.bool_]]:
+        """For each axis ``(outputs, inputs)``: which input lies in the window of which output."""
+        found = []
+        for n, m in zip(spatial, self.size, strict=True):
+            output, position = np.arange(m)[:, None], np.arange(n)[None, :]
+            found.append((position >= output * n // m) & (position < -(-(output + 1) * n // m)))
+        return found
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        windows = outer([axis.sum(axis=0) for axis in self.windows(inputs[0][1:])])
+        return (np.broadcast_to(windows, inputs[0]),)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        summed = counts[0]
+        for axis, inside in enumerate(self.windows(summed.shape[1:]), start=1):
+            summed = np.moveaxis(np.tensordot(summed, inside, axes=(axis, 1)), -1, axis)
+        return summed
+
+    def carry_scale(self, *scales: Array) -> Array:
+        scale = channel_scale(self, scales[0])
+        return np.broadcast_to(scale.reshape(-1, *(1,) * len(self.size)), (len(scale), *self.size))

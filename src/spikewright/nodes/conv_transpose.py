@@ -1,0 +1,134 @@
+"""Transposed convolution over one, two or three axes: every input adds its kernel to the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError
+from spikewright.graph import Array, Node, Place, Shape
+from spikewright.nodes._window import Padding, channel_scale, check_axes, outer, torch_padding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConvTranspose(Node):
+    """Input ``i`` adds ``weight[k]`` to output ``i·stride + k·dilation − low``: the transpose of a convolution.
+
+    Attributes:
+        weight: ``(inputs, outputs / groups, *kernel)``.
+        bias: ``(outputs,)``, or a whole map ``(outputs, *spatial)``, as for a convolution.
+        stride: per axis.
+        padding: ``(low, high)`` per axis: how much of the output is cut off; a negative ``high`` adds positions
+            that only the bias reaches (``output_padding``).
+        dilation: per axis.
+        groups: channel groups.
+    """
+
+    weight: Array
+    bias: Array
+    stride: Shape
+    padding: Padding
+    dilation: Shape
+    groups: int = 1
+    weighted = True
+
+    @property
+    def kernel(self) -> Shape:
+        return self.weight.shape[2:]
+
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        return int(self.weight.shape[1]) * self.groups
+
+    def _length(self, axis: int, n: int) -> int:
+        reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+        return int((n - 1) * self.stride[axis] + reach - sum(self.padding[axis]))
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        if len(inputs[0]) != len(self.kernel) + 1 or inputs[0][0] != len(self.weight) or len(self.weight) % self.groups:
+            raise GraphError(
+                f"{self}: weight {self.weight.shape} with {self.groups} group(s) does not fit "
+                f"an input of shape {inputs[0]}"
+            )
+        spatial = tuple(self._length(axis, n) for axis, n in enumerate(inputs[0][1:]))
+        if min(spatial) < 1 or any(low < 0 for low, _ in self.padding):
+            raise GraphError(f"{self}: padding {self.padding} leaves nothing of an output for {inputs[0]}")
+        if self.bias.shape not in ((self.outputs,), (self.outputs, *spatial)):
+            raise GraphError(f"{self}: bias {self.bias.shape} is neither {(self.outputs,)} nor a map of {spatial}")
+        return (self.outputs, *spatial)
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        import torch.nn.functional as F
+
+        function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(self.kernel) - 1]
+        weight = place(self.weight)
+        bias = place(self.bias if self.bias.ndim > 1 else self.bias.reshape(-1, *(1,) * len(self.kernel)))
+        cut = torch_padding(tuple((-low, -high) for low, high in self.padding))
+
+        def forward(x: Tensor) -> Tensor:
+            whole = function(x, weight, None, self.stride, 0, 0, self.groups, self.dilation)
+            return (F.pad(whole, cut) if any(cut) else whole) + bias
+
+        return forward
+
+    def macs(self, *inputs: Shape) -> int:
+        return int(self.fan_out(*inputs)[0].sum())
+
+    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
+        reached = []
+        for axis, n in enumerate(inputs[0][1:]):
+            low = self.padding[axis][0]
+            steps = np.arange(self.kernel[axis])[None, :] * self.dilation[axis] - low
+            position = np.arange(n)[:, None] * self.stride[axis] + steps
+            reached.append(((position >= 0) & (position < self._length(axis, n))).sum(axis=1))
+        return (np.broadcast_to(outer(reached) * self.weight.shape[1], inputs[0]),)
+
+    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        import torch
+
+        grouped = counts[0].reshape(self.groups, -1, *counts[0].shape[1:]).sum(axis=1)
+        ones = np.ones((self.groups, 1, *self.kernel), np.float32)
+        summing = self.replace(weight=ones, bias=np.zeros(self.groups, np.float32))
+        forward = summing.bind(lambda array: torch.tensor(array, dtype=torch.float64))
+        arrived: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(grouped))[None])[0].numpy()
+        return np.repeat(arrived, self.weight.shape[1], axis=0)
+
+    def rescale(self, before: Array, after: Array) -> Self:
+        source, target = channel_scale(self, before), channel_scale(self, after)
+        return self._scaled(source, 1 / target)
+
+    def followed_by(self, scale: Array, shift: Array) -> Self:
+        scaled = self._scaled(np.ones(len(self.weight)), scale)
+        return scaled.replace(bias=scaled.bias + shift.reshape(-1, *(1,) * (self.bias.ndim - 1)))
+
+    def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
+        import torch
+
+        scaled = self._scaled(scale, np.ones(self.outputs))
+        if not shift.any():
+            return scaled
+        # How many inputs reach an output differs from output to output: the bias becomes a map.
+        constant = np.broadcast_to(shift.reshape(-1, *(1 for _ in shape[1:])), shape)
+        forward = self.bind(lambda array: torch.tensor(array, dtype=torch.float64))
+        bias = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
+        return scaled.replace(bias=bias)
+
+    def _scaled(self, source: Array, target: Array) -> Self:
+        """Weights times a factor of each input channel and of each output channel; the bias times the latter."""
+        per_group = self.weight.shape[1]
+        group = np.arange(len(self.weight)) // (len(self.weight) // self.groups)
+        channel = group[:, None] * per_group + np.arange(per_group)[None, :]
+        factor = source[:, None].astype(np.float64) * target[channel]
+        return self.replace(
+            weight=self.weight * factor.reshape(*factor.shape, *(1,) * len(self.kernel)),
+            bias=self.bias * target.reshape(-1, *(1,) * (self.bias.ndim - 1)).astype(np.float64),
+        )

@@ -1,0 +1,113 @@
+"""The scaling rules: one spike of every population comes to stand for its λ, and the function stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import GraphError, SettingsError
+from spikewright.graph import Array, Graph, Node, Shape
+from spikewright.nodes import Add, ReLU
+
+Scales = Mapping[str, NDArray[np.float64]]
+"""λ of populations by node name: one number (shape ``()``) or one a channel."""
+
+
+def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresholds"] = "weights") -> Graph:
+    """Scale a folded graph so that one spike stands for λ of its population: still analog, the same function.
+
+    ``W' = W·λ_pre/λ_post`` and ``b' = b/λ_post`` along every projection (Rueckauer et al. 2017, eq. 8); an output
+    keeps its scale. With ``view="thresholds"`` the currents keep their unit, ``W' = W·λ_pre`` and ``b' = b``, and λ
+    becomes the threshold: the same spikes.
+
+    Args:
+        graph: from ``prepare``.
+        scales: λ for every ReLU. An Input may have one too (1 where none is given): the network then takes its
+            values divided by λ.
+        view: where λ_post goes.
+
+    Raises:
+        GraphError: for a ReLU without λ, or a λ that is not positive or fits no channel.
+    """
+    if view not in ("weights", "thresholds"):
+        raise SettingsError(f"normalise 'weights' or 'thresholds', not {view!r}")
+    lam: dict[str, Array] = {}
+    nodes: list[Node] = []
+    for node in graph:
+        shape = graph.shapes[node.name]
+        before = [lam[name] for name in node.inputs]
+        if not node.inputs:
+            lam[node.name] = spread_scale(node, scales.get(node.name, np.ones(())), shape)
+        elif isinstance(node, ReLU):
+            lam[node.name] = lambda_of(node, scales, shape)
+            node = _scaled_ceiling(node, before[0])
+        elif node.weighted:
+            lam[node.name] = _target(graph, node, scales, view)
+            node = node.rescale(before[0], lam[node.name])
+        else:
+            lam[node.name] = node.carry_scale(*before)
+        nodes.append(node)
+    stated = {n.name: narrowed(lam[n.name]).tolist() for n in graph.of_type(ReLU)}
+    return graph.with_nodes(nodes, scales=stated, view=view)
+
+
+def lambda_of(relu: ReLU, scales: Scales, shape: Shape) -> Array:
+    """λ of every neuron of a population, in the shape of a sample: never above its ceiling."""
+    return within_ceiling(relu, spread_scale(relu, scale_of(relu, scales), shape))
+
+
+def scale_of(node: Node, scales: Scales) -> Array:
+    if node.name not in scales:
+        raise GraphError(f"{node}: has no scale; calibrate the same graph that is converted")
+    return np.asarray(scales[node.name], np.float64)
+
+
+def spread_scale(node: Node, scale: Array, shape: Shape) -> Array:
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise GraphError(f"{node}: its scale must be positive and finite, not {scale.min()}")
+    if scale.shape not in ((), shape[:1]):
+        raise GraphError(f"{node}: a scale of shape {scale.shape} fits neither the layer nor its {shape[0]} channels")
+    return np.broadcast_to(scale.reshape(-1, *(1 for _ in shape[1:])), shape)
+
+
+def within_ceiling(relu: ReLU, scale: Array) -> Array:
+    """λ never above the ceiling, so that firing at every step is the clip."""
+    ceiling = relu.ceiling
+    if ceiling is None:
+        return scale
+    if isinstance(ceiling, np.ndarray):
+        raise GraphError(f"{relu}: its ceiling is already normalised; normalise the folded graph")
+    return np.minimum(scale, ceiling)
+
+
+def narrowed(values: Array) -> Array:
+    """One number, or one a channel, where the positions agree."""
+    flat = values.reshape(values.shape[0], -1)
+    if not (flat == flat[:, :1]).all():
+        return values
+    column = flat[:, 0]
+    return column[0] if (column == column[0]).all() else column
+
+
+def _target(graph: Graph, node: Node, scales: Scales, view: str) -> Array:
+    """λ that the output of a weighted node must have: that of the ReLU it leads to, else one."""
+    shape = graph.shapes[node.name]
+    name = node.name
+    while len(graph.consumers[name]) == 1:
+        reader = graph[graph.consumers[name][0]]
+        if isinstance(reader, ReLU) and view == "weights":
+            return lambda_of(reader, scales, shape)
+        if not isinstance(reader, Add):
+            break
+        name = reader.name
+    return np.ones(shape)
+
+
+def _scaled_ceiling(relu: ReLU, unit: Array) -> ReLU:
+    """The ceiling in the unit of the current that arrives; ``unit`` is what one unit of it stands for."""
+    if relu.ceiling is None:
+        return relu
+    return relu.replace(ceiling=np.asarray(narrowed(relu.ceiling / unit)))

@@ -1,0 +1,32 @@
+"""``max(s·x + t) = s·max(x) + t`` where ``s`` is not negative: a norm before a max pool moves behind it.
+
+The pool then sees the spikes of a population, and the norm can fold into the layer after the pool.
+"""
+
+from __future__ import annotations
+
+from spikewright.graph import Graph
+from spikewright.nodes import BatchNorm, ChannelAffine, MaxPool
+from spikewright.passes.rewrite import rewrite
+from spikewright.passes.scale_and_shift import scale_and_shift
+
+
+@rewrite("replaced")
+def norm_behind_max_pool(graph: Graph) -> Graph:
+    """Swap each such norm, whose only reader is the pool, with it."""
+    for pool_name in [node.name for node in graph.of_type(MaxPool)]:
+        pool = graph[pool_name]
+        norm = graph.sources(pool)[0]
+        while isinstance(norm, BatchNorm | ChannelAffine) and graph.consumers[norm.name] == (pool_name,):
+            scale, shift = scale_and_shift(norm)
+            constant = scale.ndim == shift.ndim == 1
+            if not constant or (scale < 0).any():
+                break
+            readers = [
+                graph[name].replace(inputs=tuple(norm.name if i == pool_name else i for i in graph[name].inputs))
+                for name in dict.fromkeys(graph.consumers[pool_name])
+            ]
+            pool = pool.replace(inputs=norm.inputs)
+            graph = graph.replaced(pool, norm.replace(inputs=(pool_name,)), *readers)
+            norm = graph.sources(pool)[0]
+    return graph
