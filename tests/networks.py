@@ -8,20 +8,24 @@ import numpy as np
 
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import (
+    AdaptiveAvgPool,
     Add,
     AvgPool,
     BatchNorm,
     ChannelAffine,
     Concat,
     Conv,
+    ConvTranspose,
     Flatten,
     GlobalAvgPool,
     Identity,
     Input,
+    LeakyReLU,
     Linear,
     MaxPool,
     Output,
     Pad,
+    Permute,
     ReLU,
     Upsample,
 )
@@ -70,6 +74,29 @@ class Builder:
             )
         )
 
+    def conv_transpose(
+        self,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 2,
+        padding: Sequence[tuple[int, int]] = ((1, 0), (0, 1)),
+        groups: int = 1,
+        dilation: int = 1,
+    ) -> str:
+        inputs = self.shape[0]
+        return self.add(
+            ConvTranspose(
+                name=self.name("up"),
+                inputs=(self.at,),
+                weight=self.random.normal(size=(inputs, outputs // groups, kernel, kernel)) / kernel,
+                bias=self.random.normal(size=outputs) / 2,
+                stride=(stride, stride),
+                padding=tuple(padding),
+                dilation=(dilation, dilation),
+                groups=groups,
+            )
+        )
+
     def linear(self, outputs: int) -> str:
         weight = self.random.normal(size=(outputs, self.shape[0])) / np.sqrt(self.shape[0])
         bias = self.random.normal(size=outputs) / 2
@@ -96,6 +123,10 @@ class Builder:
 
     def relu(self, ceiling: float | None = None) -> str:
         return self.add(ReLU(name=self.name("relu"), inputs=(self.at,), ceiling=ceiling))
+
+    def leaky(self) -> str:
+        slope = self.random.uniform(0.05, 0.5, self.shape[0])
+        return self.add(LeakyReLU(name=self.name("leaky"), inputs=(self.at,), slope=slope))
 
     def dropout(self) -> str:
         return self.add(Identity(name=self.name("dropout"), inputs=(self.at,), source="dropout"))
@@ -124,6 +155,12 @@ class Builder:
                 dilation=(1, 1),
             )
         )
+
+    def adaptive_pool(self, *size: int) -> str:
+        return self.add(AdaptiveAvgPool(name=self.name("pool"), inputs=(self.at,), size=size))
+
+    def permute(self, *axes: int) -> str:
+        return self.add(Permute(name=self.name("permute"), inputs=(self.at,), axes=axes))
 
     def global_pool(self) -> str:
         return self.add(GlobalAvgPool(name=self.name("pool"), inputs=(self.at,)))
@@ -263,7 +300,28 @@ def pools(seed: int) -> Builder:
     return b
 
 
-ALL = (plain, residual, pre_activation, dense, norm_after_relu, pools)
+def upwards(seed: int) -> Builder:
+    """Transposed convolutions with norms on both sides, pooling to a size that divides nothing, channels put last."""
+    b = Builder(seed, (3, 5, 6))
+    b.conv(4)
+    b.relu()
+    b.norm()
+    b.conv_transpose(6, groups=2)
+    b.norm()
+    b.relu()
+    b.norm()
+    b.max_pool(3, 2)
+    b.conv_transpose(4, kernel=2, stride=1, padding=((0, -1), (1, 1)))
+    b.relu()
+    b.norm()
+    b.adaptive_pool(3, 4)
+    b.permute(1, 2, 0)
+    b.flatten()
+    b.linear(4)
+    return b
+
+
+ALL = (plain, residual, pre_activation, dense, norm_after_relu, pools, upwards)
 
 
 def anything(seed: int) -> Graph:
@@ -294,6 +352,7 @@ def anything(seed: int) -> Graph:
 BLOCKS = (
     *("conv", "conv", "relu", "relu", "norm", "affine", "dropout"),
     *("avg", "max", "add", "join", "pad", "grow", "again"),
+    *("up", "adapt", "leaky"),
 )
 
 
@@ -310,6 +369,14 @@ def _block(b: Builder, kind: str, seen: Sequence[str]) -> None:
         groups = int(pick.choice([g for g in range(1, channels + 1) if channels % g == 0]))
         kernel, dilation = (int(n) for n in pick.choice([(1, 1), (2, 1), (2, 2), (3, 1)]))
         b.conv(groups * int(pick.integers(1, 3)), kernel, int(pick.integers(1, 3)), padding, groups, dilation)
+    elif kind == "up" and max(spatial) < 8:
+        groups = int(pick.choice([g for g in range(1, channels + 1) if channels % g == 0]))
+        kernel, dilation, stride = (int(n) for n in pick.integers(2, 4, 3))
+        b.conv_transpose(groups * int(pick.integers(1, 3)), kernel, stride, padding, groups, dilation)
+    elif kind == "adapt" and room:
+        b.adaptive_pool(*(int(pick.integers(3, n + 1)) for n in spatial))
+    elif kind == "leaky":
+        b.leaky()
     elif kind == "norm":
         b.norm()
     elif kind == "affine":

@@ -17,6 +17,7 @@ from spikewright.errors import GraphError, SettingsError
 from spikewright.forward import run
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Linear, Output, ReLU, SpikeMaxPool
+from zoo import architecture
 
 METHODS = (Max(), Percentile(99.0), Percentile(99.0, channels=True), Max(channels=True))
 
@@ -172,3 +173,28 @@ def test_refusals() -> None:
         sw.convert(b.graph(), scales, readout="vote")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="unknown max-pooling policy 'mean'"):
         sw.convert(pools(1).graph(), {**scales_of(pools(1).graph(), b.samples(), Max())}, Neurons(max_pool="mean"))  # type: ignore[arg-type]
+
+
+def test_quantised_activations_in_one_timestep_of_several_spikes() -> None:
+    """A neuron that may send as many spikes as there are levels is the trained staircase, at any depth."""
+    module, batch = architecture("QCFS")
+    graph = sw.load(module, example=batch)
+    x = batch.numpy()
+    scales = scales_of(graph, x, Max())
+    spiking = sw.convert(graph, scales, Neurons(max_spikes=None))
+    assert [p.max_spikes for p in spiking.of_type(IF)] == [8, 4]
+    expected = run(graph, x)["output"]
+    np.testing.assert_allclose(sw.simulate(spiking, x, 1).output[:, 0], expected, atol=1e-5)
+
+
+def test_quantised_activations_in_as_many_timesteps_as_levels() -> None:
+    """Constant current: the count after as many steps as there are levels is the trained level."""
+    module, batch = architecture("QCFS")
+    graph = sw.load(module, example=batch)
+    x = batch.numpy()
+    spiking = sw.convert(graph, scales_of(graph, x, Percentile(99.0)))
+    first = spiking.of_type(IF)[0]
+    assert (float(first.v_init), spiking.meta["scales"][first.name]) == (0.5, 1.0)
+    levels = run(analog_of(spiking), x, keep=(first.name,))[first.name] * 8
+    counts = sw.simulate(spiking, x, 8, record=("spikes",)).spikes[first.name].sum(axis=1)
+    np.testing.assert_array_equal(counts, np.round(levels))

@@ -16,6 +16,7 @@ from spikewright.passes import (
     fold_batch_norm_backwards,
     fold_batch_norm_forwards,
     keep_final_softmax,
+    merge_rectifiers,
     norm_behind_max_pool,
     permutation_into_linear,
     pool_globally,
@@ -26,7 +27,7 @@ from spikewright.passes import (
     split_leaky,
 )
 
-LEAKY = "what is negative has no spikes; use a ReLU, or leaky='split' (--leaky split) for two populations, one a sign"
+LEAKY = "what is negative has no spikes; leaky='split' (--leaky split) makes two populations of it, one for each sign"
 NO_STAIRCASE = "rounding is only known from floor(s·clip(x, 0, c) + t) with 0 ≤ t < 1 and whole s·c"
 
 
@@ -50,7 +51,7 @@ def prepare(
         raise SettingsError(f"softmax must be 'drop' or 'keep', not {softmax!r}")
     if leaky not in ("refuse", "split"):
         raise SettingsError(f"leaky must be 'refuse' or 'split', not {leaky!r}")
-    recognised, first = run_passes(graph, (drop_identities, quantised_activations))
+    recognised, first = run_passes(graph, (drop_identities, quantised_activations, merge_rectifiers))
     problems = [
         *softmax_problems(recognised, softmax == "keep"),
         *(Problem(n.type, f"'{n.name}'", NO_STAIRCASE) for n in recognised.of_type(Floor)),

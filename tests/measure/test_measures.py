@@ -158,6 +158,47 @@ def test_connections_through_a_pool_against_brute_force() -> None:
     assert synops(graph, {"input": counts})["conv"].spikes == total
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "groups", "dilation"),
+    [
+        (3, 2, ((1, 0), (0, -1)), 1, 1),
+        (2, 1, ((0, 0), (1, 1)), 2, 2),
+        (1, 3, ((0, 0), (0, 0)), 4, 1),
+    ],
+)
+def test_connections_of_a_transposed_convolution_against_brute_force(
+    kernel: int, stride: int, padding: tuple[tuple[int, int], ...], groups: int, dilation: int
+) -> None:
+    b = Builder(0, (4, 3, 4))
+    name = b.conv_transpose(4, kernel, stride, padding, groups, dilation)
+    graph = b.graph()
+    _, rows, columns = graph.shapes[name]
+    leaving, arriving = np.zeros((4, 3, 4)), np.zeros((4, rows, columns))
+    for c, i, j, k, p, q in product(range(4), range(3), range(4), range(4), range(kernel), range(kernel)):
+        r, s = i * stride + p * dilation - padding[0][0], j * stride + q * dilation - padding[1][0]
+        if 0 <= r < rows and 0 <= s < columns and c * groups // 4 == k * groups // 4:
+            leaving[c, i, j] += 1
+            arriving[k, r, s] += 1
+    node = graph[name]
+    np.testing.assert_array_equal(node.fan_out((4, 3, 4))[0], leaving)
+    np.testing.assert_array_equal(node.events(np.ones((4, 3, 4))), arriving)
+    assert node.macs((4, 3, 4)) == leaving.sum()
+
+
+def test_connections_of_an_adaptive_pool_against_brute_force() -> None:
+    b = Builder(0, (2, 7, 5))
+    name = b.adaptive_pool(3, 4)
+    node = b.graph()[name]
+    counts = np.random.default_rng(1).integers(0, 5, (2, 7, 5)).astype(float)
+    leaving, arriving = np.zeros((2, 7, 5)), np.zeros((2, 3, 4))
+    for c, i, j in product(range(2), range(3), range(4)):
+        rows, columns = slice(i * 7 // 3, -(-(i + 1) * 7 // 3)), slice(j * 5 // 4, -(-(j + 1) * 5 // 4))
+        leaving[c, rows, columns] += 1
+        arriving[c, i, j] = counts[c, rows, columns].sum()
+    np.testing.assert_array_equal(node.fan_out((2, 7, 5))[0], leaving)
+    np.testing.assert_array_equal(node.events(counts), arriving)
+
+
 def converted(b: Builder, x: np.ndarray) -> Graph:
     folded, _ = sw.prepare(b.graph())
     method = sw.threshold_method("max")

@@ -14,13 +14,17 @@ from spikewright import passes
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
-from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Identity, Output, ReLU, Softmax
+from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, Output, ReLU, Softmax
 from spikewright.prepare import prepare
 
 EVERY = (
     passes.drop_identities,
+    passes.merge_rectifiers,
+    passes.split_leaky,
     passes.pool_globally,
     passes.relu_before_max_pool,
+    passes.norm_behind_max_pool,
+    passes.permutation_into_linear,
     passes.fold_batch_norm_backwards,
     passes.fold_batch_norm_forwards,
     passes.batch_norm_as_affine,
@@ -51,7 +55,7 @@ def test_a_pass_keeps_the_function_of_any_network(step: passes.Pass, seed: int) 
 @given(seed=st.integers(0, 10**6))
 def test_all_passes_keep_the_function_of_any_network(seed: int) -> None:
     graph = anything(seed)
-    folded, _ = prepare(graph)
+    folded, _ = prepare(graph, leaky="split")
     same(graph, folded, samples(graph))
     assert not prepare(folded)[1]
 
@@ -176,3 +180,88 @@ def test_a_failing_pass_is_named() -> None:
     broken = passes.Pass("break_it", "folded", lambda graph: graph.without("output"))
     with pytest.raises(GraphError, match=r"pass break_it \(after drop_identities\)"):
         passes.run_passes(plain(0).graph(), (passes.drop_identities, broken))
+
+
+def test_a_norm_moves_behind_a_max_pool_unless_a_scale_is_negative() -> None:
+    for sign, expected in ((1, ("MaxPool", "BatchNorm")), (-1, ("BatchNorm", "MaxPool"))):
+        b = Builder(0)
+        b.conv(4)
+        b.relu()
+        norm = b.norm()
+        b.nodes[-1] = b.nodes[-1].replace(gamma=np.array([1, 0, 2, 0.5 * sign]))
+        pool = b.max_pool()
+        b.conv(2)
+        after = passes.norm_behind_max_pool(b.graph())
+        same(b.graph(), after, b.samples())
+        assert tuple(node.type for node in after if node.name in (norm, pool)) == expected
+
+
+def test_channels_last_leave_no_permutation_before_a_linear_layer() -> None:
+    b = Builder(1)
+    b.conv(4)
+    start = b.permute(1, 2, 0)
+    first = b.flatten()
+    one = b.linear(3)
+    b.at = first
+    b.sum(one, b.linear(3))
+    after = passes.permutation_into_linear(b.graph())
+    same(b.graph(), after, b.samples())
+    assert start not in after
+
+
+def test_rectifiers_in_a_row_are_one() -> None:
+    b = Builder(0)
+    b.conv(4)
+    for ceiling in (None, 2.0, 0.5, None):
+        last = b.relu(ceiling)
+    after = passes.merge_rectifiers(b.graph())
+    same(b.graph(), after, b.samples())
+    assert [(relu.name, relu.ceiling) for relu in after.of_type(ReLU)] == [(last, 0.5)]
+
+
+def staircase(*, clip_first: bool, scale: float = 4.0, shift: float = 0.5, top: float = 1.5) -> Graph:
+    """conv, then floor(scale · x + shift) with a clip from 0 to ``top`` before or behind it, then a factor."""
+    b = Builder(3)
+    b.conv(4)
+    if clip_first:
+        b.relu(top)
+    for factor, addend in ((scale, 0.0), (1.0, shift)):
+        b.affine()
+        b.nodes[-1] = b.nodes[-1].replace(scale=np.full(4, factor), bias=np.full(4, addend))
+    b.add(Floor(name="floor", inputs=(b.at,)))
+    if not clip_first:
+        b.relu(top)
+    b.affine()
+    b.conv(2)
+    return b.graph()
+
+
+@pytest.mark.parametrize(("clip_first", "top", "ceiling"), [(True, 1.5, 1.5), (False, 6.0, 1.5)])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_quantised_activations_become_a_relu_with_levels(
+    clip_first: bool, top: float, ceiling: float, shift: float
+) -> None:
+    graph = staircase(clip_first=clip_first, shift=shift, top=top)
+    after = passes.quantised_activations(graph)
+    same(graph, after, samples(graph))
+    (relu,) = after.of_type(ReLU)
+    assert (relu.ceiling, relu.levels, relu.shift) == (ceiling, 6, shift)
+    assert not after.of_type(Floor)
+    same(graph, prepare(graph)[0], samples(graph))
+
+
+@pytest.mark.parametrize("settings", [{"shift": 1.5}, {"scale": -4.0}, {"top": 1.3}])
+def test_roundings_that_are_no_staircase_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"Floor at 'floor': rounding is only known from floor\(s·clip"):
+        prepare(staircase(clip_first=True, **settings))
+
+
+def test_leaky_rectifiers_are_refused_or_split() -> None:
+    b = Builder(0)
+    b.conv(4)
+    b.leaky()
+    with pytest.raises(UnsupportedModelError, match=r"LeakyReLU at 'leaky2': .*\(--leaky split\) makes two"):
+        prepare(b.graph())
+    folded, _ = prepare(b.graph(), leaky="split")
+    same(b.graph(), folded, b.samples())
+    assert len(folded.of_type(ReLU)) == 2

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -30,6 +30,9 @@ WeightsOption = Annotated[
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
 PreprocessOption = Annotated[
     str, typer.Option(help="What is done to samples: scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225.")
+]
+LeakyOption = Annotated[
+    Literal["refuse", "split"], typer.Option(help="Leaky rectifiers: refused, or split into two populations each.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]

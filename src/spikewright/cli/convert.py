@@ -14,6 +14,7 @@ from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
     JsonOption,
+    LeakyOption,
     ModelArgument,
     PreprocessOption,
     ShapeOption,
@@ -58,6 +59,7 @@ def convert(
     view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
     softmax: Annotated[Literal["drop", "keep"], typer.Option(help="A softmax at the end.")] = "drop",
+    leaky: LeakyOption = "refuse",
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
@@ -77,7 +79,7 @@ def convert(
     steps = Preprocessing.parse(preprocess)
     graph = load(model, weights=weights, shape=parse_shape(shape))
     neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
-    options = {"view": view, "readout": readout, "softmax": softmax}
+    options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
     folded, _ = job.prepared()
     calibration = load_data(data, split="train", shape=input_shape(graph), preprocessing=steps).take(samples)

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from spikewright.cli.console import (
     JsonOption,
+    LeakyOption,
     ModelArgument,
     ShapeOption,
     WeightsOption,
@@ -22,7 +23,11 @@ from spikewright.text import shape_text
 
 
 def inspect(
-    model: ModelArgument, weights: WeightsOption = None, shape: ShapeOption = None, as_json: JsonOption = False
+    model: ModelArgument,
+    weights: WeightsOption = None,
+    shape: ShapeOption = None,
+    leaky: LeakyOption = "refuse",
+    as_json: JsonOption = False,
 ) -> None:
     """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
 
@@ -31,7 +36,7 @@ def inspect(
     graph = load(model, weights=weights, shape=parse_shape(shape))
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
-        _, changes = prepare(graph)
+        _, changes = prepare(graph, leaky=leaky)
         done = fates(graph, changes)
     if as_json:
         print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done)})

@@ -95,6 +95,13 @@ class Call:
             self.refuse("its settings depend on the batch size")
         return tuple(found * count if len(found) == 1 else found)
 
+    def axis(self, x: Value, dim: Any) -> int:
+        """An axis of a sample, from one of a batch."""
+        axis = int(dim) % (len(x.sample) + 1) - 1
+        if axis < 0:
+            self.refuse(BATCH_AXIS)
+        return axis
+
     @property
     def shape(self) -> Shape:
         """The per-sample shape of its result, as exported."""

@@ -42,7 +42,7 @@ _NEAREST = "use nearest-neighbour upsampling"
 _ADVICE = {
     **dict.fromkeys(
         _words(
-            "sigmoid tanh gelu silu mish elu selu celu leaky_relu prelu rrelu rrelu_with_noise softplus softsign "
+            "sigmoid tanh gelu silu mish elu selu celu softplus softsign "
             "hardsigmoid hardswish log_sigmoid glu exp erf sin cos abs"
         ),
         _RECTIFY,
@@ -55,9 +55,7 @@ _ADVICE = {
     ),
     **dict.fromkeys(_words("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"), _RECURRENT),
     **dict.fromkeys(_words("upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"), _NEAREST),
-    **dict.fromkeys(
-        _words("conv_transpose1d conv_transpose2d conv_transpose3d"), f"{_NEAREST} and a convolution in its place"
-    ),
+    "round": "use floor(x + 0.5): a neuron's count rounds down",
     "embedding": "feed the embedded values to a network that starts behind it",
 }
 

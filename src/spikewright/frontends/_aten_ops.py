@@ -1,4 +1,4 @@
-"""What each ATen operator becomes, except pooling (see `_aten_pools`). A function may serve several operators."""
+"""What each ATen operator becomes, except pooling and activations, which have files of their own."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from spikewright.nodes import (
     ChannelAffine,
     Concat,
     Conv,
+    ConvTranspose,
     Flatten,
     Identity,
     Linear,
     Pad,
     Permute,
-    ReLU,
     Reshape,
-    Softmax,
     Upsample,
 )
 
@@ -69,7 +68,8 @@ def linear(call: Call) -> Value:
 @converts("conv1d", "conv2d", "conv3d", "convolution")
 def conv(call: Call) -> Value:
     if call.get("transposed"):
-        call.refuse("use nearest-neighbour upsampling and a convolution", operator="conv_transpose")
+        transposed: Value = conv_transpose(call)
+        return transposed
     x, weight = call.x, call.constant(call["weight"])
     kernel = weight.shape[2:]
     axes = len(kernel)
@@ -87,6 +87,26 @@ def conv(call: Call) -> Value:
     stride = call.ints(call["stride"], axes)
     return call.emit(
         Conv, x, weight=weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=call["groups"]
+    )
+
+
+@converts("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def conv_transpose(call: Call) -> Value:
+    x, weight = call.x, call.constant(call["weight"])
+    axes = weight.ndim - 2
+    if len(x.sample) != axes + 1:
+        call.refuse(f"a sample of shape {x.sample} has no batch axis of its own")
+    cut, added = call.ints(call["padding"], axes), call.ints(call["output_padding"], axes)
+    outputs = weight.shape[1] * call["groups"]
+    return call.emit(
+        ConvTranspose,
+        x,
+        weight=weight,
+        bias=np.zeros(outputs, np.float32) if call["bias"] is None else call.constant(call["bias"]),
+        stride=call.ints(call["stride"], axes),
+        padding=tuple((p, p - more) for p, more in zip(cut, added, strict=True)),
+        dilation=call.ints(call["dilation"], axes),
+        groups=call["groups"],
     )
 
 
@@ -116,42 +136,6 @@ def batch_norm(call: Call) -> Value:
         beta=beta,
         epsilon=float(call.get("eps", call.get("epsilon"))),
     )
-
-
-# Rectifiers.
-
-
-def _rectifier(call: Call, low: Any, high: Any) -> Value:
-    bounds = isinstance(low, int | float) and (high is None or isinstance(high, int | float))
-    if not bounds or low != 0 or (high is not None and high <= 0):
-        call.refuse(f"its bounds are {low} and {high}; only a lower bound of 0 makes it a rectifier")
-    return call.emit(ReLU, call.x, ceiling=None if high in (None, float("inf")) else float(high))
-
-
-@converts("relu", "relu6", "clamp", "clamp_min", "clip", "hardtanh", "threshold", "maximum")
-def rectifier(call: Call) -> Value:
-    name = base_name(call.node)
-    if name == "relu":
-        return call.emit(ReLU, call.x)
-    if name == "relu6":
-        return call.emit(ReLU, call.x, ceiling=6.0)
-    if name == "hardtanh":
-        return _rectifier(call, call["min_val"], call["max_val"])
-    if name == "threshold":
-        same = call["threshold"] == call["value"] == 0
-        return _rectifier(call, 0 if same else call["threshold"], None)
-    if name == "maximum":
-        return maximum(call)
-    return _rectifier(call, call["min"], call.get("max"))
-
-
-def maximum(call: Call) -> Value:
-    """``max(x, 0)``, with the zero on either side."""
-    given = [call["self"], call["other"]]
-    values = [a for a in given if isinstance(a, Value)]
-    if len(values) != 1 or call.constant(given[given[0] is values[0]]).any():
-        call.refuse("only the maximum with zero is a rectifier")
-    return call.emit(ReLU, values[0])
 
 
 # Arithmetic.
@@ -255,18 +239,10 @@ def permute(call: Call) -> Value:
     return call.x if axes == tuple(range(count - 1)) else call.emit(Permute, call.x, axes=axes)
 
 
-def _axis(call: Call, x: Value, dim: Any) -> int:
-    """An axis of a sample, from one of a batch."""
-    axis = int(dim) % (len(x.sample) + 1) - 1
-    if axis < 0:
-        call.refuse(BATCH_AXIS)
-    return axis
-
-
 @converts("cat", "concat", "concatenate")
 def concat(call: Call) -> Value:
     values = [call.value(v) for v in call["tensors"]]
-    axis = _axis(call, values[0], call["dim"])
+    axis = call.axis(values[0], call["dim"])
     return values[0] if len(values) == 1 else call.emit(Concat, *values, axis=axis)
 
 
@@ -304,7 +280,7 @@ def crop(call: Call) -> Value:
         if str(length) != str(call.walk.batch):
             call.refuse(BATCH_AXIS)
         return x
-    axis = _axis(call, x, call["dim"])
+    axis = call.axis(x, call["dim"])
     (first, last) = call.ints([call["start"] or 0, x.sample[axis] if call["end"] is None else call["end"]], 2)
     start, stop, _ = slice(first, last).indices(x.sample[axis])
     value = _cropped(call, axis, start, stop, part="crop" if step != 1 else "")
@@ -321,7 +297,7 @@ def crop(call: Call) -> Value:
 @converts("select")
 def select(call: Call) -> Value:
     x = call.x
-    axis = _axis(call, x, call["dim"])
+    axis = call.axis(x, call["dim"])
     (index,) = call.ints(call["index"], 1)
     index %= x.sample[axis]
     if len(x.sample) == 1:
@@ -333,7 +309,7 @@ def select(call: Call) -> Value:
 
 @converts("split", "split_with_sizes", "chunk")
 def split(call: Call) -> list[Value]:
-    axis = _axis(call, call.x, call["dim"])
+    axis = call.axis(call.x, call["dim"])
     sizes = [int(part.shape[axis + 1]) for part in call.node.meta["val"]]
     ends = np.cumsum(sizes)
     return [
@@ -352,6 +328,19 @@ def upsample(call: Call) -> Value:
     return call.emit(Upsample, call.x, factor=tuple(b // a for a, b in zip(before, after, strict=True)))
 
 
-@converts("softmax", "_softmax", "log_softmax", "_log_softmax")
-def softmax(call: Call) -> Value:
-    return call.emit(Softmax, call.x, axis=_axis(call, call.x, call["dim"]), log="log" in base_name(call.node))
+@converts("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
+def shuffle(call: Call) -> Value:
+    """Values that change places in blocks: split some axes, put the parts in another order, join them again."""
+    channels, *spatial = call.x.sample
+    if base_name(call.node) == "channel_shuffle":
+        groups = call["groups"]
+        split, axes = (groups, channels // groups, *spatial), (1, 0, *range(2, len(spatial) + 2))
+    elif base_name(call.node) == "pixel_shuffle":
+        r, (height, width) = call["upscale_factor"], spatial
+        split, axes = (channels // r**2, r, r, height, width), (0, 3, 1, 4, 2)
+    else:
+        r, (height, width) = call["downscale_factor"], spatial
+        split, axes = (channels, height // r, r, width // r, r), (0, 2, 4, 1, 3)
+    apart = call.emit(Reshape, call.x, part="split", shape=split)
+    moved = call.emit(Permute, apart, part="moved", axes=axes)
+    return call.emit(Reshape, moved, shape=call.shape)

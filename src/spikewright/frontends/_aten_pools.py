@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from spikewright.frontends._aten_activations import maximum
 from spikewright.frontends._aten_call import BATCH_AXIS, Call, Handlers, Value
-from spikewright.frontends._aten_ops import maximum
 from spikewright.frontends._aten_trace import base_name
 from spikewright.graph import Node, Shape
 from spikewright.nodes import (
+    AdaptiveAvgPool,
     AvgPool,
     ChannelAffine,
     Flatten,
@@ -96,8 +97,10 @@ def adaptive_pool(call: Call) -> Any:
     before = call.x.sample[1:]
     sizes = call.ints(call["output_size"], len(before))
     if any(n % size for n, size in zip(before, sizes, strict=True)):
-        call.refuse(f"from {before} to {sizes}; its windows overlap: use a size that divides evenly")
-    if prod(sizes) == 1:
+        if largest:
+            call.refuse(f"from {before} to {sizes}; its windows differ in length: use a size that divides evenly")
+        value = call.emit(AdaptiveAvgPool, call.x, size=sizes)
+    elif prod(sizes) == 1:
         value = call.emit(GlobalMaxPool if largest else GlobalAvgPool, call.x)
     else:
         value = _pool(call, largest, tuple(n // size for n, size in zip(before, sizes, strict=True)))

@@ -74,6 +74,7 @@ def from_exported(program: ExportedProgram, *, name: str | None = None) -> Graph
         GraphError: for weights that are not finite.
     """
     from spikewright.frontends._aten import Walk
+    from spikewright.frontends._aten_activations import ACTIVATIONS
     from spikewright.frontends._aten_ops import OPERATORS
     from spikewright.frontends._aten_pools import POOLS
     from spikewright.frontends._aten_trace import model_class
@@ -82,7 +83,7 @@ def from_exported(program: ExportedProgram, *, name: str | None = None) -> Graph
     with _quietly():
         # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
         functional = program.run_decompositions({})
-        return Walk(functional, OPERATORS | POOLS, model).graph({"source": "torch", "model": model})
+        return Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model).graph({"source": "torch", "model": model})
 
 
 def load_pt2(path: Path | str) -> Graph:

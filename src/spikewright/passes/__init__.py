@@ -8,6 +8,7 @@ from spikewright.passes.fold_batch_norm import (
     fold_batch_norm_backwards,
     fold_batch_norm_forwards,
 )
+from spikewright.passes.merge_rectifiers import merge_rectifiers
 from spikewright.passes.norm_behind_max_pool import norm_behind_max_pool
 from spikewright.passes.permutation_into_linear import permutation_into_linear
 from spikewright.passes.pool_globally import pool_globally
@@ -26,6 +27,7 @@ __all__ = [
     "fold_batch_norm_backwards",
     "fold_batch_norm_forwards",
     "keep_final_softmax",
+    "merge_rectifiers",
     "norm_behind_max_pool",
     "permutation_into_linear",
     "pool_globally",
