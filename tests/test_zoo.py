@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import spikewright as sw
 from spikewright.calibration import Max
 from spikewright.convert import analog_of
+from spikewright.errors import DataError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
 from spikewright.nodes import ReLU
-from zoo import ARCHITECTURES, architecture
+from zoo import ARCHITECTURES, architecture, randomised
 
 
 def close(found: Array, expected: Array) -> None:
@@ -44,3 +46,49 @@ def test_an_architecture_is_converted_exactly(name: str) -> None:
     early, late = (np.abs(found[:, t - 1] - goal).mean() for t in (64, 1024))
     assert late <= early / 4
     assert late <= 0.02 * max(np.abs(goal).max(), 1)
+
+
+class TwoInputs(nn.Module):
+    """A picture and a row of numbers in, two answers out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look, self.read = nn.Conv2d(2, 4, 3), nn.Linear(5, 6)
+        self.both, self.other = nn.Linear(4 * 16 + 6, 4), nn.Linear(6, 3)
+
+    def forward(self, image: torch.Tensor, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen, read = self.look(image).relu().flatten(1), self.read(row).relu()
+        return self.both(torch.cat([seen, read], 1)), self.other(read)
+
+
+def test_several_inputs_and_outputs() -> None:
+    torch.manual_seed(0)
+    module, batch = randomised(TwoInputs()), (torch.rand(5, 2, 6, 6), torch.rand(5, 5))
+    with torch.inference_mode():
+        expected = [y.numpy() for y in module(*batch)]
+    graph = sw.load(module, example=batch)
+    x = {name: tensor.numpy() for name, tensor in zip(graph.inputs, batch, strict=True)}
+    folded, _ = sw.prepare(graph)
+    scales = sw.calibrate(folded, x, [Max()]).scales(Max())
+    spiking = sw.convert(graph, scales)
+    found = sw.simulate(spiking, x, 512).outputs
+    for (name, values), answer in zip(found.items(), expected, strict=True):
+        assert np.abs(values[:, -1] - answer).max() < 0.02, name
+    labels = expected[0].argmax(1)
+    assert sw.measure(spiking, analog_of(spiking), (x, labels), 128).accuracy[-1] == 1
+    with pytest.raises(DataError, match="the network has the inputs image, row; the data are for image"):
+        sw.simulate(spiking, {"image": x["image"]}, 2)
+    with pytest.raises(DataError, match=r"as many samples .* not image: 5, row: 4"):
+        sw.simulate(spiking, {**x, "row": x["row"][:4]}, 2)
+
+
+def test_channels_last_arrays_are_taken_where_that_is_clear() -> None:
+    module, batch = architecture("ResNet")
+    graph = sw.load(module, example=batch)
+    folded, _ = sw.prepare(graph)
+    x = batch.numpy()
+    last = np.moveaxis(x, 1, -1)
+    scales = [sw.calibrate(folded, data, [Max()]).scales(Max()) for data in (x, last)]
+    assert scales[0] == scales[1]
+    spiking = sw.convert(graph, scales[0])
+    np.testing.assert_array_equal(*(sw.simulate(spiking, data, 4).output for data in (x, last)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Forward:
         """The outputs of one batch.
 
         Args:
-            inputs: a batch ``(B, *shape)``, or one for each input by name.
+            inputs: a batch ``(B, *shape)``; for several inputs one of each by name, or all side by side.
             watch: what to call with the output of a node as soon as it is there; nothing is kept otherwise.
 
         Returns:
@@ -90,9 +91,7 @@ class Forward:
     def batch(self, inputs: Mapping[str, Tensor] | Tensor) -> dict[str, Tensor]:
         """The inputs by name, in place, with their shapes checked."""
         if not isinstance(inputs, Mapping):
-            if len(self.input_names) != 1:
-                raise DataError(f"the network has the inputs {', '.join(self.input_names)}: give a batch for each")
-            inputs = {self.input_names[0]: inputs}
+            inputs = split_inputs(self.graph, inputs)
         found = {}
         for name in self.input_names:
             if name not in inputs:
@@ -107,6 +106,26 @@ class Forward:
             like = self.place(np.zeros(0))
             found[name] = value.to(like.device, like.dtype)
         return found
+
+
+def split_inputs(graph: Graph, x: Tensor) -> dict[str, Tensor]:
+    """A batch of samples as one of each input: where a network has several, they lie side by side in a row.
+
+    Raises:
+        DataError: for rows of another length than the inputs have together.
+    """
+    import torch
+
+    inputs = graph.inputs
+    if len(inputs) == 1:
+        return {next(iter(inputs)): x}
+    if tuple(x.shape[1:]) != graph.sample_shape:
+        raise DataError(
+            f"the network has the inputs {', '.join(inputs)}: give a batch for each, or rows of "
+            f"{graph.sample_shape[0]} values, not {tuple(x.shape[1:])}"
+        )
+    parts = torch.split(x, [prod(shape) for shape in inputs.values()], dim=1)
+    return {name: part.reshape(-1, *shape) for part, (name, shape) in zip(parts, inputs.items(), strict=True)}
 
 
 def run(graph: Graph, x: Any, keep: Collection[str] = (), dtype: str = "float32") -> dict[str, Array]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from dataclasses import replace as dataclass_replace
 from functools import cached_property
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -236,6 +237,17 @@ class Graph:
     def input_shapes(self, node: Node | str) -> tuple[Shape, ...]:
         found = self[node] if isinstance(node, str) else node
         return tuple(self.shapes[name] for name in found.inputs)
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The shape of a sample of each input, by name, in order."""
+        return {node.name: self.shapes[node.name] for node in self.nodes if not node.inputs}
+
+    @property
+    def sample_shape(self) -> Shape:
+        """The shape of one sample of data: that of the one input, or one row with all inputs side by side."""
+        shapes = list(self.inputs.values())
+        return shapes[0] if len(shapes) == 1 else (sum(prod(shape) for shape in shapes),)
 
     @property
     def populations(self) -> tuple[Node, ...]:

@@ -180,3 +180,19 @@ def test_what_is_no_data_at_all() -> None:
         as_dataset({1})
     with pytest.raises(DataError, match="data must be numbers"):
         as_dataset(np.array([["a", "b"]]))
+
+
+def test_several_inputs_from_one_file(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    image, row = random.random((4, 5, 6, 2)), random.random((4, 3))
+    np.savez(tmp_path / "two.npz", image=image, row=row, y=np.arange(4))
+    inputs = {"image": (2, 5, 6), "row": (3,)}
+    data = load_data(str(tmp_path / "two.npz"), inputs=inputs)
+    ((x, y),) = data.batches(10)
+    np.testing.assert_array_equal(y, np.arange(4))
+    np.testing.assert_allclose(x, np.concatenate([np.moveaxis(image, -1, 1).reshape(4, -1), row], 1), rtol=1e-6)
+    with pytest.raises(DataError, match="holds image, row, y; the network wants image, other"):
+        load_data(str(tmp_path / "two.npz"), inputs={"image": (2, 5, 6), "other": (3,)})
+    np.save(tmp_path / "one.npy", row)
+    with pytest.raises(DataError, match=r"a network with several inputs takes an .npz with the arrays image, row"):
+        load_data(str(tmp_path / "one.npy"), inputs=inputs)

@@ -56,7 +56,8 @@ def calibrate(
 
     Args:
         graph: the folded graph, from ``prepare``.
-        data: a Dataset, an array ``(N, *shape)``, or a pair of such an array and labels.
+        data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
+            samples and labels.
         methods: what λ will be asked for; a percentile of a layer takes a second pass over the data, of every
             channel two more.
         batch_size: samples that run side by side; changes nothing but speed and memory.
@@ -68,7 +69,7 @@ def calibrate(
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
     """
-    dataset = as_dataset(data)
+    dataset = as_dataset(data, graph.inputs)
     if not len(dataset):
         raise DataError("the calibration set is empty; give at least one sample")
     gatherers = _gatherers(graph, methods)
@@ -107,7 +108,7 @@ def statistics_key(graph: Graph, data: Any) -> str:
         for name, array in sorted(node.arrays.items()):
             digest.update(name.encode() + str(array.shape).encode())
             digest.update(array.tobytes())
-    digest.update(as_dataset(data).fingerprint.encode())
+    digest.update(as_dataset(data, graph.inputs).fingerprint.encode())
     return digest.hexdigest()
 
 

@@ -29,9 +29,7 @@ from spikewright.cli.pipeline import Job, compare, comparison
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 from spikewright.load import load
-from spikewright.nodes import Input
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.storage import save
 from spikewright.text import short
@@ -82,7 +80,7 @@ def convert(
     options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
     folded, _ = job.prepared()
-    calibration = load_data(data, split="train", shape=input_shape(graph), preprocessing=steps).take(samples)
+    calibration = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps).take(samples)
     found = job.statistics(folded, calibration, statistics)
     spiking = job.spiking(found, methods[0])
     spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
@@ -95,7 +93,7 @@ def convert(
         "calibration_samples": found.samples,
     }
     if test is not None and report is not None:
-        labelled = load_data(test, split="test", shape=input_shape(graph), preprocessing=steps)
+        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
         settings = {
             "command": context.obj,
             "model": model,
@@ -119,9 +117,3 @@ def convert(
         neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
         err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
         out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)
-
-
-def input_shape(graph: Graph) -> tuple[int, ...] | None:
-    """The shape of the network's one input; None where it has several."""
-    inputs = graph.of_type(Input)
-    return inputs[0].shape if len(inputs) == 1 else None

@@ -18,7 +18,6 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.convert import input_shape
 from spikewright.cli.pipeline import comparison
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
@@ -54,8 +53,7 @@ def simulate(
     if not graph.populations:
         raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
     steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
-    shape = None if encoder == "events" else input_shape(graph)
-    dataset = load_data(data, split="test", shape=shape, preprocessing=steps)
+    dataset = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps)
     if samples is not None:
         dataset = dataset.take(samples)
     with progress("simulating", quiet=as_json) as move:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
@@ -108,25 +109,42 @@ class ArrayDataset(Dataset):
         return digest.hexdigest()
 
 
-def as_dataset(data: Any) -> Dataset:
+def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
     """A Dataset of what people have in hand.
 
     Args:
-        data: a Dataset, an array ``(N, *shape)``, a pair of such an array and labels ``(N,)``, or a torch
-            Dataset of (sample, label) pairs.
+        data: a Dataset; an array ``(N, *shape)``; for several inputs a mapping from their names to arrays; a pair of
+            such samples and labels ``(N,)``; or a torch Dataset of (sample, label) pairs.
+        inputs: of the network. Arrays with channels last, or without an axis for the one channel, are then given the
+            axes that the network wants; without it they stay as they are.
 
     Raises:
         DataError: for anything else, or an empty set.
     """
-    if isinstance(data, Dataset):
-        return data
     if isinstance(data, tuple | list) and len(data) == 2:
-        return ArrayDataset(_array(data[0]), None if data[1] is None else _array(data[1]))
-    if hasattr(data, "__array__"):
-        return ArrayDataset(_array(data))
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return _collected(data)
-    raise DataError(f"cannot read data from a {type(data).__name__}; give an array, (x, y), or a torch Dataset")
+        x, y = data[0], None if data[1] is None else _array(data[1])
+    elif isinstance(data, Mapping) or hasattr(data, "__array__"):
+        x, y = data, None
+    elif isinstance(data, ArrayDataset):
+        fitting = _fitting(data.x, inputs)
+        return data if fitting is data.x else ArrayDataset(fitting, data.y, data.preprocessing)
+    elif isinstance(data, Dataset):
+        return data
+    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return as_dataset(_collected(data), inputs)
+    else:
+        raise DataError(f"cannot read data from a {type(data).__name__}; give an array, (x, y), or a torch Dataset")
+    if isinstance(x, Mapping):
+        if inputs is None:
+            raise DataError("samples by the names of inputs need the network that has these inputs")
+        return ArrayDataset(side_by_side({name: _array(part) for name, part in x.items()}, inputs), y)
+    return ArrayDataset(_fitting(_array(x), inputs), y)
+
+
+def _fitting(x: Array, inputs: Inputs | None) -> Array:
+    """Laid out for a network with one input, where that is clear; as it is otherwise, for others to judge."""
+    found = None if inputs is None or len(inputs) != 1 or x.ndim < 2 else laid_out(x, next(iter(inputs.values())))
+    return x if found is None else found
 
 
 def check_labels(data: Dataset, classes: int) -> None:

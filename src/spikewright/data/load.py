@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikewright.data.dataset import ArrayDataset, Dataset, as_dataset
 from spikewright.data.images import image_folder
+from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
@@ -28,6 +29,7 @@ def load_data(
     *,
     split: Split = "test",
     shape: Shape | None = None,
+    inputs: Inputs | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> Dataset:
     """A data set from a path or a function's name.
@@ -38,12 +40,15 @@ def load_data(
             a folder of class folders with PNG or JPG; ``module:function`` or ``FILE.py:function``.
         split: which part, where a folder or file holds both.
         shape: of one sample as the network takes it; settles where channels stand.
+        inputs: of the network, in place of a shape; where there are several, an ``.npz`` holds an array for each.
         preprocessing: applied batch by batch.
 
     Raises:
         DataError: for data that are missing, damaged, empty, or do not fit.
     """
     steps = preprocessing or Preprocessing()
+    if inputs is not None and len(inputs) == 1:
+        shape = next(iter(inputs.values()))
     path = Path(spec)
     if ":" in spec and not path.exists():
         found = as_dataset(_call(spec))
@@ -52,8 +57,15 @@ def load_data(
         return found
     if not path.exists():
         raise DataError(f"{spec}: no such file or folder")
+    several = inputs is not None and len(inputs) > 1
     try:
-        if path.is_dir():
+        if several and path.suffix != ".npz":
+            raise DataError(
+                f"{spec}: a network with several inputs takes an .npz with the arrays {', '.join(inputs or ())}"
+            )
+        if inputs is not None and several:
+            x, y = _several(path, inputs)
+        elif path.is_dir():
             x, y = _folder(path, split, shape)
         elif path.suffix == ".npz":
             x, y = _npz(path, split)
@@ -72,24 +84,12 @@ def load_data(
 def _dataset(x: Array, y: Array | None, shape: Shape | None, steps: Preprocessing, spec: str) -> Dataset:
     if not len(x):
         raise DataError(f"{spec}: the data set is empty")
-    return ArrayDataset(_channels_first(x, shape, spec), y, steps)
-
-
-def _channels_first(x: Array, shape: Shape | None, spec: str) -> Array:
-    """The axes as the network wants them, where that is unambiguous."""
-    if shape is None or tuple(x.shape[1:]) == shape:
-        return x
-    if len(shape) > 1 and x.ndim == len(shape) + 1 and (x.shape[-1], *x.shape[1:-1]) == shape:
-        return np.moveaxis(x, -1, 1)
-    if shape[0] == 1 and tuple(x.shape[1:]) == shape[1:]:
-        return x[:, None]
-    if x.ndim == 2 and x.shape[1] == int(np.prod(shape)):
-        return x.reshape(-1, *shape)
-    if len(shape) == 1 and int(np.prod(x.shape[1:])) == shape[0]:
-        return x.reshape(len(x), -1)
-    if tuple(x.shape[2:]) == shape:
-        return x
-    raise DataError(f"{spec}: samples have the shape {tuple(x.shape[1:])}, the network takes {shape} (channels first)")
+    fitting = x if shape is None else laid_out(x, shape)
+    if fitting is None:
+        raise DataError(
+            f"{spec}: samples have the shape {tuple(x.shape[1:])}, the network takes {shape} (channels first)"
+        )
+    return ArrayDataset(fitting, y, steps)
 
 
 def _npz(path: Path, split: Split) -> tuple[Array, Array | None]:
@@ -100,6 +100,17 @@ def _npz(path: Path, split: Split) -> tuple[Array, Array | None]:
             if x in names:
                 return file[x], file[y] if y in names else None
     raise DataError(f"{path}: holds {', '.join(names) or 'nothing'}; expected arrays named x and y")
+
+
+def _several(path: Path, inputs: Inputs) -> tuple[Array, Array | None]:
+    if path.suffix != ".npz":
+        raise DataError(f"{path}: a network with several inputs takes an .npz with the arrays {', '.join(inputs)}")
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        missing = [name for name in inputs if name not in file.files]
+        if missing:
+            raise DataError(f"{path}: holds {', '.join(file.files)}; the network wants {', '.join(inputs)}")
+        x = side_by_side({name: file[name] for name in inputs}, inputs)
+        return x, file["y"] if "y" in file.files and "y" not in inputs else None
 
 
 def _folder(path: Path, split: Split, shape: Shape | None) -> tuple[Array, Array | None]:

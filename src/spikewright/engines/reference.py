@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.encoders import Encoder
-from spikewright.forward import place
+from spikewright.forward import place, split_inputs
 from spikewright.graph import Graph, Place
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 
@@ -160,9 +160,10 @@ class Simulation:
 
     def step(self, x: Tensor, state: Mapping[str, _State], t: int) -> dict[str, Tensor]:
         """One timestep: the value of every node, with ``state`` moved on."""
+        inputs = split_inputs(self.graph, x)
         values: dict[str, Tensor] = {}
         for node in self.graph:
-            given = [values[name] for name in node.inputs] or [x]
+            given = [values[name] for name in node.inputs] or [inputs[node.name]]
             if isinstance(node, IF):
                 own = state[node.name]
                 threshold, v_min = self.thresholds[node.name], self.floors.get(node.name)

@@ -15,7 +15,7 @@ from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.reference import RECORDS, BatchRun, Simulation
 from spikewright.errors import DataError, GraphError, SettingsError
 from spikewright.graph import Array, Graph, Shape
-from spikewright.nodes import Input, Output, ReLU
+from spikewright.nodes import Output, ReLU
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,7 +74,8 @@ def simulate(
 
     Args:
         graph: a spiking graph, as ``convert`` makes it.
-        data: a Dataset, an array ``(N, *shape)``, or a pair of such an array and labels ``(N,)``.
+        data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
+            samples and labels ``(N,)``.
         timesteps: T, at least 1.
         encoder: an encoder or its name.
         record: any of "spikes", "potentials" and "nonzero"; nothing by default, since trains grow with N·T.
@@ -101,7 +102,7 @@ def simulate(
     if unknown:
         raise SettingsError(f"cannot record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
     chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
-    dataset = as_dataset(data)
+    dataset = as_dataset(data, graph.inputs)
     _check_spiking(graph)
     _check_shape(graph, chosen.sample_shape(dataset.shape))
     simulation = Simulation(graph, device, dtype)
@@ -129,11 +130,10 @@ def _check_spiking(graph: Graph) -> None:
 
 
 def _check_shape(graph: Graph, shape: Shape) -> None:
-    inputs = graph.of_type(Input)
-    if len(inputs) != 1:
-        raise SettingsError(f"simulating takes a network with one input; this has {len(inputs)}")
-    if inputs[0].shape != shape:
-        raise DataError(f"the network takes samples of shape {inputs[0].shape}, the data has {shape} (channels first)")
+    if graph.sample_shape != shape:
+        raise DataError(
+            f"the network takes samples of shape {graph.sample_shape}, the data has {shape} (channels first)"
+        )
 
 
 class _Gathered:

@@ -149,7 +149,7 @@ def measure(
     Raises:
         SpikewrightError: as ``simulate``; DataError for labels that are not classes of the network.
     """
-    dataset = as_dataset(data)
+    dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
     output = next(node.name for node in graph if node.type == "Output")
     if dataset.has_labels and len(graph.shapes[output]) == 1:
