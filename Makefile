@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo test lint check bench clean
+.PHONY: help venv demo test layers lint check bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,6 +24,9 @@ demo: $(STAMP)  ## convert a real network, compare three threshold methods, writ
 
 test: $(STAMP)  ## the tests
 	$(BIN)/pytest
+
+layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
+	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_layers_table.py
 
 lint: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .
