@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from networks import ALL, Builder, anything, norm_after_relu, plain, residual
 from spikewright import passes
-from spikewright.convert import prepare
+from spikewright.convert import fates, prepare
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -176,3 +176,87 @@ def test_a_failing_pass_is_named() -> None:
     broken = passes.Pass("break_it", "folded", lambda graph: graph.without("output"))
     with pytest.raises(GraphError, match=r"pass break_it \(after drop_identities\)"):
         passes.run_passes(plain(0).graph(), (passes.drop_identities, broken))
+
+
+def changed(before: Graph, after: Graph) -> set[str]:
+    """The nodes that a pass left in place with other weights, or as another type."""
+    pairs = [(node, after[node.name]) for node in before if node.name in after]
+    return {
+        old.name
+        for old, new in pairs
+        if old.type != new.type or any(not np.array_equal(a, new.arrays[key]) for key, a in old.arrays.items())
+    }
+
+
+@pytest.mark.parametrize("step", [passes.fold_batch_norm_backwards, passes.fold_batch_norm_forwards])
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_a_norm_folded_into_is_what_changed(step: passes.Pass, seed: int) -> None:
+    graph = anything(seed)
+    after, changes = passes.run_passes(graph, [step])
+    assert {name for change in changes for name in change.into} == changed(graph, after)
+    assert all(change.into for change in changes if change.verb == "folded")
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_whatever_leaves_a_network_went_into_something(seed: int) -> None:
+    graph = anything(seed)
+    folded, changes = prepare(graph)
+    into = {change.node: change.into for change in changes}
+    for node in graph:
+        if node.name not in folded:
+            assert into[node.name]
+            assert all(name in folded or name in into for name in into[node.name])
+
+
+def test_norms_say_what_they_folded_into() -> None:
+    def found(graph: Graph) -> dict[str, tuple[str, ...]]:
+        return {change.node: change.into for change in prepare(graph)[1] if change.verb == "folded"}
+
+    assert found(plain(0).graph()) == {"norm2": ("conv1",), "affine3": ("conv1",), "norm4": ("conv1",)}
+    after = found(norm_after_relu(0).graph())
+    assert after["norm1"] == ("conv2",)
+    assert after["affine5"] == ("norm4",)
+    assert after["norm4"] == ("conv6",)
+
+
+def test_a_norm_that_took_in_another_and_stays_is_replaced() -> None:
+    b = Builder(0)
+    start = b.norm()
+    b.affine()
+    b.relu()
+    b.flatten()
+    b.linear(3)
+    graph = b.graph()
+    _, changes = prepare(graph)
+    assert fates(graph, changes)[start] == "replaced by ChannelAffine"
+
+
+def test_a_norm_that_several_layers_read_folds_into_each() -> None:
+    b = Builder(0)
+    b.conv(4)
+    b.relu()
+    start = b.norm()
+    one = b.conv(4)
+    b.at = start
+    b.avg_pool()
+    two = b.conv(4)
+    b.flatten()
+    b.linear(3)
+    graph = Graph([*b.nodes, Output(name="output", inputs=(b.at,)), Output(name="other", inputs=(one,))])
+    _, changes = passes.run_passes(graph, [passes.fold_batch_norm_forwards])
+    assert [(change.node, set(change.into)) for change in changes] == [(start, {one, two})]
+
+
+def test_dropout_and_softmax_are_absorbed_by_what_they_read() -> None:
+    b = Builder(0)
+    b.flatten()
+    b.linear(3)
+    b.dropout()
+    b.add(Softmax(name="softmax", inputs=(b.at,)))
+    _, changes = prepare(b.graph())
+    assert [(c.node, c.verb, c.into) for c in changes if c.verb == "absorbed"] == [
+        ("dropout3", "absorbed", ("linear2",)),
+        ("softmax", "absorbed", ("linear2",)),
+    ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from spikewright.errors import GraphError
 from spikewright.graph import Graph
+
+Side = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
@@ -15,30 +18,41 @@ class Pass:
 
     Attributes:
         name: the function's name.
-        verb: what becomes of the nodes it removes or changes: "folded", "absorbed", "replaced".
+        verb: what becomes of the nodes it takes out: "folded", "absorbed", "replaced".
         function: Graph -> Graph.
+        into: on which side of a node it takes out stands what took the node in: the node "before" it that is left, or
+            the weighted nodes "after" it; None for a pass that takes out nothing.
     """
 
     name: str
     verb: str
     function: Callable[[Graph], Graph]
+    into: Side | None = None
 
     def __call__(self, graph: Graph) -> Graph:
         return self.function(graph)
 
 
-def rewrite(verb: str) -> Callable[[Callable[[Graph], Graph]], Pass]:
-    """Make a pass of a function; ``verb`` says what becomes of the nodes it takes out."""
-    return lambda function: Pass(function.__name__, verb, function)
+def rewrite(verb: str, into: Side | None = None) -> Callable[[Callable[[Graph], Graph]], Pass]:
+    """Make a pass of a function; ``verb`` and ``into`` say what becomes of the nodes it takes out."""
+    return lambda function: Pass(function.__name__, verb, function, into)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a pass did to one node: ``verb`` is "folded", "absorbed", "replaced" or "added"."""
+    """What a pass did to one node.
+
+    Attributes:
+        node: its name.
+        verb: "folded", "absorbed", "replaced" or "added".
+        by: the name of the pass.
+        into: the nodes that took it in, as they are called after that pass; none where it was not taken out.
+    """
 
     node: str
     verb: str
     by: str
+    into: tuple[str, ...] = ()
 
 
 def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Change, ...]]:
@@ -74,9 +88,29 @@ def _check_terminals(before: Graph, after: Graph) -> None:
 
 
 def _changes(before: Graph, after: Graph, step: Pass) -> list[Change]:
-    found = [
-        Change(node.name, step.verb, step.name)
-        for node in before
-        if node.name not in after or after[node.name].type != node.type
-    ]
+    found = []
+    for node in before:
+        if node.name not in after:
+            found.append(Change(node.name, step.verb, step.name, _into(before, after, step, node.name)))
+        elif after[node.name].type != node.type:
+            found.append(Change(node.name, "replaced", step.name))
     return found + [Change(node.name, "added", step.name) for node in after if node.name not in before]
+
+
+def _into(before: Graph, after: Graph, step: Pass, gone: str) -> tuple[str, ...]:
+    """What took in a node that a pass took out."""
+    if step.into is None:
+        return ()
+    if step.into == "before":
+        while gone not in after:
+            gone = before[gone].inputs[0]
+        return (gone,)
+    found: list[str] = []
+    waiting = list(before.consumers[gone])
+    while waiting:
+        name = waiting.pop(0)
+        if name not in after or not before[name].weighted:
+            waiting += before.consumers[name]
+        elif name not in found:
+            found.append(name)
+    return tuple(found)
