@@ -86,8 +86,8 @@ def test_inspect_draws_a_picture(factory: list[str], capsys: pytest.CaptureFixtu
     assert "conversion" in said  # the table is still there
     picture = Path("out/net.svg").read_text(encoding="utf-8")
     assert ">net.py:make<" in picture
-    assert "1 folded</text>" in picture
-    assert "3 absorbed</text>" in picture
+    assert ">batch norm 1 folded</text>" in picture
+    assert ">dropout 3 absorbed</text>" in picture
     assert run(["inspect", *factory, "--picture", "net.html", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["picture"] == "net.html"
     assert Path("net.html").read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -99,6 +99,7 @@ def test_inspect_draws_a_spiking_network(factory: list[str], capsys: pytest.Capt
     assert run(["inspect", "spiking.safetensors", "--picture", "net.svg"]) == 0, capsys.readouterr().err
     picture = Path("net.svg").read_text(encoding="utf-8")
     assert ">IF</text>" in picture
+    assert ">batch norm 1 folded</text>" in picture  # the file remembers
     assert re.search(r">θ 1, λ [\d.]+</text>", picture)
 
 

@@ -260,3 +260,18 @@ def test_dropout_and_softmax_are_absorbed_by_what_they_read() -> None:
         ("dropout3", "absorbed", ("linear2",)),
         ("softmax", "absorbed", ("linear2",)),
     ]
+
+
+def test_a_graph_remembers_what_passes_did_to_it() -> None:
+    graph = residual(0).graph()
+    folded, changes = prepare(graph)
+    assert passes.recorded(graph) == ()
+    assert passes.recorded(folded) == passes.recorded(prepare(folded)[0]) == changes
+    assert passes.Change("norm2", "folded", "fold_batch_norm_backwards", ("conv1",), "BatchNorm") in changes
+
+
+@pytest.mark.parametrize("record", [5, [1], [{}], [{"node": [], "verb": "folded", "by": "x", "into": ["y"]}]])
+def test_a_damaged_record_is_refused(record: object) -> None:
+    graph = plain(0).graph()
+    with pytest.raises(GraphError, match="the record of what was folded is damaged; convert the network again"):
+        passes.recorded(graph.with_nodes(graph, changes=record))

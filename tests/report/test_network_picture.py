@@ -23,7 +23,6 @@ from spikewright.convert import prepare
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
-from spikewright.passes import Change
 from spikewright.report.network import Picture, network_picture, write_picture
 from spikewright.report.network.diagram import diagram
 from spikewright.report.network.layered import Layout, Rectangle, layered
@@ -97,10 +96,12 @@ def all_to_all(seed: int) -> Builder:
 BUILDERS = (*ALL, inception, inverted, all_to_all)
 
 
-def spiking(graph: Graph) -> tuple[Graph, tuple[Change, ...]]:
-    folded, changes = prepare(graph)
-    scales = {relu.name: np.asarray(1.5) for relu in folded.of_type(ReLU)}
-    return sw.convert(graph, scales), changes
+def folded(graph: Graph) -> Graph:
+    return prepare(graph)[0]
+
+
+def spiking(graph: Graph) -> Graph:
+    return sw.convert(graph, {relu.name: np.asarray(1.5) for relu in folded(graph).of_type(ReLU)})
 
 
 def elements(picture: Picture, tag: str) -> Iterator[ElementTree.Element]:
@@ -115,16 +116,16 @@ def texts(picture: Picture) -> list[str]:
     return [text.text or "" for text in elements(picture, "text")]
 
 
-def check(graph: Graph, changes: tuple[Change, ...] = ()) -> None:
+def check(graph: Graph) -> None:
     """Every node and every connection once, and nothing on top of anything else."""
-    shown = diagram(graph, changes)
+    shown = diagram(graph)
     links: Counter[tuple[str, str]] = Counter()
     for arrow in shown.arrows:
         start, end = shown.vertices[arrow.source], shown.vertices[arrow.target]
         names = [start.node, *(part.node for part in arrow.parts), *([end.node] if end.kind != "fork" else [])]
         links.update(pairwise(names))
     assert links == Counter((name, node.name) for node in graph for name in node.inputs)
-    assert drawn_nodes(network_picture(graph, changes, title="a network")) == sorted(node.name for node in graph)
+    assert drawn_nodes(network_picture(graph, title="a network")) == sorted(node.name for node in graph)
     check_geometry(arranged(shown))
 
 
@@ -153,8 +154,8 @@ def sampled(stroke: tuple[tuple[float, float], ...]) -> Iterator[tuple[float, fl
 def test_everything_is_there_once_and_on_top_of_nothing(build: Callable[[int], Builder]) -> None:
     graph = build(1).graph()
     check(graph)
-    check(*prepare(graph))
-    check(*spiking(graph))
+    check(folded(graph))
+    check(spiking(graph))
 
 
 @settings(max_examples=60, deadline=None)
@@ -162,8 +163,8 @@ def test_everything_is_there_once_and_on_top_of_nothing(build: Callable[[int], B
 def test_any_network_can_be_drawn(seed: int) -> None:
     graph = anything(seed)
     check(graph)
-    check(*prepare(graph))
-    check(*spiking(graph))
+    check(folded(graph))
+    check(spiking(graph))
 
 
 @settings(max_examples=60, deadline=None)
@@ -187,13 +188,13 @@ def test_a_network_of_hundreds_of_nodes_is_laid_out() -> None:
             seen.append(b.sum(b.at, str(b.random.choice(seen))))
     b.flatten()
     b.linear(3)
-    check(*prepare(b.graph()))
+    check(folded(b.graph()))
 
 
 def test_a_chain_is_straight_and_shortcuts_stand_beside_it() -> None:
     for build in (plain, residual, pre_activation, all_to_all):
-        graph, changes = prepare(build(1).graph())
-        shown = diagram(graph, changes)
+        graph = folded(build(1).graph())
+        shown = diagram(graph)
         layout = arranged(shown)
         assert len({place.x for place in layout.vertices}) == 1
         boxes = zip(shown.vertices, layout.vertices, strict=True)
@@ -204,7 +205,7 @@ def test_the_same_graph_gives_the_same_picture() -> None:
     code = (
         "from networks import anything; from spikewright.convert import prepare; from hashlib import sha256;"
         "from spikewright.report.network import network_picture;"
-        "print(sha256(network_picture(*prepare(anything(7)), title='a').svg.encode()).hexdigest())"
+        "print(sha256(network_picture(prepare(anything(7))[0], title='a').svg.encode()).hexdigest())"
     )
     said = set()
     for seed in ("1", "2"):
@@ -215,19 +216,19 @@ def test_the_same_graph_gives_the_same_picture() -> None:
 
 
 def test_arrows_say_what_they_are_made_of() -> None:
-    said = texts(network_picture(*prepare(residual(1).graph()), title="a network"))
+    said = texts(network_picture(folded(residual(1).graph()), title="a network"))
     for text in ("conv8", "conv 3×3 /2, 216 weights", "norm9 folded", "1:1 shortcut", "average pool over all 4×4"):
         assert text in said, said
-    said = texts(network_picture(*prepare(plain(1).graph())))
+    said = texts(network_picture(folded(plain(1).graph())))
     assert "norm2, affine3, norm4 folded" in said
     assert {"average pool 2×2", "flatten", "linear, 180 weights"} <= set(said)
-    said = texts(network_picture(*prepare(inverted(1).graph())))
+    said = texts(network_picture(folded(inverted(1).graph())))
     assert {"conv 3×3, depthwise, 72 weights", "at most 6"} <= set(said)
 
 
 def test_boxes_say_what_populations_are_like() -> None:
-    graph, changes = spiking(residual(1).graph())
-    said = texts(network_picture(graph, changes))
+    graph = spiking(residual(1).graph())
+    said = texts(network_picture(graph))
     assert said.count("IF") == 3
     assert said.count("θ 1, λ 1.5") == 3
     assert said.count("4×8×8, 256 neurons") == 2
@@ -244,10 +245,10 @@ def test_what_was_absorbed_is_said_where_it_was() -> None:
     b.dropout()
     b.flatten()
     b.linear(3)
-    shown = diagram(*prepare(b.graph()))
+    shown = diagram(folded(b.graph()))
     assert [v.notes for v in shown.vertices if v.kind == "neurons"] == [("dropout6 absorbed",)]
     assert [arrow.notes for arrow in shown.arrows if arrow.notes] == [("dropout4 absorbed",)]
-    assert "dropout4 absorbed" in texts(network_picture(*prepare(b.graph())))
+    assert "dropout4 absorbed" in texts(network_picture(folded(b.graph())))
 
 
 NASTY = "<b>&\"'</b>\x00\x1b]]> \ud800"
@@ -285,9 +286,9 @@ def test_the_smallest_network() -> None:
 
 
 def test_a_picture_needs_nothing_else(tmp_path: Path) -> None:
-    graph, changes = prepare(residual(1).graph())
-    svg = write_picture(tmp_path / "net.svg", graph, changes, title="a & b").read_text(encoding="utf-8")
-    page = write_picture(tmp_path / "net.html", graph, changes, title="a & b").read_text(encoding="utf-8")
+    graph = folded(residual(1).graph())
+    svg = write_picture(tmp_path / "net.svg", graph, title="a & b").read_text(encoding="utf-8")
+    page = write_picture(tmp_path / "net.html", graph, title="a & b").read_text(encoding="utf-8")
     for text in (svg, page):
         assert "prefers-color-scheme: dark" in text
         assert not re.search(r"(?:href|src)=|url\(|<script|@import", text)
@@ -312,9 +313,9 @@ def test_a_png_is_the_picture(tmp_path: Path) -> None:
 
     if CHROMIUM is None:
         pytest.skip("no chromium here")
-    graph, changes = prepare(plain(1).graph())
-    size = network_picture(graph, changes, title="plain")
-    with Image.open(write_picture(tmp_path / "net.png", graph, changes, title="plain")) as picture:
+    graph = folded(plain(1).graph())
+    size = network_picture(graph, title="plain")
+    with Image.open(write_picture(tmp_path / "net.png", graph, title="plain")) as picture:
         assert picture.size == pytest.approx((2 * size.width, 2 * size.height), abs=2)
         assert len(np.unique(np.asarray(picture.convert("L")))) > 50
 
@@ -338,8 +339,8 @@ document.body.dataset.words = words.length;
 def test_text_fits_as_a_browser_sets_it(build: Callable[[int], Builder], tmp_path: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("no chromium here")
-    graph, changes = spiking(build(1).graph())
-    picture = network_picture(graph, changes, title="a network with quite a long name")
+    graph = spiking(build(1).graph())
+    picture = network_picture(graph, title="a network with quite a long name")
     page = tmp_path / "page.html"
     text = f"<!doctype html><meta charset=utf-8><body>{picture.svg}<script>{PROBE}</script></body>"
     page.write_text(text, encoding="utf-8")

@@ -21,7 +21,6 @@ from spikewright.cli.console import (
 from spikewright.convert import fates, prepare
 from spikewright.graph import Graph
 from spikewright.load import load
-from spikewright.passes import Change
 from spikewright.report.network import check_picture, write_picture
 from spikewright.text import shape_text
 
@@ -40,14 +39,13 @@ def inspect(
     if picture is not None:
         check_picture(picture)
     graph = load(model, weights=weights, shape=parse_shape(shape))
-    drawn: Graph = graph
-    changes: tuple[Change, ...] = ()
+    drawn = graph
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
         drawn, changes = prepare(graph)
         done = fates(graph, changes)
     if picture is not None:
-        write_picture(picture, drawn, changes, title=Path(model).name)
+        write_picture(picture, drawn, title=Path(model).name)
     if as_json:
         drawing = {} if picture is None else {"picture": str(picture)}
         print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done), **drawing})

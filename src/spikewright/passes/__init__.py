@@ -10,7 +10,7 @@ from spikewright.passes.fold_batch_norm import (
 )
 from spikewright.passes.pool_globally import pool_globally
 from spikewright.passes.relu_before_max_pool import relu_before_max_pool
-from spikewright.passes.rewrite import Change, Pass, run_passes
+from spikewright.passes.rewrite import Change, Pass, recorded, run_passes
 
 __all__ = [
     "Change",
@@ -23,6 +23,7 @@ __all__ = [
     "fold_batch_norm_forwards",
     "keep_final_softmax",
     "pool_globally",
+    "recorded",
     "relu_before_max_pool",
     "run_passes",
 ]

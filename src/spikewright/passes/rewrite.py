@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from spikewright.errors import GraphError
@@ -47,19 +47,22 @@ class Change:
         verb: "folded", "absorbed", "replaced" or "added".
         by: the name of the pass.
         into: the nodes that took it in, as they are called after that pass; none where it was not taken out.
+        was: its type; of what did nothing, what it was in the trained network ("dropout").
     """
 
     node: str
     verb: str
     by: str
     into: tuple[str, ...] = ()
+    was: str = ""
 
 
 def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Change, ...]]:
     """Run passes in order.
 
     Returns:
-        the graph after them, and every node they removed, replaced by another type, or added.
+        the graph after them, which remembers what ``recorded`` reads, and every node they removed, replaced by another
+        type, or added.
 
     Raises:
         GraphError: when a pass changes what goes in or out of the network, naming the pass and those before it.
@@ -76,7 +79,23 @@ def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Chang
         changes += _changes(graph, after, step)
         done.append(step.name)
         graph = after
-    return graph, tuple(changes)
+    history = [{**asdict(change), "into": list(change.into)} for change in (*recorded(graph), *changes)]  # as JSON is
+    return graph.with_nodes(graph, changes=history), tuple(changes)
+
+
+def recorded(graph: Graph) -> tuple[Change, ...]:
+    """All that passes ever did to a graph, from its meta; it is kept in files too.
+
+    Raises:
+        GraphError: where a file holds something else there.
+    """
+    try:
+        found = tuple(Change(**{**entry, "into": tuple(entry["into"])}) for entry in graph.meta.get("changes", ()))
+    except (TypeError, KeyError):
+        found = None
+    if found is None or not all(isinstance(word, str) for c in found for word in (c.node, c.verb, c.was, *c.into)):
+        raise GraphError("the record of what was folded is damaged; convert the network again")
+    return found
 
 
 def _check_terminals(before: Graph, after: Graph) -> None:
@@ -91,10 +110,11 @@ def _changes(before: Graph, after: Graph, step: Pass) -> list[Change]:
     found = []
     for node in before:
         if node.name not in after:
-            found.append(Change(node.name, step.verb, step.name, _into(before, after, step, node.name)))
+            was = str(node.settings.get("source", node.type))
+            found.append(Change(node.name, step.verb, step.name, _into(before, after, step, node.name), was))
         elif after[node.name].type != node.type:
-            found.append(Change(node.name, "replaced", step.name))
-    return found + [Change(node.name, "added", step.name) for node in after if node.name not in before]
+            found.append(Change(node.name, "replaced", step.name, was=node.type))
+    return found + [Change(n.name, "added", step.name, was=n.type) for n in after if n.name not in before]
 
 
 def _into(before: Graph, after: Graph, step: Pass, gone: str) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def write_report(
         _table_of_candidates(candidates),
         _work(document, candidates),
         closer(document, folded, statistics, candidates),
-        _network(graph, candidates[0], changes),
+        _network(graph, candidates[0], fates(graph, changes)),
         _settings(settings),
     ]
     write_text(path, document.html(title, "\n".join(sections)))
@@ -145,8 +145,7 @@ def _work(document: Document, candidates: Sequence[Candidate]) -> str:
     return f"<h2>Where the work is</h2>{plot}"
 
 
-def _network(graph: Graph, first: Candidate, changes: Sequence[Change]) -> str:
-    done = fates(graph, changes)
+def _network(graph: Graph, first: Candidate, done: Mapping[str, str]) -> str:
     rows = [
         [
             node.name,
@@ -161,7 +160,7 @@ def _network(graph: Graph, first: Candidate, changes: Sequence[Change]) -> str:
     header = ["node", "type", "output shape", "parameters", "MACs", "conversion"]
     total = f"{graph.parameters:,} parameters, {sum(graph.macs(n) for n in graph):,} multiply-accumulates a sample."
     caption = f"as spikes, thresholds by {first.label}: populations, and what the connections between them are made of"
-    drawing = network_picture(first.spiking, changes, standalone=False).svg
+    drawing = network_picture(first.spiking, standalone=False).svg
     figure = (
         f'<figure><figcaption>{escape(caption)}</figcaption><div class="drawing" tabindex="0">{drawing}</div></figure>'
     )

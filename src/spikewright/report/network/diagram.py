@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import IF, Add, ChannelAffine, Concat, Input, MaxPool, Output, ReLU
-from spikewright.passes import Change
+from spikewright.passes import Change, recorded
 from spikewright.text import shape_text, short
 
 Kind = Literal["neurons", "pool", "terminal", "joint", "fork"]
@@ -86,13 +87,13 @@ class Diagram:
     arrows: tuple[Arrow, ...]
 
 
-def diagram(graph: Graph, changes: Sequence[Change] = ()) -> Diagram:
-    """What to draw of a graph.
+def diagram(graph: Graph) -> Diagram:
+    """What to draw of a graph, folded, normalised or spiking; also of one as a frontend made it.
 
-    Args:
-        graph: folded, normalised or spiking; also one as a frontend made it.
-        changes: from ``prepare``.
+    Raises:
+        GraphError: for a file whose record of what was folded is damaged.
     """
+    changes = recorded(graph)
     notes = _notes(graph, changes)
     added = {change.node for change in changes if change.verb == "added"}
     found = [node for node in graph if _kind(graph, node) is not None]
@@ -156,8 +157,8 @@ def _neuron_facts(graph: Graph, node: Node) -> list[str]:
         facts.append(f"at most {_spread(node.ceiling)}")
     if isinstance(node, IF):
         facts.append(f"θ {_spread(node.threshold)}")
-    scales: Mapping[str, Any] = graph.meta.get("scales", {})
-    if node.name in scales:
+    scales = graph.meta.get("scales", {})
+    with suppress(TypeError, ValueError, KeyError):  # a file may hold anything there
         facts.append(f"λ {_spread(scales[node.name])}")
     if isinstance(node, Output) and node.activation:
         facts.append(f"then {node.activation}")
@@ -227,11 +228,17 @@ def _notes(graph: Graph, changes: Sequence[Change]) -> dict[str, tuple[str, ...]
     into = {change.node: change.into for change in changes if change.into}
     found: dict[str, dict[str, list[str]]] = {}
     for change in changes:
-        waiting = list(change.into)
+        waiting, seen = list(change.into), set()
         while waiting:
             name = waiting.pop()
-            if name in into:
-                waiting += into[name]
-            elif name in graph:
-                found.setdefault(name, {}).setdefault(change.verb, []).append(change.node)
-    return {name: tuple(f"{', '.join(nodes)} {verb}" for verb, nodes in verbs.items()) for name, verbs in found.items()}
+            if name in graph:
+                found.setdefault(name, {}).setdefault(change.verb, []).append(_called(change))
+            elif name not in seen:
+                seen.add(name)
+                waiting += into.get(name, ())
+    return {name: tuple(f"{', '.join(names)} {verb}" for verb, names in verbs.items()) for name, verbs in found.items()}
+
+
+def _called(change: Change) -> str:
+    """The name of what went; a bare number, as in a list of layers, with what it was before it."""
+    return f"{_words(change.was)} {change.node}" if change.node.split(".")[-1].isdigit() else change.node

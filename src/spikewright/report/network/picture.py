@@ -9,7 +9,6 @@ from math import prod
 
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
-from spikewright.passes import Change
 from spikewright.report.document import resource
 from spikewright.report.network.diagram import Arrow, Diagram, Part, Vertex, diagram
 from spikewright.report.network.layered import Layout, Point, Rectangle, layered
@@ -71,18 +70,15 @@ class Picture:
     height: float
 
 
-def network_picture(
-    graph: Graph, changes: Sequence[Change] = (), *, title: str = "", standalone: bool = True
-) -> Picture:
+def network_picture(graph: Graph, *, title: str = "", standalone: bool = True) -> Picture:
     """Draw a graph.
 
     Args:
         graph: folded or spiking; one as a frontend made it is drawn too.
-        changes: from ``prepare``: what was folded into what.
         title: above it; "" for none.
         standalone: with a background and the palette; else for a page that has them.
     """
-    shown = diagram(graph, changes)
+    shown = diagram(graph)
     layout = arranged(shown)
     heading = _heading(graph, title) if title else []
     top = MARGIN + (58.0 if heading else 0.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,6 @@ from tempfile import TemporaryDirectory
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import atomic_path, write_text
 from spikewright.graph import Graph
-from spikewright.passes import Change
 from spikewright.report.network.lettering import xml
 from spikewright.report.network.picture import Picture, network_picture
 
@@ -23,13 +21,12 @@ LARGEST = 16000
 """Pixels that a browser draws along one side."""
 
 
-def write_picture(path: Path | str, graph: Graph, changes: Sequence[Change] = (), *, title: str) -> Path:
+def write_picture(path: Path | str, graph: Graph, *, title: str) -> Path:
     """Write a picture of a graph, whole or not at all.
 
     Args:
         path: of a .svg, .html or .png file.
         graph: as for ``network_picture``.
-        changes: from ``prepare``.
         title: above it.
 
     Returns:
@@ -41,7 +38,7 @@ def write_picture(path: Path | str, graph: Graph, changes: Sequence[Change] = ()
     """
     check_picture(path)
     path = Path(path)
-    picture = network_picture(graph, changes, title=title)
+    picture = network_picture(graph, title=title)
     kind = path.suffix.lower()
     if kind == ".png":
         _write_png(path, picture)
