@@ -280,6 +280,13 @@ def test_long_texts_lose_their_middle() -> None:
     assert text_width("漢字", 10) == pytest.approx(21)
 
 
+def test_a_file_that_says_nonsense_about_scales_is_drawn_without_them() -> None:
+    graph = spiking(residual(1).graph())
+    for nonsense in (5, "x", {"relu3": "x", "relu7": [], "relu13": None}):
+        said = texts(network_picture(graph.with_nodes(graph, scales=nonsense)))
+        assert {"θ 1", "IF"} <= set(said)
+
+
 def test_the_smallest_network() -> None:
     graph = Graph([Input(name="input", shape=(3,)), Output(name="output", inputs=("input",))])
     check(graph)

@@ -119,7 +119,8 @@ def _heading(graph: Graph, title: str) -> list[Text]:
     groups = [node for node in graph if node.population or isinstance(node, ReLU | MaxPool)]
     neurons = sum(prod(graph.shapes[node.name]) for node in groups)
     weights = sum(node.arrays["weight"].size for node in graph if "weight" in node.arrays)
-    facts = f"{len(groups)} populations, {short(neurons)} neurons, {short(weights)} weights"
+    populations = f"{len(groups)} population{'' if len(groups) == 1 else 's'}"
+    facts = f"{populations}, {short(neurons)} neurons, {short(weights)} weights"
     return [Text(shortened(title, 2 * WIDEST, SIZES["title"] * BOLDER), "title"), Text(facts, "line")]
 
 
