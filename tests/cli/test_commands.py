@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,44 @@ def test_a_report_says_how_to_reproduce_it(
     assert "spikewright convert net.py:make" in page
     assert "20 samples of data set.npz" in page
     assert "<td>timesteps</td>" in page.replace(' class="text"', "")
+
+
+@pytest.fixture
+def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A small network with a batch norm, as a user names it."""
+    monkeypatch.chdir(tmp_path)
+    layers = "nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(), nn.Linear(6, 3)"
+    Path("net.py").write_text(f"from torch import nn\n\ndef make():\n    return nn.Sequential({layers})\n", "utf-8")
+    return ["net.py:make", "--shape", "4"]
+
+
+def test_inspect_draws_a_picture(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", *factory, "--picture", "out/net.svg"]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "written: out/net.svg" in said
+    assert "conversion" in said  # the table is still there
+    picture = Path("out/net.svg").read_text(encoding="utf-8")
+    assert ">net.py:make<" in picture
+    assert ">batch norm 1 folded</text>" in picture
+    assert ">dropout 3 absorbed</text>" in picture
+    assert run(["inspect", *factory, "--picture", "net.html", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["picture"] == "net.html"
+    assert Path("net.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_inspect_draws_a_spiking_network(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("x.npy", np.random.default_rng(0).random((20, 4), np.float32))
+    assert run(["convert", *factory, "--data", "x.npy", "-o", "spiking.safetensors"]) == 0, capsys.readouterr().err
+    assert run(["inspect", "spiking.safetensors", "--picture", "net.svg"]) == 0, capsys.readouterr().err
+    picture = Path("net.svg").read_text(encoding="utf-8")
+    assert ">IF</text>" in picture
+    assert ">batch norm 1 folded</text>" in picture  # the file remembers
+    assert re.search(r">θ 1, λ [\d.]+</text>", picture)
+
+
+def test_a_picture_that_cannot_be_is_refused_first(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", "missing.onnx", "--picture", "net.pdf"]) == 2
+    assert capsys.readouterr().err == "error: net.pdf: a picture is a .svg, .html or .png file\n"
 
 
 def test_shapes_as_people_type_them() -> None:

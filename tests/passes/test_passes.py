@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from networks import ALL, Builder, anything, norm_after_relu, plain, residual
 from spikewright import passes
+from spikewright.convert import fates
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -212,11 +213,12 @@ def test_channels_last_leave_no_permutation_before_a_linear_layer() -> None:
 def test_rectifiers_in_a_row_are_one() -> None:
     b = Builder(0)
     b.conv(4)
-    for ceiling in (None, 2.0, 0.5, None):
-        last = b.relu(ceiling)
+    first = b.relu()
+    for ceiling in (2.0, 0.5, None):
+        b.relu(ceiling)
     after = passes.merge_rectifiers(b.graph())
     same(b.graph(), after, b.samples())
-    assert [(relu.name, relu.ceiling) for relu in after.of_type(ReLU)] == [(last, 0.5)]
+    assert [(relu.name, relu.ceiling) for relu in after.of_type(ReLU)] == [(first, 0.5)]
 
 
 def staircase(*, clip_first: bool, scale: float = 4.0, shift: float = 0.5, top: float = 1.5) -> Graph:
@@ -265,3 +267,102 @@ def test_leaky_rectifiers_are_refused_or_split() -> None:
     folded, _ = prepare(b.graph(), leaky="split")
     same(b.graph(), folded, b.samples())
     assert len(folded.of_type(ReLU)) == 2
+
+
+def changed(before: Graph, after: Graph) -> set[str]:
+    """The nodes that a pass left in place with other weights, or as another type."""
+    pairs = [(node, after[node.name]) for node in before if node.name in after]
+    return {
+        old.name
+        for old, new in pairs
+        if old.type != new.type or any(not np.array_equal(a, new.arrays[key]) for key, a in old.arrays.items())
+    }
+
+
+@pytest.mark.parametrize("step", [passes.fold_batch_norm_backwards, passes.fold_batch_norm_forwards])
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_a_norm_folded_into_is_what_changed(step: passes.Pass, seed: int) -> None:
+    graph = anything(seed)
+    after, changes = passes.run_passes(graph, [step])
+    assert {name for change in changes for name in change.into} == changed(graph, after)
+    assert all(change.into for change in changes if change.verb == "folded")
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_whatever_leaves_a_network_went_into_something(seed: int) -> None:
+    graph = anything(seed)
+    folded, changes = prepare(graph, leaky="split")
+    into = {change.node: change.into for change in changes}
+    for node in graph:
+        if node.name not in folded:
+            assert into[node.name]
+            assert all(name in folded or name in into for name in into[node.name])
+
+
+def test_norms_say_what_they_folded_into() -> None:
+    def found(graph: Graph) -> dict[str, tuple[str, ...]]:
+        return {change.node: change.into for change in prepare(graph, leaky="split")[1] if change.verb == "folded"}
+
+    assert found(plain(0).graph()) == {"norm2": ("conv1",), "affine3": ("conv1",), "norm4": ("conv1",)}
+    after = found(norm_after_relu(0).graph())
+    assert after["norm1"] == ("conv2",)
+    assert after["affine5"] == ("norm4",)
+    assert after["norm4"] == ("conv6",)
+
+
+def test_a_norm_that_took_in_another_and_stays_is_replaced() -> None:
+    b = Builder(0)
+    start = b.norm()
+    b.affine()
+    b.relu()
+    b.flatten()
+    b.linear(3)
+    graph = b.graph()
+    _, changes = prepare(graph, leaky="split")
+    assert fates(graph, changes)[start] == "replaced by ChannelAffine"
+
+
+def test_a_norm_that_several_layers_read_folds_into_each() -> None:
+    b = Builder(0)
+    b.conv(4)
+    b.relu()
+    start = b.norm()
+    one = b.conv(4)
+    b.at = start
+    b.avg_pool()
+    two = b.conv(4)
+    b.flatten()
+    b.linear(3)
+    graph = Graph([*b.nodes, Output(name="output", inputs=(b.at,)), Output(name="other", inputs=(one,))])
+    _, changes = passes.run_passes(graph, [passes.fold_batch_norm_forwards])
+    assert [(change.node, set(change.into)) for change in changes] == [(start, {one, two})]
+
+
+def test_dropout_and_softmax_are_absorbed_by_what_they_read() -> None:
+    b = Builder(0)
+    b.flatten()
+    b.linear(3)
+    b.dropout()
+    b.add(Softmax(name="softmax", inputs=(b.at,)))
+    _, changes = prepare(b.graph())
+    assert [(c.node, c.verb, c.into) for c in changes if c.verb == "absorbed"] == [
+        ("dropout3", "absorbed", ("linear2",)),
+        ("softmax", "absorbed", ("linear2",)),
+    ]
+
+
+def test_a_graph_remembers_what_passes_did_to_it() -> None:
+    graph = residual(0).graph()
+    folded, changes = prepare(graph)
+    assert passes.recorded(graph) == ()
+    assert passes.recorded(folded) == passes.recorded(prepare(folded)[0]) == changes
+    assert passes.Change("norm2", "folded", "fold_batch_norm_backwards", ("conv1",), "BatchNorm") in changes
+
+
+@pytest.mark.parametrize("record", [5, [1], [{}], [{"node": [], "verb": "folded", "by": "x", "into": ["y"]}]])
+def test_a_damaged_record_is_refused(record: object) -> None:
+    graph = plain(0).graph()
+    with pytest.raises(GraphError, match="the record of what was folded is damaged; convert the network again"):
+        passes.recorded(graph.with_nodes(graph, changes=record))

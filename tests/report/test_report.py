@@ -104,6 +104,16 @@ def test_the_page_says_what_matters(page: Path) -> None:
     assert "folded" in text
 
 
+def test_the_network_is_drawn_above_its_table(page: Path) -> None:
+    section = page.read_text(encoding="utf-8").partition("<h2>The network</h2>")[2].partition("<h2>")[0]
+    picture, _, rows = section.partition("</svg>")
+    assert "as spikes, thresholds by percentile:99.9" in picture
+    assert picture.count(">IF</text>") == 3
+    assert "norm2 folded</text>" in picture
+    assert "<script" not in picture
+    assert "norm2" in rows
+
+
 def test_every_chart_names_its_axes_and_fits_its_colours(page: Path) -> None:
     for chart in charts_of(page):
         assert chart["layout"]["xaxis"]["title"]["text"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
 from rich.table import Table
 
 from spikewright.cli.console import (
@@ -19,6 +23,7 @@ from spikewright.convert import fates
 from spikewright.graph import Graph
 from spikewright.load import load
 from spikewright.prepare import prepare
+from spikewright.report.network import check_picture, write_picture
 from spikewright.text import shape_text
 
 
@@ -27,21 +32,30 @@ def inspect(
     weights: WeightsOption = None,
     shape: ShapeOption = None,
     leaky: LeakyOption = "refuse",
+    picture: Annotated[Path | None, typer.Option(help="Draw it too: a .svg, .html or .png file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
 
     Example: [bold]spikewright inspect network.onnx[/bold]
     """
+    if picture is not None:
+        check_picture(picture)
     graph = load(model, weights=weights, shape=parse_shape(shape))
+    drawn = graph
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
-        _, changes = prepare(graph, leaky=leaky)
+        drawn, changes = prepare(graph, leaky=leaky)
         done = fates(graph, changes)
+    if picture is not None:
+        write_picture(picture, drawn, title=Path(model).name)
     if as_json:
-        print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done)})
+        drawing = {} if picture is None else {"picture": str(picture)}
+        print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done), **drawing})
         return
     out.print(_table(graph, done, model))
+    if picture is not None:
+        out.print(f"written: {picture}", highlight=False, soft_wrap=True)
 
 
 def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:

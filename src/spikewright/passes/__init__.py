@@ -14,7 +14,7 @@ from spikewright.passes.permutation_into_linear import permutation_into_linear
 from spikewright.passes.pool_globally import pool_globally
 from spikewright.passes.quantised_activations import quantised_activations
 from spikewright.passes.relu_before_max_pool import relu_before_max_pool
-from spikewright.passes.rewrite import Change, Pass, run_passes
+from spikewright.passes.rewrite import Change, Pass, recorded, run_passes
 from spikewright.passes.split_leaky import split_leaky
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "permutation_into_linear",
     "pool_globally",
     "quantised_activations",
+    "recorded",
     "relu_before_max_pool",
     "run_passes",
     "softmax_problems",

@@ -7,6 +7,6 @@ from spikewright.nodes import Identity
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("absorbed")
+@rewrite("absorbed", into="before")
 def drop_identities(graph: Graph) -> Graph:
     return graph.without(*(node.name for node in graph.of_type(Identity)))

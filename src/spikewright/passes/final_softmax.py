@@ -61,11 +61,11 @@ def _tail(graph: Graph, node: Softmax) -> Output | None:
     return None
 
 
-@rewrite("absorbed")
+@rewrite("absorbed", into="before")
 def drop_final_softmax(graph: Graph) -> Graph:
     return final_softmax(graph, keep=False)
 
 
-@rewrite("absorbed")
+@rewrite("absorbed", into="before")
 def keep_final_softmax(graph: Graph) -> Graph:
     return final_softmax(graph, keep=True)

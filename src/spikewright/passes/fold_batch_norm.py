@@ -21,7 +21,7 @@ FOLDABLE = (Conv, ConvTranspose, Linear)
 """Layers whose weights can take in what stands before or behind them."""
 
 
-@rewrite("folded")
+@rewrite("folded", into="before")
 def fold_batch_norm_backwards(graph: Graph) -> Graph:
     """Into the layer before, where that layer has no other reader."""
     for name in [node.name for node in graph.of_type(BatchNorm, ChannelAffine)]:
@@ -43,7 +43,7 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
     return graph
 
 
-@rewrite("folded")
+@rewrite("folded", into="after")
 def fold_batch_norm_forwards(graph: Graph) -> Graph:
     """Into the layer after, where every reader of the norm can take it."""
     for name in [node.name for node in reversed(graph.of_type(BatchNorm, ChannelAffine))]:  # the last of a chain first

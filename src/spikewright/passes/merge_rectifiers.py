@@ -7,7 +7,7 @@ from spikewright.nodes import ReLU
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("folded")
+@rewrite("folded", into="before")
 def merge_rectifiers(graph: Graph) -> Graph:
     """Join each ReLU with the ReLU that alone it reads; one with levels stays where the other leaves it whole."""
     for name in [node.name for node in graph.of_type(ReLU)]:
@@ -21,6 +21,6 @@ def merge_rectifiers(graph: Graph) -> Graph:
         stepped = inner if inner.levels is not None else outer
         if stepped.levels is not None and stepped.ceiling != min(ceilings):
             continue
-        joined = stepped.replace(name=name, inputs=inner.inputs, ceiling=min(ceilings, default=None))
-        graph = graph.with_nodes(joined if node.name == name else node for node in graph if node is not inner)
+        joined = stepped.replace(name=inner.name, inputs=inner.inputs, ceiling=min(ceilings, default=None))
+        graph = graph.replaced(joined).without(name)
     return graph

@@ -14,7 +14,7 @@ from spikewright.passes.rewrite import rewrite
 from spikewright.passes.scale_and_shift import scale_and_shift
 
 
-@rewrite("folded")
+@rewrite("folded", into="before")
 def quantised_activations(graph: Graph) -> Graph:
     """Recognise staircases; a Floor that belongs to none stays as it is."""
     for floor in graph.of_type(Floor):

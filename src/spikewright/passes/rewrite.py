@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 from spikewright.errors import GraphError
 from spikewright.graph import Graph
+
+Side = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
@@ -15,37 +18,51 @@ class Pass:
 
     Attributes:
         name: the function's name.
-        verb: what becomes of the nodes it removes or changes: "folded", "absorbed", "replaced".
+        verb: what becomes of the nodes it takes out: "folded", "absorbed", "replaced".
         function: Graph -> Graph.
+        into: on which side of a node it takes out stands what took the node in: the node "before" it that is left, or
+            the weighted nodes "after" it; None for a pass that takes out nothing.
     """
 
     name: str
     verb: str
     function: Callable[[Graph], Graph]
+    into: Side | None = None
 
     def __call__(self, graph: Graph) -> Graph:
         return self.function(graph)
 
 
-def rewrite(verb: str) -> Callable[[Callable[[Graph], Graph]], Pass]:
-    """Make a pass of a function; ``verb`` says what becomes of the nodes it takes out."""
-    return lambda function: Pass(function.__name__, verb, function)
+def rewrite(verb: str, into: Side | None = None) -> Callable[[Callable[[Graph], Graph]], Pass]:
+    """Make a pass of a function; ``verb`` and ``into`` say what becomes of the nodes it takes out."""
+    return lambda function: Pass(function.__name__, verb, function, into)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a pass did to one node: ``verb`` is "folded", "absorbed", "replaced" or "added"."""
+    """What a pass did to one node.
+
+    Attributes:
+        node: its name.
+        verb: "folded", "absorbed", "replaced" or "added".
+        by: the name of the pass.
+        into: the nodes that took it in, as they are called after that pass; none where it was not taken out.
+        was: its type; of what did nothing, what it was in the trained network ("dropout").
+    """
 
     node: str
     verb: str
     by: str
+    into: tuple[str, ...] = ()
+    was: str = ""
 
 
 def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Change, ...]]:
     """Run passes in order.
 
     Returns:
-        the graph after them, and every node they removed, replaced by another type, or added.
+        the graph after them, which remembers what ``recorded`` reads, and every node they removed, replaced by another
+        type, or added.
 
     Raises:
         GraphError: when a pass changes what goes in or out of the network, naming the pass and those before it.
@@ -62,7 +79,23 @@ def run_passes(graph: Graph, passes: Iterable[Pass]) -> tuple[Graph, tuple[Chang
         changes += _changes(graph, after, step)
         done.append(step.name)
         graph = after
-    return graph, tuple(changes)
+    history = [{**asdict(change), "into": list(change.into)} for change in (*recorded(graph), *changes)]  # as JSON is
+    return graph.with_nodes(graph, changes=history), tuple(changes)
+
+
+def recorded(graph: Graph) -> tuple[Change, ...]:
+    """All that passes ever did to a graph, from its meta; it is kept in files too.
+
+    Raises:
+        GraphError: where a file holds something else there.
+    """
+    try:
+        found = tuple(Change(**{**entry, "into": tuple(entry["into"])}) for entry in graph.meta.get("changes", ()))
+    except (TypeError, KeyError):
+        found = None
+    if found is None or not all(isinstance(word, str) for c in found for word in (c.node, c.verb, c.was, *c.into)):
+        raise GraphError("the record of what was folded is damaged; convert the network again")
+    return found
 
 
 def _check_terminals(before: Graph, after: Graph) -> None:
@@ -74,9 +107,30 @@ def _check_terminals(before: Graph, after: Graph) -> None:
 
 
 def _changes(before: Graph, after: Graph, step: Pass) -> list[Change]:
-    found = [
-        Change(node.name, step.verb, step.name)
-        for node in before
-        if node.name not in after or after[node.name].type != node.type
-    ]
-    return found + [Change(node.name, "added", step.name) for node in after if node.name not in before]
+    found = []
+    for node in before:
+        if node.name not in after:
+            was = str(node.settings.get("source", node.type))
+            found.append(Change(node.name, step.verb, step.name, _into(before, after, step, node.name), was))
+        elif after[node.name].type != node.type:
+            found.append(Change(node.name, "replaced", step.name, was=node.type))
+    return found + [Change(n.name, "added", step.name, was=n.type) for n in after if n.name not in before]
+
+
+def _into(before: Graph, after: Graph, step: Pass, gone: str) -> tuple[str, ...]:
+    """What took in a node that a pass took out."""
+    if step.into is None:
+        return ()
+    if step.into == "before":
+        while gone not in after:
+            gone = before[gone].inputs[0]
+        return (gone,)
+    found: list[str] = []
+    waiting = list(before.consumers[gone])
+    while waiting:
+        name = waiting.pop(0)
+        if name not in after or not before[name].weighted:
+            waiting += before.consumers[name]
+        elif name not in found:
+            found.append(name)
+    return tuple(found)

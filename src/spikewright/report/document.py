@@ -47,9 +47,8 @@ class Document:
         Raises:
             SettingsError: when plotly is not installed.
         """
-        here = files("spikewright.report")
         data = json.dumps(_numbers(self.charts), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-        style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
+        style = "".join(map(resource, ("palette.css", "style.css", "network.css")))
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -57,8 +56,13 @@ class Document:
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
             f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n{body}\n</main>\n"
             f'<script type="application/json" id="charts">{data}</script>\n'
-            f"<script>{_plotly()}</script>\n<script>{script}</script></body></html>\n"
+            f"<script>{_plotly()}</script>\n<script>{resource('page.js')}</script></body></html>\n"
         )
+
+
+def resource(name: str) -> str:
+    """A file that stands beside this one."""
+    return (files("spikewright.report") / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

@@ -19,6 +19,7 @@ from spikewright.report import charts
 from spikewright.report.candidate import Candidate
 from spikewright.report.document import Document
 from spikewright.report.layers import closer
+from spikewright.report.network import network_picture
 from spikewright.report.table import table
 from spikewright.text import shape_text, short, steps_to_show
 
@@ -62,7 +63,7 @@ def write_report(
         _table_of_candidates(candidates),
         _work(document, candidates),
         closer(document, folded, statistics, candidates),
-        _network(graph, fates(graph, changes)),
+        _network(graph, candidates[0], fates(graph, changes)),
         _settings(settings),
     ]
     write_text(path, document.html(title, "\n".join(sections)))
@@ -144,7 +145,7 @@ def _work(document: Document, candidates: Sequence[Candidate]) -> str:
     return f"<h2>Where the work is</h2>{plot}"
 
 
-def _network(graph: Graph, done: Mapping[str, str]) -> str:
+def _network(graph: Graph, first: Candidate, done: Mapping[str, str]) -> str:
     rows = [
         [
             node.name,
@@ -158,7 +159,13 @@ def _network(graph: Graph, done: Mapping[str, str]) -> str:
     ]
     header = ["node", "type", "output shape", "parameters", "MACs", "conversion"]
     total = f"{graph.parameters:,} parameters, {sum(graph.macs(n) for n in graph):,} multiply-accumulates a sample."
-    return f"<h2>The network</h2><p class='soft'>{total}</p>{table(header, rows, text=3, last_is_text=True)}"
+    caption = f"as spikes, thresholds by {first.label}: populations, and what the connections between them are made of"
+    drawing = network_picture(first.spiking, standalone=False).svg
+    figure = (
+        f'<figure><figcaption>{escape(caption)}</figcaption><div class="drawing" tabindex="0">{drawing}</div></figure>'
+    )
+    rows_table = table(header, rows, text=3, last_is_text=True)
+    return f"<h2>The network</h2><p class='soft'>{total}</p>{figure}{rows_table}"
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
