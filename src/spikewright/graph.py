@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from dataclasses import replace as dataclass_replace
 from functools import cached_property
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -23,6 +24,19 @@ Shape = tuple[int, ...]
 Array = NDArray[Any]
 Place = Callable[[Array], "Tensor"]
 """Puts a numpy array on the device, and in the precision, of the run at hand."""
+
+MOST_VALUES = 2**31
+"""No tensor of a network has more values for one sample: what claims to is damaged, or was made to fill the memory."""
+
+
+def check_size(where: object, shape: Shape) -> None:
+    """Refuse shapes that no memory could hold, before anything is made of them.
+
+    Raises:
+        GraphError: for more than ``MOST_VALUES`` values a sample.
+    """
+    if prod(shape) > MOST_VALUES:
+        raise GraphError(f"{where}: {shape} is more than 2^31 values for one sample, which no network has")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -197,6 +211,7 @@ class Graph:
             if any(n < 1 for n in shape):
                 given = ", ".join(str(shapes[i]) for i in node.inputs)
                 raise GraphError(f"{node}: its output would be empty, {shape}, for an input of {given}")
+            check_size(node, shape)
             shapes[node.name] = shape
         return MappingProxyType(shapes)
 

@@ -1,4 +1,4 @@
-"""Convolution and pooling of ONNX: where padding hides in four attributes."""
+"""Convolutions and pooling of ONNX: where padding hides in four attributes, or in six."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from spikewright.frontends._onnx_call import Call, Refusal
 from spikewright.graph import Shape
-from spikewright.nodes import AvgPool, Conv, MaxPool
+from spikewright.nodes import AvgPool, Conv, ConvTranspose, MaxPool
 from spikewright.nodes._window import Padding, output_length
 
 
@@ -35,6 +35,8 @@ def window(call: Call, kernel: Shape | None) -> Window:
         raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
     ones = (1,) * len(kernel)
     stride, dilation = call.ints("strides") or ones, call.ints("dilations") or ones
+    if min(*kernel, *stride, *dilation) < 1 or not len(kernel) == len(stride) == len(dilation):
+        raise Refusal(f"a kernel of {kernel}, strides of {stride} and dilations of {dilation} make no window")
     padding = _padding(call, spatial, kernel, stride, dilation)
     overhang = (0,) * len(kernel)
     if call.attributes.get("ceil_mode"):
@@ -69,8 +71,8 @@ def _overhang(n: int, k: int, s: int, d: int, padding: tuple[int, int]) -> int:
 
 
 def conv(call: Call) -> None:
-    weight = call.needed(1)
-    bias = call.constant(2)
+    weight = call.weights(1)
+    bias = call.weights(2) if call.given(2) else None
     found = window(call, tuple(weight.shape[2:]))
     call.add(
         Conv(
@@ -84,6 +86,53 @@ def conv(call: Call) -> None:
             groups=int(call.attributes.get("group", 1)),
         )
     )
+
+
+def conv_transpose(call: Call) -> None:
+    """What ``output_padding`` or ``output_shape`` adds at the high side is cut off less there."""
+    weight = call.weights(1)
+    spatial, kernel = call.shape()[1:], tuple(weight.shape[2:])
+    axes = len(kernel)
+    ones = (1,) * axes
+    stride, dilation = call.ints("strides") or ones, call.ints("dilations") or ones
+    extra = call.ints("output_padding") or (0,) * axes
+    if not len(spatial) == len(stride) == len(dilation) == len(extra) == axes or call.ints("kernel_shape") not in (
+        None,
+        kernel,
+    ):
+        raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
+    reached = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(spatial, stride, kernel, dilation, strict=True))
+    cut = _cut(call, tuple(n + e for n, e in zip(reached, extra, strict=True)), stride)
+    groups = int(call.attributes.get("group", 1))
+    outputs = weight.shape[1] * groups
+    call.add(
+        ConvTranspose(
+            name=call.name,
+            inputs=(call.source(),),
+            weight=weight,
+            bias=call.weights(2) if call.given(2) else np.zeros(outputs),
+            stride=stride,
+            padding=tuple((low, high - e) for (low, high), e in zip(cut, extra, strict=True)),
+            dilation=dilation,
+            groups=groups,
+        )
+    )
+
+
+def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
+    """How much of the whole output a transposed convolution leaves away at both sides."""
+    auto, wished = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
+    if wished is None and auto in ("SAME_UPPER", "SAME_LOWER"):
+        wished = tuple(n * s for n, s in zip(call.shape()[1:], stride, strict=True))
+    if wished is None:
+        pads = (call.ints("pads") if auto == "NOTSET" else None) or (0,) * (2 * len(stride))
+        return tuple(zip(pads[: len(stride)], pads[len(stride) :], strict=True))
+    wished = wished[len(wished) - len(stride) :]  # some writers put the batch and the channels before
+    total = tuple(n - w for n, w in zip(reached, wished, strict=True))
+    if min(total) < 0:
+        raise Refusal(f"its output of {wished} would be larger than what it reaches, {reached}")
+    halves = ((t // 2, t - t // 2) for t in total)
+    return tuple(halves if auto == "SAME_UPPER" else ((high, low) for low, high in halves))
 
 
 def max_pool(call: Call) -> None:
