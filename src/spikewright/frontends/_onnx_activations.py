@@ -24,12 +24,18 @@ def clip(call: Call) -> None:
 
 def maximum(call: Call) -> None:
     """``max(x, 0)``, with the zero on either side."""
+    if len(call.proto.input) == 1:
+        identity(call)
+        return
     position = _data(call)
     _clipped(call, position, _number(call, 1 - position), None)
 
 
 def minimum(call: Call) -> None:
     """``min(relu(x), c)``: a ceiling."""
+    if len(call.proto.input) == 1:
+        identity(call)
+        return
     position = _data(call)
     _clipped(call, position, None, _number(call, 1 - position))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.frontends._onnx_call import Call, Refusal, whole_numbers
+from spikewright.frontends._onnx_quantised import dequantised, quantised
 from spikewright.frontends._onnx_weights import stored_array
 from spikewright.graph import Array
 
@@ -51,8 +52,8 @@ def _product(call: Call) -> int:
 
 
 def _range(call: Call) -> int:
-    start, limit, step = (a.item() for a in call.constants)
-    return max(int(ceil((limit - start) / step)), 0)
+    start, limit, step = (float(a) for a in call.constants)
+    return max(ceil((limit - start) / step), 0)
 
 
 def _tiled(call: Call) -> int:
@@ -154,6 +155,8 @@ def _computed(call: Call) -> list[Array]:
         value = np.zeros(1, np.float32) if filled is None else stored_array(filled, call.walk.folder)
         return [np.broadcast_to(value.reshape(()), whole_numbers(call.constants[0]))]
     call.walk.budget(size)
+    if call.proto.op_type in ("DequantizeLinear", "QuantizeLinear"):
+        return [dequantised(call) if call.proto.op_type == "DequantizeLinear" else quantised(call)]
     return _run(call.proto, call)
 
 

@@ -124,12 +124,13 @@ def depth_to_space(call: Call) -> None:
 
 def space_to_depth(call: Call) -> None:
     """Squares of positions become blocks of channels."""
-    block = int(call.attributes["blocksize"])
+    block, mode = int(call.attributes["blocksize"]), call.text("mode", "DCR")
     channels, rows, columns = _image(call)
-    if block < 1 or rows % block or columns % block:
-        raise Refusal(f"{rows} by {columns} positions are not made of blocks of {block} by {block}")
+    if block < 1 or rows % block or columns % block or mode not in ("DCR", "CRD"):
+        raise Refusal(f"{rows} by {columns} positions are not made of {mode} blocks of {block} by {block}")
     apart = (channels, rows // block, block, columns // block, block)
-    _rearranged(call, apart, (2, 4, 0, 1, 3), (channels * block**2, rows // block, columns // block))
+    order = (2, 4, 0, 1, 3) if mode == "DCR" else (0, 2, 4, 1, 3)
+    _rearranged(call, apart, order, (channels * block**2, rows // block, columns // block))
 
 
 def _image(call: Call) -> Shape:
