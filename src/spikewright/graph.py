@@ -122,6 +122,23 @@ class Node(ABC):
             GraphError: when the input shapes do not fit.
         """
 
+    def shape_after(self, *inputs: Shape) -> Shape:
+        """``infer_shape``, checked, and worked out once: graphs are edited often, and most of their nodes stay.
+
+        Raises:
+            GraphError: when the input shapes do not fit, or the output would be empty or absurdly large.
+        """
+        known: tuple[tuple[Shape, ...], Shape] | None = self.__dict__.get("_shape_after")
+        if known is None or known[0] != inputs:
+            shape = tuple(int(n) for n in self.infer_shape(*inputs))
+            if any(n < 1 for n in shape):
+                given = ", ".join(map(str, inputs))
+                raise GraphError(f"{self}: its output would be empty, {shape}, for an input of {given}")
+            check_size(self, shape)
+            known = (inputs, shape)
+            object.__setattr__(self, "_shape_after", known)
+        return known[1]
+
     @abstractmethod
     def bind(self, place: Place) -> Callable[..., Tensor]:
         """Its forward function on batches, with its arrays put in place once."""
@@ -207,12 +224,7 @@ class Graph:
         """Per-sample output shape of every node."""
         shapes: dict[str, Shape] = {}
         for node in self.nodes:
-            shape = tuple(int(n) for n in node.infer_shape(*(shapes[i] for i in node.inputs)))
-            if any(n < 1 for n in shape):
-                given = ", ".join(str(shapes[i]) for i in node.inputs)
-                raise GraphError(f"{node}: its output would be empty, {shape}, for an input of {given}")
-            check_size(node, shape)
-            shapes[node.name] = shape
+            shapes[node.name] = node.shape_after(*(shapes[i] for i in node.inputs))
         return MappingProxyType(shapes)
 
     @cached_property
@@ -288,7 +300,9 @@ class Graph:
             return name
 
         return self.with_nodes(
-            node.replace(inputs=tuple(survivor(i) for i in node.inputs)) for node in self.nodes if node.name not in gone
+            node.replace(inputs=tuple(survivor(i) for i in node.inputs)) if gone.keys() & node.inputs else node
+            for node in self.nodes
+            if node.name not in gone
         )
 
     def inserted(self, node: Node, reader: str) -> Graph:

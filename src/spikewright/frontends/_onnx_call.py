@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.graph import Array, Node, Shape, check_size
+from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import Flatten, Reshape
 
 if TYPE_CHECKING:
@@ -72,14 +72,12 @@ class Walk:
     folder: Path | None = None
     computed: set[str] = field(default_factory=set)
     made: int = 0
+    _made: dict[str, Shape] = field(default_factory=dict)
 
     def add(self, node: Node, output: str) -> None:
         """Keep a node as the maker of an ONNX value."""
-        shape = node.infer_shape(*(self._shape_of(name) for name in node.inputs))
-        if min(shape, default=1) < 1:
-            raise Refusal(f"its output would be empty, {shape}")
-        check_size(node, shape)
-        self.shapes[output] = shape
+        self.shapes[output] = node.shape_after(*(self._made[name] for name in node.inputs))
+        self._made[node.name] = self.shapes[output]
         self.nodes.append(node)
         self.names.add(node.name)
         self.values[output] = node.name
@@ -97,9 +95,6 @@ class Walk:
         if self.made + size > MOST_CONSTANTS:
             raise Refusal("its constant value would fill the memory")
         self.made += size
-
-    def _shape_of(self, node: str) -> Shape:
-        return next(self.shapes[value] for value, name in self.values.items() if name == node)
 
     def fresh(self, wish: str) -> str:
         """A node name that is not taken."""
