@@ -91,7 +91,7 @@ def floor(call: Call) -> None:
 
 def softmax(call: Call) -> None:
     rank = len(call.shape()) + 1
-    axis = int(call.attributes.get("axis", -1 if call.walk.opset >= 13 else 1)) % rank
+    axis = call.whole("axis", -1 if call.walk.opset >= 13 else 1) % rank
     if axis == 0:
         raise Refusal("it runs along the batch axis")
     if call.walk.opset < 13 and any(n > 1 for n in call.shape()[axis:]):

@@ -139,7 +139,7 @@ def _aligned(call: Call, values: Array, rank: int) -> Array:
     """Before opset 7 an attribute says with which axis of the data the first axis of a constant goes."""
     if call.walk.opset >= 7 or "axis" not in call.attributes or not values.ndim:
         return values
-    behind = rank - int(call.attributes["axis"]) % rank - values.ndim
+    behind = rank - call.whole("axis") % rank - values.ndim
     return values.reshape(*values.shape, *(1,) * max(behind, 0))
 
 

@@ -186,8 +186,28 @@ class Call:
         return any(name in self.walk.used for name in self.proto.output[1:])
 
     def ints(self, name: str) -> tuple[int, ...] | None:
+        """An attribute that says lengths or axes; None where it is left out.
+
+        Raises:
+            Refusal: for one of another kind.
+        """
         value = self.attributes.get(name)
-        return None if value is None else tuple(int(v) for v in value)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(v, int) for v in value):
+            raise Refusal(f"its {name} must be whole numbers, not {str(value)[:60]}")
+        return tuple(value)
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """An attribute that is one whole number.
+
+        Raises:
+            Refusal: for one of another kind, or one that is missing and has no default.
+        """
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise Refusal(f"its {name} must be a whole number, not {str(value)[:60]}")
+        return value
 
     def text(self, name: str, default: str) -> str:
         value = self.attributes.get(name, default)

@@ -41,7 +41,7 @@ def _joined(call: Call) -> int:
 
 def _gathered(call: Call) -> int:
     data, indices = call.constants
-    return int(data.size // data.shape[int(call.attributes.get("axis", 0))] * indices.size)
+    return int(data.size // data.shape[call.whole("axis", 0)] * indices.size)
 
 
 def _product(call: Call) -> int:

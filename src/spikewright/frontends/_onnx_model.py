@@ -48,6 +48,8 @@ def opened(source: str | Path | ModelProto) -> tuple[ModelProto, Path | None]:
             raise ModelFileError(f"the model's functions cannot be written out ({error}); export it again") from error
     if not model.graph.node:
         raise ModelFileError(f"{source}: not an ONNX file, or one without a network in it; export it again")
+    if not model.graph.output:
+        raise ModelFileError("the model says no output; export it again")
     if model.graph.sparse_initializer:
         raise ModelFileError("the model has sparse weights; export it with dense ones")
     _check_names(model)
@@ -81,8 +83,6 @@ def _check_names(model: ModelProto) -> None:
         if name in seen:
             raise ModelFileError(f"the model computes or stores '{name}' twice; export it again")
         seen.add(name)
-    if len(set(inputs)) < len(inputs):
-        raise ModelFileError("the model has two inputs of one name; export it again")
 
 
 def _calls(nodes: Iterable[NodeProto]) -> Iterable[NodeProto]:

@@ -26,14 +26,14 @@ def axis_of(call: Call, axis: int) -> int:
 def concat(call: Call) -> None:
     if any(call.is_constant(k) for k in range(len(call.proto.input))):
         raise Refusal("it joins data with a constant")
-    axis = axis_of(call, int(call.attributes.get("axis", 1)))
+    axis = axis_of(call, call.whole("axis", 1))
     inputs = tuple(call.source(k) for k in range(len(call.proto.input)))
     call.add(Concat(name=call.name, inputs=inputs, axis=axis))
 
 
 def flatten(call: Call) -> None:
     rank = len(call.shape()) + 1
-    axis = int(call.attributes.get("axis", 1))
+    axis = call.whole("axis", 1)
     axis = axis + rank if axis < 0 else axis
     if axis != 1:
         raise Refusal(f"it flattens from axis {axis}, so that samples would mix; only axis 1 keeps them apart")
@@ -112,7 +112,7 @@ def transpose(call: Call) -> None:
 
 def depth_to_space(call: Call) -> None:
     """Blocks of channels become squares of positions."""
-    block, mode = int(call.attributes["blocksize"]), call.text("mode", "DCR")
+    block, mode = call.whole("blocksize"), call.text("mode", "DCR")
     channels, rows, columns = _image(call)
     if block < 1 or channels % block**2 or mode not in ("DCR", "CRD"):
         raise Refusal(f"its {channels} channels cannot be laid out in {mode} blocks of {block} by {block}")
@@ -124,7 +124,7 @@ def depth_to_space(call: Call) -> None:
 
 def space_to_depth(call: Call) -> None:
     """Squares of positions become blocks of channels."""
-    block, mode = int(call.attributes["blocksize"]), call.text("mode", "DCR")
+    block, mode = call.whole("blocksize"), call.text("mode", "DCR")
     channels, rows, columns = _image(call)
     if block < 1 or rows % block or columns % block or mode not in ("DCR", "CRD"):
         raise Refusal(f"{rows} by {columns} positions are not made of {mode} blocks of {block} by {block}")
@@ -173,13 +173,15 @@ def pad(call: Call) -> None:
 
 def split(call: Call) -> None:
     """Each part is a crop; parts that nobody reads are left out."""
-    axis = axis_of(call, int(call.attributes.get("axis", 0)))
+    axis = axis_of(call, call.whole("axis", 0))
     length, names = call.shape()[axis], list(call.proto.output)
     sizes = call.ints("split")
     if sizes is None and call.given(1):
         sizes = call.ints_of(1)
     if sizes is None:
-        each = -(-length // int(call.attributes.get("num_outputs", len(names))))
+        if call.whole("num_outputs", len(names)) != len(names):
+            raise Refusal(f"it splits into {call.whole('num_outputs')}, but has {len(names)} outputs")
+        each = -(-length // len(names))
         sizes = tuple(min(each, max(length - each * k, 0)) for k in range(len(names)))
     if len(sizes) != len(names) or sum(sizes) != length or min(sizes) < 1:
         raise Refusal(f"it splits {length} into {sizes} for {len(names)} outputs")

@@ -28,7 +28,7 @@ def _given(call: Call) -> tuple[Array, Array, Array]:
     """The values, and their scales and zero points in a shape that goes with them."""
     x, scale = call.needed(0), call.needed(1).astype(np.float64)
     zero = call.needed(2).astype(np.float64) if call.given(2) else np.zeros_like(scale)
-    axis, block = int(call.attributes.get("axis", 1)), int(call.attributes.get("block_size", 0))
+    axis, block = call.whole("axis", 1), call.whole("block_size", 0)
     if scale.shape != zero.shape:
         raise Refusal(f"its scales {scale.shape} and zero points {zero.shape} do not belong together")
     if scale.size == 1:

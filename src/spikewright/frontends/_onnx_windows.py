@@ -30,7 +30,10 @@ class Window:
 def window(call: Call, kernel: Shape | None) -> Window:
     """Read the attributes of a windowed operator."""
     spatial = call.shape()[1:]
-    kernel = call.ints("kernel_shape") or kernel
+    said = call.ints("kernel_shape") or kernel
+    if kernel not in (None, said):
+        raise Refusal(f"its kernel is said to be {said}, but its weights have {kernel}")
+    kernel = said
     if kernel is None or len(kernel) != len(spatial) or not 1 <= len(kernel) <= 3:
         raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
     ones = (1,) * len(kernel)
@@ -83,7 +86,7 @@ def conv(call: Call) -> None:
             stride=found.stride,
             padding=found.padding,
             dilation=found.dilation,
-            groups=int(call.attributes.get("group", 1)),
+            groups=call.whole("group", 1),
         )
     )
 
@@ -103,7 +106,7 @@ def conv_transpose(call: Call) -> None:
         raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
     reached = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(spatial, stride, kernel, dilation, strict=True))
     cut = _cut(call, tuple(n + e for n, e in zip(reached, extra, strict=True)), stride)
-    groups = int(call.attributes.get("group", 1))
+    groups = call.whole("group", 1)
     outputs = weight.shape[1] * groups
     call.add(
         ConvTranspose(
