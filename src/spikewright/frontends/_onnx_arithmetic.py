@@ -45,13 +45,13 @@ def matmul(call: Call) -> None:
 def _linear(call: Call, weight: Array, bias: Array) -> None:
     """A fully connected layer over the last axis; where there are others, a convolution with a kernel of one."""
     axes = len(call.shape())
+    if call.shape()[-1] != weight.shape[1]:  # before the weights are copied: they may be large
+        raise Refusal(f"it takes {weight.shape[1]} values along the last axis, its input has the shape {call.shape()}")
     if axes == 1:
         call.add(Linear(name=call.name, inputs=(call.source(),), weight=weight, bias=bias))
         return
     if axes > 4:
         raise Refusal("a fully connected layer over the last of more than four axes is not supported")
-    if call.shape()[-1] != weight.shape[1]:
-        raise Refusal(f"it takes {weight.shape[1]} values along the last axis, its input has the shape {call.shape()}")
     first = Permute(
         name=call.walk.fresh(f"{call.name}_before"),
         inputs=(call.source(),),

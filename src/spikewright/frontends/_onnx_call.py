@@ -19,8 +19,8 @@ FLOATS = (1, 10, 11, 16)
 """ONNX's numbers for float32, float16, float64 and bfloat16."""
 SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3), ("Expand", 1))
 """Which inputs of which operators may hold the batch size."""
-MOST_CONSTANTS = 2**29
-"""How many numbers may be made up of less while reading a model: two gigabytes of weights."""
+MOST_CONSTANTS = 2**28
+"""How many numbers may be computed while reading a model, as weights: one gigabyte."""
 
 
 class Refusal(Exception):

@@ -40,6 +40,7 @@ def opened(source: str | Path | ModelProto) -> tuple[ModelProto, Path | None]:
             raise ModelFileError(f"{source}: damaged or not an ONNX file ({reason}); export it again") from error
     else:
         model = source
+    _check_text(model)
     if model.functions:
         _check_functions(model)
         try:
@@ -71,6 +72,19 @@ def opset_of(model: ModelProto) -> int:
     if opset > known:
         raise ModelFileError(f"the model uses operator set {opset}, the installed onnx knows up to {known}; upgrade it")
     return max(opset, 1)
+
+
+def _check_text(model: ModelProto) -> None:
+    """Names that are no text come as bytes, which nothing else could handle."""
+    for graph in (model.graph, *model.functions):
+        for node in _calls(graph.node):
+            names = [*node.input, *node.output, node.name, node.op_type, node.domain]
+            if not all(isinstance(name, str) for name in (*names, *(a.name for a in node.attribute))):
+                raise ModelFileError("the model has names that are no text; it is damaged: export it again")
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.initializer)
+    if not all(isinstance(name, str) for name in (graph.name, model.producer_name, *(value.name for value in values))):
+        raise ModelFileError("the model has names that are no text; it is damaged: export it again")
 
 
 def _check_names(model: ModelProto) -> None:

@@ -76,6 +76,9 @@ def _overhang(n: int, k: int, s: int, d: int, padding: tuple[int, int]) -> int:
 def conv(call: Call) -> None:
     weight = call.weights(1)
     bias = call.weights(2) if call.given(2) else None
+    groups = call.whole("group", 1)
+    if weight.ndim < 2 or weight.shape[1] * groups != call.shape()[0]:  # before they are copied: they may be large
+        raise Refusal(f"its weights of {weight.shape} with {groups} group(s) do not fit samples of {call.shape()}")
     found = window(call, tuple(weight.shape[2:]))
     call.add(
         Conv(
@@ -86,7 +89,7 @@ def conv(call: Call) -> None:
             stride=found.stride,
             padding=found.padding,
             dilation=found.dilation,
-            groups=call.whole("group", 1),
+            groups=groups,
         )
     )
 
@@ -94,6 +97,8 @@ def conv(call: Call) -> None:
 def conv_transpose(call: Call) -> None:
     """What ``output_padding`` or ``output_shape`` adds at the high side is cut off less there."""
     weight = call.weights(1)
+    if weight.ndim < 2 or weight.shape[0] != call.shape()[0]:
+        raise Refusal(f"its weights of {weight.shape} do not fit samples of {call.shape()}")
     spatial, kernel = call.shape()[1:], tuple(weight.shape[2:])
     axes = len(kernel)
     ones = (1,) * axes
