@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikewright.frontends._onnx_call import Call, Refusal
-from spikewright.graph import Shape
+from spikewright.graph import Array, Shape
 from spikewright.nodes import AvgPool, Conv, ConvTranspose, MaxPool
 from spikewright.nodes._window import Padding, output_length
 
@@ -73,19 +73,26 @@ def _overhang(n: int, k: int, s: int, d: int, padding: tuple[int, int]) -> int:
     return reach if 0 < reach < s and starts_inside else 0
 
 
+def _bias(call: Call, outputs: int) -> Array:
+    bias = call.weights(2) if call.given(2) else np.zeros(outputs)
+    if bias.shape != (outputs,):
+        raise Refusal(f"its bias has the shape {bias.shape}, not {(outputs,)}")
+    return bias
+
+
 def conv(call: Call) -> None:
     weight = call.weights(1)
-    bias = call.weights(2) if call.given(2) else None
     groups = call.whole("group", 1)
     if weight.ndim < 2 or weight.shape[1] * groups != call.shape()[0]:  # before they are copied: they may be large
         raise Refusal(f"its weights of {weight.shape} with {groups} group(s) do not fit samples of {call.shape()}")
+    bias = _bias(call, len(weight))
     found = window(call, tuple(weight.shape[2:]))
     call.add(
         Conv(
             name=call.name,
             inputs=(call.source(),),
             weight=weight,
-            bias=np.zeros(len(weight)) if bias is None else bias,
+            bias=bias,
             stride=found.stride,
             padding=found.padding,
             dilation=found.dilation,
@@ -112,13 +119,13 @@ def conv_transpose(call: Call) -> None:
     reached = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(spatial, stride, kernel, dilation, strict=True))
     cut = _cut(call, tuple(n + e for n, e in zip(reached, extra, strict=True)), stride)
     groups = call.whole("group", 1)
-    outputs = weight.shape[1] * groups
+    bias = _bias(call, weight.shape[1] * groups)
     call.add(
         ConvTranspose(
             name=call.name,
             inputs=(call.source(),),
             weight=weight,
-            bias=call.weights(2) if call.given(2) else np.zeros(outputs),
+            bias=bias,
             stride=stride,
             padding=tuple((low, high - e) for (low, high), e in zip(cut, extra, strict=True)),
             dilation=dilation,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Shape, check_size
+from spikewright.graph import MOST_VALUES, Shape, check_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,10 +114,10 @@ def channel_scale(where: object, scale: NDArray[np.float32]) -> NDArray[np.float
 
 
 def check_positive(where: object, **values: Shape) -> None:
-    """Refuse kernels, strides and dilations below one."""
+    """Refuse kernels, strides and dilations below one, or beyond all that could be."""
     for name, value in values.items():
-        if min(value) < 1:
-            raise GraphError(f"{where}: {name} must be 1 or more along every axis, not {value}")
+        if not 1 <= min(value) <= max(value) <= MOST_VALUES:
+            raise GraphError(f"{where}: {name} must be 1 or more along every axis, and less than 2^31, not {value}")
 
 
 def check_axes(where: object, **values: Sequence[object]) -> None:
