@@ -15,6 +15,9 @@ from spikewright.errors import ModelFileError, SpikewrightError
 from spikewright.forward import run
 from spikewright.frontends.onnx import from_onnx
 
+pytestmark = pytest.mark.usefixtures("little_memory")
+
+
 # Functions.
 
 

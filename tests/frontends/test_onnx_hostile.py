@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-import torch  # noqa: F401 - so that importing it is not counted
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_models import Nodes, ints, model, normal
@@ -19,15 +16,7 @@ from spikewright.frontends.onnx import from_onnx
 
 HUGE = 2**40
 
-
-@pytest.fixture(autouse=True)
-def _little_memory() -> Iterator[None]:
-    """No test here may take more than a hundred megabytes, not even for a moment."""
-    tracemalloc.start()
-    yield
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 100e6
+pytestmark = pytest.mark.usefixtures("little_memory")
 
 
 # Weights in files beside the model.
