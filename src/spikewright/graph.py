@@ -25,6 +25,19 @@ Array = NDArray[Any]
 Place = Callable[[Array], "Tensor"]
 """Puts a numpy array on the device, and in the precision, of the run at hand."""
 
+MOST_VALUES = 2**31
+"""No tensor of a network has more values for one sample: what claims to is damaged, or was made to fill the memory."""
+
+
+def check_size(where: object, shape: Shape) -> None:
+    """Refuse shapes that no memory could hold, before anything is made of them.
+
+    Raises:
+        GraphError: for more than ``MOST_VALUES`` values a sample.
+    """
+    if prod(shape) > MOST_VALUES:
+        raise GraphError(f"{where}: {shape} is more than 2^31 values for one sample, which no network has")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Node(ABC):
@@ -108,6 +121,23 @@ class Node(ABC):
         Raises:
             GraphError: when the input shapes do not fit.
         """
+
+    def shape_after(self, *inputs: Shape) -> Shape:
+        """``infer_shape``, checked, and worked out once: graphs are edited often, and most of their nodes stay.
+
+        Raises:
+            GraphError: when the input shapes do not fit, or the output would be empty or absurdly large.
+        """
+        known: tuple[tuple[Shape, ...], Shape] | None = self.__dict__.get("_shape_after")
+        if known is None or known[0] != inputs:
+            shape = tuple(int(n) for n in self.infer_shape(*inputs))
+            if any(n < 1 for n in shape):
+                given = ", ".join(map(str, inputs))
+                raise GraphError(f"{self}: its output would be empty, {shape}, for an input of {given}")
+            check_size(self, shape)
+            known = (inputs, shape)
+            object.__setattr__(self, "_shape_after", known)
+        return known[1]
 
     @abstractmethod
     def bind(self, place: Place) -> Callable[..., Tensor]:
@@ -194,11 +224,7 @@ class Graph:
         """Per-sample output shape of every node."""
         shapes: dict[str, Shape] = {}
         for node in self.nodes:
-            shape = tuple(int(n) for n in node.infer_shape(*(shapes[i] for i in node.inputs)))
-            if any(n < 1 for n in shape):
-                given = ", ".join(str(shapes[i]) for i in node.inputs)
-                raise GraphError(f"{node}: its output would be empty, {shape}, for an input of {given}")
-            shapes[node.name] = shape
+            shapes[node.name] = node.shape_after(*(shapes[i] for i in node.inputs))
         return MappingProxyType(shapes)
 
     @cached_property
@@ -285,7 +311,9 @@ class Graph:
             return name
 
         return self.with_nodes(
-            node.replace(inputs=tuple(survivor(i) for i in node.inputs)) for node in self.nodes if node.name not in gone
+            node.replace(inputs=tuple(survivor(i) for i in node.inputs)) if gone.keys() & node.inputs else node
+            for node in self.nodes
+            if node.name not in gone
         )
 
     def inserted(self, node: Node, reader: str) -> Graph:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from inspect import isabstract
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from spikewright.errors import ModelFileError, SpikewrightError
 from spikewright.files import atomic_path
-from spikewright.graph import Graph, Node
+from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
 
 FORMAT = 1
@@ -45,31 +51,69 @@ def load_graph(path: Path | str) -> Graph:
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
             arrays = {key: file.get_tensor(key) for key in file.keys()} if text else {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, TypeError, ValueError, LookupError, AttributeError) as error:
         advice = "copy it again, or convert it first if it is a trained network"
         raise ModelFileError(f"{path}: not a readable Spikewright graph ({error}); {advice}") from error
     if text is None:
         raise ModelFileError(
             f"{path}: holds bare weights, not a Spikewright graph; name the code too: FILE.py:FACTORY --weights {path}"
         )
-    header = json.loads(text)
-    if header["format"] != FORMAT:
-        raise ModelFileError(
-            f"{path}: graph format {header['format']}, this version reads {FORMAT}; upgrade spikewright"
-        )
     try:
-        return Graph([_node(entry, arrays) for entry in header["nodes"]], header["meta"])
-    except (SpikewrightError, TypeError, KeyError) as error:
+        header = json.loads(text)
+        found, entries, meta = header["format"], header["nodes"], header["meta"]
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ModelFileError(f"{path}: the description of its graph is damaged ({error}); copy it again") from error
+    if found != FORMAT:
+        raise ModelFileError(f"{path}: graph format {found}, this version reads {FORMAT}; upgrade spikewright")
+    try:
+        if not isinstance(meta, dict) or not isinstance(entries, list):
+            raise ModelFileError("its nodes are no list, or its facts no table")
+        return Graph([_node(entry, arrays) for entry in entries], meta)
+    except (SpikewrightError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"{path}: the graph inside is damaged: {error}") from error
 
 
-def _node(entry: dict[str, Any], arrays: dict[str, Any]) -> Node:
+def _node(entry: Any, arrays: Mapping[str, Array]) -> Node:
+    """A node whose settings are of the kinds that its fields are declared to be."""
+    if not isinstance(entry, dict) or not isinstance(entry["name"], str) or not _fits(entry["inputs"], list[str]):
+        raise ModelFileError("a node has no name, or reads what has none")
+    name, where = entry["name"], f"{entry['type']} '{entry['name']}'"
     kind = node_types().get(entry["type"])
-    if kind is None:
-        raise ModelFileError(f"'{entry['name']}' is a {entry['type']}, which this version does not know")
+    if kind is None or isabstract(kind):
+        raise ModelFileError(f"'{name}' is a {entry['type']}, which this version does not know")
+    hints = get_type_hints(kind)
+    own = {f.name: arrays[f"{name}/{f.name}"] for f in fields(kind) if f"{name}/{f.name}" in arrays}
     settings = {label: _tuples(value) for label, value in entry["settings"].items()}
-    own = {f.name: arrays[f"{entry['name']}/{f.name}"] for f in fields(kind) if f"{entry['name']}/{f.name}" in arrays}
-    return kind(name=entry["name"], inputs=tuple(entry["inputs"]), **settings, **own)
+    for label, value in (*settings.items(), *own.items()):
+        if label not in hints or label in ("name", "inputs") or not _fits(value, hints[label]):
+            raise ModelFileError(f"{where}: {label} cannot be {str(value)[:60]}")
+    missing = [
+        f.name
+        for f in fields(kind)
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in {"name", *settings, *own}
+    ]
+    if missing:
+        raise ModelFileError(f"{where}: {', '.join(missing)} is missing")
+    return kind(name=name, inputs=tuple(entry["inputs"]), **settings, **own)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from a file is what a field is declared to be."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin in (tuple, list):
+        if not isinstance(value, origin):
+            return False
+        kinds = inner if origin is tuple and inner[-1] is not ... else (inner[0],) * len(value)
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if (origin or hint) is np.ndarray:
+        return isinstance(value, np.ndarray) and value.dtype == np.float32
+    if hint is float:
+        return isinstance(value, float | int) and not isinstance(value, bool) and isfinite(value)
+    return type(value) is hint
 
 
 def _tuples(value: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from spikewright.errors import ModelFileError
+from spikewright.errors import ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.frontends.torch import from_file, load_pt2
 
@@ -289,3 +291,63 @@ def test_a_damaged_archive(archive: Path, tmp_path: Path) -> None:
     assert message(lambda: load_pt2(path)).startswith(f"{path}: its description is damaged")
     changed(archive, path, lambda name, content: content[:8] if "weight_" in name else content)
     assert "cannot read it" in message(lambda: load_pt2(path))
+
+
+def test_records_that_unpack_to_more_than_the_file(archive: Path, tmp_path: Path) -> None:
+    path = changed(archive, tmp_path / "net.pt2", lambda _, content: content)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("net/data/weights/more", bytes(10**7))
+    assert "its records unpack to more than the file holds" in message(lambda: load_pt2(path))
+
+
+class Constant(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu() + torch.ones(2**36).sum()
+
+
+def test_constants_that_would_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(Constant(), (torch.zeros(2, 4),)), path)
+    with pytest.raises(UnsupportedModelError, match=r"ones at .*: its constant value would fill the memory"):
+        load_pt2(path)
+
+
+def test_weights_said_to_be_far_larger_than_they_are(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.pt2", tmp_path / "net.pt2"
+    program = torch.export.export(nn.Linear(4, 3, bias=False).eval(), (torch.zeros(2, 4),))
+    torch.export.save(program, whole)
+
+    def change(name: str, content: bytes) -> bytes:
+        said = content.replace(b'"as_int": 3', b'"as_int": 268435456') if name.endswith(".json") else content
+        stride = b'"strides": [{"as_int": 4}', b'"strides": [{"as_int": 0}'
+        return said.replace(*stride) if "weights" in name and name.endswith(".json") else said
+
+    changed(whole, path, change)
+    with pytest.raises(SpikewrightError, match=r"repeats the few numbers that are stored of it|cannot read it"):
+        load_pt2(path)
+
+
+def test_damaged_descriptions(archive: Path, tmp_path: Path) -> None:
+    """Values of other kinds, anywhere in the description: a clear error, or a graph that runs."""
+    path, random = tmp_path / "net.pt2", np.random.default_rng(0)
+    others = [None, -1, 0, 2**40, True, "", "x", [], {}, 1.5, [2**40]]
+
+    def damage(name: str, content: bytes) -> bytes:
+        if not name.endswith("model.json"):
+            return content
+        tree = json.loads(content)
+        place: Any = tree["graph_module"]
+        for _ in range(random.integers(1, 8)):
+            key = random.choice(list(place)) if isinstance(place, dict) else int(random.integers(len(place)))
+            if not isinstance(place[key], dict | list) or not place[key]:
+                break
+            parent, place = place, place[key]
+        else:
+            place, key = parent, key
+        place[key] = others[random.integers(len(others))]
+        return json.dumps(tree).encode()
+
+    for _ in range(60):
+        changed(archive, path, damage)
+        with suppress(SpikewrightError):
+            run(load_pt2(path), np.zeros((2, 1, 4, 4), np.float32))

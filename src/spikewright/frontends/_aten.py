@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import ModelFileError, Problem, UnsupportedModelError
+from spikewright.errors import GraphError, ModelFileError, Problem, UnsupportedModelError
 from spikewright.frontends._aten_call import BATCH_AXIS, Call, Handler, Refusal, Value
 from spikewright.frontends._aten_names import NO_OPERATION, REARRANGING, advice, readable
 from spikewright.frontends._aten_trace import (
@@ -28,6 +29,10 @@ from spikewright.nodes import Input, Output
 if TYPE_CHECKING:
     from torch import Tensor, fx
     from torch.export import ExportedProgram
+
+
+MOST_CONSTANTS = 2**28
+"""How many numbers a constant may have that is computed while reading: one gigabyte."""
 
 
 class Walk:
@@ -133,6 +138,11 @@ class Walk:
     def array(self, tensor: Tensor) -> Array:
         """A constant as float32, the same array each time it is used."""
         if id(tensor) not in self.arrays:
+            if tensor.numel() > 2**24 and tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+                raise GraphError(
+                    f"a constant of shape {tuple(tensor.shape)} repeats the few numbers that are stored of it; "
+                    "it would fill the memory"
+                )
             with np.errstate(over="ignore"):
                 array = tensor.detach().cpu().double().numpy().astype(np.float32, order="C")
             if np.isfinite(array).all():  # otherwise the node that gets it refuses it, and can name itself
@@ -175,6 +185,9 @@ class Walk:
         if any(not same_size(a, self.batch) for a in sizes):
             return None
 
+        if self._absurd(node):
+            raise Refusal(readable(base_name(node)), "its constant value would fill the memory")
+
         def plain(argument: Any) -> Any:
             if isinstance(argument, list):
                 return [plain(a) for a in argument]
@@ -185,6 +198,12 @@ class Walk:
                 *(plain(self.resolve(a)) for a in node.args),
                 **{k: plain(self.resolve(v)) for k, v in node.kwargs.items()},
             )
+
+    def _absurd(self, node: fx.Node) -> bool:
+        """Whether a result is too large to be computed while reading, by the shape that tracing found."""
+        examples = node.meta.get("val")
+        shapes = [getattr(e, "shape", ()) for e in (examples if isinstance(examples, list | tuple) else [examples])]
+        return any(prod(n for n in shape if isinstance(n, int)) > MOST_CONSTANTS for shape in shapes)
 
     # The walk.
 
@@ -245,7 +264,10 @@ class Walk:
             return self._problem(*whole, node=node)
         if not isinstance(node.target, torch._ops.OpOverload):
             return self._problem(str(node.target), self._where(node), advice(str(node.target)), node)
-        folded = self._folded(node)
+        try:
+            folded = self._folded(node)
+        except Refusal as refusal:
+            return self._problem(refusal.operator, self._where(node), refusal.advice, node)
         return self._convert(node) if folded is None else folded
 
     def _convert(self, node: fx.Node) -> Any:

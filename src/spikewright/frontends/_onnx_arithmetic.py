@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from spikewright.frontends._onnx_call import Call, Refusal
-from spikewright.graph import Array
+from spikewright.graph import Array, Shape
 from spikewright.nodes import Add, ChannelAffine, Conv, Linear, Permute
 from spikewright.nodes._window import has_padding
 
@@ -16,10 +18,14 @@ def gemm(call: Call) -> None:
         raise Refusal("its first input is transposed, so that samples would mix")
     if call.is_constant(0):
         raise Refusal("its first input is a constant; the data must come first")
-    weight = call.needed(1).astype(np.float64) * call.attributes.get("alpha", 1.0)
+    weight = call.weights(1)
+    if weight.ndim != 2:
+        raise Refusal(f"its matrix has the shape {weight.shape}, not two axes")
+    if call.attributes.get("alpha", 1.0) != 1.0:
+        weight = weight.astype(np.float64) * call.attributes["alpha"]
     weight = weight if call.attributes.get("transB") else weight.T
-    given = call.constant(2)
-    bias = np.zeros(len(weight)) if given is None else given.astype(np.float64) * call.attributes.get("beta", 1.0)
+    given = call.weights(2).astype(np.float64) if call.given(2) else None
+    bias = np.zeros(len(weight)) if given is None else given * call.attributes.get("beta", 1.0)
     if bias.size != 1 and bias.shape not in ((len(weight),), (1, len(weight))):
         raise Refusal(f"its addend has the shape {bias.shape}, which would differ from sample to sample")
     _linear(call, weight, np.broadcast_to(bias.reshape(-1), len(weight)))
@@ -28,7 +34,7 @@ def gemm(call: Call) -> None:
 def matmul(call: Call) -> None:
     if call.is_constant(0) or not call.is_constant(1):
         raise Refusal("only data times a constant matrix is a layer; attention and the like have no spiking form")
-    weight = call.needed(1)
+    weight = call.weights(1)
     while 2 < weight.ndim <= len(call.shape()) + 1 and len(weight) == 1:
         weight = weight[0]
     if weight.ndim != 2:
@@ -39,13 +45,13 @@ def matmul(call: Call) -> None:
 def _linear(call: Call, weight: Array, bias: Array) -> None:
     """A fully connected layer over the last axis; where there are others, a convolution with a kernel of one."""
     axes = len(call.shape())
+    if call.shape()[-1] != weight.shape[1]:  # before the weights are copied: they may be large
+        raise Refusal(f"it takes {weight.shape[1]} values along the last axis, its input has the shape {call.shape()}")
     if axes == 1:
         call.add(Linear(name=call.name, inputs=(call.source(),), weight=weight, bias=bias))
         return
     if axes > 4:
         raise Refusal("a fully connected layer over the last of more than four axes is not supported")
-    if call.shape()[-1] != weight.shape[1]:
-        raise Refusal(f"it takes {weight.shape[1]} values along the last axis, its input has the shape {call.shape()}")
     first = Permute(
         name=call.walk.fresh(f"{call.name}_before"),
         inputs=(call.source(),),
@@ -82,6 +88,7 @@ def add(call: Call) -> None:
     if len(data) != 1:
         raise Refusal("it adds several branches and a constant; split it")
     constants = [call.needed(k).astype(np.float64) for k in range(len(call.proto.input)) if k != data[0]]
+    call.walk.budget(prod(np.broadcast_shapes(*(c.shape for c in constants))))
     _affine(call, data[0], np.ones(()), sum(constants, np.zeros(())))
 
 
@@ -121,7 +128,7 @@ def div(call: Call) -> None:
 def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
     """A factor and a shift by constants; a shift right after a fully connected layer joins its bias."""
     shape = call.shape(position)
-    wide_scale, wide_shift = (_per_channel(_aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
+    wide_scale, wide_shift = (per_channel(call, _aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
     source = call.source(position)
     if (wide_scale == 1).all() and _joins_bias(call, source, shape, wide_shift):
         return
@@ -132,11 +139,11 @@ def _aligned(call: Call, values: Array, rank: int) -> Array:
     """Before opset 7 an attribute says with which axis of the data the first axis of a constant goes."""
     if call.walk.opset >= 7 or "axis" not in call.attributes or not values.ndim:
         return values
-    behind = rank - int(call.attributes["axis"]) % rank - values.ndim
+    behind = rank - call.whole("axis") % rank - values.ndim
     return values.reshape(*values.shape, *(1,) * max(behind, 0))
 
 
-def _joins_bias(call: Call, source: str, shape: tuple[int, ...], shift: Array) -> bool:
+def _joins_bias(call: Call, source: str, shape: Shape, shift: Array) -> bool:
     """Add a layer like the one at ``source``, with the shift as its bias; the old one goes if nobody reads it."""
     makers = {node.name: node for node in call.walk.nodes}
     maker = makers[source]
@@ -156,15 +163,16 @@ def _joins_bias(call: Call, source: str, shape: tuple[int, ...], shift: Array) -
     return True
 
 
-def _per_channel(values: Array, shape: tuple[int, ...]) -> Array:
+def per_channel(call: Call, values: Array, shape: Shape) -> Array:
     """A constant spread over a sample, as one number a channel where that is the same."""
     missing = max(len(shape) + 1 - values.ndim, 0)
     padded = values.reshape((1,) * missing + values.shape)
     if padded.ndim != len(shape) + 1 or padded.shape[0] != 1:
         raise Refusal(f"its constant of shape {values.shape} would differ from sample to sample")
-    try:
-        wide = np.broadcast_to(padded[0], shape)
-    except ValueError:
-        raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}") from None
-    flat = wide.reshape(shape[0], -1)
-    return flat[:, 0].copy() if (flat == flat[:, :1]).all() else wide
+    if any(n not in (1, m) for n, m in zip(padded.shape[1:], shape, strict=True)):
+        raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}")
+    rows = padded.reshape(padded.shape[1], -1)
+    one = (rows == rows[:, :1]).all()
+    wide = np.broadcast_to(rows[:, 0] if one else padded[0], shape[:1] if one else shape)
+    call.walk.budget(wide.size)
+    return wide.copy()

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spikewright.graph import Array, Node, Shape
+from spikewright.nodes import Flatten, Reshape
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
 FLOATS = (1, 10, 11, 16)
 """ONNX's numbers for float32, float16, float64 and bfloat16."""
-SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3))
+SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3), ("Expand", 1))
 """Which inputs of which operators may hold the batch size."""
+MOST_CONSTANTS = 2**28
+"""How many numbers may be computed while reading a model, as weights: one gigabyte."""
 
 
 class Refusal(Exception):
     """Why one operator cannot be taken; its text becomes the advice."""
+
+
+def whole_numbers(array: Array) -> tuple[int, ...]:
+    """A constant that says lengths, positions or axes.
+
+    Raises:
+        Refusal: for more numbers than there could be of these, or for none that are whole.
+    """
+    if array.size > 4096 or array.dtype.kind not in "iu":
+        raise Refusal(f"it takes {array.size} numbers of the type {array.dtype} where a few whole numbers belong")
+    return tuple(int(n) for n in array.reshape(-1))
 
 
 @dataclass
@@ -35,6 +53,9 @@ class Walk:
         batched: the constants that hold the batch size (as its stand-in).
         integers: the values that are whole numbers.
         lost: the outputs of operators that were refused, and what depends on them.
+        folder: where stored tensors may lie, if there is one.
+        computed: everything that the model computes somewhere.
+        made: how many constants were computed.
     """
 
     opset: int
@@ -48,12 +69,15 @@ class Walk:
     batched: set[str] = field(default_factory=set)
     integers: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    folder: Path | None = None
+    computed: set[str] = field(default_factory=set)
+    made: int = 0
+    _made: dict[str, Shape] = field(default_factory=dict)
 
     def add(self, node: Node, output: str) -> None:
         """Keep a node as the maker of an ONNX value."""
-        self.shapes[output] = node.infer_shape(*(self._shape_of(name) for name in node.inputs))
-        if min(self.shapes[output], default=1) < 1:
-            raise Refusal(f"its output would be empty, {self.shapes[output]}")
+        self.shapes[output] = node.shape_after(*(self._made[name] for name in node.inputs))
+        self._made[node.name] = self.shapes[output]
         self.nodes.append(node)
         self.names.add(node.name)
         self.values[output] = node.name
@@ -62,8 +86,15 @@ class Walk:
         """Another name for a value."""
         self.values[output], self.shapes[output] = self.values[value], self.shapes[value]
 
-    def _shape_of(self, node: str) -> Shape:
-        return next(self.shapes[value] for value, name in self.values.items() if name == node)
+    def budget(self, size: int) -> None:
+        """Refuse to make more constants than a network could have.
+
+        Raises:
+            Refusal: where ``size`` numbers more are too many.
+        """
+        if self.made + size > MOST_CONSTANTS:
+            raise Refusal("its constant value would fill the memory")
+        self.made += size
 
     def fresh(self, wish: str) -> str:
         """A node name that is not taken."""
@@ -74,7 +105,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class Call:
-    """One ONNX operator with its attributes and inputs, as the rules in ``_onnx_ops`` read it."""
+    """One ONNX operator with its attributes and inputs, as its rule reads it."""
 
     walk: Walk
     proto: NodeProto
@@ -114,6 +145,25 @@ class Call:
             raise Refusal(f"its input {position} is missing")
         return value
 
+    def ints_of(self, position: int) -> tuple[int, ...]:
+        """The value of an input that says lengths, positions or axes."""
+        return whole_numbers(self.needed(position))
+
+    def weights(self, position: int) -> Array:
+        """The value of an input that holds trained numbers.
+
+        Raises:
+            Refusal: for numbers that are not floating-point: they stand for others, by a scale that is elsewhere.
+        """
+        from onnx import helper
+
+        value = self.needed(position)
+        if value.dtype.kind == "f" and value.dtype.itemsize > 1:
+            return value
+        if helper.np_dtype_to_tensor_dtype(value.dtype) not in FLOATS:
+            raise Refusal(f"its weights are {value.dtype}; give it floating-point ones, say through DequantizeLinear")
+        return value.astype(np.float32)
+
     def source(self, position: int = 0) -> str:
         """The node that computes an input."""
         return self.walk.values[self.given(position)]
@@ -126,13 +176,38 @@ class Call:
         return self.given(position) in self.walk.constants
 
     @property
+    def constants(self) -> list[Array]:
+        """The values of its inputs, where all of them are constant."""
+        return [self.walk.constants[name] for name in self.proto.input if name]
+
+    @property
     def further_outputs(self) -> bool:
         """Whether anyone reads more of it than its first output."""
         return any(name in self.walk.used for name in self.proto.output[1:])
 
     def ints(self, name: str) -> tuple[int, ...] | None:
+        """An attribute that says lengths or axes; None where it is left out.
+
+        Raises:
+            Refusal: for one of another kind.
+        """
         value = self.attributes.get(name)
-        return None if value is None else tuple(int(v) for v in value)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(v, int) for v in value):
+            raise Refusal(f"its {name} must be whole numbers, not {str(value)[:60]}")
+        return tuple(value)
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """An attribute that is one whole number.
+
+        Raises:
+            Refusal: for one of another kind, or one that is missing and has no default.
+        """
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise Refusal(f"its {name} must be a whole number, not {str(value)[:60]}")
+        return value
 
     def text(self, name: str, default: str) -> str:
         value = self.attributes.get(name, default)
@@ -140,3 +215,20 @@ class Call:
 
     def add(self, node: Node) -> None:
         self.walk.add(node, self.output)
+
+    def part(self, kind: Callable[..., Node], source: str, part: str, **settings: Any) -> str:
+        """A node on the way to the operator's output, named after it.
+
+        Returns:
+            the node's name.
+        """
+        node = kind(name=self.walk.fresh(f"{self.name}_{part}"), inputs=(source,), **settings)
+        self.walk.add(node, f"{self.output}:{part}")
+        return node.name
+
+    def reshape(self, source: str, shape: Shape) -> None:
+        """The operator's output as a source in another shape."""
+        if len(shape) == 1:
+            self.add(Flatten(name=self.name, inputs=(source,)))
+        else:
+            self.add(Reshape(name=self.name, inputs=(source,), shape=shape))

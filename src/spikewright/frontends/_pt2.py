@@ -67,11 +67,18 @@ def read_program(path: Path) -> ExportedProgram:
     try:
         return torch.export.load(copy)
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise ModelFileError(
-            f"{path}: torch {torch.__version__} cannot read it ({type(error).__name__}: {first[:160]}); "
-            "it is damaged or was saved by another version of torch"
-        ) from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> ModelFileError:
+    """What to say of a file whose program torch does not understand."""
+    import torch
+
+    first = (str(error).splitlines() or [""])[0]
+    return ModelFileError(
+        f"{path}: torch {torch.__version__} cannot read it ({type(error).__name__}: {first[:160]}); "
+        "it is damaged or was saved by another version of torch"
+    )
 
 
 def _checked_copy(path: Path) -> io.BytesIO:
@@ -82,6 +89,8 @@ def _checked_copy(path: Path) -> io.BytesIO:
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
         names = source.namelist()
+        if sum(info.file_size for info in source.infolist()) > path.stat().st_size:
+            raise ValueError("its records unpack to more than the file holds; torch does not compress them")
         if len({name.lower() for name in names}) != len(names):
             raise ValueError("two records have the same name")
         if any("aotinductor" in name.lower() for name in names):

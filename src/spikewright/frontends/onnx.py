@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
 from spikewright.frontends._onnx_call import FLOATS, Call, Refusal, Walk
 from spikewright.frontends._onnx_constants import evaluate
-from spikewright.frontends._onnx_ops import RULES
+from spikewright.frontends._onnx_model import IGNORED_DOMAINS, opened, opset_of
+from spikewright.frontends._onnx_ops import RULES, reason
+from spikewright.frontends._onnx_weights import stored_array
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
-
-IGNORED_DOMAINS = ("", "ai.onnx")
 
 
 def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) -> Graph:
@@ -38,10 +38,9 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
         ModelFileError: for a file that is missing, damaged, or not ONNX.
         SettingsError: where ``shape`` is not what the model says.
     """
-    model = _read(source)
-    opset = max((o.version for o in model.opset_import if o.domain in IGNORED_DOMAINS), default=8)
+    model, folder = opened(source)
     read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
-    walk = Walk(opset, frozenset(read))
+    walk = Walk(opset_of(model), frozenset(read), folder=folder)
     problems: list[Problem] = []
     _start(walk, model, shape)
     for proto in model.graph.node:
@@ -54,37 +53,10 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     return _finish(walk, model)
 
 
-def _read(source: str | Path | ModelProto) -> ModelProto:
-    try:
-        import onnx
-        import onnx.inliner
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
-        raise SettingsError("reading ONNX files needs the package onnx: pip install 'spikewright[onnx]'") from None
-    if not isinstance(source, str | Path):
-        return source
-    if not Path(source).is_file():
-        raise ModelFileError(f"{source}: no such file")
-    try:
-        model = onnx.load(str(source))
-    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{source}: damaged or not an ONNX file ({reason}); export it again") from error
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    if not model.graph.node:
-        raise ModelFileError(f"{source}: not an ONNX file, or one without a network in it; export it again")
-    return model
-
-
 def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> None:
-    """Initialisers and inputs."""
-    from onnx import numpy_helper
-
-    try:
-        walk.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ModelFileError(f"the model's weights cannot be read ({error}); export it again") from error
+    """Stored tensors and inputs."""
+    walk.constants = {t.name: stored_array(t, walk.folder) for t in model.graph.initializer}
+    walk.computed = {name for node in model.graph.node for name in node.output}
     walk.names |= set(_output_names(model))
     inputs = [value for value in model.graph.input if value.name not in walk.constants]
     for value in inputs:
@@ -126,16 +98,21 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
     blocked = [i for i in proto.input if i and i not in walk.constants and i not in walk.values]
     if any(i not in walk.lost for i in blocked):
         name = next(i for i in blocked if i not in walk.lost)
-        raise ModelFileError(f"{proto.op_type} at {where} reads '{name}', which nothing in the model computes")
+        when = "is only computed after it, or from it" if name in walk.computed else "nothing in the model computes"
+        raise ModelFileError(f"{proto.op_type} at {where} reads '{name}', which {when}")
     if blocked:  # an operator before it was refused and is reported; this one cannot be judged
-        return None if proto.op_type in RULES else Problem(proto.op_type, where, "there is no spiking form of it")
+        return None if proto.op_type in RULES else Problem(proto.op_type, where, reason(proto.op_type))
+    if proto.domain not in IGNORED_DOMAINS:
+        return Problem(proto.op_type, where, f"the operators of {proto.domain} are not known")
     try:
+        if any(a.HasField("g") or a.graphs for a in proto.attribute):  # looked at before anything is computed
+            return Problem(proto.op_type, where, reason(proto.op_type))
         call = Call(walk, proto, {a.name: helper.get_attribute_value(a) for a in proto.attribute})
         if evaluate(call):
             return None
-        rule = RULES.get(proto.op_type) if proto.domain in IGNORED_DOMAINS else None
+        rule = RULES.get(proto.op_type)
         if rule is None:
-            return Problem(proto.op_type, where, "there is no spiking form of it")
+            return Problem(proto.op_type, where, reason(proto.op_type))
         if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
             return Problem(proto.op_type, where, "it computes with whole numbers; cast them to float first")
         rule(call)
@@ -145,7 +122,8 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
         if "finite" in str(error):
             raise
         return Problem(proto.op_type, where, str(error))
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:  # a file may hold anything
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        # a file may hold anything
         return Problem(proto.op_type, where, f"its attributes or constants do not make sense ({error})")
     return None
 

@@ -93,11 +93,16 @@ def load_pt2(path: Path | str) -> Graph:
         ModelFileError: for a file that is missing, damaged, no ``.pt2`` archive, or holds pickled objects.
         UnsupportedModelError: with every operator that cannot be converted.
     """
-    from spikewright.frontends._pt2 import read_program
+    from spikewright.frontends._pt2 import damaged, read_program
 
     with _quietly():
         program = read_program(Path(path))
-    return from_exported(program)
+    try:
+        return from_exported(program)
+    except SpikewrightError:
+        raise
+    except Exception as error:  # a program that torch could load may still make no sense to it
+        raise damaged(Path(path), error) from error
 
 
 def from_file(spec: str, weights: Path | None = None, shape: Shape | None = None) -> Graph:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Shape
+from spikewright.graph import MOST_VALUES, Shape, check_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +39,8 @@ def window_shape(
     dilation = dilation or (1,) * axes
     if not (len(spatial) == len(stride) == len(padding) == len(dilation) == axes):
         raise GraphError(f"{where}: a kernel over {axes} axes cannot slide over an input with spatial shape {spatial}")
+    check_positive(where, kernel=kernel, stride=stride, dilation=dilation)
+    check_size(where, tuple(n + max(low, 0) + max(high, 0) for n, (low, high) in zip(spatial, padding, strict=True)))
     shape = tuple(
         output_length(n, k, s, p, d) for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
     )
@@ -109,6 +111,13 @@ def channel_scale(where: object, scale: NDArray[np.float32]) -> NDArray[np.float
             "use one threshold per layer for the populations before it"
         )
     return flat[:, 0]
+
+
+def check_positive(where: object, **values: Shape) -> None:
+    """Refuse kernels, strides and dilations below one, or beyond all that could be."""
+    for name, value in values.items():
+        if not 1 <= min(value) <= max(value) <= MOST_VALUES:
+            raise GraphError(f"{where}: {name} must be 1 or more along every axis, and less than 2^31, not {value}")
 
 
 def check_axes(where: object, **values: Sequence[object]) -> None:

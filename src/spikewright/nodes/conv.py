@@ -16,6 +16,7 @@ from spikewright.nodes._window import (
     Padding,
     channel_scale,
     check_axes,
+    check_positive,
     has_padding,
     is_symmetric,
     outer,
@@ -56,6 +57,7 @@ class Conv(Node):
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        check_positive(self, groups=(self.groups,))
         outputs, per_group = self.weight.shape[:2]
         if inputs[0][0] != per_group * self.groups or outputs % self.groups:
             raise GraphError(

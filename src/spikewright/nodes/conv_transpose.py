@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
-from spikewright.nodes._window import Padding, channel_scale, check_axes, outer, torch_padding
+from spikewright.graph import Array, Node, Place, Shape, check_size
+from spikewright.nodes._window import Padding, channel_scale, check_axes, check_positive, outer, torch_padding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,12 +54,15 @@ class ConvTranspose(Node):
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        check_positive(self, kernel=self.kernel, stride=self.stride, dilation=self.dilation, groups=(self.groups,))
         if len(inputs[0]) != len(self.kernel) + 1 or inputs[0][0] != len(self.weight) or len(self.weight) % self.groups:
             raise GraphError(
                 f"{self}: weight {self.weight.shape} with {self.groups} group(s) does not fit "
                 f"an input of shape {inputs[0]}"
             )
         spatial = tuple(self._length(axis, n) for axis, n in enumerate(inputs[0][1:]))
+        whole = tuple(n + max(low, 0) + max(high, 0) for n, (low, high) in zip(spatial, self.padding, strict=True))
+        check_size(self, (self.outputs, *whole))  # what is cut off is computed too
         if min(spatial) < 1 or any(low < 0 for low, _ in self.padding):
             raise GraphError(f"{self}: padding {self.padding} leaves nothing of an output for {inputs[0]}")
         if self.bias.shape not in ((self.outputs,), (self.outputs, *spatial)):

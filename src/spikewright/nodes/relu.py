@@ -33,8 +33,8 @@ class ReLU(Node):
     shift: float = 0.5
 
     def infer_shape(self, *inputs: Shape) -> Shape:
-        if isinstance(self.ceiling, float | int) and not self.ceiling > 0:
-            raise GraphError(f"{self}: the ceiling must be positive, not {self.ceiling}")
+        if isinstance(self.ceiling, float | int) and not 0 < self.ceiling <= float(np.finfo(np.float32).max):
+            raise GraphError(f"{self}: the ceiling must be positive and finite, not {self.ceiling}")
         if self.levels is not None and (self.ceiling is None or self.levels < 1 or not 0 <= self.shift < 1):
             raise GraphError(f"{self}: {self.levels} levels need a ceiling, and a shift in [0, 1), not {self.shift}")
         return inputs[0]

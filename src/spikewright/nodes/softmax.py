@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spikewright.errors import GraphError
 from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Softmax(Node):
     log: bool = False
 
     def infer_shape(self, *inputs: Shape) -> Shape:
+        if not 0 <= self.axis < len(inputs[0]):
+            raise GraphError(f"{self}: an input of shape {inputs[0]} has no axis {self.axis}")
         return inputs[0]
 
     def bind(self, place: Place) -> Callable[..., Tensor]:

@@ -32,6 +32,8 @@ class Input(Node):
         super().__post_init__()
 
     def infer_shape(self, *inputs: Shape) -> Shape:
+        if not self.shape:
+            raise GraphError(f"{self}: a sample needs at least one axis besides the batch")
         return self.shape
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
