@@ -154,6 +154,18 @@ def inception() -> nn.Module:
     return nn.Sequential(conv(3, 4), Inception(4), nn.MaxPool2d(3, 2, 1), Inception(12), Head(12))
 
 
+class SuperResolution(nn.Module):
+    """Channels become pixels, and more convolutions follow: a channel then holds values of several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.shuffle = nn.Sequential(conv(3, 6), conv(6, 8)), nn.PixelShuffle(2)
+        self.tail = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 3, stride=2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(self.shuffle(self.body(x)))
+
+
 class ShuffleUnit(nn.Module):
     """Half of the channels worked on, then all of them mixed."""
 
@@ -317,6 +329,7 @@ ARCHITECTURES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "SqueezeNet": (squeezenet, (3, 9, 9)),
     "Inception": (inception, SHAPE),
     "ShuffleNet": (shufflenet, SHAPE),
+    "pixel shuffle": (SuperResolution, SHAPE),
     "1-D CNN": (cnn_1d, (3, 16)),
     "3-D CNN": (cnn_3d, (2, 4, 6, 6)),
     "U-Net": (UNet, SHAPE),

@@ -4,24 +4,72 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikewright.graph import Graph, Node
-from spikewright.nodes import Add, ChannelAffine, Concat, Output, ReLU
+from spikewright.graph import Array, Graph, Node
+from spikewright.nodes import (
+    AdaptiveAvgPool,
+    Add,
+    ChannelAffine,
+    Conv,
+    ConvTranspose,
+    MaxPool,
+    Output,
+    ReLU,
+    SumPool,
+)
 from spikewright.passes.rewrite import rewrite
+
+WINDOWED = (Conv, ConvTranspose, MaxPool, SumPool, AdaptiveAvgPool)
+"""What slides over a channel, and so needs all its positions in one scale."""
 
 
 @rewrite("replaced")
 def explicit_projections(graph: Graph) -> Graph:
     """Put a ChannelAffine of ones before an Add, ReLU or Output whose operand could not be scaled on its own.
 
-    Afterwards each of these reads a weighted layer (or an Add) that nobody else reads. The same goes for a Concat
-    along another axis than the channels: no kernel could take in two scales within one channel.
+    Afterwards each of these reads a weighted layer (or an Add) that nobody else reads. The same goes before what slides
+    over channels in which values of several channels were mixed, as a pixel shuffle or a join of rows does.
     """
-    across = [node for node in graph.of_type(Concat) if node.axis > 0]
-    for reader in (*graph.of_type(Add, ReLU, Output), *across):
+    for name in _mixed(graph):
+        graph = _insert(graph, name, 0)
+    for reader in graph.of_type(Add, ReLU, Output):
         for position, name in enumerate(graph[reader.name].inputs):
             if not scalable(graph, graph[name]):
                 graph = _insert(graph, reader.name, position)
     return graph
+
+
+def _mixed(graph: Graph) -> list[str]:
+    """The windowed nodes that read channels whose positions may have different scales.
+
+    Found by sending a mark of its own from each channel that may have a scale of its own, as scales are sent.
+    """
+    marks: dict[str, Array] = {}
+    found = []
+    first = 0
+    for node in graph:
+        shape = graph.shapes[node.name]
+        before = [marks[name] for name in node.inputs]
+        if isinstance(node, WINDOWED) and not _constant_in_channels(before[0]):
+            found.append(node.name)
+            before = [_fresh(before[0].shape, first)]
+            first += shape[0]
+        scales_itself = type(node).carry_scale is Node.carry_scale or isinstance(node, Add)
+        if scales_itself:
+            marks[node.name] = _fresh(shape, first)
+            first += shape[0]
+        else:
+            marks[node.name] = node.carry_scale(*before)
+    return found
+
+
+def _fresh(shape: tuple[int, ...], first: int) -> Array:
+    """A mark for each channel, spread over a sample."""
+    return np.broadcast_to(np.arange(first, first + shape[0]).reshape(-1, *(1 for _ in shape[1:])), shape)
+
+
+def _constant_in_channels(marks: Array) -> bool:
+    flat = marks.reshape(len(marks), -1)
+    return bool((flat == flat[:, :1]).all())
 
 
 def scalable(graph: Graph, operand: Node) -> bool:
