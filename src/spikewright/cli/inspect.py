@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from spikewright.cli.console import (
+    DtOption,
     JsonOption,
     ModelArgument,
     ShapeOption,
@@ -21,13 +22,17 @@ from spikewright.text import shape_text
 
 
 def inspect(
-    model: ModelArgument, weights: WeightsOption = None, shape: ShapeOption = None, as_json: JsonOption = False
+    model: ModelArgument,
+    weights: WeightsOption = None,
+    shape: ShapeOption = None,
+    dt: DtOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
 
     Example: [bold]spikewright inspect network.onnx[/bold]
     """
-    graph = load(model, weights=weights, shape=parse_shape(shape))
+    graph = load(model, weights=weights, shape=parse_shape(shape), dt=dt)
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
         _, changes = prepare(graph)
