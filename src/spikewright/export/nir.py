@@ -172,8 +172,10 @@ def _population(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> NIR
 
     facts |= {"reset": node.reset, "max_spikes": node.max_spikes}
     metadata = {"v_init": spread(node.v_init)}
-    if node.v_min is not None:
+    if isinstance(node.v_min, np.ndarray):
         metadata["v_min"] = spread(node.v_min)
+    elif node.v_min is not None:
+        facts["v_min"] = float(node.v_min)
     limits = {"v_threshold": spread(node.threshold), "v_reset": spread(node.v_reset, np.float64)}
     if node.decay == 0:
         metadata |= notes(**facts)

@@ -51,7 +51,7 @@ def population(call: Call) -> tuple[Node, ...]:
         "reset": notes.get("reset", "zero"),
         "v_reset": v_zero,
         "max_spikes": notes.get("max_spikes", 1),
-        "v_min": _noted(call, "v_min", call.shape, None),
+        "v_min": _noted(call, "v_min", call.shape, notes.get("v_min")),
     }
     return (IF(**settings) if call.kind == "IF" else LIF(**settings, leak=leak),)
 
