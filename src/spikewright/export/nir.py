@@ -29,6 +29,7 @@ from spikewright.nodes import (
     Input,
     Linear,
     Output,
+    ReLU,
     Reshape,
     SumPool,
 )
@@ -158,7 +159,7 @@ def _written(node: Node, graph: Graph, dt: float, facts: dict[str, Any]) -> NIRN
     elif type(node) in _RULES:
         made = _RULES[type(node)](node, shapes[0], facts)
     else:
-        raise _Refusal("NIR has no node for it")
+        raise _Refusal("NIR has no node for it" + ("; convert the network first" if isinstance(node, ReLU) else ""))
     made.metadata = notes(**facts) if facts else {}
     return made
 

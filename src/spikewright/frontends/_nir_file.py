@@ -18,6 +18,8 @@ BUDGET = 256 * 2**20
 """Bytes that a file may unpack to, whatever its size."""
 PACKED = 50
 """How many times its own size a file may unpack to beyond that; constant arrays pack a thousandfold."""
+EDGES = 10**5
+"""Of one graph; they are read one by one."""
 DEEPEST = 64
 """Levels of groups: two for each level of nested graphs."""
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
@@ -92,15 +94,16 @@ class _Reader:
         if data.shape is None:
             raise self.refuse(where, "is empty")
         self.spend(data.size * data.dtype.itemsize, where)
-        text = h5py.check_string_dtype(data.dtype)
-        if text is None:
+        if data.size and not data.id.get_storage_size():
+            raise self.refuse(where, f"declares {data.size:,} values and holds none")
+        if h5py.check_string_dtype(data.dtype) is None:
             if data.dtype.kind not in "fiub":
                 raise self.refuse(where, f"holds {data.dtype}, neither numbers nor text")
-            if data.size and not data.id.get_storage_size():
-                raise self.refuse(where, f"declares {data.size:,} values and holds none")
             return data[()]
         if not data.shape:
             return self.text(data[()], where)
+        if data.shape[0] > EDGES:
+            raise self.refuse(where, f"holds {data.shape[0]:,} edges")
         if data.shape[1:] != (2,):  # all that NIR knows beside single texts are edges
             raise self.refuse(where, f"holds text in the shape {data.shape}")
         # pair by pair, since many entries may point at one long text

@@ -26,7 +26,7 @@ Numbers = NDArray[np.float64]
 
 def population(call: Call) -> tuple[Node, ...]:
     """IF and LIF."""
-    r, limit, v_reset = call.spread("r"), call.spread("v_threshold"), call.spread("v_reset", 0.0)
+    r, limit, v_reset = call.spread("r"), _limit(call, "v_threshold"), call.spread("v_reset", 0.0)
     leak = 1.0
     gain = r * call.dt
     if call.kind == "LIF":
@@ -46,7 +46,7 @@ def population(call: Call) -> tuple[Node, ...]:
     threshold = limits.astype(np.float32) if notes else _above(limits)
     settings: dict[str, Any] = {
         **call.base,
-        "threshold": narrow(_positive(threshold), call.shape),
+        "threshold": narrow(threshold, call.shape),
         "v_init": _noted(call, "v_init", call.shape, np.zeros(())),
         "reset": notes.get("reset", "zero"),
         "v_reset": v_zero,
@@ -58,11 +58,11 @@ def population(call: Call) -> tuple[Node, ...]:
 
 def threshold(call: Call) -> tuple[Node, ...]:
     """``z = 1[x > threshold]``: a neuron that forgets everything from one step to the next."""
-    limits = call.spread("threshold")
+    limits = _limit(call, "threshold")
     if call.shape is None:
         return ()
     notes = call.notes
-    thresholds = narrow(_positive(limits.astype(np.float32) if notes else _above(limits)), call.shape)
+    thresholds = narrow(limits.astype(np.float32) if notes else _above(limits), call.shape)
     settings = {"reset": notes.get("reset", "zero"), "max_spikes": notes.get("max_spikes", 1), "leak": 0.0}
     return (LIF(**call.base, threshold=thresholds, v_init=np.zeros(()), **settings),)
 
@@ -104,10 +104,11 @@ def _above(limits: Numbers) -> Array:
     return np.where(near > limits, near, np.nextafter(near, np.float32(np.inf)))
 
 
-def _positive(thresholds: Array) -> Array:
-    if not (thresholds > 0).all():
-        raise Refusal(f"its threshold must be positive, not {thresholds.min()}")
-    return thresholds
+def _limit(call: Call, label: str) -> Numbers:
+    limits = call.spread(label)
+    if not (limits > 0).all():
+        raise Refusal(f"its threshold must be positive, not {limits.min()}")
+    return limits
 
 
 def _noted(call: Call, label: str, shape: Shape, default: Any) -> Any:

@@ -167,6 +167,9 @@ RULES: dict[str, Rule] = {
 }
 """By NIR type. Input, Output and NIRGraph are no operators: the walk takes them."""
 
+SAME_SHAPE = ("I", "IF", "LIF", "Scale", "Threshold")
+"""Those whose output has the shape of their input."""
+
 REFUSED = {
     "CubaLI": "its synaptic current is a second state, which no neuron here has",
     "CubaLIF": "its synaptic current is a second state, which no neuron here has",

@@ -26,7 +26,7 @@ from spikewright.frontends._nir_call import Call, Refusal, numbers, shape_of
 from spikewright.frontends._nir_file import read_file
 from spikewright.frontends._nir_flat import DEEPEST, TERMINALS, Flat, cycles, flatten
 from spikewright.frontends._nir_notes import read_notes
-from spikewright.frontends._nir_rules import REFUSED, RULES
+from spikewright.frontends._nir_rules import REFUSED, RULES, SAME_SHAPE
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Add, Input, Output
 
@@ -185,11 +185,13 @@ class _Walk:
             self.call(name, kind, source, shape).check_stated("shape", shape)
             self.stands_for[name] = source
         elif kind in REFUSED:
-            self.stands_for[name] = source  # its shape is that of its input, so that the rest can be judged
+            self.stands_for[name] = source  # of the same shape: so that what follows can be judged
             raise Refusal(REFUSED[kind])
         elif kind not in RULES:
             raise Refusal("there is no node for it here")
         else:
+            if kind in SAME_SHAPE:
+                self.stands_for[name] = source  # should it be refused
             made = RULES[kind](self.call(name, kind, source, shape))
             for node in made:
                 self.add(node)
