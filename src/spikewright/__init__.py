@@ -16,6 +16,7 @@ from spikewright.convert import Neurons, convert
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Run, simulate
 from spikewright.errors import SpikewrightError
+from spikewright.export import export
 from spikewright.graph import Graph
 from spikewright.load import load
 from spikewright.measure import Measures, measure
@@ -34,6 +35,7 @@ __all__ = [
     "Statistics",
     "calibrate",
     "convert",
+    "export",
     "load",
     "load_data",
     "measure",

@@ -51,10 +51,14 @@ class UnsupportedModelError(SpikewrightError):
 
     Attributes:
         problems: every operator that was refused, in the model's order.
+
+    Args:
+        problems: the same.
+        purpose: what they cannot be.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], purpose: str = "converted to spikes") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 operator cannot" if count == 1 else f"{count} operators cannot"
-        super().__init__(f"{head} be converted to spikes: " + "; ".join(str(p) for p in self.problems))
+        super().__init__(f"{head} be {purpose}: " + "; ".join(str(p) for p in self.problems))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,37 @@ def test_missing_data(cli: Cli) -> None:
 def test_truncated_onnx(cli: Cli) -> None:
     Path("cut.onnx").write_bytes(Path("net.onnx").read_bytes()[:500])
     assert "cut.onnx: damaged or not an ONNX file" in cli.refused("inspect", "cut.onnx")
+
+
+def test_networks_go_out_to_nir_and_come_back(cli: Cli) -> None:
+    pytest.importorskip("nir")
+    assert run(["convert", "net.onnx", "--data", "data.npz"]) == 0
+    assert run(["export", "spiking.safetensors", "-o", "net.nir"]) == 0
+    assert "written: net.nir" in cli.capsys.readouterr().out
+    assert run(["inspect", "net.nir"]) == 0
+    assert "spiking already" in cli.capsys.readouterr().out
+    said = []
+    for name in ("spiking.safetensors", "net.nir"):
+        assert run(["simulate", name, "--data", "data.npz", "-T", "8", "--json"]) == 0
+        said.append(json.loads(cli.capsys.readouterr().out))
+        assert said[-1].pop("model") == name
+    assert said[0] == said[1]
+    assert run(["export", "net.nir", "-o", "again.nir", "--dt", "0.001", "--json"]) == 0
+    assert json.loads(cli.capsys.readouterr().out)["dt"] == 0.001
+
+
+def test_exports_that_cannot_be(cli: Cli) -> None:
+    pytest.importorskip("nir")
+    said = cli.refused("export", "net.onnx", "-o", "net.nir")
+    assert "1 operator cannot be written as NIR: ReLU" in said
+    assert "NIR has no node for it; convert the network first" in said
+    assert "no format is written under the suffix '.txt'; give one of .nir" in cli.refused(
+        "export", "net.onnx", "-o", "net.txt"
+    )
+    assert "nowhere.nir: no such file" in cli.refused("inspect", "nowhere.nir")
+    Path("junk.nir").write_bytes(b"junk")
+    assert "junk.nir: damaged or not a NIR file" in cli.refused("simulate", "junk.nir", "--data", "data.npz")
+    assert "has no spiking populations" in cli.refused("simulate", "net.onnx", "--data", "data.npz")
 
 
 def test_pickle_posing_as_weights(cli: Cli) -> None:

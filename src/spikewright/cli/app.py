@@ -12,6 +12,7 @@ import typer
 from spikewright import __version__
 from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
+from spikewright.cli.export import export
 from spikewright.cli.inspect import inspect
 from spikewright.cli.simulate import simulate
 from spikewright.errors import SpikewrightError
@@ -29,7 +30,7 @@ INTERRUPTED = 130
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
-for command in (inspect, convert, simulate, demo):
+for command in (inspect, convert, simulate, export, demo):
     app.command()(command)
 
 

@@ -22,12 +22,14 @@ out = Console()
 err = Console(stderr=True)
 
 ModelArgument = Annotated[
-    str, typer.Argument(help="A .onnx, .pt2 or Spikewright .safetensors file, or FILE.py:FACTORY.", metavar="MODEL")
+    str,
+    typer.Argument(help="A .onnx, .pt2, .nir or Spikewright .safetensors file, or FILE.py:FACTORY.", metavar="MODEL"),
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="State dict for FILE.py:FACTORY: .safetensors, or .pt read without unpickling.")
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
+DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
 PreprocessOption = Annotated[
     str, typer.Option(help="What is done to samples: scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225.")
 ]

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.console import (
+    DtOption,
     JsonOption,
     LeakyOption,
     ModelArgument,
@@ -33,6 +34,7 @@ def inspect(
     shape: ShapeOption = None,
     leaky: LeakyOption = "refuse",
     picture: Annotated[Path | None, typer.Option(help="Draw it too: a .svg, .html or .png file.")] = None,
+    dt: DtOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
@@ -41,7 +43,7 @@ def inspect(
     """
     if picture is not None:
         check_picture(picture)
-    graph = load(model, weights=weights, shape=parse_shape(shape))
+    graph = load(model, weights=weights, shape=parse_shape(shape), dt=dt)
     drawn = graph
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:

@@ -12,6 +12,7 @@ from rich.table import Table
 from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
+    DtOption,
     JsonOption,
     compact_table,
     out,
@@ -24,19 +25,22 @@ from spikewright.data import Preprocessing, load_data
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError
 from spikewright.files import atomic_path
+from spikewright.load import load
 from spikewright.measure import Measures, measure
-from spikewright.storage import load_graph
 from spikewright.text import shape_text, short
 
 
 def simulate(
-    model: Annotated[str, typer.Argument(help="A network that 'spikewright convert' wrote.", metavar="SPIKING")],
+    model: Annotated[
+        str, typer.Argument(help="A .safetensors file that 'convert' wrote, or a .nir file.", metavar="SPIKING")
+    ],
     data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
     samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
     encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
     seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
+    dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the curves and rates as .npz.")] = None,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
@@ -49,7 +53,7 @@ def simulate(
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
-    graph = load_graph(model)
+    graph = load(model, dt=dt)
     if not graph.populations:
         raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
     steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)

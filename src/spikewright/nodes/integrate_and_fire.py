@@ -96,15 +96,15 @@ class LIF(IF):
     """Leaky integrate-and-fire.
 
     Attributes:
-        leak: the decay of the potential in one step, ``exp(-dt/tau)``, in (0, 1].
+        leak: what is left of the potential after one step, ``exp(-dt/tau)``, in [0, 1]; 0 is a bare threshold.
     """
 
     leak: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.leak <= 1:
-            raise SettingsError(f"{self}: leak must be in (0, 1], not {self.leak}")
+        if not 0 <= self.leak <= 1:
+            raise SettingsError(f"{self}: leak must be in [0, 1], not {self.leak}")
 
     @property
     def decay(self) -> float:
