@@ -127,8 +127,6 @@ FAMILIES = {
     "volumes": (volumes, (3, 4, 6, 6)),
     "quantised": (quantised, (3, 8, 8)),
 }
-ALSO_READ_DIRECTLY = ("residual", "branches", "shuffled", "depthwise", "adaptive", "volumes")
-"""Families that the frontend of PyTorch itself takes as well: the same graph output, and the same work."""
 EXPORTERS = {
     "tracing": {"dynamo": False, "dynamic_axes": {"x": {0: "n"}}, "input_names": ["x"]},
     "exporting": {"dynamo": True, "dynamic_shapes": ({0: torch.export.Dim("n")},), "verbose": False},
@@ -162,9 +160,7 @@ def test_a_module_and_its_onnx_file_are_one_graph(family: str, exporter: str, tm
     assert onnx.load(path).graph.input[0].type.tensor_type.shape.dim[0].dim_param
     with torch.no_grad():
         expected = module(torch.from_numpy(x)).numpy()
-    graphs = [from_onnx(path)]
-    if family in ALSO_READ_DIRECTLY:
-        graphs.append(from_torch(module, torch.from_numpy(x[:2])))
+    graphs = [from_onnx(path), from_torch(module, torch.from_numpy(x[:2]))]
     work = []
     for graph in graphs:
         np.testing.assert_allclose(run(graph, x)["output"], expected, rtol=1e-4, atol=1e-5)
