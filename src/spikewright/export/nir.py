@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright.errors import Problem, SettingsError, StorageError, UnsupportedModelError
+from spikewright.export._selections import evenly_padded, selections
 from spikewright.files import atomic_path
 from spikewright.frontends._nir_notes import notes
 from spikewright.graph import Array, Graph, Node, Shape
@@ -85,6 +86,7 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
         raise SettingsError("writing NIR needs the package nir: pip install 'spikewright[nir]'") from None
     if not 0 < dt < np.inf:
         raise SettingsError(f"dt must be a positive number of seconds, not {dt}")
+    graph = selections(graph)
     names = _names(graph)
     dissolved = {add.name for add in graph.of_type(Add) if _dissolves(graph, add)}
     nodes: dict[str, NIRNode] = {}
@@ -207,24 +209,13 @@ def _conv(node: Conv, shape: Shape, facts: dict[str, Any]) -> NIRNode:
         raise _Refusal("NIR convolves over one or two axes")
     if node.bias.ndim > 1:
         raise _Refusal("its bias differs from position to position; NIR has one a channel")
-    weight, padding = _evenly_padded(node, facts)
+    even = evenly_padded(node.weight, node.padding, node.dilation)
+    if even is None:
+        raise _Refusal(f"its padding {node.padding} cannot be made even with a dilation of {node.dilation}")
+    weight, padding = even
+    if weight.shape != node.weight.shape:
+        facts["padding"] = [list(pair) for pair in node.padding]
     return _as_conv(weight, node.bias, shape, node.stride, padding, node.dilation, node.groups)
-
-
-def _evenly_padded(node: Conv, facts: dict[str, Any]) -> tuple[Array, Shape]:
-    """NIR pads both sides alike; zeros in the kernel undo on one side what that is too much."""
-    front, back, even = [], [], []
-    for (low, high), d in zip(node.padding, node.dilation, strict=True):
-        if (high - low) % d:
-            raise _Refusal(f"its padding {node.padding} cannot be made even with a dilation of {node.dilation}")
-        even.append(max(low, high))
-        front.append((even[-1] - low) // d)
-        back.append((even[-1] - high) // d)
-    if not any(front + back):
-        return node.weight, tuple(even)
-    facts["padding"] = [list(pair) for pair in node.padding]
-    around = [(0, 0), (0, 0), *zip(front, back, strict=True)]
-    return np.pad(node.weight, around), tuple(even)
 
 
 def _as_conv(
