@@ -32,12 +32,7 @@ class Walk:
 
     def __init__(self, rules: Mapping[str, Rule], net: Net, shape: Shape | None) -> None:
         self.rules, self.net, self.shape = rules, net, shape
-        said = [
-            layer.config["data_format"]
-            for layer in net.walk()
-            if "data_format" in layer.config and layer.kind != "Flatten"
-        ]
-        self.layout: str | None = said[0] if said else None
+        self.layout = _layout(net)
         self.nodes: list[Node] = []
         self.problems: list[Problem] = []
         self.damage: ModelFileError | None = None
@@ -55,8 +50,7 @@ class Walk:
 
     def order(self, rank: int) -> Shape:
         """How axes lie where values come in and go out: channels first, as far as there are channels."""
-        last = self.layout == "channels_last" or (self.layout is None and rank > 2)
-        return channels_moved(rank) if last else straight(rank)
+        return channels_moved(rank) if self.layout == "channels_last" else straight(rank)
 
     def run(self, net: Net, path: str = "", given: Sequence[Value] | None = None) -> list[Value]:
         """Call every layer of a model.
@@ -186,6 +180,19 @@ class Walk:
             if not lost:
                 self.problems.append(Problem(layer.kind, where, f"its settings do not make sense ({error})"))
         return instead
+
+
+def _layout(net: Net) -> str:
+    """Where a network has its channels, by the first layer that says so.
+
+    Where none does, the last axis of images are channels; of matrices it may be anything, and they stay as they are.
+    """
+    for layer in net.walk():
+        if layer.config.get("data_format") and layer.kind != "Flatten":
+            return str(layer.config["data_format"])
+    starts = [layer.config for layer in net.layers if layer.kind == "InputLayer"]
+    shapes = [config.get("batch_shape") or config.get("batch_input_shape") or () for config in starts]
+    return "channels_last" if any(len(shape) > 3 for shape in shapes) else "channels_first"
 
 
 def _check_call(layer: Layer, site: Site) -> None:

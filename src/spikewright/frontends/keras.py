@@ -32,7 +32,8 @@ def from_keras(source: Any, *, shape: Shape | None = None) -> Graph:
 
     Returns:
         the graph; its nodes have the names of the layers, those of nested models with a path: ``"encoder/conv1"``.
-        ``meta["layout"]`` says where Keras had the channels.
+        ``meta["layout"]`` is ``"channels_last"`` where Keras has the channels last: populations of shape
+        (channels, rows, columns) here are then (rows, columns, channels) there.
 
     Raises:
         UnsupportedModelError: with every layer that cannot be converted, and its place.
@@ -68,12 +69,19 @@ def _live(model: Any) -> Net:
     if not hasattr(model, "layers") or type(model).__name__ not in MODELS:
         raise _not_a_model(type(model).__name__)
     try:
-        data = {"class_name": type(model).__name__, "config": model.get_config()}
+        data = {"class_name": type(model).__name__, "config": _listed(model.get_config())}
     except NotImplementedError as error:
         raise UnsupportedModelError(_foreign(model, "")) from error
     if not is_model(data):
         raise _not_a_model(type(model).__name__)
     return parse(data, Live(model))
+
+
+def _listed(config: Any) -> Any:
+    """With lists for tuples, as files have them."""
+    if isinstance(config, dict):
+        return {key: _listed(value) for key, value in config.items()}
+    return [_listed(value) for value in config] if isinstance(config, list | tuple) else config
 
 
 def _not_a_model(kind: str) -> UnsupportedModelError:
@@ -103,8 +111,8 @@ def _graph(net: Net, shape: Shape | None) -> Graph:
     if walk.damage is not None:
         raise walk.damage
     outputs: list[Node] = [_output(walk, label, value) for label, value in zip(labels, values, strict=True)]
-    layout = walk.layout or "channels_last"
-    return Graph([*walk.nodes, *outputs], {"source": "keras", "model": net.name, "layout": layout}).needed()
+    meta = {"source": "keras", "model": net.name, "layout": walk.layout}
+    return Graph([*walk.nodes, *outputs], meta).needed()
 
 
 def _output(walk: Walk, label: str, value: Value) -> Node:
