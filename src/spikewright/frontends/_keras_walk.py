@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -149,23 +149,30 @@ class Walk:
         return (self._taken(Call(self, layer, name, inputs), site),)
 
     def _taken(self, call: Call, site: Site) -> Value:
-        """One call by its rule; where it is refused, a value that only stands for the one there should be."""
-        lost = any(value.lost for value in call.values)
-        layer, where = call.layer, f"'{call.name}'"
+        """One call by its rule, and what its activation makes of that."""
         if not call.values:
-            self.problems.append(Problem(layer.kind, where, "it does not depend on the input"))
+            self.problems.append(Problem(call.layer.kind, f"'{call.name}'", "it does not depend on the input"))
             return Value("", (1,), (0,), lost=True)
-        instead = replace(call.values[0], lost=True)
-        rule = None if layer.is_operation and layer.kind not in OPERATIONS else self.rules.get(layer.kind)
-        try:
-            _check_call(layer, site)
-            if rule is None:
+
+        def rule() -> Value:
+            _check_call(call.layer, site)
+            if call.layer.kind not in (OPERATIONS if call.layer.is_operation else self.rules):
                 call.refuse()
-            instead = replace(rule(call), lost=True)
-            result = replace(instead, lost=lost)
-            if layer.kind != "Activation" and "activation" in layer.config:
-                result = activate(call, result, layer.config["activation"])
+            return self.rules[call.layer.kind](call)
+
+        result = self._tried(call, rule, call.values[0], any(value.lost for value in call.values))
+        if call.layer.kind == "Activation" or "activation" not in call.config or call.layer.kind not in self.rules:
             return result
+        return self._tried(call, lambda: activate(call, result, call.config["activation"]), result, result.lost)
+
+    def _tried(self, call: Call, rule: Callable[[], Value], x: Value, lost: bool) -> Value:
+        """What a rule gives; where it refuses, ``x`` stands for what there should be, and counts as lost.
+
+        Behind something lost, shapes may be wrong: only what a layer's settings rule out is a problem there.
+        """
+        kind, where = call.layer.kind, f"'{call.name}'"
+        try:
+            return rule()
         except Refusal as refusal:
             self.problems.append(Problem(refusal.operator, where, refusal.advice))
         except ModelFileError as error:
@@ -174,12 +181,12 @@ class Walk:
         except GraphError as error:
             if "not a finite" in str(error):
                 raise
-            if not lost:  # after a refused layer shapes may be wrong
-                self.problems.append(Problem(layer.kind, where, str(error)))
+            if not lost:
+                self.problems.append(Problem(kind, where, str(error)))
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
             if not lost:
-                self.problems.append(Problem(layer.kind, where, f"its settings do not make sense ({error})"))
-        return instead
+                self.problems.append(Problem(kind, where, f"its settings do not make sense ({error})"))
+        return replace(x, lost=True)
 
 
 def _layout(net: Net) -> str:
