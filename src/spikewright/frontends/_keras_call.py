@@ -127,6 +127,7 @@ class Call:
 
     def weights(self, **shapes: Shape) -> dict[str, Array]:
         """All the arrays of the layer, by Keras' names for them and in its order."""
+        self.walk.read.add(self.name)
         return self.layer.weights.read(shapes, self.name)
 
     # How axes lie.

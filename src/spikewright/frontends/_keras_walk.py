@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -16,7 +17,7 @@ from spikewright.frontends._keras_net import Layer, Net, Ref, Site
 from spikewright.graph import Node, Shape
 from spikewright.nodes import Input
 
-CALLS = 100_000
+CALLS = 20_000
 """More calls of layers than any network has; models that call models could otherwise grow without end."""
 OPERATIONS = ("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Negative", "Relu", "Relu6", "Softmax")
 
@@ -37,14 +38,16 @@ class Walk:
         self.problems: list[Problem] = []
         self.damage: ModelFileError | None = None
         self.names: set[str] = set()
+        self.asked: Counter[str] = Counter()
+        self.read: set[str] = set()
         self.calls = 0
 
     def unique(self, wish: str) -> str:
         """The wished name, or the next free one."""
-        name, k = wish, 1
-        while name in self.names:
-            k += 1
-            name = f"{wish}_{k}"
+        self.asked[wish] += 1
+        name = wish if self.asked[wish] == 1 else f"{wish}_{self.asked[wish]}"
+        if name in self.names:
+            return self.unique(wish)
         self.names.add(name)
         return name
 
@@ -158,7 +161,10 @@ class Walk:
             _check_call(call.layer, site)
             if call.layer.kind not in (OPERATIONS if call.layer.is_operation else self.rules):
                 call.refuse()
-            return self.rules[call.layer.kind](call)
+            value = self.rules[call.layer.kind](call)
+            if call.name not in self.read:
+                call.weights()  # none: what the model holds for the layer is too much
+            return value
 
         result = self._tried(call, rule, call.values[0], any(value.lost for value in call.values))
         if call.layer.kind == "Activation" or "activation" not in call.config or call.layer.kind not in self.rules:

@@ -51,10 +51,14 @@ class Weights(ABC):
         """
         found = self.variables()
         if len(found) != len(wanted):
-            counts = f"has {len(wanted)} weights ({', '.join(wanted)}), the model holds {len(found)} for it"
+            names = f" ({', '.join(wanted)})" if wanted else ""
+            counts = f"has {len(wanted)} weights{names}, the model holds {len(found)} for it"
             raise ModelFileError(f"'{where}' {counts}; {AGAIN}")
-        names = [name for name, _ in found]
-        by_name = dict(found) if set(names) == set(wanted) else dict(zip(wanted, (v for _, v in found), strict=True))
+        by_name = (
+            dict(found)
+            if {name for name, _ in found} == set(wanted)
+            else dict(zip(wanted, (v for _, v in found), strict=True))
+        )
         return {name: _array(by_name[name], shape, f"'{where}', {name}") for name, shape in wanted.items()}
 
 
@@ -206,9 +210,9 @@ def _array(value: Any, shape: Shape, where: str) -> Array:
 
 
 def _widened(dataset: Any) -> Array:
-    """A dataset as an array; bfloat16, which HDF5 does not know, from the upper halves of float32."""
+    """A dataset as an array; bfloat16, which HDF5 has no name for, as the upper halves of float32."""
     values = np.asarray(dataset[()])
-    if decoded(dataset.attrs.get("dtype", "")) == "bfloat16" and values.dtype.itemsize == 2:
+    if values.dtype == np.dtype("V2"):
         halves = values.view(np.uint16).astype(np.uint32)
         return (halves << 16).view(np.float32)
     return values
