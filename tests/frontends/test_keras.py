@@ -85,6 +85,13 @@ def test_several_outputs() -> None:
     assert [n.name for n in named if n.type == "Output"] == ["a", "b"]
 
 
+def test_models_called_with_a_dictionary() -> None:
+    ins = {name: L.Input((4,), name=name) for name in ("b", "a")}
+    inner = keras.Model(ins, L.Subtract()([ins["a"], ins["b"]]), name="inner")
+    start = L.Input((4,))
+    same(randomised(keras.Model(start, inner({"a": L.Dense(4)(start), "b": start}))))
+
+
 def test_models_in_models_in_models() -> None:
     """Called more than once, at calls of which the outermost outputs take some and other layers the rest."""
     inner_in = L.Input((5,))

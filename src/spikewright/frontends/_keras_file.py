@@ -12,6 +12,7 @@ import json
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -77,10 +78,10 @@ def _unpacked(path: Path) -> tuple[bytes, bytes]:
     """The description and the weights of a ``.keras`` archive; nothing is written to disk."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-        names = [entry.filename for entry in entries]
         for entry in entries:
             _check_entry(path, entry)
-        twice = next((name for name in names if names.count(name) > 1), None) if len(names) < 10_000 else names[0]
+        names = Counter(entry.filename for entry in entries)
+        twice = next((name for name, count in names.items() if count > 1), None)
         if twice is not None:
             raise ModelFileError(f"{path}: two of its entries are called '{twice}'; {AGAIN}")
         if CONFIG not in names:

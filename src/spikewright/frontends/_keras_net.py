@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -105,9 +106,9 @@ def parse(data: Mapping[str, Any], weights: Weights) -> Net:
         listed = config if isinstance(config, list) else config["layers"]  # a bare list: Keras 2.2 and before
         name = str(config.get("name", "model")) if isinstance(config, dict) else "model"
         names = [str(_name(entry)) for entry in listed]
-        twice = {n for n in names if names.count(n) > 1} if len(names) < 10_000 else set()
-        if twice:
-            raise ModelFileError(f"two layers of '{name}' are called '{min(twice)}'; {AGAIN}")
+        twice = next((n for n, count in Counter(names).items() if count > 1), None)
+        if twice is not None:
+            raise ModelFileError(f"two layers of '{name}' are called '{twice}'; {AGAIN}")
         children = weights.children([(n, str(entry["class_name"])) for n, entry in zip(names, listed, strict=True)])
         layers = [_layer(n, entry, children[n]) for n, entry in zip(names, listed, strict=True)]
         if data["class_name"] == "Sequential":
@@ -159,11 +160,13 @@ def _site(node: Any) -> Site:
 
 
 def _revived(value: Any) -> Any:
-    """Tensors and arrays from their descriptions; anything else as it is."""
+    """Tensors and arrays from their descriptions; dictionaries as lists, in Keras' order; anything else as it is."""
     if isinstance(value, list):
         return [_revived(v) for v in value]
     if not isinstance(value, dict):
         return value
+    if "class_name" not in value:
+        return [_revived(value[key]) for key in sorted(value)]
     config = value.get("config")
     match value.get("class_name"):
         case "__keras_tensor__" if config:

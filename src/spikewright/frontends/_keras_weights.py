@@ -54,12 +54,9 @@ class Weights(ABC):
             names = f" ({', '.join(wanted)})" if wanted else ""
             counts = f"has {len(wanted)} weights{names}, the model holds {len(found)} for it"
             raise ModelFileError(f"'{where}' {counts}; {AGAIN}")
-        by_name = (
-            dict(found)
-            if {name for name, _ in found} == set(wanted)
-            else dict(zip(wanted, (v for _, v in found), strict=True))
-        )
-        return {name: _array(by_name[name], shape, f"'{where}', {name}") for name, shape in wanted.items()}
+        named = {name for name, _ in found} == set(wanted)
+        arrays = dict(found) if named else dict(zip(wanted, (value for _, value in found), strict=True))
+        return {name: _array(arrays[name], shape, f"'{where}', {name}") for name, shape in wanted.items()}
 
 
 class Nothing(Weights):
