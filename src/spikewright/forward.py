@@ -99,9 +99,11 @@ class Forward:
             value = inputs[name]
             shape = self.graph.shapes[name]
             if tuple(value.shape[1:]) != shape:
+                moved = (value.shape[-1], *value.shape[1:-1]) == shape
+                way_out = "; its channels are last: give np.moveaxis(x, -1, 1)" if moved else ""
                 raise DataError(
                     f"the network takes samples of shape {shape}, the data has {tuple(value.shape[1:])} "
-                    "(channels first, without the batch axis)"
+                    f"(channels first, without the batch axis){way_out}"
                 )
             like = self.place(np.zeros(0))
             found[name] = value.to(like.device, like.dtype)

@@ -21,9 +21,9 @@ def load(
     """Read a trained network.
 
     Args:
-        model: a torch module (with ``example`` or ``shape``); a loaded ONNX model or NIR graph; or the path of an
-            ``.onnx``, ``.pt2``, ``.nir`` or Spikewright ``.safetensors`` file; or ``FILE.py:FACTORY``, code that
-            makes a torch module.
+        model: a torch module (with ``example`` or ``shape``); a Keras model; a loaded ONNX model or NIR graph; or
+            the path of an ``.onnx``, ``.pt2``, ``.keras``, ``.h5``, ``.nir`` or Spikewright ``.safetensors`` file; or
+            ``FILE.py:FACTORY``, code that makes a torch module.
         example: a batch that the module takes, ``(B, *shape)``.
         shape: of one sample, channels first, instead of an example.
         weights: for ``FILE.py:FACTORY``: a state dict as safetensors, or as torch saves it, read without
@@ -54,6 +54,10 @@ def load(
         from spikewright.frontends.nir import from_nir
 
         return from_nir(model, dt=dt)
+    from spikewright.frontends.keras import from_keras, is_keras
+
+    if is_keras(model):  # before torch: with that backend its layers are torch modules too
+        return from_keras(model, shape=shape)
     if callable(getattr(model, "state_dict", None)):
         import torch
 
@@ -63,7 +67,7 @@ def load(
             raise SettingsError("a torch module needs an example input: load(module, example=x) or shape=(1, 28, 28)")
         return from_torch(model, torch.zeros(1, *shape) if example is None and shape is not None else example)
     raise ModelFileError(
-        f"cannot read a network from a {type(model).__name__}; give a torch module, ONNX, NIR, or a path"
+        f"cannot read a network from a {type(model).__name__}; give a torch or Keras model, ONNX, NIR, or a path"
     )
 
 
@@ -87,11 +91,15 @@ def _from_path(spec: str, shape: Shape | None, weights: Path | None, dt: float |
         from spikewright.frontends.nir import from_nir
 
         return from_nir(spec, dt=dt)
+    if suffix in (".keras", ".h5", ".hdf5"):
+        from spikewright.frontends.keras import from_keras
+
+        return from_keras(spec, shape=shape)
     if suffix == ".safetensors":
         return load_graph(spec)
     if suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt"):
         raise ModelFileError(
             f"{spec}: holds weights without the network; give its code: FILE.py:FACTORY --weights {spec}"
         )
-    known = ".onnx, .pt2, .nir, .safetensors or FILE.py:FACTORY"
+    known = ".onnx, .pt2, .keras, .h5, .nir, .safetensors or FILE.py:FACTORY"
     raise ModelFileError(f"{spec}: {'unknown kind of model' if Path(spec).exists() else 'no such model'}; give {known}")
