@@ -228,11 +228,11 @@ KINDS = (
         lambda k: k.PReLU(shared_axes=[1, 2], alpha_initializer="ones", name="layer"),
         Onnx("PRelu", (np.full((4, 1, 1), 0.1, np.float32),)),
     ),
-    Kind("leaky integrate-and-fire", IMAGE, nir=lambda n: n.LIF(**if_parameters(tau=1e-3, v_leak=0.0))),
+    Kind("leaky integrate-and-fire", IMAGE, nir=lambda n: n.LIF(**if_parameters(tau=2.0, v_leak=0.0))),
     Kind(
         "current-based synapses (CubaLIF)",
         IMAGE,
-        nir=lambda n: n.CubaLIF(**if_parameters(tau_syn=1e-3, tau_mem=1e-3, v_leak=0.0)),
+        nir=lambda n: n.CubaLIF(**if_parameters(tau_syn=2.0, tau_mem=2.0, v_leak=0.0)),
     ),
     Kind(
         "sigmoid, tanh, GELU, SiLU",

@@ -77,9 +77,12 @@ def nir_model(kind: Kind) -> Graph:
     nir = pytest.importorskip("nir")
     assert kind.nir is not None
     layer = kind.nir(nir)
-    ends = {"input": nir.Input({"input": np.array(kind.shape)}), "output": nir.Output({"output": np.array(kind.shape)})}
+    stated = (layer.output_type or {}).get("output")
+    halved = (kind.shape[0], *(n // 2 for n in kind.shape[1:]))  # NIR's pools state no shapes
+    shape = np.array(halved if stated is None else stated)
+    ends = {"input": nir.Input({"input": np.array(kind.shape)}), "output": nir.Output({"output": shape})}
     edges = [("input", "layer"), ("layer", "output")]
-    return sw.load(nir.NIRGraph({**ends, "layer": layer}, edges, type_check=False))
+    return sw.load(nir.NIRGraph({**ends, "layer": layer}, edges, type_check=False), dt=1.0)
 
 
 FRONTENDS: dict[str, tuple[str, Callable[[Kind], Graph]]] = {
