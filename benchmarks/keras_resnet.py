@@ -34,11 +34,22 @@ SIDES = (32, 48, 64, 96, 128, 160, 224)
 """Of the squares that become patches, in pixels."""
 BORDER = 0.4
 """Which part of each photograph's width calibrates."""
-FLAT = 30.0
-"""Standard deviation of the values of a patch, 0 to 255, below which it is left out."""
-TESTS, CALIBRATION = 600, 600
-STEPS = (8, 16, 32, 64, 96, 128)
-METHODS = ("max", "percentile:99.9", "percentile:99.9,channels", "percentile:99.99,channels", "max:channels")
+FLAT = 25.0
+"""Standard deviation of the brightness of a patch, 0 to 255, below which it is left out."""
+TESTS, CALIBRATION = 300, 300
+STEPS = (16, 32, 64, 96, 128)
+SETTINGS: tuple[tuple[str, int | None], ...] = (
+    ("percentile:60,channels", None),
+    ("percentile:80,channels", None),
+    ("percentile:95,channels", None),
+    ("percentile:99.9,channels", None),
+    ("percentile:99.9,channels", 1),
+    ("percentile:99.9", 1),
+)
+"""Threshold methods, and how many spikes a neuron may send in a step; None for any number.
+
+Where any number is allowed nothing saturates, and a small λ only makes a spike a finer unit, for more of them.
+"""
 RESULT = Path(__file__).parent / "results" / "keras_resnet.md"
 
 
@@ -62,7 +73,7 @@ def patches(image: Image.Image, left: float, right: float, count: int, random: n
         side = int(random.choice([s for s in SIDES if s <= min(image.height, stop - start)]))
         x, y = int(random.integers(start, stop - side + 1)), int(random.integers(0, image.height - side + 1))
         thumbnail = np.asarray(image.resize((32, 32), Image.Resampling.BOX, (x, y, x + side, y + side)), np.float32)
-        if thumbnail.std() >= FLAT:
+        if thumbnail.mean(axis=2).std() >= FLAT:
             found.append(thumbnail)
     return np.stack(found)
 
@@ -78,15 +89,15 @@ def prepared(left: float, right: float, count: int, seed: int) -> np.ndarray:
 def main() -> None:
     path = models() / "cifar10_resnet_keras.h5"
     graph = sw.load(path)
-    calibration, test = prepared(0, BORDER, CALIBRATION, 0), prepared(BORDER, 1, TESTS, 1)
+    calibration, test = prepared(0, BORDER, CALIBRATION, 0), prepared(BORDER, 1, TESTS, 2)
     theirs = keras.models.load_model(path, compile=False).predict(test, verbose=0)
     calibration, x = np.moveaxis(calibration, -1, 1), np.moveaxis(test, -1, 1)
     difference = np.abs(run(graph, x)["output"] - theirs).max()
     classes = np.bincount(theirs.argmax(1), minlength=10)
 
     folded, _ = sw.prepare(graph)
-    methods = [sw.threshold_method(text) for text in METHODS]
-    statistics = sw.calibrate(folded, calibration, methods)
+    methods = {text: sw.threshold_method(text) for text, _ in SETTINGS}
+    statistics = sw.calibrate(folded, calibration, list(methods.values()))
     lines = [
         "# A Keras ResNet on patches of photographs",
         "",
@@ -99,18 +110,17 @@ def main() -> None:
         "",
         "Patches, in percent, for which the spiking network gives the analog network's answer:",
         "",
-        "| threshold | " + " | ".join(f"T = {t}" for t in STEPS) + " |",
-        "|---" * (len(STEPS) + 1) + "|",
+        "| threshold | spikes a step | " + " | ".join(f"T = {t}" for t in STEPS) + " |",
+        "|---" * (len(STEPS) + 2) + "|",
     ]
-    for method in methods:
-        spiking = sw.convert(graph, statistics.scales(method))
-        found = sw.simulate(spiking, x, max(STEPS))
+    for text, spikes in SETTINGS:
+        spiking = sw.convert(graph, statistics.scales(methods[text]), sw.Neurons(max_spikes=spikes))
+        found = sw.simulate(spiking, x, max(STEPS), batch_size=16)
         agreement = [100 * (found.output[:, t - 1].argmax(1) == theirs.argmax(1)).mean() for t in STEPS]
-        lines.append(f"| {method} | " + " | ".join(f"{a:.1f}" for a in agreement) + " |")
+        row = " | ".join(f"{a:.1f}" for a in agreement)
+        lines.append(f"| {text} | {'any number' if spikes is None else spikes} | {row} |")
         print(lines[-1], flush=True)
-    text = "\n".join([*lines, ""])
-    print(text)
-    RESULT.write_text(text, encoding="utf-8")
+    RESULT.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":
