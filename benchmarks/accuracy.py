@@ -62,7 +62,7 @@ def exactness(spec: str, weights: Path, graph: Graph, train: Dataset, x: np.ndar
     import torch
     from safetensors.torch import load_file
 
-    from spikewright.frontends._module_file import build_module
+    from spikewright.frontends.torch.module_file import build_module
 
     module = build_module(spec, None)
     module.load_state_dict(load_file(weights))

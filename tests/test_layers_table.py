@@ -22,7 +22,7 @@ import spikewright as sw
 from layers import KINDS, Call, Kind, Onnx, weights
 from spikewright.calibration import Max
 from spikewright.convert import fates
-from spikewright.errors import SpikewrightError, UnsupportedModelError
+from spikewright.errors import UnsupportedModelError
 from spikewright.graph import Graph
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
@@ -39,7 +39,6 @@ def torch_model(kind: Kind) -> Graph:
 
 
 def keras_model(kind: Kind) -> Graph:
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras")
     assert kind.keras is not None
     channels, *spatial = kind.shape
@@ -93,22 +92,29 @@ FRONTENDS: dict[str, tuple[str, Callable[[Kind], Graph]]] = {
 }
 
 
-def cell(kind: Kind, attribute: str, load: Callable[[Kind], Graph]) -> tuple[str, Graph | None]:
-    """What becomes of the layer in one framework, in a word; and the spiking network, where there is one."""
+Spiking = Callable[[], Graph] | None
+"""Makes the spiking network, where there is one."""
+
+
+def cell(kind: Kind, attribute: str, load: Callable[[Kind], Graph]) -> tuple[str, Spiking]:
+    """What becomes of the layer in one framework, in a word; and the spiking network."""
     if getattr(kind, attribute) is None:
         return "–", None
     try:
         graph = load(kind)
-        if graph.populations or attribute == "nir":
-            return ("spikes" if graph.populations else "kept"), graph
-        _, changes = sw.prepare(graph)
     except UnsupportedModelError:
-        return split_cell(kind, load)
-    except SpikewrightError as error:
-        raise AssertionError(f"{kind.name} from {attribute}: {error}") from error
-    found = fates(graph, changes)
-    words = {found[node.name] for node in graph if node.name == "layer" or node.name.startswith("layer.")}
-    return word(words), converted(graph)
+        return "refused", None
+    if graph.populations or attribute == "nir":
+        return ("spikes" if graph.populations else "kept"), lambda: graph
+    for leaky, on_request in (("refuse", False), ("split", True)):
+        try:
+            _, changes = sw.prepare(graph, leaky=leaky)
+        except UnsupportedModelError:
+            continue
+        found = fates(graph, changes)
+        words = {found[node.name] for node in graph if node.name == "layer" or node.name.startswith("layer.")}
+        return ("on request" if on_request else word(words)), lambda: converted(graph, leaky=leaky)  # noqa: B023
+    return "refused", None
 
 
 def word(found: set[str]) -> str:
@@ -119,15 +125,6 @@ def word(found: set[str]) -> str:
         if any(WORDS.get(v, "kept") == verb for v in found):
             return verb
     return "absorbed"
-
-
-def split_cell(kind: Kind, load: Callable[[Kind], Graph]) -> tuple[str, Graph | None]:
-    try:
-        graph = load(kind)
-        sw.prepare(graph, leaky="split")
-    except UnsupportedModelError:
-        return "refused", None
-    return "on request", converted(graph, leaky="split")
 
 
 def converted(graph: Graph, **options: Any) -> Graph:
@@ -146,8 +143,8 @@ def runs(spiking: Graph, engine: str) -> str:
 
 def row(kind: Kind) -> str:
     cells = {name: cell(kind, *frontend) for name, frontend in FRONTENDS.items()}
-    spiking = next((graph for _, graph in cells.values() if graph is not None), None)
-    engines = ["" if spiking is None else runs(spiking, engine) for engine in ENGINES]
+    spiking = next((make for _, make in cells.values() if make is not None), None)
+    engines = ["" if spiking is None else runs(spiking(), engine) for engine in ENGINES]
     return f"| {' | '.join([kind.name, *(found for found, _ in cells.values()), *engines])} |"
 
 

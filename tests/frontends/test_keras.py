@@ -228,12 +228,14 @@ def test_open_shapes_are_asked_for() -> None:
         sw.load(model, shape=(6, 5, 2))
 
 
-def test_samples_with_channels_last_get_advice() -> None:
+def test_samples_with_channels_last_are_turned_or_get_advice() -> None:
     graph = sw.load(chain(L.Conv2D(3, 3), L.ReLU()))
+    x = np.random.default_rng(0).random((2, *INPUT), np.float32)
     with pytest.raises(DataError, match=r"np.moveaxis\(x, -1, 1\)"):
-        run(graph, np.zeros((2, *INPUT), np.float32))
-    with pytest.raises(DataError, match=r"np.moveaxis\(x, -1, 1\)"):
-        sw.calibrate(sw.prepare(graph)[0], np.zeros((2, *INPUT), np.float32), [Max()])
+        run(graph, x)
+    folded, _ = sw.prepare(graph)
+    first, last = (sw.calibrate(folded, data, [Max()]).scales(Max()) for data in (np.moveaxis(x, -1, 1), x))
+    assert first == last
 
 
 # What is refused, all at once.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import spikewright as sw
 from keras_networks import INPUT, L, chain, first, graph_outputs, keras, keras_outputs, randomised, same, samples
 from spikewright.forward import run
-from spikewright.frontends._keras_windows import same_padding
+from spikewright.frontends.keras.windows import same_padding
 from spikewright.nodes import AdaptiveAvgPool, BatchNorm, ChannelAffine, Identity, LeakyReLU, Permute, ReLU
 
 SHAPES = {1: (11, 3), 2: INPUT, 3: (6, 5, 4, 2)}

@@ -17,7 +17,7 @@ import numpy as np
 from spikewright.errors import Problem, SettingsError, StorageError, UnsupportedModelError
 from spikewright.export._selections import evenly_padded, selections
 from spikewright.files import atomic_path
-from spikewright.frontends._nir_notes import notes
+from spikewright.frontends.nir.notes import notes
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import (
     IF,

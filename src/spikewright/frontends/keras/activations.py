@@ -1,0 +1,121 @@
+"""Activations: as layers of their own, and as the setting of another layer, where they stay behind that layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spikewright.frontends.keras.call import Call, Rules, Value
+from spikewright.nodes import Identity, LeakyReLU, ReLU, Softmax
+
+ACTIVATIONS = Rules()
+converts = ACTIVATIONS.converts
+
+
+def activate(call: Call, x: Value, spec: Any, part: str | None = None) -> Value:
+    """The activation that a setting names, behind ``x``.
+
+    Args:
+        call: of the layer whose setting it is.
+        x: what it acts on.
+        spec: a name, or the description of a function or of a layer.
+        part: added to the layer's name; None for the activation's own name.
+    """
+    kind, config = _named(call, spec)
+    part = kind.lower() if part is None else part
+    if kind == "linear":
+        return x if part else call.emit(Identity, x)
+    kind, config = _FUNCTIONS.get(kind, (kind, config))
+    if kind not in _FORMS:
+        call.refuse(operator=kind)
+    return _FORMS[kind](call, x, config, part)
+
+
+def _named(call: Call, spec: Any) -> tuple[str, dict[str, Any]]:
+    """The name and the settings of an activation, however it is written."""
+    if not isinstance(spec, dict):
+        return ("linear" if spec is None else str(spec)), {}
+    kind, config = str(spec.get("class_name")), spec.get("config")
+    home = str(spec.get("module") or "keras").split(".")[0]
+    if home not in ("keras", "builtins", "tensorflow") or ">" in str(spec.get("registered_name")):
+        call.refuse("it is code of its own, and none is run; use an activation of Keras", operator=str(config))
+    if kind == "function":
+        return str(config), {}
+    return kind, config if isinstance(config, dict) else {}
+
+
+def _number(value: Any) -> float:
+    """A setting that may be left open, or wrapped as an array of one."""
+    if isinstance(value, dict):
+        value = value.get("value", value.get("config", {}).get("value"))
+    return 0.0 if value is None else float(np.asarray(value, np.float64).reshape(()))
+
+
+def _relu(call: Call, x: Value, config: Any, part: str) -> Value:
+    ceiling = config.get("max_value")
+    slope, threshold = _number(config.get("negative_slope")), _number(config.get("threshold"))
+    if threshold:
+        call.refuse(f"it cuts at {threshold:g}; only a rectifier that cuts at 0 is what a spiking neuron does")
+    if slope and ceiling is not None:
+        call.refuse(f"it is leaky and has a ceiling of {_number(ceiling):g}; only one of these has a spiking form")
+    if ceiling is not None and not _number(ceiling) > 0:
+        call.refuse(f"its ceiling is {_number(ceiling):g}; nothing would pass")
+    if slope:
+        return call.emit(LeakyReLU, x, part=part, slope=np.asarray(slope))
+    return call.emit(ReLU, x, part=part, ceiling=None if ceiling is None else _number(ceiling))
+
+
+def _leaky(call: Call, x: Value, config: Any, part: str) -> Value:
+    slope = config.get("negative_slope", config.get("alpha", 0.3))  # Keras 2 called it alpha
+    return call.emit(LeakyReLU, x, part=part, slope=np.asarray(_number(slope)))
+
+
+def _softmax(call: Call, x: Value, config: Any, part: str) -> Value:
+    axis = config.get("axis", -1)
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    if len(axes) != 1:
+        call.refuse(f"it runs over the axes {axis} at once; only one is supported")
+    along = x.order[call.axis(x, axes[0])]
+    return call.emit(Softmax, x, part=part, axis=along, log=bool(config.get("log")))
+
+
+_FORMS: dict[str, Callable[[Call, Value, Any, str], Value]] = {
+    "ReLU": _relu,
+    "LeakyReLU": _leaky,
+    "Softmax": _softmax,
+}
+_FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "relu": ("ReLU", {}),
+    "relu6": ("ReLU", {"max_value": 6.0}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.2}),
+    "softmax": ("Softmax", {}),
+    "log_softmax": ("Softmax", {"log": True}),
+}
+"""Functions by name, as the layer and the settings that do the same."""
+
+
+@converts("Activation")
+def activation(call: Call) -> Value:
+    return activate(call, call.x, call.config["activation"], part="")
+
+
+@converts("ReLU", "LeakyReLU", "Softmax")
+def layer(call: Call) -> Value:
+    return _FORMS[call.layer.kind](call, call.x, call.config, "")
+
+
+@converts("Relu", "Relu6")
+def operation(call: Call) -> Value:
+    return activate(call, call.x, call.layer.kind.lower(), part="")
+
+
+@converts("PReLU")
+def prelu(call: Call) -> Value:
+    """A slope for each value of a sample, or one for all along shared axes."""
+    shared = call.config.get("shared_axes") or ()
+    axes = {call.axis(call.x, axis) for axis in shared}
+    shape = tuple(1 if k in axes else n for k, n in enumerate(call.x.shape))
+    alpha = call.weights(alpha=shape)["alpha"]
+    return call.emit(LeakyReLU, call.x, slope=call.laid_like(alpha, call.x))

@@ -1,0 +1,216 @@
+"""One call of a Keras layer as its rule sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from spikewright.errors import GraphError
+from spikewright.frontends.keras.names import advice
+from spikewright.graph import Array, Node, Shape
+from spikewright.nodes import Permute
+
+if TYPE_CHECKING:
+    from spikewright.frontends.keras.net import Layer
+    from spikewright.frontends.keras.walk import Walk
+
+LARGEST = 1 << 30
+"""Values of one tensor of one sample, beyond which no machine runs a network."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """Something that depends on the input: the node that computes it, and how its axes lie.
+
+    Attributes:
+        node: its name; of no meaning once it is lost.
+        shape: of a sample, in Keras' order of axes.
+        order: for each of Keras' axes, which axis of the node it is.
+        lost: whether something before it was refused; its shape may then be wrong.
+    """
+
+    node: str
+    shape: Shape
+    order: Shape
+    lost: bool = False
+
+    @property
+    def laid(self) -> Shape:
+        """The shape of the node."""
+        return tuple(n for _, n in sorted(zip(self.order, self.shape, strict=True)))
+
+
+class Refusal(Exception):
+    """Why one call cannot be converted. The walk turns it into a Problem and goes on."""
+
+    def __init__(self, operator: str, advice: str) -> None:
+        super().__init__(advice)
+        self.operator, self.advice = operator, advice
+
+
+def straight(rank: int) -> Shape:
+    """Axes as Keras has them."""
+    return tuple(range(rank))
+
+
+def channels_moved(rank: int) -> Shape:
+    """Keras' last axis is the first one of the node."""
+    return (*range(1, rank), 0)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        name: the layer's path, as in ``"encoder/conv1"``.
+        inputs: values and constants.
+    """
+
+    walk: Walk
+    layer: Layer
+    name: str
+    inputs: tuple[Any, ...]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self.layer.config
+
+    @property
+    def x(self) -> Value:
+        """What it works on, where that is one tensor."""
+        values = self.values
+        if len(values) != 1 or len(self.inputs) != 1:
+            self.refuse(f"it takes one input, and was given {len(self.inputs)}")
+        return values[0]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return tuple(given for given in self.inputs if isinstance(given, Value))
+
+    def refuse(self, reason: str = "", operator: str | None = None) -> NoReturn:
+        """Say that this call cannot be converted.
+
+        Raises:
+            Refusal: always.
+        """
+        named = operator or self.layer.kind
+        raise Refusal(named, reason or advice(named))
+
+    # Settings.
+
+    def flag(self, name: str, default: bool = True) -> bool:
+        return bool(self.config.get(name, default))
+
+    def ints(self, name: str, count: int, default: int | None = 1) -> Shape:
+        """A setting with a positive whole number for each of ``count`` axes; one may stand for all."""
+        value = self.config.get(name, default)
+        found = tuple(value) if isinstance(value, list | tuple) else (value,) * count
+        if len(found) != count or not all(isinstance(n, int) and n > 0 for n in found):
+            self.refuse(f"its {name} is {value!r}, not a positive whole number for each of {count} axes")
+        return found
+
+    def sides(self, name: str, count: int) -> tuple[tuple[int, int], ...]:
+        """A setting with what is before and after for each of ``count`` axes, however it is written."""
+        value = self.config.get(name, 1)
+        axes = value if isinstance(value, list | tuple) else [value] * count
+        if count == 1 and isinstance(value, list | tuple) and len(value) == 2:
+            axes = [value]
+        pairs = tuple(tuple(a) if isinstance(a, list | tuple) else (a, a) for a in axes)
+        if len(pairs) != count or not all(len(p) == 2 and all(isinstance(n, int) and n >= 0 for n in p) for p in pairs):
+            self.refuse(f"its {name} is {value!r}, not a whole number before and after each of {count} axes")
+        return pairs
+
+    def weights(self, **shapes: Shape) -> dict[str, Array]:
+        """All the arrays of the layer, by Keras' names for them and in its order."""
+        self.walk.read.add(self.name)
+        return self.layer.weights.read(shapes, self.name)
+
+    # How axes lie.
+
+    @property
+    def channels_last(self) -> bool:
+        return self.config.get("data_format") != "channels_first"
+
+    def spatial(self, axes: int) -> Value:
+        """The input with its channels first and ``axes`` axes behind them, as layers with windows need it."""
+        x = self.x
+        if len(x.shape) != axes + 1:
+            raise GraphError(f"it works on {axes} axes and channels, its input has the shape {x.shape}")
+        return self.arranged(x, channels_moved(axes + 1) if self.channels_last else straight(axes + 1))
+
+    def axis(self, value: Value, given: Any) -> int:
+        """One of Keras' axes of a sample, from one counted with the batch, or from behind."""
+        rank = len(value.shape) + 1
+        if not isinstance(given, int) or not -rank <= given < rank:
+            self.refuse(f"its axis {given!r} does not exist in an input of shape {value.shape}")
+        if given % rank == 0:
+            self.refuse("it works along the batch axis, so that samples would mix")
+        return given % rank - 1
+
+    def arranged(self, value: Value, order: Shape) -> Value:
+        """The same value with its axes in another order, by a Permute where one is needed."""
+        if value.order == order:
+            return value
+        axes = tuple(value.order[order.index(place)] for place in range(len(order)))
+        return self.emit(Permute, value, part="permute", order=order, axes=axes)
+
+    def written(self, value: Value) -> Value:
+        """The value laid out so that row-major order is Keras' own; axes of length one stand in nobody's way."""
+        order = [place for place, n in zip(value.order, value.shape, strict=True) if n > 1]
+        return value if order == sorted(order) else self.arranged(value, straight(len(value.order)))
+
+    def laid_like(self, array: Array, value: Value) -> Array:
+        """Numbers that Keras broadcasts over a sample, in the node's layout: one a channel where that says it all."""
+        wide = np.broadcast_to(np.asarray(array, np.float64), value.shape)
+        laid = wide.transpose(tuple(value.order.index(place) for place in range(len(value.order))))
+        rows = laid.reshape(laid.shape[0], -1)
+        return rows[:, 0].copy() if (rows == rows[:, :1]).all() else laid
+
+    # Results.
+
+    def emit(
+        self, kind: type[Node], *sources: Value, part: str = "", order: Sequence[int] | None = None, **fields: Any
+    ) -> Value:
+        """Add a node to the graph.
+
+        Args:
+            kind: its type.
+            sources: what it reads.
+            part: a word added to its name where one call becomes several nodes.
+            order: how Keras' axes lie in its output; like in its first source where left out.
+            fields: its parameters.
+        """
+        lost = any(source.lost for source in sources)
+        wish = self.name + (f".{part}" if part else "")
+        name = wish if lost else self.walk.unique(wish)
+        node = kind(name=name, inputs=tuple(source.node for source in sources), **fields)
+        shape = node.infer_shape(*(source.laid for source in sources))
+        if any(n < 1 for n in shape):
+            raise GraphError(f"its output would be empty, {shape}")
+        if prod(shape) > LARGEST:
+            self.refuse(f"its output of shape {shape} has more values than any machine runs")
+        if not lost:
+            self.walk.nodes.append(node)
+        order = sources[0].order if order is None else order
+        return Value(name, tuple(shape[place] for place in order), tuple(order), lost)
+
+
+Rule = Callable[[Call], Value]
+
+
+class Rules(dict[str, Rule]):
+    """What to do with each layer, by the name of its class."""
+
+    def converts(self, *kinds: str) -> Callable[[Rule], Rule]:
+        """Register a function for some classes, as a decorator."""
+
+        def register(rule: Rule) -> Rule:
+            self.update(dict.fromkeys(kinds, rule))
+            return rule
+
+        return register

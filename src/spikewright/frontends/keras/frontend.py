@@ -1,0 +1,126 @@
+"""Keras: ``.keras`` archives, legacy ``.h5`` files, and models in memory, of any backend and without running any.
+
+Descriptions and weights are read as they are: Keras is not needed for files, nothing in a file is built or executed,
+and what old versions wrote differently is no matter of a loader. Networks with channels last become graphs with
+channels first; axes are moved by a Permute only where their order means something.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from spikewright.errors import ModelFileError, Problem, UnsupportedModelError
+from spikewright.frontends.keras.call import Value
+from spikewright.frontends.keras.file import AGAIN, DAMAGE, opened
+from spikewright.frontends.keras.net import HOMES, MODELS, Net, is_model, parse
+from spikewright.frontends.keras.operators import RULES
+from spikewright.frontends.keras.walk import Walk
+from spikewright.frontends.keras.weights import Archived, Legacy, Live
+from spikewright.graph import Graph, Node, Shape
+from spikewright.nodes import Output, Permute
+
+SUBCLASS = "a subclass of Model says only in code what it does; build it with Model(inputs, outputs) or Sequential"
+
+
+def from_keras(source: Any, *, shape: Shape | None = None) -> Graph:
+    """A Keras model as a graph.
+
+    Args:
+        source: the path of a ``.keras`` or ``.h5`` file, or a functional or sequential model.
+        shape: of one sample, channels first, for models that leave it open.
+
+    Returns:
+        the graph; its nodes have the names of the layers, those of nested models with a path: ``"encoder/conv1"``.
+        ``meta["layout"]`` is ``"channels_last"`` where Keras has the channels last: populations of shape
+        (channels, rows, columns) here are then (rows, columns, channels) there.
+
+    Raises:
+        UnsupportedModelError: with every layer that cannot be converted, and its place.
+        ModelFileError: for a file that is missing, damaged or hostile, and for weights that do not fit.
+        GraphError: for weights that are not finite.
+    """
+    if not isinstance(source, str | Path):
+        return _graph(_live(source), shape)
+    path = Path(source)
+    with opened(path) as (config, weights, archive):
+        try:
+            if not is_model(config):
+                raise _not_a_model(str(config.get("class_name")))
+            return _graph(parse(config, Archived(weights) if archive else Legacy(weights)), shape)
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from error
+        except DAMAGE as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelFileError(f"{path}: damaged ({reason}); {AGAIN}") from error
+
+
+def is_keras(model: Any) -> bool:
+    """Whether an object is a model or layer of Keras; Keras is not imported."""
+    return any(c.__module__.split(".")[0] in HOMES and c.__name__ == "Layer" for c in type(model).__mro__)
+
+
+def _live(model: Any) -> Net:
+    """The description of a model in memory.
+
+    Raises:
+        UnsupportedModelError: with every layer that is no layer of Keras and cannot describe itself.
+    """
+    if not hasattr(model, "layers") or type(model).__name__ not in MODELS:
+        raise _not_a_model(type(model).__name__)
+    try:
+        data = {"class_name": type(model).__name__, "config": _listed(model.get_config())}
+    except NotImplementedError as error:
+        raise UnsupportedModelError(_foreign(model, "")) from error
+    if not is_model(data):
+        raise _not_a_model(type(model).__name__)
+    return parse(data, Live(model))
+
+
+def _listed(config: Any) -> Any:
+    """With lists for tuples, as files have them."""
+    if isinstance(config, dict):
+        return {key: _listed(value) for key, value in config.items()}
+    return [_listed(value) for value in config] if isinstance(config, list | tuple) else config
+
+
+def _not_a_model(kind: str) -> UnsupportedModelError:
+    return UnsupportedModelError([Problem(kind, "the model itself", SUBCLASS)])
+
+
+def _foreign(model: Any, path: str) -> list[Problem]:
+    """Every layer whose class is not Keras' own."""
+    found = []
+    for layer in model.layers:
+        home = type(layer).__module__
+        if hasattr(layer, "layers") and type(layer).__name__ in MODELS:
+            found += _foreign(layer, f"{path}{layer.name}/")
+        elif home.split(".")[0] not in HOMES:
+            advice = f"it is code of its own ({home}), and none is run; write it with layers of Keras"
+            found.append(Problem(type(layer).__name__, f"'{path}{layer.name}'", advice))
+    return found
+
+
+def _graph(net: Net, shape: Shape | None) -> Graph:
+    walk = Walk(RULES, net, shape)
+    labels = net.labels or tuple("output" if k == 0 else f"output_{k + 1}" for k in range(len(net.outputs)))
+    walk.names |= set(labels)
+    values = walk.run(net)
+    if walk.problems:
+        raise UnsupportedModelError(walk.problems)
+    if walk.damage is not None:
+        raise walk.damage
+    outputs: list[Node] = [_output(walk, label, value) for label, value in zip(labels, values, strict=True)]
+    meta = {"source": "keras", "model": net.name, "layout": walk.layout}
+    return Graph([*walk.nodes, *outputs], meta).needed()
+
+
+def _output(walk: Walk, label: str, value: Value) -> Node:
+    """An output, its axes laid out as those of inputs are."""
+    order = walk.order(len(value.order))
+    if value.order == order:
+        return Output(name=label, inputs=(value.node,))
+    axes = tuple(value.order[order.index(place)] for place in range(len(order)))
+    moved = Permute(name=walk.unique(f"{label}.permute"), inputs=(value.node,), axes=axes)
+    walk.nodes.append(moved)
+    return Output(name=label, inputs=(moved.name,))

@@ -1,0 +1,229 @@
+"""The walk over a Keras network: every call of every layer by its rule, and everything refused collected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from spikewright.errors import GraphError, ModelFileError, Problem
+from spikewright.frontends.keras.activations import activate
+from spikewright.frontends.keras.call import LARGEST, Call, Refusal, Rule, Value, channels_moved, straight
+from spikewright.frontends.keras.file import AGAIN
+from spikewright.frontends.keras.names import advice
+from spikewright.frontends.keras.net import Layer, Net, Ref, Site
+from spikewright.graph import Node, Shape
+from spikewright.nodes import Input
+
+CALLS = 20_000
+"""More calls of layers than any network has; models that call models could otherwise grow without end."""
+OPERATIONS = ("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Negative", "Relu", "Relu6", "Softmax")
+
+
+class Walk:
+    """What is known while going through a network.
+
+    Args:
+        rules: what to do with each layer.
+        net: the whole network; what its layers say of their layout settles that of its inputs.
+        shape: of one sample, channels first, for a network with one input that leaves it open.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule], net: Net, shape: Shape | None) -> None:
+        self.rules, self.net, self.shape = rules, net, shape
+        self.layout = _layout(net)
+        self.nodes: list[Node] = []
+        self.problems: list[Problem] = []
+        self.damage: ModelFileError | None = None
+        self.names: set[str] = set()
+        self.asked: Counter[str] = Counter()
+        self.read: set[str] = set()
+        self.calls = 0
+
+    def unique(self, wish: str) -> str:
+        """The wished name, or the next free one."""
+        self.asked[wish] += 1
+        name = wish if self.asked[wish] == 1 else f"{wish}_{self.asked[wish]}"
+        if name in self.names:
+            return self.unique(wish)
+        self.names.add(name)
+        return name
+
+    def order(self, rank: int) -> Shape:
+        """How axes lie where values come in and go out: channels first, as far as there are channels."""
+        return channels_moved(rank) if self.layout == "channels_last" else straight(rank)
+
+    def run(self, net: Net, path: str = "", given: Sequence[Value] | None = None) -> list[Value]:
+        """Call every layer of a model.
+
+        Args:
+            net: the model.
+            path: of the model, with a slash behind it.
+            given: what it reads; None for the whole network, whose inputs are made.
+
+        Returns:
+            its outputs.
+
+        Raises:
+            ModelFileError: where calls wait for each other, or read what does not exist.
+        """
+        known = {layer.name: layer for layer in net.layers}
+        if len(net.inputs) != len(given or net.inputs):
+            raise ModelFileError(
+                f"'{path[:-1]}' takes {len(net.inputs)} inputs and is given {len(given or ())}; {AGAIN}"
+            )
+        done: dict[tuple[str, int], tuple[Value, ...]] = {}
+        for position, ref in enumerate(net.inputs):
+            if ref.layer not in known:
+                raise ModelFileError(f"an input of '{net.name}' is '{ref.layer}', which does not exist; {AGAIN}")
+            value = self._input(known[ref.layer]) if given is None else given[position]
+            done[ref.layer, ref.call] = (value,)
+        waiting = [
+            (layer, call) for layer in net.layers for call in range(len(layer.sites)) if (layer.name, call) not in done
+        ]
+        for layer, call in waiting:
+            self._check_references(layer, layer.sites[call], known)
+        while waiting:
+            left = []
+            for layer, call in waiting:
+                site = layer.sites[call]
+                refs = [ref for ref in site.inputs if isinstance(ref, Ref)]
+                if all((ref.layer, ref.call) in done for ref in refs):
+                    inputs = tuple(_tensor(done, i) if isinstance(i, Ref) else i for i in site.inputs)
+                    done[layer.name, call] = self._called(layer, f"{path}{layer.name}", site, inputs)
+                else:
+                    left.append((layer, call))
+            if len(left) == len(waiting):
+                stuck = ", ".join(f"'{path}{layer.name}'" for layer, _ in left[:3])
+                raise ModelFileError(f"{stuck} wait for each other; only feed-forward networks can be converted")
+            waiting = left
+        return [_tensor(done, ref) for ref in net.outputs]
+
+    def _check_references(self, layer: Layer, site: Site, known: Mapping[str, Layer]) -> None:
+        for ref in site.inputs:
+            if not isinstance(ref, Ref):
+                continue
+            found = known.get(ref.layer)
+            if found is None or not 0 <= ref.call < max(len(found.sites), found.kind == "InputLayer"):
+                raise ModelFileError(
+                    f"'{layer.name}' reads '{ref.layer}' (call {ref.call}), which does not exist; {AGAIN}"
+                )
+
+    def _input(self, layer: Layer) -> Value:
+        """An input of the network, channels first."""
+        config = layer.config
+        batched = config.get("batch_shape") or config.get("batch_input_shape")
+        if config.get("sparse") or config.get("ragged"):
+            raise ModelFileError(
+                f"the input '{layer.name}' takes sparse or ragged tensors; only dense ones have a shape"
+            )
+        sample = None if batched is None else tuple(batched[1:])
+        rank = len(self.shape or ()) if sample is None else len(sample)
+        order = self.order(rank)
+        if sample is None or None in sample:
+            sample = self._filled(layer.name, sample or (None,) * rank, order)
+        if not sample or not all(isinstance(n, int) and n > 0 for n in sample) or prod(sample) > LARGEST:
+            raise ModelFileError(f"the input '{layer.name}' has the shape {sample}; no network takes samples like that")
+        value = Value(self.unique(layer.name), sample, order)
+        self.nodes.append(Input(name=value.node, shape=value.laid))
+        return value
+
+    def _filled(self, name: str, sample: tuple[int | None, ...], order: Shape) -> Shape:
+        """An open shape, filled in by what the user says."""
+        given = self.shape if len(self.net.inputs) == 1 else None
+        if given is None or len(given) != len(sample) or not sample:
+            raise ModelFileError(
+                f"the input '{name}' has the open shape {sample}; give the shape of one sample, channels first"
+            )
+        filled = tuple(given[place] for place in order)
+        if any(n is not None and n != m for n, m in zip(sample, filled, strict=True)):
+            raise ModelFileError(f"the input '{name}' takes samples of {sample}, which {given}, channels first, is not")
+        return filled
+
+    def _called(self, layer: Layer, name: str, site: Site, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
+        self.calls += 1
+        if self.calls > CALLS:
+            raise ModelFileError(f"calls more than {CALLS:,} layers; only a damaged or hostile file does")
+        values = [i for i in inputs if isinstance(i, Value)]
+        if layer.inside is not None and not layer.custom:
+            return tuple(self.run(layer.inside, f"{name}/", values))
+        return (self._taken(Call(self, layer, name, inputs), site),)
+
+    def _taken(self, call: Call, site: Site) -> Value:
+        """One call by its rule, and what its activation makes of that."""
+        if not call.values:
+            self.problems.append(Problem(call.layer.kind, f"'{call.name}'", "it does not depend on the input"))
+            return Value("", (1,), (0,), lost=True)
+
+        def rule() -> Value:
+            _check_call(call.layer, site)
+            if call.layer.kind not in (OPERATIONS if call.layer.is_operation else self.rules):
+                call.refuse()
+            value = self.rules[call.layer.kind](call)
+            if call.name not in self.read:
+                call.weights()  # none: what the model holds for the layer is too much
+            return value
+
+        result = self._tried(call, rule, call.values[0], any(value.lost for value in call.values))
+        if call.layer.kind == "Activation" or "activation" not in call.config or call.layer.kind not in self.rules:
+            return result
+        return self._tried(call, lambda: activate(call, result, call.config["activation"]), result, result.lost)
+
+    def _tried(self, call: Call, rule: Callable[[], Value], x: Value, lost: bool) -> Value:
+        """What a rule gives; where it refuses, ``x`` stands for what there should be, and counts as lost.
+
+        Behind something lost, shapes may be wrong: only what a layer's settings rule out is a problem there.
+        """
+        kind, where = call.layer.kind, f"'{call.name}'"
+        try:
+            return rule()
+        except Refusal as refusal:
+            self.problems.append(Problem(refusal.operator, where, refusal.advice))
+        except ModelFileError as error:
+            if not lost and self.damage is None:
+                self.damage = error
+        except GraphError as error:
+            if "not a finite" in str(error):
+                raise
+            if not lost:
+                self.problems.append(Problem(kind, where, str(error)))
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
+            if not lost:
+                self.problems.append(Problem(kind, where, f"its settings do not make sense ({error})"))
+        return replace(x, lost=True)
+
+
+def _layout(net: Net) -> str:
+    """Where a network has its channels, by the first layer that says so.
+
+    Where none does, the last axis of images are channels; of matrices it may be anything, and they stay as they are.
+    """
+    for layer in net.walk():
+        if layer.config.get("data_format") and layer.kind != "Flatten":
+            return str(layer.config["data_format"])
+    starts = [layer.config for layer in net.layers if layer.kind == "InputLayer"]
+    shapes = [config.get("batch_shape") or config.get("batch_input_shape") or () for config in starts]
+    return "channels_last" if any(len(shape) > 3 for shape in shapes) else "channels_first"
+
+
+def _check_call(layer: Layer, site: Site) -> None:
+    """What holds for every layer."""
+    if layer.custom:
+        home = "your own script" if layer.module is None else layer.module
+        raise Refusal(layer.kind, f"it is code of its own ({home}), and none is run; write it with layers of Keras")
+    if site.settings.get("training") is True:
+        raise Refusal(layer.kind, "it is called with training=True, so that it never rests; take that out")
+    if site.settings.get("mask") is not None:
+        raise Refusal(layer.kind, advice("Masking"))
+    policy = layer.config.get("dtype")
+    if isinstance(policy, dict) and "Quantized" in str(policy.get("class_name")):
+        raise Refusal(layer.kind, "its weights are quantised; give the network as it was before, in floats")
+
+
+def _tensor(done: Mapping[tuple[str, int], tuple[Value, ...]], ref: Ref) -> Value:
+    values = done.get((ref.layer, ref.call), ())
+    if not 0 <= ref.tensor < len(values):
+        raise ModelFileError(f"'{ref.layer}' has no tensor {ref.tensor} (call {ref.call}); {AGAIN}")
+    return values[ref.tensor]

@@ -1,0 +1,120 @@
+"""One NIR node as its rule sees it: fields checked as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.frontends.nir.notes import read_notes
+from spikewright.graph import Array, Node, Shape
+
+
+class Refusal(Exception):
+    """Why a node cannot be taken; collected into one error."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node, and where it stands.
+
+    Attributes:
+        name: unique in the flattened graph.
+        kind: its NIR type.
+        fields: as NIR names them.
+        source: the node it reads.
+        shape: of what it reads; None where something before it was refused, so that only its fields can be judged.
+        dt: length of a timestep, in seconds.
+        fresh: a name that no node has yet.
+        readers: the NIR types of what reads it.
+    """
+
+    name: str
+    kind: str
+    fields: Mapping[str, Any]
+    source: str
+    shape: Shape | None
+    dt: float
+    fresh: Callable[[str], str] = field(repr=False)
+    readers: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        return read_notes(self.fields.get("metadata"), f"{self.kind} '{self.name}'")
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """Name and inputs of a node that reads what this one reads."""
+        return {"name": self.name, "inputs": (self.source,)}
+
+    def array(self, label: str, default: Any = None) -> Array:
+        """A field of numbers."""
+        value = self.fields.get(label)
+        if value is None:
+            value = default
+        if value is None:
+            raise Refusal(f"it has no {label}")
+        return numbers(value, label)
+
+    def integers(self, label: str, axes: int, least: int) -> Shape:
+        """A field of whole numbers: one for each axis, or one for all."""
+        values = numbers(self.fields[label], label) if label in self.fields else None
+        if values is None or values.size not in (1, axes) or values.ndim > 1:
+            raise Refusal(f"its {label} must be {axes} whole number(s)")
+        flat = [float(value) for value in np.broadcast_to(values, (axes,))]
+        if any(value != np.floor(value) or not least <= value < 2**31 for value in flat):
+            raise Refusal(f"its {label} must be whole numbers, {least} or more, not {flat}")
+        return tuple(int(value) for value in flat)
+
+    def spread(self, label: str, default: float | None = None) -> NDArray[np.float64]:
+        """A parameter of a population, in double precision: one for all (shape ``()``) or one for each neuron."""
+        values = self.array(label, default).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise Refusal(f"its {label} is not finite")
+        if values.size == 1:
+            return values.reshape(())
+        if self.shape is not None and values.shape != self.shape:
+            raise Refusal(f"its {label} has the shape {values.shape}, its input {self.shape}")
+        return values
+
+    def check_stated(self, label: str, actual: Shape) -> None:
+        """Refuse a node that states another shape than the one that arrives."""
+        if self.fields.get(label) is not None and shape_of(self.fields[label], label) != actual:
+            stated = shape_of(self.fields[label], label)
+            raise Refusal(f"it states an input of shape {stated}, and {actual} arrives")
+
+
+Rule = Callable[[Call], tuple[Node, ...]]
+"""The nodes that a NIR node becomes, the last of them under its name; none where it does nothing."""
+
+
+def numbers(value: Any, label: str) -> Array:
+    """An array of real numbers, of whatever framework."""
+    detach = getattr(value, "detach", None)  # some simulators leave their own tensors in the nodes
+    try:
+        array = np.asarray(value if detach is None else detach().cpu())
+    except (ValueError, TypeError, OverflowError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        raise Refusal(f"its {label} is not made of numbers")
+    numeric: Array = array
+    return numeric
+
+
+def shape_of(value: Any, label: str) -> Shape:
+    """The shape of a sample that a field states."""
+    values = numbers(value, label).ravel().tolist()
+    if not values or any(n != n or n < 1 or n != int(min(n, 2**62)) for n in values):
+        raise Refusal(f"its {label} is {tuple(values)}, which is no shape")
+    return tuple(int(n) for n in values)
+
+
+def narrow(values: Array, shape: Shape) -> Array:
+    """One number where all agree, one a channel where the positions of each channel agree, else all of them."""
+    if values.size == 1 or (values == values.flat[0]).all():
+        return values.reshape(-1)[:1].reshape(())
+    flat = values.reshape(shape[0], -1)
+    return flat[:, 0] if len(shape) > 1 and (flat == flat[:, :1]).all() else values

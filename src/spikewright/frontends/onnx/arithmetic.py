@@ -1,0 +1,178 @@
+"""Fully connected layers and arithmetic with constants, as ONNX writes them."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.graph import Array, Shape
+from spikewright.nodes import Add, ChannelAffine, Conv, Linear, Permute
+from spikewright.nodes._window import has_padding
+
+
+def gemm(call: Call) -> None:
+    """``alpha · A' · B' + beta · C``."""
+    if call.attributes.get("transA"):
+        raise Refusal("its first input is transposed, so that samples would mix")
+    if call.is_constant(0):
+        raise Refusal("its first input is a constant; the data must come first")
+    weight = call.weights(1)
+    if weight.ndim != 2:
+        raise Refusal(f"its matrix has the shape {weight.shape}, not two axes")
+    if call.attributes.get("alpha", 1.0) != 1.0:
+        weight = weight.astype(np.float64) * call.attributes["alpha"]
+    weight = weight if call.attributes.get("transB") else weight.T
+    given = call.weights(2).astype(np.float64) if call.given(2) else None
+    bias = np.zeros(len(weight)) if given is None else given * call.attributes.get("beta", 1.0)
+    if bias.size != 1 and bias.shape not in ((len(weight),), (1, len(weight))):
+        raise Refusal(f"its addend has the shape {bias.shape}, which would differ from sample to sample")
+    _linear(call, weight, np.broadcast_to(bias.reshape(-1), len(weight)))
+
+
+def matmul(call: Call) -> None:
+    if call.is_constant(0) or not call.is_constant(1):
+        raise Refusal("only data times a constant matrix is a layer; attention and the like have no spiking form")
+    weight = call.weights(1)
+    while 2 < weight.ndim <= len(call.shape()) + 1 and len(weight) == 1:
+        weight = weight[0]
+    if weight.ndim != 2:
+        raise Refusal(f"its matrix has the shape {weight.shape}, not two axes")
+    _linear(call, weight.T, np.zeros(weight.shape[1]))
+
+
+def _linear(call: Call, weight: Array, bias: Array) -> None:
+    """A fully connected layer over the last axis; where there are others, a convolution with a kernel of one."""
+    axes = len(call.shape())
+    if call.shape()[-1] != weight.shape[1]:  # before the weights are copied: they may be large
+        raise Refusal(f"it takes {weight.shape[1]} values along the last axis, its input has the shape {call.shape()}")
+    if axes == 1:
+        call.add(Linear(name=call.name, inputs=(call.source(),), weight=weight, bias=bias))
+        return
+    if axes > 4:
+        raise Refusal("a fully connected layer over the last of more than four axes is not supported")
+    first = Permute(
+        name=call.walk.fresh(f"{call.name}_before"),
+        inputs=(call.source(),),
+        axes=(axes - 1, *range(axes - 1)),
+    )
+    call.walk.add(first, f"{call.output}:before")
+    _mix(call, first.name, weight.reshape(*weight.shape, *(1,) * (axes - 1)), bias)
+
+
+def _mix(call: Call, source: str, weight: Array, bias: Array) -> None:
+    """The convolution with a kernel of one, and its channels put last again."""
+    others = weight.ndim - 2
+    mixed = Conv(
+        name=call.walk.fresh(f"{call.name}_mixed"),
+        inputs=(source,),
+        weight=weight,
+        bias=bias,
+        stride=(1,) * others,
+        padding=((0, 0),) * others,
+        dilation=(1,) * others,
+    )
+    call.walk.add(mixed, f"{call.output}:mixed")
+    call.add(Permute(name=call.name, inputs=(mixed.name,), axes=(*range(1, others + 1), 0)))
+
+
+def add(call: Call) -> None:
+    data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
+    if len(data) == len(call.proto.input):
+        if len(data) == 1:
+            call.walk.alias(call.output, call.given(0))
+            return
+        call.add(Add(name=call.name, inputs=tuple(call.source(k) for k in data)))
+        return
+    if len(data) != 1:
+        raise Refusal("it adds several branches and a constant; split it")
+    constants = [call.needed(k).astype(np.float64) for k in range(len(call.proto.input)) if k != data[0]]
+    call.walk.budget(prod(np.broadcast_shapes(*(c.shape for c in constants))))
+    _affine(call, data[0], np.ones(()), sum(constants, np.zeros(())))
+
+
+def sub(call: Call) -> None:
+    if call.is_constant(1):
+        _affine(call, 0, np.ones(()), -call.needed(1).astype(np.float64))
+    elif call.is_constant(0):
+        _affine(call, 1, -np.ones(()), call.needed(0).astype(np.float64))
+    else:
+        channels = call.shape(1)[:1]
+        negative = ChannelAffine(
+            name=call.walk.fresh(f"{call.name}_minus"),
+            inputs=(call.source(1),),
+            scale=-np.ones(channels),
+            bias=np.zeros(channels),
+        )
+        call.walk.add(negative, f"{call.output}:minus")
+        call.add(Add(name=call.name, inputs=(call.source(0), negative.name)))
+
+
+def mul(call: Call) -> None:
+    if not (call.is_constant(0) or call.is_constant(1)):
+        raise Refusal("a product of two branches has no spiking form")
+    position = 1 if call.is_constant(0) else 0
+    _affine(call, position, call.needed(1 - position).astype(np.float64), np.zeros(()))
+
+
+def div(call: Call) -> None:
+    if not call.is_constant(1):
+        raise Refusal("division by something computed from the data has no spiking form")
+    divisor = call.needed(1).astype(np.float64)
+    if (divisor == 0).any():
+        raise Refusal("it divides by zero")
+    _affine(call, 0, 1 / divisor, np.zeros(()))
+
+
+def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
+    """A factor and a shift by constants; a shift right after a fully connected layer joins its bias."""
+    shape = call.shape(position)
+    wide_scale, wide_shift = (per_channel(call, _aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
+    source = call.source(position)
+    if (wide_scale == 1).all() and _joins_bias(call, source, shape, wide_shift):
+        return
+    call.add(ChannelAffine(name=call.name, inputs=(source,), scale=wide_scale, bias=wide_shift))
+
+
+def _aligned(call: Call, values: Array, rank: int) -> Array:
+    """Before opset 7 an attribute says with which axis of the data the first axis of a constant goes."""
+    if call.walk.opset >= 7 or "axis" not in call.attributes or not values.ndim:
+        return values
+    behind = rank - call.whole("axis") % rank - values.ndim
+    return values.reshape(*values.shape, *(1,) * max(behind, 0))
+
+
+def _joins_bias(call: Call, source: str, shape: Shape, shift: Array) -> bool:
+    """Add a layer like the one at ``source``, with the shift as its bias; the old one goes if nobody reads it."""
+    makers = {node.name: node for node in call.walk.nodes}
+    maker = makers[source]
+    if isinstance(maker, Linear) and not maker.bias.any():
+        call.add(maker.replace(name=call.name, bias=shift))
+        return True
+    mixed = makers[maker.inputs[0]] if isinstance(maker, Permute) else maker
+    if not isinstance(mixed, Conv) or not isinstance(maker, Permute) or mixed.bias.any():
+        return False
+    last_channels = maker.axes == (*range(1, len(shape)), 0)
+    rows = np.broadcast_to(shift.reshape(*shift.shape, *(1,) * (len(shape) - shift.ndim)), shape).reshape(-1, shape[-1])
+    if not last_channels or mixed.weight[0, 0].size != 1 or has_padding(mixed.padding) or (rows != rows[:1]).any():
+        return False
+    if set(mixed.stride) != {1} or mixed.groups != 1:
+        return False
+    _mix(call, mixed.inputs[0], mixed.weight, rows[0].copy())
+    return True
+
+
+def per_channel(call: Call, values: Array, shape: Shape) -> Array:
+    """A constant spread over a sample, as one number a channel where that is the same."""
+    missing = max(len(shape) + 1 - values.ndim, 0)
+    padded = values.reshape((1,) * missing + values.shape)
+    if padded.ndim != len(shape) + 1 or padded.shape[0] != 1:
+        raise Refusal(f"its constant of shape {values.shape} would differ from sample to sample")
+    if any(n not in (1, m) for n, m in zip(padded.shape[1:], shape, strict=True)):
+        raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}")
+    rows = padded.reshape(padded.shape[1], -1)
+    one = (rows == rows[:, :1]).all()
+    wide = np.broadcast_to(rows[:, 0] if one else padded[0], shape[:1] if one else shape)
+    call.walk.budget(wide.size)
+    return wide.copy()

@@ -1,0 +1,156 @@
+"""ONNX files in, graphs out.
+
+The walk goes twice over the model: constants (and shapes, which are constants here) are computed, the rest becomes
+nodes. Everything that cannot is collected and refused in one error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
+from spikewright.frontends.onnx.call import FLOATS, Call, Refusal, Walk
+from spikewright.frontends.onnx.constants import evaluate
+from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
+from spikewright.frontends.onnx.operators import RULES, reason
+from spikewright.frontends.onnx.weights import stored_array
+from spikewright.graph import Graph, Node, Shape
+from spikewright.nodes import Input, Output
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, ValueInfoProto
+
+
+def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) -> Graph:
+    """Read an ONNX model.
+
+    Args:
+        source: a file, or a loaded model.
+        shape: of one sample, for models that leave it open.
+
+    Returns:
+        the analog graph; its first axis of every ONNX shape was the batch.
+
+    Raises:
+        UnsupportedModelError: with every operator that cannot be taken.
+        ModelFileError: for a file that is missing, damaged, or not ONNX.
+        SettingsError: where ``shape`` is not what the model says.
+    """
+    model, folder = opened(source)
+    read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
+    walk = Walk(opset_of(model), frozenset(read), folder=folder)
+    problems: list[Problem] = []
+    _start(walk, model, shape)
+    for proto in model.graph.node:
+        problem = _take(walk, proto)
+        walk.lost |= {name for name in proto.output if name not in walk.values and name not in walk.constants}
+        if problem:
+            problems.append(problem)
+    if problems:
+        raise UnsupportedModelError(problems)
+    return _finish(walk, model)
+
+
+def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> None:
+    """Stored tensors and inputs."""
+    walk.constants = {t.name: stored_array(t, walk.folder) for t in model.graph.initializer}
+    walk.computed = {name for node in model.graph.node for name in node.output}
+    walk.names |= set(_output_names(model))
+    inputs = [value for value in model.graph.input if value.name not in walk.constants]
+    for value in inputs:
+        tensor = value.type.tensor_type
+        known = tuple(d.dim_value for d in tensor.shape.dim)
+        sample = _sample(value, shape if len(inputs) == 1 else None)
+        walk.batch = (known[0] if known else 0) or walk.batch
+        walk.add(Input(name=walk.fresh(value.name), shape=sample), value.name)
+        if tensor.elem_type and tensor.elem_type not in FLOATS:
+            walk.integers.add(value.name)
+
+
+def _sample(value: ValueInfoProto, given: Shape | None) -> Shape:
+    """The shape of one sample of an input: what the model says, filled in by what the user says."""
+    tensor = value.type.tensor_type
+    known = tuple(d.dim_value for d in tensor.shape.dim)
+    said = tuple(d.dim_value or d.dim_param or "?" for d in tensor.shape.dim)
+    if not value.type.HasField("tensor_type"):
+        raise ModelFileError(f"input '{value.name}' is not a tensor; only tensors can be given to a network")
+    if len(known) == 1:
+        raise ModelFileError(
+            f"input '{value.name}' has the shape {said}, so it has no axis but the batch; export it with one more"
+        )
+    sample = known[1:] if given is None else given
+    if not sample or min(sample) < 1:
+        raise ModelFileError(
+            f"input '{value.name}' has the open shape {said}; give the shape of one sample, channels first"
+        )
+    if known and (len(sample) != len(known[1:]) or any(n and n != m for n, m in zip(known[1:], sample, strict=True))):
+        raise SettingsError(f"input '{value.name}' takes samples of the shape {said[1:]}, not {sample}")
+    return sample
+
+
+def _take(walk: Walk, proto: NodeProto) -> Problem | None:
+    """One operator: computed if constant, made a node if there is a rule, a problem otherwise."""
+    from onnx import helper
+
+    where = f"'{proto.name or ', '.join(proto.output)}'"
+    blocked = [i for i in proto.input if i and i not in walk.constants and i not in walk.values]
+    if any(i not in walk.lost for i in blocked):
+        name = next(i for i in blocked if i not in walk.lost)
+        when = "is only computed after it, or from it" if name in walk.computed else "nothing in the model computes"
+        raise ModelFileError(f"{proto.op_type} at {where} reads '{name}', which {when}")
+    if blocked:  # an operator before it was refused and is reported; this one cannot be judged
+        return None if proto.op_type in RULES else Problem(proto.op_type, where, reason(proto.op_type))
+    if proto.domain not in IGNORED_DOMAINS:
+        return Problem(proto.op_type, where, f"the operators of {proto.domain} are not known")
+    try:
+        if any(a.HasField("g") or a.graphs for a in proto.attribute):  # looked at before anything is computed
+            return Problem(proto.op_type, where, reason(proto.op_type))
+        call = Call(walk, proto, {a.name: helper.get_attribute_value(a) for a in proto.attribute})
+        if evaluate(call):
+            return None
+        rule = RULES.get(proto.op_type)
+        if rule is None:
+            return Problem(proto.op_type, where, reason(proto.op_type))
+        if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
+            return Problem(proto.op_type, where, "it computes with whole numbers; cast them to float first")
+        rule(call)
+    except Refusal as refusal:
+        return Problem(proto.op_type, where, str(refusal))
+    except GraphError as error:
+        if "finite" in str(error):
+            raise
+        return Problem(proto.op_type, where, str(error))
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        # a file may hold anything
+        return Problem(proto.op_type, where, f"its attributes or constants do not make sense ({error})")
+    return None
+
+
+def _finish(walk: Walk, model: ModelProto) -> Graph:
+    """Outputs put on, and what they do not need taken away."""
+    outputs: list[Node] = []
+    for name, value in zip(_output_names(model), model.graph.output, strict=True):
+        if value.name not in walk.values:
+            raise ModelFileError(f"the output '{value.name}' does not depend on the input")
+        outputs.append(Output(name=name, inputs=(walk.values[value.name],)))
+    meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
+    return Graph([*_needed(walk.nodes, outputs), *outputs], meta)
+
+
+def _output_names(model: ModelProto) -> list[str]:
+    """ "output", "output_2" and so on; no other node may take them."""
+    return ["output" if k == 0 else f"output_{k + 1}" for k in range(len(model.graph.output))]
+
+
+def _needed(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    by_name = {node.name: node for node in nodes}
+    wanted = {name for node in outputs for name in node.inputs}
+    stack = list(wanted)
+    while stack:
+        for name in by_name[stack.pop()].inputs:
+            if name not in wanted:
+                wanted.add(name)
+                stack.append(name)
+    return [node for node in nodes if node.name in wanted or isinstance(node, Input)]

@@ -1,0 +1,296 @@
+"""ONNX operators that move values: axes put in order, joined, split, cropped, repeated. The batch stays first."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.frontends.onnx.constants import BATCH
+from spikewright.graph import Shape
+from spikewright.nodes import AvgPool, Concat, Flatten, Pad, Permute, Reshape, Upsample
+
+
+def axis_of(call: Call, axis: int) -> int:
+    """An axis of a sample, from one of the batch."""
+    rank = len(call.shape()) + 1
+    if not -rank <= axis < rank:
+        raise Refusal(f"it has no axis {axis}: its input has {rank}, the batch among them")
+    if axis % rank == 0:
+        raise Refusal("it works along the batch axis, so that samples would mix")
+    return axis % rank - 1
+
+
+def concat(call: Call) -> None:
+    if any(call.is_constant(k) for k in range(len(call.proto.input))):
+        raise Refusal("it joins data with a constant")
+    axis = axis_of(call, call.whole("axis", 1))
+    inputs = tuple(call.source(k) for k in range(len(call.proto.input)))
+    call.add(Concat(name=call.name, inputs=inputs, axis=axis))
+
+
+def flatten(call: Call) -> None:
+    rank = len(call.shape()) + 1
+    axis = call.whole("axis", 1)
+    axis = axis + rank if axis < 0 else axis
+    if axis != 1:
+        raise Refusal(f"it flattens from axis {axis}, so that samples would mix; only axis 1 keeps them apart")
+    call.add(Flatten(name=call.name, inputs=(call.source(),)))
+
+
+def reshape(call: Call) -> None:
+    target = call.ints("shape") if call.walk.opset < 5 else call.ints_of(1)
+    assert target is not None
+    shape = call.shape()
+    if not call.attributes.get("allowzero"):
+        target = tuple((BATCH, *shape)[k] if n == 0 and k <= len(shape) else n for k, n in enumerate(target))
+    _reshape(call, _sample_shape(call, target))
+
+
+def _sample_shape(call: Call, target: Shape) -> Shape:
+    """The shape of one sample after a reshape whose first axis is the batch, however that is written."""
+    size, rest = prod(call.shape()), target[1:]
+    if not rest:
+        raise Refusal(f"it reshapes to {target}, so that samples would mix")
+    open_axes = [k for k, n in enumerate(rest) if n == -1]
+    if len(open_axes) > 1 or any(n < -1 or n == 0 for n in rest):
+        raise Refusal(f"it reshapes to {target}, which cannot be resolved")
+    known = prod(n for n in rest if n != -1)
+    if target[0] not in (BATCH, call.walk.batch, 1) or size % known or (not open_axes and known != size):
+        raise Refusal(f"it reshapes samples of {call.shape()} to {target}, so that samples would mix")
+    return tuple(size // known if n == -1 else n for n in rest)
+
+
+def _reshape(call: Call, shape: Shape) -> None:
+    if shape == call.shape():
+        call.walk.alias(call.output, call.given(0))
+    else:
+        call.reshape(call.source(), shape)
+
+
+def axes_of(call: Call, rank: int) -> Shape | None:
+    """From the attribute (until opset 12 or 17) or the input (since then), counted from the front."""
+    given = call.ints("axes")
+    if given is None and call.given(1):
+        given = call.ints_of(1)
+    if given is not None and any(not -rank <= a < rank for a in given):
+        raise Refusal(f"its axes {given} are not all among its {rank}")
+    return None if given is None else tuple(sorted(a % rank for a in given))
+
+
+def squeeze(call: Call) -> None:
+    shape = (BATCH, *call.shape())
+    axes = axes_of(call, len(shape))
+    axes = tuple(k for k, n in enumerate(shape) if n == 1) if axes is None else axes
+    if any(shape[a] != 1 for a in axes):
+        raise Refusal(f"it takes out the axes {axes} of {('batch', *call.shape())}, not all of length one")
+    kept = tuple(n for k, n in enumerate(shape) if k not in axes)[1:]
+    if not kept:
+        raise Refusal("it leaves no axis but the batch; keep one")
+    _reshape(call, kept)
+
+
+def unsqueeze(call: Call) -> None:
+    shape = list(call.shape())
+    axes = axes_of(call, len(shape) + 1 + len(call.ints("axes") or call.ints_of(1)))
+    assert axes is not None
+    if 0 in axes:
+        raise Refusal("it puts an axis before the batch, so that samples would mix")
+    for axis in axes:
+        shape.insert(axis - 1, 1)
+    _reshape(call, tuple(shape))
+
+
+def transpose(call: Call) -> None:
+    order = call.ints("perm") or tuple(reversed(range(len(call.shape()) + 1)))
+    if order[0] != 0:
+        raise Refusal(f"it puts the axes in the order {order}, so that the batch is no longer first")
+    call.add(Permute(name=call.name, inputs=(call.source(),), axes=tuple(a - 1 for a in order[1:])))
+
+
+def depth_to_space(call: Call) -> None:
+    """Blocks of channels become squares of positions."""
+    block, mode = call.whole("blocksize"), call.text("mode", "DCR")
+    channels, rows, columns = _image(call)
+    if block < 1 or channels % block**2 or mode not in ("DCR", "CRD"):
+        raise Refusal(f"its {channels} channels cannot be laid out in {mode} blocks of {block} by {block}")
+    fewer = channels // block**2
+    apart = (block, block, fewer, rows, columns) if mode == "DCR" else (fewer, block, block, rows, columns)
+    order = (2, 3, 0, 4, 1) if mode == "DCR" else (0, 3, 1, 4, 2)
+    _rearranged(call, apart, order, (fewer, rows * block, columns * block))
+
+
+def space_to_depth(call: Call) -> None:
+    """Squares of positions become blocks of channels."""
+    block, mode = call.whole("blocksize"), call.text("mode", "DCR")
+    channels, rows, columns = _image(call)
+    if block < 1 or rows % block or columns % block or mode not in ("DCR", "CRD"):
+        raise Refusal(f"{rows} by {columns} positions are not made of {mode} blocks of {block} by {block}")
+    apart = (channels, rows // block, block, columns // block, block)
+    order = (2, 4, 0, 1, 3) if mode == "DCR" else (0, 2, 4, 1, 3)
+    _rearranged(call, apart, order, (channels * block**2, rows // block, columns // block))
+
+
+def _image(call: Call) -> Shape:
+    if len(call.shape()) != 3:
+        raise Refusal(f"its input must have channels, rows and columns, not {call.shape()}")
+    return call.shape()
+
+
+def _rearranged(call: Call, apart: Shape, order: Shape, together: Shape) -> None:
+    blocks = call.part(Reshape, call.source(), "blocks", shape=apart)
+    call.reshape(call.part(Permute, blocks, "moved", axes=order), together)
+
+
+def pad(call: Call) -> None:
+    mode = call.text("mode", "constant")
+    if mode != "constant":
+        raise Refusal(f"it pads by {mode}; only zeros are supported")
+    pads = call.ints("pads") or call.ints("paddings")
+    value = float(call.attributes.get("value", 0.0))
+    rank = len(call.shape()) + 1
+    if call.walk.opset >= 11:
+        pads = call.ints_of(1)
+        given = call.constant(2)
+        value = 0.0 if given is None else float(given.reshape(()))
+        axes = call.constant(3)
+        if axes is not None:
+            full = [0] * (2 * rank)
+            for k, axis in enumerate(axes):
+                full[int(axis) % rank], full[int(axis) % rank + rank] = pads[k], pads[k + len(axes)]
+            pads = tuple(full)
+    if value != 0:
+        raise Refusal(f"it pads with {value:g}; only zeros are supported")
+    if pads is None or len(pads) != 2 * rank:
+        raise Refusal(f"it pads by {pads}; {2 * rank} numbers are needed")
+    if pads[0] or pads[rank]:
+        raise Refusal("it pads the batch axis")
+    padding = tuple((pads[k], pads[k + rank]) for k in range(1, rank))
+    call.add(Pad(name=call.name, inputs=(call.source(),), padding=padding))
+
+
+def split(call: Call) -> None:
+    """Each part is a crop; parts that nobody reads are left out."""
+    axis = axis_of(call, call.whole("axis", 0))
+    length, names = call.shape()[axis], list(call.proto.output)
+    sizes = call.ints("split")
+    if sizes is None and call.given(1):
+        sizes = call.ints_of(1)
+    if sizes is None:
+        if call.whole("num_outputs", len(names)) != len(names):
+            raise Refusal(f"it splits into {call.whole('num_outputs')}, but has {len(names)} outputs")
+        each = -(-length // len(names))
+        sizes = tuple(min(each, max(length - each * k, 0)) for k in range(len(names)))
+    if len(sizes) != len(names) or sum(sizes) != length or min(sizes) < 1:
+        raise Refusal(f"it splits {length} into {sizes} for {len(names)} outputs")
+    ends = np.cumsum(sizes)
+    for k, (name, size, end) in enumerate(zip(names, sizes, ends, strict=True)):
+        if name in call.walk.used:
+            padding = _crop(call.shape(), axis, int(end) - size, int(end))
+            wish = call.proto.name or name
+            node = Pad(
+                name=call.walk.fresh(f"{wish}_{k}" if call.proto.name else wish),
+                inputs=(call.source(),),
+                padding=padding,
+            )
+            call.walk.add(node, name)
+
+
+def _crop(shape: Shape, axis: int, start: int, stop: int) -> tuple[tuple[int, int], ...]:
+    return tuple((-start, stop - n) if a == axis else (0, 0) for a, n in enumerate(shape))
+
+
+def slice_(call: Call) -> None:
+    """A crop; every step-th position is a pool with a window of one."""
+    shape = call.shape()
+    names = ("starts", "ends", "axes", "steps")
+    given = [call.ints(name) for name in names]
+    if call.walk.opset >= 10:
+        given = [None if call.constant(k) is None else call.ints_of(k) for k in range(1, 5)]
+    starts, ends, axes, steps = given
+    if starts is None or ends is None:
+        raise Refusal("it does not say from where to where it reads")
+    axes = tuple(range(len(starts))) if axes is None else axes
+    steps = (1,) * len(starts) if steps is None else steps
+    padding, stride = [(0, 0)] * len(shape), [1] * len(shape)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if axis in (0, -len(shape) - 1) and start == 0 and step == 1 and end >= 2**31 - 1:
+            continue  # the whole batch
+        k = axis_of(call, axis)
+        if step < 1:
+            raise Refusal(f"it goes in steps of {step}; only forward ones are supported")
+        first, last, _ = slice(start, end).indices(shape[k])
+        if last <= first:
+            raise Refusal(f"it reads from {start} to {end} of {shape[k]}, where there is nothing")
+        padding[k], stride[k] = (-first, last - shape[k]), step
+    _cropped(call, tuple(padding), tuple(stride))
+
+
+def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) -> None:
+    if set(stride) == {1}:
+        if any(any(sides) for sides in padding):
+            call.add(Pad(name=call.name, inputs=(call.source(),), padding=padding))
+        else:
+            call.walk.alias(call.output, call.given(0))
+        return
+    if stride[0] != 1 or len(stride) > 4:
+        raise Refusal("it takes every so many channels; only positions can be taken in steps")
+    crop = call.part(Pad, call.source(), "crop", padding=padding)
+    axes = len(stride) - 1
+    none = ((0, 0),) * axes
+    call.add(AvgPool(name=call.name, inputs=(crop,), kernel=(1,) * axes, stride=stride[1:], padding=none))
+
+
+def expand(call: Call) -> None:
+    """Only where nothing is repeated."""
+    target, shape = call.ints_of(1), call.shape()
+    wide = (1,) * (len(shape) + 1 - len(target)) + target
+    if len(wide) != len(shape) + 1 or wide[0] not in (1, BATCH, call.walk.batch):
+        raise Refusal(f"it repeats samples of {shape} to {target}, so that samples would mix")
+    if any(n not in (1, m) for n, m in zip(wide[1:], shape, strict=True)):
+        raise Refusal(f"it repeats values of {shape} to {target}; use nearest-neighbour upsampling")
+    call.walk.alias(call.output, call.given(0))
+
+
+REPETITIONS = {
+    ("asymmetric", "floor"),
+    *product(
+        ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"),
+        ("round_prefer_floor", "round_prefer_ceil"),
+    ),
+}
+"""Which sampling of Resize repeats each value when the factor is whole."""
+
+
+def resize(call: Call) -> None:
+    """Nearest-neighbour by whole factors."""
+    mode = call.text("mode", "nearest")
+    if mode != "nearest":
+        raise Refusal(f"it interpolates ({mode}); only nearest by whole factors is supported")
+    if call.proto.op_type == "Resize" and call.walk.opset >= 11:
+        sampling = call.text("coordinate_transformation_mode", "half_pixel")
+        rounding = call.text("nearest_mode", "round_prefer_floor")
+        if (sampling, rounding) not in REPETITIONS:
+            raise Refusal(f"nearest by {sampling} and {rounding} is not a plain repetition")
+    factors = _factors(call)
+    if factors[:2] != (1.0, 1.0) or any(f != round(f) or f < 1 for f in factors):
+        raise Refusal(f"it resizes by {factors}; only whole factors of the spatial axes are supported")
+    call.add(Upsample(name=call.name, inputs=(call.source(),), factor=tuple(int(f) for f in factors[2:])))
+
+
+def _factors(call: Call) -> tuple[float, ...]:
+    """Of every axis, the batch among them: given as such, or as the lengths after resizing."""
+    full = (1, *call.shape())
+    axes = tuple(a % len(full) for a in call.ints("axes") or range(len(full)))
+    attribute = call.attributes.get("scales")
+    position = 2 if call.proto.op_type == "Resize" and call.walk.opset >= 11 else 1
+    given = np.asarray(attribute) if attribute is not None else call.constant(position)
+    if given is None or not given.size:
+        if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+            raise Refusal("it keeps the aspect ratio; give it the factors instead")
+        sizes = call.needed(3)
+        given = np.array([1.0 if a == 0 else n / full[a] for n, a in zip(sizes, axes, strict=True)])
+    found = dict(zip(axes, (float(f) for f in given), strict=True))
+    return tuple(found.get(a, 1.0) for a in range(len(full)))

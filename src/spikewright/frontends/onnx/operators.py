@@ -1,0 +1,137 @@
+"""One rule for each ONNX operator that depends on data, and why there is none for some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spikewright.frontends.onnx.activations import (
+    cast,
+    clip,
+    floor,
+    identity,
+    leaky_relu,
+    maximum,
+    minimum,
+    prelu,
+    relu,
+    softmax,
+)
+from spikewright.frontends.onnx.arithmetic import add, div, gemm, matmul, mul, sub
+from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.frontends.onnx.moves import (
+    concat,
+    depth_to_space,
+    expand,
+    flatten,
+    pad,
+    reshape,
+    resize,
+    slice_,
+    space_to_depth,
+    split,
+    squeeze,
+    transpose,
+    unsqueeze,
+)
+from spikewright.frontends.onnx.reductions import global_average_pool, global_max_pool, reduce
+from spikewright.frontends.onnx.windows import average_pool, conv, conv_transpose, max_pool
+from spikewright.nodes import BatchNorm
+
+
+def batch_normalization(call: Call) -> None:
+    if call.attributes.get("training_mode") or call.further_outputs:
+        raise Refusal("it is in training mode; export the network in evaluation mode")
+    if not call.attributes.get("spatial", 1):
+        raise Refusal("spatial=0 is not supported")
+    gamma, beta, mean, variance = (call.weights(k) for k in range(1, 5))
+    epsilon = float(call.attributes.get("epsilon", 1e-5))
+    call.add(
+        BatchNorm(
+            name=call.name,
+            inputs=(call.source(),),
+            mean=mean,
+            variance=variance,
+            gamma=gamma,
+            beta=beta,
+            epsilon=epsilon,
+        )
+    )
+
+
+RULES: dict[str, Callable[[Call], None]] = {
+    "Add": add,
+    "AveragePool": average_pool,
+    "BatchNormalization": batch_normalization,
+    "Cast": cast,
+    "Clip": clip,
+    "Concat": concat,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "DepthToSpace": depth_to_space,
+    "Div": div,
+    "Dropout": identity,
+    "Expand": expand,
+    "Flatten": flatten,
+    "Floor": floor,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
+    "Identity": identity,
+    "LeakyRelu": leaky_relu,
+    "LogSoftmax": softmax,
+    "MatMul": matmul,
+    "Max": maximum,
+    "MaxPool": max_pool,
+    "Min": minimum,
+    "Mul": mul,
+    "PRelu": prelu,
+    "Pad": pad,
+    "ReduceMax": reduce,
+    "ReduceMean": reduce,
+    "ReduceSum": reduce,
+    "Relu": relu,
+    "Reshape": reshape,
+    "Resize": resize,
+    "Slice": slice_,
+    "Softmax": softmax,
+    "SpaceToDepth": space_to_depth,
+    "Split": split,
+    "Squeeze": squeeze,
+    "Sub": sub,
+    "Sum": add,
+    "Transpose": transpose,
+    "Unsqueeze": unsqueeze,
+    "Upsample": resize,
+}
+
+_BENT = "it bends what a spiking neuron cannot; train with ReLU, or with a ReLU that has a ceiling"
+_MEMORY = "it remembers earlier values; only feed-forward networks can be converted"
+_QUANTISED = "it computes with quantised values; export the network with floating-point activations"
+_DATA = "its result depends on the data in a way that no weight could have"
+
+REASONS = {
+    **dict.fromkeys(
+        (
+            *("Celu", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Mish", "Selu", "Sigmoid", "Softplus"),
+            *("Softsign", "Swish", "Tanh", "ThresholdedRelu"),
+        ),
+        _BENT,
+    ),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _MEMORY),
+    **dict.fromkeys(
+        ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+        _QUANTISED,
+    ),
+    "QuantizeLinear": _QUANTISED,
+    **dict.fromkeys(
+        ("GlobalLpPool", "GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpPool"), _DATA
+    ),
+    "If": "which of its networks runs depends on data; export the network without branches",
+    "Loop": "it runs a network again and again; only feed-forward networks can be converted",
+    "Scan": "it runs a network again and again; only feed-forward networks can be converted",
+}
+"""Why some operators have no rule. Others are refused without a reason of their own."""
+
+
+def reason(operator: str) -> str:
+    return REASONS.get(operator, "there is no spiking form of it")

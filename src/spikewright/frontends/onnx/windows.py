@@ -1,0 +1,184 @@
+"""Convolutions and pooling of ONNX: where padding hides in four attributes, or in six."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.graph import Array, Shape
+from spikewright.nodes import AvgPool, Conv, ConvTranspose, MaxPool
+from spikewright.nodes._window import Padding, output_length
+
+
+@dataclass(frozen=True)
+class Window:
+    """Kernel, stride, dilation and explicit padding; ``overhang`` is what ``ceil_mode`` adds at the high side."""
+
+    kernel: Shape
+    stride: Shape
+    dilation: Shape
+    padding: Padding
+    overhang: Shape
+
+    @property
+    def reach(self) -> Padding:
+        return tuple((low, high + over) for (low, high), over in zip(self.padding, self.overhang, strict=True))
+
+
+def window(call: Call, kernel: Shape | None) -> Window:
+    """Read the attributes of a windowed operator."""
+    spatial = call.shape()[1:]
+    said = call.ints("kernel_shape") or kernel
+    if kernel not in (None, said):
+        raise Refusal(f"its kernel is said to be {said}, but its weights have {kernel}")
+    kernel = said
+    if kernel is None or len(kernel) != len(spatial) or not 1 <= len(kernel) <= 3:
+        raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
+    ones = (1,) * len(kernel)
+    stride, dilation = call.ints("strides") or ones, call.ints("dilations") or ones
+    if min(*kernel, *stride, *dilation) < 1 or not len(kernel) == len(stride) == len(dilation):
+        raise Refusal(f"a kernel of {kernel}, strides of {stride} and dilations of {dilation} make no window")
+    padding = _padding(call, spatial, kernel, stride, dilation)
+    overhang = (0,) * len(kernel)
+    if call.attributes.get("ceil_mode"):
+        axes = zip(spatial, kernel, stride, dilation, padding, strict=True)
+        overhang = tuple(_overhang(*axis) for axis in axes)
+    return Window(kernel, stride, dilation, padding, overhang)
+
+
+def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> Padding:
+    auto = call.text("auto_pad", "NOTSET")
+    if auto == "NOTSET":
+        pads = call.ints("pads") or (0,) * (2 * len(kernel))
+        return tuple(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True))
+    if auto == "VALID":
+        return ((0, 0),) * len(kernel)
+    if auto not in ("SAME_UPPER", "SAME_LOWER"):
+        raise Refusal(f"unknown auto_pad {auto}")
+    found = []
+    for n, k, s, d in zip(spatial, kernel, stride, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        small, large = total // 2, total - total // 2
+        found.append((small, large) if auto == "SAME_UPPER" else (large, small))
+    return tuple(found)
+
+
+def _overhang(n: int, k: int, s: int, d: int, padding: tuple[int, int]) -> int:
+    """How far the last window hangs over: one more window, if it starts before the padding at the end."""
+    floor = output_length(n, k, s, padding, d)
+    reach = (floor * s) + d * (k - 1) + 1 - (n + sum(padding))
+    starts_inside = floor * s < n + padding[0]
+    return reach if 0 < reach < s and starts_inside else 0
+
+
+def _bias(call: Call, outputs: int) -> Array:
+    bias = call.weights(2) if call.given(2) else np.zeros(outputs)
+    if bias.shape != (outputs,):
+        raise Refusal(f"its bias has the shape {bias.shape}, not {(outputs,)}")
+    return bias
+
+
+def conv(call: Call) -> None:
+    weight = call.weights(1)
+    groups = call.whole("group", 1)
+    if weight.ndim < 2 or weight.shape[1] * groups != call.shape()[0]:  # before they are copied: they may be large
+        raise Refusal(f"its weights of {weight.shape} with {groups} group(s) do not fit samples of {call.shape()}")
+    bias = _bias(call, len(weight))
+    found = window(call, tuple(weight.shape[2:]))
+    call.add(
+        Conv(
+            name=call.name,
+            inputs=(call.source(),),
+            weight=weight,
+            bias=bias,
+            stride=found.stride,
+            padding=found.padding,
+            dilation=found.dilation,
+            groups=groups,
+        )
+    )
+
+
+def conv_transpose(call: Call) -> None:
+    """What ``output_padding`` or ``output_shape`` adds at the high side is cut off less there."""
+    weight = call.weights(1)
+    if weight.ndim < 2 or weight.shape[0] != call.shape()[0]:
+        raise Refusal(f"its weights of {weight.shape} do not fit samples of {call.shape()}")
+    spatial, kernel = call.shape()[1:], tuple(weight.shape[2:])
+    axes = len(kernel)
+    ones = (1,) * axes
+    stride, dilation = call.ints("strides") or ones, call.ints("dilations") or ones
+    extra = call.ints("output_padding") or (0,) * axes
+    if not len(spatial) == len(stride) == len(dilation) == len(extra) == axes or call.ints("kernel_shape") not in (
+        None,
+        kernel,
+    ):
+        raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
+    reached = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(spatial, stride, kernel, dilation, strict=True))
+    cut = _cut(call, tuple(n + e for n, e in zip(reached, extra, strict=True)), stride)
+    groups = call.whole("group", 1)
+    bias = _bias(call, weight.shape[1] * groups)
+    call.add(
+        ConvTranspose(
+            name=call.name,
+            inputs=(call.source(),),
+            weight=weight,
+            bias=bias,
+            stride=stride,
+            padding=tuple((low, high - e) for (low, high), e in zip(cut, extra, strict=True)),
+            dilation=dilation,
+            groups=groups,
+        )
+    )
+
+
+def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
+    """How much of the whole output a transposed convolution leaves away at both sides."""
+    auto, wished = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
+    if wished is None and auto in ("SAME_UPPER", "SAME_LOWER"):
+        wished = tuple(n * s for n, s in zip(call.shape()[1:], stride, strict=True))
+    if wished is None:
+        pads = (call.ints("pads") if auto == "NOTSET" else None) or (0,) * (2 * len(stride))
+        return tuple(zip(pads[: len(stride)], pads[len(stride) :], strict=True))
+    wished = wished[len(wished) - len(stride) :]  # some writers put the batch and the channels before
+    total = tuple(n - w for n, w in zip(reached, wished, strict=True))
+    if min(total) < -1:  # runtimes differ in where they put more than one position
+        raise Refusal(f"its output of {wished} would be larger than what it reaches, {reached}")
+    return tuple(
+        (0, t) if t < 0 else (t // 2, t - t // 2) if auto == "SAME_UPPER" else (t - t // 2, t // 2) for t in total
+    )
+
+
+def max_pool(call: Call) -> None:
+    if call.further_outputs:
+        raise Refusal("its indices are asked for; unpooling has no spiking form")
+    found = window(call, None)
+    call.add(
+        MaxPool(
+            name=call.name,
+            inputs=(call.source(),),
+            kernel=found.kernel,
+            stride=found.stride,
+            padding=found.reach,
+            dilation=found.dilation,
+        )
+    )
+
+
+def average_pool(call: Call) -> None:
+    found = window(call, None)
+    if any(d != 1 for d in found.dilation):
+        raise Refusal("dilated average pooling is not supported")
+    call.add(
+        AvgPool(
+            name=call.name,
+            inputs=(call.source(),),
+            kernel=found.kernel,
+            stride=found.stride,
+            padding=found.padding,
+            overhang=found.overhang,
+            count_padding=bool(call.attributes.get("count_include_pad", 0)),
+        )
+    )

@@ -1,0 +1,5 @@
+"""PyTorch: modules through ``torch.export``, ``.pt2`` files, and ``FILE.py:FACTORY`` on the command line."""
+
+from spikewright.frontends.torch.frontend import from_exported, from_file, from_torch, load_pt2
+
+__all__ = ["from_exported", "from_file", "from_torch", "load_pt2"]

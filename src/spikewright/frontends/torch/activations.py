@@ -1,0 +1,97 @@
+"""What ATen's rectifiers, rounding and softmax become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikewright.frontends.torch.call import Call, Handlers, Value
+from spikewright.frontends.torch.trace import base_name
+from spikewright.nodes import Floor, LeakyReLU, ReLU, Softmax
+
+ACTIVATIONS = Handlers()
+converts = ACTIVATIONS.converts
+
+
+@converts("relu", "relu6", "clamp", "clamp_min", "clamp_max", "clip", "hardtanh", "threshold", "maximum", "minimum")
+def rectifier(call: Call) -> Value:
+    name = base_name(call.node)
+    if name == "relu":
+        return call.emit(ReLU, call.x)
+    if name == "relu6":
+        return call.emit(ReLU, call.x, ceiling=6.0)
+    if name == "hardtanh":
+        return _bounded(call, call.x, call["min_val"], call["max_val"])
+    if name == "threshold":
+        same = call["threshold"] == call["value"] == 0
+        return _bounded(call, call.x, 0 if same else call["threshold"], None)
+    if name in ("maximum", "minimum"):
+        x, bound = _sides(call)
+        return _bounded(call, x, *((bound, None) if name == "maximum" else (None, bound)))
+    return _bounded(call, call.x, call.get("min"), call.get("max"))
+
+
+def maximum(call: Call) -> Value:
+    """``torch.max(x, 0)``, the elementwise one."""
+    x, bound = _sides(call)
+    return _bounded(call, x, bound, None)
+
+
+def _sides(call: Call) -> tuple[Value, Any]:
+    """The activation and the bound of an elementwise maximum or minimum, which may stand in either order."""
+    a, b = call["self"], call["other"]
+    if isinstance(a, Value) and isinstance(b, Value):
+        call.refuse("of two branches; only the maximum with zero, and then the minimum with a ceiling, is a rectifier")
+    return (a, b) if isinstance(a, Value) else (call.value(b), a)
+
+
+def _bounded(call: Call, x: Value, low: Any, high: Any) -> Value:
+    """A clip from 0 to a ceiling; the lower bound may be missing where nothing below 0 arrives."""
+    low, high = _number(call, low), _number(call, high)
+    if low in (None, -np.inf) and _rectified(call, x):
+        low = 0
+    if low != 0 or (high is not None and high <= 0):
+        call.refuse(f"its bounds are {low} and {high}; only a lower bound of 0 makes it a rectifier")
+    return call.emit(ReLU, x, ceiling=None if high in (None, np.inf) else float(high))
+
+
+def _number(call: Call, bound: Any) -> Any:
+    """A bound that may be given as a tensor, say a trained ceiling, as one number."""
+    import torch
+
+    if bound is None or isinstance(bound, int | float):
+        return bound
+    if not isinstance(bound, torch.Tensor):
+        call.refuse("its bound is computed from activations")
+    values = call.constant(bound)
+    if (values != values.flat[0]).any():
+        call.refuse("its bounds differ between neurons; use one for the layer")
+    return float(values.flat[0])
+
+
+def _rectified(call: Call, x: Value) -> bool:
+    return any(node.name == x.name and isinstance(node, ReLU) for node in call.walk.nodes)
+
+
+@converts("leaky_relu", "prelu", "rrelu")
+def leaky(call: Call) -> Value:
+    name = base_name(call.node)
+    if name == "leaky_relu":
+        slope: Any = np.asarray(call["negative_slope"], np.float32)
+    elif name == "rrelu":  # at inference: the middle of the range it was drawn from
+        slope = np.asarray((call["lower"] + call["upper"]) / 2, np.float32)
+    else:
+        slope = call.constant(call["weight"])
+        slope = slope.reshape(()) if slope.size == 1 else slope
+    return call.emit(ReLU, call.x) if not slope.any() else call.emit(LeakyReLU, call.x, slope=slope)
+
+
+@converts("floor")
+def floor(call: Call) -> Value:
+    return call.emit(Floor, call.x)
+
+
+@converts("softmax", "_softmax", "log_softmax", "_log_softmax")
+def softmax(call: Call) -> Value:
+    return call.emit(Softmax, call.x, axis=call.axis(call.x, call["dim"]), log="log" in base_name(call.node))

@@ -1,0 +1,146 @@
+"""One operator call of an exported graph as its handler sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from spikewright.frontends.torch.names import advice, readable
+from spikewright.graph import Array, Node, Shape
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from spikewright.frontends.torch.walk import Walk
+
+Handler = Callable[["Call"], Any]
+
+BATCH_AXIS = "the batch axis must stay first and apart from the others"
+
+
+@dataclass(frozen=True)
+class Value:
+    """Something that depends on the input: the node that computes it and its per-sample shape.
+
+    ``shape`` is None after a refused operator that moved the batch axis: nothing can be said from there on.
+    """
+
+    name: str
+    shape: Shape | None
+
+    @property
+    def sample(self) -> Shape:
+        assert self.shape is not None
+        return self.shape
+
+
+class Refusal(Exception):
+    """Raised by a handler: this call cannot be converted. The walk turns it into a Problem and goes on."""
+
+    def __init__(self, operator: str, advice: str) -> None:
+        super().__init__(operator)
+        self.operator, self.advice = operator, advice
+
+
+class Call:
+    """One operator call as its handler sees it: arguments by the names of the operator's schema.
+
+    Args:
+        walk: the walk it is part of.
+        node: the call in the exported graph.
+    """
+
+    def __init__(self, walk: Walk, node: fx.Node) -> None:
+        self.walk, self.node = walk, node
+        schema: Any = node.target
+        self.schema = schema._schema
+        self.operator = readable(self.schema.name)
+        given = [walk.resolve(a) for a in node.args]
+        names = [a.name for a in self.schema.arguments]
+        defaults = {a.name: a.default_value for a in self.schema.arguments if a.has_default_value()}
+        named = dict(zip(names, given, strict=False))
+        self.arguments: dict[str, Any] = {**defaults, **named, **{k: walk.resolve(v) for k, v in node.kwargs.items()}}
+        self.first: Any = self.arguments[names[0]] if names else None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.arguments.get(name, default)
+
+    @property
+    def x(self) -> Value:
+        """The activation it works on: its first argument."""
+        return self.value(self.first)
+
+    def value(self, argument: Any) -> Value:
+        """An argument that must be an activation."""
+        if not isinstance(argument, Value):
+            self.refuse("a constant stands where it needs an activation")
+        return argument
+
+    def constant(self, argument: Any) -> Array:
+        """A tensor argument that must be computable from parameters and buffers alone."""
+        import torch
+
+        if not isinstance(argument, torch.Tensor):
+            self.refuse("its weights are computed from activations; only fixed weights can be synapses")
+        return self.walk.array(argument)
+
+    def ints(self, argument: Any, count: int) -> Shape:
+        """One number or a list of them, as one for each of ``count`` axes."""
+        found = list(argument) if isinstance(argument, list | tuple) else [argument]
+        if any(not isinstance(n, int) for n in found):
+            self.refuse("its settings depend on the batch size")
+        return tuple(found * count if len(found) == 1 else found)
+
+    def axis(self, x: Value, dim: Any) -> int:
+        """An axis of a sample, from one of a batch."""
+        axis = int(dim) % (len(x.sample) + 1) - 1
+        if axis < 0:
+            self.refuse(BATCH_AXIS)
+        return axis
+
+    @property
+    def shape(self) -> Shape:
+        """The per-sample shape of its result, as exported."""
+        shape = self.walk.sample_shape(self.node.meta.get("val"))
+        if shape is None:
+            self.refuse(BATCH_AXIS)
+        return shape
+
+    def refuse(self, reason: str = "", operator: str | None = None) -> NoReturn:
+        """Say that this call cannot be converted.
+
+        Raises:
+            Refusal: always.
+        """
+        raise Refusal(operator or self.operator, reason or advice(self.operator))
+
+    def emit(self, kind: type[Node], *sources: Value, part: str = "", **fields: Any) -> Value:
+        """Add a node to the graph.
+
+        Args:
+            kind: its type.
+            sources: what it reads.
+            part: a word added to its name where one call becomes several nodes.
+            fields: its parameters.
+        """
+        name = self.walk.unique(self.walk.name_of(self.node, self.operator) + (f".{part}" if part else ""))
+        node = kind(name=name, inputs=tuple(s.name for s in sources), **fields)
+        self.walk.nodes.append(node)
+        return Value(name, node.infer_shape(*(s.sample for s in sources)))
+
+
+class Handlers(dict[str, Handler]):
+    """What to do with each ATen operator, by its name without namespace and overload."""
+
+    def converts(self, *operators: str) -> Callable[[Handler], Handler]:
+        """Register a function for some operators, as a decorator."""
+
+        def register(handler: Handler) -> Handler:
+            self.update(dict.fromkeys(operators, handler))
+            return handler
+
+        return register

@@ -1,0 +1,315 @@
+"""The walk over an exported ATen graph: folds what is constant, names what remains, collects what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.errors import GraphError, ModelFileError, Problem, UnsupportedModelError
+from spikewright.frontends.torch.call import BATCH_AXIS, Call, Handler, Refusal, Value
+from spikewright.frontends.torch.names import NO_OPERATION, REARRANGING, advice, readable
+from spikewright.frontends.torch.trace import (
+    base_name,
+    composite,
+    first,
+    leaves,
+    module_stack,
+    same_size,
+    scope,
+    scope_class,
+)
+from spikewright.graph import Array, Graph, Node, Shape
+from spikewright.nodes import Input, Output
+
+if TYPE_CHECKING:
+    from torch import Tensor, fx
+    from torch.export import ExportedProgram
+
+
+MOST_CONSTANTS = 2**28
+"""How many numbers a constant may have that is computed while reading: one gigabyte."""
+
+
+class Walk:
+    """Turns one exported program into a graph.
+
+    Args:
+        program: functional (no operator changes its arguments).
+        handlers: what to do with each ATen operator, by its name without namespace.
+        model: the class name of the model, for messages.
+    """
+
+    def __init__(self, program: ExportedProgram, handlers: Mapping[str, Handler], model: str) -> None:
+        self.program, self.handlers, self.model = program, handlers, model
+        self.values: dict[fx.Node, Any] = {}
+        self.nodes: list[Node] = []
+        self.problems: dict[Problem, None] = {}
+        self.names: set[str] = set()
+        self.arrays: dict[int, tuple[Tensor, Array]] = {}
+        self.batch: Any = None
+        self.constants = self._constants()
+        self.live = self._live()
+        self.calls = self._calls()
+
+    # What the program holds.
+
+    def _constants(self) -> dict[str, Any]:
+        """Parameters, buffers and lifted tensors by placeholder name."""
+        from torch.export.graph_signature import InputKind
+
+        found: dict[str, Any] = {}
+        for spec in self.program.graph_signature.input_specs:
+            name = getattr(spec.arg, "name", None)
+            if name is not None and spec.kind is not InputKind.USER_INPUT:
+                target = spec.target or ""
+                stored = self.program.state_dict.get(target, self.program.constants.get(target))
+                found[name] = stored.detach() if hasattr(stored, "detach") else stored
+        return found
+
+    def _results(self) -> list[Any]:
+        """What the program returns to its user: nodes of the exported graph, or constants."""
+        from torch.export.graph_signature import OutputKind
+
+        last: Any = next(node for node in reversed(self.program.graph.nodes) if node.op == "output")
+        specs = self.program.graph_signature.output_specs
+        return [r for r, spec in zip(last.args[0], specs, strict=True) if spec.kind is OutputKind.USER_OUTPUT]
+
+    def _live(self) -> set[fx.Node]:
+        """The nodes that the results depend on."""
+        from torch import fx
+
+        waiting = [r for r in self._results() if isinstance(r, fx.Node)]
+        live = set(waiting)
+        while waiting:
+            for source in waiting.pop().all_input_nodes:
+                if source not in live:
+                    live.add(source)
+                    waiting.append(source)
+        return live
+
+    def _calls(self) -> Counter[tuple[str, bool]]:
+        """How many operators each module call makes on activations: rearranging ones, and others."""
+        depends: set[fx.Node] = set()
+        counts: Counter[tuple[str, bool]] = Counter()
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder" and node.name not in self.constants:
+                depends.add(node)
+            elif node.op == "call_function" and not depends.isdisjoint(node.all_input_nodes) and node in self.live:
+                depends.add(node)
+                name = base_name(node)
+                if name and (name not in NO_OPERATION or "Dropout" in scope_class(node)):
+                    counts[scope(node)[0], name in REARRANGING] += 1
+        return counts
+
+    # Names.
+
+    def unique(self, wish: str) -> str:
+        """The wished name, or the next free one: ``relu``, ``relu_2``, ``relu_3``."""
+        name, k = wish, 1
+        while name in self.names:
+            k += 1
+            name = f"{wish}_{k}"
+        self.names.add(name)
+        return name
+
+    def name_of(self, node: fx.Node, operator: str) -> str:
+        """The module's path where the call is all that the module does, otherwise path and operator."""
+        key, path, _ = scope(node)
+        rearranges = base_name(node) in REARRANGING
+        others, moves = self.calls[key, False], self.calls[key, True]
+        alone = others == 0 and moves == 1 if rearranges else others == 1
+        if path and alone and path not in self.parents:
+            return path
+        return f"{path}.{operator}" if path else operator
+
+    @cached_property
+    def parents(self) -> set[str]:
+        """The paths of modules that have modules inside them."""
+        paths = {path for node in self.live for _, path, _ in module_stack(node)}
+        return {path.rpartition(".")[0] for path in paths if path}
+
+    # Values.
+
+    def array(self, tensor: Tensor) -> Array:
+        """A constant as float32, the same array each time it is used."""
+        if id(tensor) not in self.arrays:
+            if tensor.numel() > 2**24 and tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+                raise GraphError(
+                    f"a constant of shape {tuple(tensor.shape)} repeats the few numbers that are stored of it; "
+                    "it would fill the memory"
+                )
+            with np.errstate(over="ignore"):
+                array = tensor.detach().cpu().double().numpy().astype(np.float32, order="C")
+            if np.isfinite(array).all():  # otherwise the node that gets it refuses it, and can name itself
+                array.setflags(write=False)
+            self.arrays[id(tensor)] = (tensor, array)
+        return self.arrays[id(tensor)][1]
+
+    def resolve(self, argument: Any) -> Any:
+        """An argument of a call, with what was computed before put in the place of graph nodes."""
+        from torch import fx
+
+        if isinstance(argument, fx.Node):
+            return self.values[argument]
+        if isinstance(argument, list | tuple):
+            return [self.resolve(a) for a in argument]
+        return argument
+
+    def sample_shape(self, example: Any) -> Shape | None:
+        """The shape of a traced tensor without its batch axis; None where that axis does not stand first."""
+        shape = list(getattr(example, "shape", ()))
+        if not shape or not same_size(shape[0], self.batch) or any(not isinstance(n, int) for n in shape[1:]):
+            return None
+        return tuple(int(n) for n in shape[1:])
+
+    def _folded(self, node: fx.Node) -> Any:
+        """The value of a call on constants; the batch axis of what is made for a whole batch has length one.
+
+        Returns:
+            None where the call depends on an activation, on chance, or is no ATen operator.
+        """
+        import torch
+
+        target: Any = node.target
+        given = [*leaves([self.resolve(a) for a in [*node.args, *node.kwargs.values()]])]
+        if any(isinstance(a, Value) for a in given) or target.namespace not in ("aten", "prims"):
+            return None
+        if torch.Tag.nondeterministic_seeded in target.tags:
+            return None
+        sizes = [a for a in given if isinstance(a, torch.SymInt)]
+        if any(not same_size(a, self.batch) for a in sizes):
+            return None
+
+        if self._absurd(node):
+            raise Refusal(readable(base_name(node)), "its constant value would fill the memory")
+
+        def plain(argument: Any) -> Any:
+            if isinstance(argument, list):
+                return [plain(a) for a in argument]
+            return 1 if isinstance(argument, torch.SymInt) else argument
+
+        with torch.no_grad():
+            return target(
+                *(plain(self.resolve(a)) for a in node.args),
+                **{k: plain(self.resolve(v)) for k, v in node.kwargs.items()},
+            )
+
+    def _absurd(self, node: fx.Node) -> bool:
+        """Whether a result is too large to be computed while reading, by the shape that tracing found."""
+        examples = node.meta.get("val")
+        shapes = [getattr(e, "shape", ()) for e in (examples if isinstance(examples, list | tuple) else [examples])]
+        return any(prod(n for n in shape if isinstance(n, int)) > MOST_CONSTANTS for shape in shapes)
+
+    # The walk.
+
+    def graph(self, meta: dict[str, Any]) -> Graph:
+        """The whole program as a graph.
+
+        Raises:
+            UnsupportedModelError: with every operator that cannot be converted.
+            ModelFileError: for a program without tensor inputs or outputs.
+            GraphError: for weights that are not finite.
+        """
+        self._inputs()
+        for node in self.program.graph.nodes:
+            if node in self.live and node not in self.values:
+                self.values[node] = self._visit(node)
+        outputs = self._outputs()
+        if self.problems:
+            raise UnsupportedModelError(tuple(self.problems))
+        return Graph([*self.nodes, *outputs], meta)
+
+    def _inputs(self) -> None:
+        found = [n for n in self.program.graph.nodes if n.op == "placeholder" and n.name not in self.constants]
+        tensors = [n for n in found if n in self.live and hasattr(n.meta.get("val"), "shape")]
+        if not tensors:
+            raise ModelFileError(f"{self.model}: its output does not depend on any input tensor")
+        if not len(tensors[0].meta["val"].shape):
+            raise ModelFileError(f"{self.model}: the input '{tensors[0].name}' has no axes; axis 0 must be the batch")
+        self.batch = tensors[0].meta["val"].shape[0]
+        self.names.add("output")
+        for node in tensors:
+            shape = self.sample_shape(node.meta["val"])
+            if shape is None:
+                raise ModelFileError(f"{self.model}: axis 0 of the input '{node.name}' is not the batch")
+            name = self.unique("input" if len(tensors) == 1 else node.name)
+            self.nodes.append(Input(name=name, shape=shape))
+            self.values[node] = Value(name, shape)
+
+    def _visit(self, node: fx.Node) -> Any:
+        import operator
+
+        import torch
+
+        if node.op == "placeholder":
+            return self.constants.get(node.name)
+        if node.op == "get_attr":
+            found: Any = self.program.graph_module
+            for part in str(node.target).split("."):
+                found = getattr(found, part)
+            return found
+        if node.target is operator.getitem:
+            source = self.resolve(node.args[0])
+            return source if isinstance(source, Value) else source[node.args[1]]
+        result = node.meta.get("val")
+        if isinstance(result, torch.SymInt | torch.SymFloat | torch.SymBool | int | float | bool):
+            return result
+        whole = next((c for c in map(composite, module_stack(node)) if c), None)
+        if whole:
+            return self._problem(*whole, node=node)
+        if not isinstance(node.target, torch._ops.OpOverload):
+            return self._problem(str(node.target), self._where(node), advice(str(node.target)), node)
+        try:
+            folded = self._folded(node)
+        except Refusal as refusal:
+            return self._problem(refusal.operator, self._where(node), refusal.advice, node)
+        return self._convert(node) if folded is None else folded
+
+    def _convert(self, node: fx.Node) -> Any:
+        name = base_name(node)
+        handler = self.handlers.get(name)
+        lost = any(isinstance(a, Value) and a.shape is None for a in leaves([self.resolve(a) for a in node.args]))
+        try:
+            if handler is None:
+                Call(self, node).refuse()
+            if lost:
+                return Value("", None)
+            value = handler(Call(self, node))
+        except Refusal as refusal:
+            return self._problem(refusal.operator, self._where(node), refusal.advice, node)
+        if isinstance(value, Value) and value.shape != self.sample_shape(first(node.meta.get("val"))):
+            return self._problem(readable(name), self._where(node), BATCH_AXIS, node)
+        return value
+
+    def _where(self, node: fx.Node) -> str:
+        return scope(node)[1] or f"forward of {self.model}"
+
+    def _problem(self, operator: str, where: str, reason: str, node: fx.Node) -> Value:
+        """Note a problem, and go on with the shape the refused call would have had."""
+        self.problems.setdefault(Problem(operator, where, reason))
+        return Value("", self.sample_shape(first(node.meta.get("val"))))
+
+    def _outputs(self) -> list[Node]:
+        from torch.utils import _pytree as pytree
+
+        results = self._results()
+        self.names.discard("output")
+        names = ["output"] * len(results)
+        structure = pytree.tree_unflatten(list(range(len(results))), self.program.call_spec.out_spec)
+        if isinstance(structure, dict):
+            for key, place in structure.items():
+                if isinstance(place, int):
+                    names[place] = str(key)
+        outputs: list[Node] = []
+        for wish, result in zip(names, results, strict=True):
+            value = self.resolve(result)
+            if isinstance(value, Value):
+                outputs.append(Output(name=self.unique(wish), inputs=(value.name,)))
+        if not outputs:
+            raise ModelFileError(f"{self.model}: none of its outputs depends on an input tensor")
+        return outputs
