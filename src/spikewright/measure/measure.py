@@ -13,7 +13,7 @@ from spikewright.data import as_dataset, check_labels
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import Run, simulate
+from spikewright.engines import Engine, Run, simulate
 from spikewright.graph import Array, Graph, Shape
 from spikewright.measure.accuracy import accuracy
 from spikewright.measure.agreement import agreement
@@ -129,6 +129,7 @@ def measure(
     *,
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
+    engine: Engine = "auto",
     device: str = "cpu",
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -142,6 +143,7 @@ def measure(
         timesteps: T.
         encoder: an encoder or its name.
         batch_size: samples side by side.
+        engine: "event", "reference" or "auto".
         device: a torch device.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
@@ -163,11 +165,13 @@ def measure(
         encoder=chosen,
         record=("nonzero",),
         batch_size=batch_size,
+        engine=engine,
         device=device,
         observers=(observer,),
         progress=progress,
     )
-    first = simulate(graph, dataset.take(1), timesteps, encoder=chosen, record=("spikes",), device=device)
+    one = dataset.take(1)
+    first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device)
     return _measures(graph, analog, run, observer, constants, _raster(first), chosen)
 
 
