@@ -23,9 +23,12 @@ bool list_tasks(const Layer& source, const Projection& p, GatherSource& to) {
       if (at < 0) continue;
       const uint32_t cell = uint32_t(at) / uint32_t(to.channels), channel = uint32_t(at) % uint32_t(to.channels);
       if (channel + uint32_t(bits) > uint32_t(to.channels)) return false;
-      by_cell[cell].push_back({uint32_t(position), uint32_t(word), uint32_t(bits), channel});
+      const int row = position / source.row;
+      const int in_row = position % source.row * source.words + word;
+      by_cell[cell].push_back({uint32_t(row), uint32_t(in_row), uint32_t(bits), channel});
     }
   }
+  to.bytes = source.channels <= 8 ? 1 : source.channels <= 16 ? 2 : 4;
   to.task_start.assign(1, 0);
   for (const auto& tasks : by_cell) {
     to.tasks.insert(to.tasks.end(), tasks.begin(), tasks.end());
@@ -39,7 +42,7 @@ bool list_tasks(const Layer& source, const Projection& p, GatherSource& to) {
     }
     most = std::max(most, events);
   }
-  most = most * uint64_t(to.kernel_y) + 8;  // listing writes up to eight at a time
+  most = most * uint64_t(to.kernel_y);
   to.capacity = uint32_t(most);
   return most < (1u << 22);
 }
@@ -109,7 +112,7 @@ bool by_channel(const Layer& layer, const std::vector<float>& values) {
 }  // namespace
 
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels) {
-  if (!layer.single()) return nullptr;
+  if (!layer.single() || layer.projections.size() > size_t(most_sources)) return nullptr;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
   g.height = 1, g.width = layer.positions;
@@ -151,6 +154,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     }
   }
   layer.words = (g.padded + 31) / 32;
+  layer.row = g.width;
   return made;
 }
 

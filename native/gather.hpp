@@ -13,10 +13,10 @@
 
 namespace spikewright {
 
-// One 32-bit word of a source's spike mask: bit b is the event `offset + b` of its column.
+// One 32-bit word of a source's spike mask, whose first bit is a channel of some cell of the operator's grid.
 struct Task {
-  uint32_t position, word, bits;
-  uint32_t channel;
+  uint32_t row, word;  // of the source's mask, (row, step, words of the row)
+  uint32_t bits, channel;
 };
 
 struct GatherSource {
@@ -25,7 +25,8 @@ struct GatherSource {
   int kernel_y = 1, kernel_x = 1, stride_y = 1, stride_x = 1, low_y = 0, low_x = 0, dilation_y = 1;
   std::vector<uint32_t> task_start;  // by (row, column)
   std::vector<Task> tasks;
-  uint32_t capacity = 0;             // most events of one list
+  uint32_t capacity = 0;             // most events in reach of a row of outputs at one step
+  int bytes = 4;                     // of each word that hold channels
   std::vector<float> weight;         // (block, kernel x, kernel y, channel, lanes of the block)
 };
 

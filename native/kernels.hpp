@@ -11,10 +11,9 @@ namespace spikewright {
 
 // Weights and listed spikes that one source brings to a row of outputs.
 struct RowSource {
-  const uint32_t* list;   // (step, capacity): offsets of weight rows, in the order of columns
-  const uint32_t* start;  // (width + 1, chunk): where the events of each column begin
+  const uint32_t* list;   // offsets of weight rows, by timestep and within it by column
+  const uint32_t* start;  // (width + 1, chunk): where the events of each column and timestep begin
   const float* weight;    // of one block of filters
-  uint32_t capacity;
   ptrdiff_t column;       // floats of weight between one column of the kernel and the next
   int width, kernel, stride, low;
 };
@@ -36,15 +35,22 @@ struct Row {
   RowSource source[most_sources];
 };
 
-// The spikes of some words of a mask, appended to the list of each timestep.
+// A word of a spike mask and the offset of its first channel's weights.
+struct ListedWord {
+  uint32_t mask, offset;
+};
+
+// What lists the spikes in reach of one row of outputs.
 struct Listing {
-  const uint32_t* masks;  // (position, chunk, words)
-  int steps, chunk, words;
+  const uint32_t* masks;
+  ptrdiff_t mask_step;        // words between one timestep and the next
+  int steps, chunk, columns;
+  const uint32_t* word_start;  // (columns + 1)
+  const ListedWord* words;
   const uint16_t* table;  // (256, 8): offsets of the set bits of a byte
   uint32_t lanes;         // floats of weight between one channel and the next
-  uint32_t* list;
-  uint32_t capacity;
-  uint32_t* cursor;       // (step)
+  uint32_t* list;         // written eight at a time
+  uint32_t* start;        // (columns + 1, chunk)
 };
 
 // One step of a population whose currents are summed already.
@@ -64,7 +70,7 @@ struct Kernels {
   int width;         // floats of a vector
   int most_vectors;  // of a block of filters
   void (*gather_row)(const Row& row, int vectors, bool plain);
-  void (*list_word)(const Listing& to, uint32_t position, uint32_t word, uint32_t offset);
+  void (*list_row)(const Listing& to, int bytes);  // 1, 2 or 4 bytes of each word
   void (*step)(const Step& step);
   // index and value of what is not zero; returns how many, and never writes beyond `values` entries
   uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);

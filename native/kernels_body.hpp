@@ -15,7 +15,6 @@ struct Reach {
   const uint32_t *begin, *end, *list;
   const float* weight;
   ptrdiff_t shift;
-  uint32_t capacity;
 };
 
 inline int reach_of(const Row& row, int position, Reach* reach) {
@@ -27,7 +26,7 @@ inline int reach_of(const Row& row, int position, Reach* reach) {
     const int to = left + source.kernel > source.width ? source.width : left + source.kernel;
     if (from >= to) continue;
     reach[n++] = {source.start + ptrdiff_t(from) * row.chunk, source.start + ptrdiff_t(to) * row.chunk, source.list,
-                  source.weight, ptrdiff_t(left) * source.column, source.capacity};
+                  source.weight, ptrdiff_t(left) * source.column};
   }
   return n;
 }
@@ -38,7 +37,7 @@ template <class V, int vectors, int sets>
 inline void sum_events(const Reach* reach, int sources, int t, V (&sum)[sets][vectors]) {
   for (int s = 0; s < sources; ++s) {
     const Reach& r = reach[s];
-    const uint32_t* list = r.list + size_t(t) * r.capacity;
+    const uint32_t* list = r.list;
     uint32_t k = r.begin[t];
     const uint32_t end = r.end[t];
     for (; k + sets <= end; k += sets) {
@@ -131,27 +130,38 @@ void any_gather_row(const Row& row, int vectors, bool plain) {
   }
 }
 
-inline void list_word(const Listing& to, uint32_t position, uint32_t word, uint32_t offset) {
-  const uint32_t* masks = to.masks + size_t(position) * size_t(to.chunk) * size_t(to.words) + word;
+// Words are sparse and their bits unpredictable, so every byte is listed without asking whether it holds any.
+template <int bytes>
+inline void list_bytes(const Listing& to) {
+  uint32_t n = 0;
   for (int t = 0; t < to.steps; ++t) {
-    uint32_t bits = masks[size_t(t) * size_t(to.words)];
-    if (!bits) continue;
-    uint32_t* list = to.list + size_t(t) * to.capacity + to.cursor[t];
+    const uint32_t* masks = to.masks + ptrdiff_t(t) * to.mask_step;
+    for (int x = 0; x < to.columns; ++x) {
+      to.start[ptrdiff_t(x) * to.chunk + t] = n;
+      for (uint32_t k = to.word_start[x]; k < to.word_start[x + 1]; ++k) {
+        const uint32_t bits = masks[to.words[k].mask], offset = to.words[k].offset;
 #if defined(__AVX2__)
-    uint32_t at = offset, n = 0;
-    for (; bits; bits >>= 8, at += 8 * to.lanes) {
-      const uint16_t* entry = to.table + (bits & 255) * 8;
-      const __m256i offsets = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(entry)));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(list + n), _mm256_add_epi32(offsets, _mm256_set1_epi32(int(at))));
-      n += uint32_t(__builtin_popcount(bits & 255));
-    }
-    to.cursor[t] += n;
+        for (int b = 0; b < bytes; ++b) {
+          const uint32_t byte = bits >> (8 * b) & 255;
+          const __m128i entry = _mm_loadu_si128(reinterpret_cast<const __m128i*>(to.table + byte * 8));
+          const __m256i first = _mm256_set1_epi32(int(offset + uint32_t(8 * b) * to.lanes));
+          const __m256i listed = _mm256_add_epi32(_mm256_cvtepu16_epi32(entry), first);
+          _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.list + n), listed);
+          n += uint32_t(__builtin_popcount(byte));
+        }
 #else
-    uint32_t n = 0;
-    for (; bits; bits &= bits - 1) list[n++] = offset + uint32_t(lowest_bit(bits)) * to.lanes;
-    to.cursor[t] += n;
+        for (uint32_t left = bits; left; left &= left - 1) to.list[n++] = offset + uint32_t(lowest_bit(left)) * to.lanes;
 #endif
+      }
+    }
+    to.start[ptrdiff_t(to.columns) * to.chunk + t] = n;
   }
+}
+
+inline void list_row(const Listing& to, int bytes) {
+  if (bytes == 1) return list_bytes<1>(to);
+  if (bytes == 2) return list_bytes<2>(to);
+  list_bytes<4>(to);
 }
 
 template <class V>
@@ -218,9 +228,9 @@ void add_row(float* to, const float* row, float factor, int values) {
   for (; i < values; ++i) to[i] += factor * row[i];
 }
 
-template <class V>
+template <class V, int vectors>
 constexpr Kernels make_kernels(const char* name) {
-  return {name, V::width, 8, any_gather_row<V>, list_word, step<V>, compress<V>, add_row<V>};
+  return {name, V::width, vectors, any_gather_row<V>, list_row, step<V>, compress<V>, add_row<V>};
 }
 
 }  // namespace

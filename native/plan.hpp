@@ -86,11 +86,16 @@ struct Layer {
   int source = -1;  // of a pool
   std::vector<Projection> projections;
 
-  int words = 0;               // 32-bit words of a position's spike mask
+  // Masks of spikes are (row, step, position of the row, words): what a row of outputs reads lies together.
+  int words = 0;               // 32-bit words of a position
+  int row = 1;                 // positions of a row
   bool masks = false;          // one bit a neuron and step is kept: a gathering layer reads it
   bool lists = false;          // event lists are kept: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
+  size_t mask_at(int position, int step, int chunk) const {
+    return ((size_t(position / row) * size_t(chunk) + size_t(step)) * size_t(row) + size_t(position % row)) * size_t(words);
+  }
   int size() const { return positions * channels; }
   bool single() const { return kind == Kind::neurons && neurons.cap == 1; }
 };

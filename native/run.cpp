@@ -135,15 +135,15 @@ class Sample {
     events.start.push_back(at + plan_.kernels->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  static void list_masks(const Layer& layer, int steps, LayerState& state) {
+  void list_masks(const Layer& layer, int steps, LayerState& state) const {
     Events& events = state.events;
     events.clear();
-    const size_t words = size_t(layer.words), chunk = state.masks.size() / words / size_t(layer.positions);
+    const size_t words = size_t(layer.words);
     for (int t = 0; t < steps; ++t) {
       events.reserve(uint32_t(layer.size()));
       uint32_t n = events.size();
       for (int position = 0; position < layer.positions; ++position) {
-        const uint32_t* mask = state.masks.data() + (size_t(position) * chunk + size_t(t)) * words;
+        const uint32_t* mask = state.masks.data() + layer.mask_at(position, t, request_.chunk);
         for (size_t w = 0; w < words; ++w) {
           uint32_t at = uint32_t(position * layer.channels) + uint32_t(w) * 32;
           for (uint32_t bits = mask[w]; bits; bits >>= 1, ++at) {
@@ -155,13 +155,12 @@ class Sample {
     }
   }
 
-  static void mask_lists(const Layer& layer, int steps, LayerState& state) {
-    const size_t words = size_t(layer.words), chunk = state.masks.size() / words / size_t(layer.positions);
+  void mask_lists(const Layer& layer, int steps, LayerState& state) const {
     std::fill(state.masks.begin(), state.masks.end(), 0u);
     for (int t = 0; t < steps; ++t) {
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        const uint32_t position = state.events.index[e] / uint32_t(layer.channels), c = state.events.index[e] % uint32_t(layer.channels);
-        state.masks[(size_t(position) * chunk + size_t(t)) * words + c / 32] |= 1u << (c % 32);
+        const int position = int(state.events.index[e]) / layer.channels, c = int(state.events.index[e]) % layer.channels;
+        state.masks[layer.mask_at(position, t, request_.chunk) + size_t(c / 32)] |= 1u << (c % 32);
       }
     }
   }
@@ -258,7 +257,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;
     if (layer.gather) {
-      for (const GatherSource& s : layer.gather->sources) lists += 4 * int64_t(chunk) * (s.capacity + s.width + 1);
+      for (const GatherSource& s : layer.gather->sources) lists += 4 * int64_t(chunk) * (s.capacity / 4 + s.width + 1);
     }
     widest = std::max(widest, lists);
   }

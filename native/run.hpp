@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels.hpp"
 #include "plan.hpp"
 
 namespace spikewright {
@@ -53,7 +54,7 @@ struct Events {
 // What one layer keeps of one sample.
 struct LayerState {
   std::vector<float> v, count, current, base, active;
-  std::vector<uint32_t> masks;  // (position, chunk, words)
+  std::vector<uint32_t> masks;  // see Layer
   Events events;
   bool graded = false;
   // pools
@@ -65,7 +66,11 @@ struct LayerState {
 // One thread's memory, used for sample after sample.
 struct Workspace {
   std::vector<LayerState> layers;
-  std::vector<uint32_t> list, start, cursor;  // spikes in reach of one row of a gathering layer
+  // spikes in reach of one row of a gathering layer; the list is as long as all spikes would be, most of it never touched
+  std::unique_ptr<uint32_t[]> list;
+  size_t list_size = 0;
+  std::vector<uint32_t> start, word_start;
+  std::vector<ListedWord> words;
 };
 
 class Engine {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -12,6 +12,7 @@ from rich.table import Table
 from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
+    EngineOption,
     JsonOption,
     compact_table,
     out,
@@ -23,6 +24,7 @@ from spikewright.cli.pipeline import comparison
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.encoders import encoder as named_encoder
+from spikewright.engines import Engine
 from spikewright.errors import SettingsError
 from spikewright.files import atomic_path
 from spikewright.measure import Measures, measure
@@ -40,6 +42,7 @@ def simulate(
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the curves and rates as .npz.")] = None,
     batch_size: BatchOption = 100,
+    engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -66,6 +69,7 @@ def simulate(
             timesteps,
             encoder=chosen,
             batch_size=batch_size,
+            engine=cast(Engine, engine),
             device=device,
             progress=move,
         )
