@@ -11,6 +11,7 @@ running the graph with no spikes at all (see ``resting.py``).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -21,7 +22,7 @@ from spikewright.engines.event.operators import Source, Term, add_term, fits_gri
 from spikewright.engines.event.view import View, all_neurons, channels_last, nothing, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, Add, ChannelAffine, Conv, Input, Linear, Output, SpikeMaxPool
+from spikewright.nodes import IF, Add, Conv, Input, Linear, Output, SpikeMaxPool
 
 
 @dataclass(eq=False)
@@ -46,7 +47,7 @@ Value = View | tuple[Term, ...]
 
 
 def compile_graph(
-    graph: Graph, *, constant: bool, activity: bool = False, gather: bool = True, isa: str = "", native: Any = None
+    graph: Graph, *, constant: bool, activity: bool = False, gather: bool = True, isa: str = ""
 ) -> Compiled:
     """The plan of a spiking graph.
 
@@ -56,13 +57,11 @@ def compile_graph(
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
         isa: an instruction set of the native core; the best one by default.
-        native: the native module.
 
     Raises:
         SettingsError: naming the node that the engine cannot run.
     """
-    if native is None:
-        from spikewright.engines.event import _native as native
+    native = import_module("spikewright.engines.event._native")
     return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather)
 
 
@@ -101,7 +100,9 @@ class _Compiler:
         if viewed is not None:
             return viewed
         if len(given) != 1 or not is_linear(node):
-            raise SettingsError(f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'")
+            raise SettingsError(
+                f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'"
+            )
         return (Term(_view(given[0]), node),)
 
     def _as_read(self, node: Node, value: Value) -> Value:

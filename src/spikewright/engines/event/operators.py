@@ -59,7 +59,9 @@ def fits_grid(view: View, sources: list[Source]) -> bool:
     if len(np.unique(used)) != len(used):
         return False
     factors = view.factors[view.neurons >= 0]
-    return all(len(np.unique(factors[(used >= s.first) & (used < s.first + s.size)])) == 1 for s in sources_of(view, sources))
+    return all(
+        len(np.unique(factors[(used >= s.first) & (used < s.first + s.size)])) == 1 for s in sources_of(view, sources)
+    )
 
 
 def _remap(view: View, source: Source, order: NDArray[np.int64]) -> tuple[NDArray[np.int32], np.float32]:

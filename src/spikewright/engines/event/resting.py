@@ -55,9 +55,7 @@ class Resting:
             self._walk(self.sampled, values, {node.name: x for node in self.sampled if not node.inputs}, len(x))
         return values
 
-    def _walk(
-        self, nodes: Collection[Node], values: dict[str, Tensor], inputs: dict[str, Tensor], batch: int
-    ) -> None:
+    def _walk(self, nodes: Collection[Node], values: dict[str, Tensor], inputs: dict[str, Tensor], batch: int) -> None:
         for node in nodes:
             sent = [self.zeros[name] if name in self.silent else values[name] for name in node.inputs]
             given = [value.expand(batch, *value.shape[1:]) for value in sent]

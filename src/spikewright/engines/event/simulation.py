@@ -54,7 +54,9 @@ class EventSimulation:
         self, graph: Graph, threads: int | None = None, chunk: int = CHUNK, gather: bool = True, isa: str = ""
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa = graph, chunk, gather, isa
-        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = (
+            threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
         self.prepared: dict[_Kind, _Prepared] = {}
 
     def prepare(self, encoder: Encoder, record: Collection[str] = ()) -> _Prepared:
@@ -77,7 +79,9 @@ class EventSimulation:
             SettingsError: where memory would not do, with a batch size that would.
         """
         prepared = self.prepare(encoder, record)
-        check_memory(self.graph, prepared.compiled, len(x), timesteps, self.threads, self.chunk, record, prepared.kind.constant)
+        check_memory(
+            self.graph, prepared.compiled, len(x), timesteps, self.threads, self.chunk, record, prepared.kind.constant
+        )
         batch = _Batch(prepared, x, timesteps)
         batch.give_input(encoder, first)
         batch.want(record)
@@ -93,7 +97,9 @@ class _Prepared:
         self.compiled: Compiled = compile_graph(
             graph, constant=kind.constant, activity=kind.activity, gather=kind.gather, isa=isa
         )
-        self.resting = Resting(graph, [n for n in self.compiled.layers if not isinstance(graph[n], Output)], kind.constant)
+        self.resting = Resting(
+            graph, [n for n in self.compiled.layers if not isinstance(graph[n], Output)], kind.constant
+        )
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
@@ -196,7 +202,9 @@ class _Batch:
             still = torch.zeros(()) if read in self.layers else self.rest[read]
             still = torch.where(neurons < 0, still, 0.0).expand(batch, *neurons.shape)
             run.nonzero[node.name] = by_neuron[:, neurons] + (still != 0) * self.timesteps
-            if bool(((still != 0) & (still.abs() != 1)).any()) or any(s.layer in graded for s in sources_of(view, compiled.sources)):
+            if bool(((still != 0) & (still.abs() != 1)).any()) or any(
+                s.layer in graded for s in sources_of(view, compiled.sources)
+            ):
                 run.graded.add(node.name)
 
     def _source(self, name: str) -> Source:

@@ -58,9 +58,9 @@ class View:
 
     def without_empty(self) -> View:
         """The columns that hold no neuron at all taken out."""
-        used = (self.neurons >= 0).reshape(-1, self.neurons.shape[-1]).any(axis=0)
-        used[0] = True
-        return self if used.all() else View(self.neurons[..., used], self.factors[..., used])
+        filled = np.unique(np.nonzero(self.neurons >= 0)[-1])
+        kept = filled if len(filled) else np.zeros(1, np.int64)
+        return View(self.neurons[..., kept], self.factors[..., kept])
 
 
 def nothing(shape: Shape) -> View:
