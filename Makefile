@@ -5,6 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+SANITIZED := .venv-sanitized
+
+# An environment of its own that sees the packages of the first, though not the Spikewright there.
+site = import sysconfig; print(sysconfig.get_path("purelib"))
+beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
 .PHONY: help venv demo test sanitize lint check bench clean
 
@@ -27,14 +33,15 @@ demo: $(STAMP)  ## convert a real network, compare three threshold methods, writ
 test: $(STAMP)  ## the tests
 	$(BIN)/pytest
 
-sanitize: $(STAMP)  ## the tests of the native engine under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(BIN)/pip install --quiet --constraint constraints.txt cmake ninja nanobind
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -G Ninja -S native -B build/sanitize -DSPIKEWRIGHT_SANITIZE=ON \
-	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python"
-	$(BIN)/cmake --build build/sanitize
-	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 SPIKEWRIGHT_NATIVE=$(CURDIR)/build/sanitize \
+sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
-	  $(BIN)/pytest tests/engines/test_event_plan.py tests/engines/test_event.py
+	  $(SANITIZED)/bin/python -m pytest tests/engines/test_event_plan.py tests/engines/test_event.py
+
+$(SANITIZED)/.installed: $(STAMP)
+	$(beside) $(SANITIZED)
+	$(SANITIZED)/bin/pip install --quiet --no-deps --config-settings=cmake.define.SPIKEWRIGHT_SANITIZE=ON .
+	@touch $@
 
 lint: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .
@@ -44,19 +51,16 @@ lint: $(STAMP)  ## style, types and the import contract
 
 check: lint test  ## all that CI checks
 
-PEERS := .venv-peers
-
-bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where data and models are
+bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
 	for program in accuracy calibration; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
 
-# The peers have an environment of their own, which sees ours; what they ask for is not what they need.
+# What the peers ask for is not what they need: beside our packages a few of theirs do.
 $(PEERS)/.installed: $(STAMP) benchmarks/peers.txt
-	$(PYTHON) -m venv $(PEERS)
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-	  > $$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth
+	$(beside) $(PEERS)
 	$(PEERS)/bin/pip install --quiet --no-deps --requirement benchmarks/peers.txt
+	$(PEERS)/bin/pip install --quiet --no-deps --editable .
 	@touch $@
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(PEERS) .demo build
+	rm -rf $(VENV) $(PEERS) $(SANITIZED) .demo build
