@@ -175,7 +175,7 @@ def floor(names: tuple[str, ...], rounds: int) -> list[str]:
         "",
         "## Distance from the floor",
         "",
-        "One thread, T = 64. Floor: the additions that spikes ask for, each as fast as one multiply-add of a large matrix",
+        "One thread, T = 64. Floor: the additions that spikes ask for, each as fast as a multiply-add of a large matrix",
         f"product on the same core, {adds / 1e9:.0f} thousand million a second.",
         "",
         "| network | additions an image | floor, ms | ms | times the floor |",
@@ -217,8 +217,8 @@ def main() -> None:
             if arguments.quick
             else []
         ),
-        f"Milliseconds an image, batch {BATCH}, medians of {rounds} rounds taken in turns (the documented loop once); in",
-        "brackets how many times longer than the event engine. The last columns: the faster peer over us, and the",
+        f"Milliseconds an image, batch {BATCH}, medians of {rounds} rounds taken in turns (the documented loop once);",
+        "in brackets how many times longer than the event engine. The last columns: the faster peer over us, and the",
         "difference in the number of spikes.",
         "",
         "| " + " | ".join((*header, "ratio", "spikes differ by")) + " |",

@@ -29,6 +29,7 @@ from spikewright.nodes import (
     SumPool,
     Upsample,
 )
+from spikewright.nodes._window import window_counts
 
 KINDS = (
     *("conv", "conv", "conv", "neurons", "neurons", "neurons", "max", "sum", "avg"),
@@ -136,8 +137,9 @@ class Spiking:
             dilation = tuple(self.random.integers(1, 3, len(spatial)).tolist())
             policy = self.pick("count_max", "avg_max", "exp_max", "fir_max")
             window = self.windows()
-            sides = zip(window["kernel"], window["padding"], strict=True)
-            window["padding"] = tuple(side if k > 1 else (0, 0) for k, side in sides)  # no window of padding alone
+            axes = zip(spatial, *window.values(), dilation, strict=True)
+            if not all(window_counts(*axis)[1].all() for axis in axes):  # no window of padding alone
+                window["padding"] = ((0, 0),) * len(spatial)
             self.add(SpikeMaxPool, policy=policy, horizon=int(self.pick(1, 3, 4)), dilation=dilation, **window)
         elif kind == "sum" and spatial:
             self.add(SumPool, **self.windows())
