@@ -40,7 +40,8 @@ sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSan
 
 $(SANITIZED)/.installed: $(STAMP)
 	$(beside) $(SANITIZED)
-	$(SANITIZED)/bin/pip install --quiet --no-deps --config-settings=cmake.define.SPIKEWRIGHT_SANITIZE=ON .
+	$(SANITIZED)/bin/pip install --quiet --no-deps --config-settings=build-dir=build/sanitized \
+	  --config-settings=cmake.define.SPIKEWRIGHT_SANITIZE=ON .
 	@touch $@
 
 lint: $(STAMP)  ## style, types and the import contract
