@@ -63,7 +63,10 @@ class PyPlan {
     for (int64_t n : {samples, steps, threads, chunk}) {
       if (n < 1 || n > most) throw PlanError("samples, steps, threads and chunk must be 1 or more");
     }
-    Request request{int(samples), int(steps), int(std::min<int64_t>(threads, 1024)), int(std::min(chunk, steps)), {}};
+    Request request;
+    request.samples = int(samples), request.steps = int(steps);
+    request.threads = int(std::min<int64_t>(threads, 1024));
+    request.chunk = int(std::min({chunk, steps, int64_t(most_chunk)}));
     request.ports.resize(plan_->layers.size());
     for (const auto& [layer, kind, array] : inputs) {
       Port& port = port_of(request, layer);
@@ -103,7 +106,7 @@ class PyPlan {
 
   int64_t bytes_per_thread(int64_t chunk) const {
     if (!engine_) throw PlanError("finish the plan before asking for its size");
-    return engine_->bytes_per_thread(int(std::clamp<int64_t>(chunk, 1, 1 << 20)));
+    return engine_->bytes_per_thread(int(std::clamp<int64_t>(chunk, 1, most_chunk)));
   }
 
   const char* isa() const { return plan_->kernels ? plan_->kernels->name : ""; }
@@ -114,7 +117,8 @@ class PyPlan {
     return request.ports[size_t(layer)];
   }
 
-  void place(Port& port, int64_t layer, const std::string& kind, const Write& array, int64_t samples, int64_t steps) const {
+  void place(Port& port, int64_t layer, const std::string& kind, const Write& array, int64_t samples,
+             int64_t steps) const {
     const Layer& of = plan_->layers[size_t(layer)];
     const int64_t once = samples * of.size(), always = once * steps, size = int64_t(array.size());
     if (kind == "counts" && size == once && of.kind != Kind::input) {
@@ -151,28 +155,30 @@ NB_MODULE(_native, m) {
   using Longs = Read<int64_t>;
   using Ints = Read<int32_t>;
   using Sizes = std::vector<int64_t>;
+  using Size = int64_t;
   nb::class_<PyPlan>(m, "Plan")
       .def(nb::init<>())
-      .def("input", [](PyPlan& p, int64_t positions, int64_t channels) { return p.open().add_input(positions, channels); })
-      .def("relay", [](PyPlan& p, int64_t positions, int64_t channels) { return p.open().add_relay(positions, channels); })
-      .def("output", [](PyPlan& p, int64_t positions, int64_t channels) { return p.open().add_output(positions, channels); })
+      .def("input", [](PyPlan& p, Size positions, Size channels) { return p.open().add_input(positions, channels); })
+      .def("relay", [](PyPlan& p, Size positions, Size channels) { return p.open().add_relay(positions, channels); })
+      .def("output", [](PyPlan& p, Size positions, Size channels) { return p.open().add_output(positions, channels); })
       .def("neurons",
-           [](PyPlan& p, int64_t positions, int64_t channels, const Floats& threshold, const Floats& v_init,
+           [](PyPlan& p, Size positions, Size channels, const Floats& threshold, const Floats& v_init,
               const Floats& v_min, float decay, bool subtract, float v_reset, int cap) {
              Neurons n{vector_of(threshold), vector_of(v_init), vector_of(v_min), decay, v_reset, subtract, cap};
              return p.open().add_neurons(positions, channels, std::move(n));
            })
       .def("pool",
-           [](PyPlan& p, int64_t source, int64_t positions, int64_t channels, const std::string& policy, int64_t horizon,
+           [](PyPlan& p, Size source, Size positions, Size channels, const std::string& policy, Size horizon,
               const Longs& start, const Longs& index) {
-             return p.open().add_pool(source, positions, channels, policy_named(policy), horizon, vector_of(start), vector_of(index));
+             return p.open().add_pool(source, positions, channels, policy_named(policy), horizon, vector_of(start),
+                                      vector_of(index));
            })
       .def("conv",
            [](PyPlan& p, int64_t target, int64_t source, const Ints& remap, const Sizes& lengths, int64_t channels,
               const Sizes& kernel, const Sizes& stride, const Sizes& low, const Sizes& dilation, const Sizes& outputs,
               int64_t groups, const Floats& weight) {
-             p.open().add_conv(target, source, vector_of(remap), lengths, channels, kernel, stride, low, dilation, outputs,
-                               groups, vector_of(weight));
+             p.open().add_conv(target, source, vector_of(remap), lengths, channels, kernel, stride, low, dilation,
+                               outputs, groups, vector_of(weight));
            })
       .def("dense",
            [](PyPlan& p, int64_t target, int64_t source, const Ints& remap, int64_t inputs, const Floats& weight) {

@@ -10,6 +10,8 @@ namespace {
 
 // A word of spikes can be listed in one go where its channels stay neighbours on the operator's grid.
 bool list_tasks(const Layer& source, const Projection& p, GatherSource& to) {
+  const uint64_t words = uint64_t(source.positions) * uint64_t(source.words) * uint64_t(most_chunk);
+  if (words > UINT32_MAX) return false;  // places in the mask are 32-bit
   const uint32_t cells = uint32_t(to.height) * uint32_t(to.width);
   std::vector<std::vector<Task>> by_cell(cells);
   for (int position = 0; position < source.positions; ++position) {
@@ -75,8 +77,8 @@ void pack_weights(const Layer& layer, const Projection& p, const Gather& gather,
     const int group = channel / inputs;
     for (int ky = 0; ky < to.kernel_y; ++ky) {
       for (int kx = 0; kx < to.kernel_x; ++kx) {
-        const float* from =
-            p.weight.data() + ((size_t(channel) * size_t(to.kernel_y) + size_t(ky)) * size_t(to.kernel_x) + size_t(kx)) * size_t(filters);
+        const size_t tap = (size_t(channel) * size_t(to.kernel_y) + size_t(ky)) * size_t(to.kernel_x) + size_t(kx);
+        const float* from = p.weight.data() + tap * size_t(filters);
         const size_t row = (size_t(kx) * size_t(to.kernel_y) + size_t(ky)) * size_t(to.channels) + size_t(channel);
         for (int f = 0; f < filters; ++f) {
           const int out = group * filters + f;
@@ -137,7 +139,8 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     const uint64_t rows = uint64_t(s.kernel_x) * uint64_t(s.kernel_y) * uint64_t(s.channels);
     floats += rows * uint64_t(g.padded);
     // offsets into one block are 32-bit, and columns count from the left of the grid
-    if (uint64_t(s.width) * uint64_t(s.kernel_y) * uint64_t(s.channels) * uint64_t(g.lanes) > (1u << 30)) return nullptr;
+    const uint64_t column = uint64_t(s.kernel_y) * uint64_t(s.channels) * uint64_t(g.lanes);
+    if (column * uint64_t(s.width) > (1u << 30)) return nullptr;
   }
   if (floats > uint64_t(max_values)) return nullptr;
   for (size_t k = 0; k < g.sources.size(); ++k) pack_weights(layer, layer.projections[k], g, g.sources[k]);

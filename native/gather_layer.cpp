@@ -28,8 +28,9 @@ void list_row(const Gather& g, const GatherSource& s, const Layer& from, const L
     }
   }
   work.word_start.push_back(uint32_t(work.words.size()));
-  kernels.list_row({spikes.masks.data(), ptrdiff_t(from.row) * from.words, steps, chunk, s.width, work.word_start.data(),
-                    work.words.data(), g.table.data(), uint32_t(g.lanes), list, start},
+  const ptrdiff_t mask_step = ptrdiff_t(from.row) * from.words;
+  kernels.list_row({spikes.masks.data(), mask_step, steps, chunk, s.width, work.word_start.data(), work.words.data(),
+                    g.table.data(), uint32_t(g.lanes), list, start},
                    s.bytes);
 }
 

@@ -73,8 +73,9 @@ int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
     require(neurons.v_min.empty() || fits(neurons.v_min), "neurons: v_min must have one value, or one for each neuron");
     require_finite(neurons.v_init, "neurons: v_init");
     require_finite(neurons.v_min, "neurons: v_min");
-    for (float value : neurons.threshold) require(value > 0 && std::isfinite(value), "neurons: a threshold is not positive");
-    require(std::isfinite(neurons.decay) && std::isfinite(neurons.v_reset), "neurons: decay and v_reset must be finite");
+    for (float t : neurons.threshold) require(t > 0 && std::isfinite(t), "neurons: a threshold is not positive");
+    const bool finite = std::isfinite(neurons.decay) && std::isfinite(neurons.v_reset);
+    require(finite, "neurons: decay and v_reset must be finite");
     require(neurons.cap >= 0, "neurons: the cap is negative");
   } catch (...) {
     layers.pop_back();
@@ -186,7 +187,10 @@ void Plan::finish(const Kernels& chosen, bool gather) {
   for (Layer& layer : layers) layer.words = (layer.channels + 31) / 32;
   for (Layer& layer : layers) {
     if (gather) layer.gather = make_gather(layers, layer, chosen);
-    for (const Projection& p : layer.projections) (layer.gather ? layers[size_t(p.source)].masks : layers[size_t(p.source)].lists) = true;
+    for (const Projection& p : layer.projections) {
+      Layer& source = layers[size_t(p.source)];
+      (layer.gather ? source.masks : source.lists) = true;
+    }
     if (layer.kind == Kind::pool) layers[size_t(layer.source)].lists = true;
   }
   kernels = &chosen;

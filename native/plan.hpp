@@ -21,6 +21,9 @@ struct PlanError : std::invalid_argument {
 // Indices and sizes are 32-bit; anything larger than this is refused when the plan is built.
 constexpr int64_t max_values = int64_t(1) << 30;
 
+// Most timesteps that a layer runs before the next.
+constexpr int most_chunk = 256;
+
 enum class Kind { input, relay, output, neurons, pool };
 enum class Policy { count_max, avg_max, exp_max, fir_max };
 enum class Operator { conv, dense, sparse };
@@ -94,7 +97,8 @@ struct Layer {
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
   size_t mask_at(int position, int step, int chunk) const {
-    return ((size_t(position / row) * size_t(chunk) + size_t(step)) * size_t(row) + size_t(position % row)) * size_t(words);
+    const size_t line = size_t(position / row) * size_t(chunk) + size_t(step);
+    return (line * size_t(row) + size_t(position % row)) * size_t(words);
   }
   int size() const { return positions * channels; }
   bool single() const { return kind == Kind::neurons && neurons.cap == 1; }

@@ -14,7 +14,7 @@ void start_pool(const Layer& layer, int inputs, LayerState& state) {
   if (layer.pool.policy == Policy::fir_max) state.past.resize(size_t(layer.pool.horizon));
 }
 
-// `t` counts from the start of the chunk, `first + t` from that of the run. The events sent are appended to state.events.
+// `t` counts from the start of the chunk, `first + t` from that of the run. What is sent is appended to state.events.
 void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state) {
   const Pool& pool = layer.pool;
   const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];

@@ -36,7 +36,8 @@ class Sample {
  private:
   const Port& port(size_t layer) const { return request_.ports[layer]; }
 
-  float* of_sample(float* to, const Layer& layer, bool by_step = false) const {
+  template <class T>
+  T* of_sample(T* to, const Layer& layer, bool by_step = false) const {
     return to + size_t(sample_) * size_t(layer.size()) * size_t(by_step ? request_.steps : 1);
   }
 
@@ -102,31 +103,34 @@ class Sample {
     if (layer.kind == Kind::input) {
       const float* frames = port(k).frames;
       if (!frames) return state.events.start.push_back(state.events.size());
-      return emit(frames + (size_t(sample_) * size_t(request_.steps) + size_t(first + t)) * size_t(n), n, state.events);
+      return emit(of_sample(frames, layer, true) + size_t(first + t) * size_t(n), n, state.events);
     }
     state.current = state.base;
     for (const Projection& p : layer.projections) {
       const Events& from = work_.layers[size_t(p.source)].events;
       const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
-      scatter(p, layer, *plan_.kernels, from.index.data() + begin, from.value.data() + begin, end - begin, state.current.data());
+      scatter(p, layer, *plan_.kernels, from.index.data() + begin, from.value.data() + begin, end - begin,
+              state.current.data());
     }
     if (layer.kind == Kind::output) {
       for (int i = 0; i < n; ++i) state.v[size_t(i)] += state.current[size_t(i)];
-      float* totals = port(k).totals;
-      if (totals) std::copy(state.v.begin(), state.v.end(), of_sample(totals, layer, true) + size_t(first + t) * size_t(n));
-      return;
+      return keep(state.v, port(k).totals, layer, first + t);
     }
     if (layer.kind == Kind::neurons) fire(layer, state);
     emit(state.current.data(), n, state.events);
-    float* potentials = port(k).potentials;
-    if (potentials) std::copy(state.v.begin(), state.v.end(), of_sample(potentials, layer, true) + size_t(first + t) * size_t(n));
+    keep(state.v, port(k).potentials, layer, first + t);
+  }
+
+  void keep(const std::vector<float>& values, float* to, const Layer& layer, int step) const {
+    if (to) std::copy(values.begin(), values.end(), of_sample(to, layer, true) + size_t(step) * values.size());
   }
 
   void fire(const Layer& layer, LayerState& state) const {
     const Neurons& neurons = layer.neurons;
-    plan_.kernels->step({layer.size(), state.v.data(), state.count.data(), state.current.data(), neurons.threshold.data(),
-                         neurons.v_min.empty() ? nullptr : neurons.v_min.data(), neurons.threshold.size() > 1,
-                         neurons.v_min.size() > 1, neurons.decay, neurons.v_reset, neurons.subtract, neurons.cap});
+    const float* v_min = neurons.v_min.empty() ? nullptr : neurons.v_min.data();
+    plan_.kernels->step({layer.size(), state.v.data(), state.count.data(), state.current.data(),
+                         neurons.threshold.data(), v_min, neurons.threshold.size() > 1, neurons.v_min.size() > 1,
+                         neurons.decay, neurons.v_reset, neurons.subtract, neurons.cap});
   }
 
   void emit(const float* values, int n, Events& events) const {
@@ -159,7 +163,7 @@ class Sample {
     std::fill(state.masks.begin(), state.masks.end(), 0u);
     for (int t = 0; t < steps; ++t) {
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        const int position = int(state.events.index[e]) / layer.channels, c = int(state.events.index[e]) % layer.channels;
+        const int i = int(state.events.index[e]), position = i / layer.channels, c = i % layer.channels;
         state.masks[layer.mask_at(position, t, request_.chunk) + size_t(c / 32)] |= 1u << (c % 32);
       }
     }

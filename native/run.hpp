@@ -19,8 +19,8 @@ constexpr int default_chunk = 64;
 
 // Where the values of one layer come from and go to; all pointers may be null. Arrays are (sample, ...).
 struct Port {
-  const float* base = nullptr;  // what arrives at every step, spikes apart: (values), with base_stride from sample to sample
-  int64_t base_stride = 0;
+  const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
+  int64_t base_stride = 0;      // from sample to sample
   const float* frames = nullptr;  // of an input: (steps, values)
   float* counts = nullptr;        // (values): spikes, or what a pool sent
   float* totals = nullptr;        // of an output: (steps, values), what has arrived so far
@@ -66,7 +66,7 @@ struct LayerState {
 // One thread's memory, used for sample after sample.
 struct Workspace {
   std::vector<LayerState> layers;
-  // spikes in reach of one row of a gathering layer; the list is as long as all spikes would be, most of it never touched
+  // Spikes in reach of one row of a gathering layer. The list has room for all, most of which is never touched.
   std::unique_ptr<uint32_t[]> list;
   size_t list_size = 0;
   std::vector<uint32_t> start, word_start;

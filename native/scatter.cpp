@@ -15,13 +15,16 @@ void scatter_conv(const Projection& p, const Kernels& kernels, const uint32_t* i
     const int channel = at % p.channels, cell = at / p.channels;
     const int x = cell % xa.length, y = cell / xa.length % ya.length, z = cell / xa.length / ya.length;
     const int group = channel / inputs;
-    const float* weight = p.weight.data() + size_t(channel) * size_t(za.kernel * ya.kernel * xa.kernel) * size_t(filters);
+    const size_t volume = size_t(za.kernel) * size_t(ya.kernel) * size_t(xa.kernel);
+    const float* weight = p.weight.data() + size_t(channel) * volume * size_t(filters);
     for (uint32_t a = za.start[size_t(z)]; a < za.start[size_t(z) + 1]; ++a) {
       for (uint32_t b = ya.start[size_t(y)]; b < ya.start[size_t(y) + 1]; ++b) {
-        const size_t row = (size_t(za.taps[a].output) * size_t(ya.outputs) + size_t(ya.taps[b].output)) * size_t(xa.outputs);
-        const size_t tap = (size_t(za.taps[a].kernel) * size_t(ya.kernel) + size_t(ya.taps[b].kernel)) * size_t(xa.kernel);
+        const Axis::Tap z_tap = za.taps[a], y_tap = ya.taps[b];
+        const size_t row = (size_t(z_tap.output) * size_t(ya.outputs) + size_t(y_tap.output)) * size_t(xa.outputs);
+        const size_t tap = (size_t(z_tap.kernel) * size_t(ya.kernel) + size_t(y_tap.kernel)) * size_t(xa.kernel);
         for (uint32_t c = xa.start[size_t(x)]; c < xa.start[size_t(x) + 1]; ++c) {
-          float* to = current + (row + size_t(xa.taps[c].output)) * size_t(p.filters) + size_t(group) * size_t(filters);
+          const size_t output = row + size_t(xa.taps[c].output);
+          float* to = current + output * size_t(p.filters) + size_t(group) * size_t(filters);
           const float* from = weight + (tap + size_t(xa.taps[c].kernel)) * size_t(filters);
           if (filters == 1) {
             *to += value[e] * *from;

@@ -82,6 +82,7 @@ def simulate(
         out.print(comparison({str(graph.meta.get("method", model)): measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
+    out.print(f"engine: {measures.engine}", highlight=False)
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
     out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)

@@ -50,6 +50,7 @@ class Measures:
 
     Attributes:
         samples, timesteps: N and T.
+        engine: that simulated them.
         accuracy, top5: ``(T,)`` in 0..1, or None without labels (top5 also below 6 classes).
         analog_accuracy: of the analog network on the same samples, or None.
         agreement: ``(T,)``: fraction of samples answered as the analog network does.
@@ -63,6 +64,7 @@ class Measures:
 
     samples: int
     timesteps: int
+    engine: str
     accuracy: NDArray[np.float64] | None
     top5: NDArray[np.float64] | None
     analog_accuracy: float | None
@@ -95,6 +97,7 @@ class Measures:
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""
         return {
+            "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
             "analog_accuracy": self.analog_accuracy,
@@ -196,6 +199,7 @@ def _measures(
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
+        engine=run.engine,
         accuracy=None if labels is None else accuracy(outputs, labels),
         top5=None if labels is None or outputs.shape[2] < 6 else accuracy(outputs, labels, 5),
         analog_accuracy=None if labels is None else float(accuracy(answers[:, None], labels)[0]),
