@@ -6,6 +6,9 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
 
 namespace spikewright {
 namespace {  // each instruction set has its own

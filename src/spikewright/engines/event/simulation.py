@@ -54,9 +54,7 @@ class EventSimulation:
         self, graph: Graph, threads: int | None = None, chunk: int = CHUNK, gather: bool = True, isa: str = ""
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa = graph, chunk, gather, isa
-        self.threads = (
-            threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        self.threads = threads or _cores()
         self.prepared: dict[_Kind, _Prepared] = {}
 
     def prepare(self, encoder: Encoder, record: Collection[str] = ()) -> _Prepared:
@@ -89,6 +87,11 @@ class EventSimulation:
             len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs, "nonzero" in record
         )
         return batch.result(set(graded))
+
+
+def _cores() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Prepared:
