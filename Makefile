@@ -5,15 +5,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+SANITIZED := .venv-sanitized
 
-.PHONY: help venv demo test layers lint check bench clean
+# An environment of its own that sees the packages of the first, though not the Spikewright there.
+site = import sysconfig; print(sysconfig.get_path("purelib"))
+beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
+
+.PHONY: help venv demo test layers sanitize lint check bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 venv: $(STAMP)  ## the environment, in .venv
 
-$(STAMP): pyproject.toml constraints.txt
+NATIVE := $(wildcard native/*)
+
+$(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Spikewright needs Python 3.11 or later; run make PYTHON=python3.12, say")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -28,6 +36,17 @@ test: $(STAMP)  ## the tests
 layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_layers_table.py
 
+sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	  $(SANITIZED)/bin/python -m pytest tests/engines/test_event_plan.py tests/engines/test_event.py
+
+$(SANITIZED)/.installed: $(STAMP)
+	$(beside) $(SANITIZED)
+	$(SANITIZED)/bin/pip install --quiet --no-deps --config-settings=build-dir=build/sanitized \
+	  --config-settings=cmake.define.SPIKEWRIGHT_SANITIZE=ON .
+	@touch $@
+
 lint: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,8 +55,16 @@ lint: $(STAMP)  ## style, types and the import contract
 
 check: lint test  ## all that CI checks
 
-bench: $(STAMP)  ## the benchmarks; they find data through SPIKEWRIGHT_DATA
-	for program in benchmarks/[a-z]*.py; do $(BIN)/python $$program || exit 1; done
+bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
+	for program in accuracy calibration; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	$(PEERS)/bin/python benchmarks/engine.py
+
+# What the peers ask for is not what they need: beside our packages a few of theirs do.
+$(PEERS)/.installed: $(STAMP) benchmarks/peers.txt
+	$(beside) $(PEERS)
+	$(PEERS)/bin/pip install --quiet --no-deps --requirement benchmarks/peers.txt
+	$(PEERS)/bin/pip install --quiet --no-deps --editable .
+	@touch $@
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) $(PEERS) $(SANITIZED) .demo build

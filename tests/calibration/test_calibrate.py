@@ -158,13 +158,16 @@ def test_values_below_the_cutoff_that_were_and_were_not_binned(method: Percentil
     np.testing.assert_array_equal(found, expected_scale(x, method))
 
 
+borders = st.floats(-1, 3).map(lambda border: border + 0.0)  # numpy takes −0 for less than 0
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_drifting_data(data: st.DataObject) -> None:
     """Blocks of values from different ranges, in images, with the first block binned in full."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     blocks = [
-        rng.uniform(*sorted(data.draw(st.tuples(st.floats(-1, 3), st.floats(-1, 3)))), (count, 2, 64, 64))
+        rng.uniform(*sorted(data.draw(st.tuples(borders, borders))), (count, 2, 64, 64))
         for count in data.draw(st.lists(st.integers(1, 90), min_size=2, max_size=4))
     ]
     x = np.concatenate(blocks).round(data.draw(st.integers(1, 6))).astype(np.float32)

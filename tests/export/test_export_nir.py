@@ -57,7 +57,7 @@ def spiking(graph: Graph, x: Array, neurons: Neurons, method: str = "max", **opt
 
 
 def assert_same_spikes(one: Graph, two: Graph, x: Array, steps: int = 9) -> None:
-    a, b = (sw.simulate(g, x, steps, record=("spikes", "potentials")) for g in (one, two))
+    a, b = (sw.simulate(g, x, steps, record=("spikes", "potentials"), engine="reference") for g in (one, two))
     assert list(a.spikes) == list(b.spikes)
     assert sum(counts.sum() for counts in a.counts.values()) > 0
     for name in a.spikes:

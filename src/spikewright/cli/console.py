@@ -38,6 +38,7 @@ LeakyOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
+EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast) or reference.")]
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -13,6 +13,7 @@ from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
     DtOption,
+    EngineOption,
     JsonOption,
     compact_table,
     out,
@@ -23,6 +24,7 @@ from spikewright.cli.pipeline import comparison
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.encoders import encoder as named_encoder
+from spikewright.engines import Engine
 from spikewright.errors import SettingsError
 from spikewright.files import atomic_path
 from spikewright.load import load
@@ -43,6 +45,7 @@ def simulate(
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the curves and rates as .npz.")] = None,
     batch_size: BatchOption = 100,
+    engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -68,6 +71,7 @@ def simulate(
             timesteps,
             encoder=chosen,
             batch_size=batch_size,
+            engine=cast(Engine, engine),
             device=device,
             progress=move,
         )
@@ -80,6 +84,7 @@ def simulate(
         out.print(comparison({str(graph.meta.get("method", model)): measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
+    out.print(f"engine: {measures.engine}", highlight=False)
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
     out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)

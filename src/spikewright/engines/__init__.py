@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from spikewright.engines.choose import ENGINES, Engine
 from spikewright.engines.reference import RECORDS, BatchRun, Simulation
 from spikewright.engines.simulate import Run, simulate
 
-__all__ = ["RECORDS", "BatchRun", "Run", "Simulation", "simulate"]
+__all__ = ["ENGINES", "RECORDS", "BatchRun", "Engine", "Run", "Simulation", "simulate"]

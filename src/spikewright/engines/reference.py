@@ -89,6 +89,8 @@ class Simulation:
         dtype: ``"float32"`` or ``"float64"``.
     """
 
+    name = "reference"
+
     def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
         self.graph = graph
         self.place = place(device, dtype)

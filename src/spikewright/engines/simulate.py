@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
-from spikewright.engines.reference import RECORDS, BatchRun, Simulation
+from spikewright.engines.choose import Engine, choose_engine
+from spikewright.engines.reference import RECORDS, BatchRun
 from spikewright.errors import DataError, GraphError, SettingsError
+from spikewright.forward import place
 from spikewright.graph import Array, Graph, Shape
 from spikewright.nodes import Output, ReLU
 
@@ -39,6 +41,7 @@ class Run:
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
+        engine: the engine that made it.
     """
 
     outputs: Mapping[str, Array]
@@ -50,6 +53,7 @@ class Run:
     potentials: Mapping[str, Array] = field(default_factory=dict)
     nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     graded: frozenset[str] = frozenset()
+    engine: str = "reference"
 
     @property
     def output(self) -> Array:
@@ -65,6 +69,7 @@ def simulate(
     encoder: Encoder | str = "constant",
     record: Collection[str] = (),
     batch_size: int = 100,
+    engine: Engine = "auto",
     device: str = "cpu",
     dtype: str = "float32",
     observers: Collection[Observer] = (),
@@ -80,13 +85,15 @@ def simulate(
         encoder: an encoder or its name.
         record: any of "spikes", "potentials" and "nonzero"; nothing by default, since trains grow with N·T.
         batch_size: samples that run side by side; changes nothing but speed and memory.
+        engine: "event", "reference", or "auto": the event engine wherever it can run what is asked for.
         device: a torch device.
         dtype: "float32" or "float64".
         observers: called with each batch of samples and its BatchRun.
         progress: called with (samples done, samples in all).
 
     Raises:
-        SettingsError: for timesteps below 1, or an unknown encoder or record.
+        SettingsError: for timesteps below 1, an unknown encoder, record or engine, or what ``engine="event"`` cannot
+            run.
         GraphError: for a graph that still holds a ReLU, or has no Output.
         DataError: for an empty data set or samples that do not fit the network.
     """
@@ -105,11 +112,12 @@ def simulate(
     dataset = as_dataset(data, graph.inputs)
     _check_spiking(graph)
     _check_shape(graph, chosen.sample_shape(dataset.shape))
-    simulation = Simulation(graph, device, dtype)
-    gathered = _Gathered()
+    simulation = choose_engine(graph, chosen, record, engine, device, dtype)
+    like = place(device, dtype)(np.zeros(0))
+    gathered = _Gathered(simulation.name)
     done = 0
     for x, y in dataset.batches(batch_size):
-        batch = torch.from_numpy(np.ascontiguousarray(x)).to(simulation.place(np.zeros(0)))
+        batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
         run = simulation.run(batch, timesteps, chosen, record, first=done)
         gathered.add(run, y)
         for observe in observers:
@@ -139,7 +147,8 @@ def _check_shape(graph: Graph, shape: Shape) -> None:
 class _Gathered:
     """Batches put together: outputs side by side, everything that would grow with N summed up."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
         self.outputs: dict[str, list[Array]] = {}
         self.spikes: dict[str, list[Array]] = {}
         self.potentials: dict[str, list[Array]] = {}
@@ -171,4 +180,5 @@ class _Gathered:
             potentials={name: np.concatenate(parts) for name, parts in self.potentials.items()},
             nonzero=self.nonzero,
             graded=frozenset(self.graded),
+            engine=self.engine,
         )

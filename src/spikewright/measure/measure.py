@@ -13,7 +13,7 @@ from spikewright.data import as_dataset, check_labels
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import Run, simulate
+from spikewright.engines import Engine, Run, simulate
 from spikewright.graph import Array, Graph, Shape
 from spikewright.measure.accuracy import accuracy
 from spikewright.measure.agreement import agreement
@@ -50,6 +50,7 @@ class Measures:
 
     Attributes:
         samples, timesteps: N and T.
+        engine: that simulated them.
         accuracy, top5: ``(T,)`` in 0..1, or None without labels (top5 also below 6 classes).
         analog_accuracy: of the analog network on the same samples, or None.
         agreement: ``(T,)``: fraction of samples answered as the analog network does.
@@ -63,6 +64,7 @@ class Measures:
 
     samples: int
     timesteps: int
+    engine: str
     accuracy: NDArray[np.float64] | None
     top5: NDArray[np.float64] | None
     analog_accuracy: float | None
@@ -95,6 +97,7 @@ class Measures:
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""
         return {
+            "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
             "analog_accuracy": self.analog_accuracy,
@@ -129,6 +132,7 @@ def measure(
     *,
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
+    engine: Engine = "auto",
     device: str = "cpu",
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -142,6 +146,7 @@ def measure(
         timesteps: T.
         encoder: an encoder or its name.
         batch_size: samples side by side.
+        engine: "event", "reference" or "auto".
         device: a torch device.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
@@ -163,11 +168,13 @@ def measure(
         encoder=chosen,
         record=("nonzero",),
         batch_size=batch_size,
+        engine=engine,
         device=device,
         observers=(observer,),
         progress=progress,
     )
-    first = simulate(graph, dataset.take(1), timesteps, encoder=chosen, record=("spikes",), device=device)
+    one = dataset.take(1)
+    first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device)
     return _measures(graph, analog, run, observer, constants, _raster(first), chosen)
 
 
@@ -192,6 +199,7 @@ def _measures(
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
+        engine=run.engine,
         accuracy=None if labels is None else accuracy(outputs, labels),
         top5=None if labels is None or outputs.shape[2] < 6 else accuracy(outputs, labels, 5),
         analog_accuracy=None if labels is None else float(accuracy(answers[:, None], labels)[0]),

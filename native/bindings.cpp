@@ -1,0 +1,196 @@
+// What Python sees: a Plan that is built layer by layer, and its run.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <map>
+
+#include "kernels.hpp"
+#include "plan.hpp"
+#include "run.hpp"
+
+namespace nb = nanobind;
+using namespace spikewright;
+
+namespace {
+
+template <class T>
+using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+using Write = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+std::vector<T> vector_of(const Read<T>& array) {
+  return {array.data(), array.data() + array.size()};
+}
+
+const Kernels& kernels_named(const std::string& name) {
+  const Kernels* found = find_kernels(name.c_str());
+  if (!found) throw PlanError("the instruction set '" + name + "' does not exist or does not run here");
+  return *found;
+}
+
+Policy policy_named(const std::string& name) {
+  static const std::map<std::string, Policy> policies{{"count_max", Policy::count_max},
+                                                      {"avg_max", Policy::avg_max},
+                                                      {"exp_max", Policy::exp_max},
+                                                      {"fir_max", Policy::fir_max}};
+  const auto found = policies.find(name);
+  if (found == policies.end()) throw PlanError("unknown pooling policy '" + name + "'");
+  return found->second;
+}
+
+class PyPlan {
+ public:
+  Plan& open() {
+    if (engine_) throw PlanError("the plan is finished: nothing can be added");
+    return *plan_;
+  }
+
+  void finish(const std::string& isa, bool gather) {
+    open().finish(kernels_named(isa), gather);
+    engine_ = std::make_unique<Engine>(plan_);
+  }
+
+  // Arrays by layer and kind; see Port for their shapes. Returns the layers in which graded values were seen.
+  std::vector<int> run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
+                       const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
+                       const std::vector<std::tuple<int64_t, std::string, Write>>& outputs, bool graded) {
+    if (!engine_) throw PlanError("finish the plan before running it");
+    constexpr int64_t most = 1 << 30;
+    for (int64_t n : {samples, steps, threads, chunk}) {
+      if (n < 1 || n > most) throw PlanError("samples, steps, threads and chunk must be 1 or more");
+    }
+    Request request;
+    request.samples = int(samples), request.steps = int(steps);
+    request.threads = int(std::min<int64_t>(threads, 1024));
+    request.chunk = int(std::min({chunk, steps, int64_t(most_chunk)}));
+    request.ports.resize(plan_->layers.size());
+    for (const auto& [layer, kind, array] : inputs) {
+      Port& port = port_of(request, layer);
+      const int64_t n = plan_->layers[size_t(layer)].size(), size = int64_t(array.size());
+      if (kind == "base" && (size == n || size == samples * n)) {
+        port.base = array.data(), port.base_stride = size == n ? 0 : n;
+      } else if (kind == "frames" && size == samples * steps * n) {
+        port.frames = array.data();
+      } else {
+        throw PlanError("layer " + std::to_string(layer) + ": cannot take an array '" + kind + "' of that size");
+      }
+    }
+    for (const auto& [layer, kind, array] : outputs) place(port_of(request, layer), layer, kind, array, samples, steps);
+    std::vector<std::atomic<bool>> seen(plan_->layers.size());
+    for (size_t k = 0; graded && k < seen.size(); ++k) seen[k] = false, request.ports[k].graded = &seen[k];
+    bool whole = false;
+    {
+      nb::gil_scoped_release release;
+      whole = engine_->run(request, [] {
+        nb::gil_scoped_acquire acquire;
+        return PyErr_CheckSignals() != 0;
+      });
+    }
+    if (!whole) throw nb::python_error();
+    std::vector<int> found;
+    for (size_t k = 0; graded && k < seen.size(); ++k) {
+      if (seen[k]) found.push_back(int(k));
+    }
+    return found;
+  }
+
+  std::vector<bool> gathering() const {
+    std::vector<bool> found;
+    for (const Layer& layer : plan_->layers) found.push_back(layer.gather != nullptr);
+    return found;
+  }
+
+  int64_t bytes_per_thread(int64_t chunk) const {
+    if (!engine_) throw PlanError("finish the plan before asking for its size");
+    return engine_->bytes_per_thread(int(std::clamp<int64_t>(chunk, 1, most_chunk)));
+  }
+
+  const char* isa() const { return plan_->kernels ? plan_->kernels->name : ""; }
+
+ private:
+  Port& port_of(Request& request, int64_t layer) const {
+    if (layer < 0 || layer >= int64_t(request.ports.size())) throw PlanError("no layer " + std::to_string(layer));
+    return request.ports[size_t(layer)];
+  }
+
+  void place(Port& port, int64_t layer, const std::string& kind, const Write& array, int64_t samples,
+             int64_t steps) const {
+    const Layer& of = plan_->layers[size_t(layer)];
+    const int64_t once = samples * of.size(), always = once * steps, size = int64_t(array.size());
+    if (kind == "counts" && size == once && of.kind != Kind::input) {
+      port.counts = array.data();
+    } else if (kind == "active" && size == once && of.kind != Kind::output) {
+      port.active = array.data();
+    } else if (kind == "totals" && size == always && of.kind == Kind::output) {
+      port.totals = array.data();
+    } else if (kind == "spikes" && size == always && of.kind != Kind::output) {
+      port.spikes = array.data();
+    } else if (kind == "potentials" && size == always && of.kind == Kind::neurons && !of.gather) {
+      port.potentials = array.data();
+    } else {
+      throw PlanError("layer " + std::to_string(layer) + ": cannot give an array '" + kind + "' of that size");
+    }
+  }
+
+  std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  nb::exception<PlanError>(m, "PlanError", PyExc_ValueError);
+  m.def("instruction_sets", [] {
+    std::vector<std::string> names;
+    for (const char* name : {"avx512", "avx2", "portable", "wide"}) {
+      if (find_kernels(name)) names.emplace_back(name);
+    }
+    return names;
+  }, "Those that run on this machine, the fastest first; 'wide' is plain code that works like avx512.");
+  using Floats = Read<float>;
+  using Longs = Read<int64_t>;
+  using Ints = Read<int32_t>;
+  using Sizes = std::vector<int64_t>;
+  using Size = int64_t;
+  nb::class_<PyPlan>(m, "Plan")
+      .def(nb::init<>())
+      .def("input", [](PyPlan& p, Size positions, Size channels) { return p.open().add_input(positions, channels); })
+      .def("relay", [](PyPlan& p, Size positions, Size channels) { return p.open().add_relay(positions, channels); })
+      .def("output", [](PyPlan& p, Size positions, Size channels) { return p.open().add_output(positions, channels); })
+      .def("neurons",
+           [](PyPlan& p, Size positions, Size channels, const Floats& threshold, const Floats& v_init,
+              const Floats& v_min, float decay, bool subtract, float v_reset, int cap) {
+             Neurons n{vector_of(threshold), vector_of(v_init), vector_of(v_min), decay, v_reset, subtract, cap};
+             return p.open().add_neurons(positions, channels, std::move(n));
+           })
+      .def("pool",
+           [](PyPlan& p, Size source, Size positions, Size channels, const std::string& policy, Size horizon,
+              const Longs& start, const Longs& index) {
+             return p.open().add_pool(source, positions, channels, policy_named(policy), horizon, vector_of(start),
+                                      vector_of(index));
+           })
+      .def("conv",
+           [](PyPlan& p, int64_t target, int64_t source, const Ints& remap, const Sizes& lengths, int64_t channels,
+              const Sizes& kernel, const Sizes& stride, const Sizes& low, const Sizes& dilation, const Sizes& outputs,
+              int64_t groups, const Floats& weight) {
+             p.open().add_conv(target, source, vector_of(remap), lengths, channels, kernel, stride, low, dilation,
+                               outputs, groups, vector_of(weight));
+           })
+      .def("dense",
+           [](PyPlan& p, int64_t target, int64_t source, const Ints& remap, int64_t inputs, const Floats& weight) {
+             p.open().add_dense(target, source, vector_of(remap), inputs, vector_of(weight));
+           })
+      .def("sparse",
+           [](PyPlan& p, int64_t target, int64_t source, const Longs& start, const Longs& column, const Floats& value) {
+             p.open().add_sparse(target, source, vector_of(start), vector_of(column), vector_of(value));
+           })
+      .def("finish", &PyPlan::finish)
+      .def("run", &PyPlan::run)
+      .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
+      .def("bytes_per_thread", &PyPlan::bytes_per_thread)
+      .def_prop_ro("isa", &PyPlan::isa);
+}

@@ -1,0 +1,6 @@
+#include "kernels_body.hpp"
+
+namespace spikewright {
+extern const Kernels kernels_avx2;
+const Kernels kernels_avx2 = make_kernels<Vector8, 4>("avx2");
+}  // namespace spikewright

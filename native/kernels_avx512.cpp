@@ -1,0 +1,6 @@
+#include "kernels_body.hpp"
+
+namespace spikewright {
+extern const Kernels kernels_avx512;
+const Kernels kernels_avx512 = make_kernels<Vector16, 4>("avx512");
+}  // namespace spikewright

@@ -1,0 +1,199 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gather.hpp"
+#include "kernels.hpp"
+
+namespace spikewright {
+namespace {
+
+void require(bool holds, const std::string& message) {
+  if (!holds) throw PlanError(message);
+}
+
+void require_finite(const std::vector<float>& values, const char* what) {
+  for (float value : values) require(std::isfinite(value), std::string(what) + " holds a value that is not finite");
+}
+
+void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid, const char* what) {
+  const std::string where(what);
+  if (remap.empty()) {
+    require(values == grid, where + ": takes " + std::to_string(grid) + " values, its source has " +
+                                std::to_string(values));
+    return;
+  }
+  require(int64_t(remap.size()) == values, where + ": remap must have an entry for each source neuron");
+  for (int32_t to : remap) require(to >= -1 && to < grid, where + ": remap points outside the grid");
+}
+
+Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int64_t dilation, int64_t outputs) {
+  require(length > 0 && kernel > 0 && stride > 0 && dilation > 0 && outputs > 0,
+          "conv: lengths, kernel, stride and dilation must be positive");
+  require(std::max({length, kernel, stride, std::abs(low), dilation, outputs}) < (1 << 24), "conv: an axis too long");
+  Axis axis;
+  axis.length = int(length), axis.kernel = int(kernel), axis.stride = int(stride);
+  axis.low = int(low), axis.dilation = int(dilation), axis.outputs = int(outputs);
+  axis.start.push_back(0);
+  for (int64_t at = 0; at < length; ++at) {
+    for (int64_t k = 0; k < kernel; ++k) {
+      const int64_t from = at + low - k * dilation;
+      if (from >= 0 && from % stride == 0 && from / stride < outputs) {
+        axis.taps.push_back({int32_t(k), int32_t(from / stride)});
+      }
+    }
+    axis.start.push_back(uint32_t(axis.taps.size()));
+  }
+  return axis;
+}
+
+}  // namespace
+
+int Plan::add(Kind kind, int64_t positions, int64_t channels) {
+  require(!finished(), "the plan is finished: nothing can be added");
+  require(positions > 0 && channels > 0, "a layer needs at least one position and one channel");
+  require(positions <= max_values && channels <= max_values && positions * channels <= max_values,
+          "a layer has more than 2^30 values");
+  Layer layer;
+  layer.kind = kind, layer.positions = int(positions), layer.channels = int(channels);
+  layers.push_back(std::move(layer));
+  return int(layers.size()) - 1;
+}
+
+int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
+  const int id = add(Kind::neurons, positions, channels);
+  Layer& layer = layers[size_t(id)];
+  const auto fits = [&](const std::vector<float>& values) {
+    return values.size() == 1 || values.size() == size_t(layer.size());
+  };
+  try {
+    require(fits(neurons.threshold), "neurons: threshold must have one value, or one for each neuron");
+    require(fits(neurons.v_init), "neurons: v_init must have one value, or one for each neuron");
+    require(neurons.v_min.empty() || fits(neurons.v_min), "neurons: v_min must have one value, or one for each neuron");
+    require_finite(neurons.v_init, "neurons: v_init");
+    require_finite(neurons.v_min, "neurons: v_min");
+    for (float t : neurons.threshold) require(t > 0 && std::isfinite(t), "neurons: a threshold is not positive");
+    const bool finite = std::isfinite(neurons.decay) && std::isfinite(neurons.v_reset);
+    require(finite, "neurons: decay and v_reset must be finite");
+    require(neurons.cap >= 0, "neurons: the cap is negative");
+  } catch (...) {
+    layers.pop_back();
+    throw;
+  }
+  layer.neurons = std::move(neurons);
+  return id;
+}
+
+int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy policy, int64_t horizon,
+                   std::vector<int64_t> start, std::vector<int64_t> index) {
+  require(source >= 0 && source < int64_t(layers.size()), "pool: no such source layer");
+  require(layers[size_t(source)].kind != Kind::output, "pool: an output sends nothing");
+  require(horizon >= 1 && horizon <= (1 << 24), "pool: horizon must be 1 or more");
+  require(positions > 0 && channels > 0 && positions <= max_values && channels <= max_values,
+          "a layer needs at least one position and one channel");
+  require(int64_t(start.size()) == positions * channels + 1 && start[0] == 0 && start.back() == int64_t(index.size()),
+          "pool: window starts do not fit the windows");
+  require(int64_t(index.size()) <= max_values, "pool: too many connections");
+  const int inputs = layers[size_t(source)].size();
+  for (size_t w = 0; w + 1 < start.size(); ++w) require(start[w] < start[w + 1], "pool: a window is empty");
+  for (int64_t i : index) require(i >= 0 && i < inputs, "pool: a window reaches outside its source");
+  const int id = add(Kind::pool, positions, channels);
+  Layer& layer = layers[size_t(id)];
+  layer.source = int(source);
+  Pool& pool = layer.pool;
+  pool.policy = policy, pool.horizon = int(horizon);
+  pool.start.assign(start.begin(), start.end());
+  pool.index.assign(index.begin(), index.end());
+  pool.reach_start.assign(size_t(inputs) + 1, 0);
+  for (uint32_t i : pool.index) ++pool.reach_start[i + 1];
+  for (int i = 0; i < inputs; ++i) pool.reach_start[size_t(i) + 1] += pool.reach_start[size_t(i)];
+  pool.reach.resize(pool.index.size());
+  std::vector<uint32_t> cursor(pool.reach_start.begin(), pool.reach_start.end() - 1);
+  for (uint32_t w = 0; w + 1 < pool.start.size(); ++w) {
+    for (uint32_t k = pool.start[w]; k < pool.start[w + 1]; ++k) pool.reach[cursor[pool.index[k]]++] = w;
+  }
+  return id;
+}
+
+Layer& Plan::target_of(int64_t target, int64_t source, const char* what) {
+  const std::string where(what);
+  require(!finished(), "the plan is finished: nothing can be added");
+  require(target >= 0 && target < int64_t(layers.size()), where + ": no such target layer");
+  require(source >= 0 && source < target, where + ": its source must come before its target");
+  require(layers[size_t(source)].kind != Kind::output, where + ": an output sends nothing");
+  Layer& layer = layers[size_t(target)];
+  require(layer.kind != Kind::input && layer.kind != Kind::pool, where + ": inputs and pools take no projections");
+  return layer;
+}
+
+void Plan::add_conv(int64_t target, int64_t source, std::vector<int32_t> remap, const std::vector<int64_t>& lengths,
+                    int64_t channels, const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
+                    const std::vector<int64_t>& low, const std::vector<int64_t>& dilation,
+                    const std::vector<int64_t>& outputs, int64_t groups, std::vector<float> weight) {
+  Layer& layer = target_of(target, source, "conv");
+  for (const auto* list : {&lengths, &kernel, &stride, &low, &dilation, &outputs}) {
+    require(list->size() == 3, "conv: every setting needs three axes");
+  }
+  require(channels > 0 && groups > 0 && channels <= max_values && channels % groups == 0 &&
+              layer.channels % groups == 0, "conv: channels do not divide into the groups");
+  Projection p;
+  p.kind = Operator::conv, p.source = int(source);
+  int64_t grid = channels, positions = 1, volume = 1;
+  for (size_t a = 0; a < 3; ++a) {
+    p.axis[a] = make_axis(lengths[a], kernel[a], stride[a], low[a], dilation[a], outputs[a]);
+    grid *= lengths[a], positions *= outputs[a], volume *= kernel[a];
+    require(grid <= max_values && positions <= max_values && volume <= max_values, "conv: the grid is too large");
+  }
+  require(positions == layer.positions, "conv: its output does not fit the target layer");
+  require(int64_t(weight.size()) == channels * volume * (layer.channels / groups), "conv: weights do not fit");
+  require_finite(weight, "conv: weight");
+  check_remap(remap, layers[size_t(source)].size(), grid, "conv");
+  p.channels = int(channels), p.filters = layer.channels, p.groups = int(groups), p.grid = int(grid);
+  p.remap = std::move(remap), p.weight = std::move(weight);
+  layer.projections.push_back(std::move(p));
+}
+
+void Plan::add_dense(int64_t target, int64_t source, std::vector<int32_t> remap, int64_t inputs,
+                     std::vector<float> weight) {
+  Layer& layer = target_of(target, source, "dense");
+  require(inputs > 0 && inputs <= max_values && int64_t(weight.size()) == inputs * layer.size(),
+          "dense: weights do not fit");
+  require_finite(weight, "dense: weight");
+  check_remap(remap, layers[size_t(source)].size(), inputs, "dense");
+  Projection p;
+  p.kind = Operator::dense, p.source = int(source), p.grid = int(inputs);
+  p.remap = std::move(remap), p.weight = std::move(weight);
+  layer.projections.push_back(std::move(p));
+}
+
+void Plan::add_sparse(int64_t target, int64_t source, std::vector<int64_t> start, std::vector<int64_t> column,
+                      std::vector<float> value) {
+  Layer& layer = target_of(target, source, "sparse");
+  require(start.size() == size_t(layers[size_t(source)].size()) + 1 && start[0] == 0 &&
+              start.back() == int64_t(column.size()) && column.size() == value.size(),
+          "sparse: row starts do not fit");
+  for (size_t i = 0; i + 1 < start.size(); ++i) require(start[i] <= start[i + 1], "sparse: row starts go backwards");
+  for (int64_t c : column) require(c >= 0 && c < layer.size(), "sparse: a column lies outside the target");
+  require_finite(value, "sparse: value");
+  Projection p;
+  p.kind = Operator::sparse, p.source = int(source), p.grid = layers[size_t(source)].size();
+  p.start = std::move(start), p.column.assign(column.begin(), column.end()), p.value = std::move(value);
+  layer.projections.push_back(std::move(p));
+}
+
+void Plan::finish(const Kernels& chosen, bool gather) {
+  require(!finished(), "the plan is finished already");
+  for (Layer& layer : layers) layer.words = (layer.channels + 31) / 32;
+  for (Layer& layer : layers) {
+    if (gather) layer.gather = make_gather(layers, layer, chosen);
+    for (const Projection& p : layer.projections) {
+      Layer& source = layers[size_t(p.source)];
+      (layer.gather ? source.masks : source.lists) = true;
+    }
+    if (layer.kind == Kind::pool) layers[size_t(layer.source)].lists = true;
+  }
+  kernels = &chosen;
+}
+
+}  // namespace spikewright

@@ -1,0 +1,136 @@
+// What a spiking network is to the engine: layers in topological order and the linear projections between them.
+//
+// Values of a layer lie channels last, (positions, channels), so that a spike of a convolution adds contiguous rows.
+// Everything here is checked when it is added; what runs later trusts it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace spikewright {
+
+struct Kernels;
+
+struct PlanError : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+// Indices and sizes are 32-bit; anything larger than this is refused when the plan is built.
+constexpr int64_t max_values = int64_t(1) << 30;
+
+// Most timesteps that a layer runs before the next.
+constexpr int most_chunk = 256;
+
+enum class Kind { input, relay, output, neurons, pool };
+enum class Policy { count_max, avg_max, exp_max, fir_max };
+enum class Operator { conv, dense, sparse };
+
+// Neurons of one population; arrays hold one value for all, or one a neuron.
+struct Neurons {
+  std::vector<float> threshold, v_init, v_min;  // v_min may be empty
+  float decay = 1, v_reset = 0;
+  bool subtract = true;
+  int cap = 1;  // spikes a step; 0 for any number
+
+  bool plain() const { return decay == 1 && subtract && v_min.empty(); }
+};
+
+struct Pool {
+  Policy policy = Policy::count_max;
+  int horizon = 1;
+  std::vector<uint32_t> start, index;         // inputs of each window, in the order that breaks ties
+  std::vector<uint32_t> reach_start, reach;   // windows of each input
+};
+
+// How coordinates of one axis meet: for each input coordinate, the (kernel, output) coordinates it reaches.
+struct Axis {
+  struct Tap {
+    int32_t kernel, output;
+  };
+  int length = 1, kernel = 1, stride = 1, low = 0, dilation = 1, outputs = 1;
+  std::vector<uint32_t> start;
+  std::vector<Tap> taps;
+};
+
+// One linear operator from the events of `source`. An event at neuron i of the source stands at `remap[i]` of the
+// operator's own grid (nowhere where that is negative): flattening, cropping, concatenating and pooling in windows
+// that do not overlap are all such moves. An empty remap moves nothing.
+struct Projection {
+  Operator kind = Operator::sparse;
+  int source = 0;
+  std::vector<int32_t> remap;
+  int grid = 0;  // values of the operator's own grid
+
+  // conv: weights (group, channel of the group, kernel volume, filter of the group)
+  Axis axis[3];  // depth, height, width
+  int channels = 0, filters = 0, groups = 1;
+
+  // conv and dense (grid, outputs)
+  std::vector<float> weight;
+
+  // sparse: rows by source neuron
+  std::vector<int64_t> start;
+  std::vector<uint32_t> column;
+  std::vector<float> value;
+
+  int32_t at(uint32_t i) const { return remap.empty() ? int32_t(i) : remap[i]; }
+};
+
+struct Gather;
+
+struct Layer {
+  Kind kind = Kind::relay;
+  int positions = 0, channels = 0;
+  Neurons neurons;
+  Pool pool;
+  int source = -1;  // of a pool
+  std::vector<Projection> projections;
+
+  // Masks of spikes are (row, step, position of the row, words): what a row of outputs reads lies together.
+  int words = 0;               // 32-bit words of a position
+  int row = 1;                 // positions of a row
+  bool masks = false;          // one bit a neuron and step is kept: a gathering layer reads it
+  bool lists = false;          // event lists are kept: a scattering layer, a pool or a record reads them
+  std::shared_ptr<Gather> gather;  // set where currents are summed output by output
+
+  size_t mask_at(int position, int step, int chunk) const {
+    const size_t line = size_t(position / row) * size_t(chunk) + size_t(step);
+    return (line * size_t(row) + size_t(position % row)) * size_t(words);
+  }
+  int size() const { return positions * channels; }
+  bool single() const { return kind == Kind::neurons && neurons.cap == 1; }
+};
+
+class Plan {
+ public:
+  std::vector<Layer> layers;
+  const Kernels* kernels = nullptr;
+
+  int add_input(int64_t positions, int64_t channels) { return add(Kind::input, positions, channels); }
+  int add_relay(int64_t positions, int64_t channels) { return add(Kind::relay, positions, channels); }
+  int add_output(int64_t positions, int64_t channels) { return add(Kind::output, positions, channels); }
+  int add_neurons(int64_t positions, int64_t channels, Neurons neurons);
+  int add_pool(int64_t source, int64_t positions, int64_t channels, Policy policy, int64_t horizon,
+               std::vector<int64_t> start, std::vector<int64_t> index);
+  void add_conv(int64_t target, int64_t source, std::vector<int32_t> remap, const std::vector<int64_t>& lengths,
+                int64_t channels, const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
+                const std::vector<int64_t>& low, const std::vector<int64_t>& dilation,
+                const std::vector<int64_t>& outputs, int64_t groups, std::vector<float> weight);
+  void add_dense(int64_t target, int64_t source, std::vector<int32_t> remap, int64_t inputs,
+                 std::vector<float> weight);
+  void add_sparse(int64_t target, int64_t source, std::vector<int64_t> start, std::vector<int64_t> column,
+                  std::vector<float> value);
+
+  // Chooses how each layer runs. `gather` false keeps every layer on the scattering path.
+  void finish(const Kernels& kernels, bool gather);
+  bool finished() const { return kernels != nullptr; }
+
+ private:
+  int add(Kind kind, int64_t positions, int64_t channels);
+  Layer& target_of(int64_t target, int64_t source, const char* what);
+};
+
+}  // namespace spikewright

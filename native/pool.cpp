@@ -1,0 +1,67 @@
+// Max pooling of spikes: the four policies, window by window.
+#include <algorithm>
+
+#include "run.hpp"
+
+namespace spikewright {
+
+void start_pool(const Layer& layer, int inputs, LayerState& state) {
+  state.v.assign(size_t(inputs), 0.0f);  // cumulative counts, or estimates of the rates
+  state.spikes.assign(size_t(inputs), 0.0f);
+  state.largest.assign(size_t(layer.size()), 0.0f);
+  state.touched.assign(size_t(layer.size()), 0);
+  state.past.clear();
+  if (layer.pool.policy == Policy::fir_max) state.past.resize(size_t(layer.pool.horizon));
+}
+
+// `t` counts from the start of the chunk, `first + t` from that of the run. What is sent is appended to state.events.
+void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state) {
+  const Pool& pool = layer.pool;
+  const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
+  for (uint32_t e = begin; e < end; ++e) state.spikes[from.index[e]] = from.value[e];
+  if (pool.policy == Policy::exp_max) {
+    const float horizon = float(pool.horizon);
+    for (size_t i = 0; i < state.v.size(); ++i) state.v[i] = state.v[i] + (state.spikes[i] - state.v[i]) / horizon;
+  } else {
+    for (uint32_t e = begin; e < end; ++e) state.v[from.index[e]] += from.value[e];
+  }
+  if (pool.policy == Policy::fir_max) {
+    auto& slot = state.past[size_t((first + t) % pool.horizon)];
+    for (const auto& [i, value] : slot) state.v[i] -= value;  // of `horizon` steps ago
+    slot.clear();
+    for (uint32_t e = begin; e < end; ++e) slot.emplace_back(from.index[e], from.value[e]);
+  }
+  Events& sent = state.events;
+  sent.reserve(uint32_t(layer.size()));
+  uint32_t n = sent.size();
+  // Only windows that an event reached can send anything.
+  for (uint32_t e = begin; e < end; ++e) {
+    const uint32_t i = from.index[e];
+    for (uint32_t r = pool.reach_start[i]; r < pool.reach_start[i + 1]; ++r) {
+      const uint32_t w = pool.reach[r];
+      if (state.touched[w]) continue;
+      state.touched[w] = 1;
+      uint32_t best = pool.index[pool.start[w]];
+      for (uint32_t k = pool.start[w] + 1; k < pool.start[w + 1]; ++k) {
+        if (state.v[pool.index[k]] > state.v[best]) best = pool.index[k];
+      }
+      float out = state.spikes[best];
+      if (pool.policy == Policy::count_max) {
+        out = state.v[best] - state.largest[w];
+        state.largest[w] = state.v[best];
+      }
+      if (out == 0.0f) continue;
+      sent.index[n] = w;
+      sent.value[n++] = out;
+      state.count[w] += out;
+    }
+  }
+  for (uint32_t e = begin; e < end; ++e) {
+    const uint32_t i = from.index[e];
+    state.spikes[i] = 0.0f;
+    for (uint32_t r = pool.reach_start[i]; r < pool.reach_start[i + 1]; ++r) state.touched[pool.reach[r]] = 0;
+  }
+  sent.start.push_back(n);
+}
+
+}  // namespace spikewright

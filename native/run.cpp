@@ -1,0 +1,271 @@
+#include "run.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "gather.hpp"
+#include "kernels.hpp"
+
+namespace spikewright {
+namespace {
+
+// One sample on one thread.
+class Sample {
+ public:
+  Sample(const Plan& plan, const Request& request, Workspace& workspace, const std::atomic<bool>& stop, int sample)
+      : plan_(plan), request_(request), work_(workspace), stop_(stop), sample_(sample) {}
+
+  void run() {
+    work_.layers.resize(plan_.layers.size());
+    for (size_t k = 0; k < plan_.layers.size(); ++k) start(plan_.layers[k], port(k), work_.layers[k]);
+    for (int first = 0; first < request_.steps; first += request_.chunk) {
+      const int steps = std::min(request_.chunk, request_.steps - first);
+      for (size_t k = 0; k < plan_.layers.size(); ++k) {
+        if (stop_.load(std::memory_order_relaxed)) return;
+        advance(k, first, steps);
+      }
+    }
+    for (size_t k = 0; k < plan_.layers.size(); ++k) finish(plan_.layers[k], port(k), work_.layers[k]);
+  }
+
+ private:
+  const Port& port(size_t layer) const { return request_.ports[layer]; }
+
+  template <class T>
+  T* of_sample(T* to, const Layer& layer, bool by_step = false) const {
+    return to + size_t(sample_) * size_t(layer.size()) * size_t(by_step ? request_.steps : 1);
+  }
+
+  void start(const Layer& layer, const Port& port, LayerState& state) const {
+    const size_t n = size_t(layer.size());
+    const size_t padded = layer.gather ? size_t(layer.positions) * size_t(layer.gather->padded) : n;
+    state.graded = false;
+    if (port.active) state.active.assign(n, 0.0f);
+    if (layer.masks || layer.gather) {
+      // bytes that only pad are never written, so they are cleared once for each layout
+      const size_t words = size_t(layer.positions) * size_t(request_.chunk) * size_t(layer.words);
+      if (state.masks.size() != words) state.masks.assign(words, 0u);
+    }
+    if (layer.kind == Kind::input) return;
+    state.count.assign(padded, 0.0f);
+    start_base(layer, port, state);
+    if (layer.kind == Kind::neurons) start_potentials(layer, state);
+    if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
+    if (layer.kind == Kind::output) state.v.assign(n, 0.0f);
+  }
+
+  // Channels of a gathering layer are padded to whole vectors.
+  void start_base(const Layer& layer, const Port& port, LayerState& state) const {
+    const float* from = port.base ? port.base + int64_t(sample_) * port.base_stride : nullptr;
+    const size_t channels = size_t(layer.channels), padded = layer.gather ? size_t(layer.gather->padded) : channels;
+    state.base.assign(size_t(layer.positions) * padded, 0.0f);
+    for (size_t p = 0; from && p < size_t(layer.positions); ++p) {
+      std::copy(from + p * channels, from + (p + 1) * channels, state.base.data() + p * padded);
+    }
+  }
+
+  void start_potentials(const Layer& layer, LayerState& state) const {
+    const std::vector<float>& v = layer.gather ? layer.gather->v_init : layer.neurons.v_init;
+    const size_t n = state.count.size();
+    state.v.resize(n);
+    for (size_t i = 0; i < n; i += v.size()) std::copy(v.begin(), v.end(), state.v.begin() + ptrdiff_t(i));
+  }
+
+  void advance(size_t k, int first, int steps) const {
+    const Layer& layer = plan_.layers[k];
+    LayerState& state = work_.layers[k];
+    if (layer.gather) {
+      gather_layer(plan_, layer, work_, state, steps, request_.chunk, stop_);
+      if (stop_.load(std::memory_order_relaxed)) return;
+      if (needs_lists(layer, port(k))) list_masks(layer, steps, state);
+    } else {
+      state.events.clear();
+      for (int t = 0; t < steps && !stop_.load(std::memory_order_relaxed); ++t) step(k, first, t, state);
+      if (stop_.load(std::memory_order_relaxed)) return;
+      if (layer.masks) mask_lists(layer, steps, state);
+    }
+    record(layer, port(k), first, steps, state);
+  }
+
+  static bool needs_lists(const Layer& layer, const Port& port) {
+    return layer.lists || port.spikes || port.active || port.graded;
+  }
+
+  void step(size_t k, int first, int t, LayerState& state) const {
+    const Layer& layer = plan_.layers[k];
+    const int n = layer.size();
+    if (layer.kind == Kind::pool) return step_pool(layer, work_.layers[size_t(layer.source)].events, t, first, state);
+    if (layer.kind == Kind::input) {
+      const float* frames = port(k).frames;
+      if (!frames) return state.events.start.push_back(state.events.size());
+      return emit(of_sample(frames, layer, true) + size_t(first + t) * size_t(n), n, state.events);
+    }
+    state.current = state.base;
+    for (const Projection& p : layer.projections) {
+      const Events& from = work_.layers[size_t(p.source)].events;
+      const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
+      scatter(p, layer, *plan_.kernels, from.index.data() + begin, from.value.data() + begin, end - begin,
+              state.current.data());
+    }
+    if (layer.kind == Kind::output) {
+      for (int i = 0; i < n; ++i) state.v[size_t(i)] += state.current[size_t(i)];
+      return keep(state.v, port(k).totals, layer, first + t);
+    }
+    if (layer.kind == Kind::neurons) fire(layer, state);
+    emit(state.current.data(), n, state.events);
+    keep(state.v, port(k).potentials, layer, first + t);
+  }
+
+  void keep(const std::vector<float>& values, float* to, const Layer& layer, int step) const {
+    if (to) std::copy(values.begin(), values.end(), of_sample(to, layer, true) + size_t(step) * values.size());
+  }
+
+  void fire(const Layer& layer, LayerState& state) const {
+    const Neurons& neurons = layer.neurons;
+    const float* v_min = neurons.v_min.empty() ? nullptr : neurons.v_min.data();
+    plan_.kernels->step({layer.size(), state.v.data(), state.count.data(), state.current.data(),
+                         neurons.threshold.data(), v_min, neurons.threshold.size() > 1, neurons.v_min.size() > 1,
+                         neurons.decay, neurons.v_reset, neurons.subtract, neurons.cap});
+  }
+
+  void emit(const float* values, int n, Events& events) const {
+    events.reserve(uint32_t(n));
+    const uint32_t at = events.size();
+    events.start.push_back(at + plan_.kernels->compress(values, n, events.index.data() + at, events.value.data() + at));
+  }
+
+  void list_masks(const Layer& layer, int steps, LayerState& state) const {
+    Events& events = state.events;
+    events.clear();
+    const size_t words = size_t(layer.words);
+    for (int t = 0; t < steps; ++t) {
+      events.reserve(uint32_t(layer.size()));
+      uint32_t n = events.size();
+      for (int position = 0; position < layer.positions; ++position) {
+        const uint32_t* mask = state.masks.data() + layer.mask_at(position, t, request_.chunk);
+        for (size_t w = 0; w < words; ++w) {
+          uint32_t at = uint32_t(position * layer.channels) + uint32_t(w) * 32;
+          for (uint32_t bits = mask[w]; bits; bits >>= 1, ++at) {
+            if (bits & 1) events.index[n] = at, events.value[n++] = 1.0f;
+          }
+        }
+      }
+      events.start.push_back(n);
+    }
+  }
+
+  void mask_lists(const Layer& layer, int steps, LayerState& state) const {
+    std::fill(state.masks.begin(), state.masks.end(), 0u);
+    for (int t = 0; t < steps; ++t) {
+      for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
+        const int i = int(state.events.index[e]), position = i / layer.channels, c = i % layer.channels;
+        state.masks[layer.mask_at(position, t, request_.chunk) + size_t(c / 32)] |= 1u << (c % 32);
+      }
+    }
+  }
+
+  void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
+    if (layer.kind == Kind::output || !(port.spikes || port.active || port.graded)) return;
+    const Events& events = state.events;
+    const size_t n = size_t(layer.size());
+    for (int t = 0; t < steps; ++t) {
+      float* spikes = port.spikes ? of_sample(port.spikes, layer, true) + size_t(first + t) * n : nullptr;
+      for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
+        if (spikes) spikes[events.index[e]] = events.value[e];
+        if (port.active) state.active[events.index[e]] += 1.0f;
+        if (events.value[e] != 1.0f && events.value[e] != -1.0f) state.graded = true;
+      }
+    }
+  }
+
+  void finish(const Layer& layer, const Port& port, LayerState& state) const {
+    if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
+    if (port.graded && state.graded) port.graded->store(true);
+    if (!port.counts) return;
+    const size_t channels = size_t(layer.channels), padded = layer.gather ? size_t(layer.gather->padded) : channels;
+    for (size_t p = 0; p < size_t(layer.positions); ++p) {
+      const float* from = state.count.data() + p * padded;
+      std::copy(from, from + channels, of_sample(port.counts, layer) + p * channels);
+    }
+  }
+
+  const Plan& plan_;
+  const Request& request_;
+  Workspace& work_;
+  const std::atomic<bool>& stop_;
+  const int sample_;
+};
+
+}  // namespace
+
+bool Engine::run(const Request& request, const std::function<bool()>& interrupted) {
+  const std::lock_guard<std::mutex> one_run_at_a_time(running_);
+  const int threads = std::max(1, std::min(request.threads, request.samples));
+  std::atomic<bool> stop{false};
+  std::atomic<int> next{0};
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::exception_ptr failure;
+  int working = threads;
+  while (int(idle_.size()) < threads) idle_.push_back(std::make_unique<Workspace>());
+  const auto work = [&](Workspace& workspace) {
+    try {
+      for (int sample; !stop && (sample = next.fetch_add(1)) < request.samples;) {
+        Sample(*plan_, request, workspace, stop, sample).run();
+      }
+    } catch (...) {
+      stop = true;
+      const std::lock_guard<std::mutex> lock(mutex);
+      failure = std::current_exception();
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    --working;
+    changed.notify_one();
+  };
+  std::vector<std::thread> pool;
+  for (int k = 0; k < threads; ++k) {
+    try {
+      pool.emplace_back(work, std::ref(*idle_[size_t(k)]));
+    } catch (const std::system_error&) {  // the system gives no more threads: those there are do the work
+      const std::lock_guard<std::mutex> lock(mutex);
+      if (pool.empty()) throw;
+      --working;
+    }
+  }
+  bool whole = true;
+  {
+    std::unique_lock<std::mutex> lock(mutex);
+    while (!changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return working == 0; })) {
+      lock.unlock();
+      if (whole && interrupted()) whole = false, stop = true;
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : pool) thread.join();
+  if (failure) std::rethrow_exception(failure);
+  return whole;
+}
+
+int64_t Engine::bytes_per_thread(int chunk) const {
+  int64_t bytes = 0, widest = 0;
+  for (const Layer& layer : plan_->layers) {
+    const int64_t n = layer.size(), padded = layer.gather ? int64_t(layer.positions) * layer.gather->padded : n;
+    bytes += 16 * padded + 4 * n;  // potentials, counts, base and current; what was active
+    if (layer.masks || layer.gather) bytes += 4 * int64_t(layer.positions) * chunk * layer.words;
+    if (layer.lists || !layer.gather) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
+    if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
+    int64_t lists = 0;
+    if (layer.gather) {
+      for (const GatherSource& s : layer.gather->sources) lists += 4 * int64_t(chunk) * (s.capacity / 4 + s.width + 1);
+    }
+    widest = std::max(widest, lists);
+  }
+  return bytes + widest;
+}
+
+}  // namespace spikewright

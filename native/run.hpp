@@ -1,0 +1,101 @@
+// Running a plan: samples in parallel, and of each sample all timesteps of a layer before the next layer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kernels.hpp"
+#include "plan.hpp"
+
+namespace spikewright {
+
+// Timesteps that a layer runs before the next. Long enough that weights and potentials are used many times while they
+// are in cache, short enough that the spikes in flight stay there too.
+constexpr int default_chunk = 64;
+
+// Where the values of one layer come from and go to; all pointers may be null. Arrays are (sample, ...).
+struct Port {
+  const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
+  int64_t base_stride = 0;      // from sample to sample
+  const float* frames = nullptr;  // of an input: (steps, values)
+  float* counts = nullptr;        // (values): spikes, or what a pool sent
+  float* totals = nullptr;        // of an output: (steps, values), what has arrived so far
+  float* spikes = nullptr;        // (steps, values)
+  float* potentials = nullptr;    // (steps, values)
+  float* active = nullptr;        // (values): steps in which the value was not zero
+  std::atomic<bool>* graded = nullptr;  // set where a value other than -1, 0 and 1 was seen
+};
+
+struct Request {
+  int samples = 0, steps = 0, threads = 1, chunk = default_chunk;
+  std::vector<Port> ports;  // by layer
+};
+
+// Events of a chunk by timestep.
+struct Events {
+  std::vector<uint32_t> start, index;
+  std::vector<float> value;
+
+  void clear() { start.assign(1, 0); }
+  uint32_t size() const { return start.back(); }
+  // Room for `values` more, wherever the list stands.
+  void reserve(uint32_t values) {
+    if (index.size() < size_t(size()) + values) {
+      const size_t room = size_t(size()) + values + index.size() / 2;
+      index.resize(room), value.resize(room);
+    }
+  }
+};
+
+// What one layer keeps of one sample.
+struct LayerState {
+  std::vector<float> v, count, current, base, active;
+  std::vector<uint32_t> masks;  // see Layer
+  Events events;
+  bool graded = false;
+  // pools
+  std::vector<float> spikes, largest;
+  std::vector<uint8_t> touched;
+  std::vector<std::vector<std::pair<uint32_t, float>>> past;
+};
+
+// One thread's memory, used for sample after sample.
+struct Workspace {
+  std::vector<LayerState> layers;
+  // Spikes in reach of one row of a gathering layer. The list has room for all, most of which is never touched.
+  std::unique_ptr<uint32_t[]> list;
+  size_t list_size = 0;
+  std::vector<uint32_t> start, word_start;
+  std::vector<ListedWord> words;
+};
+
+class Engine {
+ public:
+  explicit Engine(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
+
+  // Runs every sample. `interrupted` is asked several times a second, from the calling thread; when it says yes the
+  // run stops within a chunk of one layer and false is returned.
+  bool run(const Request& request, const std::function<bool()>& interrupted);
+
+  // Bytes that one thread keeps, spikes at their most apart from event lists, which grow as needed.
+  int64_t bytes_per_thread(int chunk) const;
+
+ private:
+  std::shared_ptr<const Plan> plan_;
+  std::vector<std::unique_ptr<Workspace>> idle_;
+  std::mutex running_;
+};
+
+// The pieces of a run, each in its file.
+void scatter(const Projection& projection, const Layer& target, const Kernels& kernels, const uint32_t* index,
+             const float* value, uint32_t events, float* current);
+void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps, int chunk,
+                  const std::atomic<bool>& stop);
+void start_pool(const Layer& layer, int inputs, LayerState& state);
+void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state);
+
+}  // namespace spikewright

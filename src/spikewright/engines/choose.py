@@ -1,0 +1,61 @@
+"""Which engine runs what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from spikewright.encoders import Encoder
+from spikewright.engines.event import is_built
+from spikewright.engines.reference import BatchRun, Simulation
+from spikewright.errors import SettingsError
+from spikewright.graph import Graph
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Engine = Literal["auto", "event", "reference"]
+ENGINES: tuple[str, ...] = get_args(Engine)
+
+
+class Runner(Protocol):
+    """A spiking graph ready to run batch after batch."""
+
+    name: str
+
+    def run(
+        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+    ) -> BatchRun: ...
+
+
+def choose_engine(
+    graph: Graph, encoder: Encoder, record: Collection[str], engine: Engine, device: str, dtype: str
+) -> Runner:
+    """The engine that was asked for; for "auto" the event engine, or the reference engine where that one cannot.
+
+    Raises:
+        SettingsError: for an unknown engine, or what ``engine="event"`` cannot run, with the reason.
+    """
+    if engine not in ENGINES:
+        raise SettingsError(f"unknown engine '{engine}'; choose one of {', '.join(ENGINES)}")
+    reference = Simulation(graph, device, dtype)  # it also knows which devices and precisions there are
+    if engine == "reference":
+        return reference
+    try:
+        return _event_engine(graph, encoder, record, device, dtype)
+    except SettingsError:
+        if engine == "event":
+            raise
+        return reference
+
+
+def _event_engine(graph: Graph, encoder: Encoder, record: Collection[str], device: str, dtype: str) -> Runner:
+    if not is_built():
+        raise SettingsError("the event engine was not built: install a C++17 compiler, then install Spikewright again")
+    if device != "cpu" or dtype != "float32":
+        raise SettingsError(f"the event engine runs on the cpu in float32, not on {device} in {dtype}")
+    from spikewright.engines.event.simulation import EventSimulation
+
+    simulation = EventSimulation(graph)
+    simulation.prepare(encoder, record)
+    return simulation

@@ -1,0 +1,192 @@
+"""From a spiking graph to a plan of the native core.
+
+Populations, outputs and the input (where it changes with time) become layers of the plan. So does a node without
+neurons whose values are needed as such, a *relay*: two convolutions in a row meet at one, say. Everything else is
+either a view of layers, or a term of what a layer receives.
+
+What does not change with time is not simulated: the currents of biases and of a constant input are computed once, by
+running the graph with no spikes at all (see ``resting.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, is_linear, sources_of
+from spikewright.engines.event.view import View, all_neurons, channels_last, nothing, view_of
+from spikewright.errors import SettingsError
+from spikewright.graph import Graph, Node, Shape
+from spikewright.nodes import IF, Add, Conv, Input, Linear, Output, SpikeMaxPool
+
+
+@dataclass(eq=False)
+class Compiled:
+    """A plan and where the nodes of the graph are in it.
+
+    Attributes:
+        plan: the native plan, finished.
+        layers: by node name: its layer, for populations, outputs, relays, and an input that changes with time.
+        views: by weighted node that reads a view without sums: that view. Only where activity is recorded.
+        sources: of every layer that sends something.
+    """
+
+    plan: Any
+    layers: dict[str, int] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+
+
+Value = View | tuple[Term, ...]
+"""What a node passes on: a view, or what has still to be summed up."""
+
+
+def compile_graph(
+    graph: Graph, *, constant: bool, activity: bool = False, gather: bool = True, isa: str = ""
+) -> Compiled:
+    """The plan of a spiking graph.
+
+    Args:
+        graph: a spiking graph.
+        constant: whether the input is the same at every step.
+        activity: whether the values that weighted nodes read must be seen as such.
+        gather: whether layers may sum their currents output by output; what they do not record then is potentials.
+        isa: an instruction set of the native core; the best one by default.
+
+    Raises:
+        SettingsError: for several inputs, or naming the node that the engine cannot run.
+    """
+    if len(graph.inputs) != 1:
+        raise SettingsError(f"the event engine runs networks with one input; this has {', '.join(graph.inputs)}")
+    native = import_module("spikewright.engines.event._native")
+    return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather)
+
+
+class _Compiler:
+    def __init__(self, graph: Graph, constant: bool, activity: bool, plan: Any) -> None:
+        self.graph, self.constant, self.activity = graph, constant, activity
+        self.made = Compiled(plan)
+        self.values: dict[str, Value] = {}
+        self.neurons = 0
+
+    def compile(self, isa: str, gather: bool) -> Compiled:
+        for node in self.graph:
+            value = self._value(node)
+            if not isinstance(node, Output):
+                self.values[node.name] = self._as_read(node, value)
+        self.made.plan.finish(isa, gather)
+        return self.made
+
+    def _value(self, node: Node) -> Value:
+        """What one node passes on; populations and outputs become layers on the way."""
+        given = [self.values[name] for name in node.inputs]
+        shape = self.graph.shapes[node.name]
+        if isinstance(node, Input):
+            return nothing(shape) if self.constant else self._layer(node, (), self.made.plan.input(*_size(shape)))
+        if isinstance(node, IF):
+            return self._layer(node, _terms(given[0]), self._add_neurons(node, shape))
+        if isinstance(node, SpikeMaxPool):
+            return self._layer(node, (), self._add_pool(node, _view(given[0]), shape))
+        if isinstance(node, Output):
+            return self._layer(node, _terms(given[0]), self.made.plan.output(*_size(shape)))
+        if isinstance(node, Add):
+            return tuple(term for value in given for term in _terms(value))
+        if node.weighted and self.activity:
+            self.made.views[node.name] = _view(given[0])
+        viewed = view_of(node, [_view(value) for value in given], shape)
+        if viewed is not None:
+            return viewed
+        if len(given) != 1 or not is_linear(node):
+            raise SettingsError(
+                f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'"
+            )
+        return (Term(_view(given[0]), node),)
+
+    def _as_read(self, node: Node, value: Value) -> Value:
+        """The value as it is, or as a relay where a reader needs something simpler."""
+        if node.population or all(self._takes(reader, value) for reader in self._readers(node)):
+            return value
+        relay = self.made.plan.relay(*_size(self.graph.shapes[node.name]))
+        return self._layer(node, _terms(value), relay)
+
+    def _readers(self, node: Node) -> list[Node]:
+        return [self.graph[name] for name in self.graph.consumers[node.name]]
+
+    def _takes(self, reader: Node, value: Value) -> bool:
+        if isinstance(reader, Add | IF | Output):
+            return True
+        if not isinstance(value, View):
+            return False
+        if isinstance(reader, SpikeMaxPool):
+            return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
+        if self.activity and reader.weighted and not value.plain:
+            return False
+        if isinstance(reader, Conv | Linear):
+            return fits_grid(value, self.made.sources)
+        return True
+
+    def _layer(self, node: Node, terms: tuple[Term, ...], layer: int) -> View:
+        shape = self.graph.shapes[node.name]
+        for term in terms:
+            add_term(self.made.plan, layer, term, self.made.sources, shape)
+        self.made.layers[node.name] = layer
+        if isinstance(node, Output):
+            return nothing(shape)
+        source = Source(layer, self.neurons, prod(shape))
+        self.made.sources.append(source)
+        self.neurons += source.size
+        return all_neurons(shape, source.first)
+
+    def _add_neurons(self, node: IF, shape: Shape) -> int:
+        v_min = np.zeros(0, np.float32) if node.v_min is None else _spread(node, np.asarray(node.v_min), shape)
+        cap = 0 if node.max_spikes is None else int(node.max_spikes)
+        threshold, v_init = (_spread(node, values, shape) for values in (node.threshold, node.v_init))
+        settings = (float(node.decay), node.reset == "subtract", float(node.v_reset), cap)
+        layer: int = self.made.plan.neurons(*_size(shape), threshold, v_init, v_min, *settings)
+        return layer
+
+    def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:
+        (source,) = sources_of(view, self.made.sources)
+        axes = tuple(range(1, len(shape)))
+        widened = [(0, 0), *node.padding]
+        wide = np.pad(view.neurons[..., 0] - source.first, widened, constant_values=-1)
+        reach = tuple(d * (k - 1) + 1 for k, d in zip(node.kernel, node.dilation, strict=True))
+        windows = np.lib.stride_tricks.sliding_window_view(wide, reach, axes)
+        stride = (slice(None), *(slice(None, None, s) for s in node.stride))
+        spread = (slice(None, None, d) for d in node.dilation)
+        windows = windows[(*stride, *spread)].reshape(*shape, -1)
+        inputs = np.moveaxis(windows, 0, -2).reshape(prod(shape), -1)
+        inside = inputs >= 0
+        if not inside.any(axis=1).all():
+            raise SettingsError(f"the event engine cannot run {node}: a window lies wholly in padding")
+        start = np.concatenate(([0], np.cumsum(inside.sum(axis=1))))
+        index = np.ascontiguousarray(inputs[inside])
+        layer: int = self.made.plan.pool(source.layer, *_size(shape), node.policy, node.horizon, start, index)
+        return layer
+
+
+def _size(shape: Shape) -> tuple[int, int]:
+    """Positions and channels."""
+    return prod(shape[1:]), shape[0]
+
+
+def _spread(node: IF, values: NDArray[Any], shape: Shape) -> NDArray[np.float32]:
+    """One value for all, or one for each neuron in the engine's order."""
+    if values.ndim == 0:
+        return np.array([values], np.float32)
+    return channels_last(node.spread(values, shape)).astype(np.float32)
+
+
+def _terms(value: Value) -> tuple[Term, ...]:
+    return (Term(value),) if isinstance(value, View) else value
+
+
+def _view(value: Value) -> View:
+    if not isinstance(value, View):  # a reader that takes only views made a relay of it
+        raise TypeError("expected a view")
+    return value

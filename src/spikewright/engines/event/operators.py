@@ -1,0 +1,207 @@
+"""Linear operators as the native core takes them: one function for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.engines.event.view import View, channels_last
+from spikewright.errors import SettingsError
+from spikewright.graph import Node, Shape
+from spikewright.nodes import BatchNorm, Conv, Linear
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST_PROBES = 2**31
+"""Largest inputs times outputs of an operator whose connections are found by trying every input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A part of what a layer receives: an operator on a view, or the view itself.
+
+    Attributes:
+        view: in the shape of the operator's input.
+        node: the operator, or None.
+    """
+
+    view: View
+    node: Node | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The neurons of one layer of the plan: ``size`` of them, numbered from ``first``."""
+
+    layer: int
+    first: int
+    size: int
+
+
+def sources_of(view: View, sources: list[Source]) -> list[Source]:
+    """The layers that a view reads."""
+    read = np.unique(view.neurons[view.neurons >= 0])
+    return [s for s in sources if ((read >= s.first) & (read < s.first + s.size)).any()]
+
+
+def fits_grid(view: View, sources: list[Source]) -> bool:
+    """Whether each neuron stands at one place of the view at most, and all of a layer with one factor.
+
+    Then its spikes need only be moved, and the factor goes into the weights.
+    """
+    used = view.neurons[view.neurons >= 0]
+    if len(np.unique(used)) != len(used):
+        return False
+    factors = view.factors[view.neurons >= 0]
+    return all(
+        len(np.unique(factors[(used >= s.first) & (used < s.first + s.size)])) == 1 for s in sources_of(view, sources)
+    )
+
+
+def _remap(view: View, source: Source, order: NDArray[np.int64]) -> tuple[NDArray[np.int32], np.float32]:
+    """Where each neuron of a layer stands, and its factor; ``order`` numbers the values of the view."""
+    to = np.full(source.size, -1, np.int32)
+    own = (view.neurons >= source.first) & (view.neurons < source.first + source.size)
+    to[view.neurons[own] - source.first] = np.broadcast_to(order[..., None], view.neurons.shape)[own]
+    return to, view.factors[own][0]
+
+
+def add_term(plan: Any, target: int, term: Term, sources: list[Source], shape: Shape) -> None:
+    """Give a layer of the plan one more term of what it receives; ``shape`` is the layer's."""
+    if isinstance(term.node, Conv):
+        _add_conv(plan, target, term.node, term.view, sources, shape)
+    elif isinstance(term.node, Linear):
+        _add_linear(plan, target, term.node, term.view, sources)
+    elif term.node is None:
+        if not _add_scaling(plan, target, term.view, sources, shape):
+            _add_sparse(plan, target, term.view, sources, None, shape)
+    else:
+        _add_sparse(plan, target, term.view, sources, _probed(term.node, term.view.shape), shape)
+
+
+def _three(values: tuple[int, ...], fill: int) -> list[int]:
+    return [fill] * (3 - len(values)) + [int(v) for v in values]
+
+
+def _add_conv(plan: Any, target: int, node: Conv, view: View, sources: list[Source], shape: Shape) -> None:
+    channels, *spatial = view.shape
+    filters, per_group = node.weight.shape[:2]
+    # (group, channel, *kernel, filter)
+    weight = np.moveaxis(node.weight.reshape(node.groups, filters // node.groups, per_group, *node.kernel), 1, -1)
+    order = np.moveaxis(np.arange(prod(view.shape)).reshape(*spatial, channels), -1, 0)
+    for source in sources_of(view, sources):
+        remap, factor = _remap(view, source, order)
+        plan.conv(
+            target,
+            source.layer,
+            remap,
+            _three(tuple(spatial), 1),
+            channels,
+            _three(node.kernel, 1),
+            _three(node.stride, 1),
+            _three(tuple(low for low, _ in node.padding), 0),
+            _three(node.dilation, 1),
+            _three(shape[1:], 1),
+            node.groups,
+            np.ascontiguousarray(weight * factor),
+        )
+
+
+def _add_linear(plan: Any, target: int, node: Linear, view: View, sources: list[Source]) -> None:
+    for source in sources_of(view, sources):
+        # inputs are put in the order of the neurons that feed them, so that neighbours stay neighbours
+        own = (view.neurons >= source.first) & (view.neurons < source.first + source.size)
+        earliest = np.where(own, view.neurons, np.iinfo(np.int64).max).min(axis=-1)
+        used = np.argsort(earliest, kind="stable")[: int(own.any(axis=-1).sum())]
+        order = np.empty(len(earliest), np.int64)
+        order[used] = np.arange(len(used))
+        remap, factor = _remap(view, source, order)
+        plan.dense(target, source.layer, remap, len(used), np.ascontiguousarray(node.weight.T[used] * factor))
+
+
+def _add_scaling(plan: Any, target: int, view: View, sources: list[Source], shape: Shape) -> bool:
+    """One-to-one with one factor a channel: a convolution of one channel each; False if it is not that."""
+    found = sources_of(view, sources)
+    if view.neurons.shape[-1] != 1 or len(found) != 1 or found[0].size != prod(shape):
+        return False
+    neurons, factors = view.neurons[..., 0], view.factors[..., 0].reshape(shape[0], -1)
+    if (channels_last(neurons) - found[0].first != np.arange(found[0].size)).any() or (factors != factors[:, :1]).any():
+        return False
+    spatial, ones, zeros = _three(shape[1:], 1) if len(shape) < 5 else [], [1] * 3, [0] * 3
+    if not spatial:
+        return False
+    weight = np.ascontiguousarray(factors[:, 0])
+    empty = np.zeros(0, np.int32)
+    plan.conv(target, found[0].layer, empty, spatial, shape[0], ones, ones, zeros, ones, spatial, shape[0], weight)
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class _Matrix:
+    """Rows by input value, columns by output in the engine's order."""
+
+    start: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: NDArray[np.float32]
+
+
+def _add_sparse(
+    plan: Any, target: int, view: View, sources: list[Source], matrix: _Matrix | None, shape: Shape
+) -> None:
+    """Any linear operator, connection by connection; without a matrix, the view itself."""
+    width = view.neurons.shape[-1]
+    neurons, factors = view.neurons.reshape(-1, width), view.factors.reshape(-1, width)
+    if matrix is None:
+        column = np.moveaxis(np.arange(prod(shape)).reshape(*shape[1:], shape[0]), -1, 0).reshape(-1)
+        matrix = _Matrix(np.arange(len(column) + 1), column, np.ones(len(column), np.float32))
+    for source in sources_of(view, sources):
+        at, k = np.nonzero((neurons >= source.first) & (neurons < source.first + source.size))
+        pre = neurons[at, k] - source.first
+        order = np.argsort(pre, kind="stable")
+        at, k, pre = at[order], k[order], pre[order]
+        length = (matrix.start[at + 1] - matrix.start[at]).astype(np.int64)
+        ends = np.cumsum(length)
+        entry = np.arange(int(ends[-1])) - np.repeat(ends - length, length) + np.repeat(matrix.start[at], length)
+        value = matrix.value[entry] * np.repeat(factors[at, k], length)
+        per_neuron = np.bincount(pre, weights=length, minlength=source.size).astype(np.int64)
+        start = np.concatenate(([0], np.cumsum(per_neuron)))
+        plan.sparse(target, source.layer, start, np.ascontiguousarray(matrix.column[entry], np.int64), value)
+
+
+def is_linear(node: Node) -> bool:
+    """Whether what a node does to spikes is linear: then it says how events pass through it."""
+    return isinstance(node, BatchNorm) or type(node).events is not Node.events
+
+
+def _probed(node: Node, shape: Shape) -> _Matrix:
+    """The connections of an operator, found by sending one value after the other through it.
+
+    Raises:
+        SettingsError: for an operator that is not linear, or too large to be tried out.
+    """
+    import torch
+
+    inputs = prod(shape)
+    forward: Callable[..., Tensor] = node.bind(lambda array: torch.tensor(array, dtype=torch.float64))
+    with torch.inference_mode():
+        at_rest = forward(torch.zeros((1, *shape), dtype=torch.float64))
+        outputs = at_rest.numel()
+        if inputs * outputs > MOST_PROBES:
+            raise SettingsError(f"the event engine cannot run {node}: it has {inputs} x {outputs} possible connections")
+        start, columns, values = [0], [], []
+        for first in range(0, inputs, 256):
+            rows = min(256, inputs - first)
+            probes = torch.zeros((rows, inputs), dtype=torch.float64)
+            probes[torch.arange(rows), torch.arange(first, first + rows)] = 1
+            answer = (forward(probes.reshape(rows, *shape)) - at_rest).movedim(1, -1).reshape(rows, outputs).numpy()
+            row, column = np.nonzero(answer)
+            start.extend((start[-1] + np.cumsum(np.bincount(row, minlength=rows))).tolist())
+            columns.append(column)
+            values.append(answer[row, column].astype(np.float32))
+    return _Matrix(np.array(start, np.int64), np.concatenate(columns), np.concatenate(values))

@@ -1,0 +1,67 @@
+"""What does not change with time: the currents that biases and a constant input cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from spikewright.forward import place
+from spikewright.graph import Graph, Node
+from spikewright.nodes import Output
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Resting:
+    """The graph run with no spikes at all.
+
+    What stands between populations is linear, so this is the part of every current that is the same at each step.
+
+    Args:
+        graph: a spiking graph.
+        silent: nodes that send only events, none here: populations, relays, an input that changes with time.
+        constant: whether the input is the same at every step.
+    """
+
+    def __init__(self, graph: Graph, silent: Collection[str], constant: bool) -> None:
+        import torch
+
+        self.silent = frozenset(silent)
+        self.zeros = {name: torch.zeros((1, *graph.shapes[name])) for name in silent}
+        put = place()
+        self.functions: dict[str, Callable[..., Tensor]] = {
+            node.name: node.bind(put) for node in graph if not (node.population or isinstance(node, Output))
+        }
+        sampled: dict[str, Node] = {}
+        for node in graph:
+            read = [name for name in node.inputs if name not in self.silent]
+            if any(name in sampled for name in read) or (constant and not node.inputs):
+                sampled[node.name] = node
+        self.sampled = tuple(sampled.values())
+        self.fixed: dict[str, Tensor] = {}
+        with torch.inference_mode():
+            self._walk([node for node in graph if node.name not in sampled], self.fixed, self.zeros, 1)
+
+    def of(self, x: Tensor) -> dict[str, Tensor]:
+        """By node, what arrives at it ``(B, *shape)``, or ``(1, *shape)`` where that is the same for all samples.
+
+        For populations it is the current; for relays, what they send at every step.
+        """
+        import torch
+
+        values = dict(self.fixed)
+        with torch.inference_mode():
+            self._walk(self.sampled, values, {node.name: x for node in self.sampled if not node.inputs}, len(x))
+        return values
+
+    def _walk(self, nodes: Collection[Node], values: dict[str, Tensor], inputs: dict[str, Tensor], batch: int) -> None:
+        for node in nodes:
+            sent = [self.zeros[name] if name in self.silent else values[name] for name in node.inputs]
+            given = [value.expand(batch, *value.shape[1:]) for value in sent]
+            if not node.inputs:
+                values[node.name] = inputs[node.name]
+            elif node.name in self.functions:
+                values[node.name] = self.functions[node.name](*given)
+            else:
+                values[node.name] = given[0]

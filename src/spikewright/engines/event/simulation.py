@@ -1,0 +1,234 @@
+"""The event engine: the same semantics as the reference, on lists of spikes in native code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.encoders import Encoder
+from spikewright.encoders.constant import Constant
+from spikewright.engines.event.compiler import Compiled, compile_graph
+from spikewright.engines.event.memory import check_memory
+from spikewright.engines.event.operators import Source, sources_of
+from spikewright.engines.event.resting import Resting
+from spikewright.engines.event.view import all_neurons, nothing
+from spikewright.engines.reference import BatchRun
+from spikewright.graph import Graph, Shape
+from spikewright.nodes import IF, Input, Output, SpikeMaxPool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHUNK = 64
+"""Timesteps that a layer runs before the next: spikes in flight stay in cache."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a plan depends on, beside the graph."""
+
+    constant: bool
+    activity: bool
+    gather: bool
+
+
+class EventSimulation:
+    """A spiking graph ready to run batch after batch; the counterpart of ``reference.Simulation``.
+
+    Args:
+        graph: a spiking graph.
+        threads: how many samples run side by side; all cores by default.
+        chunk: timesteps that a layer runs before the next. It changes nothing but speed and memory.
+        gather: whether layers may sum their currents output by output. It changes nothing but speed.
+        isa: an instruction set of the native core; the best one by default.
+    """
+
+    name = "event"
+
+    def __init__(
+        self, graph: Graph, threads: int | None = None, chunk: int = CHUNK, gather: bool = True, isa: str = ""
+    ) -> None:
+        self.graph, self.chunk, self.gather, self.isa = graph, chunk, gather, isa
+        self.threads = threads or _cores()
+        self.prepared: dict[_Kind, _Prepared] = {}
+
+    def prepare(self, encoder: Encoder, record: Collection[str] = ()) -> _Prepared:
+        """The plan for one way of running, made once.
+
+        Raises:
+            SettingsError: naming the node that this engine cannot run.
+        """
+        kind = _Kind(type(encoder) is Constant, "nonzero" in record, self.gather and "potentials" not in record)
+        if kind not in self.prepared:
+            self.prepared[kind] = _Prepared(self.graph, kind, self.isa)
+        return self.prepared[kind]
+
+    def run(
+        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+    ) -> BatchRun:
+        """Simulate one batch; see ``reference.Simulation.run``.
+
+        Raises:
+            SettingsError: where memory would not do, with a batch size that would.
+        """
+        prepared = self.prepare(encoder, record)
+        check_memory(
+            self.graph, prepared.compiled, len(x), timesteps, self.threads, self.chunk, record, prepared.kind.constant
+        )
+        batch = _Batch(prepared, x, timesteps)
+        batch.give_input(encoder, first)
+        batch.want(record)
+        graded = prepared.compiled.plan.run(
+            len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs, "nonzero" in record
+        )
+        return batch.result(set(graded))
+
+
+def _cores() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Prepared:
+    def __init__(self, graph: Graph, kind: _Kind, isa: str) -> None:
+        self.graph, self.kind = graph, kind
+        self.compiled: Compiled = compile_graph(
+            graph, constant=kind.constant, activity=kind.activity, gather=kind.gather, isa=isa
+        )
+        self.resting = Resting(
+            graph, [n for n in self.compiled.layers if not isinstance(graph[n], Output)], kind.constant
+        )
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """What arrives at layers whatever the sample, in the engine's order."""
+        return {name: _native(value) for name, value in self.resting.fixed.items() if name in self.compiled.layers}
+
+
+class _Batch:
+    """The arrays of one batch: what goes in, what comes out, and how that is told in the shapes of the graph."""
+
+    def __init__(self, prepared: _Prepared, x: Tensor, timesteps: int) -> None:
+        self.prepared, self.graph, self.x, self.timesteps = prepared, prepared.graph, x, timesteps
+        self.layers = prepared.compiled.layers
+        self.inputs: list[tuple[int, str, Any]] = []
+        self.outputs: list[tuple[int, str, Any]] = []
+        self.arrays: dict[tuple[str, str], Any] = {}
+        self.rest: dict[str, Tensor] = {}
+
+    def give_input(self, encoder: Encoder, first: int) -> None:
+        import torch
+
+        if self.prepared.kind.constant:
+            self.rest = self.prepared.resting.of(self.x)
+        else:
+            self.rest = self.prepared.resting.fixed
+            (node,) = self.graph.of_type(Input)
+            frames = torch.stack([encoder.at(self.x, t, first) for t in range(self.timesteps)], dim=1)
+            self.inputs.append((self.layers[node.name], "frames", _native(frames, 2)))
+        for name, layer in self.layers.items():
+            framed = isinstance(self.graph[name], Input) and not self.prepared.kind.constant
+            if framed or isinstance(self.graph[name], SpikeMaxPool):  # they take events only
+                continue
+            if name in self.prepared.fixed:
+                self.inputs.append((layer, "base", self.prepared.fixed[name]))
+            elif name in self.rest:
+                self.inputs.append((layer, "base", _native(self.rest[name])))
+
+    def want(self, record: Collection[str]) -> None:
+        for name in self.layers:
+            node = self.graph[name]
+            if isinstance(node, Output):
+                self._array(name, "totals", by_step=True)
+            if node.population:
+                self._array(name, "counts")
+                if "spikes" in record:
+                    self._array(name, "spikes", by_step=True)
+                if "potentials" in record and isinstance(node, IF):
+                    self._array(name, "potentials", by_step=True)
+            if "nonzero" in record and not isinstance(node, Output):
+                self._array(name, "active")
+
+    def _array(self, name: str, kind: str, by_step: bool = False) -> None:
+        steps = (self.timesteps,) if by_step else ()
+        size = int(np.prod(self.graph.shapes[name]))
+        array = np.zeros((len(self.x), *steps, size), np.float32)
+        self.outputs.append((self.layers[name], kind, array))
+        self.arrays[name, kind] = array
+
+    def result(self, graded: set[int]) -> BatchRun:
+        run = BatchRun({}, {})
+        for (name, kind), array in self.arrays.items():
+            if kind == "counts":
+                run.counts[name] = _shaped(array, self.graph.shapes[name])
+            elif kind in ("spikes", "potentials"):
+                getattr(run, kind)[name] = _shaped(array, self.graph.shapes[name], 2)
+            elif kind == "totals":
+                run.outputs[name] = self._readout(name, array)
+        if self.prepared.kind.activity:
+            self._note_activity(run, graded)
+        return run
+
+    def _readout(self, name: str, totals: Any) -> Tensor:
+        import torch
+
+        node, shape = self.graph[name], self.graph.shapes[name]
+        steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
+        mean = _shaped(totals, shape, 2) / steps
+        softmax = isinstance(node, Output) and node.activation == "softmax"
+        return mean.softmax(dim=2) if softmax else mean
+
+    def _note_activity(self, run: BatchRun, graded: set[int]) -> None:
+        """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
+        import torch
+
+        compiled = self.prepared.compiled
+        batch = len(self.x)
+        active = [self.arrays[name, "active"] for name in self._senders()]
+        by_neuron = torch.from_numpy(np.concatenate([*active, np.zeros((batch, 1), np.float32)], axis=1))  # last: none
+        for node in self.graph:
+            if node.weighted:
+                view = compiled.views[node.name]
+            elif node.inputs:
+                continue
+            elif node.name in self.layers:
+                view = all_neurons(self.graph.shapes[node.name], self._source(node.name).first)
+            else:
+                view = nothing(self.graph.shapes[node.name])
+            neurons = torch.tensor(view.neurons[..., 0])
+            read = node.inputs[0] if node.inputs else node.name
+            still = torch.zeros(()) if read in self.layers else self.rest[read]
+            still = torch.where(neurons < 0, still, 0.0).expand(batch, *neurons.shape)
+            run.nonzero[node.name] = by_neuron[:, neurons] + (still != 0) * self.timesteps
+            if bool(((still != 0) & (still.abs() != 1)).any()) or any(
+                s.layer in graded for s in sources_of(view, compiled.sources)
+            ):
+                run.graded.add(node.name)
+
+    def _source(self, name: str) -> Source:
+        return next(s for s in self.prepared.compiled.sources if s.layer == self.layers[name])
+
+    def _senders(self) -> list[str]:
+        """Names of the layers that send something, in the order in which their neurons are numbered."""
+        names = {layer: name for name, layer in self.layers.items()}
+        return [names[source.layer] for source in self.prepared.compiled.sources]
+
+
+def _native(values: Tensor, lead: int = 1) -> Any:
+    """A tensor with ``lead`` axes before the sample's own, with its values in the engine's order."""
+    last = values.movedim(lead, -1) if values.ndim > lead else values
+    array = last.contiguous().float().numpy()
+    return array.reshape(*array.shape[:lead], -1)
+
+
+def _shaped(array: Any, shape: Shape, lead: int = 1) -> Tensor:
+    """The reverse of ``_native``."""
+    import torch
+
+    tensor = torch.from_numpy(array)
+    return tensor.reshape(*tensor.shape[:lead], *shape[1:], shape[0]).movedim(-1, lead)

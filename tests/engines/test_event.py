@@ -1,0 +1,228 @@
+"""The event engine against the reference engine: the same spikes, the same answers, to the last bit."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import spikewright as sw
+from networks import ALL
+from spikewright.encoders import encoder as named_encoder
+from spikewright.encoders.events import Events
+from spikewright.encoders.poisson import Poisson
+from spikewright.engines import BatchRun
+from spikewright.engines.event import is_built
+from spikewright.engines.event import memory as memory_of_runs
+from spikewright.engines.reference import RECORDS, Simulation
+from spikewright.errors import SettingsError
+from spikewright.graph import Graph
+from spikewright.nodes import IF, Input, Linear, Output, Softmax, SpikeMaxPool
+from spiking_networks import spiking_network
+
+torch = pytest.importorskip("torch")
+if not is_built():
+    pytest.skip("the native core was not built", allow_module_level=True)
+from spikewright.engines.event import _native  # noqa: E402
+from spikewright.engines.event.simulation import EventSimulation  # noqa: E402
+
+WAYS = (  # instruction set, chunk of timesteps, gathering
+    ("", 64, True),
+    ("wide", 4, True),
+    ("portable", 5, True),
+    ("", 3, False),
+)
+
+
+def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
+    """Bit for bit, but for what a softmax makes of equal numbers."""
+    for part in ("outputs", "counts", "spikes", "potentials", "nonzero"):
+        wanted, got = getattr(expected, part), getattr(found, part)
+        assert set(wanted) == set(got), part
+        for name, value in wanted.items():
+            tolerance = 1e-6 if getattr(graph[name], "activation", None) else 0.0
+            np.testing.assert_allclose(
+                got[name].numpy(), value.numpy(), rtol=0, atol=tolerance, err_msg=f"{part} {name}"
+            )
+    assert expected.graded == found.graded
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    encoder=st.sampled_from(["constant", "poisson"]),
+    record=st.sampled_from([(), ("spikes", "nonzero"), RECORDS]),
+    way=st.sampled_from(WAYS),
+)
+@example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0])  # a pool over the input itself
+def test_spike_for_spike(seed: int, encoder: str, record: tuple[str, ...], way: tuple[str, int, bool]) -> None:
+    graph, x = spiking_network(seed)
+    batch, (isa, chunk, gather) = torch.from_numpy(x), way
+    expected = Simulation(graph).run(batch, 11, named_encoder(encoder), record)
+    simulation = EventSimulation(graph, threads=2, chunk=chunk, gather=gather, isa=isa)
+    same(graph, expected, simulation.run(batch, 11, named_encoder(encoder), record))
+
+
+def test_the_networks_drawn_cover_both_ways_of_summing() -> None:
+    kinds, gathering = set(), 0
+    for seed in range(60):
+        graph, _ = spiking_network(seed)
+        kinds |= {node.type for node in graph}
+        prepared = EventSimulation(graph).prepare(named_encoder("constant"))
+        gathering += sum(prepared.compiled.plan.gathering())
+    assert gathering > 30
+    assert kinds >= {"Conv", "Linear", "AvgPool", "SumPool", "SpikeMaxPool", "ChannelAffine", "Add", "Concat", "Pad"}
+    assert kinds >= {"Upsample", "Permute", "Reshape", "Flatten", "BatchNorm", "IF", "LIF"}
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+def test_every_instruction_set(isa: str) -> None:
+    for seed in range(12):
+        graph, x = spiking_network(seed, blocks=6)
+        expected = Simulation(graph).run(torch.from_numpy(x), 9, named_encoder("constant"))
+        same(graph, expected, EventSimulation(graph, isa=isa).run(torch.from_numpy(x), 9, named_encoder("constant")))
+
+
+def test_recorded_events_and_what_comes_after_them() -> None:
+    for seed in range(10):
+        graph, x = spiking_network(seed)
+        frames = torch.from_numpy(np.stack([x, x * 0, -x, x > 0], axis=1).astype(np.float32))
+        for first in (0, 3):
+            expected = Simulation(graph).run(frames, 7, Events(), RECORDS, first)
+            same(graph, expected, EventSimulation(graph).run(frames, 7, Events(), RECORDS, first))
+
+
+def converted(make: object, pool: str = "count_max", **neurons: object) -> tuple[Graph, np.ndarray]:
+    b = make(5)  # type: ignore[operator]
+    x = b.samples(9)
+    folded, _ = sw.prepare(b.graph())
+    method = sw.threshold_method("percentile:99")
+    scales = sw.calibrate(folded, x, [method]).scales(method)
+    return sw.convert(b.graph(), scales, sw.Neurons(max_pool=pool, **neurons)), x
+
+
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("cap", [1, None])
+def test_converted_networks(make: object, cap: int | None) -> None:
+    """Weights that are on no grid round differently where sums are taken in another order: hardly ever seen."""
+    graph, x = converted(make, max_spikes=cap)
+    runs = [sw.simulate(graph, x, 32, engine=engine) for engine in ("reference", "event")]
+    assert [run.engine for run in runs] == ["reference", "event"]
+    for name, counts in runs[0].counts.items():
+        assert abs(counts.sum() - runs[1].counts[name].sum()) <= max(2, 1e-3 * counts.sum())
+    np.testing.assert_allclose(runs[0].output, runs[1].output, atol=0.2)
+
+
+def test_threads_and_batches_change_nothing() -> None:
+    graph, x = converted(ALL[1])
+    whole = EventSimulation(graph, threads=3).run(torch.from_numpy(x), 20, Poisson(), ("spikes",))
+    alone = EventSimulation(graph, threads=1).run(torch.from_numpy(x), 20, Poisson(), ("spikes",))
+    same(graph, alone, whole)
+    parts = sw.simulate(graph, x, 20, encoder=Poisson(), batch_size=2, engine="event")
+    np.testing.assert_array_equal(parts.output, whole.outputs["output"].numpy())
+
+
+def test_measuring_gives_the_same_numbers() -> None:
+    graph, x = converted(ALL[5])
+    from spikewright.convert import analog_of
+
+    both = [sw.measure(graph, analog_of(graph), x, 16, engine=engine).summary() for engine in ("reference", "event")]
+    for name, synops in both[0]["synops"].items():
+        assert both[1]["synops"][name] == pytest.approx(synops, rel=1e-3)
+
+
+def unfit() -> Graph:
+    nodes = [Input(name="x", shape=(3,)), IF(name="n", inputs=("x",), threshold=1.0, v_init=0.0)]
+    return Graph([*nodes, Softmax(name="s", inputs=("n",)), Output(name="y", inputs=("s",))])
+
+
+def test_what_it_cannot_run_is_named_or_left_to_the_reference_engine() -> None:
+    x = np.ones((2, 3), np.float32)
+    assert sw.simulate(unfit(), x, 3).engine == "reference"
+    with pytest.raises(SettingsError, match=r"the event engine cannot run Softmax 's'.*engine='reference'"):
+        sw.simulate(unfit(), x, 3, engine="event")
+    graph, x = converted(ALL[0])
+    assert sw.simulate(graph, x, 3, dtype="float64").engine == "reference"
+    with pytest.raises(SettingsError, match="runs on the cpu in float32, not on cpu in float64"):
+        sw.simulate(graph, x, 3, dtype="float64", engine="event")
+    with pytest.raises(SettingsError, match="unknown engine 'warp'; choose one of auto, event, reference"):
+        sw.simulate(graph, x, 3, engine="warp")  # type: ignore[arg-type]
+
+
+def test_windows_of_padding_alone_are_left_to_the_reference_engine() -> None:
+    pool = {"kernel": (1,), "stride": (1,), "padding": ((1, 0),), "dilation": (1,)}
+    nodes = [Input(name="x", shape=(1, 4)), IF(name="n", inputs=("x",), threshold=1.0, v_init=0.0)]
+    graph = Graph([*nodes, SpikeMaxPool(name="p", inputs=("n",), **pool), Output(name="y", inputs=("p",))])
+    with pytest.raises(SettingsError, match="'p': a window lies wholly in padding"):
+        sw.simulate(graph, np.ones((1, 1, 4), np.float32), 2, engine="event")
+
+
+def test_memory_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, x = converted(ALL[0])
+    monkeypatch.setattr(memory_of_runs, "available", lambda: 2 * 2**20)
+    with pytest.raises(
+        SettingsError, match=r"a batch of 500 over 64 timesteps needs about .* a batch size of \d+ fits"
+    ):
+        sw.simulate(graph, np.resize(x, (500, *x.shape[1:])), 64, batch_size=500, record=("spikes",), engine="event")
+    monkeypatch.setattr(memory_of_runs, "available", lambda: 1000)
+    with pytest.raises(SettingsError, match="record less, or run fewer timesteps or threads"):
+        sw.simulate(graph, x, 64, engine="event")
+
+
+LONG = """
+import numpy as np, spikewright as sw
+from spikewright.graph import Graph
+from spikewright.nodes import IF, Input, Linear, Output
+w = np.random.default_rng(0).normal(size=(2000, 2000)).astype(np.float32)
+nodes = [Input(name="x", shape=(2000,))]
+for k in range(4):
+    nodes.append(Linear(name=f"w{k}", inputs=(nodes[-1].name,), weight=w, bias=w[0]))
+    nodes.append(IF(name=f"n{k}", inputs=(f"w{k}",), threshold=1.0, v_init=0.5))
+graph = Graph([*nodes, Output(name="y", inputs=(nodes[-1].name,))])
+print("ready", flush=True)
+sw.simulate(graph, np.ones((400, 2000), np.float32), 2000, engine="event", batch_size=400)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals work otherwise there")
+def test_interrupted_within_a_second() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(3)
+        timer = threading.Timer(30, child.kill)
+        timer.start()
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate()
+        took = time.monotonic() - sent
+        timer.cancel()
+    assert "KeyboardInterrupt" in errors
+    assert took < 5  # the run itself stops within a fifth of a second; leaving Python takes its time on a busy machine
+
+
+def test_large_linear_layers() -> None:
+    random = np.random.default_rng(0)
+    weights = [np.round(random.normal(size=s) * 4) / 8 for s in ((300, 50), (10, 300))]
+    graph = Graph(
+        [
+            Input(name="x", shape=(50,)),
+            Linear(name="a", inputs=("x",), weight=weights[0], bias=np.zeros(300)),
+            IF(name="n", inputs=("a",), threshold=4.0, v_init=2.0),
+            Linear(name="b", inputs=("n",), weight=weights[1], bias=np.ones(10)),
+            IF(name="m", inputs=("b",), threshold=4.0, v_init=2.0),
+            Output(name="y", inputs=("m",)),
+        ]
+    )
+    x = torch.from_numpy((random.integers(-8, 9, (5, 50)) / 8).astype(np.float32))
+    expected = Simulation(graph).run(x, 200, named_encoder("constant"), ("spikes",))
+    same(graph, expected, EventSimulation(graph).run(x, 200, named_encoder("constant"), ("spikes",)))
