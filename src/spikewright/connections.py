@@ -1,4 +1,4 @@
-"""What connects the inputs of one linear operator to its outputs: said by each node type, read by whoever lists synapses.
+"""What connects the inputs of one linear operator to its outputs: said by each node type, read where synapses are.
 
 Along every axis an output position sees a few input positions, each through one tap of the kernel; across the axes
 these multiply, and so do the channels. That is true of convolutions, their transposes, pools and dense layers alike.

@@ -1,4 +1,4 @@
-"""The command line: ``spikewright inspect | convert | simulate | demo``."""
+"""The command line: ``spikewright inspect | convert | simulate | synapses | demo``."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
 from spikewright.cli.inspect import inspect
 from spikewright.cli.simulate import simulate
+from spikewright.cli.synapses import synapses
 from spikewright.errors import SpikewrightError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ INTERRUPTED = 130
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
-for command in (inspect, convert, simulate, demo):
+for command in (inspect, convert, simulate, synapses, demo):
     app.command()(command)
 
 

@@ -23,6 +23,7 @@ from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.operations import Operations, operations
 from spikewright.measure.synops import SynOps, synops
 from spikewright.nodes import Input
+from spikewright.rates import InputSums, Rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ class Measures:
         operations: by layer, per sample over all timesteps.
         energy_spiking, energy_analog: estimates, nanojoules per sample.
         energy: the constants of the estimate.
+        rates: of every neuron.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
     """
 
@@ -73,6 +75,7 @@ class Measures:
     energy_spiking: float
     energy_analog: float
     energy: Energy
+    rates: Rates
     raster: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -156,6 +159,7 @@ def measure(
         check_labels(dataset, graph.shapes[output][0])
     chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
     observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen)
+    sums = InputSums(graph, chosen, timesteps)
     run = simulate(
         graph,
         dataset,
@@ -164,11 +168,11 @@ def measure(
         record=("nonzero",),
         batch_size=batch_size,
         device=device,
-        observers=(observer,),
+        observers=(observer, sums),
         progress=progress,
     )
     first = simulate(graph, dataset.take(1), timesteps, encoder=chosen, record=("spikes",), device=device)
-    return _measures(graph, analog, run, observer, constants, _raster(first), chosen)
+    return _measures(graph, analog, run, observer, constants, _raster(first), chosen, Rates.of(graph, run, sums.sums))
 
 
 def _measures(
@@ -179,12 +183,13 @@ def _measures(
     energy: Energy,
     raster: dict[str, Array],
     encoder: Encoder,
+    rates: Rates,
 ) -> Measures:
     outputs, answers = run.output, observer.analog_outputs
     classes = outputs.ndim == 3
     labels = run.labels if classes else None
     correlations = observer.results()
-    rates = firing_rates(run)
+    firing = firing_rates(run)
     counts = {name: total / run.samples for name, total in run.counts.items()}
     if not isinstance(encoder, Constant):  # every other encoder sends events
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
@@ -198,13 +203,14 @@ def _measures(
         agreement=agreement(outputs, answers) if classes else None,
         layers={
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
-            for name, rate in rates.items()
+            for name, rate in firing.items()
         },
         synops=layers,
         operations=operations(graph, run),
         energy_spiking=energy.spiking(layers, run.timesteps),
         energy_analog=energy.analog(analog),
         energy=energy,
+        rates=rates,
         raster=raster,
     )
 

@@ -123,9 +123,7 @@ class _Listing:
         )
         if not prod(shape):
             return None
-        positions = [
-            _at(made.axes[a][np.ix_(tile.outputs[a], tile.taps[a])], axes, a, n + a) for a in range(n)
-        ]
+        positions = [_at(made.axes[a][np.ix_(tile.outputs[a], tile.taps[a])], axes, a, n + a) for a in range(n)]
         channel = _at(tile.groups[:, None] * inputs + tile.channels, axes, 2 * n, 2 * n + 1)
         target = [_at(tile.outputs[a], axes, a) for a in range(n)]
         filter_ = _at(tile.groups[:, None] * filters + np.arange(filters), axes, 2 * n, 2 * n + 2)
@@ -145,7 +143,8 @@ class _Listing:
         columns = dict(zip(COLUMNS, (*before, *after), strict=False))
         weight = columns["weight"] = self._weight(tile, n)
         if self.rates is not None:
-            columns["edge"] = self.rates[source] * weight
+            edge = np.asarray(self.rates[source] * weight)
+            columns["edge"] = np.add(edge, np.float32(0), out=edge)  # a silent neuron's edges are 0, never −0
         if (path.before is not None and int(source.min()) < 0) or (path.after is not None and int(dest.min()) < 0):
             there = np.broadcast_to((source >= 0) & (dest >= 0), shape)
             columns = {name: np.broadcast_to(column, shape)[there] for name, column in columns.items()}

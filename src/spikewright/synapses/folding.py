@@ -27,13 +27,13 @@ def folded(first: Connections, moves: Array | None, second: Connections) -> tupl
         channels = None if moves is None else channel_map(moves, second.inputs, first.outputs)
         if second.inputs[1:] != first.outputs[1:] or (moves is not None and channels is None):
             return None
-        inner = [_matrix(taps, first.factors and first.factors[a], n) for a, (taps, n) in _axes(first)]
+        inner = [_matrix(taps, _factors(first, a), n) for a, (taps, n) in _axes(first)]
         outer = [_entries(second, a, n) for a, (_, n) in _axes(second)]
         found = [_product(np.einsum("omk,mi->oik", after, before)) for after, before in zip(outer, inner, strict=True)]
         made = replace(second, inputs=(second.inputs[0], *first.inputs[1:]), factors=None)
         return _mixed(made, found), channels
     if _is_pool(second) and moves is None and first.gain is None and first.factors is None and first.axes:
-        outer = [_matrix(taps, second.factors and second.factors[a], n) for a, (taps, n) in _axes(second)]
+        outer = [_matrix(taps, _factors(second, a), n) for a, (taps, n) in _axes(second)]
         inner = [_entries(first, a, n) for a, (_, n) in _axes(first)]
         found = [_product(np.einsum("om,mik->oik", after, before)) for after, before in zip(outer, inner, strict=True)]
         return _mixed(replace(first, outputs=second.outputs), found), None
@@ -63,6 +63,10 @@ def _is_pool(one: Connections) -> bool:
 
 def _axes(one: Connections) -> list[tuple[int, tuple[Taps, int]]]:
     return list(enumerate(zip(one.axes, one.inputs[1:], strict=True)))
+
+
+def _factors(one: Connections, axis: int) -> NDArray[np.float64] | None:
+    return None if one.factors is None else one.factors[axis]
 
 
 def _over_a_map(dense: Connections, shape: tuple[int, ...]) -> Connections:

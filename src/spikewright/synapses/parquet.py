@@ -153,7 +153,9 @@ class ParquetFile:
             self._flush()
 
     def _page(self, column: Column, chunk: _Chunk, block: Block) -> None:
-        values = np.zeros((1,) * len(block.shape), np.uint8) if column.kind == "group" else block.columns.get(column.name)
+        values = (
+            np.zeros((1,) * len(block.shape), np.uint8) if column.kind == "group" else block.columns.get(column.name)
+        )
         if values is None:
             chunk.nulls += block.rows
         elif column.kind != "group":
@@ -211,7 +213,7 @@ class ParquetFile:
     def _whole(self, kind: int, number: int, header: Struct, body: list[Any], codec: int) -> tuple[bytes, int]:
         """A page, and how long it would be if it were not compressed."""
         if len(body) == 1 and isinstance(body[0], np.ndarray):
-            raw: Any = memoryview(body[0]).cast("B")
+            raw: Any = body[0].data.cast("B")
         else:
             raw = b"".join(memoryview(piece).cast("B") for piece in body)
         stored = self.compress(raw) if codec == ZSTD else raw
@@ -328,4 +330,4 @@ def indices(values: Array, shape: Shape) -> bytes:
     flat = _spread(values, shape)
     groups = -(-len(flat) // 8)
     padding = bytes((8 * groups - len(flat)) * width)
-    return b"".join((bytes([8 * width]), varint(groups << 1 | 1), memoryview(flat).cast("B"), padding))
+    return b"".join((bytes([8 * width]), varint(groups << 1 | 1), flat.data.cast("B"), padding))

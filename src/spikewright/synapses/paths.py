@@ -88,7 +88,7 @@ def groups_and_paths(graph: Graph, pools: Pools = "groups") -> tuple[dict[str, G
             stay |= problem.names
 
 
-class _NotFolded(Exception):  # noqa: N818 (it is caught above and never seen)
+class _NotFolded(Exception):
     def __init__(self, *names: str) -> None:
         super().__init__(", ".join(names))
         self.names = set(names)
@@ -113,7 +113,9 @@ def _groups(graph: Graph, pools: Pools, stay: set[str]) -> dict[str, Group]:
         a_sum = isinstance(node, Add) and any(values[name] for name in node.inputs)
         if node.name in leads and (weighted or a_sum):
             kinds[node.name] = "relay"
-    return {node.name: Group(node.name, kinds[node.name], graph.shapes[node.name]) for node in graph if node.name in kinds}
+    return {
+        node.name: Group(node.name, kinds[node.name], graph.shapes[node.name]) for node in graph if node.name in kinds
+    }
 
 
 def _leads_to_layer(graph: Graph, kinds: Mapping[str, Kind], connecting: set[str]) -> set[str]:
@@ -194,8 +196,8 @@ class _Walk:
 def _moved(node: Node, shapes: tuple[Shape, ...], which: int, moves: Array | None) -> Array | None:
     """Which value of one input of a moving node each reader of its output gets; None for all in place."""
     try:
-        numbers = [np.zeros(shape, np.int64) for shape in shapes]
-        numbers[which] = np.arange(1, prod(shapes[which]) + 1).reshape(shapes[which])
+        numbers = [np.zeros(shape) for shape in shapes]
+        numbers[which] = np.arange(1.0, prod(shapes[which]) + 1).reshape(shapes[which])
         table = np.asarray(node.events(*numbers)).astype(np.int64).ravel() - 1
     except GraphError as error:
         raise GraphError(f"{node}: no synapses pass through a {node.type}; convert the network first") from error

@@ -59,11 +59,10 @@ class Projection:
         if self.path.before is None:
             return np.arange(groups), np.arange(inputs)
         there = (self.path.before >= 0).reshape(groups, inputs, -1)
-        reached = there.any(axis=2)
-        of_groups, of_channels = reached.any(axis=1), reached.any(axis=0)
-        if not np.array_equal(there.all(axis=2), reached & of_groups[:, None] & of_channels):
-            return None
-        if not np.array_equal(reached, np.outer(of_groups, of_channels)):
+        reached = np.asarray(there.any(axis=2))
+        of_groups, of_channels = np.asarray(reached.any(axis=1)), np.asarray(reached.any(axis=0))
+        block = np.outer(of_groups, of_channels)
+        if not (np.array_equal(there.all(axis=2), block) and np.array_equal(reached, block)):
             return None
         return np.flatnonzero(of_groups), np.flatnonzero(of_channels)
 
@@ -80,14 +79,17 @@ class Projection:
     @cached_property
     def _reaches(self) -> tuple[NDArray[np.int64], ...]:
         """Of every axis ``(outputs, inputs)``: through how many taps the one sees the other."""
-        return tuple(_pairs(taps, n) for taps, n in zip(self.connections.axes, self.connections.inputs[1:], strict=True))
+        return tuple(
+            _pairs(taps, n) for taps, n in zip(self.connections.axes, self.connections.inputs[1:], strict=True)
+        )
 
     def _present(self) -> NDArray[np.int64]:
         """``(groups, *spatial inputs)``: how many channels there have a source neuron."""
         made, (channels, _) = self.connections, self.connections.channels
         if self.path.before is None:
             return np.full((made.groups, *made.inputs[1:]), channels, np.int64)
-        return (self.path.before >= 0).reshape(made.groups, channels, *made.inputs[1:]).sum(axis=1, dtype=np.int64)
+        there = (self.path.before >= 0).reshape(made.groups, channels, *made.inputs[1:])
+        return np.asarray(there.sum(axis=1), np.int64)
 
     @cached_property
     def arriving(self) -> NDArray[np.int64]:
@@ -106,8 +108,8 @@ class Projection:
         made, (_, filters) = self.connections, self.connections.channels
         if self.path.after is None:
             return np.broadcast_to(np.int64(filters), (made.groups, *made.outputs[1:]))
-        there = (self.path.after >= 0).sum(axis=1, dtype=np.int64)
-        return there.reshape(made.groups, filters, *made.outputs[1:]).sum(axis=1)
+        there = (self.path.after >= 0).sum(axis=1).reshape(made.groups, filters, *made.outputs[1:])
+        return np.asarray(there.sum(axis=1), np.int64)
 
     @cached_property
     def synapses(self) -> int:

@@ -14,7 +14,7 @@ from spikewright.connections import Array
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
-from spikewright.synapses.blocks import COLUMNS, ROWS, Block, blocks
+from spikewright.synapses.blocks import COLUMNS, Block, blocks
 from spikewright.synapses.paths import Group, Pools, groups_and_paths
 from spikewright.synapses.projection import Part, Projection, named
 
@@ -114,7 +114,8 @@ class Synapses:
 
         Args:
             projection: one of ``projections`` or its name; None for all, one after the other.
-            start, stop: rows of those; what lies before is skipped without being enumerated.
+            start: the first row of those; what lies before is skipped without being enumerated.
+            stop: the row after the last; None for the end.
         """
         chosen = self.projections if projection is None else (self._one(projection),)
         if start < 0 or (stop is not None and stop < start):
@@ -170,7 +171,7 @@ class Synapses:
     def write(
         self,
         path: FilePath | str,
-        format: str | None = None,
+        format: str | None = None,  # noqa: A002
         *,
         shard: tuple[int, int] = (1, 1),
         force: bool = False,

@@ -111,7 +111,8 @@ def summarise(synapses: Synapses) -> Summary:
     """Count and add up every projection, one at a time."""
     fan_in: dict[str, NDArray[np.int64]] = {}
     fan_out: dict[str, NDArray[np.int64]] = {}
-    projections, pairs = {}, {}
+    projections: dict[str, Traffic] = {}
+    pairs: dict[tuple[str, str], Traffic] = {}
     for one in synapses.projections:
         source, dest, out = one.path.source.name, one.path.dest.name, one.fan_out()
         _count(fan_in, dest, one.fan_in())

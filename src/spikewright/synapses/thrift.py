@@ -58,7 +58,9 @@ class Struct:
 
     def _list(self, field: int, kind: int, values: Sequence[bytes]) -> Struct:
         self._head(field, LIST)
-        self.bytes += bytes([len(values) << 4 | kind]) if len(values) < 15 else bytes([0xF0 | kind]) + varint(len(values))
+        self.bytes += (
+            bytes([len(values) << 4 | kind]) if len(values) < 15 else bytes([0xF0 | kind]) + varint(len(values))
+        )
         self.bytes += b"".join(values)
         return self
 

@@ -39,7 +39,7 @@ class _Job:
 def write(
     synapses: Synapses,
     path: Path,
-    format: str | None = None,
+    format: str | None = None,  # noqa: A002
     *,
     shard: tuple[int, int] = (1, 1),
     force: bool = False,
@@ -126,9 +126,7 @@ def _claim(hidden: Path, facts: str, force: bool) -> None:
         write_text(known, facts)
 
 
-def _write_parts(
-    synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None
-) -> None:
+def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
     total = sum(job.part.rows for job in jobs)
     done = sum(job.part.rows for job in jobs if job.file.exists())
     if progress is not None:
@@ -208,4 +206,3 @@ def _clearly(path: Path, hidden: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         kept = f"; finished parts stay in {hidden}: the same call goes on from there" if hidden.exists() else ""
         raise StorageError(f"cannot write {path}: {reason}{kept}") from error
-

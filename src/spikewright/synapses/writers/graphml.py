@@ -11,6 +11,7 @@ from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers.csv import texts
 from spikewright.synapses.writers.writer import AtOnce, channels_last, every_block, joined, number, offsets
 
+
 class GraphMl(AtOnce):
     """A node a neuron, with its group and its indices; an edge a synapse, with edge and weight."""
 
@@ -21,7 +22,9 @@ class GraphMl(AtOnce):
     def whole(self, synapses: Synapses, path: Path) -> None:
         first = offsets(synapses)
         with path.open("w", encoding="utf-8") as file:
-            file.write('<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n')
+            file.write(
+                '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
+            )
             for key, of, kind in (
                 ("group", "node", "string"),
                 ("neuron", "node", "string"),

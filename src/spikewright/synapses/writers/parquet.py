@@ -41,5 +41,7 @@ class Parquet(InParts):
 def _extent(shape: tuple[int, ...], axis: str) -> int:
     """How many indices a group has along an axis; one where it has no such axis."""
     last = channels_last(shape)
-    known = dict(zip(("row", "column", "channel") if len(last) == 3 else ("row", "channel")[-len(last) :], last, strict=True))
+    known = dict(
+        zip(("row", "column", "channel") if len(last) == 3 else ("row", "channel")[-len(last) :], last, strict=True)
+    )
     return known.get(axis, 1)

@@ -54,12 +54,16 @@ def dump_to_csv(dump: Path | str, path: Path | str) -> int:
     if not Path(dump).is_file():
         raise DataError(f"{dump}: no such file")
     count = 0
-    with Path(dump).open("rb") as file, atomic_path(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as text:
-            table = csv.writer(text, lineterminator="\n")
-            table.writerow(FIELDS)
-            for count, synapse in enumerate(_dicts(file, dump), start=1):  # noqa: B007
-                table.writerow([_field(synapse[name]) for name in FIELDS])
+    with (
+        Path(dump).open("rb") as file,
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as text,
+    ):
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(FIELDS)
+        for synapse in _dicts(file, dump):
+            table.writerow([_field(synapse[name]) for name in FIELDS])
+            count += 1
     return count
 
 

@@ -22,7 +22,7 @@ class Scipy(AtOnce):
     about = "a matrix a pair of groups; neurons counted by (row, column, channel), channel fastest; see pairs.txt"
 
     def whole(self, synapses: Synapses, path: Path) -> None:
-        pairs: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}  # type: ignore[type-arg]
+        pairs: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
         for projection in synapses.projections:
             source, dest = projection.path.source, projection.path.dest
             for block in every_block(synapses, projection):
