@@ -104,9 +104,9 @@ def load_rates(path: Path | str, graph: Graph) -> Rates:
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; 'spikewright simulate -o' writes it")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a readable .npz file ({error}); simulate again") from error
     if "network" not in arrays:
         raise DataError(f"{path}: holds no rates; simulate again with this version of spikewright")

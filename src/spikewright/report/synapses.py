@@ -46,10 +46,10 @@ def write_synapse_report(
     return Path(path)
 
 
-def carried(traffic: Traffic) -> str:
+def carried(traffic: Traffic) -> list[str]:
     """What a projection carries, in a few words."""
-    line = f"{short(traffic.synapses)} synapse{'' if traffic.synapses == 1 else 's'}"
-    return line if traffic.events is None else f"{line}, {short(traffic.events)} events a step"
+    lines = [f"{short(traffic.synapses)} synapse{'' if traffic.synapses == 1 else 's'}"]
+    return lines if traffic.events is None else [*lines, f"{short(traffic.events)} events a step"]
 
 
 def _head(title: str, synapses: Synapses, summary: Summary) -> str:
@@ -68,7 +68,7 @@ def _picture(synapses: Synapses, summary: Summary) -> str:
     said: dict[str, list[str]] = {}
     for one in synapses.projections:
         if one.path.through:
-            said.setdefault(one.path.through[-1], []).append(carried(summary.projections[one.name]))
+            said.setdefault(one.path.through[-1], []).extend(carried(summary.projections[one.name]))
     drawing = network_picture(synapses.graph, standalone=False, said=said).svg
     caption = "populations, and what travels between them"
     return (
