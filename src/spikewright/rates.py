@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,25 +165,37 @@ def simulated_rates(
     return Rates.of(graph, run, sums.sums)
 
 
-def mean_values(graph: Graph, rates: Rates) -> dict[str, NDArray[np.float64]]:
-    """The mean of every value of a spiking network over time, in double precision: linear operators keep means.
+def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:
+    """The mean of values of a spiking network over time: linear operators keep means.
+
+    Args:
+        graph: spiking.
+        rates: of its neurons.
+        wanted: the nodes whose values are; None for all but the outputs. No others are computed.
 
     Raises:
         DataError: as ``Rates.checked``.
     """
-    import torch
-
     rates.checked(graph)
-    found: dict[str, NDArray[np.float64]] = {}
+    sent = {name: np.asarray(values) for name, values in rates.values.items() if name in graph}
+    needed = set((node.name for node in graph if node.type != "Output") if wanted is None else wanted)
+    for node in reversed(graph.nodes):
+        if node.name in needed and node.name not in sent:
+            needed |= set(node.inputs)
+    found = {name: values for name, values in sent.items() if name in needed}
+    for node in graph:
+        if node.name in needed and node.name not in found:
+            found[node.name] = _through(node, [found[name] for name in node.inputs])
+    return {name: found[name] for name in found if wanted is None or name in wanted}
+
+
+def _through(node: Node, values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """One operator in double precision."""
+    import torch
 
     def put(array: NDArray[Any]) -> Tensor:
         return torch.tensor(array, dtype=torch.float64)
 
     with torch.inference_mode():
-        for node in graph:
-            if node.population or not node.inputs:
-                found[node.name] = np.asarray(rates.values[node.name], np.float64)
-            elif node.type != "Output":
-                given = [put(found[name])[None] for name in node.inputs]
-                found[node.name] = node.bind(put)(*given)[0].numpy()
-    return found
+        made: NDArray[np.float64] = node.bind(put)(*(put(value)[None] for value in values))[0].numpy()
+    return made

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import spikewright as sw
-from listing import arriving, columns, flat, random_rates
+from listing import arriving, columns, flat, put, random_rates
 from networks import ALL, anything
 from spikewright.calibration import Max
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF, Add, Concat, Conv, Flatten, Input, Linear, Output, Permute, SpikeMaxPool, Upsample
 from spikewright.rates import mean_values
 from spikewright.synapses import Synapses, synapses
+from zoo import ARCHITECTURES, architecture
 
 
 def spiking(graph: Graph) -> Graph:
@@ -122,3 +123,24 @@ def test_moves_and_branches_move_indices_exactly() -> None:
         ]
     )
     check_network(graph)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_architectures_people_bring(name: str) -> None:
+    """What arrives at each group is what its synapses bring, and there are as many as was counted."""
+    module, batch = architecture(name)
+    graph = sw.load(module, example=batch)
+    folded, _ = sw.prepare(graph, leaky="split")
+    graph = sw.convert(graph, sw.calibrate(folded, batch.numpy(), [Max()]).scales(Max()), leaky="split")
+    for pools in ("groups", "folded"):
+        made = synapses(graph, random_rates(graph), pools=pools, pool_weight="mean")
+        values = {name: put(mean)[None] for name, mean in mean_values(graph, made.rates).items() if name in made.groups}
+        into = {name: np.zeros(group.neurons) for name, group in made.groups.items()}
+        for one in made.projections:
+            c = columns(made, [one])
+            assert len(c["edge"]) == one.synapses
+            np.add.at(into[one.path.dest.name], flat(c, "dest", one.path.dest.shape), c["edge"].astype(np.float64))
+        for dest, group in made.groups.items():
+            if group.kind != "input" and not isinstance(graph[dest], SpikeMaxPool):
+                expected = arriving(graph, made.groups, dest, values).numpy().ravel()
+                np.testing.assert_allclose(into[dest], expected, atol=1e-5 * max(1, np.abs(expected).max()))

@@ -161,12 +161,13 @@ def test_indices_of_long_rows_have_room(tmp_path: Path) -> None:
     assert table["source_channel"].to_numpy()[::2].tolist() == list(range(70_000))
 
 
-def test_without_rates_edges_are_null(tmp_path: Path) -> None:
+def test_edges_are_null_without_rates_and_only_then(tmp_path: Path) -> None:
     graph = between(Linear(name="linear", inputs=("input",), weight=np.ones((2, 3)), bias=np.zeros(2)), shape=(3,))
     path = synapses(graph).write(tmp_path / "graph.parquet")
     table = pq.read_table(path)
     assert table["edge"].null_count == table.num_rows == 8
     assert table.schema.field("edge").nullable
+    assert not synapses(graph, random_rates(graph)).schema.field("edge").nullable
     assert not table.schema.field("weight").nullable
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,14 @@ def test_bad_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert text in refused(capsys, net, *words), words
     assert Path("taken.csv").read_text() == "mine"
     assert "no such file" in refused(capsys, "none.safetensors")
+
+
+def test_without_pyarrow_one_line_says_what_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "pip install 'spikewright[synapses]'" in refused(capsys, "spiking.safetensors", "-o", "a.parquet")
+    assert run(["synapses", "spiking.safetensors", "-o", "a.csv"]) == 0  # text needs none
 
 
 def test_trained_networks_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -173,7 +173,7 @@ class _Listing:
         if tile.key not in self.kept:
             if len(self.kept) >= KEPT:
                 self.kept.pop(next(iter(self.kept)))
-            picked = made.kernel[np.ix_(tile.groups, np.arange(made.channels[1]), tile.channels, *tile.taps)]
+            picked = _picked(made.kernel, tile.groups, None, tile.channels, *tile.taps)
             ordered = np.ascontiguousarray(picked.transpose(*range(3, 3 + n), 0, 2, 1))
             self.kept[tile.key] = ordered.reshape((1,) * n + ordered.shape + (1,))
         return self.kept[tile.key]
@@ -246,6 +246,16 @@ def _at(values: NDArray[np.generic], axes: int, *where: int) -> Array:
     for axis, length in zip(where, values.shape, strict=True):
         shape[axis] = length
     return values.reshape(shape)
+
+
+def _picked(values: Array, *which: Array | None) -> Array:
+    """Some entries along every axis (all for None), without a copy where they lie in one piece."""
+    for axis, entries in enumerate(which):
+        if entries is not None:
+            first, last = int(entries[0]), int(entries[-1])
+            whole = last - first + 1 == len(entries)  # they rise
+            values = values[(slice(None),) * axis + ((slice(first, last + 1) if whole else entries),)]
+    return values
 
 
 def _flat(channel: Array, positions: Sequence[Array], shape: Shape) -> Array:

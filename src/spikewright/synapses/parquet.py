@@ -22,6 +22,7 @@ import numpy as np
 
 from spikewright.connections import Array
 from spikewright.graph import Shape
+from spikewright.synapses.arrow import pyarrow
 from spikewright.synapses.blocks import Block
 from spikewright.synapses.thrift import Struct, varint
 
@@ -31,6 +32,8 @@ ROW_GROUP = 1 << 21
 INT32, FLOAT, BYTE_ARRAY = 1, 4, 6
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 NONE, ZSTD = 0, 6
+LEVEL = -1
+"""Of zstd: what more would shorten is little, since what repeats is not there twice to begin with."""
 CACHE = 32 << 20
 """Bytes of finished pages that are kept."""
 SMALL = 1 << 13
@@ -39,20 +42,29 @@ SAMPLE = 1 << 18
 """Bytes of the first page of floats by which it is decided whether to compress them."""
 
 
+@dataclass(frozen=True, eq=False)
+class Page:
+    """Header and content, and how many bytes both would be if nothing were compressed."""
+
+    head: bytes
+    content: bytes | memoryview
+    size: int
+
+
 @dataclass
 class _Chunk:
     """One column of one row group while it grows."""
 
-    pages: list[bytes] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
     codec: int = ZSTD
     uncompressed: int = 0
     low: Any = None
     high: Any = None
     nulls: int = 0
 
-    def add(self, page: bytes, uncompressed: int) -> None:
+    def add(self, page: Page) -> None:
         self.pages.append(page)
-        self.uncompressed += uncompressed
+        self.uncompressed += page.size
 
     def seen(self, low: Any, high: Any) -> None:
         self.low = low if self.low is None else min(self.low, low)
@@ -124,19 +136,17 @@ class ParquetFile:
     def __init__(
         self, file: BinaryIO, columns: Sequence[Column], groups: dict[str, str], arrow_schema: bytes | None
     ) -> None:
-        import pyarrow as pa
-
         self.file, self.columns, self.groups, self.arrow_schema = file, columns, groups, arrow_schema
         self.compress: Callable[[Any], bytes] = lambda raw: codec.compress(raw, asbytes=True)
-        codec = pa.Codec("zstd", compression_level=1)
-        self.pages: OrderedDict[tuple[object, ...], tuple[Any, bytes, int]] = OrderedDict()
+        codec = pyarrow().Codec("zstd", compression_level=LEVEL)
+        self.pages: OrderedDict[tuple[object, ...], tuple[Any, Page]] = OrderedDict()
         self.kept = 0
         self.row_groups: list[tuple[int, list[_Written]]] = []
         self.total = 0
         self._put(MAGIC)
         self._start()
 
-    def _put(self, raw: bytes) -> None:
+    def _put(self, raw: bytes | memoryview) -> None:
         self.file.write(raw)
         self.total += len(raw)
 
@@ -164,11 +174,11 @@ class ParquetFile:
             chunk.codec = self._codec(values, block.shape)
         key = self._key(column, chunk, values, block.shape)
         if key is None or key not in self.pages:
-            page, size = self._made(column, chunk, values, block)
-            self._keep(key, values, page, size)
+            page = self._made(column, chunk, values, block)
+            self._keep(key, values, page)
         else:
-            _, page, size = self.pages[key]
-        chunk.add(page, size)
+            _, page = self.pages[key]
+        chunk.add(page)
 
     def _key(self, column: Column, chunk: _Chunk, values: Array | None, shape: Shape) -> tuple[object, ...] | None:
         """What says that a page was made before: small arrays are known by what they hold, a kernel by being itself."""
@@ -178,14 +188,14 @@ class ParquetFile:
             return column.name, chunk.codec, shape, values.shape, values.dtype.char, values.tobytes()
         return (id(values), chunk.codec, shape) if column.name == "weight" else None
 
-    def _keep(self, key: tuple[object, ...] | None, values: Array | None, page: bytes, size: int) -> None:
+    def _keep(self, key: tuple[object, ...] | None, values: Array | None, page: Page) -> None:
         if key is None:
             return
-        self.pages[key] = (values, page, size)  # with the array, so that no other gets its id
-        self.kept += len(page)
+        self.pages[key] = (values, page)  # with the array, so that no other gets its id
+        self.kept += len(page.content)
         while self.kept > CACHE and len(self.pages) > 1:
-            _, (_, gone, _) = self.pages.popitem(last=False)
-            self.kept -= len(gone)
+            _, (_, gone) = self.pages.popitem(last=False)
+            self.kept -= len(gone.content)
 
     def _codec(self, values: Array | None, shape: Shape) -> int:
         """Whether floats get shorter by a tenth, judged by the beginning of their first page."""
@@ -194,7 +204,7 @@ class ParquetFile:
         sample = _spread(values, shape).view(np.uint8)[:SAMPLE]
         return ZSTD if len(self.compress(sample)) < 0.9 * len(sample) else NONE
 
-    def _made(self, column: Column, chunk: _Chunk, values: Array | None, block: Block) -> tuple[bytes, int]:
+    def _made(self, column: Column, chunk: _Chunk, values: Array | None, block: Block) -> Page:
         body: list[Any] = []
         if column.optional:  # one run of definition levels: all there, or none
             levels = varint(block.rows << 1) + bytes([values is not None])
@@ -210,8 +220,7 @@ class ParquetFile:
         header = Struct().i32(1, block.rows).i32(2, encoding).i32(3, RLE).i32(4, RLE)
         return self._whole(0, 5, header, body, chunk.codec)
 
-    def _whole(self, kind: int, number: int, header: Struct, body: list[Any], codec: int) -> tuple[bytes, int]:
-        """A page, and how long it would be if it were not compressed."""
+    def _whole(self, kind: int, number: int, header: Struct, body: list[Any], codec: int) -> Page:
         if len(body) == 1 and isinstance(body[0], np.ndarray):
             raw: Any = body[0].data.cast("B")
         else:
@@ -219,25 +228,27 @@ class ParquetFile:
         stored = self.compress(raw) if codec == ZSTD else raw
         size = len(raw)
         head = Struct().i32(1, kind).i32(2, size).i32(3, len(stored)).struct(number, header).end()
-        return b"".join((head, stored)), len(head) + size
+        return Page(head, stored, len(head) + size)
 
     def _flush(self) -> None:
         written = []
         for column in self.columns:
             chunk, start = self.chunks[column.name], self.total
             if column.by_dictionary:
-                page, size = self._dictionary(column)
-                chunk.uncompressed += size
-                self._put(page)
+                page = self._dictionary(column)
+                chunk.uncompressed += page.size
+                self._put(page.head)
+                self._put(page.content)
             data = self.total
             for page in chunk.pages:
-                self._put(page)
+                self._put(page.head)
+                self._put(page.content)
             chunk.pages.clear()
             written.append(_Written(column, chunk, start, data, self.total))
         self.row_groups.append((self.rows, written))
         self._start()
 
-    def _dictionary(self, column: Column) -> tuple[bytes, int]:
+    def _dictionary(self, column: Column) -> Page:
         if column.kind == "group":
             text = self.groups[column.name].encode()
             raw, count = len(text).to_bytes(4, "little") + text, 1

@@ -14,6 +14,7 @@ from spikewright.connections import Array
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
+from spikewright.synapses.arrow import pyarrow
 from spikewright.synapses.blocks import COLUMNS, Block, blocks
 from spikewright.synapses.paths import Group, Pools, groups_and_paths
 from spikewright.synapses.projection import Part, Projection, named
@@ -77,8 +78,8 @@ class Synapses:
         """What each neuron of each group sends in a timestep, by group, flat, float32; None without rates."""
         if self.rates is None:
             return None
-        found = mean_values(self.graph, self.rates)
         senders = {projection.path.source.name for projection in self.projections}
+        found = mean_values(self.graph, self.rates, senders)
         return {name: found[name].astype(np.float32).reshape(-1) for name in self.groups if name in senders}
 
     def parts(self, projection: Projection) -> tuple[Part, ...]:
@@ -92,11 +93,11 @@ class Synapses:
     @property
     def schema(self) -> pa.Schema:
         """Of every batch and every file."""
-        import pyarrow as pa
-
+        pa = pyarrow()
         group = pa.dictionary(pa.int32(), pa.string())
+        empty = () if self.rates is not None else ("edge",)
         fields = [pa.field("source_group", group, nullable=False), pa.field("dest_group", group, nullable=False)]
-        fields += [pa.field(name, pa.from_numpy_dtype(self.type_of(name)), nullable=name == "edge") for name in COLUMNS]
+        fields += [pa.field(name, pa.from_numpy_dtype(self.type_of(name)), nullable=name in empty) for name in COLUMNS]
         return pa.schema(fields)
 
     def type_of(self, column: str) -> np.dtype[Any]:
@@ -147,8 +148,7 @@ class Synapses:
 
     def batch(self, projection: Projection, block: Block) -> pa.RecordBatch:
         """A block as a record batch."""
-        import pyarrow as pa
-
+        pa = pyarrow()
         names = list(self.groups)
         arrays = []
         for group in (projection.path.source, projection.path.dest):

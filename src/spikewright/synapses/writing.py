@@ -18,6 +18,7 @@ from pathlib import Path
 
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import write_text
+from spikewright.synapses.arrow import pyarrow
 from spikewright.synapses.log import as_json, as_text, log, settings
 from spikewright.synapses.projection import Part, Projection
 from spikewright.synapses.stream import Synapses
@@ -84,8 +85,11 @@ def check_place(path: Path, made: Writer, force: bool) -> None:
     """Refuse a place where something stands, before any work is done; with ``force`` only what is not a graph.
 
     Raises:
+        SettingsError: for a format that needs pyarrow, where there is none.
         StorageError: saying what stands there.
     """
+    if made.needs_arrow:
+        pyarrow()
     if not path.exists():
         return
     if not force:

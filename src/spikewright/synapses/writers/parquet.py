@@ -18,6 +18,7 @@ class Parquet(InParts):
     suffixes = (".parquet",)
     folder = True
     extension = "parquet"
+    needs_arrow = True
     about = "columns source_row, source_column, source_channel and the same of dest; axes a group lacks are 0"
 
     def part(self, synapses: Synapses, projection: Projection, part: Part, path: Path) -> None:
@@ -26,7 +27,7 @@ class Parquet(InParts):
         for name in COLUMNS:
             side, _, axis = name.partition("_")
             if not axis:
-                columns.append(Column(name, "float", optional=name == "edge"))
+                columns.append(Column(name, "float", optional=name == "edge" and synapses.rates is None))
                 continue
             columns.append(Column(name, "index", _extent(ends[side].shape, axis), synapses.type_of(name).itemsize == 4))
         texts = {f"{side}_group": group.name for side, group in ends.items()}

@@ -28,6 +28,9 @@ class Writer(ABC):
     """Whether it is a folder of files."""
     limit: ClassVar[int | None] = None
     """How many synapses it can take; None for any number."""
+
+    needs_arrow: ClassVar[bool] = False
+    """Whether it needs pyarrow."""
     about: ClassVar[str] = ""
     """What neurons and numbers mean in it, for the log."""
 
