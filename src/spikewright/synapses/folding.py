@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.connections import Array, Connections, Taps
+from spikewright.connections import Array, Connections, Taps, one_to_one
 
 
 def folded(first: Connections, moves: Array | None, second: Connections) -> tuple[Connections, Array | None] | None:
@@ -69,11 +69,13 @@ def _factors(one: Connections, axis: int) -> NDArray[np.float64] | None:
     return None if one.factors is None else one.factors[axis]
 
 
-def _over_a_map(dense: Connections, shape: tuple[int, ...]) -> Connections:
-    """A dense layer of a flattened map as one window over the whole map."""
+def _over_a_map(row: Connections, shape: tuple[int, ...]) -> Connections:
+    """A layer of a flattened map as one that sees the map: dense ones in one window over all of it."""
+    if row.kernel is None:
+        return one_to_one(shape, None if row.gain is None else row.gain.reshape(shape))
     axes = tuple(np.arange(n)[None, :] for n in shape[1:])
-    kernel = None if dense.kernel is None else dense.kernel.reshape(1, dense.outputs[0], *shape)
-    return replace(dense, inputs=shape, outputs=(dense.outputs[0], *(1 for _ in axes)), axes=axes, kernel=kernel)
+    kernel = row.kernel.reshape(1, row.outputs[0], *shape)
+    return replace(row, inputs=shape, outputs=(row.outputs[0], *(1 for _ in axes)), axes=axes, kernel=kernel)
 
 
 def _matrix(taps: Taps, factors: NDArray[np.float64] | None, length: int) -> NDArray[np.float64]:
