@@ -23,13 +23,14 @@ from spikewright.calibration import Max
 from spikewright.errors import DataError, SettingsError, StorageError
 from spikewright.graph import Graph
 from spikewright.nodes import Linear
-from spikewright.synapses import Synapses, synapses
+from spikewright.synapses import Synapses, synapses, writing
 from spikewright.synapses.writers import formats
 from spikewright.synapses.writers.parquet import Parquet
 from spikewright.synapses.writers.pickle import dump_to_csv
 
 pytest.importorskip("pyarrow")
 ROWS = 300
+PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(sw.__file__).parents[1])]
 
 
 def network() -> Graph:
@@ -215,8 +216,7 @@ made().write({target!r})
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     graph, target = made(), tmp_path / "graph.parquet"
     whole = bytes_of(graph.write(tmp_path / "whole.parquet"))
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(sw.__file__).parents[1])]
-    process = subprocess.Popen([sys.executable, "-c", KILLED.format(paths=paths, target=str(target))])
+    process = subprocess.Popen([sys.executable, "-c", KILLED.format(paths=PATHS, target=str(target))])
     hidden = tmp_path / ".graph.parquet.parts"
     until = time.monotonic() + 60
     while len(list(hidden.glob("*.parquet"))) < 4 and time.monotonic() < until:
@@ -230,6 +230,37 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert bytes_of(target) == whole
     assert all((target / name).stat().st_mtime_ns == when for name, when in kept.items())
     assert not hidden.exists()
+
+
+def test_a_run_that_was_killed_while_joining_goes_on(tmp_path: Path) -> None:
+    graph, target = made(), tmp_path / "graph.csv"
+    graph.write(target, shard=(1, 2))
+    hidden = tmp_path / ".graph.csv.parts"
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    hidden.rename(f"{hidden}.{writing._mine().rpartition('-')[0]}-{int(gone.stdout)}")
+    graph.write(target, shard=(2, 2))
+    assert bytes_of(target) == bytes_of(graph.write(tmp_path / "whole.csv"))
+    assert not list(tmp_path.glob(".*"))
+
+
+SHARED = """
+import sys
+sys.path[:0] = {paths!r}
+from test_writing import made
+graph = made()
+print(graph.write({target!r}, shard=({share}, 3)))
+"""
+
+
+def test_processes_that_share_the_work_make_one_graph(tmp_path: Path) -> None:
+    target = tmp_path / "graph.csv"
+    codes = [SHARED.format(paths=PATHS, target=str(target), share=share) for share in (1, 2, 3)]
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for code in codes]
+    said = [process.communicate()[0].strip() for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert str(target) in said
+    assert bytes_of(target) == bytes_of(made().write(tmp_path / "whole.csv"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_remains_of_another_graph_are_not_mixed_in(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
 from spikewright.synapses.arrow import pyarrow
 from spikewright.synapses.blocks import COLUMNS, Block, blocks
-from spikewright.synapses.paths import Group, Pools, groups_and_paths
+from spikewright.synapses.paths import Group, Path, Pools, groups_and_paths
 from spikewright.synapses.projection import Part, Projection, named
 
 if TYPE_CHECKING:
@@ -225,8 +225,6 @@ def synapses(
     return Synapses(graph, rates, pools, pool_weight, part_rows)
 
 
-def _neutral(path: Any) -> Any:
+def _neutral(path: Path) -> Path:
     """With weight one for every synapse of a pool."""
-    from dataclasses import replace
-
     return replace(path, connections=replace(path.connections, factors=None))

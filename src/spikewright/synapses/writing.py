@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import write_text
@@ -26,6 +27,8 @@ from spikewright.synapses.writers import AtOnce, InParts, Writer, writer
 
 Progress = Callable[[int, int], None]
 SETTINGS = "settings.json"
+WHOLE = "whole"
+"""What becomes the file, for formats that are one."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,17 @@ def write(
             _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
             if not all(job.file.exists() for job in jobs):
                 return hidden  # other shards are still to come
-            _joined(made, jobs, hidden)
-        whole = log(synapses, made)
-        write_text(path.with_name(f"{path.name}.json"), as_json(whole))
-        write_text(path.with_name(f"{path.name}.txt"), as_text(whole))
-        _put_in_place(hidden, path, made)
+        claimed = hidden.with_name(f"{hidden.name}.{_mine()}")
+        try:
+            hidden.rename(claimed)
+        except FileNotFoundError:  # another shard saw all parts there at the same time
+            return path
+        try:
+            _finish(synapses, made, claimed, path)
+        except BaseException:
+            with suppress(OSError):
+                claimed.rename(hidden)
+            raise
     return path
 
 
@@ -113,6 +122,9 @@ def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
 def _claim(hidden: Path, facts: str, force: bool) -> None:
     """The hidden folder for this run, with what an earlier run with the same settings left there."""
     known = hidden / SETTINGS
+    for claimed in hidden.parent.glob(f"{hidden.name}.*"):
+        if not hidden.exists() and _abandoned(claimed.suffix[1:]):
+            claimed.rename(hidden)
     if known.exists() and known.read_text(encoding="utf-8") != facts:
         if not force:
             raise StorageError(
@@ -122,12 +134,29 @@ def _claim(hidden: Path, facts: str, force: bool) -> None:
         shutil.rmtree(hidden)
     hidden.mkdir(exist_ok=True)
     for left in hidden.glob("*.tmp"):
-        with suppress(ValueError, ProcessLookupError):  # of a process that is no more
-            os.kill(int(left.suffixes[-2][1:]), 0)
-            continue
-        left.unlink(missing_ok=True)
+        if _abandoned(left.suffixes[-2][1:]):
+            left.unlink(missing_ok=True)
     if not known.exists():
         write_text(known, facts)
+
+
+def _mine() -> str:
+    """Who is writing: a name for what only this process may touch."""
+    return f"{''.join(c for c in gethostname() if c.isalnum())}-{os.getpid()}"
+
+
+def _abandoned(owner: str) -> bool:
+    """Whether what is called after a process was left behind by one of this machine that is no more."""
+    host, _, process = owner.rpartition("-")
+    if host != _mine().rpartition("-")[0] or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it runs, for somebody else
+        pass
+    return False
 
 
 def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
@@ -141,7 +170,7 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
     def one(job: _Job) -> int:
         if stop.is_set():
             return 0
-        temporary = job.file.with_name(f"{job.file.name}.{os.getpid()}.tmp")
+        temporary = job.file.with_name(f"{job.file.name}.{_mine()}.tmp")
         try:
             made.part(synapses, job.projection, job.part, temporary)
             temporary.replace(job.file)
@@ -168,31 +197,35 @@ def _at_once(synapses: Synapses, made: AtOnce, hidden: Path) -> None:
     if made.folder:
         made.whole(synapses, hidden)
     else:
-        made.whole(synapses, hidden / "whole")
+        made.whole(synapses, hidden / WHOLE)
 
 
-def _joined(made: InParts, jobs: list[_Job], hidden: Path) -> None:
-    """All parts in one file, for formats that are one."""
-    if made.folder:
-        return
-    with (hidden / "whole").open("wb") as file:
-        file.write(made.head())
-        for job in jobs:
-            with job.file.open("rb") as part:
-                shutil.copyfileobj(part, file, 1 << 20)
+def _finish(synapses: Synapses, made: Writer, claimed: Path, path: Path) -> None:
+    """All parts in one file, for formats that are one; the log; and the graph in its place."""
+    if isinstance(made, InParts) and not made.folder:
+        with (claimed / WHOLE).open("wb") as file:
+            file.write(made.head())
+            for one in sorted(claimed.glob(f"*.{made.extension}")):
+                with one.open("rb") as part:
+                    shutil.copyfileobj(part, file, 1 << 20)
+    facts = log(synapses, made)
+    write_text(path.with_name(f"{path.name}.json"), as_json(facts))
+    write_text(path.with_name(f"{path.name}.txt"), as_text(facts))
+    _put_in_place(claimed, path, made)
 
 
-def _put_in_place(hidden: Path, path: Path, made: Writer) -> None:
+def _put_in_place(claimed: Path, path: Path, made: Writer) -> None:
     if not made.folder:
-        (hidden / "whole").replace(path)
-        shutil.rmtree(hidden)
+        (claimed / WHOLE).replace(path)
+        shutil.rmtree(claimed)
         return
-    (hidden / SETTINGS).unlink()
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    for extra in (claimed / SETTINGS, *claimed.glob("*.tmp")):
+        extra.unlink(missing_ok=True)
+    old = path.with_name(f".{path.name}.{_mine()}.old")
     if path.exists():
         path.rename(old)
     try:
-        hidden.rename(path)
+        claimed.rename(path)
     except OSError:
         if old.exists():
             old.rename(path)
@@ -208,5 +241,6 @@ def _clearly(path: Path, hidden: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        kept = f"; finished parts stay in {hidden}: the same call goes on from there" if hidden.exists() else ""
+        left = any(True for _ in path.parent.glob(f"{hidden.name}*")) if path.parent.is_dir() else False
+        kept = f"; finished parts stay in {hidden}: the same call goes on from there" if left else ""
         raise StorageError(f"cannot write {path}: {reason}{kept}") from error
