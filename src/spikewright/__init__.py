@@ -22,7 +22,9 @@ from spikewright.load import load
 from spikewright.measure import Measures, measure
 from spikewright.normalise import normalise
 from spikewright.prepare import prepare
+from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.storage import save
+from spikewright.synapses import Synapses, synapses
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,18 +32,23 @@ __all__ = [
     "Measures",
     "Neurons",
     "Preprocessing",
+    "Rates",
     "Run",
     "SpikewrightError",
     "Statistics",
+    "Synapses",
     "calibrate",
     "convert",
     "export",
     "load",
     "load_data",
+    "load_rates",
     "measure",
     "normalise",
     "prepare",
     "save",
     "simulate",
+    "simulated_rates",
+    "synapses",
     "threshold_method",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections
 from spikewright.errors import GraphError
 
 if TYPE_CHECKING:
@@ -161,6 +164,10 @@ class Node(ABC):
         """
         raise GraphError(f"{self}: no events pass through a {self.type}")
 
+    def connections(self, *inputs: Shape) -> Connections | None:
+        """What connects its input to its output; None for a node that only moves values, as ``events`` says."""
+        return None
+
     def carry_scale(self, *scales: Array) -> Array:
         """The scale of its output, given the scale of each input (same shape as the values themselves).
 
@@ -263,6 +270,17 @@ class Graph:
     def input_shapes(self, node: Node | str) -> tuple[Shape, ...]:
         found = self[node] if isinstance(node, str) else node
         return tuple(self.shapes[name] for name in found.inputs)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when its structure, its settings or its weights do."""
+        digest = hashlib.sha256()
+        for node in self.nodes:
+            digest.update(json.dumps([node.type, node.name, node.inputs, node.settings], default=float).encode())
+            for name, array in sorted(node.arrays.items()):
+                digest.update(name.encode() + str(array.shape).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     @property
     def inputs(self) -> dict[str, Shape]:

@@ -1,4 +1,4 @@
-"""The command line: ``spikewright inspect | convert | simulate | export | demo``."""
+"""The command line: ``spikewright inspect | convert | simulate | synapses | export | demo``."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from spikewright.cli.demo import demo
 from spikewright.cli.export import export
 from spikewright.cli.inspect import inspect
 from spikewright.cli.simulate import simulate
+from spikewright.cli.synapses import synapses
 from spikewright.errors import SpikewrightError
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ INTERRUPTED = 130
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
-for command in (inspect, convert, simulate, export, demo):
+for command in (inspect, convert, simulate, synapses, export, demo):
     app.command()(command)
 
 

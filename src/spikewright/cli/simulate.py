@@ -43,7 +43,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     dt: DtOption = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep the curves and rates as .npz.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
     batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
@@ -111,7 +111,7 @@ def _connections(measures: Measures) -> Table:
 
 
 def _write(measures: Measures, path: Path) -> None:
-    """The curves ``(T,)`` in 0..1, and the histograms of firing rates, in spikes per neuron and timestep."""
+    """The curves ``(T,)`` in 0..1, the rate of every neuron, and histograms of rates, in spikes per timestep."""
     arrays: dict[str, Any] = {"timestep": np.arange(1, measures.timesteps + 1)}
     for label in ("accuracy", "top5", "agreement"):
         curve = getattr(measures, label)
@@ -120,5 +120,6 @@ def _write(measures: Measures, path: Path) -> None:
     for name, layer in measures.layers.items():
         arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
         arrays[f"firing_rate_edges/{name}"] = layer.firing.edges
+    arrays |= measures.rates.arrays()
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

@@ -23,6 +23,7 @@ from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.operations import Operations, operations
 from spikewright.measure.synops import SynOps, synops
 from spikewright.nodes import Input
+from spikewright.rates import InputSums, Rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Measures:
         operations: by layer, per sample over all timesteps.
         energy_spiking, energy_analog: estimates, nanojoules per sample.
         energy: the constants of the estimate.
+        rates: of every neuron.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
     """
 
@@ -75,6 +77,7 @@ class Measures:
     energy_spiking: float
     energy_analog: float
     energy: Energy
+    rates: Rates
     raster: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -161,6 +164,7 @@ def measure(
         check_labels(dataset, graph.shapes[output][0])
     chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
     observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen)
+    sums = InputSums(graph, chosen, timesteps)
     run = simulate(
         graph,
         dataset,
@@ -170,12 +174,12 @@ def measure(
         batch_size=batch_size,
         engine=engine,
         device=device,
-        observers=(observer,),
+        observers=(observer, sums),
         progress=progress,
     )
     one = dataset.take(1)
     first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device)
-    return _measures(graph, analog, run, observer, constants, _raster(first), chosen)
+    return _measures(graph, analog, run, observer, constants, _raster(first), chosen, Rates.of(graph, run, sums.sums))
 
 
 def _measures(
@@ -186,12 +190,13 @@ def _measures(
     energy: Energy,
     raster: dict[str, Array],
     encoder: Encoder,
+    rates: Rates,
 ) -> Measures:
     outputs, answers = run.output, observer.analog_outputs
     classes = outputs.ndim == 3
     labels = run.labels if classes else None
     correlations = observer.results()
-    rates = firing_rates(run)
+    firing = firing_rates(run)
     counts = {name: total / run.samples for name, total in run.counts.items()}
     if not isinstance(encoder, Constant):  # every other encoder sends events
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
@@ -206,13 +211,14 @@ def _measures(
         agreement=agreement(outputs, answers) if classes else None,
         layers={
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
-            for name, rate in rates.items()
+            for name, rate in firing.items()
         },
         synops=layers,
         operations=operations(graph, run),
         energy_spiking=energy.spiking(layers, run.timesteps),
         energy_analog=energy.analog(analog),
         energy=energy,
+        rates=rates,
         raster=raster,
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import channel_scale, outer
@@ -57,6 +58,16 @@ class AdaptiveAvgPool(Node):
         for axis, inside in enumerate(self.windows(summed.shape[1:]), start=1):
             summed = np.moveaxis(np.tensordot(summed, inside, axes=(axis, 1)), -1, axis)
         return summed
+
+    def connections(self, *inputs: Shape) -> Connections:
+        axes, factors = [], []
+        for within in self.windows(inputs[0][1:]):
+            length = within.sum(axis=1)
+            steps = np.arange(length.max())[None, :]
+            axes.append(np.where(steps < length[:, None], within.argmax(axis=1)[:, None] + steps, -1))
+            factors.append(1 / length)
+        shape = self.infer_shape(*inputs)
+        return Connections(inputs[0], shape, tuple(axes), groups=shape[0], factors=tuple(factors))
 
     def carry_scale(self, *scales: Array) -> Array:
         scale = channel_scale(self, scales[0])

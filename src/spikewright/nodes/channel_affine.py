@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections, one_to_one
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 
@@ -57,6 +58,9 @@ class ChannelAffine(Node):
 
     def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return counts[0]
+
+    def connections(self, *inputs: Shape) -> Connections:
+        return one_to_one(inputs[0], _spread(self.scale, inputs[0]))
 
     def rescale(self, before: Array, after: Array) -> Self:
         scale = _spread(self.scale, before.shape).astype(np.float64) * before / after

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
@@ -108,6 +109,12 @@ class Conv(Node):
         forward = summing.bind(lambda array: torch.tensor(array, dtype=torch.float64))
         arrived: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(grouped))[None])[0].numpy()
         return np.repeat(arrived, filters, axis=0)
+
+    def connections(self, *inputs: Shape) -> Connections:
+        shape = self.infer_shape(*inputs)
+        settings = zip(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation, shape[1:], strict=True)
+        kernel = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
+        return Connections(inputs[0], shape, tuple(sliding(*axis) for axis in settings), self.groups, kernel)
 
     def rescale(self, before: Array, after: Array) -> Self:
         source, target = channel_scale(self, before), channel_scale(self, after)

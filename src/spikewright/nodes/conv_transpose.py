@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections, inside
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape, check_size
 from spikewright.nodes._window import Padding, channel_scale, check_axes, check_positive, outer, torch_padding
@@ -104,6 +105,17 @@ class ConvTranspose(Node):
         forward = summing.bind(lambda array: torch.tensor(array, dtype=torch.float64))
         arrived: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(grouped))[None])[0].numpy()
         return np.repeat(arrived, self.weight.shape[1], axis=0)
+
+    def connections(self, *inputs: Shape) -> Connections:
+        shape = self.infer_shape(*inputs)
+        kernel = self.weight.reshape(self.groups, -1, *self.weight.shape[1:]).swapaxes(1, 2)
+        axes = []
+        for axis, n in enumerate(inputs[0][1:]):
+            steps = np.arange(self.kernel[axis])[None, :] * self.dilation[axis]
+            ahead = np.arange(shape[axis + 1])[:, None] + self.padding[axis][0] - steps
+            position, between = np.divmod(ahead, self.stride[axis])
+            axes.append(inside(np.where(between == 0, position, -1), n))
+        return Connections(inputs[0], shape, tuple(axes), self.groups, kernel)
 
     def rescale(self, before: Array, after: Array) -> Self:
         source, target = channel_scale(self, before), channel_scale(self, after)

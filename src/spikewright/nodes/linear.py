@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 
@@ -52,6 +53,9 @@ class Linear(Node):
 
     def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full(self.bias.shape, counts[0].sum())
+
+    def connections(self, *inputs: Shape) -> Connections:
+        return Connections(inputs[0], self.infer_shape(*inputs), kernel=self.weight[None])
 
     def rescale(self, before: Array, after: Array) -> Self:
         weight = self.weight.astype(np.float64) * before[None, :] / after[:, None]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
@@ -69,6 +70,16 @@ class SumPool(Node):
         summed: NDArray[np.float64] = sum_windows(batch, self.kernel, self.stride, self.reach)[0].numpy()
         return summed
 
+    def connections(self, *inputs: Shape) -> Connections:
+        shape, once = self.infer_shape(*inputs), (1,) * len(self.kernel)
+        settings = zip(inputs[0][1:], self.kernel, self.stride, self.reach, once, shape[1:], strict=True)
+        axes = tuple(sliding(*axis) for axis in settings)
+        return Connections(inputs[0], shape, axes, groups=shape[0], factors=self._shares(inputs[0][1:]))
+
+    def _shares(self, spatial: Shape) -> tuple[NDArray[np.float64], ...] | None:
+        """What each window is multiplied with, for each axis; None for a sum."""
+        return None
+
     def carry_scale(self, *scales: Array) -> Array:
         scale = channel_scale(self, scales[0])
         shape = self.infer_shape(scales[0].shape)
@@ -99,13 +110,20 @@ class AvgPool(SumPool):
 
     def divisors(self, spatial: Shape) -> NDArray[np.int64]:
         """What each window's sum is divided by, ``(*spatial output)``."""
+        return outer(self._counted(spatial))
+
+    def _shares(self, spatial: Shape) -> tuple[NDArray[np.float64], ...]:
+        return tuple(1 / counts for counts in self._counted(spatial))
+
+    def _counted(self, spatial: Shape) -> list[NDArray[np.int64]]:
+        """How many positions of each window count in its mean, for each axis."""
         counts = []
         for n, k, s, (low, high), reach in zip(
             spatial, self.kernel, self.stride, self.padding, self.reach, strict=True
         ):
             counted = (n + low + high, (0, reach[1] - high)) if self.count_padding else (n, reach)
-            counts.append(window_counts(counted[0], k, s, counted[1])[1])
-        return np.maximum(outer(counts), 1)
+            counts.append(np.maximum(window_counts(counted[0], k, s, counted[1])[1], 1))
+        return counts
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         import torch.nn.functional as F

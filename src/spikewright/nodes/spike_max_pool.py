@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Place, Shape
 from spikewright.nodes._window import outer, window_counts
@@ -51,6 +52,12 @@ class SpikeMaxPool(MaxPool):
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
+
+    def connections(self, *inputs: Shape) -> Connections:
+        """One for each spike train that a neuron chooses from: it has no weight but one."""
+        shape = self.infer_shape(*inputs)
+        settings = zip(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation, shape[1:], strict=True)
+        return Connections(inputs[0], shape, tuple(sliding(*axis) for axis in settings), groups=shape[0])
 
     def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
         axes = zip(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation, strict=True)

@@ -17,6 +17,7 @@ from spikewright.calibration import NodeStatistics
 from spikewright.graph import Array
 from spikewright.measure import FiringRate, LayerMeasures, Measures
 from spikewright.report.candidate import Candidate
+from spikewright.synapses.summary import Degrees
 from spikewright.text import short
 
 Chart = dict[str, Any]
@@ -247,6 +248,14 @@ def rates(firing: FiringRate, candidate: int) -> Chart:
         height=SMALL,
         bargap=0,
     )
+
+
+def degrees(one: Degrees, title: str) -> Chart:
+    """How many neurons have how many synapses on one side."""
+    centre = (one.edges[:-1] + one.edges[1:]) / 2
+    width = float(one.edges[1] - one.edges[0])
+    trace = _bars(centre, one.counts, 0, "%{x:.5~r}: %{y} neurons") | {"width": max(width, (one.high - one.low) / 200)}
+    return _chart([trace], title, "neurons", yaxis={"type": "log", "dtick": 1}, height=SMALL, bargap=0)
 
 
 def scatter(layer: LayerMeasures, candidate: int) -> Chart:

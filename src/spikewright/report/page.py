@@ -64,7 +64,7 @@ def write_report(
         _work(document, candidates),
         closer(document, folded, statistics, candidates),
         _network(graph, candidates[0], fates(graph, changes)),
-        _settings(settings),
+        settings_section(settings),
     ]
     write_text(path, document.html(title, "\n".join(sections)))
     return Path(path)
@@ -168,7 +168,8 @@ def _network(graph: Graph, first: Candidate, done: Mapping[str, str]) -> str:
     return f"<h2>The network</h2><p class='soft'>{total}</p>{figure}{rows_table}"
 
 
-def _settings(settings: Mapping[str, Any]) -> str:
+def settings_section(settings: Mapping[str, Any]) -> str:
+    """What reproduces a page."""
     command = settings.get("command")
     shown = "" if command is None else f"<pre>{escape(str(command))}</pre>"
     others = {**{key: value for key, value in settings.items() if key != "command"}, "spikewright": _version()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -87,14 +87,20 @@ class Diagram:
     arrows: tuple[Arrow, ...]
 
 
-def diagram(graph: Graph) -> Diagram:
+def diagram(graph: Graph, said: Mapping[str, Sequence[str]] | None = None) -> Diagram:
     """What to draw of a graph, folded, normalised or spiking; also of one as a frontend made it.
+
+    Args:
+        graph: it.
+        said: further lines for some nodes.
 
     Raises:
         GraphError: for a file whose record of what was folded is damaged.
     """
     changes = recorded(graph)
     notes = _notes(graph, changes)
+    for name, lines in (said or {}).items():
+        notes[name] = (*notes.get(name, ()), *lines)
     added = {change.node for change in changes if change.verb == "added"}
     found = [node for node in graph if _kind(graph, node) is not None]
     place = {node.name: k for k, node in enumerate(found)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -70,15 +70,18 @@ class Picture:
     height: float
 
 
-def network_picture(graph: Graph, *, title: str = "", standalone: bool = True) -> Picture:
+def network_picture(
+    graph: Graph, *, title: str = "", standalone: bool = True, said: Mapping[str, Sequence[str]] | None = None
+) -> Picture:
     """Draw a graph.
 
     Args:
         graph: folded or spiking; one as a frontend made it is drawn too.
         title: above it; "" for none.
         standalone: with a background and the palette; else for a page that has them.
+        said: further lines for some nodes.
     """
-    shown = diagram(graph)
+    shown = diagram(graph, said)
     layout = arranged(shown)
     heading = _heading(graph, title) if title else []
     top = MARGIN + (58.0 if heading else 0.0)

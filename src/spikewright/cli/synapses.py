@@ -1,0 +1,190 @@
+"""``spikewright synapses``: the network as a graph of single synapses, on disk or just counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from spikewright.cli.console import (
+    BatchOption,
+    DeviceOption,
+    JsonOption,
+    compact_table,
+    out,
+    print_json,
+    progress,
+)
+from spikewright.data import Preprocessing, load_data
+from spikewright.encoders import encoder as named_encoder
+from spikewright.errors import SettingsError, StorageError
+from spikewright.graph import Graph
+from spikewright.rates import Rates, load_rates, simulated_rates
+from spikewright.storage import load_graph
+from spikewright.synapses import Synapses
+from spikewright.synapses import synapses as synapse_graph
+from spikewright.synapses.summary import Degrees, Summary
+from spikewright.synapses.writers import writer
+from spikewright.synapses.writers.pickle import dump_to_csv
+from spikewright.synapses.writing import check_place
+from spikewright.text import shape_text, short
+
+
+def synapses(
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A network that 'spikewright convert' wrote; or a .pickle dump, to make CSV.", metavar="NET"
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to: .parquet, .csv, .pickle, .edges, .graphml, .scipy, .metis."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--format", help="Of the output, if its name does not say.")] = None,
+    rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,
+    data: Annotated[str | None, typer.Option(help="Samples to simulate for rates: as for convert.")] = None,
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of that simulation.")] = 64,
+    samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
+    encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
+    seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
+    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
+    pools: Annotated[
+        Literal["groups", "folded"], typer.Option(help="Pools: groups of neurons, or part of what they lead to.")
+    ] = "groups",
+    pool_weight: Annotated[
+        Literal["1", "mean"], typer.Option(help="Of synapses into pools that are groups: 1, or 1/area.")
+    ] = "1",
+    shard: Annotated[str, typer.Option(help="Write one share of the parts: 2/8 for the second of eight.")] = "1/1",
+    workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")] = False,
+    report: Annotated[Path | None, typer.Option(help="An HTML page about the graph.")] = None,
+    batch_size: BatchOption = 100,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """List every synapse of a spiking network, weighted by how much it carries; without -o, only count them.
+
+    Example: [bold]spikewright synapses spiking.safetensors --data mnist/ -T 64 -o synapses.parquet[/bold]
+    """
+    share = _shard(shard)
+    if Path(model).suffix.lower() in (".pickle", ".pkl"):
+        _convert_dump(Path(model), output, force, as_json)
+        return
+    if output is not None:
+        check_place(output, writer(output, kind), force)
+    if rates is not None and data is not None:
+        raise SettingsError("give --rates or --data, not both")
+    graph = load_graph(model)
+    if not graph.populations:
+        raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
+    found: Rates | None = None
+    if rates is not None:
+        found = load_rates(rates, graph)
+    elif data is not None:
+        found = _simulated(
+            graph, data, timesteps, samples, encoder, seed, preprocess, batch_size, device, quiet=as_json
+        )
+    made = synapse_graph(graph, found, pools=pools, pool_weight="mean" if pool_weight == "mean" else 1)
+    written: Path | None = None
+    if output is not None:
+        written = _write(made, output, kind, share, force, workers, as_json)
+    summary = made.summary()
+    if report is not None:
+        from spikewright.report.synapses import write_synapse_report
+
+        settings = {"command": context.obj, "network": graph.fingerprint, "pools": pools, "pool weight": pool_weight}
+        write_synapse_report(report, made, summary, title=f"Synapses of {Path(model).name}", settings=settings)
+    whole = written is not None and written == output
+    if as_json:
+        files = {"written": str(written) if whole else None, "report": None if report is None else str(report)}
+        print_json({"model": model, **summary.as_json(), **files})
+        return
+    out.print(_groups(summary))
+    out.print(_projections(summary))
+    if written is not None:
+        done = f"written: {written}" if whole else f"shard {shard} is done; the other shards' parts are still to come"
+        out.print(done, highlight=False, soft_wrap=True)
+    if report is not None:
+        out.print(f"written: {report}", highlight=False, soft_wrap=True)
+
+
+def _write(
+    made: Synapses, output: Path, kind: str | None, shard: tuple[int, int], force: bool, workers: int, quiet: bool
+) -> Path:
+    try:
+        with progress("writing synapses", quiet=quiet) as move:
+            return made.write(output, kind, shard=shard, force=force, workers=workers, progress=move)
+    except KeyboardInterrupt:
+        raise StorageError(
+            f"interrupted; nothing stands at {output} that is not whole, and the same command goes on from here"
+        ) from None
+
+
+def _shard(text: str) -> tuple[int, int]:
+    which, _, of = text.partition("/")
+    if not (which.isdigit() and of.isdigit() and 1 <= int(which) <= int(of)):
+        raise SettingsError(f"--shard takes a share like 2/8, not '{text}'")
+    return int(which), int(of)
+
+
+def _simulated(
+    graph: Graph,
+    data: str,
+    timesteps: int,
+    samples: int | None,
+    encoder: str,
+    seed: int,
+    preprocess: str | None,
+    batch_size: int,
+    device: str,
+    quiet: bool,
+) -> Rates:
+    if timesteps < 1:
+        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
+    steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
+    dataset = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps)
+    if samples is not None:
+        dataset = dataset.take(samples)
+    with progress("simulating", quiet=quiet) as move:
+        return simulated_rates(
+            graph, dataset, timesteps, encoder=chosen, batch_size=batch_size, device=device, progress=move
+        )
+
+
+def _convert_dump(dump: Path, output: Path | None, force: bool, as_json: bool) -> None:
+    if output is None or output.suffix.lower() != ".csv":
+        raise SettingsError(f"{dump}: a dump is only ever made into CSV: give -o FILE.csv")
+    if output.exists() and not force:
+        raise StorageError(f"{output} exists; choose another path, or give --force to replace it")
+    count = dump_to_csv(dump, output)
+    if as_json:
+        print_json({"synapses": count, "written": str(output)})
+    else:
+        out.print(f"written: {output}, {count:,} synapses", highlight=False, soft_wrap=True)
+
+
+def _groups(summary: Summary) -> Table:
+    footer = ("", "", "", f"{summary.neurons:,}", "", "")
+    table = compact_table("groups", ("", "kind", "shape", "neurons", "fan-in", "fan-out"), 3, footer=footer)
+    for name, group in summary.groups.items():
+        degrees = (_mean(side.get(name)) for side in (summary.fan_in, summary.fan_out))
+        table.add_row(name, group.kind, shape_text(group.shape), f"{group.neurons:,}", *degrees)
+    return table
+
+
+def _mean(one: Degrees | None) -> str:
+    return "" if one is None else f"{one.mean:.4g}"
+
+
+def _projections(summary: Summary) -> Table:
+    footer: tuple[Any, ...] = ("", f"{summary.synapses:,}", "", "")
+    table = compact_table("projections", ("", "synapses", "events a step", "sum of edges"), 1, footer=footer)
+    for name, one in summary.projections.items():
+        numbers = ("" if value is None else short(value) for value in (one.events, one.edge))
+        table.add_row(name, f"{one.synapses:,}", *numbers)
+    return table

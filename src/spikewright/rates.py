@@ -1,0 +1,201 @@
+"""How much every neuron of a network sends in one timestep, on average over a simulation."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.data import as_dataset
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
+from spikewright.encoders.constant import Constant
+from spikewright.engines import Run, simulate
+from spikewright.errors import DataError, SpikewrightError
+from spikewright.graph import Graph, Node
+from spikewright.nodes import IF, SpikeMaxPool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIX = "rate/"
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """Of the inputs and populations of one network.
+
+    Attributes:
+        values: by node, in its shape: spikes in all ÷ timesteps ÷ samples; of an input the mean of its values.
+        network: the fingerprint of the graph that ran.
+        samples, timesteps: how long it ran; 0 where nobody said.
+    """
+
+    values: Mapping[str, NDArray[np.float64]]
+    network: str
+    samples: int = 0
+    timesteps: int = 0
+
+    @classmethod
+    def of(cls, graph: Graph, run: Run, inputs: Mapping[str, NDArray[np.float64]]) -> Rates:
+        """From a run and the sums of what every input sent, over all samples and timesteps."""
+        steps = run.samples * run.timesteps
+        sums = {**inputs, **run.counts}
+        values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
+        return cls(values, graph.fingerprint, run.samples, run.timesteps)
+
+    def arrays(self) -> dict[str, Any]:
+        """What an ``.npz`` holds of them: the rates, in spikes per neuron and timestep, and whose they are."""
+        facts = {"network": np.array(self.network), "samples": np.array(self.samples)}
+        return {**facts, **{f"{PREFIX}{name}": values for name, values in self.values.items()}}
+
+    def checked(self, graph: Graph) -> Rates:
+        """The same, once it is clear that they are rates of this network.
+
+        Raises:
+            DataError: for rates of another network, of another shape, missing, negative or not numbers.
+        """
+        if self.network and self.network != graph.fingerprint:
+            raise DataError(
+                "these are the rates of another network (its fingerprint is "
+                f"{self.network[:12]}…, this one's {graph.fingerprint[:12]}…); simulate this one again"
+            )
+        for node in graph:
+            if node.inputs and not node.population:
+                continue
+            if node.name not in self.values:
+                raise DataError(f"no rates of '{node.name}'; simulate this network again, and store its run whole")
+            rates = np.asarray(self.values[node.name])
+            if rates.shape != graph.shapes[node.name]:
+                raise DataError(
+                    f"rates of '{node.name}' have the shape {rates.shape}, its neurons {graph.shapes[node.name]}"
+                )
+            bad = ~np.isfinite(rates)
+            if _counts(graph, node):
+                bad |= rates < 0
+            if bad.any():
+                where = tuple(int(i) for i in np.argwhere(bad)[0])
+                raise DataError(
+                    f"the rate of '{node.name}'{list(where)} is {rates[where]}; rates are numbers, 0 or more: "
+                    "simulate again"
+                )
+        return self
+
+
+def _counts(graph: Graph, node: Node) -> bool:
+    """Whether what a node sends counts spikes: values of inputs, and what is pooled of them, may be negative."""
+    if isinstance(node, IF):
+        return True
+    moves = isinstance(node, SpikeMaxPool) or node.connections(*graph.input_shapes(node)) is None
+    return bool(node.inputs) and moves and all(_counts(graph, source) for source in graph.sources(node))
+
+
+def load_rates(path: Path | str, graph: Graph) -> Rates:
+    """The rates that ``spikewright simulate -o`` stored.
+
+    Raises:
+        DataError: for a file that is missing, damaged, without rates, or of another network.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file; 'spikewright simulate -o' writes it")
+    try:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a readable .npz file ({error}); simulate again") from error
+    if "network" not in arrays:
+        raise DataError(f"{path}: holds no rates; simulate again with this version of spikewright")
+    values = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
+    steps = len(arrays.get("timestep", ()))
+    try:
+        found = Rates(values, str(arrays["network"]), int(arrays.get("samples", 0)), steps)
+        return found.checked(graph)
+    except (SpikewrightError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+class InputSums:
+    """Adds up what every input sends, over samples and timesteps; an observer of ``simulate``."""
+
+    def __init__(self, graph: Graph, encoder: Encoder, timesteps: int) -> None:
+        self.graph, self.encoder, self.timesteps = graph, encoder, timesteps
+        self.samples = 0
+        self.sums: dict[str, NDArray[np.float64]] = {}
+
+    def __call__(self, x: Tensor, _run: object) -> None:
+        from spikewright.forward import split_inputs
+
+        constant = isinstance(self.encoder, Constant)
+        for t in range(1 if constant else self.timesteps):
+            sent = split_inputs(self.graph, self.encoder.at(x, t, self.samples))
+            for name, batch in sent.items():
+                total = batch.double().sum(dim=0).cpu().numpy() * (self.timesteps if constant else 1)
+                self.sums[name] = self.sums[name] + total if name in self.sums else total
+        self.samples += len(x)
+
+
+def simulated_rates(
+    graph: Graph,
+    data: Any,
+    timesteps: int = 64,
+    *,
+    encoder: Encoder | str = "constant",
+    batch_size: int = 100,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Rates:
+    """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``."""
+    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    sums = InputSums(graph, chosen, timesteps)
+    run = simulate(
+        graph,
+        as_dataset(data, graph.inputs),
+        timesteps,
+        encoder=chosen,
+        batch_size=batch_size,
+        device=device,
+        observers=(sums,),
+        progress=progress,
+    )
+    return Rates.of(graph, run, sums.sums)
+
+
+def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:
+    """The mean of values of a spiking network over time: linear operators keep means.
+
+    Args:
+        graph: spiking.
+        rates: of its neurons.
+        wanted: the nodes whose values are; None for all but the outputs. No others are computed.
+
+    Raises:
+        DataError: as ``Rates.checked``.
+    """
+    rates.checked(graph)
+    sent = {name: np.asarray(values) for name, values in rates.values.items() if name in graph}
+    needed = set((node.name for node in graph if node.type != "Output") if wanted is None else wanted)
+    for node in reversed(graph.nodes):
+        if node.name in needed and node.name not in sent:
+            needed |= set(node.inputs)
+    found = {name: values for name, values in sent.items() if name in needed}
+    for node in graph:
+        if node.name in needed and node.name not in found:
+            found[node.name] = _through(node, [found[name] for name in node.inputs])
+    return {name: found[name] for name in found if wanted is None or name in wanted}
+
+
+def _through(node: Node, values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """One operator in double precision."""
+    import torch
+
+    def put(array: NDArray[Any]) -> Tensor:
+        return torch.tensor(array, dtype=torch.float64)
+
+    with torch.inference_mode():
+        made: NDArray[np.float64] = node.bind(put)(*(put(value)[None] for value in values))[0].numpy()
+    return made

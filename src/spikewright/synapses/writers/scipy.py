@@ -1,0 +1,40 @@
+"""Sparse matrices as SciPy loads them, one for each pair of groups: small networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spikewright.synapses.stream import Synapses
+from spikewright.synapses.writers.writer import AtOnce, every_block, number
+
+
+class Scipy(AtOnce):
+    """A folder of ``.npz``: rows are source neurons, columns destination neurons, values edges (weights without rates).
+
+    They are in coordinates, so that several synapses of one pair of neurons stay apart until they are added up.
+    """
+
+    suffixes = (".scipy",)
+    folder = True
+    limit = 200_000_000
+    about = "a matrix a pair of groups; neurons counted by (row, column, channel), channel fastest; see pairs.txt"
+
+    def whole(self, synapses: Synapses, path: Path) -> None:
+        pairs: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
+        for projection in synapses.projections:
+            source, dest = projection.path.source, projection.path.dest
+            for block in every_block(synapses, projection):
+                value = block.column("edge" if "edge" in block.columns else "weight")
+                both = number(block, "source", source.shape), number(block, "dest", dest.shape)
+                narrow = tuple(index.astype(np.int32) for index in both)
+                pairs.setdefault((source.name, dest.name), []).append((*narrow, value))
+        names = []
+        for k, ((start, end), found) in enumerate(pairs.items()):
+            row, col, data = (np.concatenate(column) for column in zip(*found, strict=True))
+            shape = synapses.groups[start].neurons, synapses.groups[end].neurons
+            names.append(f"{k:03d}.npz\t{start}\t{end}\n")
+            with (path / f"{k:03d}.npz").open("wb") as file:
+                np.savez_compressed(file, row=row, col=col, format=b"coo", shape=shape, data=data)
+        (path / "pairs.txt").write_text("".join(names), encoding="utf-8")
