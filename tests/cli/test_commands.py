@@ -18,7 +18,7 @@ from spikewright.cli.console import parse_shape, parse_spikes
 from spikewright.errors import SettingsError
 from spikewright.text import short
 
-COMMANDS = ("inspect", "convert", "simulate", "export", "demo")
+COMMANDS = ("inspect", "convert", "simulate", "synapses", "export", "demo")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -34,7 +34,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_starting_up_imports_nothing_heavy() -> None:
-    heavy = {"torch", "onnx", "nir", "h5py", "plotly"}
+    heavy = {"torch", "onnx", "nir", "h5py", "plotly", "pyarrow"}
     code = f"import sys, spikewright, spikewright.cli.app; print({heavy} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"

@@ -83,8 +83,8 @@ def _projections(summary: Summary) -> str:
         for (source, dest), one in summary.pairs.items()
     ]
     note = (
-        "Events: what the source's neurons send in a timestep, once for every synapse that it takes. "
-        "Sum of edges: rate × weight over all synapses, which is the mean current into the destination without biases."
+        "Events: what the source's neurons send in a timestep, once for every synapse that it takes. Sum of edges: "
+        "rate × weight over all synapses; with true pool weights, the current into the destination without biases."
     )
     header = ["from", "to", "synapses", "events a step", "sum of edges"]
     return f'<h2>Traffic</h2>{table(header, rows, text=2)}<p class="soft">{escape(note)}</p>'
