@@ -56,7 +56,7 @@ lint: $(STAMP)  ## style, types and the import contract
 check: lint test  ## all that CI checks
 
 bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
-	for program in accuracy calibration; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	for program in accuracy calibration synapses; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
 
 # What the peers ask for is not what they need: beside our packages a few of theirs do.
