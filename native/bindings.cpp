@@ -54,10 +54,10 @@ class PyPlan {
     engine_ = std::make_unique<Engine>(plan_);
   }
 
-  // Arrays by layer and kind; see Port for their shapes. Returns the layers in which graded values were seen.
-  std::vector<int> run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
-                       const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
-                       const std::vector<std::tuple<int64_t, std::string, Write>>& outputs, bool graded) {
+  // Arrays by layer and kind; see Port for their shapes.
+  void run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
+           const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
+           const std::vector<std::tuple<int64_t, std::string, Write>>& outputs) {
     if (!engine_) throw PlanError("finish the plan before running it");
     constexpr int64_t most = 1 << 30;
     for (int64_t n : {samples, steps, threads, chunk}) {
@@ -80,8 +80,6 @@ class PyPlan {
       }
     }
     for (const auto& [layer, kind, array] : outputs) place(port_of(request, layer), layer, kind, array, samples, steps);
-    std::vector<std::atomic<bool>> seen(plan_->layers.size());
-    for (size_t k = 0; graded && k < seen.size(); ++k) seen[k] = false, request.ports[k].graded = &seen[k];
     bool whole = false;
     {
       nb::gil_scoped_release release;
@@ -91,11 +89,6 @@ class PyPlan {
       });
     }
     if (!whole) throw nb::python_error();
-    std::vector<int> found;
-    for (size_t k = 0; graded && k < seen.size(); ++k) {
-      if (seen[k]) found.push_back(int(k));
-    }
-    return found;
   }
 
   std::vector<bool> gathering() const {
@@ -125,6 +118,8 @@ class PyPlan {
       port.counts = array.data();
     } else if (kind == "active" && size == once && of.kind != Kind::output) {
       port.active = array.data();
+    } else if (kind == "graded" && size == once && of.kind != Kind::output) {
+      port.graded = array.data();
     } else if (kind == "totals" && size == always && of.kind == Kind::output) {
       port.totals = array.data();
     } else if (kind == "spikes" && size == always && of.kind != Kind::output) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -44,8 +45,8 @@ class Sample {
   void start(const Layer& layer, const Port& port, LayerState& state) const {
     const size_t n = size_t(layer.size());
     const size_t padded = layer.gather ? size_t(layer.positions) * size_t(layer.gather->padded) : n;
-    state.graded = false;
     if (port.active) state.active.assign(n, 0.0f);
+    if (port.graded) state.graded.assign(n, 0.0f);
     if (layer.masks || layer.gather) {
       // bytes that only pad are never written, so they are cleared once for each layout
       const size_t words = size_t(layer.positions) * size_t(request_.chunk) * size_t(layer.words);
@@ -178,14 +179,14 @@ class Sample {
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
         if (port.active) state.active[events.index[e]] += 1.0f;
-        if (events.value[e] != 1.0f && events.value[e] != -1.0f) state.graded = true;
+        if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
       }
     }
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
     if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
-    if (port.graded && state.graded) port.graded->store(true);
+    if (port.graded) std::copy(state.graded.begin(), state.graded.end(), of_sample(port.graded, layer));
     if (!port.counts) return;
     const size_t channels = size_t(layer.channels), padded = layer.gather ? size_t(layer.gather->padded) : channels;
     for (size_t p = 0; p < size_t(layer.positions); ++p) {
@@ -255,7 +256,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   int64_t bytes = 0, widest = 0;
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), padded = layer.gather ? int64_t(layer.positions) * layer.gather->padded : n;
-    bytes += 16 * padded + 4 * n;  // potentials, counts, base and current; what was active
+    bytes += 16 * padded + 8 * n;  // potentials, counts, base and current; what was active or graded
     if (layer.masks || layer.gather) bytes += 4 * int64_t(layer.positions) * chunk * layer.words;
     if (layer.lists || !layer.gather) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;

@@ -27,7 +27,7 @@ struct Port {
   float* spikes = nullptr;        // (steps, values)
   float* potentials = nullptr;    // (steps, values)
   float* active = nullptr;        // (values): steps in which the value was not zero
-  std::atomic<bool>* graded = nullptr;  // set where a value other than -1, 0 and 1 was seen
+  float* graded = nullptr;        // (values): 1 where a value other than -1, 0 and 1 was seen
 };
 
 struct Request {
@@ -53,10 +53,9 @@ struct Events {
 
 // What one layer keeps of one sample.
 struct LayerState {
-  std::vector<float> v, count, current, base, active;
+  std::vector<float> v, count, current, base, active, graded;
   std::vector<uint32_t> masks;  // see Layer
   Events events;
-  bool graded = false;
   // pools
   std::vector<float> spikes, largest;
   std::vector<uint8_t> touched;

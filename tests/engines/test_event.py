@@ -24,7 +24,7 @@ from spikewright.engines.event import memory as memory_of_runs
 from spikewright.engines.reference import RECORDS, Simulation
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.nodes import IF, Input, Linear, Output, Softmax, SpikeMaxPool
+from spikewright.nodes import IF, ChannelAffine, Input, Linear, Output, Softmax, SpikeMaxPool
 from spiking_networks import spiking_network
 
 torch = pytest.importorskip("torch")
@@ -62,12 +62,30 @@ def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
     way=st.sampled_from(WAYS),
 )
 @example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0])  # a pool over the input itself
+@example(seed=340806, encoder="poisson", record=RECORDS, way=WAYS[0])  # a spike that a bias keeps company
+@example(seed=1537, encoder="constant", record=RECORDS, way=WAYS[0])  # graded values that a crop takes away
 def test_spike_for_spike(seed: int, encoder: str, record: tuple[str, ...], way: tuple[str, int, bool]) -> None:
     graph, x = spiking_network(seed)
     batch, (isa, chunk, gather) = torch.from_numpy(x), way
     expected = Simulation(graph).run(batch, 11, named_encoder(encoder), record)
     simulation = EventSimulation(graph, threads=2, chunk=chunk, gather=gather, isa=isa)
     same(graph, expected, simulation.run(batch, 11, named_encoder(encoder), record))
+
+
+def test_max_pooling_of_spikes_with_a_bias() -> None:
+    """One neuron a value, as it is, but for what is added at every step: the pool must see both."""
+    graph = Graph(
+        [
+            Input(name="x", shape=(2, 4)),
+            IF(name="n", inputs=("x",), threshold=1.0, v_init=0.0),
+            ChannelAffine(name="shifted", inputs=("n",), scale=np.ones(2), bias=np.array([0.25, -0.5])),
+            SpikeMaxPool(name="p", inputs=("shifted",), kernel=(2,), stride=(2,), padding=((0, 0),), dilation=(1,)),
+            Output(name="y", inputs=("p",)),
+        ]
+    )
+    x = torch.from_numpy(np.arange(16, dtype=np.float32).reshape(2, 2, 4) / 8 - 0.5)
+    expected = Simulation(graph).run(x, 9, named_encoder("constant"), RECORDS)
+    same(graph, expected, EventSimulation(graph).run(x, 9, named_encoder("constant"), RECORDS))
 
 
 def test_the_networks_drawn_cover_both_ways_of_summing() -> None:

@@ -83,7 +83,7 @@ def test_malformed_convolutions(changes: dict[str, Any], message: str) -> None:
     conv(plan)  # what was refused left nothing behind
     plan.finish("", True)
     counts = np.zeros((2, 12), np.float32)
-    plan.run(2, 3, 1, 8, [(0, "frames", np.ones((2, 3, 10), np.float32))], [(1, "counts", counts)], False)
+    plan.run(2, 3, 1, 8, [(0, "frames", np.ones((2, 3, 10), np.float32))], [(1, "counts", counts)])
     assert (counts == 3).all()
 
 
@@ -96,7 +96,7 @@ def test_malformed_layers_and_runs() -> None:
         (lambda: plan.neurons(1, 2, floats(1, 1, 1), floats(0.0), NONE, 1.0, True, 0.0, 1), "one for each neuron"),
         (lambda: plan.neurons(1, 2, floats(1.0), NONE, NONE, 1.0, True, 0.0, 1), "v_init must have one value"),
         (lambda: plan.neurons(1, 2, floats(1.0), floats(0.0), NONE, 1.0, True, 0.0, -1), "the cap is negative"),
-        (lambda: plan.run(1, 1, 1, 1, [], [], False), "finish the plan"),
+        (lambda: plan.run(1, 1, 1, 1, [], []), "finish the plan"),
         (lambda: plan.finish("mmx", True), "does not exist or does not run here"),
     ]
     for call, message in refused:
@@ -123,9 +123,9 @@ def test_malformed_layers_and_runs() -> None:
     short = np.zeros(3, np.float32)
     for inputs, outputs in (([(0, "frames", short)], []), ([], [(1, "counts", short)]), ([(9, "base", short)], [])):
         with pytest.raises(_native.PlanError, match=r"layer \d|no layer 9"):
-            plan.run(2, 3, 1, 8, inputs, outputs, False)
+            plan.run(2, 3, 1, 8, inputs, outputs)
     with pytest.raises(_native.PlanError, match="must be 1 or more"):
-        plan.run(2, 0, 1, 8, [], [], False)
+        plan.run(2, 0, 1, 8, [], [])
 
 
 small = st.integers(-1, 4)
@@ -211,6 +211,6 @@ def test_random_calls_are_refused_or_run(data: st.DataObject) -> None:
     wanted = [(k, "counts", np.zeros((2, size), np.float32)) for k, size in enumerate(sizes)]
     for entry in wanted:
         try:
-            plan.run(2, 5, 2, draw(st.integers(1, 6)), [], [entry], True)
+            plan.run(2, 5, 2, draw(st.integers(1, 6)), [], [entry])
         except _native.PlanError as error:
             assert "cannot give" in str(error)  # noqa: PT017

@@ -14,7 +14,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.event.compiler import Compiled, compile_graph
 from spikewright.engines.event.memory import check_memory
-from spikewright.engines.event.operators import Source, sources_of
+from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import all_neurons, nothing
 from spikewright.engines.reference import BatchRun
@@ -83,10 +83,8 @@ class EventSimulation:
         batch = _Batch(prepared, x, timesteps)
         batch.give_input(encoder, first)
         batch.want(record)
-        graded = prepared.compiled.plan.run(
-            len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs, "nonzero" in record
-        )
-        return batch.result(set(graded))
+        prepared.compiled.plan.run(len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs)
+        return batch.result()
 
 
 def _cores() -> int:
@@ -153,6 +151,7 @@ class _Batch:
                     self._array(name, "potentials", by_step=True)
             if "nonzero" in record and not isinstance(node, Output):
                 self._array(name, "active")
+                self._array(name, "graded")
 
     def _array(self, name: str, kind: str, by_step: bool = False) -> None:
         steps = (self.timesteps,) if by_step else ()
@@ -161,7 +160,7 @@ class _Batch:
         self.outputs.append((self.layers[name], kind, array))
         self.arrays[name, kind] = array
 
-    def result(self, graded: set[int]) -> BatchRun:
+    def result(self) -> BatchRun:
         run = BatchRun({}, {})
         for (name, kind), array in self.arrays.items():
             if kind == "counts":
@@ -171,7 +170,7 @@ class _Batch:
             elif kind == "totals":
                 run.outputs[name] = self._readout(name, array)
         if self.prepared.kind.activity:
-            self._note_activity(run, graded)
+            self._note_activity(run)
         return run
 
     def _readout(self, name: str, totals: Any) -> Tensor:
@@ -183,14 +182,13 @@ class _Batch:
         softmax = isinstance(node, Output) and node.activation == "softmax"
         return mean.softmax(dim=2) if softmax else mean
 
-    def _note_activity(self, run: BatchRun, graded: set[int]) -> None:
+    def _note_activity(self, run: BatchRun) -> None:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
         import torch
 
         compiled = self.prepared.compiled
         batch = len(self.x)
-        active = [self.arrays[name, "active"] for name in self._senders()]
-        by_neuron = torch.from_numpy(np.concatenate([*active, np.zeros((batch, 1), np.float32)], axis=1))  # last: none
+        by_neuron, graded = (self._by_neuron(kind) for kind in ("active", "graded"))
         for node in self.graph:
             if node.weighted:
                 view = compiled.views[node.name]
@@ -205,10 +203,15 @@ class _Batch:
             still = torch.zeros(()) if read in self.layers else self.rest[read]
             still = torch.where(neurons < 0, still, 0.0).expand(batch, *neurons.shape)
             run.nonzero[node.name] = by_neuron[:, neurons] + (still != 0) * self.timesteps
-            if bool(((still != 0) & (still.abs() != 1)).any()) or any(
-                s.layer in graded for s in sources_of(view, compiled.sources)
-            ):
+            if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
                 run.graded.add(node.name)
+
+    def _by_neuron(self, kind: str) -> Tensor:
+        """``(B, neurons + 1)``: an array of every layer that sends something, side by side; the last is none's."""
+        import torch
+
+        parts = [self.arrays[name, kind] for name in self._senders()]
+        return torch.from_numpy(np.concatenate([*parts, np.zeros((len(self.x), 1), np.float32)], axis=1))
 
     def _source(self, name: str) -> Source:
         return next(s for s in self.prepared.compiled.sources if s.layer == self.layers[name])

@@ -38,10 +38,12 @@ class View:
     Attributes:
         neurons: ``(*shape, K)``: the neurons of each value by their number in the plan, -1 for none.
         factors: ``(*shape, K)``: what each is multiplied by.
+        mixed: whether a value may hold, beside its neurons, something that is the same at every step.
     """
 
     neurons: NDArray[np.int64]
     factors: NDArray[np.float32]
+    mixed: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -49,18 +51,19 @@ class View:
 
     @property
     def plain(self) -> bool:
-        """Whether each value is one neuron as it is, or none."""
-        return self.neurons.shape[-1] == 1 and bool((self.factors == 1)[self.neurons >= 0].all())
+        """Whether each value is one neuron as it is and nothing else, or no neuron."""
+        single = not self.mixed and self.neurons.shape[-1] == 1
+        return single and bool((self.factors == 1)[self.neurons >= 0].all())
 
     def moved(self, how: Callable[[NDArray[Any]], NDArray[Any]]) -> View:
         """Both arrays moved in the same way; ``how`` sees arrays with one axis more than the shape."""
-        return View(how(self.neurons), how(self.factors))
+        return View(how(self.neurons), how(self.factors), self.mixed)
 
     def without_empty(self) -> View:
         """The columns that hold no neuron at all taken out."""
         filled = np.unique(np.nonzero(self.neurons >= 0)[-1])
         kept = filled if len(filled) else np.zeros(1, np.int64)
-        return View(self.neurons[..., kept], self.factors[..., kept])
+        return View(self.neurons[..., kept], self.factors[..., kept], self.mixed)
 
 
 def nothing(shape: Shape) -> View:
@@ -107,19 +110,24 @@ def _pad(node: Pad, given: list[View], shape: Shape) -> View:
 
 def _grown(view: View, padding: list[tuple[int, int]]) -> View:
     wide = [*padding, (0, 0)]
-    return View(np.pad(view.neurons, wide, constant_values=-1), np.pad(view.factors, wide, constant_values=1))
+    return _padded(view, wide)
 
 
 def _concat(node: Concat, given: list[View], shape: Shape) -> View:
     most = max(view.neurons.shape[-1] for view in given)
     wide = [_widened(view, most) for view in given]
     neurons, factors = (np.concatenate([getattr(v, a) for v in wide], axis=node.axis) for a in ("neurons", "factors"))
-    return View(neurons, factors)
+    return View(neurons, factors, any(view.mixed for view in given))
 
 
 def _widened(view: View, width: int) -> View:
     extra = [(0, 0)] * len(view.shape) + [(0, width - view.neurons.shape[-1])]
-    return View(np.pad(view.neurons, extra, constant_values=-1), np.pad(view.factors, extra, constant_values=1))
+    return _padded(view, extra)
+
+
+def _padded(view: View, width: list[tuple[int, int]]) -> View:
+    neurons = np.pad(view.neurons, width, constant_values=-1)
+    return View(neurons, np.pad(view.factors, width, constant_values=1), view.mixed)
 
 
 def _upsample(node: Upsample, given: list[View], shape: Shape) -> View:
@@ -133,7 +141,8 @@ def _upsample(node: Upsample, given: list[View], shape: Shape) -> View:
 
 def _affine(node: ChannelAffine, given: list[View], shape: Shape) -> View:
     scale = node.scale if node.scale.shape == shape else node.scale.reshape(-1, *(1 for _ in shape[1:]))
-    return View(given[0].neurons, given[0].factors * np.broadcast_to(scale, shape)[..., None])
+    factors = given[0].factors * np.broadcast_to(scale, shape)[..., None]
+    return View(given[0].neurons, factors, given[0].mixed or bool(node.bias.any()))
 
 
 def _sum_pool(node: SumPool, given: list[View], shape: Shape) -> View:
@@ -143,7 +152,7 @@ def _sum_pool(node: SumPool, given: list[View], shape: Shape) -> View:
 def _avg_pool(node: AvgPool, given: list[View], shape: Shape) -> View:
     summed = _windows(node, given[0], shape)
     share = (1 / node.divisors(given[0].shape[1:])).astype(np.float32)
-    return View(summed.neurons, summed.factors * share[..., None])
+    return View(summed.neurons, summed.factors * share[..., None], summed.mixed)
 
 
 def _windows(node: SumPool, view: View, shape: Shape) -> View:
@@ -155,13 +164,14 @@ def _windows(node: SumPool, view: View, shape: Shape) -> View:
         strided = windows[(slice(None), *(slice(None, None, s) for s in node.stride))]
         return strided[tuple(slice(n) for n in shape)].reshape(*shape, -1)
 
-    return wide.moved(summed).without_empty()
+    joined = wide.moved(summed).without_empty()
+    return View(joined.neurons, joined.factors, view.mixed or prod(node.kernel) > 1)
 
 
 def _global_pool(node: GlobalAvgPool, given: list[View], shape: Shape) -> View:
     count = np.float32(1 / prod(given[0].shape[1:]))
     pooled = given[0].moved(lambda a: a.reshape(*shape, -1))
-    return View(pooled.neurons, pooled.factors * count)
+    return View(pooled.neurons, pooled.factors * count, mixed=True)
 
 
 _RULES: Mapping[type[Node], Callable[[Any, list[View], Shape], View]] = {
