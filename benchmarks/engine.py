@@ -213,7 +213,7 @@ def main() -> None:
         "# The event engine and its peers",
         "",
         *(
-            ["Preliminary: one round, on a machine that did other work at the same time.", ""]
+            ["One round of each (`--quick`).", ""]
             if arguments.quick
             else []
         ),
