@@ -212,11 +212,7 @@ def main() -> None:
     lines = [
         "# The event engine and its peers",
         "",
-        *(
-            ["One round of each (`--quick`).", ""]
-            if arguments.quick
-            else []
-        ),
+        *(["One round of each (`--quick`).", ""] if arguments.quick else []),
         f"Milliseconds an image, batch {BATCH}, medians of {rounds} rounds taken in turns (the documented loop once);",
         "in brackets how many times longer than the event engine. The last columns: the faster peer over us, and the",
         "difference in the number of spikes.",
