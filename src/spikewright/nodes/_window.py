@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import MOST_VALUES, Shape, check_size
+from spikewright.graph import MOST_VALUES, Node, Shape, check_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,6 +111,16 @@ def channel_scale(where: object, scale: NDArray[np.float32]) -> NDArray[np.float
             "use one threshold per layer for the populations before it"
         )
     return flat[:, 0]
+
+
+def answer_to_constant(node: Node, channels: NDArray[Any], shape: Shape) -> NDArray[np.float64]:
+    """What a layer, bias included, makes of an input with one value all over each channel; borders are exact."""
+    import torch
+
+    constant = np.broadcast_to(channels.reshape(-1, *(1 for _ in shape[1:])), shape)
+    forward = node.bind(lambda array: torch.tensor(array, dtype=torch.float64))
+    answer: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
+    return answer
 
 
 def check_positive(where: object, **values: Shape) -> None:

@@ -15,6 +15,7 @@ from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
     Padding,
+    answer_to_constant,
     channel_scale,
     check_axes,
     check_positive,
@@ -125,8 +126,6 @@ class Conv(Node):
         return scaled.replace(bias=scaled.bias + shift.reshape(-1, *(1,) * (self.bias.ndim - 1)))
 
     def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
-        import torch
-
         scaled = self._scaled(scale, np.ones(len(self.weight)))
         if not shift.any():
             return scaled
@@ -134,10 +133,7 @@ class Conv(Node):
             moved = (self.weight * self._by_input(shift)).reshape(len(self.weight), -1).sum(axis=1)
             return scaled.replace(bias=self.bias + moved.reshape(-1, *(1,) * (self.bias.ndim - 1)))
         # What it pads with never had the shift added: its own answer to the shift alone is the exact bias.
-        constant = np.broadcast_to(shift.reshape(-1, *(1 for _ in shape[1:])), shape)
-        forward = self.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-        bias = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
-        return scaled.replace(bias=bias)
+        return scaled.replace(bias=answer_to_constant(self, shift, shape))
 
     def _by_input(self, values: Array) -> NDArray[np.float64]:
         """One value for each input channel, spread over the weights."""

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from spikewright.connections import Connections, inside
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape, check_size
-from spikewright.nodes._window import Padding, channel_scale, check_axes, check_positive, outer, torch_padding
+from spikewright.nodes._window import (
+    Padding,
+    answer_to_constant,
+    channel_scale,
+    check_axes,
+    check_positive,
+    outer,
+    torch_padding,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,16 +134,11 @@ class ConvTranspose(Node):
         return scaled.replace(bias=scaled.bias + shift.reshape(-1, *(1,) * (self.bias.ndim - 1)))
 
     def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
-        import torch
-
         scaled = self._scaled(scale, np.ones(self.outputs))
         if not shift.any():
             return scaled
         # How many inputs reach an output differs from output to output: the bias becomes a map.
-        constant = np.broadcast_to(shift.reshape(-1, *(1 for _ in shape[1:])), shape)
-        forward = self.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-        bias = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
-        return scaled.replace(bias=bias)
+        return scaled.replace(bias=answer_to_constant(self, shift, shape))
 
     def _scaled(self, source: Array, target: Array) -> Self:
         """Weights times a factor of each input channel and of each output channel; the bias times the latter."""

@@ -27,7 +27,7 @@ from spikewright.frontends.nir.file import read_file
 from spikewright.frontends.nir.flat import DEEPEST, TERMINALS, Flat, cycles, flatten
 from spikewright.frontends.nir.notes import read_notes
 from spikewright.frontends.nir.rules import REFUSED, RULES, SAME_SHAPE
-from spikewright.graph import Graph, Node, Shape
+from spikewright.graph import MOST_VALUES, Graph, Node, Shape
 from spikewright.nodes import Add, Input, Output
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 DT = 1e-4
 """Seconds; what snnTorch and SpikingJelly take a timestep of a NIR graph to be."""
-LARGEST = 2**31
-"""Values of one node, per sample."""
 DAMAGE = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)
 
 
@@ -226,8 +224,8 @@ class _Walk:
         if node.name in self.nodes:
             raise ModelFileError(f"two nodes would have the name '{node.name}'; export it again")
         shape = node.infer_shape(*(self.shapes[i] for i in node.inputs))
-        if prod(shape) > LARGEST:
-            raise ModelFileError(f"{node} would have the shape {shape}, more than {LARGEST:,} values a sample")
+        if prod(shape) > MOST_VALUES:
+            raise ModelFileError(f"{node} would have the shape {shape}, more than {MOST_VALUES:,} values a sample")
         self.nodes[node.name] = node
         self.shapes[node.name] = shape
         return node.name

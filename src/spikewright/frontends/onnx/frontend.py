@@ -6,7 +6,6 @@ nodes. Everything that cannot is collected and refused in one error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,21 +135,9 @@ def _finish(walk: Walk, model: ModelProto) -> Graph:
             raise ModelFileError(f"the output '{value.name}' does not depend on the input")
         outputs.append(Output(name=name, inputs=(walk.values[value.name],)))
     meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
-    return Graph([*_needed(walk.nodes, outputs), *outputs], meta)
+    return Graph([*walk.nodes, *outputs], meta).needed()
 
 
 def _output_names(model: ModelProto) -> list[str]:
     """ "output", "output_2" and so on; no other node may take them."""
     return ["output" if k == 0 else f"output_{k + 1}" for k in range(len(model.graph.output))]
-
-
-def _needed(nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
-    by_name = {node.name: node for node in nodes}
-    wanted = {name for node in outputs for name in node.inputs}
-    stack = list(wanted)
-    while stack:
-        for name in by_name[stack.pop()].inputs:
-            if name not in wanted:
-                wanted.add(name)
-                stack.append(name)
-    return [node for node in nodes if node.name in wanted or isinstance(node, Input)]
