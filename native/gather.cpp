@@ -3,102 +3,193 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels.hpp"
-
 namespace spikewright {
 namespace {
 
-// A word of spikes can be listed in one go where its channels stay neighbours on the operator's grid.
-bool list_tasks(const Layer& source, const Projection& p, GatherSource& to) {
-  const uint64_t words = uint64_t(source.positions) * uint64_t(source.words) * uint64_t(most_chunk);
-  if (words > UINT32_MAX) return false;  // places in the mask are 32-bit
-  const uint32_t cells = uint32_t(to.height) * uint32_t(to.width);
-  std::vector<std::vector<Task>> by_cell(cells);
-  for (int position = 0; position < source.positions; ++position) {
-    for (int word = 0; word * 32 < source.channels; ++word) {
-      const int bits = std::min(32, source.channels - word * 32);
-      const uint32_t first = uint32_t(position * source.channels + word * 32);
-      const int32_t at = p.at(first);
-      for (int b = 1; b < bits; ++b) {
-        if (p.at(first + uint32_t(b)) != (at < 0 ? -1 : at + b)) return false;
-      }
-      if (at < 0) continue;
-      const uint32_t cell = uint32_t(at) / uint32_t(to.channels), channel = uint32_t(at) % uint32_t(to.channels);
-      if (channel + uint32_t(bits) > uint32_t(to.channels)) return false;
-      const int row = position / source.row;
-      const int in_row = position % source.row * source.words + word;
-      by_cell[cell].push_back({uint32_t(row), uint32_t(in_row), uint32_t(bits), channel});
-    }
-  }
-  to.bytes = source.channels <= 8 ? 1 : source.channels <= 16 ? 2 : 4;
-  to.task_start.assign(1, 0);
-  for (const auto& tasks : by_cell) {
-    to.tasks.insert(to.tasks.end(), tasks.begin(), tasks.end());
-    to.task_start.push_back(uint32_t(to.tasks.size()));
-  }
-  uint64_t most = 0;
-  for (int y = 0; y < to.height; ++y) {
-    uint64_t events = 0;
-    for (uint32_t k = to.task_start[size_t(y * to.width)]; k < to.task_start[size_t((y + 1) * to.width)]; ++k) {
-      events += to.tasks[k].bits;
-    }
-    most = std::max(most, events);
-  }
-  most = most * uint64_t(to.kernel_y);
-  to.capacity = uint32_t(most);
-  return most < (1u << 22);
+constexpr int cached_bytes = 40 << 10;  // of weights that a pass may use
+constexpr int most_entries = 65535;     // entries and rows of weights are 16-bit
+
+// An operator as rows of a grid whose columns a kernel slides over.
+struct Shape {
+  int rows = 1, columns = 1, channels = 1, groups = 1;
+  int out_rows = 1, out_columns = 1;
+  int kernel = 1, stride = 1, low = 0, dilation = 1;  // along columns
+  int taps = 1, ring = 1;
+  std::vector<int> tap_rows;
+};
+
+int row_read(const Axis& axis, int output, int kernel) {
+  const int at = output * axis.stride - axis.low + kernel * axis.dilation;
+  return at >= 0 && at < axis.length ? at : -1;
 }
 
-bool shape_source(const Layer& layer, const Projection& p, GatherSource& to) {
-  to.source = p.source;
+bool find_shape(const Layer& layer, const Projection& p, Shape& to) {
   if (p.kind == Operator::dense) {
-    to.channels = p.grid;
+    to.channels = p.grid, to.tap_rows = {0};
     return layer.positions == 1;
   }
-  if (p.kind != Operator::conv || p.axis[0].length != 1 || p.axis[0].kernel != 1 || p.axis[0].outputs != 1 ||
-      p.axis[0].low != 0) {
-    return false;
+  if (p.kind != Operator::conv) return false;
+  const Axis &z = p.axis[0], &y = p.axis[1], &x = p.axis[2];
+  to.rows = z.length * y.length, to.columns = x.length, to.channels = p.channels, to.groups = p.groups;
+  to.out_rows = z.outputs * y.outputs, to.out_columns = x.outputs;
+  to.kernel = x.kernel, to.stride = x.stride, to.low = x.low, to.dilation = x.dilation;
+  to.taps = z.kernel * y.kernel;
+  to.ring = (z.kernel - 1) * z.dilation * y.length + (y.kernel - 1) * y.dilation + 1;
+  for (int row = 0; row < to.out_rows; ++row) {
+    for (int tap = 0; tap < to.taps; ++tap) {
+      const int at_z = row_read(z, row / y.outputs, tap / y.kernel), at_y = row_read(y, row % y.outputs, tap % y.kernel);
+      to.tap_rows.push_back(at_z < 0 || at_y < 0 ? -1 : at_z * y.length + at_y);
+    }
   }
-  const Axis &y = p.axis[1], &x = p.axis[2];
-  if (x.dilation != 1 && x.kernel != 1) return false;
-  if (p.groups > 1 && (y.kernel != 1 || x.kernel != 1 || p.filters > 256)) return false;  // mostly zeros as full rows
-  to.height = y.length, to.width = x.length, to.channels = p.channels;
-  to.kernel_y = y.kernel, to.kernel_x = x.kernel, to.stride_y = y.stride, to.stride_x = x.stride;
-  to.low_y = y.low, to.low_x = x.low, to.dilation_y = y.dilation;
   return true;
 }
 
-void pack_weights(const Layer& layer, const Projection& p, const Gather& gather, GatherSource& to) {
-  const size_t rows = size_t(to.kernel_x) * size_t(to.kernel_y) * size_t(to.channels);
-  to.weight.assign(rows * size_t(gather.padded), 0.0f);
-  const int groups = p.kind == Operator::conv ? p.groups : 1;
-  const int filters = layer.channels / groups, inputs = to.channels / groups;
-  for (int channel = 0; channel < to.channels; ++channel) {
-    const int group = channel / inputs;
-    for (int ky = 0; ky < to.kernel_y; ++ky) {
-      for (int kx = 0; kx < to.kernel_x; ++kx) {
-        const size_t tap = (size_t(channel) * size_t(to.kernel_y) + size_t(ky)) * size_t(to.kernel_x) + size_t(kx);
-        const float* from = p.weight.data() + tap * size_t(filters);
-        const size_t row = (size_t(kx) * size_t(to.kernel_y) + size_t(ky)) * size_t(to.channels) + size_t(channel);
-        for (int f = 0; f < filters; ++f) {
-          const int out = group * filters + f;
-          const size_t block = size_t(out / gather.lanes), lane = size_t(out % gather.lanes);
-          to.weight[(block * rows + row) * size_t(gather.lanes) + lane] = from[f];
+int reach_of(const Shape& s, int group) { return (s.kernel - 1) * s.dilation + 1 + (group - 1) * s.stride; }
+
+// Wide groups waste additions on zeros and save the work that each position and step costs. Which is best is
+// estimated for a tenth of the neurons firing: a row of weights costs half a cycle a vector, and a step about thirty.
+int best_group(const std::vector<Shape>& shapes, int width, int vectors, int most_vectors) {
+  int best = 1;
+  double least = std::numeric_limits<double>::infinity();
+  for (int group = 1; group * vectors <= most_vectors && group <= width; ++group) {
+    double cycles = 30;
+    for (const Shape& s : shapes) {
+      cycles += 0.1 * s.taps * reach_of(s, group) * s.channels * std::max(1.0, 0.5 * group * vectors);
+    }
+    cycles *= double((width + group - 1) / group);
+    if (cycles < least) least = cycles, best = group;
+  }
+  return best;
+}
+
+// Where the neurons of a source stand on the grid, as far as their channels belong to the part.
+bool find_runs(const Layer& source, const Projection& p, int first_channel, const Shape& shape, Part& part) {
+  std::vector<std::vector<Run>> cells(size_t(shape.rows) * size_t(shape.columns));
+  for (int position = 0; position < source.positions; ++position) {
+    for (int c = 0; c < source.channels; ++c) {
+      const int32_t at = p.at(uint32_t(position * source.channels + c));
+      if (at < 0) continue;
+      const int cell = at / shape.channels, channel = at % shape.channels - first_channel;
+      if (channel < 0 || channel >= part.channels) continue;
+      const uint32_t slot = uint32_t(source.slot(position)) + uint32_t(c);
+      const int entry = cell % shape.columns * part.channels + channel;
+      std::vector<Run>& runs = cells[size_t(cell)];
+      if (!runs.empty() && runs.back().slot + runs.back().count == slot &&
+          runs.back().entry + runs.back().count == entry && runs.back().count < most_entries) {
+        ++runs.back().count;
+      } else {
+        runs.push_back({slot, uint16_t(entry), 1});
+      }
+    }
+  }
+  for (int row = 0; row < shape.rows; ++row) {
+    int64_t entries = 0;
+    for (int x = 0; x < shape.columns; ++x) {
+      part.run_start.push_back(uint32_t(part.runs.size()));
+      for (const Run& run : cells[size_t(row * shape.columns + x)]) part.runs.push_back(run), entries += run.count;
+    }
+    part.run_start.push_back(uint32_t(part.runs.size()));
+    if (entries > most_entries) return false;
+    part.entries = std::max(part.entries, int(entries));
+  }
+  return int64_t(shape.columns) * part.channels <= most_entries;
+}
+
+// Parts of one projection: all channels, or so few that the weights of one tap fit the first cache. Where channels are
+// grouped, parts are narrow, so that most meet few blocks.
+bool add_parts(const Layer& source, const Projection& p, const Shape& shape, Gather& g) {
+  const int reach = reach_of(shape, g.group);
+  const int64_t fit = std::max<int64_t>(1, cached_bytes / int64_t(sizeof(float)) / g.lanes / reach);
+  int64_t most = shape.groups > 1 ? std::min<int64_t>(fit, g.lanes) : fit;
+  const int count = int((shape.channels + most - 1) / most);
+  most = (shape.channels + count - 1) / count;
+  for (int first = 0; first < shape.channels; first += int(most)) {
+    Part part;
+    part.source = p.source;
+    part.rows = shape.rows, part.columns = shape.columns;
+    part.channels = int(std::min<int64_t>(most, shape.channels - first));
+    part.tap_rows = shape.tap_rows, part.taps = shape.taps, part.ring = std::min(shape.ring, shape.rows);
+    part.reach = reach, part.stride = shape.stride * g.group, part.low = shape.low;
+    part.first = g.rows;
+    if (!find_runs(source, p, first, shape, part)) return false;
+    const int64_t rows = g.rows + int64_t(part.taps) * reach * part.channels;
+    if (rows > most_entries) return false;
+    g.rows = int(rows);
+    g.parts.push_back(std::move(part));
+  }
+  return true;
+}
+
+// Weights of output channel `out` of the operator from channel `channel` of its grid, by tap and place in the kernel.
+const float* weight_of(const Projection& p, const Layer& layer, int channel, int out, ptrdiff_t& stride) {
+  const int filters = layer.channels / p.groups, inputs = (p.kind == Operator::dense ? p.grid : p.channels) / p.groups;
+  if (channel / inputs != out / filters) return nullptr;
+  const int volume = p.kind == Operator::dense ? 1 : p.axis[0].kernel * p.axis[1].kernel * p.axis[2].kernel;
+  stride = filters;
+  return p.weight.data() + size_t(channel) * size_t(volume) * size_t(filters) + out % filters;
+}
+
+void pack_weights(const Layer& layer, const Projection& p, const Shape& shape, int first_channel, const Part& part,
+                  Gather& g) {
+  for (int channel = 0; channel < part.channels; ++channel) {
+    for (int out = 0; out < layer.channels; ++out) {
+      ptrdiff_t stride = 0;
+      const float* from = weight_of(p, layer, first_channel + channel, out, stride);
+      if (!from) continue;
+      for (int tap = 0; tap < part.taps; ++tap) {
+        for (int k = 0; k < shape.kernel; ++k, from += stride) {
+          for (int member = 0; member < g.group; ++member) {
+            const int column = member * shape.stride + k * shape.dilation;
+            const size_t row = size_t(part.first + (tap * part.reach + column) * part.channels + channel);
+            const int lane = member * layer.padded + out;
+            const size_t block = size_t(lane / g.lanes);
+            g.weight[(block * size_t(g.rows + 1) + row) * size_t(g.lanes) + size_t(lane % g.lanes)] = *from;
+          }
         }
       }
     }
   }
 }
 
-// One value a padded channel; what pads never fires.
-std::vector<float> spread(const Layer& layer, const Gather& gather, const std::vector<float>& values, float padding) {
-  const int positions = gather.per_neuron ? layer.positions : 1;
-  std::vector<float> wide(size_t(positions) * size_t(gather.padded), padding);
-  for (int position = 0; position < positions; ++position) {
-    for (int c = 0; c < layer.channels; ++c) {
-      wide[size_t(position) * size_t(gather.padded) + size_t(c)] =
-          values.size() == 1 ? values[0] : values[size_t(position) * size_t(layer.channels) + size_t(c)];
+// Taps in order, as many in a pass as fit; those of grouped parts, which few blocks need, stay apart.
+void make_passes(Gather& g, const std::vector<bool>& grouped) {
+  int rows = 0, last = -1;
+  const int most = std::max(1, int(cached_bytes / sizeof(float)) / g.lanes);
+  for (int k = 0; k < int(g.parts.size()); ++k) {
+    const Part& part = g.parts[size_t(k)];
+    for (int tap = 0; tap < part.taps; ++tap) {
+      const int more = part.reach * part.channels;
+      const bool apart = last >= 0 && last != k && (grouped[size_t(k)] || grouped[size_t(last)]);
+      if (g.passes.empty() || rows + more > most || apart) g.passes.emplace_back(), rows = 0;
+      g.passes.back().taps.push_back({k, tap});
+      g.passes.back().capacity += part.entries;
+      rows += more, last = k;
     }
+  }
+  for (Pass& pass : g.passes) {
+    for (int block = 0; block < g.blocks; ++block) {
+      bool any = false;
+      for (const Tap& tap : pass.taps) {
+        const Part& part = g.parts[size_t(tap.part)];
+        const size_t size = size_t(part.reach) * size_t(part.channels) * size_t(g.lanes);
+        const size_t at = (size_t(block) * size_t(g.rows + 1) + size_t(part.first)) * size_t(g.lanes);
+        const float* from = g.weight.data() + at + size_t(tap.tap) * size;
+        any = any || std::any_of(from, from + size, [](float w) { return w != 0; });
+      }
+      pass.in_block.push_back(any);
+    }
+  }
+}
+
+// One value a slot; what pads never fires.
+std::vector<float> spread(const Layer& layer, const Gather& g, const std::vector<float>& values, float padding) {
+  const size_t padded = size_t(layer.padded);
+  std::vector<float> wide(g.per_neuron ? layer.slots() : padded * size_t(g.group), padding);
+  const int positions = g.per_neuron ? layer.positions : g.group;
+  for (int position = 0; position < positions; ++position) {
+    const size_t to = g.per_neuron ? layer.slot(position) : size_t(position) * padded;
+    const size_t from = g.per_neuron ? size_t(position) * size_t(layer.channels) : 0;
+    for (size_t c = 0; c < size_t(layer.channels); ++c) wide[to + c] = values[values.size() == 1 ? 0 : from + c];
   }
   return wide;
 }
@@ -114,50 +205,58 @@ bool by_channel(const Layer& layer, const std::vector<float>& values) {
 }  // namespace
 
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels) {
-  if (!layer.single() || layer.projections.size() > size_t(most_sources)) return nullptr;
+  if (!layer.single()) return nullptr;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
-  g.height = 1, g.width = layer.positions;
+  int width = layer.positions;
+  std::vector<Shape> shapes;
   for (const Projection& p : layer.projections) {
     if (!layers[size_t(p.source)].single()) return nullptr;
-    GatherSource source;
-    if (!shape_source(layer, p, source)) return nullptr;
-    if (p.kind == Operator::conv) {
-      if (!g.sources.empty() && (g.height != p.axis[1].outputs || g.width != p.axis[2].outputs)) return nullptr;
-      g.height = p.axis[1].outputs, g.width = p.axis[2].outputs;
+    Shape shape;
+    if (!find_shape(layer, p, shape)) return nullptr;
+    if (!shapes.empty() && (g.height != shape.out_rows || width != shape.out_columns)) return nullptr;
+    g.height = shape.out_rows, width = shape.out_columns;
+    shapes.push_back(std::move(shape));
+  }
+  const int vectors = (layer.channels + kernels.width - 1) / kernels.width;
+  g.blocks = (vectors + kernels.most_vectors - 1) / kernels.most_vectors;
+  g.vectors = (vectors + g.blocks - 1) / g.blocks;
+  if (g.blocks == 1) g.group = best_group(shapes, width, g.vectors, kernels.most_vectors);
+  const int padded = g.vectors * g.blocks * kernels.width;
+  g.vectors *= g.group, g.lanes = g.vectors * kernels.width;
+  g.width = (width + g.group - 1) / g.group;
+  if (int64_t(g.height) * g.width * g.group * padded > max_values) return nullptr;
+  std::vector<std::pair<size_t, int>> from;  // projection and first channel of each part
+  std::vector<bool> grouped;
+  for (size_t k = 0; k < shapes.size(); ++k) {
+    const Projection& p = layer.projections[k];
+    const size_t before = g.parts.size();
+    if (!add_parts(layers[size_t(p.source)], p, shapes[k], g)) return nullptr;
+    int channel = 0;
+    for (size_t part = before; part < g.parts.size(); ++part) {
+      from.emplace_back(k, channel), grouped.push_back(shapes[k].groups > 1);
+      channel += g.parts[part].channels;
     }
-    if (!list_tasks(layers[size_t(p.source)], p, source)) return nullptr;
-    g.sources.push_back(std::move(source));
   }
-  const int total = (layer.channels + kernels.width - 1) / kernels.width;
-  g.blocks = (total + kernels.most_vectors - 1) / kernels.most_vectors;
-  g.vectors = (total + g.blocks - 1) / g.blocks;
-  g.lanes = g.vectors * kernels.width;
-  g.padded = g.lanes * g.blocks;
-  uint64_t floats = 0;
-  for (const GatherSource& s : g.sources) {
-    const uint64_t rows = uint64_t(s.kernel_x) * uint64_t(s.kernel_y) * uint64_t(s.channels);
-    floats += rows * uint64_t(g.padded);
-    // offsets into one block are 32-bit, and columns count from the left of the grid
-    const uint64_t column = uint64_t(s.kernel_y) * uint64_t(s.channels) * uint64_t(g.lanes);
-    if (column * uint64_t(s.width) > (1u << 30)) return nullptr;
+  if (int64_t(g.blocks) * (g.rows + 1) * g.lanes > max_values) return nullptr;
+  layer.row = width, layer.pitch = g.width * g.group, layer.padded = padded;
+  g.weight.assign(size_t(g.blocks) * size_t(g.rows + 1) * size_t(g.lanes), 0.0f);
+  for (size_t part = 0; part < g.parts.size(); ++part) {
+    const auto [k, channel] = from[part];
+    pack_weights(layer, layer.projections[k], shapes[k], channel, g.parts[part], g);
   }
-  if (floats > uint64_t(max_values)) return nullptr;
-  for (size_t k = 0; k < g.sources.size(); ++k) pack_weights(layer, layer.projections[k], g, g.sources[k]);
+  make_passes(g, grouped);
+  for (const Pass& pass : g.passes) {
+    if (pass.capacity > most_entries * 2) {
+      layer.row = layer.pitch = layer.positions, layer.padded = layer.channels;
+      return nullptr;
+    }
+  }
   g.per_neuron = !(by_channel(layer, layer.neurons.threshold) && by_channel(layer, layer.neurons.v_init) &&
                    by_channel(layer, layer.neurons.v_min));
   g.threshold = spread(layer, g, layer.neurons.threshold, std::numeric_limits<float>::infinity());
   g.v_init = spread(layer, g, layer.neurons.v_init, 0);
   if (!layer.neurons.v_min.empty()) g.v_min = spread(layer, g, layer.neurons.v_min, 0);
-  g.table.assign(256 * 8, 0);
-  for (int byte = 0; byte < 256; ++byte) {
-    int n = 0;
-    for (int bit = 0; bit < 8; ++bit) {
-      if (byte >> bit & 1) g.table[size_t(byte * 8 + n++)] = uint16_t(bit * g.lanes);
-    }
-  }
-  layer.words = (g.padded + 31) / 32;
-  layer.row = g.width;
   return made;
 }
 

@@ -3,45 +3,67 @@
 // Scattering an event reads and writes a row of membrane for each row of weights. Where all spikes that a layer reads
 // are single and lie on a grid, it is better to stand at one output position, keep its potentials in registers for
 // all timesteps of a chunk, and add up only rows of weights: half the memory traffic, and the neurons cost nothing
-// extra. For this the spikes in reach of one row of outputs are listed by timestep and column, once for the row.
+// extra.
+//
+// The spikes of each row of the source are listed once, by timestep and column, so that what an output position reads
+// of it lies together. For each position these pieces are put together to one list of rows of weights, which serves
+// all blocks of channels. Weights that would not stay in the first cache are split into passes, each with some rows of
+// the kernel and some channels of the source.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "kernels.hpp"
 #include "plan.hpp"
 
 namespace spikewright {
 
-// One 32-bit word of a source's spike mask, whose first bit is a channel of some cell of the operator's grid.
-struct Task {
-  uint32_t row, word;  // of the source's mask, (row, step, words of the row)
-  uint32_t bits, channel;
+// Some channels of one source, on the grid of the operator.
+struct Part {
+  int source = 0;
+  int rows = 1, columns = 1, channels = 1;  // a row is a depth and a height
+  std::vector<int> tap_rows;                // (row of outputs, tap): the row that is read, or -1
+  int taps = 1;
+  int reach = 1, stride = 1, low = 0;       // columns that a group of positions reads
+  int first = 0;                            // its first row of weights; they are (tap, column, channel)
+  int ring = 1;                             // rows whose lists are kept
+  std::vector<uint32_t> run_start;          // (row, column + 1)
+  std::vector<Run> runs;
+  int entries = 0;                          // most in a row
+
+  uint32_t list_stride() const { return uint32_t(entries) + list_slack; }
 };
 
-struct GatherSource {
-  int source = 0;
-  int height = 1, width = 1, channels = 1;  // the operator's grid
-  int kernel_y = 1, kernel_x = 1, stride_y = 1, stride_x = 1, low_y = 0, low_x = 0, dilation_y = 1;
-  std::vector<uint32_t> task_start;  // by (row, column)
-  std::vector<Task> tasks;
-  uint32_t capacity = 0;             // most events in reach of a row of outputs at one step
-  int bytes = 4;                     // of each word that hold channels
-  std::vector<float> weight;         // (block, kernel x, kernel y, channel, lanes of the block)
+struct Tap {
+  int part, tap;
+};
+
+// Taps whose weights fit the first cache together.
+struct Pass {
+  std::vector<Tap> taps;
+  std::vector<uint8_t> in_block;  // whether any of its weights is not zero, by block
+  int capacity = 0;               // most rows of weights at one step
 };
 
 struct Gather {
-  int height = 1, width = 1;        // of the outputs
-  int vectors = 1, blocks = 1;      // of each position: blocks of so many vectors
-  int lanes = 1;                    // channels of a block, padding included
-  int padded = 1;                   // channels of a position, padding included
-  std::vector<GatherSource> sources;
-  std::vector<float> threshold, v_init, v_min;  // (position, padded), or (padded) where all positions agree
+  int height = 1, width = 1;    // of the outputs; the width in groups
+  int group = 1;                // positions side by side that are summed as one
+  int vectors = 1, blocks = 1;  // of each group: blocks of so many vectors
+  int lanes = 1;                // channels of a block, padding included
+  int rows = 0;                 // of weights; one of zeros follows them
+  std::vector<Part> parts;
+  std::vector<Pass> passes;
+  std::vector<float> weight;                    // (block, rows + 1, lanes)
+  std::vector<float> threshold, v_init, v_min;  // by slot, or (group, padded) where all positions agree
   bool per_neuron = false;
-  std::vector<uint16_t> table;      // offsets of the set bits of a byte, times lanes: (256, 8)
 };
 
-// The gathering form of a layer, or null where it has none. Sets the words of the layer's own mask.
+// Groups of positions that are summed before the next block of channels: enough to use weights while they are in the
+// first cache, few enough that the sums of several passes stay in the second.
+constexpr int tile = 8;
+
+// The gathering form of a layer, or null where it has none. Sets the layer's slots.
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels);
 
 }  // namespace spikewright

@@ -2,87 +2,151 @@
 #include <algorithm>
 
 #include "gather.hpp"
-#include "kernels.hpp"
 #include "run.hpp"
 
 namespace spikewright {
 namespace {
 
-// Lists, by timestep and column, the spikes that row `y` of outputs reads from one source.
-void list_row(const Gather& g, const GatherSource& s, const Layer& from, const LayerState& spikes,
-              const Kernels& kernels, int y, int steps, int chunk, Workspace& work, uint32_t* list, uint32_t* start) {
-  work.words.clear();
-  work.word_start.clear();
-  for (int x = 0; x < s.width; ++x) {
-    work.word_start.push_back(uint32_t(work.words.size()));
-    for (int ky = 0; ky < s.kernel_y; ++ky) {
-      const int row = y * s.stride_y - s.low_y + ky * s.dilation_y;
-      if (row < 0 || row >= s.height) continue;
-      const size_t cell = size_t(row) * size_t(s.width) + size_t(x);
-      for (uint32_t k = s.task_start[cell]; k < s.task_start[cell + 1]; ++k) {
-        const Task& task = s.tasks[k];
-        const uint32_t channel = uint32_t(x * s.kernel_y + ky) * uint32_t(s.channels) + task.channel;
-        const uint32_t mask = task.row * uint32_t(chunk) * uint32_t(from.row * from.words) + task.word;
-        work.words.push_back({mask, channel * uint32_t(g.lanes)});
+// The memory of one layer's run, laid out in the workspace.
+class Rows {
+ public:
+  Rows(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps)
+      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), steps_(steps) {
+    size_t list = 0, start = 0, rings = 0;
+    for (const Part& part : g_.parts) {
+      lists_.push_back({list, start, rings});
+      list += size_t(part.ring) * size_t(most_chunk) * part.list_stride();
+      start += size_t(part.ring) * size_t(part.columns + 1) * size_t(most_chunk);
+      rings += size_t(part.ring);
+    }
+    work.list.reserve(list), work.start.reserve(start);
+    work.listed.assign(rings, -1);
+    size_t rows = 0;
+    for (const Pass& pass : g_.passes) rows += assembled(pass);
+    work.rows.reserve(rows * tile);
+    work.groups.reserve(std::max<size_t>(1, g_.passes.size()) * tile * most_chunk);
+    if (g_.passes.size() > 1) work.current.reserve(size_t(tile) * size_t(steps) * size_t(g_.lanes));
+  }
+
+  void run(const std::atomic<bool>& stop) {
+    for (int y = 0; y < g_.height && !stop.load(std::memory_order_relaxed); ++y) {
+      for (size_t k = 0; k < g_.parts.size(); ++k) list(k, y);
+      for (int x = 0; x < g_.width; x += tile) {
+        const int positions = std::min(tile, g_.width - x);
+        assemble(y, x, positions);
+        for (int block = 0; block < g_.blocks; ++block) sum(y, x, positions, block);
       }
     }
   }
-  work.word_start.push_back(uint32_t(work.words.size()));
-  const ptrdiff_t mask_step = ptrdiff_t(from.row) * from.words;
-  kernels.list_row({spikes.masks.data(), mask_step, steps, chunk, s.width, work.word_start.data(), work.words.data(),
-                    g.table.data(), uint32_t(g.lanes), list, start},
-                   s.bytes);
-}
 
-void reserve(Workspace& work, const Gather& g, int chunk) {
-  size_t lists = 0, starts = 0;
-  for (const GatherSource& s : g.sources) {
-    lists += size_t(s.capacity) * size_t(chunk) + 8;  // listing writes eight at a time
-    starts += size_t(s.width + 1) * size_t(chunk);
+ private:
+  struct Place {
+    size_t list, start, ring;
+  };
+
+  // Entries of a pass at one position, with a group of zeros at most for each step.
+  size_t assembled(const Pass& pass) const {
+    return size_t(steps_) * size_t(pass.capacity + group_size) + list_slack;
   }
-  if (work.list_size < lists) work.list.reset(new uint32_t[lists]), work.list_size = lists;
-  if (work.start.size() < starts) work.start.resize(starts);
-}
+
+  uint16_t* list_of(size_t part, int row) const {
+    const Part& p = g_.parts[part];
+    return work_.list.get() + lists_[part].list + size_t(row % p.ring) * size_t(most_chunk) * p.list_stride();
+  }
+
+  uint32_t* start_of(size_t part, int row) const {
+    const Part& p = g_.parts[part];
+    return work_.start.get() + lists_[part].start + size_t(row % p.ring) * size_t(p.columns + 1) * size_t(most_chunk);
+  }
+
+  // Lists the rows that row `y` of outputs reads, unless they are listed already.
+  void list(size_t k, int y) const {
+    const Part& part = g_.parts[k];
+    const LayerState& from = work_.layers[size_t(part.source)];
+    const size_t slots = plan_.layers[size_t(part.source)].slots();
+    for (int tap = 0; tap < part.taps; ++tap) {
+      const int row = part.tap_rows[size_t(y * part.taps + tap)];
+      if (row < 0) continue;
+      int& listed = work_.listed[lists_[k].ring + size_t(row % part.ring)];
+      if (listed == row) continue;
+      listed = row;
+      const uint32_t* runs = part.run_start.data() + size_t(row) * size_t(part.columns + 1);
+      plan_.kernels->list_row({from.trains.data(), from.trains.data() + slots, runs, part.runs.data(), part.columns,
+                               part.list_stride(), list_of(k, row), start_of(k, row)});
+    }
+  }
+
+  void assemble(int y, int x, int positions) {
+    windows_.clear();
+    uint16_t* rows = work_.rows.get();
+    uint16_t* groups = work_.groups.get();
+    for (const Pass& pass : g_.passes) {
+      for (int k = 0; k < positions; ++k, groups += most_chunk) {
+        slices_.clear();
+        for (const Tap& tap : pass.taps) add_slice(tap, y, x + k);
+        windows_.push_back({rows, groups});
+        rows += plan_.kernels->assemble(slices_.data(), int(slices_.size()), steps_, uint16_t(g_.rows), rows, groups);
+      }
+    }
+    if (g_.passes.empty()) {
+      std::fill(groups, groups + most_chunk, uint16_t(0));
+      windows_.assign(size_t(positions), {rows, groups});
+    }
+  }
+
+  void add_slice(const Tap& tap, int y, int x) {
+    const Part& part = g_.parts[size_t(tap.part)];
+    const int row = part.tap_rows[size_t(y * part.taps + tap.tap)];
+    const int left = x * part.stride - part.low;
+    const int from = std::max(left, 0), to = std::min(left + part.reach, part.columns);
+    if (row < 0 || from >= to) return;
+    const uint32_t* start = start_of(size_t(tap.part), row);
+    const int shift = part.first + (tap.tap * part.reach - left) * part.channels;
+    slices_.push_back({list_of(size_t(tap.part), row), start + ptrdiff_t(from) * most_chunk,
+                       start + ptrdiff_t(to) * most_chunk, uint16_t(shift)});
+  }
+
+  void sum(int y, int x, int positions, int block) const {
+    Sums s{};
+    const ptrdiff_t lane = ptrdiff_t(block) * g_.lanes, stride = ptrdiff_t(g_.group) * layer_.padded;
+    const ptrdiff_t at = ptrdiff_t(layer_.slot(y * layer_.row)) + x * stride + lane, own = g_.per_neuron ? at : lane;
+    s.steps = steps_, s.positions = positions, s.stride = stride;
+    s.weight = g_.weight.data() + size_t(block) * size_t(g_.rows + 1) * size_t(g_.lanes);
+    s.base = state_.base.data() + at, s.v = state_.v.data() + at, s.count = state_.count.data() + at;
+    s.threshold = g_.threshold.data() + own;
+    s.v_min = g_.v_min.empty() ? nullptr : g_.v_min.data() + own;
+    s.neuron_stride = g_.per_neuron ? stride : 0;
+    s.decay = layer_.neurons.decay, s.v_reset = layer_.neurons.v_reset, s.subtract = layer_.neurons.subtract;
+    s.early = state_.trains.data() + at, s.late = s.early + layer_.slots();
+    size_t last = g_.passes.empty() ? 0 : g_.passes.size() - 1;
+    while (last && !g_.passes[last].in_block[size_t(block)]) --last;
+    s.first = true;
+    for (size_t pass = 0; pass <= last; ++pass) {
+      if (pass != last && !g_.passes[pass].in_block[size_t(block)]) continue;
+      s.last = pass == last;
+      s.windows = windows_.data() + pass * size_t(positions);
+      s.current = s.first && s.last ? nullptr : work_.current.get();
+      plan_.kernels->sum(s, g_.vectors, layer_.neurons.plain());
+      s.first = false;
+    }
+  }
+
+  const Plan& plan_;
+  const Layer& layer_;
+  const Gather& g_;
+  Workspace& work_;
+  LayerState& state_;
+  const int steps_;
+  std::vector<Place> lists_;
+  std::vector<Window> windows_;  // (pass, position)
+  std::vector<Slice> slices_;
+};
 
 }  // namespace
 
-void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps, int chunk,
+void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps,
                   const std::atomic<bool>& stop) {
-  const Gather& g = *layer.gather;
-  reserve(work, g, chunk);
-  Row row{};
-  row.steps = steps, row.chunk = chunk, row.positions = g.width, row.padded = g.padded;
-  row.decay = layer.neurons.decay, row.v_reset = layer.neurons.v_reset, row.subtract = layer.neurons.subtract;
-  row.neuron_stride = g.per_neuron ? g.padded : 0;
-  row.mask_position = ptrdiff_t(layer.words) * 4;
-  row.mask_step = row.mask_position * g.width;
-  row.sources = int(g.sources.size());
-  for (int y = 0; y < g.height && !stop.load(std::memory_order_relaxed); ++y) {
-    uint32_t* list = work.list.get();
-    uint32_t* start = work.start.data();
-    for (size_t k = 0; k < g.sources.size(); ++k) {
-      const GatherSource& s = g.sources[k];
-      list_row(g, s, plan.layers[size_t(s.source)], work.layers[size_t(s.source)], *plan.kernels, y, steps, chunk, work,
-               list, start);
-      const ptrdiff_t column = ptrdiff_t(s.kernel_y) * s.channels * g.lanes;
-      row.source[k] = {list, start, nullptr, column, s.width, s.kernel_x, s.stride_x, s.low_x};
-      list += size_t(s.capacity) * size_t(chunk) + 8;
-      start += size_t(s.width + 1) * size_t(chunk);
-    }
-    for (int block = 0; block < g.blocks; ++block) {
-      const ptrdiff_t lane = ptrdiff_t(block) * g.lanes;
-      const ptrdiff_t at = ptrdiff_t(y) * g.width * g.padded + lane, own = g.per_neuron ? at : lane;
-      row.v = state.v.data() + at, row.count = state.count.data() + at, row.base = state.base.data() + at;
-      row.threshold = g.threshold.data() + own;
-      row.v_min = g.v_min.empty() ? nullptr : g.v_min.data() + own;
-      row.masks = reinterpret_cast<uint8_t*>(state.masks.data()) + ptrdiff_t(y) * chunk * row.mask_step + lane / 8;
-      for (size_t k = 0; k < g.sources.size(); ++k) {
-        const GatherSource& s = g.sources[k];
-        row.source[k].weight = s.weight.data() + size_t(block) * size_t(row.source[k].column) * size_t(s.kernel_x);
-      }
-      plan.kernels->gather_row(row, g.vectors, layer.neurons.plain());
-    }
-  }
+  Rows(plan, layer, work, state, steps).run(stop);
 }
 
 }  // namespace spikewright

@@ -9,48 +9,59 @@
 
 namespace spikewright {
 
-// Weights and listed spikes that one source brings to a row of outputs.
-struct RowSource {
-  const uint32_t* list;   // offsets of weight rows, by timestep and within it by column
-  const uint32_t* start;  // (width + 1, chunk): where the events of each column and timestep begin
-  const float* weight;    // of one block of filters
-  ptrdiff_t column;       // floats of weight between one column of the kernel and the next
-  int width, kernel, stride, low;
+// Most timesteps that a layer runs before the next: the spikes of one neuron in a chunk are the bits of two words.
+constexpr int most_chunk = 64;
+
+// Entries are copied so many at a time, so lists have so much room behind them.
+constexpr int list_slack = 16;
+
+// Rows of weights are added so many at a time; rows of zeros make up the number.
+constexpr int group_size = 4;
+
+// Neurons that are neighbours both in the source's slots and among the entries of a row.
+struct Run {
+  uint32_t slot;
+  uint16_t entry, count;
 };
 
-constexpr int most_sources = 8;
+// What lists the spikes of one row of a source by timestep and, within it, by column.
+struct Listing {
+  const uint32_t *early, *late;  // trains: steps 0 to 31 and 32 to 63, the first in the highest bit
+  const uint32_t* run_start;     // (columns + 1)
+  const Run* runs;
+  int columns;
+  uint32_t stride;   // entries between the lists of two steps
+  uint16_t* list;    // (most_chunk, stride)
+  uint32_t* start;   // (columns + 1, most_chunk): where the entries of a column begin
+};
 
-// One row of outputs of one block of filters, over the timesteps of a chunk.
-struct Row {
-  int steps, chunk, positions;
-  ptrdiff_t padded;  // floats between one position and the next
+// The columns of one row that an output position reads.
+struct Slice {
+  const uint16_t* list;
+  const uint32_t *from, *to;  // by timestep
+  uint16_t shift;             // from entries to rows of weights
+};
+
+// The rows of weights that an output position adds up: `groups[t]` times `group_size` of them at step t.
+struct Window {
+  const uint16_t *rows, *groups;
+};
+
+// Some output positions of one block of channels, over the timesteps of a chunk.
+struct Sums {
+  int steps, positions;
+  const Window* windows;
+  const float* weight;  // (rows, lanes)
+  const float* base;    // what arrives at each step, spikes apart
+  float* current;       // (positions, steps, lanes): sums so far; null where these are all
+  bool first, last;     // of those that make up the current: the last makes neurons fire
+  ptrdiff_t stride;     // slots between one position and the next
   float *v, *count;
-  const float *base, *threshold, *v_min;  // v_min may be null
-  ptrdiff_t neuron_stride;                // of threshold and v_min between positions: padded, or 0
+  const float *threshold, *v_min;  // v_min may be null
+  ptrdiff_t neuron_stride;         // of threshold and v_min between positions: stride, or 0
   float decay, v_reset;
   bool subtract;
-  uint8_t* masks;            // first byte of this block at the first position
-  ptrdiff_t mask_position, mask_step;  // bytes
-  int sources;
-  RowSource source[most_sources];
-};
-
-// A word of a spike mask and the offset of its first channel's weights.
-struct ListedWord {
-  uint32_t mask, offset;
-};
-
-// What lists the spikes in reach of one row of outputs.
-struct Listing {
-  const uint32_t* masks;
-  ptrdiff_t mask_step;        // words between one timestep and the next
-  int steps, chunk, columns;
-  const uint32_t* word_start;  // (columns + 1)
-  const ListedWord* words;
-  const uint16_t* table;  // (256, 8): offsets of the set bits of a byte
-  uint32_t lanes;         // floats of weight between one channel and the next
-  uint32_t* list;         // written eight at a time
-  uint32_t* start;        // (columns + 1, chunk)
+  uint32_t *early, *late;
 };
 
 // One step of a population whose currents are summed already.
@@ -68,9 +79,11 @@ struct Step {
 struct Kernels {
   const char* name;
   int width;         // floats of a vector
-  int most_vectors;  // of a block of filters
-  void (*gather_row)(const Row& row, int vectors, bool plain);
-  void (*list_row)(const Listing& to, int bytes);  // 1, 2 or 4 bytes of each word
+  int most_vectors;  // of a block of channels
+  void (*list_row)(const Listing& to);
+  // writes the rows of weights of all steps and the number of groups of each; returns how many rows
+  size_t (*assemble)(const Slice* slices, int count, int steps, uint16_t zeros, uint16_t* rows, uint16_t* groups);
+  void (*sum)(const Sums& sums, int vectors, bool plain);
   void (*step)(const Step& step);
   // index and value of what is not zero; returns how many, and never writes beyond `values` entries
   uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);

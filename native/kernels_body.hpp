@@ -10,160 +10,139 @@
 namespace spikewright {
 namespace {
 
-// Where the window of one output position lies on the columns of a source.
-struct Reach {
-  const uint32_t *begin, *end, *list;
-  const float* weight;
-  ptrdiff_t shift;
-};
-
-inline int reach_of(const Row& row, int position, Reach* reach) {
-  int n = 0;
-  for (int s = 0; s < row.sources; ++s) {
-    const RowSource& source = row.source[s];
-    const int left = position * source.stride - source.low;
-    const int from = left < 0 ? 0 : left;
-    const int to = left + source.kernel > source.width ? source.width : left + source.kernel;
-    if (from >= to) continue;
-    reach[n++] = {source.start + ptrdiff_t(from) * row.chunk, source.start + ptrdiff_t(to) * row.chunk, source.list,
-                  source.weight, ptrdiff_t(left) * source.column};
-  }
-  return n;
-}
-
-// The current that arrives at one position at one step. An addition takes about three cycles to arrive, so narrow
-// blocks sum alternate events apart to keep the adders busy.
-template <class V, int vectors, int sets>
-inline void sum_events(const Reach* reach, int sources, int t, V (&sum)[sets][vectors]) {
-  for (int s = 0; s < sources; ++s) {
-    const Reach& r = reach[s];
-    const uint32_t* list = r.list;
-    uint32_t k = r.begin[t];
-    const uint32_t end = r.end[t];
-    for (; k + sets <= end; k += sets) {
-      for (int a = 0; a < sets; ++a) {
-        const float* w = r.weight + (ptrdiff_t(list[k + uint32_t(a)]) - r.shift);
-        for (int j = 0; j < vectors; ++j) sum[a][j] = sum[a][j] + V::load(w + j * V::width);
-      }
-    }
-    if (sets > 1) {
-      for (; k < end; ++k) {
-        const float* w = r.weight + (ptrdiff_t(list[k]) - r.shift);
-        for (int j = 0; j < vectors; ++j) sum[0][j] = sum[0][j] + V::load(w + j * V::width);
+inline void list_row(const Listing& to) {
+  uint16_t* end[most_chunk];  // by timestep, the last first
+  uint32_t last = uint32_t(most_chunk - 1) * to.stride;
+  for (int k = 0; k < most_chunk; ++k, last -= to.stride) end[k] = to.list + last;
+  uint32_t* start = to.start;
+  const auto mark = [&] {
+    for (int k = 0; k < most_chunk; ++k) start[most_chunk - 1 - k] = uint32_t(end[k] - to.list);
+    start += most_chunk;
+  };
+  for (int x = 0; x < to.columns; ++x) {
+    mark();
+    for (uint32_t r = to.run_start[x]; r < to.run_start[x + 1]; ++r) {
+      const Run run = to.runs[r];
+      for (uint32_t k = 0; k < run.count; ++k) {
+        const uint16_t entry = uint16_t(run.entry + k);
+        uint64_t spikes = uint64_t(to.early[run.slot + k]) << 32 | to.late[run.slot + k];
+        for (; spikes; spikes &= spikes - 1) *end[lowest_bit(spikes)]++ = entry;
       }
     }
   }
+  mark();
 }
 
-inline void store_bits(uint8_t* to, uint32_t bits, int width) {
-  to[0] = uint8_t(bits);
-  if (width == 16) to[1] = uint8_t(bits >> 8);
+// Eight entries with a number added to each.
+inline void copy_entries(const uint16_t* from, uint16_t shift, uint16_t* to) {
+#if defined(__AVX2__)
+  const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_add_epi16(entries, _mm_set1_epi16(short(shift))));
+#else
+  for (int i = 0; i < 8; ++i) to[i] = uint16_t(from[i] + shift);
+#endif
 }
 
+inline size_t assemble(const Slice* slices, int count, int steps, uint16_t zeros, uint16_t* rows, uint16_t* groups) {
+  uint16_t* to = rows;
+  for (int t = 0; t < steps; ++t) {
+    uint16_t* const first = to;
+    for (int s = 0; s < count; ++s) {
+      const Slice& slice = slices[s];
+      const uint32_t begin = slice.from[t], n = slice.to[t] - begin;
+      const uint16_t* from = slice.list + begin;
+      uint32_t i = 0;
+      do {
+        copy_entries(from + i, slice.shift, to + i);
+        i += 8;
+      } while (i < n);
+      to += n;
+    }
+    for (int i = 0; i < group_size; ++i) to[i] = zeros;
+    groups[t] = uint16_t((to - first + group_size - 1) / group_size);
+    to = first + groups[t] * group_size;
+  }
+  return size_t(to - rows);
+}
+
+// An addition takes about three cycles to arrive, so narrow blocks sum alternate rows apart to keep the adders busy.
 template <class V, int vectors, bool plain>
-void gather_row(const Row& row) {
-  constexpr int sets = vectors == 1 ? 4 : vectors <= 5 ? 2 : 1;
-  const V one = V::all(1.0f), decay = V::all(row.decay), rest = V::all(row.v_reset);
-  Reach reach[most_sources];
-  for (int position = 0; position < row.positions; ++position) {
-    const int sources = reach_of(row, position, reach);
-    const ptrdiff_t at = position * row.padded, own = position * row.neuron_stride;
-    uint8_t* masks = row.masks + position * row.mask_position;
-    V v[vectors], count[vectors], base[vectors], threshold[vectors];
+void sum(const Sums& s) {
+  constexpr int sets = vectors == 1 ? 4 : vectors <= 4 ? 2 : 1;
+  constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
+  const V decay = V::all(s.decay), rest = V::all(s.v_reset);
+  for (int position = 0; position < s.positions; ++position) {
+    const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
+    const uint16_t* rows = s.windows[position].rows;
+    const uint16_t* groups = s.windows[position].groups;
+    float* current = s.current ? s.current + ptrdiff_t(position) * s.steps * lanes : nullptr;
+    const float* from = s.first ? s.base + at : current;
+    const ptrdiff_t from_stride = s.first ? 0 : lanes;
+    V v[vectors], threshold[vectors];
     for (int j = 0; j < vectors; ++j) {
-      v[j] = V::load(row.v + at + j * V::width);
-      count[j] = V::load(row.count + at + j * V::width);
-      base[j] = V::load(row.base + at + j * V::width);
-      threshold[j] = V::load(row.threshold + own + j * V::width);
+      v[j] = V::load(s.v + at + j * V::width);
+      threshold[j] = V::load(s.threshold + own + j * V::width);
     }
-    for (int t = 0; t < row.steps; ++t, masks += row.mask_step) {
-      V sum[sets][vectors];
-      for (int j = 0; j < vectors; ++j) sum[0][j] = base[j];
-      if (sources) {
+    for (int half = 0; half < most_chunk; half += 32) {
+      typename V::History history[vectors];
+      const int end = s.steps < half + 32 ? s.steps : half + 32;
+      for (int t = half; t < end; ++t, from += from_stride) {
+        V sum[sets][vectors];
+        for (int j = 0; j < vectors; ++j) sum[0][j] = V::load(from + j * V::width);
         for (int a = 1; a < sets; ++a) {
           for (int j = 0; j < vectors; ++j) sum[a][j] = V::all(0.0f);
         }
-        sum_events<V, vectors, sets>(reach, sources, t, sum);
+        for (int g = groups[t]; g; --g, rows += group_size) {
+          for (int k = 0; k < group_size; ++k) {
+            const float* w = s.weight + rows[k] * lanes;
+            for (int j = 0; j < vectors; ++j) sum[k % sets][j] = sum[k % sets][j] + V::load(w + j * V::width);
+          }
+        }
         for (int a = 1; a < sets; ++a) {
           for (int j = 0; j < vectors; ++j) sum[0][j] = sum[0][j] + sum[a][j];
         }
-      }
-      for (int j = 0; j < vectors; ++j) {
-        v[j] = (plain ? v[j] : decay * v[j]) + sum[0][j];
-        const auto fires = V::at_least(v[j], threshold[j]);
-        count[j] = count[j] + V::where(fires, one);
-        if (plain || row.subtract) {
-          v[j] = v[j] - V::where(fires, threshold[j]);
-        } else {
-          v[j] = V::choose(fires, rest, v[j]);
+        if (!s.last) {
+          for (int j = 0; j < vectors; ++j) sum[0][j].store(current + j * V::width);
+          current += lanes;
+          continue;
         }
-        if (!plain && row.v_min) v[j] = V::larger(v[j], V::load(row.v_min + own + j * V::width));
-        store_bits(masks + j * (V::width / 8), V::bits(fires), V::width);
+        for (int j = 0; j < vectors; ++j) {
+          v[j] = (plain ? v[j] : decay * v[j]) + sum[0][j];
+          const auto fires = V::at_least(v[j], threshold[j]);
+          if (plain || s.subtract) {
+            v[j] = v[j] - V::where(fires, threshold[j]);
+          } else {
+            v[j] = V::choose(fires, rest, v[j]);
+          }
+          if (!plain && s.v_min) v[j] = V::larger(v[j], V::load(s.v_min + own + j * V::width));
+          history[j].push(fires);
+        }
+      }
+      if (!s.last) continue;
+      uint32_t* words = (half ? s.late : s.early) + at;
+      for (int j = 0; j < vectors; ++j) {
+        const ptrdiff_t lane = at + j * V::width;
+        history[j].store(words + j * V::width, end > half ? half + 32 - end : 0);
+        (V::load(s.count + lane) + history[j].ones()).store(s.count + lane);
       }
     }
-    for (int j = 0; j < vectors; ++j) {
-      v[j].store(row.v + at + j * V::width);
-      count[j].store(row.count + at + j * V::width);
-    }
+    if (!s.last) continue;
+    for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
   }
 }
 
 template <class V>
-void any_gather_row(const Row& row, int vectors, bool plain) {
+void any_sum(const Sums& sums, int vectors, bool plain) {
   switch (vectors * 2 + plain) {
-    case 2: return gather_row<V, 1, false>(row);
-    case 3: return gather_row<V, 1, true>(row);
-    case 4: return gather_row<V, 2, false>(row);
-    case 5: return gather_row<V, 2, true>(row);
-    case 6: return gather_row<V, 3, false>(row);
-    case 7: return gather_row<V, 3, true>(row);
-    case 8: return gather_row<V, 4, false>(row);
-    case 9: return gather_row<V, 4, true>(row);
-    case 10: return gather_row<V, 5, false>(row);
-    case 11: return gather_row<V, 5, true>(row);
-    case 12: return gather_row<V, 6, false>(row);
-    case 13: return gather_row<V, 6, true>(row);
-    case 14: return gather_row<V, 7, false>(row);
-    case 15: return gather_row<V, 7, true>(row);
-    case 16: return gather_row<V, 8, false>(row);
-    default: return gather_row<V, 8, true>(row);
+    case 2: return sum<V, 1, false>(sums);
+    case 3: return sum<V, 1, true>(sums);
+    case 4: return sum<V, 2, false>(sums);
+    case 5: return sum<V, 2, true>(sums);
+    case 6: return sum<V, 3, false>(sums);
+    case 7: return sum<V, 3, true>(sums);
+    case 8: return sum<V, 4, false>(sums);
+    default: return sum<V, 4, true>(sums);
   }
-}
-
-// Words are sparse and their bits unpredictable, so every byte is listed without asking whether it holds any.
-template <int bytes>
-inline void list_bytes(const Listing& to) {
-  uint32_t n = 0;
-  for (int t = 0; t < to.steps; ++t) {
-    const uint32_t* masks = to.masks + ptrdiff_t(t) * to.mask_step;
-    for (int x = 0; x < to.columns; ++x) {
-      to.start[ptrdiff_t(x) * to.chunk + t] = n;
-      for (uint32_t k = to.word_start[x]; k < to.word_start[x + 1]; ++k) {
-        const uint32_t bits = masks[to.words[k].mask], offset = to.words[k].offset;
-#if defined(__AVX2__)
-        for (int b = 0; b < bytes; ++b) {
-          const uint32_t byte = bits >> (8 * b) & 255;
-          const __m128i entry = _mm_loadu_si128(reinterpret_cast<const __m128i*>(to.table + byte * 8));
-          const __m256i first = _mm256_set1_epi32(int(offset + uint32_t(8 * b) * to.lanes));
-          const __m256i listed = _mm256_add_epi32(_mm256_cvtepu16_epi32(entry), first);
-          _mm256_storeu_si256(reinterpret_cast<__m256i*>(to.list + n), listed);
-          n += uint32_t(__builtin_popcount(byte));
-        }
-#else
-        for (uint32_t left = bits; left; left &= left - 1) {
-          to.list[n++] = offset + uint32_t(lowest_bit(left)) * to.lanes;
-        }
-#endif
-      }
-    }
-    to.start[ptrdiff_t(to.columns) * to.chunk + t] = n;
-  }
-}
-
-inline void list_row(const Listing& to, int bytes) {
-  if (bytes == 1) return list_bytes<1>(to);
-  if (bytes == 2) return list_bytes<2>(to);
-  list_bytes<4>(to);
 }
 
 template <class V>
@@ -230,11 +209,9 @@ void add_row(float* to, const float* row, float factor, int values) {
   for (; i < values; ++i) to[i] += factor * row[i];
 }
 
-// `vectors` bounds a block of filters. Wide blocks share the work of finding an event, narrow ones keep the weights that
-// are in use in the first cache: four vectors were best on AVX2, and 64 filters look the same to the cache on AVX-512.
-template <class V, int vectors>
+template <class V>
 constexpr Kernels make_kernels(const char* name) {
-  return {name, V::width, vectors, any_gather_row<V>, list_row, step<V>, compress<V>, add_row<V>};
+  return {name, V::width, 4, list_row, assemble, any_sum<V>, step<V>, compress<V>, add_row<V>};
 }
 
 }  // namespace

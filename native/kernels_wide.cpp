@@ -2,5 +2,5 @@
 
 namespace spikewright {
 extern const Kernels kernels_wide;
-const Kernels kernels_wide = make_kernels<PlainVector<16>, 4>("wide");
+const Kernels kernels_wide = make_kernels<PlainVector<16>>("wide");
 }  // namespace spikewright

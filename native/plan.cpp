@@ -184,12 +184,12 @@ void Plan::add_sparse(int64_t target, int64_t source, std::vector<int64_t> start
 
 void Plan::finish(const Kernels& chosen, bool gather) {
   require(!finished(), "the plan is finished already");
-  for (Layer& layer : layers) layer.words = (layer.channels + 31) / 32;
+  for (Layer& layer : layers) layer.row = layer.pitch = layer.positions, layer.padded = layer.channels;
   for (Layer& layer : layers) {
     if (gather) layer.gather = make_gather(layers, layer, chosen);
     for (const Projection& p : layer.projections) {
       Layer& source = layers[size_t(p.source)];
-      (layer.gather ? source.masks : source.lists) = true;
+      (layer.gather ? source.trains : source.lists) = true;
     }
     if (layer.kind == Kind::pool) layers[size_t(layer.source)].lists = true;
   }

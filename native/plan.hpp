@@ -21,9 +21,6 @@ struct PlanError : std::invalid_argument {
 // Indices and sizes are 32-bit; anything larger than this is refused when the plan is built.
 constexpr int64_t max_values = int64_t(1) << 30;
 
-// Most timesteps that a layer runs before the next.
-constexpr int most_chunk = 256;
-
 enum class Kind { input, relay, output, neurons, pool };
 enum class Policy { count_max, avg_max, exp_max, fir_max };
 enum class Operator { conv, dense, sparse };
@@ -89,17 +86,16 @@ struct Layer {
   int source = -1;  // of a pool
   std::vector<Projection> projections;
 
-  // Masks of spikes are (row, step, position of the row, words): what a row of outputs reads lies together.
-  int words = 0;               // 32-bit words of a position
-  int row = 1;                 // positions of a row
-  bool masks = false;          // one bit a neuron and step is kept: a gathering layer reads it
-  bool lists = false;          // event lists are kept: a scattering layer, a pool or a record reads them
+  // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
+  int row = 1, pitch = 1, padded = 1;  // positions of a row, and what lies between rows and positions
+  bool trains = false;  // the spikes of each neuron are kept as the bits of a word: a gathering layer reads them
+  bool lists = false;   // event lists are kept: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
-  size_t mask_at(int position, int step, int chunk) const {
-    const size_t line = size_t(position / row) * size_t(chunk) + size_t(step);
-    return (line * size_t(row) + size_t(position % row)) * size_t(words);
+  size_t slot(int position) const {
+    return (size_t(position / row) * size_t(pitch) + size_t(position % row)) * size_t(padded);
   }
+  size_t slots() const { return size_t(positions / row) * size_t(pitch) * size_t(padded); }
   int size() const { return positions * channels; }
   bool single() const { return kind == Kind::neurons && neurons.cap == 1; }
 };

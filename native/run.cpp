@@ -44,29 +44,23 @@ class Sample {
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
     const size_t n = size_t(layer.size());
-    const size_t padded = layer.gather ? size_t(layer.positions) * size_t(layer.gather->padded) : n;
     if (port.active) state.active.assign(n, 0.0f);
     if (port.graded) state.graded.assign(n, 0.0f);
-    if (layer.masks || layer.gather) {
-      // bytes that only pad are never written, so they are cleared once for each layout
-      const size_t words = size_t(layer.positions) * size_t(request_.chunk) * size_t(layer.words);
-      if (state.masks.size() != words) state.masks.assign(words, 0u);
-    }
+    if (layer.trains || layer.gather) state.trains.resize(2 * layer.slots());
     if (layer.kind == Kind::input) return;
-    state.count.assign(padded, 0.0f);
+    state.count.assign(layer.slots(), 0.0f);
     start_base(layer, port, state);
     if (layer.kind == Kind::neurons) start_potentials(layer, state);
     if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
     if (layer.kind == Kind::output) state.v.assign(n, 0.0f);
   }
 
-  // Channels of a gathering layer are padded to whole vectors.
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
     const float* from = port.base ? port.base + int64_t(sample_) * port.base_stride : nullptr;
-    const size_t channels = size_t(layer.channels), padded = layer.gather ? size_t(layer.gather->padded) : channels;
-    state.base.assign(size_t(layer.positions) * padded, 0.0f);
-    for (size_t p = 0; from && p < size_t(layer.positions); ++p) {
-      std::copy(from + p * channels, from + (p + 1) * channels, state.base.data() + p * padded);
+    const size_t channels = size_t(layer.channels);
+    state.base.assign(layer.slots(), 0.0f);
+    for (int p = 0; from && p < layer.positions; ++p) {
+      std::copy(from + size_t(p) * channels, from + size_t(p + 1) * channels, state.base.data() + layer.slot(p));
     }
   }
 
@@ -81,14 +75,14 @@ class Sample {
     const Layer& layer = plan_.layers[k];
     LayerState& state = work_.layers[k];
     if (layer.gather) {
-      gather_layer(plan_, layer, work_, state, steps, request_.chunk, stop_);
+      gather_layer(plan_, layer, work_, state, steps, stop_);
       if (stop_.load(std::memory_order_relaxed)) return;
-      if (needs_lists(layer, port(k))) list_masks(layer, steps, state);
+      if (needs_lists(layer, port(k))) list_trains(layer, steps, state);
     } else {
       state.events.clear();
       for (int t = 0; t < steps && !stop_.load(std::memory_order_relaxed); ++t) step(k, first, t, state);
       if (stop_.load(std::memory_order_relaxed)) return;
-      if (layer.masks) mask_lists(layer, steps, state);
+      if (layer.trains) train_lists(layer, steps, state);
     }
     record(layer, port(k), first, steps, state);
   }
@@ -140,32 +134,41 @@ class Sample {
     events.start.push_back(at + plan_.kernels->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  void list_masks(const Layer& layer, int steps, LayerState& state) const {
-    Events& events = state.events;
-    events.clear();
-    const size_t words = size_t(layer.words);
-    for (int t = 0; t < steps; ++t) {
-      events.reserve(uint32_t(layer.size()));
-      uint32_t n = events.size();
-      for (int position = 0; position < layer.positions; ++position) {
-        const uint32_t* mask = state.masks.data() + layer.mask_at(position, t, request_.chunk);
-        for (size_t w = 0; w < words; ++w) {
-          uint32_t at = uint32_t(position * layer.channels) + uint32_t(w) * 32;
-          for (uint32_t bits = mask[w]; bits; bits >>= 1, ++at) {
-            if (bits & 1) events.index[n] = at, events.value[n++] = 1.0f;
+  // Event lists from trains: counted by timestep first, then put in their places.
+  void list_trains(const Layer& layer, int steps, LayerState& state) const {
+    uint32_t cursor[most_chunk] = {};
+    const auto each_spike = [&](const auto& of) {
+      const uint32_t *early = state.trains.data(), *late = early + layer.slots();
+      for (int p = 0; p < layer.positions; ++p) {
+        const size_t slot = layer.slot(p);
+        for (int c = 0; c < layer.channels; ++c) {
+          uint64_t train = uint64_t(early[slot + size_t(c)]) << 32 | late[slot + size_t(c)];
+          for (int t = 0; train; ++t, train <<= 1) {
+            if (train >> 63) of(t, uint32_t(p * layer.channels + c));
           }
         }
       }
-      events.start.push_back(n);
+    };
+    each_spike([&](int t, uint32_t) { ++cursor[t]; });
+    Events& events = state.events;
+    events.start.assign(1, 0);
+    for (int t = 0; t < steps; ++t) {
+      events.start.push_back(events.start.back() + cursor[t]);
+      cursor[t] = events.start[size_t(t)];
     }
+    events.reserve(0);
+    std::fill(events.value.begin(), events.value.end(), 1.0f);
+    each_spike([&](int t, uint32_t i) { events.index[cursor[t]++] = i; });
   }
 
-  void mask_lists(const Layer& layer, int steps, LayerState& state) const {
-    std::fill(state.masks.begin(), state.masks.end(), 0u);
+  void train_lists(const Layer& layer, int steps, LayerState& state) const {
+    std::fill(state.trains.begin(), state.trains.end(), 0u);
+    const size_t slots = layer.slots();
     for (int t = 0; t < steps; ++t) {
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        const int i = int(state.events.index[e]), position = i / layer.channels, c = i % layer.channels;
-        state.masks[layer.mask_at(position, t, request_.chunk) + size_t(c / 32)] |= 1u << (c % 32);
+        const int i = int(state.events.index[e]);
+        const size_t slot = layer.slot(i / layer.channels) + size_t(i % layer.channels);
+        state.trains[size_t(t / 32) * slots + slot] |= 1u << (31 - t % 32);
       }
     }
   }
@@ -188,10 +191,10 @@ class Sample {
     if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
     if (port.graded) std::copy(state.graded.begin(), state.graded.end(), of_sample(port.graded, layer));
     if (!port.counts) return;
-    const size_t channels = size_t(layer.channels), padded = layer.gather ? size_t(layer.gather->padded) : channels;
-    for (size_t p = 0; p < size_t(layer.positions); ++p) {
-      const float* from = state.count.data() + p * padded;
-      std::copy(from, from + channels, of_sample(port.counts, layer) + p * channels);
+    const size_t channels = size_t(layer.channels);
+    for (int p = 0; p < layer.positions; ++p) {
+      const float* from = state.count.data() + layer.slot(p);
+      std::copy(from, from + channels, of_sample(port.counts, layer) + size_t(p) * channels);
     }
   }
 
@@ -255,14 +258,17 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
 int64_t Engine::bytes_per_thread(int chunk) const {
   int64_t bytes = 0, widest = 0;
   for (const Layer& layer : plan_->layers) {
-    const int64_t n = layer.size(), padded = layer.gather ? int64_t(layer.positions) * layer.gather->padded : n;
-    bytes += 16 * padded + 8 * n;  // potentials, counts, base and current; what was active or graded
-    if (layer.masks || layer.gather) bytes += 4 * int64_t(layer.positions) * chunk * layer.words;
+    const int64_t n = layer.size(), slots = int64_t(layer.slots());
+    bytes += 16 * slots + 8 * n;  // potentials, counts, base and current; what was active or graded
+    if (layer.trains || layer.gather) bytes += 8 * slots;
     if (layer.lists || !layer.gather) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;
     if (layer.gather) {
-      for (const GatherSource& s : layer.gather->sources) lists += 4 * int64_t(chunk) * (s.capacity / 4 + s.width + 1);
+      const Gather& g = *layer.gather;
+      for (const Part& p : g.parts) lists += int64_t(chunk) * p.ring * (p.entries / 2 + 4 * (p.columns + 1));
+      for (const Pass& p : g.passes) lists += int64_t(chunk) * tile * (p.capacity / 2 + group_size);
+      if (g.passes.size() > 1) lists += 4 * int64_t(tile) * chunk * g.lanes;
     }
     widest = std::max(widest, lists);
   }

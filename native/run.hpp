@@ -15,7 +15,7 @@ namespace spikewright {
 
 // Timesteps that a layer runs before the next. Long enough that weights and potentials are used many times while they
 // are in cache, short enough that the spikes in flight stay there too.
-constexpr int default_chunk = 64;
+constexpr int default_chunk = most_chunk;
 
 // Where the values of one layer come from and go to; all pointers may be null. Arrays are (sample, ...).
 struct Port {
@@ -54,7 +54,7 @@ struct Events {
 // What one layer keeps of one sample.
 struct LayerState {
   std::vector<float> v, count, current, base, active, graded;
-  std::vector<uint32_t> masks;  // see Layer
+  std::vector<uint32_t> trains;  // (2, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
   Events events;
   // pools
   std::vector<float> spikes, largest;
@@ -62,14 +62,28 @@ struct LayerState {
   std::vector<std::vector<std::pair<uint32_t, float>>> past;
 };
 
-// One thread's memory, used for sample after sample.
+// Memory whose content does not matter: room for the most there could be, most of which is never touched.
+template <class T>
+class Scratch {
+ public:
+  void reserve(size_t size) {
+    if (size > size_) values_.reset(new T[size]), size_ = size;
+  }
+  T* get() const { return values_.get(); }
+
+ private:
+  std::unique_ptr<T[]> values_;
+  size_t size_ = 0;
+};
+
+// One thread's memory, used for sample after sample. What comes after the layers is for one gathering layer at a time.
 struct Workspace {
   std::vector<LayerState> layers;
-  // Spikes in reach of one row of a gathering layer. The list has room for all, most of which is never touched.
-  std::unique_ptr<uint32_t[]> list;
-  size_t list_size = 0;
-  std::vector<uint32_t> start, word_start;
-  std::vector<ListedWord> words;
+  Scratch<uint16_t> list;   // entries of rows of sources
+  Scratch<uint32_t> start;
+  std::vector<int> listed;  // which row each list is of
+  Scratch<uint16_t> rows, groups;  // of weights, for a tile of positions
+  Scratch<float> current;
 };
 
 class Engine {
@@ -92,7 +106,7 @@ class Engine {
 // The pieces of a run, each in its file.
 void scatter(const Projection& projection, const Layer& target, const Kernels& kernels, const uint32_t* index,
              const float* value, uint32_t events, float* current);
-void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps, int chunk,
+void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps,
                   const std::atomic<bool>& stop);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state);

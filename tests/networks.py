@@ -372,6 +372,11 @@ def _block(b: Builder, kind: str, seen: Sequence[str]) -> None:
     elif kind == "up" and max(spatial) < 8:
         groups = int(pick.choice([g for g in range(1, channels + 1) if channels % g == 0]))
         kernel, dilation, stride = (int(n) for n in pick.integers(2, 4, 3))
+        reach = dilation * (kernel - 1) + 1
+        padding = [
+            (low, high) if (n - 1) * stride + reach > low + high else (0, 0)
+            for n, (low, high) in zip(spatial, padding, strict=True)
+        ]
         b.conv_transpose(groups * int(pick.integers(1, 3)), kernel, stride, padding, groups, dilation)
     elif kind == "adapt" and room:
         b.adaptive_pool(*(int(pick.integers(3, n + 1)) for n in spatial))
