@@ -59,10 +59,6 @@ struct Gather {
   bool per_neuron = false;
 };
 
-// Groups of positions that are summed before the next block of channels: enough to use weights while they are in the
-// first cache, few enough that the sums of several passes stay in the second.
-constexpr int tile = 8;
-
 // The gathering form of a layer, or null where it has none. Sets the layer's slots.
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels);
 

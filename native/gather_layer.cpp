@@ -81,12 +81,18 @@ class Rows {
     uint16_t* rows = work_.rows.get();
     uint16_t* groups = work_.groups.get();
     for (const Pass& pass : g_.passes) {
-      for (int k = 0; k < positions; ++k, groups += most_chunk) {
-        slices_.clear();
+      slices_.clear();
+      size_t ends[tile];
+      for (int k = 0; k < positions; ++k) {
         for (const Tap& tap : pass.taps) add_slice(tap, y, x + k);
-        windows_.push_back({rows, groups});
-        rows += plan_.kernels->assemble(slices_.data(), int(slices_.size()), steps_, uint16_t(g_.rows), rows, groups);
+        ends[k] = slices_.size();
       }
+      Assembly to[tile];
+      for (int k = 0; k < positions; ++k, rows += assembled(pass), groups += most_chunk) {
+        to[k] = {slices_.data() + (k ? ends[k - 1] : 0), slices_.data() + ends[k], rows, groups};
+        windows_.push_back({rows, groups});
+      }
+      plan_.kernels->assemble(to, positions, steps_, uint16_t(g_.rows));
     }
     if (g_.passes.empty()) {
       std::fill(groups, groups + most_chunk, uint16_t(0));

@@ -18,6 +18,10 @@ constexpr int list_slack = 16;
 // Rows of weights are added so many at a time; rows of zeros make up the number.
 constexpr int group_size = 4;
 
+// Positions that are summed before the next block of channels: enough to use weights while they are in the first
+// cache, few enough that the sums of several passes stay in the second.
+constexpr int tile = 8;
+
 // Neurons that are neighbours both in the source's slots and among the entries of a row.
 struct Run {
   uint32_t slot;
@@ -40,6 +44,12 @@ struct Slice {
   const uint16_t* list;
   const uint32_t *from, *to;  // by timestep
   uint16_t shift;             // from entries to rows of weights
+};
+
+// What the list of rows of weights of one output position is put together from, and where it goes.
+struct Assembly {
+  const Slice *slices, *slices_end;
+  uint16_t *rows, *groups;
 };
 
 // The rows of weights that an output position adds up: `groups[t]` times `group_size` of them at step t.
@@ -81,8 +91,8 @@ struct Kernels {
   int width;         // floats of a vector
   int most_vectors;  // of a block of channels
   void (*list_row)(const Listing& to);
-  // writes the rows of weights of all steps and the number of groups of each; returns how many rows
-  size_t (*assemble)(const Slice* slices, int count, int steps, uint16_t zeros, uint16_t* rows, uint16_t* groups);
+  // of at most `tile` positions: the rows of weights of all steps and the number of groups of each
+  void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
   void (*sum)(const Sums& sums, int vectors, bool plain);
   void (*step)(const Step& step);
   // index and value of what is not zero; returns how many, and never writes beyond `values` entries

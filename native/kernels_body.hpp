@@ -10,59 +10,138 @@
 namespace spikewright {
 namespace {
 
-inline void list_row(const Listing& to) {
-  uint16_t* end[most_chunk];  // by timestep, the last first
-  uint32_t last = uint32_t(most_chunk - 1) * to.stride;
-  for (int k = 0; k < most_chunk; ++k, last -= to.stride) end[k] = to.list + last;
-  uint32_t* start = to.start;
-  const auto mark = [&] {
-    for (int k = 0; k < most_chunk; ++k) start[most_chunk - 1 - k] = uint32_t(end[k] - to.list);
-    start += most_chunk;
+// Spikes of one neuron, appended to the lists of their steps; `cursor` is where each list ends.
+inline void append_train(uint64_t train, uint16_t entry, uint16_t* list, uint32_t* cursor) {
+  for (; train; train &= train - 1) list[cursor[most_chunk - 1 - lowest_bit(train)]++] = entry;
+}
+
+#if defined(__AVX2__)
+// Of each byte, which of eight 16-bit values its bits select, as an order of bytes.
+struct Selections {
+  alignas(16) uint8_t at[256][16];
+  Selections() {
+    for (int byte = 0; byte < 256; ++byte) {
+      int n = 0;
+      for (int bit = 0; bit < 8; ++bit) {
+        if (byte >> bit & 1) at[byte][n] = uint8_t(2 * bit), at[byte][n + 1] = uint8_t(2 * bit + 1), n += 2;
+      }
+      for (; n < 16; ++n) at[byte][n] = 128;
+    }
+  }
+};
+
+// Spikes of eight neurons: their trains are turned into a byte for each step, which selects entries.
+inline void append_trains(const uint64_t* trains, const uint16_t* entries, const Selections& selections,
+                          uint16_t* list, uint32_t* cursor) {
+  const auto pair = [&](int i) {
+    const __m128i a = _mm_cvtsi64_si128(int64_t(trains[i])), b = _mm_cvtsi64_si128(int64_t(trains[i + 1]));
+    return _mm_unpacklo_epi8(a, b);
   };
+  const __m128i p0 = pair(0), p1 = pair(2), p2 = pair(4), p3 = pair(6);
+  const __m128i a = _mm_unpacklo_epi16(p0, p1), b = _mm_unpackhi_epi16(p0, p1);
+  const __m128i c = _mm_unpacklo_epi16(p2, p3), d = _mm_unpackhi_epi16(p2, p3);
+  __m256i low = _mm256_set_m128i(_mm_unpackhi_epi32(a, c), _mm_unpacklo_epi32(a, c));
+  __m256i high = _mm256_set_m128i(_mm_unpackhi_epi32(b, d), _mm_unpacklo_epi32(b, d));
+  const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(entries));
+  for (int bit = 0; bit < 8; ++bit) {  // byte k now has in its highest bits the steps 56 - 8 k + bit
+    uint64_t bytes = uint64_t(uint32_t(_mm256_movemask_epi8(high))) << 32 | uint32_t(_mm256_movemask_epi8(low));
+    low = _mm256_add_epi8(low, low), high = _mm256_add_epi8(high, high);
+    uint32_t* at = cursor + 56 + bit;
+    for (int k = 0; k < 8; ++k, bytes >>= 8, at -= 8) {
+      const uint32_t byte = uint32_t(bytes & 255), end = *at;
+      const __m128i order = _mm_load_si128(reinterpret_cast<const __m128i*>(selections.at[byte]));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(list + end), _mm_shuffle_epi8(values, order));
+      *at = end + uint32_t(__builtin_popcount(byte));
+    }
+  }
+}
+#endif
+
+// The neurons of one column that fire at all, appended eight by eight.
+class Column {
+ public:
+  Column(uint16_t* list, uint32_t* cursor) : list_(list), cursor_(cursor) {}
+
+  void add(uint64_t train, uint16_t entry) {
+    trains_[n_] = train, entries_[n_] = entry;
+    n_ += train != 0;
+    if (n_ == 8) flush();
+  }
+
+  void flush() {
+#if defined(__AVX2__)
+    static const Selections selections;
+    int spikes = 0;
+    for (int i = 0; i < n_; ++i) spikes += __builtin_popcountll(trains_[i]);
+    if (spikes > few_spikes) {
+      for (int i = n_; i < 8; ++i) trains_[i] = 0;
+      append_trains(trains_, entries_, selections, list_, cursor_);
+      n_ = 0;
+      return;
+    }
+#endif
+    for (int i = 0; i < n_; ++i) append_train(trains_[i], entries_[i], list_, cursor_);
+    n_ = 0;
+  }
+
+ private:
+  static constexpr int few_spikes = 24;  // fewer are quicker one by one
+  uint16_t* list_;
+  uint32_t* cursor_;
+  int n_ = 0;
+  uint64_t trains_[8];
+  uint16_t entries_[8];
+};
+
+inline void list_row(const Listing& to) {
+  uint32_t cursor[most_chunk];
+  for (int t = 0; t < most_chunk; ++t) cursor[t] = uint32_t(t) * to.stride;
+  Column column(to.list, cursor);
   for (int x = 0; x < to.columns; ++x) {
-    mark();
+    memcpy(to.start + ptrdiff_t(x) * most_chunk, cursor, sizeof cursor);
     for (uint32_t r = to.run_start[x]; r < to.run_start[x + 1]; ++r) {
       const Run run = to.runs[r];
       for (uint32_t k = 0; k < run.count; ++k) {
-        const uint16_t entry = uint16_t(run.entry + k);
-        uint64_t spikes = uint64_t(to.early[run.slot + k]) << 32 | to.late[run.slot + k];
-        for (; spikes; spikes &= spikes - 1) *end[lowest_bit(spikes)]++ = entry;
+        column.add(uint64_t(to.early[run.slot + k]) << 32 | to.late[run.slot + k], uint16_t(run.entry + k));
       }
     }
+    column.flush();
   }
-  mark();
+  memcpy(to.start + ptrdiff_t(to.columns) * most_chunk, cursor, sizeof cursor);
 }
 
-// Eight entries with a number added to each.
+// Sixteen entries with a number added to each.
 inline void copy_entries(const uint16_t* from, uint16_t shift, uint16_t* to) {
 #if defined(__AVX2__)
-  const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_add_epi16(entries, _mm_set1_epi16(short(shift))));
+  const __m256i entries = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_add_epi16(entries, _mm256_set1_epi16(short(shift))));
 #else
-  for (int i = 0; i < 8; ++i) to[i] = uint16_t(from[i] + shift);
+  for (int i = 0; i < 16; ++i) to[i] = uint16_t(from[i] + shift);
 #endif
 }
 
-inline size_t assemble(const Slice* slices, int count, int steps, uint16_t zeros, uint16_t* rows, uint16_t* groups) {
-  uint16_t* to = rows;
+// Step by step for all positions, so that the entries of a step are in the first cache.
+inline void assemble(const Assembly* positions, int count, int steps, uint16_t zeros) {
+  uint16_t* ends[tile];
+  for (int p = 0; p < count; ++p) ends[p] = positions[p].rows;
   for (int t = 0; t < steps; ++t) {
-    uint16_t* const first = to;
-    for (int s = 0; s < count; ++s) {
-      const Slice& slice = slices[s];
-      const uint32_t begin = slice.from[t], n = slice.to[t] - begin;
-      const uint16_t* from = slice.list + begin;
-      uint32_t i = 0;
-      do {
-        copy_entries(from + i, slice.shift, to + i);
-        i += 8;
-      } while (i < n);
-      to += n;
+    for (int p = 0; p < count; ++p) {
+      const Assembly& a = positions[p];
+      uint16_t* const first = ends[p];
+      uint16_t* to = first;
+      for (const Slice* s = a.slices; s != a.slices_end; ++s) {
+        const uint32_t begin = s->from[t], n = s->to[t] - begin;
+        const uint16_t* from = s->list + begin;
+        copy_entries(from, s->shift, to);
+        for (uint32_t i = 16; i < n; i += 16) copy_entries(from + i, s->shift, to + i);
+        to += n;
+      }
+      for (int i = 0; i < group_size; ++i) to[i] = zeros;
+      const uint32_t groups = (uint32_t(to - first) + group_size - 1) / group_size;
+      a.groups[t] = uint16_t(groups);
+      ends[p] = first + groups * group_size;
     }
-    for (int i = 0; i < group_size; ++i) to[i] = zeros;
-    groups[t] = uint16_t((to - first + group_size - 1) / group_size);
-    to = first + groups[t] * group_size;
   }
-  return size_t(to - rows);
 }
 
 // An addition takes about three cycles to arrive, so narrow blocks sum alternate rows apart to keep the adders busy.
