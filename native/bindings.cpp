@@ -49,8 +49,8 @@ class PyPlan {
     return *plan_;
   }
 
-  void finish(const std::string& isa, bool gather) {
-    open().finish(kernels_named(isa), gather);
+  void finish(const std::string& isa, bool gather, bool narrow) {
+    open().finish(kernels_named(isa), gather, narrow);
     engine_ = std::make_unique<Engine>(plan_);
   }
 
@@ -183,7 +183,7 @@ NB_MODULE(_native, m) {
            [](PyPlan& p, int64_t target, int64_t source, const Longs& start, const Longs& column, const Floats& value) {
              p.open().add_sparse(target, source, vector_of(start), vector_of(column), vector_of(value));
            })
-      .def("finish", &PyPlan::finish)
+      .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("narrow") = false)
       .def("run", &PyPlan::run)
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
       .def("bytes_per_thread", &PyPlan::bytes_per_thread)

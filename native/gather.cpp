@@ -1,6 +1,7 @@
 #include "gather.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace spikewright {
@@ -97,9 +98,9 @@ bool find_runs(const Layer& source, const Projection& p, int first_channel, cons
 
 // Parts of one projection: all channels, or so few that the weights of one tap fit the first cache. Where channels are
 // grouped, parts are narrow, so that most meet few blocks.
-bool add_parts(const Layer& source, const Projection& p, const Shape& shape, Gather& g) {
+bool add_parts(const Layer& source, const Projection& p, const Shape& shape, int fitting, Gather& g) {
   const int reach = reach_of(shape, g.group);
-  const int64_t fit = std::max<int64_t>(1, cached_bytes / int64_t(sizeof(float)) / g.lanes / reach);
+  const int64_t fit = std::max(1, fitting / reach);
   int64_t most = shape.groups > 1 ? std::min<int64_t>(fit, g.lanes) : fit;
   const int count = int((shape.channels + most - 1) / most);
   most = (shape.channels + count - 1) / count;
@@ -143,7 +144,7 @@ void pack_weights(const Layer& layer, const Projection& p, const Shape& shape, i
             const size_t row = size_t(part.first + (tap * part.reach + column) * part.channels + channel);
             const int lane = member * layer.padded + out;
             const size_t block = size_t(lane / g.lanes);
-            g.weight[(block * size_t(g.rows + 1) + row) * size_t(g.lanes) + size_t(lane % g.lanes)] = *from;
+            g.floats.weight[(block * size_t(g.rows + 1) + row) * size_t(g.lanes) + size_t(lane % g.lanes)] = *from;
           }
         }
       }
@@ -152,15 +153,14 @@ void pack_weights(const Layer& layer, const Projection& p, const Shape& shape, i
 }
 
 // Taps in order, as many in a pass as fit; those of grouped parts, which few blocks need, stay apart.
-void make_passes(Gather& g, const std::vector<bool>& grouped) {
+void make_passes(Gather& g, const std::vector<bool>& grouped, int fitting) {
   int rows = 0, last = -1;
-  const int most = std::max(1, int(cached_bytes / sizeof(float)) / g.lanes);
   for (int k = 0; k < int(g.parts.size()); ++k) {
     const Part& part = g.parts[size_t(k)];
     for (int tap = 0; tap < part.taps; ++tap) {
       const int more = part.reach * part.channels;
       const bool apart = last >= 0 && last != k && (grouped[size_t(k)] || grouped[size_t(last)]);
-      if (g.passes.empty() || rows + more > most || apart) g.passes.emplace_back(), rows = 0;
+      if (g.passes.empty() || rows + more > fitting || apart) g.passes.emplace_back(), rows = 0;
       g.passes.back().taps.push_back({k, tap});
       g.passes.back().capacity += part.entries;
       rows += more, last = k;
@@ -173,7 +173,7 @@ void make_passes(Gather& g, const std::vector<bool>& grouped) {
         const Part& part = g.parts[size_t(tap.part)];
         const size_t size = size_t(part.reach) * size_t(part.channels) * size_t(g.lanes);
         const size_t at = (size_t(block) * size_t(g.rows + 1) + size_t(part.first)) * size_t(g.lanes);
-        const float* from = g.weight.data() + at + size_t(tap.tap) * size;
+        const float* from = g.floats.weight.data() + at + size_t(tap.tap) * size;
         any = any || std::any_of(from, from + size, [](float w) { return w != 0; });
       }
       pass.in_block.push_back(any);
@@ -202,10 +202,61 @@ bool by_channel(const Layer& layer, const std::vector<float>& values) {
   return true;
 }
 
+// A threshold is 2048 to 4096 units, or less where weights are much larger than it. Scales are powers of two, so that
+// what fits 16 bits is exact.
+std::vector<float> find_scales(const Layer& layer, const Gather& g) {
+  const size_t lanes = size_t(g.lanes), columns = size_t(g.blocks) * lanes;  // of a group, or of a position
+  std::vector<float> largest(columns, 0.0f), scale(columns, 0.0f);
+  const std::vector<float>& threshold = g.floats.threshold;
+  for (size_t i = 0; i < threshold.size(); ++i) {
+    if (std::isfinite(threshold[i])) largest[i % columns] = std::max(largest[i % columns], threshold[i] * 8);
+  }
+  for (size_t i = 0; i < g.floats.weight.size(); ++i) {
+    const size_t column = i / (size_t(g.rows + 1) * lanes) * lanes + i % lanes;
+    largest[column] = std::max(largest[column], std::abs(g.floats.weight[i]) * 2);
+  }
+  for (int member = 0; member < g.group; ++member) {
+    for (int c = 0; c < layer.channels; ++c) {
+      const size_t column = size_t(member * layer.padded + c);
+      scale[column] = std::exp2(std::floor(std::log2(float(INT16_MAX + 1) / largest[column])));
+    }
+  }
+  return scale;
+}
+
+void narrow_all(const Layer& layer, Gather& g) {
+  g.scale = find_scales(layer, g);
+  const size_t lanes = size_t(g.lanes), columns = g.scale.size();
+  const auto narrowed = [&](const std::vector<float>& from, size_t width, const auto& scale_of) {
+    std::vector<int16_t> to(from.size());
+    for (size_t i = 0; i < from.size(); i += width) narrow_values(from.data() + i, scale_of(i), width, to.data() + i);
+    return to;
+  };
+  const auto whole = [&](size_t) { return g.scale.data(); };
+  const auto of_block = [&](size_t i) { return g.scale.data() + i / (size_t(g.rows + 1) * lanes) * lanes; };
+  g.shorts.weight = narrowed(g.floats.weight, lanes, of_block);
+  g.shorts.v_init = narrowed(g.floats.v_init, columns, whole);
+  g.shorts.threshold.resize(g.floats.threshold.size());
+  for (size_t i = 0; i < g.floats.threshold.size(); ++i) {  // infinite where there is no neuron
+    const float scaled = std::isfinite(g.floats.threshold[i]) ? g.floats.threshold[i] * g.scale[i % columns] : 32767.0f;
+    g.shorts.threshold[i] = int16_t(std::clamp(std::nearbyint(scaled), 1.0f, 32767.0f));
+  }
+  g.floats = {};
+}
+
 }  // namespace
 
-std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels) {
+void narrow_values(const float* from, const float* scale, size_t values, int16_t* to) {
+  for (size_t i = 0; i < values; ++i) {
+    const float scaled = std::nearbyint(from[i] * scale[i]);
+    to[i] = int16_t(std::clamp(scaled, float(INT16_MIN), float(INT16_MAX)));
+  }
+}
+
+std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels, bool narrow) {
   if (!layer.single()) return nullptr;
+  narrow = narrow && layer.neurons.plain();
+  const int vector_width = narrow ? kernels.short_width : kernels.width;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
   int width = layer.positions;
@@ -218,20 +269,21 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     g.height = shape.out_rows, width = shape.out_columns;
     shapes.push_back(std::move(shape));
   }
-  const int vectors = (layer.channels + kernels.width - 1) / kernels.width;
+  const int vectors = (layer.channels + vector_width - 1) / vector_width;
   g.blocks = (vectors + kernels.most_vectors - 1) / kernels.most_vectors;
   g.vectors = (vectors + g.blocks - 1) / g.blocks;
   if (g.blocks == 1) g.group = best_group(shapes, width, g.vectors, kernels.most_vectors);
-  const int padded = g.vectors * g.blocks * kernels.width;
-  g.vectors *= g.group, g.lanes = g.vectors * kernels.width;
+  const int padded = g.vectors * g.blocks * vector_width;
+  g.vectors *= g.group, g.lanes = g.vectors * vector_width;
   g.width = (width + g.group - 1) / g.group;
   if (int64_t(g.height) * g.width * g.group * padded > max_values) return nullptr;
+  const int fitting = std::max(1, cached_bytes / (narrow ? 2 : 4) / g.lanes);  // rows of weights
   std::vector<std::pair<size_t, int>> from;  // projection and first channel of each part
   std::vector<bool> grouped;
   for (size_t k = 0; k < shapes.size(); ++k) {
     const Projection& p = layer.projections[k];
     const size_t before = g.parts.size();
-    if (!add_parts(layers[size_t(p.source)], p, shapes[k], g)) return nullptr;
+    if (!add_parts(layers[size_t(p.source)], p, shapes[k], fitting, g)) return nullptr;
     int channel = 0;
     for (size_t part = before; part < g.parts.size(); ++part) {
       from.emplace_back(k, channel), grouped.push_back(shapes[k].groups > 1);
@@ -240,12 +292,12 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   }
   if (int64_t(g.blocks) * (g.rows + 1) * g.lanes > max_values) return nullptr;
   layer.row = width, layer.pitch = g.width * g.group, layer.padded = padded;
-  g.weight.assign(size_t(g.blocks) * size_t(g.rows + 1) * size_t(g.lanes), 0.0f);
+  g.floats.weight.assign(size_t(g.blocks) * size_t(g.rows + 1) * size_t(g.lanes), 0.0f);
   for (size_t part = 0; part < g.parts.size(); ++part) {
     const auto [k, channel] = from[part];
     pack_weights(layer, layer.projections[k], shapes[k], channel, g.parts[part], g);
   }
-  make_passes(g, grouped);
+  make_passes(g, grouped, fitting);
   for (const Pass& pass : g.passes) {
     if (pass.capacity > most_entries * 2) {
       layer.row = layer.pitch = layer.positions, layer.padded = layer.channels;
@@ -254,9 +306,10 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   }
   g.per_neuron = !(by_channel(layer, layer.neurons.threshold) && by_channel(layer, layer.neurons.v_init) &&
                    by_channel(layer, layer.neurons.v_min));
-  g.threshold = spread(layer, g, layer.neurons.threshold, std::numeric_limits<float>::infinity());
-  g.v_init = spread(layer, g, layer.neurons.v_init, 0);
-  if (!layer.neurons.v_min.empty()) g.v_min = spread(layer, g, layer.neurons.v_min, 0);
+  g.floats.threshold = spread(layer, g, layer.neurons.threshold, std::numeric_limits<float>::infinity());
+  g.floats.v_init = spread(layer, g, layer.neurons.v_init, 0);
+  if (!layer.neurons.v_min.empty()) g.floats.v_min = spread(layer, g, layer.neurons.v_min, 0);
+  if (narrow) narrow_all(layer, g);
   return made;
 }
 

@@ -46,20 +46,32 @@ struct Pass {
   int capacity = 0;               // most rows of weights at one step
 };
 
+// What a layer adds up and compares, as floats or as 16-bit integers.
+template <class T>
+struct Values {
+  std::vector<T> weight;                    // (block, rows + 1, lanes)
+  std::vector<T> threshold, v_init, v_min;  // by slot, or (group, padded) where all positions agree
+};
+
 struct Gather {
   int height = 1, width = 1;    // of the outputs; the width in groups
   int group = 1;                // positions side by side that are summed as one
   int vectors = 1, blocks = 1;  // of each group: blocks of so many vectors
   int lanes = 1;                // channels of a block, padding included
   int rows = 0;                 // of weights; one of zeros follows them
+  bool per_neuron = false;
   std::vector<Part> parts;
   std::vector<Pass> passes;
-  std::vector<float> weight;                    // (block, rows + 1, lanes)
-  std::vector<float> threshold, v_init, v_min;  // by slot, or (group, padded) where all positions agree
-  bool per_neuron = false;
+  Values<float> floats;    // of these two one is used
+  Values<int16_t> shorts;
+  std::vector<float> scale;  // of each padded channel of a group, from floats to 16-bit integers; empty for floats
 };
 
-// The gathering form of a layer, or null where it has none. Sets the layer's slots.
-std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels);
+// The gathering form of a layer, or null where it has none; in 16-bit integers if asked for and possible. Sets the
+// layer's slots.
+std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels, bool narrow);
+
+// Values times their scales as 16-bit integers, the nearest or the last there is.
+void narrow_values(const float* from, const float* scale, size_t values, int16_t* to);
 
 }  // namespace spikewright

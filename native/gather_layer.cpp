@@ -25,7 +25,8 @@ class Rows {
     for (const Pass& pass : g_.passes) rows += assembled(pass);
     work.rows.reserve(rows * tile);
     work.groups.reserve(std::max<size_t>(1, g_.passes.size()) * tile * most_chunk);
-    if (g_.passes.size() > 1) work.current.reserve(size_t(tile) * size_t(steps) * size_t(g_.lanes));
+    const size_t currents = g_.passes.size() > 1 ? size_t(tile) * size_t(steps) * size_t(g_.lanes) : 0;
+    g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 
   void run(const std::atomic<bool>& stop) {
@@ -113,16 +114,29 @@ class Rows {
   }
 
   void sum(int y, int x, int positions, int block) const {
-    Sums s{};
+    if (g_.scale.empty()) {
+      const bool plain = layer_.neurons.plain();
+      sum(y, x, positions, block, g_.floats, state_.v.data(), state_.base.data(), work_.current.get(),
+          [&](const Sums<float>& sums) { plan_.kernels->sum(sums, g_.vectors, plain); });
+    } else {
+      sum(y, x, positions, block, g_.shorts, state_.short_v.data(), state_.short_base.data(), work_.short_current.get(),
+          [&](const Sums<int16_t>& sums) { plan_.kernels->sum_shorts(sums, g_.vectors); });
+    }
+  }
+
+  template <class T, class Kernel>
+  void sum(int y, int x, int positions, int block, const Values<T>& values, T* v, const T* base, T* current,
+           const Kernel& kernel) const {
+    Sums<T> s{};
     const ptrdiff_t lane = ptrdiff_t(block) * g_.lanes, stride = ptrdiff_t(g_.group) * layer_.padded;
     const ptrdiff_t at = ptrdiff_t(layer_.slot(y * layer_.row)) + x * stride + lane, own = g_.per_neuron ? at : lane;
     s.steps = steps_, s.positions = positions, s.stride = stride;
-    s.weight = g_.weight.data() + size_t(block) * size_t(g_.rows + 1) * size_t(g_.lanes);
-    s.base = state_.base.data() + at, s.v = state_.v.data() + at, s.count = state_.count.data() + at;
-    s.threshold = g_.threshold.data() + own;
-    s.v_min = g_.v_min.empty() ? nullptr : g_.v_min.data() + own;
+    s.weight = values.weight.data() + size_t(block) * size_t(g_.rows + 1) * size_t(g_.lanes);
+    s.base = base + at, s.v = v + at, s.count = state_.count.data() + at;
+    s.threshold = values.threshold.data() + own;
+    s.v_min = values.v_min.empty() ? nullptr : values.v_min.data() + own;
     s.neuron_stride = g_.per_neuron ? stride : 0;
-    s.decay = layer_.neurons.decay, s.v_reset = layer_.neurons.v_reset, s.subtract = layer_.neurons.subtract;
+    s.decay = T(layer_.neurons.decay), s.v_reset = T(layer_.neurons.v_reset), s.subtract = layer_.neurons.subtract;
     s.early = state_.trains.data() + at, s.late = s.early + layer_.slots();
     size_t last = g_.passes.empty() ? 0 : g_.passes.size() - 1;
     while (last && !g_.passes[last].in_block[size_t(block)]) --last;
@@ -131,8 +145,8 @@ class Rows {
       if (pass != last && !g_.passes[pass].in_block[size_t(block)]) continue;
       s.last = pass == last;
       s.windows = windows_.data() + pass * size_t(positions);
-      s.current = s.first && s.last ? nullptr : work_.current.get();
-      plan_.kernels->sum(s, g_.vectors, layer_.neurons.plain());
+      s.current = s.first && s.last ? nullptr : current;
+      kernel(s);
       s.first = false;
     }
   }

@@ -57,19 +57,21 @@ struct Window {
   const uint16_t *rows, *groups;
 };
 
-// Some output positions of one block of channels, over the timesteps of a chunk.
+// Some output positions of one block of channels, over the timesteps of a chunk; values are float or int16_t.
+template <class T>
 struct Sums {
   int steps, positions;
   const Window* windows;
-  const float* weight;  // (rows, lanes)
-  const float* base;    // what arrives at each step, spikes apart
-  float* current;       // (positions, steps, lanes): sums so far; null where these are all
-  bool first, last;     // of those that make up the current: the last makes neurons fire
-  ptrdiff_t stride;     // slots between one position and the next
-  float *v, *count;
-  const float *threshold, *v_min;  // v_min may be null
-  ptrdiff_t neuron_stride;         // of threshold and v_min between positions: stride, or 0
-  float decay, v_reset;
+  const T* weight;   // (rows, lanes)
+  const T* base;     // what arrives at each step, spikes apart
+  T* current;        // (positions, steps, lanes): sums so far; null where these are all
+  bool first, last;  // of those that make up the current: the last makes neurons fire
+  ptrdiff_t stride;  // slots between one position and the next
+  T* v;
+  float* count;
+  const T *threshold, *v_min;  // v_min may be null
+  ptrdiff_t neuron_stride;     // of threshold and v_min between positions: stride, or 0
+  T decay, v_reset;
   bool subtract;
   uint32_t *early, *late;
 };
@@ -88,12 +90,13 @@ struct Step {
 
 struct Kernels {
   const char* name;
-  int width;         // floats of a vector
-  int most_vectors;  // of a block of channels
+  int width, short_width;  // floats and 16-bit integers of a vector
+  int most_vectors;        // of a block of channels
   void (*list_row)(const Listing& to);
   // of at most `tile` positions: the rows of weights of all steps and the number of groups of each
   void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
-  void (*sum)(const Sums& sums, int vectors, bool plain);
+  void (*sum)(const Sums<float>& sums, int vectors, bool plain);
+  void (*sum_shorts)(const Sums<int16_t>& sums, int vectors);  // of plain neurons only
   void (*step)(const Step& step);
   // index and value of what is not zero; returns how many, and never writes beyond `values` entries
   uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);

@@ -146,64 +146,75 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
 
 // An addition takes about three cycles to arrive, so narrow blocks sum alternate rows apart to keep the adders busy.
 template <class V, int vectors, bool plain>
-void sum(const Sums& s) {
-  constexpr int sets = vectors == 1 ? 4 : vectors <= 4 ? 2 : 1;
+void sum(const Sums<typename V::Value>& s) {
+  using T = typename V::Value;
+  using History = typename V::History;
+  constexpr int sets = vectors == 1 ? 4 : 2;
+  constexpr int span = History::span, parts = 32 / span;
   constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
-  const V decay = V::all(s.decay), rest = V::all(s.v_reset);
+  const V zero = V::all(T(0)), decay = V::all(s.decay), rest = V::all(s.v_reset);
   for (int position = 0; position < s.positions; ++position) {
     const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
     const uint16_t* rows = s.windows[position].rows;
     const uint16_t* groups = s.windows[position].groups;
-    float* current = s.current ? s.current + ptrdiff_t(position) * s.steps * lanes : nullptr;
-    const float* from = s.first ? s.base + at : current;
+    T* current = s.current ? s.current + ptrdiff_t(position) * s.steps * lanes : nullptr;
+    const T* from = s.first ? s.base + at : current;
     const ptrdiff_t from_stride = s.first ? 0 : lanes;
     V v[vectors], threshold[vectors];
     for (int j = 0; j < vectors; ++j) {
       v[j] = V::load(s.v + at + j * V::width);
       threshold[j] = V::load(s.threshold + own + j * V::width);
     }
-    for (int half = 0; half < most_chunk; half += 32) {
-      typename V::History history[vectors];
-      const int end = s.steps < half + 32 ? s.steps : half + 32;
-      for (int t = half; t < end; ++t, from += from_stride) {
-        V sum[sets][vectors];
-        for (int j = 0; j < vectors; ++j) sum[0][j] = V::load(from + j * V::width);
-        for (int a = 1; a < sets; ++a) {
-          for (int j = 0; j < vectors; ++j) sum[a][j] = V::all(0.0f);
-        }
-        for (int g = groups[t]; g; --g, rows += group_size) {
-          for (int k = 0; k < group_size; ++k) {
-            const float* w = s.weight + rows[k] * lanes;
-            for (int j = 0; j < vectors; ++j) sum[k % sets][j] = sum[k % sets][j] + V::load(w + j * V::width);
+    for (int word = 0; word < most_chunk; word += 32) {
+      History history[vectors][parts];
+      for (int part = 0; part < parts; ++part) {
+        const int begin = word + part * span;
+        const int end = s.steps < begin ? begin : s.steps < begin + span ? s.steps : begin + span;
+        History now[vectors];
+        for (int t = begin; t < end; ++t, from += from_stride) {
+          V sum[sets][vectors];
+          for (int j = 0; j < vectors; ++j) sum[0][j] = V::load(from + j * V::width);
+          for (int a = 1; a < sets; ++a) {
+            for (int j = 0; j < vectors; ++j) sum[a][j] = zero;
           }
-        }
-        for (int a = 1; a < sets; ++a) {
-          for (int j = 0; j < vectors; ++j) sum[0][j] = sum[0][j] + sum[a][j];
-        }
-        if (!s.last) {
-          for (int j = 0; j < vectors; ++j) sum[0][j].store(current + j * V::width);
-          current += lanes;
-          continue;
+          for (int g = groups[t]; g; --g, rows += group_size) {
+            for (int k = 0; k < group_size; ++k) {
+              const T* w = s.weight + rows[k] * lanes;
+              for (int j = 0; j < vectors; ++j) sum[k % sets][j] = sum[k % sets][j] + V::load(w + j * V::width);
+            }
+          }
+          for (int a = 1; a < sets; ++a) {
+            for (int j = 0; j < vectors; ++j) sum[0][j] = sum[0][j] + sum[a][j];
+          }
+          if (!s.last) {
+            for (int j = 0; j < vectors; ++j) sum[0][j].store(current + j * V::width);
+            current += lanes;
+            continue;
+          }
+          for (int j = 0; j < vectors; ++j) {
+            if constexpr (plain) {
+              v[j] = v[j] + sum[0][j];
+              const auto fires = V::at_least(v[j], threshold[j]);
+              v[j] = v[j] - V::where(fires, threshold[j]);
+              now[j].push(fires);
+            } else {
+              v[j] = decay * v[j] + sum[0][j];
+              const auto fires = V::at_least(v[j], threshold[j]);
+              v[j] = s.subtract ? v[j] - V::where(fires, threshold[j]) : V::choose(fires, rest, v[j]);
+              if (s.v_min) v[j] = V::larger(v[j], V::load(s.v_min + own + j * V::width));
+              now[j].push(fires);
+            }
+          }
         }
         for (int j = 0; j < vectors; ++j) {
-          v[j] = (plain ? v[j] : decay * v[j]) + sum[0][j];
-          const auto fires = V::at_least(v[j], threshold[j]);
-          if (plain || s.subtract) {
-            v[j] = v[j] - V::where(fires, threshold[j]);
-          } else {
-            v[j] = V::choose(fires, rest, v[j]);
-          }
-          if (!plain && s.v_min) v[j] = V::larger(v[j], V::load(s.v_min + own + j * V::width));
-          history[j].push(fires);
+          now[j].end(begin + span - end);
+          history[j][part] = now[j];
         }
       }
       if (!s.last) continue;
-      uint32_t* words = (half ? s.late : s.early) + at;
-      for (int j = 0; j < vectors; ++j) {
-        const ptrdiff_t lane = at + j * V::width;
-        history[j].store(words + j * V::width, end > half ? half + 32 - end : 0);
-        (V::load(s.count + lane) + history[j].ones()).store(s.count + lane);
-      }
+      uint32_t* words = (word ? s.late : s.early) + at;
+      for (int j = 0; j < vectors; ++j) History::store(history[j], words + j * V::width);
+      add_ones(words, int(lanes), s.count + at);
     }
     if (!s.last) continue;
     for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
@@ -211,7 +222,7 @@ void sum(const Sums& s) {
 }
 
 template <class V>
-void any_sum(const Sums& sums, int vectors, bool plain) {
+void sum_floats(const Sums<float>& sums, int vectors, bool plain) {
   switch (vectors * 2 + plain) {
     case 2: return sum<V, 1, false>(sums);
     case 3: return sum<V, 1, true>(sums);
@@ -220,6 +231,16 @@ void any_sum(const Sums& sums, int vectors, bool plain) {
     case 6: return sum<V, 3, false>(sums);
     case 7: return sum<V, 3, true>(sums);
     case 8: return sum<V, 4, false>(sums);
+    default: return sum<V, 4, true>(sums);
+  }
+}
+
+template <class V>
+void sum_shorts(const Sums<int16_t>& sums, int vectors) {
+  switch (vectors) {
+    case 1: return sum<V, 1, true>(sums);
+    case 2: return sum<V, 2, true>(sums);
+    case 3: return sum<V, 3, true>(sums);
     default: return sum<V, 4, true>(sums);
   }
 }
@@ -288,9 +309,10 @@ void add_row(float* to, const float* row, float factor, int values) {
   for (; i < values; ++i) to[i] += factor * row[i];
 }
 
-template <class V>
+template <class V, class Shorts>
 constexpr Kernels make_kernels(const char* name) {
-  return {name, V::width, 4, list_row, assemble, any_sum<V>, step<V>, compress<V>, add_row<V>};
+  return {name,       V::width, Shorts::width, 4,       list_row, assemble, sum_floats<V>, sum_shorts<Shorts>,
+          step<V>, compress<V>, add_row<V>};
 }
 
 }  // namespace

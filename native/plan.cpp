@@ -182,11 +182,11 @@ void Plan::add_sparse(int64_t target, int64_t source, std::vector<int64_t> start
   layer.projections.push_back(std::move(p));
 }
 
-void Plan::finish(const Kernels& chosen, bool gather) {
+void Plan::finish(const Kernels& chosen, bool gather, bool narrow) {
   require(!finished(), "the plan is finished already");
   for (Layer& layer : layers) layer.row = layer.pitch = layer.positions, layer.padded = layer.channels;
   for (Layer& layer : layers) {
-    if (gather) layer.gather = make_gather(layers, layer, chosen);
+    if (gather) layer.gather = make_gather(layers, layer, chosen, narrow);
     for (const Projection& p : layer.projections) {
       Layer& source = layers[size_t(p.source)];
       (layer.gather ? source.trains : source.lists) = true;

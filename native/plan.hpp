@@ -120,8 +120,9 @@ class Plan {
   void add_sparse(int64_t target, int64_t source, std::vector<int64_t> start, std::vector<int64_t> column,
                   std::vector<float> value);
 
-  // Chooses how each layer runs. `gather` false keeps every layer on the scattering path.
-  void finish(const Kernels& kernels, bool gather);
+  // Chooses how each layer runs. `gather` false keeps every layer on the scattering path; `narrow` lets gathering
+  // layers count in 16-bit integers, where their neurons allow it.
+  void finish(const Kernels& kernels, bool gather, bool narrow);
   bool finished() const { return kernels != nullptr; }
 
  private:

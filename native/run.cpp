@@ -65,10 +65,20 @@ class Sample {
   }
 
   void start_potentials(const Layer& layer, LayerState& state) const {
-    const std::vector<float>& v = layer.gather ? layer.gather->v_init : layer.neurons.v_init;
-    const size_t n = state.count.size();
-    state.v.resize(n);
-    for (size_t i = 0; i < n; i += v.size()) std::copy(v.begin(), v.end(), state.v.begin() + ptrdiff_t(i));
+    if (!layer.gather) return repeat(layer.neurons.v_init, layer.slots(), state.v);
+    const Gather& g = *layer.gather;
+    if (g.scale.empty()) return repeat(g.floats.v_init, layer.slots(), state.v);
+    repeat(g.shorts.v_init, layer.slots(), state.short_v);
+    state.short_base.resize(layer.slots());
+    for (size_t i = 0; i < layer.slots(); i += g.scale.size()) {
+      narrow_values(state.base.data() + i, g.scale.data(), g.scale.size(), state.short_base.data() + i);
+    }
+  }
+
+  template <class T>
+  static void repeat(const std::vector<T>& values, size_t slots, std::vector<T>& to) {
+    to.resize(slots);
+    for (size_t i = 0; i < slots; i += values.size()) std::copy(values.begin(), values.end(), to.begin() + ptrdiff_t(i));
   }
 
   void advance(size_t k, int first, int steps) const {

@@ -33,53 +33,63 @@ inline int lowest_bit(uint64_t bits) {
 #endif
 }
 
-inline int count_ones(uint32_t bits) {
-  int n = 0;
-  for (; bits; bits &= bits - 1) ++n;
-  return n;
-}
-
+// Adds to each count the ones of its word; there are whole eights of them.
+inline void add_ones(const uint32_t* words, int n, float* counts) {
 #if defined(__AVX2__)
-// Of each 32-bit lane: its nibbles are looked up, then their counts summed.
-inline __m256i count_ones(__m256i lanes) {
+  // nibbles are looked up, then their counts summed
   const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
   const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(lanes, nibble));
-  const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(lanes, 4), nibble));
-  const __m256i pairs = _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
-  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-}
+  for (int i = 0; i < n; i += 8) {
+    const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + i));
+    const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(at, nibble));
+    const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(at, 4), nibble));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
+    const __m256 ones = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    _mm256_storeu_ps(counts + i, _mm256_add_ps(_mm256_loadu_ps(counts + i), ones));
+  }
+#else
+  for (int i = 0; i < n; ++i) {
+    for (uint32_t left = words[i]; left; left &= left - 1) counts[i] += 1.0f;
+  }
 #endif
+}
 
-// Plain C++, for any machine and, with sixteen lanes, to test the logic of wide vectors on any machine.
-template <int lanes>
+inline float add_values(float a, float b) { return a + b; }
+inline int16_t add_values(int16_t a, int16_t b) {  // as far as 16 bits go
+  const int sum = int(a) + int(b);
+  return int16_t(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+}
+
+// Plain C++, for any machine and, with wide vectors, to test their logic on any machine.
+template <int lanes, class T = float>
 struct PlainVector {
   static constexpr int width = lanes;
-  float at[lanes];
+  using Value = T;
+  T at[lanes];
 
-  static PlainVector load(const float* from) {
+  static PlainVector load(const T* from) {
     PlainVector r;
     for (int i = 0; i < lanes; ++i) r.at[i] = from[i];
     return r;
   }
-  static PlainVector all(float value) {
+  static PlainVector all(T value) {
     PlainVector r;
     for (int i = 0; i < lanes; ++i) r.at[i] = value;
     return r;
   }
-  void store(float* to) const {
+  void store(T* to) const {
     for (int i = 0; i < lanes; ++i) to[i] = at[i];
   }
   friend PlainVector operator+(PlainVector a, PlainVector b) {
-    for (int i = 0; i < lanes; ++i) a.at[i] += b.at[i];
+    for (int i = 0; i < lanes; ++i) a.at[i] = add_values(a.at[i], b.at[i]);
     return a;
   }
   friend PlainVector operator-(PlainVector a, PlainVector b) {
-    for (int i = 0; i < lanes; ++i) a.at[i] -= b.at[i];
+    for (int i = 0; i < lanes; ++i) a.at[i] = T(a.at[i] - b.at[i]);
     return a;
   }
   friend PlainVector operator*(PlainVector a, PlainVector b) {
-    for (int i = 0; i < lanes; ++i) a.at[i] *= b.at[i];
+    for (int i = 0; i < lanes; ++i) a.at[i] = T(a.at[i] * b.at[i]);
     return a;
   }
   static PlainVector larger(PlainVector a, PlainVector b) {
@@ -94,11 +104,11 @@ struct PlainVector {
   }
   static Mask not_zero(PlainVector a) {
     Mask m = 0;
-    for (int i = 0; i < lanes; ++i) m |= Mask(a.at[i] != 0.0f) << i;
+    for (int i = 0; i < lanes; ++i) m |= Mask(a.at[i] != 0) << i;
     return m;
   }
   static PlainVector where(Mask m, PlainVector a) {  // a or zero
-    for (int i = 0; i < lanes; ++i) a.at[i] = m >> i & 1 ? a.at[i] : 0.0f;
+    for (int i = 0; i < lanes; ++i) a.at[i] = m >> i & 1 ? a.at[i] : T(0);
     return a;
   }
   static PlainVector choose(Mask m, PlainVector a, PlainVector b) {
@@ -106,19 +116,18 @@ struct PlainVector {
     return a;
   }
   static uint32_t bits(Mask m) { return m; }
-  // The last 32 masks of each lane, the newest in the lowest bit.
+  // The masks of `span` steps, a word of bits for each lane.
   struct History {
+    static constexpr int span = 32;
     uint32_t at[lanes] = {};
     void push(Mask m) {
       for (int i = 0; i < lanes; ++i) at[i] = at[i] << 1 | (m >> i & 1);
     }
-    void store(uint32_t* to, int unused) const {  // the oldest in the highest bit
-      for (int i = 0; i < lanes; ++i) to[i] = at[i] << unused;
+    void end(int missing) {  // brings the first step to the highest bit
+      for (int i = 0; i < lanes; ++i) at[i] = missing < span ? at[i] << missing : 0;
     }
-    PlainVector ones() const {
-      PlainVector r;
-      for (int i = 0; i < lanes; ++i) r.at[i] = float(count_ones(at[i]));
-      return r;
+    static void store(const History* of, uint32_t* to) {
+      for (int i = 0; i < lanes; ++i) to[i] = of->at[i];
     }
   };
 };
@@ -126,6 +135,7 @@ struct PlainVector {
 #if defined(__AVX2__)
 struct Vector8 {
   static constexpr int width = 8;
+  using Value = float;
   __m256 at;
 
   static Vector8 load(const float* from) { return {_mm256_loadu_ps(from)}; }
@@ -144,13 +154,46 @@ struct Vector8 {
   static Vector8 choose(Mask m, Vector8 a, Vector8 b) { return {_mm256_blendv_ps(b.at, a.at, m.at)}; }
   static uint32_t bits(Mask m) { return uint32_t(_mm256_movemask_ps(m.at)); }
   struct History {
+    static constexpr int span = 32;
     __m256i at = _mm256_setzero_si256();
     void push(Mask m) { at = _mm256_sub_epi32(_mm256_add_epi32(at, at), _mm256_castps_si256(m.at)); }
-    void store(uint32_t* to, int unused) const {
-      const __m256i shifted = _mm256_sll_epi32(at, _mm_cvtsi32_si128(unused));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), shifted);
+    void end(int missing) { at = _mm256_sll_epi32(at, _mm_cvtsi32_si128(missing)); }
+    static void store(const History* of, uint32_t* to) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), of->at);
     }
-    Vector8 ones() const { return {_mm256_cvtepi32_ps(count_ones(at))}; }
+  };
+};
+
+// Sixteen 16-bit integers; sums end where 16 bits end.
+struct Shorts16 {
+  static constexpr int width = 16;
+  using Value = int16_t;
+  __m256i at;
+
+  static Shorts16 load(const int16_t* from) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))}; }
+  static Shorts16 all(int16_t value) { return {_mm256_set1_epi16(value)}; }
+  void store(int16_t* to) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), at); }
+  friend Shorts16 operator+(Shorts16 a, Shorts16 b) { return {_mm256_adds_epi16(a.at, b.at)}; }
+  friend Shorts16 operator-(Shorts16 a, Shorts16 b) { return {_mm256_sub_epi16(a.at, b.at)}; }
+  struct Mask {
+    __m256i not_set;
+  };
+  static Mask at_least(Shorts16 a, Shorts16 b) { return {_mm256_cmpgt_epi16(b.at, a.at)}; }
+  static Shorts16 where(Mask m, Shorts16 a) { return {_mm256_andnot_si256(m.not_set, a.at)}; }
+  struct History {
+    static constexpr int span = 16;
+    __m256i at = _mm256_setzero_si256();  // of what is not set
+    void push(Mask m) { at = _mm256_sub_epi16(_mm256_add_epi16(at, at), m.not_set); }
+    void end(int missing) {
+      const __m256i set = _mm256_xor_si256(at, _mm256_set1_epi16(-1));
+      at = _mm256_sll_epi16(set, _mm_cvtsi32_si128(missing));
+    }
+    static void store(const History* of, uint32_t* to) {  // of 16 steps and the next 16
+      const __m256i low = _mm256_unpacklo_epi16(of[1].at, of[0].at), high = _mm256_unpackhi_epi16(of[1].at, of[0].at);
+      __m256i* words = reinterpret_cast<__m256i*>(to);
+      _mm256_storeu_si256(words, _mm256_permute2x128_si256(low, high, 0x20));
+      _mm256_storeu_si256(words + 1, _mm256_permute2x128_si256(low, high, 0x31));
+    }
   };
 };
 #endif
@@ -158,6 +201,7 @@ struct Vector8 {
 #if defined(__AVX512F__)
 struct Vector16 {
   static constexpr int width = 16;
+  using Value = float;
   __m512 at;
 
   static Vector16 load(const float* from) { return {_mm512_loadu_ps(from)}; }
@@ -174,18 +218,14 @@ struct Vector16 {
   static Vector16 choose(Mask m, Vector16 a, Vector16 b) { return {_mm512_mask_blend_ps(m, b.at, a.at)}; }
   static uint32_t bits(Mask m) { return m; }
   struct History {
+    static constexpr int span = 32;
     __m512i at = _mm512_setzero_si512();
     void push(Mask m) {
       at = _mm512_add_epi32(at, at);
       at = _mm512_mask_add_epi32(at, m, at, _mm512_set1_epi32(1));
     }
-    void store(uint32_t* to, int unused) const {
-      _mm512_storeu_si512(to, _mm512_sll_epi32(at, _mm_cvtsi32_si128(unused)));
-    }
-    Vector16 ones() const {
-      const __m256i low = count_ones(_mm512_castsi512_si256(at)), high = count_ones(_mm512_extracti64x4_epi64(at, 1));
-      return {_mm512_cvtepi32_ps(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1))};
-    }
+    void end(int missing) { at = _mm512_sll_epi32(at, _mm_cvtsi32_si128(missing)); }
+    static void store(const History* of, uint32_t* to) { _mm512_storeu_si512(to, of->at); }
   };
 };
 #endif

@@ -47,7 +47,13 @@ Value = View | tuple[Term, ...]
 
 
 def compile_graph(
-    graph: Graph, *, constant: bool, activity: bool = False, gather: bool = True, isa: str = ""
+    graph: Graph,
+    *,
+    constant: bool,
+    activity: bool = False,
+    gather: bool = True,
+    narrow: bool = False,
+    isa: str = "",
 ) -> Compiled:
     """The plan of a spiking graph.
 
@@ -56,6 +62,7 @@ def compile_graph(
         constant: whether the input is the same at every step.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
+        narrow: whether layers that gather count in 16-bit integers, where their neurons allow it.
         isa: an instruction set of the native core; the best one by default.
 
     Raises:
@@ -64,7 +71,7 @@ def compile_graph(
     if len(graph.inputs) != 1:
         raise SettingsError(f"the event engine runs networks with one input; this has {', '.join(graph.inputs)}")
     native = import_module("spikewright.engines.event._native")
-    return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather)
+    return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather, narrow)
 
 
 class _Compiler:
@@ -74,12 +81,12 @@ class _Compiler:
         self.values: dict[str, Value] = {}
         self.neurons = 0
 
-    def compile(self, isa: str, gather: bool) -> Compiled:
+    def compile(self, isa: str, gather: bool, narrow: bool) -> Compiled:
         for node in self.graph:
             value = self._value(node)
             if not isinstance(node, Output):
                 self.values[node.name] = self._as_read(node, value)
-        self.made.plan.finish(isa, gather)
+        self.made.plan.finish(isa, gather, narrow)
         return self.made
 
     def _value(self, node: Node) -> Value:

@@ -46,14 +46,22 @@ class EventSimulation:
         chunk: timesteps that a layer runs before the next. It changes nothing but speed and memory.
         gather: whether layers may sum their currents output by output. It changes nothing but speed.
         isa: an instruction set of the native core; the best one by default.
+        dtype: "float32", or "int16" for weights and potentials in 16-bit fixed point where a layer allows it: faster,
+            and exact only where 16 bits hold every weight. See docs/architecture.md.
     """
 
     name = "event"
 
     def __init__(
-        self, graph: Graph, threads: int | None = None, chunk: int = CHUNK, gather: bool = True, isa: str = ""
+        self,
+        graph: Graph,
+        threads: int | None = None,
+        chunk: int = CHUNK,
+        gather: bool = True,
+        isa: str = "",
+        dtype: str = "float32",
     ) -> None:
-        self.graph, self.chunk, self.gather, self.isa = graph, chunk, gather, isa
+        self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
         self.threads = threads or _cores()
         self.prepared: dict[_Kind, _Prepared] = {}
 
@@ -65,7 +73,7 @@ class EventSimulation:
         """
         kind = _Kind(type(encoder) is Constant, "nonzero" in record, self.gather and "potentials" not in record)
         if kind not in self.prepared:
-            self.prepared[kind] = _Prepared(self.graph, kind, self.isa)
+            self.prepared[kind] = _Prepared(self.graph, kind, self.isa, self.dtype == "int16")
         return self.prepared[kind]
 
     def run(
@@ -93,10 +101,10 @@ def _cores() -> int:
 
 
 class _Prepared:
-    def __init__(self, graph: Graph, kind: _Kind, isa: str) -> None:
+    def __init__(self, graph: Graph, kind: _Kind, isa: str, narrow: bool) -> None:
         self.graph, self.kind = graph, kind
         self.compiled: Compiled = compile_graph(
-            graph, constant=kind.constant, activity=kind.activity, gather=kind.gather, isa=isa
+            graph, constant=kind.constant, activity=kind.activity, gather=kind.gather, narrow=narrow, isa=isa
         )
         self.resting = Resting(
             graph, [n for n in self.compiled.layers if not isinstance(graph[n], Output)], kind.constant
