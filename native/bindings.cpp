@@ -153,7 +153,11 @@ NB_MODULE(_native, m) {
   using Size = int64_t;
   nb::class_<PyPlan>(m, "Plan")
       .def(nb::init<>())
-      .def("input", [](PyPlan& p, Size positions, Size channels) { return p.open().add_input(positions, channels); })
+      .def("input",
+           [](PyPlan& p, Size positions, Size channels, bool unit) {
+             return p.open().add_input(positions, channels, unit);
+           },
+           nb::arg("positions"), nb::arg("channels"), nb::arg("unit") = false)
       .def("relay", [](PyPlan& p, Size positions, Size channels) { return p.open().add_relay(positions, channels); })
       .def("output", [](PyPlan& p, Size positions, Size channels) { return p.open().add_output(positions, channels); })
       .def("neurons",

@@ -7,7 +7,7 @@
 namespace spikewright {
 namespace {
 
-constexpr int cached_bytes = 40 << 10;  // of weights that a pass may use
+constexpr int cached_bytes = 48 << 10;  // of weights that a pass may use: most of it is in the first cache
 constexpr int most_entries = 65535;     // entries and rows of weights are 16-bit
 
 // An operator as rows of a grid whose columns a kernel slides over.
@@ -224,12 +224,14 @@ std::vector<float> find_scales(const Layer& layer, const Gather& g) {
   return scale;
 }
 
-void narrow_all(const Layer& layer, Gather& g) {
+void narrow_all(const Layer& layer, const Kernels& kernels, Gather& g) {
   g.scale = find_scales(layer, g);
   const size_t lanes = size_t(g.lanes), columns = g.scale.size();
   const auto narrowed = [&](const std::vector<float>& from, size_t width, const auto& scale_of) {
     std::vector<int16_t> to(from.size());
-    for (size_t i = 0; i < from.size(); i += width) narrow_values(from.data() + i, scale_of(i), width, to.data() + i);
+    for (size_t i = 0; i < from.size(); i += width) {
+      kernels.narrow(from.data() + i, scale_of(i), int(width), to.data() + i);
+    }
     return to;
   };
   const auto whole = [&](size_t) { return g.scale.data(); };
@@ -246,13 +248,6 @@ void narrow_all(const Layer& layer, Gather& g) {
 
 }  // namespace
 
-void narrow_values(const float* from, const float* scale, size_t values, int16_t* to) {
-  for (size_t i = 0; i < values; ++i) {
-    const float scaled = std::nearbyint(from[i] * scale[i]);
-    to[i] = int16_t(std::clamp(scaled, float(INT16_MIN), float(INT16_MAX)));
-  }
-}
-
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels, bool narrow) {
   if (!layer.single()) return nullptr;
   narrow = narrow && layer.neurons.plain();
@@ -262,7 +257,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   int width = layer.positions;
   std::vector<Shape> shapes;
   for (const Projection& p : layer.projections) {
-    if (!layers[size_t(p.source)].single()) return nullptr;
+    if (!layers[size_t(p.source)].unit) return nullptr;
     Shape shape;
     if (!find_shape(layer, p, shape)) return nullptr;
     if (!shapes.empty() && (g.height != shape.out_rows || width != shape.out_columns)) return nullptr;
@@ -309,7 +304,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   g.floats.threshold = spread(layer, g, layer.neurons.threshold, std::numeric_limits<float>::infinity());
   g.floats.v_init = spread(layer, g, layer.neurons.v_init, 0);
   if (!layer.neurons.v_min.empty()) g.floats.v_min = spread(layer, g, layer.neurons.v_min, 0);
-  if (narrow) narrow_all(layer, g);
+  if (narrow) narrow_all(layer, kernels, g);
   return made;
 }
 

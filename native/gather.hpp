@@ -71,7 +71,4 @@ struct Gather {
 // layer's slots.
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels, bool narrow);
 
-// Values times their scales as 16-bit integers, the nearest or the last there is.
-void narrow_values(const float* from, const float* scale, size_t values, int16_t* to);
-
 }  // namespace spikewright

@@ -100,6 +100,8 @@ struct Kernels {
   void (*step)(const Step& step);
   // index and value of what is not zero; returns how many, and never writes beyond `values` entries
   uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);
+  // values times their scales as 16-bit integers, the nearest or the last there is; of whole vectors
+  void (*narrow)(const float* from, const float* scale, int values, int16_t* to);
   void (*add_row)(float* to, const float* row, float factor, int values);
 };
 

@@ -309,10 +309,27 @@ void add_row(float* to, const float* row, float factor, int values) {
   for (; i < values; ++i) to[i] += factor * row[i];
 }
 
+inline void narrow(const float* from, const float* scale, int values, int16_t* to) {
+#if defined(__AVX2__)
+  const auto eight = [&](int i) {
+    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i), _mm256_loadu_ps(scale + i)));
+  };
+  for (int i = 0; i < values; i += 16) {
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(eight(i), eight(i + 8)), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), packed);
+  }
+#else
+  for (int i = 0; i < values; ++i) {
+    const float scaled = nearbyintf(from[i] * scale[i]);
+    to[i] = int16_t(scaled < INT16_MIN ? INT16_MIN : scaled > INT16_MAX ? INT16_MAX : scaled);
+  }
+#endif
+}
+
 template <class V, class Shorts>
 constexpr Kernels make_kernels(const char* name) {
   return {name,       V::width, Shorts::width, 4,       list_row, assemble, sum_floats<V>, sum_shorts<Shorts>,
-          step<V>, compress<V>, add_row<V>};
+          step<V>,    compress<V>, narrow, add_row<V>};
 }
 
 }  // namespace

@@ -61,6 +61,12 @@ int Plan::add(Kind kind, int64_t positions, int64_t channels) {
   return int(layers.size()) - 1;
 }
 
+int Plan::add_input(int64_t positions, int64_t channels, bool unit) {
+  const int id = add(Kind::input, positions, channels);
+  layers[size_t(id)].unit = unit;
+  return id;
+}
+
 int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
   const int id = add(Kind::neurons, positions, channels);
   Layer& layer = layers[size_t(id)];
@@ -82,6 +88,7 @@ int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
     throw;
   }
   layer.neurons = std::move(neurons);
+  layer.unit = layer.single();
   return id;
 }
 
@@ -101,6 +108,7 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   const int id = add(Kind::pool, positions, channels);
   Layer& layer = layers[size_t(id)];
   layer.source = int(source);
+  layer.unit = layers[size_t(source)].unit;  // a spike of one input goes on, or the largest count is one more
   Pool& pool = layer.pool;
   pool.policy = policy, pool.horizon = int(horizon);
   pool.start.assign(start.begin(), start.end());

@@ -88,6 +88,7 @@ struct Layer {
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
   int row = 1, pitch = 1, padded = 1;  // positions of a row, and what lies between rows and positions
+  bool unit = false;    // whether what it sends is 0 or 1
   bool trains = false;  // the spikes of each neuron are kept as the bits of a word: a gathering layer reads them
   bool lists = false;   // event lists are kept: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
@@ -105,7 +106,8 @@ class Plan {
   std::vector<Layer> layers;
   const Kernels* kernels = nullptr;
 
-  int add_input(int64_t positions, int64_t channels) { return add(Kind::input, positions, channels); }
+  // `unit` promises that what is given is 0 or 1.
+  int add_input(int64_t positions, int64_t channels, bool unit);
   int add_relay(int64_t positions, int64_t channels) { return add(Kind::relay, positions, channels); }
   int add_output(int64_t positions, int64_t channels) { return add(Kind::output, positions, channels); }
   int add_neurons(int64_t positions, int64_t channels, Neurons neurons);

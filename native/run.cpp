@@ -9,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include "bits.hpp"
 #include "gather.hpp"
 #include "kernels.hpp"
 
@@ -57,10 +58,18 @@ class Sample {
 
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
     const float* from = port.base ? port.base + int64_t(sample_) * port.base_stride : nullptr;
+    if (from && from == state.base_from) return;  // of all samples
+    state.base_from = from;
     const size_t channels = size_t(layer.channels);
     state.base.assign(layer.slots(), 0.0f);
     for (int p = 0; from && p < layer.positions; ++p) {
       std::copy(from + size_t(p) * channels, from + size_t(p + 1) * channels, state.base.data() + layer.slot(p));
+    }
+    if (!layer.gather || layer.gather->scale.empty()) return;
+    const std::vector<float>& scale = layer.gather->scale;
+    state.short_base.resize(layer.slots());
+    for (size_t i = 0; i < layer.slots(); i += scale.size()) {
+      plan_.kernels->narrow(state.base.data() + i, scale.data(), int(scale.size()), state.short_base.data() + i);
     }
   }
 
@@ -69,10 +78,6 @@ class Sample {
     const Gather& g = *layer.gather;
     if (g.scale.empty()) return repeat(g.floats.v_init, layer.slots(), state.v);
     repeat(g.shorts.v_init, layer.slots(), state.short_v);
-    state.short_base.resize(layer.slots());
-    for (size_t i = 0; i < layer.slots(); i += g.scale.size()) {
-      narrow_values(state.base.data() + i, g.scale.data(), g.scale.size(), state.short_base.data() + i);
-    }
   }
 
   template <class T>
@@ -153,9 +158,7 @@ class Sample {
         const size_t slot = layer.slot(p);
         for (int c = 0; c < layer.channels; ++c) {
           uint64_t train = uint64_t(early[slot + size_t(c)]) << 32 | late[slot + size_t(c)];
-          for (int t = 0; train; ++t, train <<= 1) {
-            if (train >> 63) of(t, uint32_t(p * layer.channels + c));
-          }
+          for (; train; train &= train - 1) of(most_chunk - 1 - lowest_bit(train), uint32_t(p * layer.channels + c));
         }
       }
     };
@@ -167,18 +170,17 @@ class Sample {
       cursor[t] = events.start[size_t(t)];
     }
     events.reserve(0);
-    std::fill(events.value.begin(), events.value.end(), 1.0f);
+    std::fill(events.value.begin(), events.value.begin() + events.size(), 1.0f);
     each_spike([&](int t, uint32_t i) { events.index[cursor[t]++] = i; });
   }
 
+  // The slots of a layer that does not gather have no gaps.
   void train_lists(const Layer& layer, int steps, LayerState& state) const {
     std::fill(state.trains.begin(), state.trains.end(), 0u);
-    const size_t slots = layer.slots();
     for (int t = 0; t < steps; ++t) {
+      uint32_t* words = state.trains.data() + size_t(t / 32) * layer.slots();
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        const int i = int(state.events.index[e]);
-        const size_t slot = layer.slot(i / layer.channels) + size_t(i % layer.channels);
-        state.trains[size_t(t / 32) * slots + slot] |= 1u << (31 - t % 32);
+        words[state.events.index[e]] |= 1u << (31 - t % 32);
       }
     }
   }
@@ -227,6 +229,9 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   std::exception_ptr failure;
   int working = threads;
   while (int(idle_.size()) < threads) idle_.push_back(std::make_unique<Workspace>());
+  for (const auto& workspace : idle_) {
+    for (LayerState& state : workspace->layers) state.base_from = nullptr;  // another run may reuse its memory
+  }
   const auto work = [&](Workspace& workspace) {
     try {
       for (int sample; !stop && (sample = next.fetch_add(1)) < request.samples;) {

@@ -54,6 +54,7 @@ struct Events {
 // What one layer keeps of one sample.
 struct LayerState {
   std::vector<float> v, count, current, base, active, graded;
+  const float* base_from = nullptr;          // where base is a copy of
   std::vector<int16_t> short_v, short_base;  // in their place where a layer counts in 16-bit integers
   std::vector<uint32_t> trains;  // (2, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
   Events events;

@@ -3,35 +3,14 @@
 
 #include <cstdint>
 
+#include "bits.hpp"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
-#endif
-#if defined(_MSC_VER)
-#include <intrin.h>
 #endif
 
 namespace spikewright {
 namespace {  // each instruction set has its own
-
-inline int lowest_bit(uint32_t bits) {
-#if defined(_MSC_VER)
-  unsigned long at;
-  _BitScanForward(&at, bits);
-  return int(at);
-#else
-  return __builtin_ctz(bits);
-#endif
-}
-
-inline int lowest_bit(uint64_t bits) {
-#if defined(_MSC_VER)
-  unsigned long at;
-  _BitScanForward64(&at, bits);
-  return int(at);
-#else
-  return __builtin_ctzll(bits);
-#endif
-}
 
 // Adds to each count the ones of its word; there are whole eights of them.
 inline void add_ones(const uint32_t* words, int n, float* counts) {
