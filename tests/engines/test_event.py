@@ -52,13 +52,19 @@ def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
                 got[name].numpy(), value.numpy(), rtol=0, atol=tolerance, err_msg=f"{part} {name}"
             )
     assert expected.graded == found.graded
+    assert set(expected.events) == set(found.events)
+    for name, events in expected.events.items():
+        for column in ("sample", "timestep", "neuron", "value"):
+            wanted, got = getattr(events, column), getattr(found.events[name], column)
+            np.testing.assert_array_equal(got, wanted, err_msg=f"{column} of {name}")
+            assert got.dtype == wanted.dtype
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     encoder=st.sampled_from(["constant", "poisson"]),
-    record=st.sampled_from([(), ("spikes", "nonzero"), RECORDS]),
+    record=st.sampled_from([(), ("events",), ("spikes", "nonzero"), RECORDS]),
     way=st.sampled_from(WAYS),
 )
 @example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0])  # a pool over the input itself
