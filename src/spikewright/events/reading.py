@@ -136,7 +136,7 @@ def _opened(path: Path) -> Iterator[ParquetFile]:
     pyarrow()
     from pyarrow.parquet import ParquetFile
 
-    with path.open("rb") as raw, ParquetFile(raw) as file:
+    with path.open("rb") as raw, ParquetFile(raw, page_checksum_verification=True) as file:
         yield file
 
 

@@ -62,6 +62,7 @@ class EventWriter:
             compression="zstd",
             use_dictionary=["sample", "timestep", "value"],  # long runs
             column_encoding={"neuron": "DELTA_BINARY_PACKED"},  # mostly small steps upwards
+            write_page_checksum=True,
         )
 
     def __call__(self, x: Any, run: _Batch) -> None:
