@@ -163,7 +163,7 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("what", ["a file", "a stranger's folder", "their Parquet", "events and more"])
+@pytest.mark.parametrize("what", ["a file", "a broken link", "a stranger's folder", "their Parquet", "events and more"])
 def test_what_is_not_events_is_never_replaced(tmp_path: Path, force: bool, what: str) -> None:
     folder = tmp_path / "mine"
     if what == "a file":
@@ -171,14 +171,22 @@ def test_what_is_not_events_is_never_replaced(tmp_path: Path, force: bool, what:
     elif what == "events and more":
         write(folder)
         (folder / "notes.txt").write_text("precious", encoding="utf-8")
+    elif what == "a broken link":
+        folder.symlink_to(folder)
     else:
         folder.mkdir()
         (folder / ("photo.jpg" if "stranger" in what else "table.parquet")).write_text("precious", encoding="utf-8")
-    before = folder.read_bytes() if folder.is_file() else bytes_of(folder)
+    before = kept(folder)
     with pytest.raises(StorageError, match="mine is not a folder of events and is not replaced; choose another path"):
         write(folder, force=force)
-    assert before == (folder.read_bytes() if folder.is_file() else bytes_of(folder))
+    assert kept(folder) == before
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def kept(place: Path) -> object:
+    if place.is_symlink():
+        return place.readlink()
+    return place.read_bytes() if place.is_file() else bytes_of(place)
 
 
 def stop(*_: object) -> None:
@@ -399,6 +407,7 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
     (put("sample", -1, 7), "damaged, a sample is not among the 7 there are"),
     (put("timestep", 3, 12), "damaged, a timestep is not among the 12 there are"),
     (put("neuron", 3, -1), "damaged, a neuron is not among the 6 there are"),
+    (put("value", 3, 0), "damaged, a value is 0 or no number"),
     (put("sample", 0, 2), "its events are in no order"),
 ]
 

@@ -103,7 +103,8 @@ def simulate(
     if output is not None:
         out.print(f"written: {output}", highlight=False)
     if stored is not None:
-        said = f"{sum(stored.counts.values()):,} events of {len(stored)} populations"
+        groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
+        said = f"{sum(stored.counts.values()):,} events of {groups}"
         out.print(f"written: {events}, {said}", highlight=False, soft_wrap=True)
 
 

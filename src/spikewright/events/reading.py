@@ -72,6 +72,8 @@ class StoredEvents(Mapping[str, Events]):
             column = getattr(events, name)
             if len(column) and not 0 <= column.min() <= column.max() < limit:
                 raise DataError(f"{path}: damaged, a {name} is not among the {limit} there are; simulate again")
+        if not (np.isfinite(events.value).all() and events.value.all()):
+            raise DataError(f"{path}: damaged, a value is 0 or no number; simulate again")
         step = np.concatenate([[last[0]], events.sample * self.timesteps + events.timestep])
         neuron = np.concatenate([[last[1]], events.neuron])
         risen = np.diff(step) + (np.diff(step) == 0) * np.diff(neuron)

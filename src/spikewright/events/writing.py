@@ -116,9 +116,8 @@ def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool 
     Raises:
         StorageError: as ``check_place``, and when the disk refuses; what stood there before is untouched.
     """
-    target = Path(folder).resolve()
     check_place(folder, force)
-    with atomic_folder(target) as hidden:
+    with atomic_folder(Path(folder).resolve()) as hidden:  # a link to a folder stays one
         writer = EventWriter(hidden, graph, timesteps, Path(folder))
         try:
             yield writer
@@ -139,11 +138,13 @@ def check_place(folder: Path | str, force: bool) -> None:
     pyarrow()
     place = Path(folder)
     with storage_errors(place):
-        there = list(place.iterdir()) if place.is_dir() else None
-        if there == [] or (there is None and not place.exists()):
+        if not (place.exists() or place.is_symlink()):
             return
-    ours = there is not None and all(entry.name == FACTS or entry.suffix == ".parquet" for entry in there)
-    if not ours or not (place / FACTS).is_file():
+        there = list(place.iterdir()) if place.is_dir() else [place]
+        if not there:
+            return
+        ours = (place / FACTS).is_file() and all(e.name == FACTS or e.suffix == ".parquet" for e in there)
+    if not ours:
         raise StorageError(f"{place} is not a folder of events and is not replaced; choose another path")
     if not force:
         raise StorageError(f"{place} exists; choose another path, or give --force (force=True) to replace it")

@@ -166,7 +166,7 @@ class _Batch:
 
     def result(self, sent: list[tuple[Any, Any, Any, Any]], first: int) -> BatchRun:
         run = BatchRun({}, {})
-        samples = np.arange(first, first + len(self.x))
+        samples = np.arange(first, first + len(self.x), dtype=np.int64)
         for node, (counts, *columns) in zip(self.graph.populations, sent, strict=False):  # of all of them, or of none
             run.events[node.name] = Events(self.graph.shapes[node.name], np.repeat(samples, counts), *columns)
         for (name, kind), array in self.arrays.items():
