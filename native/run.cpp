@@ -189,6 +189,7 @@ class Sample {
     }
   }
 
+  // Events come by position: sorted by channel, stably, they are in the graph's order.
   void keep_train(const Layer& layer, const Events& events, int first, int steps, Train& train) const {
     const uint32_t channels = uint32_t(layer.channels), positions = uint32_t(layer.positions);
     std::vector<std::pair<uint32_t, float>> sent;

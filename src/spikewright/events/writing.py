@@ -91,12 +91,7 @@ class EventWriter:
         """Close the files, and write beside them what they hold."""
         self.close()
         populations = [
-            {
-                "name": name,
-                "file": file_name(place, name),
-                "shape": list(self.graph.shapes[name]),
-                "events": count,
-            }
+            {"name": name, "file": file_name(place, name), "shape": self.graph.shapes[name], "events": count}
             for place, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
