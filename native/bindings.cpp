@@ -26,6 +26,27 @@ std::vector<T> vector_of(const Read<T>& array) {
   return {array.data(), array.data() + array.size()};
 }
 
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T> values) {
+  auto* kept = new std::vector<T>(std::move(values));
+  const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+  return {kept->data(), {kept->size()}, owner};
+}
+
+// One field of the trains of all samples, end to end; the trains lose it, so that it is in memory once.
+template <class T>
+nb::object joined(std::vector<Train>& trains, std::vector<T> Train::* field) {
+  size_t size = 0;
+  for (const Train& train : trains) size += (train.*field).size();
+  std::vector<T> all;
+  all.reserve(size);
+  for (Train& train : trains) {
+    const std::vector<T> part = std::move(train.*field);
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return nb::cast(array_of(std::move(all)));
+}
+
 const Kernels& kernels_named(const std::string& name) {
   const Kernels* found = find_kernels(name.c_str());
   if (!found) throw PlanError("the instruction set '" + name + "' does not exist or does not run here");
@@ -54,10 +75,11 @@ class PyPlan {
     engine_ = std::make_unique<Engine>(plan_);
   }
 
-  // Arrays by layer and kind; see Port for their shapes.
-  void run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
-           const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
-           const std::vector<std::tuple<int64_t, std::string, Write>>& outputs) {
+  // Arrays by layer and kind; see Port for their shapes. Of each layer of `events` a tuple is returned: events of every
+  // sample (samples), and of all samples end to end their timesteps, neurons and values.
+  nb::list run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
+               const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
+               const std::vector<std::tuple<int64_t, std::string, Write>>& outputs, const std::vector<int64_t>& events) {
     if (!engine_) throw PlanError("finish the plan before running it");
     constexpr int64_t most = 1 << 30;
     for (int64_t n : {samples, steps, threads, chunk}) {
@@ -80,6 +102,16 @@ class PyPlan {
       }
     }
     for (const auto& [layer, kind, array] : outputs) place(port_of(request, layer), layer, kind, array, samples, steps);
+    std::vector<std::vector<Train>> trains;
+    trains.reserve(events.size());
+    for (int64_t layer : events) {
+      Port& port = port_of(request, layer);
+      const Kind kind = plan_->layers[size_t(layer)].kind;
+      if (port.trains || (kind != Kind::neurons && kind != Kind::pool)) {
+        throw PlanError("layer " + std::to_string(layer) + ": has no events to give, or gives them already");
+      }
+      port.trains = trains.emplace_back(size_t(samples)).data();
+    }
     bool whole = false;
     {
       nb::gil_scoped_release release;
@@ -89,6 +121,14 @@ class PyPlan {
       });
     }
     if (!whole) throw nb::python_error();
+    nb::list found;
+    for (std::vector<Train>& of_layer : trains) {
+      std::vector<int64_t> counts;
+      for (const Train& train : of_layer) counts.push_back(int64_t(train.neuron.size()));
+      found.append(nb::make_tuple(array_of(std::move(counts)), joined(of_layer, &Train::timestep),
+                                  joined(of_layer, &Train::neuron), joined(of_layer, &Train::value)));
+    }
+    return found;
   }
 
   std::vector<bool> gathering() const {
@@ -188,7 +228,8 @@ NB_MODULE(_native, m) {
              p.open().add_sparse(target, source, vector_of(start), vector_of(column), vector_of(value));
            })
       .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("narrow") = false)
-      .def("run", &PyPlan::run)
+      .def("run", &PyPlan::run, nb::arg("samples"), nb::arg("steps"), nb::arg("threads"), nb::arg("chunk"),
+           nb::arg("inputs"), nb::arg("outputs"), nb::arg("events") = Sizes{})
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
       .def("bytes_per_thread", &PyPlan::bytes_per_thread)
       .def_prop_ro("isa", &PyPlan::isa);

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <system_error>
 #include <thread>
 
@@ -103,7 +104,7 @@ class Sample {
   }
 
   static bool needs_lists(const Layer& layer, const Port& port) {
-    return layer.lists || port.spikes || port.active || port.graded;
+    return layer.lists || port.spikes || port.active || port.graded || port.trains;
   }
 
   void step(size_t k, int first, int t, LayerState& state) const {
@@ -186,6 +187,7 @@ class Sample {
   }
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
+    if (port.trains) keep_train(layer, state.events, first, steps, port.trains[sample_]);
     if (layer.kind == Kind::output || !(port.spikes || port.active || port.graded)) return;
     const Events& events = state.events;
     const size_t n = size_t(layer.size());
@@ -195,6 +197,31 @@ class Sample {
         if (spikes) spikes[events.index[e]] = events.value[e];
         if (port.active) state.active[events.index[e]] += 1.0f;
         if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
+      }
+    }
+  }
+
+  // Events come by position: sorted by channel, stably, they are in the graph's order.
+  void keep_train(const Layer& layer, const Events& events, int first, int steps, Train& train) const {
+    const uint32_t channels = uint32_t(layer.channels), positions = uint32_t(layer.positions);
+    std::vector<std::pair<uint32_t, float>> sent;
+    std::vector<size_t> place(channels + 1);
+    for (int t = 0; t < steps; ++t) {
+      sent.clear();
+      for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
+        sent.emplace_back(events.index[e], events.value[e]);
+      }
+      if (layer.kind == Kind::pool) std::sort(sent.begin(), sent.end());  // a pool sends as its windows are reached
+      std::fill(place.begin(), place.end(), 0);
+      for (const auto& [i, value] : sent) ++place[i % channels + 1];
+      place[0] = train.neuron.size();
+      std::partial_sum(place.begin(), place.end(), place.begin());
+      const size_t size = train.neuron.size() + sent.size();
+      train.timestep.resize(size, first + t), train.neuron.resize(size), train.value.resize(size);
+      for (const auto& [i, value] : sent) {
+        const size_t at = place[i % channels]++;
+        train.neuron[at] = int32_t(i % channels * positions + i / channels);
+        train.value[at] = value;
       }
     }
   }

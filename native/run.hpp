@@ -17,6 +17,12 @@ namespace spikewright {
 // are in cache, short enough that the spikes in flight stay there too.
 constexpr int default_chunk = most_chunk;
 
+// What one layer sent for one sample, event by event in the graph's order: by timestep, in that channels first.
+struct Train {
+  std::vector<int32_t> timestep, neuron;
+  std::vector<float> value;
+};
+
 // Where the values of one layer come from and go to; all pointers may be null. Arrays are (sample, ...).
 struct Port {
   const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
@@ -28,6 +34,7 @@ struct Port {
   float* potentials = nullptr;    // (steps, values)
   float* active = nullptr;        // (values): steps in which the value was not zero
   float* graded = nullptr;        // (values): 1 where a value other than -1, 0 and 1 was seen
+  Train* trains = nullptr;        // one for each sample, empty when the run starts
 };
 
 struct Request {

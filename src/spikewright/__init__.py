@@ -16,6 +16,7 @@ from spikewright.convert import Neurons, convert
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Run, simulate
 from spikewright.errors import SpikewrightError
+from spikewright.events import Events, StoredEvents, load_events
 from spikewright.export import export
 from spikewright.graph import Graph
 from spikewright.load import load
@@ -28,6 +29,7 @@ from spikewright.synapses import Synapses, synapses
 
 __version__ = "0.1.0"
 __all__ = [
+    "Events",
     "Graph",
     "Measures",
     "Neurons",
@@ -36,12 +38,14 @@ __all__ = [
     "Run",
     "SpikewrightError",
     "Statistics",
+    "StoredEvents",
     "Synapses",
     "calibrate",
     "convert",
     "export",
     "load",
     "load_data",
+    "load_events",
     "load_rates",
     "measure",
     "normalise",

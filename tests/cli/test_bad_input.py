@@ -201,6 +201,33 @@ def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "interrupted; nothing was written" in cli.refused("convert", "net.onnx", "--data", "data.npz")
 
 
+def test_events_where_something_stands(cli: Cli) -> None:
+    pytest.importorskip("pyarrow")
+    assert run(["convert", "net.onnx", "--data", "data.npz"]) == 0
+    Path("notes").mkdir()
+    Path("notes/diary.txt").write_text("precious", encoding="utf-8")
+    cli.capsys.readouterr()
+    for place in ("notes", "data.npz"):
+        typed = ["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8", "--force", "--events", place]
+        assert f"{place} is not a folder of events and is not replaced" in cli.refused(*typed)
+
+
+def test_interrupted_while_writing_events(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    assert run(["convert", "net.onnx", "--data", "data.npz"]) == 0
+    cli.capsys.readouterr()
+    seen: list[object] = []
+
+    def stop(*_: object) -> None:
+        seen.append(list(cli.folder.glob(".events.*/*.parquet")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spikewright.rates.InputSums.__call__", stop)
+    typed = ["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8", "--events", "events"]
+    assert "interrupted; nothing was written" in cli.refused(*typed)
+    assert seen[0]
+
+
 def test_usage_errors_exit_with_2(cli: Cli) -> None:
     assert run(["convert", "net.onnx"]) == 2
     assert "--data" in cli.capsys.readouterr().err

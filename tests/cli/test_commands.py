@@ -16,6 +16,8 @@ from torch import nn
 from spikewright.cli.app import run
 from spikewright.cli.console import parse_shape, parse_spikes
 from spikewright.errors import SettingsError
+from spikewright.events import load_events
+from spikewright.storage import load_graph
 from spikewright.text import short
 
 COMMANDS = ("inspect", "convert", "simulate", "synapses", "export", "demo")
@@ -102,6 +104,28 @@ def test_inspect_draws_a_spiking_network(factory: list[str], capsys: pytest.Capt
     assert ">IF</text>" in picture
     assert ">batch norm 1 folded</text>" in picture  # the file remembers
     assert re.search(r">θ 1, λ [\d.]+</text>", picture)
+
+
+def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyarrow")
+    np.save("x.npy", np.random.default_rng(0).random((20, 4), np.float32))
+    assert run(["convert", *factory, "--data", "x.npy", "-o", "spiking.safetensors"]) == 0, capsys.readouterr().err
+    simulate = ["simulate", "spiking.safetensors", "--data", "x.npy", "-T", "8", "--batch-size", "6"]
+    assert run([*simulate, "--events", "out/events"]) == 0, capsys.readouterr().err
+    stored = load_events("out/events")
+    assert (stored.samples, stored.timesteps) == (20, 8)
+    assert stored.network == load_graph("spiking.safetensors").fingerprint
+    (name,) = stored
+    assert f"written: out/events, {stored.counts[name]:,} events of 1 population\n" in capsys.readouterr().out
+    assert run([*simulate, "--events", "out/events"]) == 2
+    said = capsys.readouterr()
+    assert said.err == "error: out/events exists; choose another path, or give --force (force=True) to replace it\n"
+    assert said.out == ""
+    assert run([*simulate, "--samples", "5", "--events", "out/events", "--force", "--json"]) == 0
+    again = load_events("out/events")
+    assert again.samples == 5
+    written = {"folder": "out/events", "populations": dict(again.counts)}
+    assert json.loads(capsys.readouterr().out)["events"] == written
 
 
 def test_a_picture_that_cannot_be_is_refused_first(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from spikewright.encoders.poisson import Poisson
 from spikewright.engines import BatchRun
 from spikewright.engines.event import is_built
 from spikewright.engines.event import memory as memory_of_runs
+from spikewright.engines.event.memory import sample_bytes
 from spikewright.engines.reference import RECORDS, Simulation
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
@@ -52,13 +53,19 @@ def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
                 got[name].numpy(), value.numpy(), rtol=0, atol=tolerance, err_msg=f"{part} {name}"
             )
     assert expected.graded == found.graded
+    assert set(expected.events) == set(found.events)
+    for name, events in expected.events.items():
+        for column in ("sample", "timestep", "neuron", "value"):
+            wanted, got = getattr(events, column), getattr(found.events[name], column)
+            np.testing.assert_array_equal(got, wanted, err_msg=f"{column} of {name}")
+            assert got.dtype == wanted.dtype
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     encoder=st.sampled_from(["constant", "poisson"]),
-    record=st.sampled_from([(), ("spikes", "nonzero"), RECORDS]),
+    record=st.sampled_from([(), ("events",), ("spikes", "nonzero"), RECORDS]),
     way=st.sampled_from(WAYS),
 )
 @example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0])  # a pool over the input itself
@@ -140,8 +147,8 @@ def test_converted_networks(make: object, cap: int | None) -> None:
 
 def test_threads_and_batches_change_nothing() -> None:
     graph, x = converted(ALL[1])
-    whole = EventSimulation(graph, threads=3).run(torch.from_numpy(x), 20, Poisson(), ("spikes",))
-    alone = EventSimulation(graph, threads=1).run(torch.from_numpy(x), 20, Poisson(), ("spikes",))
+    whole = EventSimulation(graph, threads=3).run(torch.from_numpy(x), 20, Poisson(), ("spikes", "events"))
+    alone = EventSimulation(graph, threads=1).run(torch.from_numpy(x), 20, Poisson(), ("spikes", "events"))
     same(graph, alone, whole)
     parts = sw.simulate(graph, x, 20, encoder=Poisson(), batch_size=2, engine="event")
     np.testing.assert_array_equal(parts.output, whole.outputs["output"].numpy())
@@ -189,6 +196,11 @@ def test_memory_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
         SettingsError, match=r"a batch of 500 over 64 timesteps needs about .* a batch size of \d+ fits"
     ):
         sw.simulate(graph, np.resize(x, (500, *x.shape[1:])), 64, batch_size=500, record=("spikes",), engine="event")
+    needs = [
+        sample_bytes(graph, EventSimulation(graph).prepare(named_encoder("constant")).compiled, 64, record, True)
+        for record in ((), ("events",), ("spikes",))
+    ]
+    assert needs[0] < needs[1] < needs[2]
     monkeypatch.setattr(memory_of_runs, "available", lambda: 1000)
     with pytest.raises(SettingsError, match="record less, or run fewer timesteps or threads"):
         sw.simulate(graph, x, 64, engine="event")

@@ -124,6 +124,9 @@ def test_malformed_layers_and_runs() -> None:
     for inputs, outputs in (([(0, "frames", short)], []), ([], [(1, "counts", short)]), ([(9, "base", short)], [])):
         with pytest.raises(_native.PlanError, match=r"layer \d|no layer 9"):
             plan.run(2, 3, 1, 8, inputs, outputs)
+    for layers, message in (([0], "layer 0: has no events"), ([1, 1], "gives them already"), ([2], "no layer 2")):
+        with pytest.raises(_native.PlanError, match=message):
+            plan.run(2, 3, 1, 8, [], [], layers)
     with pytest.raises(_native.PlanError, match="must be 1 or more"):
         plan.run(2, 0, 1, 8, [], [])
 
@@ -214,3 +217,8 @@ def test_random_calls_are_refused_or_run(data: st.DataObject) -> None:
             plan.run(2, 5, 2, draw(st.integers(1, 6)), [], [entry])
         except _native.PlanError as error:
             assert "cannot give" in str(error)  # noqa: PT017
+    for layer in range(len(sizes)):
+        try:
+            plan.run(2, 5, 2, draw(st.integers(1, 6)), [], [], [layer])
+        except _native.PlanError as error:
+            assert "has no events to give" in str(error)  # noqa: PT017

@@ -224,7 +224,7 @@ def test_refusals() -> None:
     graph, x = small()
     with pytest.raises(SettingsError, match="timesteps must be 1 or more, not 0"):
         sw.simulate(graph, x, 0)
-    with pytest.raises(SettingsError, match="cannot record 'voltage'; choose from spikes, potentials, nonzero"):
+    with pytest.raises(SettingsError, match="cannot record 'voltage'; choose from spikes, events, potentials, nonzero"):
         sw.simulate(graph, x, 1, record=("voltage",))
     with pytest.raises(SettingsError, match="unknown encoder 'morse'; choose one of constant, events, poisson"):
         sw.simulate(graph, x, 1, encoder="morse")

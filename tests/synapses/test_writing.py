@@ -21,9 +21,10 @@ from listing import between, columns, random_rates
 from networks import plain
 from spikewright.calibration import Max
 from spikewright.errors import DataError, SettingsError, StorageError
+from spikewright.files import mine
 from spikewright.graph import Graph
 from spikewright.nodes import Linear
-from spikewright.synapses import Synapses, synapses, writing
+from spikewright.synapses import Synapses, synapses
 from spikewright.synapses.writers import formats
 from spikewright.synapses.writers.parquet import Parquet
 from spikewright.synapses.writers.pickle import dump_to_csv
@@ -237,7 +238,7 @@ def test_a_run_that_was_killed_while_joining_goes_on(tmp_path: Path) -> None:
     graph.write(target, shard=(1, 2))
     hidden = tmp_path / ".graph.csv.parts"
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    hidden.rename(f"{hidden}.{writing._mine().rpartition('-')[0]}-{int(gone.stdout)}")
+    hidden.rename(f"{hidden}.{mine().rpartition('-')[0]}-{int(gone.stdout)}")
     graph.write(target, shard=(2, 2))
     assert bytes_of(target) == bytes_of(graph.write(tmp_path / "whole.csv"))
     assert not list(tmp_path.glob(".*"))

@@ -26,6 +26,7 @@ from spikewright.data import Preprocessing, load_data
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
+from spikewright.events import check_place, load_events
 from spikewright.files import atomic_path
 from spikewright.load import load
 from spikewright.measure import Measures, measure
@@ -44,6 +45,11 @@ def simulate(
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(help="Write every spike into this folder, new or empty, as Parquet.", metavar="FOLDER"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the events that --events finds there.")] = False,
     batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
@@ -55,6 +61,8 @@ def simulate(
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    if events is not None:
+        check_place(events, force)
     chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
     graph = load(model, dt=dt)
     if not graph.populations:
@@ -74,11 +82,15 @@ def simulate(
             engine=cast(Engine, engine),
             device=device,
             progress=move,
+            events_to=events,
+            force=force,
         )
     if output is not None:
         _write(measures, output)
+    stored = None if events is None else load_events(events)
     if as_json:
-        print_json({"model": model, **measures.summary()})
+        written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
+        print_json({"model": model, **measures.summary(), **written})
         return
     if measures.agreement is not None:
         out.print(comparison({str(graph.meta.get("method", model)): measures}))
@@ -90,6 +102,10 @@ def simulate(
     out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)
     if output is not None:
         out.print(f"written: {output}", highlight=False)
+    if stored is not None:
+        groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
+        said = f"{sum(stored.counts.values()):,} events of {groups}"
+        out.print(f"written: {events}, {said}", highlight=False, soft_wrap=True)
 
 
 def _populations(measures: Measures) -> Table:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.encoders import Encoder
+from spikewright.events import Events, Step
 from spikewright.forward import place, split_inputs
 from spikewright.graph import Graph, Place
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
@@ -25,7 +26,7 @@ from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 if TYPE_CHECKING:
     from torch import Tensor
 
-RECORDS = ("spikes", "potentials", "nonzero")
+RECORDS = ("spikes", "events", "potentials", "nonzero")
 """What can be recorded beside outputs and counts: see BatchRun."""
 
 
@@ -37,6 +38,7 @@ class BatchRun:
         outputs: by output node, ``(B, T, *shape)``: the answer at every timestep, as mean input over time.
         counts: by population, ``(B, *shape)``: spikes over all timesteps.
         spikes: by population, ``(B, T, *shape)``, where asked for.
+        events: by population, its spikes one by one, where asked for; samples are numbered as in their data set.
         potentials: by population, ``(B, T, *shape)``: the membrane potential after each step, where asked for.
         nonzero: by node that has weights, ``(B, *input shape)``: in how many steps each input value was not
             zero, where asked for; by Input, of its own values.
@@ -46,6 +48,7 @@ class BatchRun:
     outputs: dict[str, Tensor]
     counts: dict[str, Tensor]
     spikes: dict[str, Tensor] = field(default_factory=dict)
+    events: dict[str, Events] = field(default_factory=dict)
     potentials: dict[str, Tensor] = field(default_factory=dict)
     nonzero: dict[str, Tensor] = field(default_factory=dict)
     graded: set[str] = field(default_factory=set)
@@ -127,6 +130,7 @@ class Simulation:
         answers: dict[str, list[Tensor]] = {node.name: [] for node in self.graph.of_type(Output)}
         potentials: dict[str, list[Tensor]] = {}
         spikes: dict[str, list[Tensor]] = {}
+        sent: dict[str, list[Step]] = {}
         with torch.inference_mode():
             for t in range(timesteps):
                 values = self.step(encoder.at(x, t, first), state, t)
@@ -139,12 +143,15 @@ class Simulation:
                         run.counts[node.name] = run.counts[node.name] + value if t else value
                         if "spikes" in record:
                             spikes.setdefault(node.name, []).append(value)
+                        if "events" in record:
+                            sent.setdefault(node.name, []).append(_sent(value))
                         if "potentials" in record and isinstance(node, IF):
                             potentials.setdefault(node.name, []).append(state[node.name].v)
                     elif "nonzero" in record and (node.weighted or not node.inputs):
                         _note_activity(run, node.name, values[node.inputs[0]] if node.inputs else value)
         run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
+        run.events = {name: Events.of_steps(self.graph.shapes[name], steps, first) for name, steps in sent.items()}
         run.potentials = {name: torch.stack(steps, dim=1) for name, steps in potentials.items()}
         return run
 
@@ -214,6 +221,13 @@ def _let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tenso
 
 def _readout(output: Output, mean: Tensor) -> Tensor:
     return mean.softmax(dim=1) if output.activation == "softmax" else mean
+
+
+def _sent(value: Tensor) -> Step:
+    """The events of one step, sample after sample."""
+    flat = value.flatten(1)
+    sample, neuron = flat.nonzero(as_tuple=True)
+    return sample.cpu().numpy(), neuron.int().cpu().numpy(), flat[sample, neuron].float().cpu().numpy()
 
 
 def _note_activity(run: BatchRun, name: str, value: Tensor) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.choose import Engine, choose_engine
 from spikewright.engines.reference import RECORDS, BatchRun
 from spikewright.errors import DataError, GraphError, SettingsError
+from spikewright.events import Events, events_folder
 from spikewright.forward import place
 from spikewright.graph import Array, Graph, Shape
 from spikewright.nodes import Output, ReLU
@@ -37,6 +40,7 @@ class Run:
         samples: N.
         timesteps: T.
         spikes: by population, ``(N, T, *shape)``, where recorded.
+        events: by population, its spikes one by one, where recorded.
         potentials: by population, ``(N, T, *shape)``, where recorded.
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
@@ -50,6 +54,7 @@ class Run:
     samples: int
     timesteps: int
     spikes: Mapping[str, Array] = field(default_factory=dict)
+    events: Mapping[str, Events] = field(default_factory=dict)
     potentials: Mapping[str, Array] = field(default_factory=dict)
     nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     graded: frozenset[str] = frozenset()
@@ -74,6 +79,8 @@ def simulate(
     dtype: str = "float32",
     observers: Collection[Observer] = (),
     progress: Callable[[int, int], None] | None = None,
+    events_to: Path | str | None = None,
+    force: bool = False,
 ) -> Run:
     """Run a spiking graph over a data set.
 
@@ -83,19 +90,24 @@ def simulate(
             samples and labels ``(N,)``.
         timesteps: T, at least 1.
         encoder: an encoder or its name.
-        record: any of "spikes", "potentials" and "nonzero"; nothing by default, since trains grow with N·T.
+        record: any of "spikes" (dense), "events" (the same one by one), "potentials" and "nonzero"; nothing by default,
+            since trains grow with N·T.
         batch_size: samples that run side by side; changes nothing but speed and memory.
         engine: "event", "reference", or "auto": the event engine wherever it can run what is asked for.
         device: a torch device.
         dtype: "float32" or "float64".
         observers: called with each batch of samples and its BatchRun.
         progress: called with (samples done, samples in all).
+        events_to: a folder, new or empty, where the spikes of every population are written one by one, batch after
+            batch, so that memory does not grow with N; ``load_events`` reads it. It is there once all of it is.
+        force: whether ``events_to`` may replace the events of an earlier run.
 
     Raises:
         SettingsError: for timesteps below 1, an unknown encoder, record or engine, or what ``engine="event"`` cannot
             run.
         GraphError: for a graph that still holds a ReLU, or has no Output.
         DataError: for an empty data set or samples that do not fit the network.
+        StorageError: where events cannot be written, or something stands that is not replaced.
     """
     import torch
 
@@ -112,21 +124,27 @@ def simulate(
     dataset = as_dataset(data, graph.inputs)
     _check_spiking(graph)
     _check_shape(graph, chosen.sample_shape(dataset.shape))
-    simulation = choose_engine(graph, chosen, record, engine, device, dtype)
+    wanted = record if events_to is None else {*record, "events"}
+    simulation = choose_engine(graph, chosen, wanted, engine, device, dtype)
     like = place(device, dtype)(np.zeros(0))
     gathered = _Gathered(simulation.name)
     done = 0
-    for x, y in dataset.batches(batch_size):
-        batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
-        run = simulation.run(batch, timesteps, chosen, record, first=done)
-        gathered.add(run, y)
-        for observe in observers:
-            observe(batch, run)
-        done += len(x)
-        if progress is not None:
-            progress(done, len(dataset))
-    if not done:
-        raise DataError("the data set is empty: there is nothing to simulate")
+    with ExitStack() as stack:
+        if events_to is not None:
+            observers = [*observers, stack.enter_context(events_folder(events_to, graph, int(timesteps), force))]
+        for x, y in dataset.batches(batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
+            run = simulation.run(batch, timesteps, chosen, wanted, first=done)
+            for observe in observers:
+                observe(batch, run)
+            if "events" not in record:
+                run.events.clear()  # they are on disk
+            gathered.add(run, y)
+            done += len(x)
+            if progress is not None:
+                progress(done, len(dataset))
+        if not done:
+            raise DataError("the data set is empty: there is nothing to simulate")
     return gathered.run(done, timesteps)
 
 
@@ -151,6 +169,7 @@ class _Gathered:
         self.engine = engine
         self.outputs: dict[str, list[Array]] = {}
         self.spikes: dict[str, list[Array]] = {}
+        self.events: dict[str, list[Events]] = {}
         self.potentials: dict[str, list[Array]] = {}
         self.counts: dict[str, NDArray[np.float64]] = {}
         self.nonzero: dict[str, NDArray[np.float64]] = {}
@@ -161,6 +180,8 @@ class _Gathered:
         for kept, new in ((self.outputs, run.outputs), (self.spikes, run.spikes), (self.potentials, run.potentials)):
             for name, value in new.items():
                 kept.setdefault(name, []).append(value.cpu().numpy())
+        for name, events in run.events.items():
+            self.events.setdefault(name, []).append(events)
         for summed, new in ((self.counts, run.counts), (self.nonzero, run.nonzero)):
             for name, value in new.items():
                 total = value.double().sum(dim=0).cpu().numpy()
@@ -177,6 +198,7 @@ class _Gathered:
             samples=samples,
             timesteps=timesteps,
             spikes={name: np.concatenate(parts) for name, parts in self.spikes.items()},
+            events={name: Events.joined(parts[0].shape, parts) for name, parts in self.events.items()},
             potentials={name: np.concatenate(parts) for name, parts in self.potentials.items()},
             nonzero=self.nonzero,
             graded=frozenset(self.graded),

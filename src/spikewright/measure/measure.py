@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,8 @@ def measure(
     device: str = "cpu",
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
+    events_to: Path | str | None = None,
+    force: bool = False,
 ) -> Measures:
     """Simulate a spiking graph and compare it with the analog one.
 
@@ -153,6 +156,8 @@ def measure(
         device: a torch device.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
+        events_to: a folder where the spikes of every population are written one by one: see ``simulate``.
+        force: whether it may replace the events of an earlier run.
 
     Raises:
         SpikewrightError: as ``simulate``; DataError for labels that are not classes of the network.
@@ -176,6 +181,8 @@ def measure(
         device=device,
         observers=(observer, sums),
         progress=progress,
+        events_to=events_to,
+        force=force,
     )
     one = dataset.take(1)
     first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device)

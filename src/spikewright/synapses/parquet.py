@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from spikewright.arrow import pyarrow
 from spikewright.connections import Array
 from spikewright.graph import Shape
-from spikewright.synapses.arrow import pyarrow
 from spikewright.synapses.blocks import Block
 from spikewright.synapses.thrift import Struct, varint
 

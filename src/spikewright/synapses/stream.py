@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from spikewright.arrow import pyarrow
 from spikewright.connections import Array
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
-from spikewright.synapses.arrow import pyarrow
 from spikewright.synapses.blocks import COLUMNS, Block, blocks
 from spikewright.synapses.paths import Group, Path, Pools, groups_and_paths
 from spikewright.synapses.projection import Part, Projection, named

@@ -7,7 +7,6 @@ several processes can write one graph. Whoever finds all parts there puts the gr
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,11 +14,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from socket import gethostname
 
+from spikewright.arrow import pyarrow
 from spikewright.errors import SettingsError, StorageError
-from spikewright.files import write_text
-from spikewright.synapses.arrow import pyarrow
+from spikewright.files import abandoned, mine, put_folder, write_text
 from spikewright.synapses.log import as_json, as_text, log, settings
 from spikewright.synapses.projection import Part, Projection
 from spikewright.synapses.stream import Synapses
@@ -76,7 +74,7 @@ def write(
             _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
             if not all(job.file.exists() for job in jobs):
                 return hidden  # other shards are still to come
-        claimed = hidden.with_name(f"{hidden.name}.{_mine()}")
+        claimed = hidden.with_name(f"{hidden.name}.{mine()}")
         try:
             hidden.rename(claimed)
         except FileNotFoundError:  # another shard saw all parts there at the same time
@@ -123,7 +121,7 @@ def _claim(hidden: Path, facts: str, force: bool) -> None:
     """The hidden folder for this run, with what an earlier run with the same settings left there."""
     known = hidden / SETTINGS
     for claimed in hidden.parent.glob(f"{hidden.name}.*"):
-        if not hidden.exists() and _abandoned(claimed.suffix[1:]):
+        if not hidden.exists() and abandoned(claimed.suffix[1:]):
             claimed.rename(hidden)
     if known.exists() and known.read_text(encoding="utf-8") != facts:
         if not force:
@@ -134,29 +132,10 @@ def _claim(hidden: Path, facts: str, force: bool) -> None:
         shutil.rmtree(hidden)
     hidden.mkdir(exist_ok=True)
     for left in hidden.glob("*.tmp"):
-        if _abandoned(left.suffixes[-2][1:]):
+        if abandoned(left.suffixes[-2][1:]):
             left.unlink(missing_ok=True)
     if not known.exists():
         write_text(known, facts)
-
-
-def _mine() -> str:
-    """Who is writing: a name for what only this process may touch."""
-    return f"{''.join(c for c in gethostname() if c.isalnum())}-{os.getpid()}"
-
-
-def _abandoned(owner: str) -> bool:
-    """Whether what is called after a process was left behind by one of this machine that is no more."""
-    host, _, process = owner.rpartition("-")
-    if host != _mine().rpartition("-")[0] or not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # it runs, for somebody else
-        pass
-    return False
 
 
 def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
@@ -170,7 +149,7 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
     def one(job: _Job) -> int:
         if stop.is_set():
             return 0
-        temporary = job.file.with_name(f"{job.file.name}.{_mine()}.tmp")
+        temporary = job.file.with_name(f"{job.file.name}.{mine()}.tmp")
         try:
             made.part(synapses, job.projection, job.part, temporary)
             temporary.replace(job.file)
@@ -221,17 +200,7 @@ def _put_in_place(claimed: Path, path: Path, made: Writer) -> None:
         return
     for extra in (claimed / SETTINGS, *claimed.glob("*.tmp")):
         extra.unlink(missing_ok=True)
-    old = path.with_name(f".{path.name}.{_mine()}.old")
-    if path.exists():
-        path.rename(old)
-    try:
-        claimed.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
-    if old.exists():
-        shutil.rmtree(old)
+    put_folder(claimed, path)
 
 
 @contextmanager

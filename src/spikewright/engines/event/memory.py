@@ -12,6 +12,11 @@ from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Output
 
+FIRING = 0.1
+"""Spikes of a neuron in a timestep, on average, where their number decides what is needed: most networks send fewer."""
+EVENT_BYTES = 32
+"""Of one recorded event, when a batch is put together and written."""
+
 
 def check_memory(
     graph: Graph,
@@ -43,7 +48,7 @@ def check_memory(
 
 def sample_bytes(graph: Graph, compiled: Compiled, timesteps: int, record: Collection[str], constant: bool) -> int:
     """What one sample of a batch needs: its currents, counts and answers, and what is recorded."""
-    values = 0
+    values, events = 0, 0.0
     for name in compiled.layers:
         node, size = graph[name], prod(graph.shapes[name])
         steps = 2 * timesteps if isinstance(node, Output) else 3
@@ -51,10 +56,12 @@ def sample_bytes(graph: Graph, compiled: Compiled, timesteps: int, record: Colle
             steps += 0 if constant else 2 * timesteps
         if node.population and "spikes" in record:
             steps += timesteps
+        if node.population and "events" in record:
+            events += FIRING * timesteps * size
         if isinstance(node, IF) and "potentials" in record:
             steps += timesteps
         values += steps * size
-    return 4 * values
+    return 4 * values + int(EVENT_BYTES * events)
 
 
 def available() -> int | None:

@@ -18,6 +18,7 @@ from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import all_neurons, nothing
 from spikewright.engines.reference import BatchRun
+from spikewright.events import Events
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import IF, Input, Output, SpikeMaxPool
 
@@ -91,8 +92,11 @@ class EventSimulation:
         batch = _Batch(prepared, x, timesteps)
         batch.give_input(encoder, first)
         batch.want(record)
-        prepared.compiled.plan.run(len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs)
-        return batch.result()
+        trains = [prepared.compiled.layers[node.name] for node in self.graph.populations if "events" in record]
+        sent = prepared.compiled.plan.run(
+            len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs, trains
+        )
+        return batch.result(sent, first)
 
 
 def _cores() -> int:
@@ -168,8 +172,11 @@ class _Batch:
         self.outputs.append((self.layers[name], kind, array))
         self.arrays[name, kind] = array
 
-    def result(self) -> BatchRun:
+    def result(self, sent: list[tuple[Any, Any, Any, Any]], first: int) -> BatchRun:
         run = BatchRun({}, {})
+        samples = np.arange(first, first + len(self.x), dtype=np.int64)
+        for node, (counts, *columns) in zip(self.graph.populations, sent, strict=False):  # of all of them, or of none
+            run.events[node.name] = Events(self.graph.shapes[node.name], np.repeat(samples, counts), *columns)
         for (name, kind), array in self.arrays.items():
             if kind == "counts":
                 run.counts[name] = _shaped(array, self.graph.shapes[name])

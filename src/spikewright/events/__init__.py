@@ -1,0 +1,7 @@
+"""Spike trains as lists of events: in memory, and on disk while a simulation runs."""
+
+from spikewright.events.reading import StoredEvents, load_events
+from spikewright.events.trains import Events, Step
+from spikewright.events.writing import EventWriter, check_place, events_folder
+
+__all__ = ["EventWriter", "Events", "Step", "StoredEvents", "check_place", "events_folder", "load_events"]

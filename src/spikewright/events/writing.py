@@ -1,0 +1,162 @@
+"""Events on disk, batch by batch: a folder with one Parquet file for each population, there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from spikewright.arrow import pyarrow
+from spikewright.errors import StorageError
+from spikewright.events.trains import Events
+from spikewright.files import atomic_folder, storage_errors, write_text
+from spikewright.graph import Graph
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = 1
+FACTS = "events.json"
+KEY = "spikewright-events"
+"""Under which a Parquet file says in its metadata whose events it holds."""
+COLUMNS = {"sample": "int64", "timestep": "int32", "neuron": "int32", "value": "float32"}
+
+
+class _Batch(Protocol):
+    @property
+    def events(self) -> Mapping[str, Events]: ...
+
+
+class EventWriter:
+    """Appends the events of batch after batch to the files of a folder; an observer of ``simulate``.
+
+    Args:
+        folder: empty, and there.
+        graph: spiking.
+        timesteps: T.
+        target: where the folder will stand, for messages.
+    """
+
+    def __init__(self, folder: Path, graph: Graph, timesteps: int, target: Path) -> None:
+        self.folder, self.graph, self.target = folder, graph, target
+        self.facts: dict[str, Any] = {"format": FORMAT, "network": graph.fingerprint, "timesteps": timesteps}
+        self.samples = 0
+        self.counts = {node.name: 0 for node in graph.populations}
+        self.schemas: dict[str, pa.Schema] = {}
+        self.files: dict[str, Any] = {}
+        with storage_errors(target):
+            for place, name in enumerate(self.counts):
+                self._open(place, name)
+
+    def _open(self, place: int, name: str) -> None:
+        from pyarrow.parquet import ParquetWriter
+
+        shape = self.graph.shapes[name]
+        self.schemas[name] = schema(facts_of_file(self.facts["network"], self.facts["timesteps"], name, shape))
+        self.files[name] = ParquetWriter(
+            str(self.folder / file_name(place, name)),
+            self.schemas[name],
+            compression="zstd",
+            use_dictionary=["sample", "timestep", "value"],  # long runs
+            column_encoding={"neuron": "DELTA_BINARY_PACKED"},  # mostly small steps upwards
+            write_page_checksum=True,
+        )
+
+    def __call__(self, x: Any, run: _Batch) -> None:
+        """One batch: a row group in each file whose population sent something.
+
+        Raises:
+            StorageError: when the disk refuses.
+        """
+        pa = pyarrow()
+        with storage_errors(self.target):
+            for name, events in run.events.items():
+                if len(events):
+                    columns = [getattr(events, column) for column in COLUMNS]
+                    table = pa.Table.from_arrays([pa.array(c) for c in columns], schema=self.schemas[name])
+                    self.files[name].write_table(table, row_group_size=len(events))
+                    self.counts[name] += len(events)
+        self.samples += len(x)
+
+    def close(self) -> None:
+        """Everything on disk that is in memory still; once more does nothing."""
+        with storage_errors(self.target):
+            for name in list(self.files):
+                self.files.pop(name).close()
+
+    def finish(self) -> None:
+        """Close the files, and write beside them what they hold."""
+        self.close()
+        populations = [
+            {"name": name, "file": file_name(place, name), "shape": self.graph.shapes[name], "events": count}
+            for place, (name, count) in enumerate(self.counts.items())
+        ]
+        facts = {**self.facts, "samples": self.samples, "populations": populations}
+        write_text(self.folder / FACTS, json.dumps(facts, indent=1) + "\n")
+
+
+@contextmanager
+def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool = False) -> Iterator[EventWriter]:
+    """A writer of events. The folder is put in its place when the block ends well; otherwise nothing is left of it.
+
+    Args:
+        folder: new or empty.
+        graph: spiking.
+        timesteps: T.
+        force: whether events of an earlier run that stand there are replaced.
+
+    Raises:
+        StorageError: as ``check_place``, and when the disk refuses; what stood there before is untouched.
+    """
+    check_place(folder, force)
+    with atomic_folder(Path(folder).resolve()) as hidden:  # a link to a folder stays one
+        writer = EventWriter(hidden, graph, timesteps, Path(folder))
+        try:
+            yield writer
+            writer.finish()
+            check_place(folder, force)  # who knows what has come there since
+        finally:
+            with suppress(Exception):  # closed already, or the folder goes anyway
+                writer.close()
+
+
+def check_place(folder: Path | str, force: bool) -> None:
+    """Refuse a place where something stands, before any work is done; with ``force`` only what is not events.
+
+    Raises:
+        SettingsError: where there is no pyarrow.
+        StorageError: saying what stands there.
+    """
+    pyarrow()
+    place = Path(folder)
+    with storage_errors(place):
+        if not (place.exists() or place.is_symlink()):
+            return
+        there = list(place.iterdir()) if place.is_dir() else [place]
+        if not there:
+            return
+        ours = (place / FACTS).is_file() and all(e.name == FACTS or e.suffix == ".parquet" for e in there)
+    if not ours:
+        raise StorageError(f"{place} is not a folder of events and is not replaced; choose another path")
+    if not force:
+        raise StorageError(f"{place} exists; choose another path, or give --force (force=True) to replace it")
+
+
+def file_name(place: int, name: str) -> str:
+    """The file of a population, whose name may hold anything."""
+    return f"{place:03d}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:80]}.parquet"
+
+
+def facts_of_file(network: str, timesteps: int, name: str, shape: tuple[int, ...]) -> str:
+    """What a file says of itself."""
+    return json.dumps({"network": network, "timesteps": timesteps, "population": name, "shape": shape})
+
+
+def schema(facts: str) -> pa.Schema:
+    """Of one file."""
+    pa = pyarrow()
+    fields = [pa.field(name, pa.type_for_alias(kind), nullable=False) for name, kind in COLUMNS.items()]
+    return pa.schema(fields, {KEY: facts})

@@ -1,0 +1,442 @@
+"""Events on disk: written batch by batch, there whole or not at all, and read back only if they can be believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import spikewright as sw
+from spikewright.engines.event import is_built
+from spikewright.errors import DataError, SettingsError, StorageError
+from spikewright.events import Events, StoredEvents, check_place, load_events
+from spikewright.files import mine
+from spikewright.graph import Graph
+from spikewright.nodes import IF, Input, Linear, Output
+from spiking_networks import spiking_network
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+ENGINES = ("reference", "event") if is_built() else ("reference",)
+COLUMNS = ("sample", "timestep", "neuron", "value")
+PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(sw.__file__).parents[1])]
+
+
+def network(names: tuple[str, ...] = ("n/1", "n 1"), neurons: int = 6) -> Graph:
+    """Populations whose neurons fire at rates of their own."""
+    weight = np.linspace(0.1, 1.0, neurons, dtype=np.float32)[:, None]
+    nodes: list[object] = [Input(name="x", shape=(1,))]
+    for k, name in enumerate(names):
+        last = "x" if k == 0 else names[k - 1]
+        size = 1 if k == 0 else neurons
+        zeros = np.zeros(neurons, np.float32)
+        nodes.append(Linear(name=f"w{k}", inputs=(last,), weight=np.repeat(weight, size, axis=1) / size, bias=zeros))
+        nodes.append(IF(name=name, inputs=(f"w{k}",), threshold=1.0, v_init=0.5))
+    return Graph([*nodes, Output(name="y", inputs=(names[-1],))])  # type: ignore[list-item]
+
+
+SAMPLES = np.linspace(0, 1, 7, dtype=np.float32)[:, None]
+
+
+def write(folder: Path, samples: np.ndarray = SAMPLES, **options: object) -> sw.Run:
+    return sw.simulate(network(), samples, 12, batch_size=3, events_to=folder, **options)  # type: ignore[arg-type]
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+
+
+def same(one: Events, other: Events) -> bool:
+    return one.shape == other.shape and all(np.array_equal(getattr(one, c), getattr(other, c)) for c in COLUMNS)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), batch_size=st.integers(1, 3))
+def test_what_is_read_is_what_was_recorded(
+    tmp_path_factory: pytest.TempPathFactory, engine: sw.engines.Engine, seed: int, batch_size: int
+) -> None:
+    graph, x = spiking_network(seed)
+    folder = tmp_path_factory.mktemp("run") / "events"
+    how = {"batch_size": batch_size, "engine": engine}
+    run = sw.simulate(graph, x, 9, record="events", events_to=folder, **how)  # type: ignore[arg-type]
+    stored = load_events(folder)
+    assert (stored.network, stored.samples, stored.timesteps) == (graph.fingerprint, 3, 9)
+    assert list(stored) == [node.name for node in graph.populations]
+    for name, events in run.events.items():
+        assert same(stored[name], events)
+        assert stored.counts[name] == len(events)
+        for batch in stored.batches(name):
+            assert len(np.unique(batch.sample // batch_size)) == 1
+
+
+def test_only_what_was_asked_for_stays_in_memory(tmp_path: Path) -> None:
+    seen = []
+    run = write(tmp_path / "events", observers=[lambda _, batch: seen.append(dict(batch.events))])
+    assert not run.events
+    assert not run.spikes
+    assert len(seen) == 3  # observers saw every batch
+    stored = load_events(tmp_path / "events")
+    assert {name: int(counts.sum()) for name, counts in run.counts.items()} == stored.counts
+
+
+def test_any_reader_of_parquet_reads_it(tmp_path: Path) -> None:
+    write(tmp_path / "events")
+    assert sorted(bytes_of(tmp_path / "events")) == ["000-n_1.parquet", "001-n_1.parquet", "events.json"]
+    table = pq.read_table(tmp_path / "events" / "000-n_1.parquet")
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "sample": "int64",
+        "timestep": "int32",
+        "neuron": "int32",
+        "value": "float",
+    }
+    expected = sw.simulate(network(), SAMPLES, 12, record="events").events["n/1"]
+    for name in COLUMNS:
+        np.testing.assert_array_equal(table[name].to_numpy(), getattr(expected, name))
+    described = pq.ParquetFile(tmp_path / "events" / "000-n_1.parquet").metadata
+    assert described.num_row_groups == 3  # batches
+    assert described.row_group(0).column(0).compression == "ZSTD"
+    facts = json.loads((tmp_path / "events" / "events.json").read_text(encoding="utf-8"))
+    assert facts["network"] == network().fingerprint
+    assert (facts["samples"], facts["timesteps"]) == (7, 12)
+    assert [(one["name"], one["file"], one["shape"]) for one in facts["populations"]] == [
+        ("n/1", "000-n_1.parquet", [6]),
+        ("n 1", "001-n_1.parquet", [6]),
+    ]
+
+
+def test_other_tools_read_it(tmp_path: Path) -> None:
+    duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
+    write(tmp_path / "events")
+    file, events = tmp_path / "events" / "000-n_1.parquet", load_events(tmp_path / "events")["n/1"]
+    query = f"select count(*), sum(sample), sum(timestep), sum(neuron), sum(value) from '{file}'"
+    sums = (len(events), *(int(getattr(events, name).sum()) for name in COLUMNS))
+    assert duckdb.sql(query).fetchall() == [sums]
+    assert polars.read_parquet(file)["neuron"].to_list() == events.neuron.tolist()
+
+
+def test_nothing_but_silence(tmp_path: Path) -> None:
+    write(tmp_path / "events", SAMPLES * 0)
+    stored = load_events(tmp_path / "events")
+    assert set(stored.counts.values()) == {0}
+    assert not stored["n/1"].dense(7, 12).any()
+
+
+def test_an_empty_folder_is_taken_and_a_missing_one_is_made(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "empty")
+    write(tmp_path / "some" / "where")
+    assert bytes_of(tmp_path / "empty") == bytes_of(tmp_path / "some" / "where")
+
+
+def test_a_result_is_replaced_only_if_that_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    write(folder)
+    before = bytes_of(folder)
+    with pytest.raises(StorageError, match=r"events exists; choose another path, or give --force \(force=True\)"):
+        write(folder, SAMPLES[:2])
+    assert bytes_of(folder) == before
+    write(folder, SAMPLES[:2], force=True)
+    assert load_events(folder).samples == 2
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    write(tmp_path / "link")
+    write(tmp_path / "link", force=True)
+    assert (tmp_path / "link").is_symlink()
+    assert load_events(tmp_path / "there").samples == 7
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("what", ["a file", "a broken link", "a stranger's folder", "their Parquet", "events and more"])
+def test_what_is_not_events_is_never_replaced(tmp_path: Path, force: bool, what: str) -> None:
+    folder = tmp_path / "mine"
+    if what == "a file":
+        folder.write_text("precious", encoding="utf-8")
+    elif what == "events and more":
+        write(folder)
+        (folder / "notes.txt").write_text("precious", encoding="utf-8")
+    elif what == "a broken link":
+        folder.symlink_to(folder)
+    else:
+        folder.mkdir()
+        (folder / ("photo.jpg" if "stranger" in what else "table.parquet")).write_text("precious", encoding="utf-8")
+    before = kept(folder)
+    with pytest.raises(StorageError, match="mine is not a folder of events and is not replaced; choose another path"):
+        write(folder, force=force)
+    assert kept(folder) == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def kept(place: Path) -> object:
+    if place.is_symlink():
+        return place.readlink()
+    return place.read_bytes() if place.is_file() else bytes_of(place)
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_an_interrupted_run_leaves_what_was_there(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, observers=[stop])
+    assert list(tmp_path.iterdir()) == []
+    write(folder)
+    before = bytes_of(folder)
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, observers=[stop], force=True)
+    with pytest.raises(DataError, match="the data set is empty"):
+        write(folder, SAMPLES[:0], force=True)
+    assert bytes_of(folder) == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("method", ["__init__", "write_table"])
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    folder = tmp_path / "events"
+    write(folder)
+    before = bytes_of(folder)
+    monkeypatch.setattr(pq.ParquetWriter, method, full)
+    with pytest.raises(StorageError) as refused:
+        write(folder, force=True)
+    assert str(refused.value) == f"cannot write {folder}: No space left on device; nothing was changed there"
+    assert bytes_of(folder) == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+LIMITED = """
+import resource, signal, sys
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from spikewright.errors import StorageError
+from test_event_folder import write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+try:
+    write(Path({folder!r}))
+except StorageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
+@pytest.mark.parametrize("missing", [1, 300, "all"])
+def test_files_that_cannot_grow(tmp_path: Path, missing: int | str) -> None:
+    """The system itself refuses: at the end of a file, where its tables stand, or before."""
+    write(tmp_path / "whole")
+    size = max(len(data) for data in bytes_of(tmp_path / "whole").values())
+    limit = 1 if missing == "all" else size - int(missing)
+    folder = tmp_path / "events"
+    program = LIMITED.format(paths=PATHS, size=limit, folder=str(folder))
+    done = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"cannot write {folder}: ")
+    assert done.stdout.endswith("; nothing was changed there\n")
+    assert "File too large" in done.stdout
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == [tmp_path / "whole"]
+
+
+def test_a_folder_that_cannot_be_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "events"
+    write(folder)
+    before = bytes_of(folder)
+    rename = Path.rename
+
+    def once(path: Path, target: Path) -> Path:
+        return full() if path.suffix == ".part" else rename(path, target)  # type: ignore[func-returns-value, return-value]
+
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(StorageError, match="No space left on device; nothing was changed there"):
+        write(folder, force=True)
+    assert bytes_of(folder) == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_came_there_in_the_meantime_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+
+    def another(*_: object) -> None:
+        if not folder.exists():
+            write(folder, SAMPLES[:1])
+
+    with pytest.raises(StorageError, match="events exists"):
+        write(folder, observers=[another])
+    assert load_events(folder).samples == 1
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+SLOW = """
+import sys, time
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from test_event_folder import write
+write(Path({folder!r}), observers=[lambda *_: time.sleep(60)])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes end otherwise there")
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    child = subprocess.Popen([sys.executable, "-c", SLOW.format(paths=PATHS, folder=str(folder))])
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob(".events.*/*.parquet")) and time.monotonic() < until:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not folder.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    write(folder)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes end otherwise there")
+def test_a_result_that_was_set_aside_comes_back(tmp_path: Path) -> None:
+    """As when a process was killed between the two renames that replace a folder."""
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    folder, host = tmp_path / "events", mine().rpartition("-")[0]
+    write(folder)
+    before = bytes_of(folder)
+    folder.rename(tmp_path / f".events.{host}-{int(gone.stdout)}.abcd.old")
+    (tmp_path / f".events.{host}-{os.getpid()}.abcd.part").mkdir()  # of one that still runs
+    with pytest.raises(StorageError, match="events exists"):
+        write(folder)
+    assert bytes_of(folder) == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_without_pyarrow_one_line_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SettingsError, match="this needs pyarrow: pip install"):
+        check_place(tmp_path / "events", force=False)
+
+
+def refused(folder: Path) -> str:
+    """What reading it all says."""
+    with pytest.raises(DataError) as error:
+        read(folder)
+    said = str(error.value)
+    assert len(said.splitlines()) == 1
+    assert str(folder) in said
+    return said
+
+
+def read(folder: Path) -> StoredEvents:
+    stored = load_events(folder)
+    for name in stored:
+        assert len(stored[name]) == stored.counts[name]
+    return stored
+
+
+def change_facts(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+    def changed(folder: Path) -> None:
+        facts = json.loads((folder / "events.json").read_text(encoding="utf-8"))
+        change(facts)
+        (folder / "events.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    return changed
+
+
+def change_table(change: Callable[[object], object]) -> Callable[[Path], None]:
+    def changed(folder: Path) -> None:
+        path = folder / "000-n_1.parquet"
+        pq.write_table(change(pq.read_table(path)), path)
+
+    return changed
+
+
+def put(name: str, place: int, value: int) -> Callable[[Path], None]:
+    def change(table: object) -> object:
+        column = table[name].to_numpy().copy()  # type: ignore[index]
+        column[place] = value
+        return pa.table({**{c: table[c] for c in COLUMNS}, name: column}, schema=table.schema)  # type: ignore[attr-defined, index]
+
+    return change_table(change)
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGE: list[tuple[Callable[[Path], object], str]] = [
+    (lambda f: shutil.rmtree(f), "no events there; 'spikewright simulate --events' writes them"),
+    (lambda f: (f / "events.json").unlink(), "no events there"),
+    (lambda f: (f / "events.json").write_bytes(b"\xff\xfe"), "events.json: damaged"),
+    (lambda f: (f / "events.json").write_text("[" * 100_000), "events.json: damaged"),
+    (lambda f: (f / "events.json").write_text("[]"), "events.json: damaged"),
+    (change_facts(lambda facts: facts.pop("network")), "events.json: damaged"),
+    (change_facts(lambda facts: facts.update(format=2)), "format 2 of events, this version reads 1; upgrade"),
+    (change_facts(lambda facts: facts.update(samples=-1)), "-1 is no number that could be"),
+    (change_facts(lambda facts: facts.update(samples=True)), "True is no number that could be"),
+    (change_facts(lambda facts: facts.update(timesteps=2**40)), "is no number that could be"),
+    (change_facts(lambda facts: facts.update(samples=2**62)), "too many steps"),
+    (change_facts(lambda facts: facts.update(network=3)), "3 is no text"),
+    (change_facts(lambda facts: facts["populations"][0].update(shape=[2**20, 2**20])), "is no shape"),  # type: ignore[index]
+    (change_facts(lambda facts: facts["populations"][0].update(shape=[0])), "is no shape"),  # type: ignore[index]
+    (change_facts(lambda facts: facts["populations"][0].update(name="../n")), "no such file"),  # type: ignore[index]
+    (change_facts(lambda facts: facts["populations"][0].update(events=1)), "not the 1 events"),  # type: ignore[index]
+    (change_facts(lambda facts: facts["populations"].append(facts["populations"][0])), "twice"),  # type: ignore[attr-defined, index]
+    (change_facts(lambda facts: facts.update(timesteps=11)), "not the events of 'n/1' in this run"),
+    (lambda f: (f / "001-n_1.parquet").unlink(), "001-n_1.parquet: no such file; simulate again"),
+    (lambda f: (f / "001-n_1.parquet").write_bytes(b""), "001-n_1.parquet: damaged"),
+    (lambda f: halve(f / "001-n_1.parquet"), "001-n_1.parquet: damaged"),
+    (lambda f: shutil.copy(f / "000-n_1.parquet", f / "001-n_1.parquet"), "not the events of 'n 1' in this run"),
+    (change_table(lambda table: table.slice(1)), "damaged, not the"),  # type: ignore[attr-defined]
+    (change_table(lambda table: table.drop_columns("value")), "damaged, not the"),  # type: ignore[attr-defined]
+    (change_table(lambda table: table.replace_schema_metadata()), "not the events of 'n/1'"),  # type: ignore[attr-defined]
+    (put("sample", -1, 7), "damaged, a sample is not among the 7 there are"),
+    (put("timestep", 3, 12), "damaged, a timestep is not among the 12 there are"),
+    (put("neuron", 3, -1), "damaged, a neuron is not among the 6 there are"),
+    (put("value", 3, 0), "damaged, a value is 0 or no number"),
+    (put("sample", 0, 2), "its events are in no order"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(DAMAGE)))
+def test_what_is_damaged_or_foreign_is_refused(tmp_path: Path, case: int) -> None:
+    write(tmp_path / "events")
+    damage, message = DAMAGE[case]
+    damage(tmp_path / "events")
+    assert message in refused(tmp_path / "events")
+
+
+@pytest.mark.parametrize("name", ["000-n_1.parquet", "events.json"])
+def test_bytes_that_flipped(tmp_path: Path, name: str) -> None:
+    """Either one clear line, or what was written: checksums guard the values."""
+    folder = tmp_path / "events"
+    write(folder)
+    good, right = (folder / name).read_bytes(), {n: e.dense(7, 12) for n, e in read(folder).items()}
+    random, seen = np.random.default_rng(0), 0
+    for place in random.choice(len(good), min(len(good), 400), replace=False):
+        bad = bytearray(good)
+        bad[place] ^= int(random.integers(1, 256))
+        (folder / name).write_bytes(bytes(bad))
+        try:
+            found = read(folder)
+        except DataError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017
+            seen += 1
+        else:
+            if name != "events.json":
+                assert all(np.array_equal(found[n].dense(7, 12), dense) for n, dense in right.items())
+    assert seen > 200
