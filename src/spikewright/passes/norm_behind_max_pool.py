@@ -22,6 +22,8 @@ def norm_behind_max_pool(graph: Graph) -> Graph:
             constant = scale.ndim == shift.ndim == 1
             if not constant or (scale < 0).any():
                 break
+            if (scale == 1).all() and (shift == 0).all():  # a projection that lets the pool's input be scaled
+                break
             readers = [
                 graph[name].replace(inputs=tuple(norm.name if i == pool_name else i for i in graph[name].inputs))
                 for name in dict.fromkeys(graph.consumers[pool_name])
