@@ -66,9 +66,10 @@ def prepare(
             split_leaky,
             pool_globally,
             relu_before_max_pool,
-            norm_behind_max_pool,
             permutation_into_linear,
             fold_batch_norm_backwards,
+            norm_behind_max_pool,
+            fold_batch_norm_backwards,  # norms that met behind a pool
             fold_batch_norm_forwards,
             batch_norm_as_affine,
             explicit_projections,
