@@ -16,6 +16,7 @@ struct Shape {
   int out_rows = 1, out_columns = 1;
   int kernel = 1, stride = 1, low = 0, dilation = 1;  // along columns
   int taps = 1, ring = 1;
+  double crowding = 1;  // neurons that stand at one place of the grid
   std::vector<int> tap_rows;
 };
 
@@ -25,6 +26,8 @@ int row_read(const Axis& axis, int output, int kernel) {
 }
 
 bool find_shape(const Layer& layer, const Projection& p, Shape& to) {
+  const auto placed = std::count_if(p.remap.begin(), p.remap.end(), [](int32_t at) { return at >= 0; });
+  to.crowding = p.remap.empty() ? 1 : double(placed) / p.grid;
   if (p.kind == Operator::dense) {
     to.channels = p.grid, to.tap_rows = {0};
     return layer.positions == 1;
@@ -48,14 +51,15 @@ bool find_shape(const Layer& layer, const Projection& p, Shape& to) {
 int reach_of(const Shape& s, int group) { return (s.kernel - 1) * s.dilation + 1 + (group - 1) * s.stride; }
 
 // Wide groups waste additions on zeros and save the work that each position and step costs. Which is best is
-// estimated for a tenth of the neurons firing: a row of weights costs half a cycle a vector, and a step about thirty.
+// estimated for seven in a hundred neurons firing: a row of weights costs half a cycle a vector, and a step about thirty.
 int best_group(const std::vector<Shape>& shapes, int width, int vectors, int most_vectors) {
   int best = 1;
   double least = std::numeric_limits<double>::infinity();
   for (int group = 1; group * vectors <= most_vectors && group <= width; ++group) {
     double cycles = 30;
     for (const Shape& s : shapes) {
-      cycles += 0.1 * s.taps * reach_of(s, group) * s.channels * std::max(1.0, 0.5 * group * vectors);
+      const double rows = 0.07 * s.crowding * s.taps * reach_of(s, group) * s.channels;
+      cycles += rows * std::max(1.0, 0.5 * group * vectors);
     }
     cycles *= double((width + group - 1) / group);
     if (cycles < least) least = cycles, best = group;

@@ -13,6 +13,7 @@ from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
     DtOption,
+    DtypeOption,
     EngineOption,
     JsonOption,
     compact_table,
@@ -53,6 +54,7 @@ def simulate(
     batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy.
@@ -81,6 +83,7 @@ def simulate(
             batch_size=batch_size,
             engine=cast(Engine, engine),
             device=device,
+            dtype=dtype,
             progress=move,
             events_to=events,
             force=force,

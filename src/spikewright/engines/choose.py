@@ -38,6 +38,10 @@ def choose_engine(
     """
     if engine not in ENGINES:
         raise SettingsError(f"unknown engine '{engine}'; choose one of {', '.join(ENGINES)}")
+    if dtype == "int16":
+        if engine == "reference":
+            raise SettingsError("the reference engine runs in float32 or float64; int16 is the event engine's")
+        return _event_engine(graph, encoder, record, device, dtype)
     reference = Simulation(graph, device, dtype)  # it also knows which devices and precisions there are
     if engine == "reference":
         return reference
@@ -52,10 +56,10 @@ def choose_engine(
 def _event_engine(graph: Graph, encoder: Encoder, record: Collection[str], device: str, dtype: str) -> Runner:
     if not is_built():
         raise SettingsError("the event engine was not built: install a C++17 compiler, then install Spikewright again")
-    if device != "cpu" or dtype != "float32":
-        raise SettingsError(f"the event engine runs on the cpu in float32, not on {device} in {dtype}")
+    if device != "cpu" or dtype not in ("float32", "int16"):
+        raise SettingsError(f"the event engine runs on the cpu in float32 or int16, not on {device} in {dtype}")
     from spikewright.engines.event.simulation import EventSimulation
 
-    simulation = EventSimulation(graph)
+    simulation = EventSimulation(graph, dtype=dtype)
     simulation.prepare(encoder, record)
     return simulation

@@ -95,7 +95,8 @@ def simulate(
         batch_size: samples that run side by side; changes nothing but speed and memory.
         engine: "event", "reference", or "auto": the event engine wherever it can run what is asked for.
         device: a torch device.
-        dtype: "float32" or "float64".
+        dtype: "float32"; "float64" (reference engine); or "int16" (event engine): weights and potentials in 16-bit fixed
+            point where a layer allows it, which is faster, and exact only where 16 bits hold every weight.
         observers: called with each batch of samples and its BatchRun.
         progress: called with (samples done, samples in all).
         events_to: a folder, new or empty, where the spikes of every population are written one by one, batch after
@@ -126,7 +127,7 @@ def simulate(
     _check_shape(graph, chosen.sample_shape(dataset.shape))
     wanted = record if events_to is None else {*record, "events"}
     simulation = choose_engine(graph, chosen, wanted, engine, device, dtype)
-    like = place(device, dtype)(np.zeros(0))
+    like = place(device, "float32" if dtype == "int16" else dtype)(np.zeros(0))
     gathered = _Gathered(simulation.name)
     done = 0
     with ExitStack() as stack:

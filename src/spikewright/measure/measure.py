@@ -138,6 +138,7 @@ def measure(
     batch_size: int = 100,
     engine: Engine = "auto",
     device: str = "cpu",
+    dtype: str = "float32",
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
     events_to: Path | str | None = None,
@@ -154,6 +155,7 @@ def measure(
         batch_size: samples side by side.
         engine: "event", "reference" or "auto".
         device: a torch device.
+        dtype: of the spiking network: "float32", "float64" or "int16"; see ``simulate``.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
         events_to: a folder where the spikes of every population are written one by one: see ``simulate``.
@@ -179,13 +181,14 @@ def measure(
         batch_size=batch_size,
         engine=engine,
         device=device,
+        dtype=dtype,
         observers=(observer, sums),
         progress=progress,
         events_to=events_to,
         force=force,
     )
     one = dataset.take(1)
-    first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device)
+    first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype)
     return _measures(graph, analog, run, observer, constants, _raster(first), chosen, Rates.of(graph, run, sums.sums))
 
 

@@ -119,7 +119,7 @@ def answer_to_constant(node: Node, channels: NDArray[Any], shape: Shape) -> NDAr
 
     constant = np.broadcast_to(channels.reshape(-1, *(1 for _ in shape[1:])), shape)
     forward = node.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-    answer: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(constant, np.float64))[None])[0].numpy()
+    answer: NDArray[np.float64] = forward(torch.from_numpy(np.array(constant, np.float64))[None])[0].numpy()
     return answer
 
 
