@@ -4,7 +4,8 @@
 
 SPIKEWRIGHT_MODELS holds ``fashion_{cnn,vgg,resnet}.safetensors``, their ``definitions.py``, and ``mnist_cnn.onnx``,
 whose max pooling is replaced by average pooling, as the peers need it. Batch 100, real images, thresholds at the
-99.9th percentile of each layer. Every side runs the same spiking network; counts of spikes are compared.
+99.9th percentile of each layer. Every side runs the same spiking network; counts of spikes are compared. The event
+engine runs twice: in single precision, as it does by itself, and in 16-bit fixed point, as it does when asked to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import argparse
 import importlib.util
 import os
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +46,15 @@ def samples(name: str, split: str, count: int, scale: float) -> np.ndarray:
     steps = sw.Preprocessing(scale=scale)
     data = sw.load_data(str(folder(name)), split=split, shape=(1, 28, 28), preprocessing=steps).take(count)
     return np.concatenate([x for x, _ in data.batches(count)])
+
+
+def labelled(name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    folder_name, scale = ("mnist", 1.0) if name == "mnist" else ("fashion-mnist", 1 / 255)
+    steps = sw.Preprocessing(scale=scale)
+    data = sw.load_data(str(folder(folder_name)), split="test", shape=(1, 28, 28), preprocessing=steps).take(count)
+    ((x, labels),) = data.batches(count)
+    assert labels is not None
+    return x, labels
 
 
 def trained(name: str) -> tuple[Graph, np.ndarray, np.ndarray]:
@@ -86,41 +99,114 @@ def timed(run: Run, x: Tensor, timesteps: int) -> float:
     return time.perf_counter() - started
 
 
+OURS = ("float32", "int16")
+PEERS = ("SpikingJelly, compiled", "sinabs, hoisted", "SpikingJelly, documented")
+
+
+def way(network: Graph, name: str) -> Run:
+    """One way of running a network, ready."""
+    if name in OURS:
+        simulation = EventSimulation(network, dtype=name)
+        return lambda x, t: simulation.run(x, t, CONSTANT)
+    if name == "sinabs, hoisted":
+        return Sinabs(network).hoisted
+    jelly = SpikingJelly(network)
+    return jelly.compiled_steps if name == "SpikingJelly, compiled" else jelly.documented_loop
+
+
 def compare(name: str, steps: tuple[int, ...], rounds: int) -> list[str]:
     graph, calibration, images = trained(name)
     network, x = spiking(graph, calibration), torch.from_numpy(images)
-    ours, jelly, sinabs = EventSimulation(network), SpikingJelly(network), Sinabs(network)
-    ways: dict[str, Run] = {
-        "event engine": lambda x, t: ours.run(x, t, CONSTANT),
-        "SpikingJelly, compiled": jelly.compiled_steps,
-        "sinabs, hoisted": sinabs.hoisted,
-        "SpikingJelly, documented": jelly.documented_loop,
-    }
+    ways = {label: way(network, label) for label in (*OURS, *PEERS)}
     for run in ways.values():
         run(x, 2)  # compiled, prepared, warm
+    differing = differences(network, x)
     lines = []
     for timesteps in steps:
-        taken: dict[str, list[float]] = {way: [] for way in ways}
+        taken: dict[str, list[float]] = {label: [] for label in ways}
         for round_ in range(rounds):
-            for way, run in ways.items():
-                if way != "SpikingJelly, documented" or round_ == 0:
-                    taken[way].append(timed(run, x, timesteps))
-        seconds = {way: statistics.median(times) for way, times in taken.items()}
-        own = seconds.pop("event engine")
-        cells = [f"{1000 * own / BATCH:.2f}", *(f"{1000 * s / BATCH:.2f} ({s / own:.1f}x)" for s in seconds.values())]
-        best = min(seconds.values()) / own
-        lines.append(
-            f"| {name} | {timesteps} | " + " | ".join(cells) + f" | **{best:.1f}x** | {difference(ours, jelly, x)} |"
-        )
+            for label, run in ways.items():
+                if label != PEERS[2] or round_ == 0:
+                    taken[label].append(timed(run, x, timesteps))
+        ms = {label: 1000 * statistics.median(times) / BATCH for label, times in taken.items()}
+        best = min(ms[peer] for peer in PEERS)
+        cells = [name, str(timesteps), *(f"{ms[label]:.2f}" for label in ways)]
+        cells += [f"**{best / ms[own]:.1f}x**" for own in OURS] + differing
+        lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     return lines
 
 
-def difference(ours: EventSimulation, jelly: SpikingJelly, x: Tensor, timesteps: int = 16) -> str:
+def differences(network: Graph, x: Tensor, timesteps: int = 16) -> list[str]:
     """Spikes of all populations, ours against the peer's, on ten samples."""
-    counts = ours.run(x[:10], timesteps, CONSTANT).counts
-    own, theirs = sum(float(c.double().sum()) for c in counts.values()), sum(jelly.counts(x[:10], timesteps).values())
-    return f"{100 * abs(own - theirs) / theirs:.4f} %"
+    theirs = sum(SpikingJelly(network).counts(x[:10], timesteps).values())
+    found = []
+    for dtype in OURS:
+        counts = EventSimulation(network, dtype=dtype).run(x[:10], timesteps, CONSTANT).counts
+        own = sum(float(c.double().sum()) for c in counts.values())
+        found.append(f"{100 * abs(own - theirs) / theirs:.4f} %")
+    return found
+
+
+def precision(names: tuple[str, ...], count: int = 1000, timesteps: int = 64) -> list[str]:
+    """What 16 bits change on test images: accuracy and spikes."""
+    lines = [
+        "",
+        "## What 16 bits change",
+        "",
+        f"The first {count} test images, T = {timesteps}: accuracy at the last step, the largest difference of accuracy",
+        "at any step, the difference in all spikes and in those of the layer where it is largest.",
+        "",
+        "| network | float32 | int16 | at any step | spikes | of a layer |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        graph, calibration, _ = trained(name)
+        network = spiking(graph, calibration)
+        x, labels = labelled(name, count)
+        runs = {dtype: sw.simulate(network, (x, labels), timesteps, dtype=dtype) for dtype in OURS}
+        right = {dtype: (run.output.argmax(axis=-1) == labels[:, None]).mean(axis=0) for dtype, run in runs.items()}
+        counts = [{k: float(c.sum()) for k, c in run.counts.items()} for run in runs.values()]
+        layers = max(abs(counts[1][k] / counts[0][k] - 1) for k in counts[0])
+        total = abs(sum(counts[1].values()) / sum(counts[0].values()) - 1)
+        apart = np.abs(right["float32"] - right["int16"]).max()
+        cells = [name, *(f"{100 * right[dtype][-1]:.1f} %" for dtype in OURS), f"{100 * apart:.1f} %"]
+        lines.append("| " + " | ".join([*cells, f"{100 * total:.3f} %", f"{100 * layers:.3f} %"]) + " |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def memory(names: tuple[str, ...], timesteps: int = 64) -> list[str]:
+    """How much each way's process grows in a run, each in a process of its own."""
+    lines = [
+        "",
+        "## Memory",
+        "",
+        f"MB by which the largest size of a process grows in one run, batch {BATCH}, T = {timesteps}, on what preparing",
+        "and two timesteps took.",
+        "",
+        "| network | " + " | ".join(("event engine", "in int16", *PEERS)) + " |",
+        "|---" * (1 + len(OURS) + len(PEERS)) + "|",
+    ]
+    for name in names:
+        cells = [name]
+        for label in (*OURS, *PEERS):
+            command = [sys.executable, "-W", "ignore", __file__, "--grow", label, "--networks", name]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            cells.append(done.stdout.split()[-1])
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def grow(label: str, name: str, timesteps: int = 64) -> None:
+    graph, calibration, images = trained(name)
+    network, x = spiking(graph, calibration), torch.from_numpy(images)
+    run = way(network, label)
+    run(x[:2], 2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(x, timesteps)
+    print(round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
 
 
 def growth(rounds: int) -> list[str]:
@@ -131,8 +217,8 @@ def growth(rounds: int) -> list[str]:
         "",
         "## How time grows",
         "",
-        "| network | T | spikes per neuron and step | ms an image |",
-        "|---|---|---|---|",
+        "| network | T | spikes per neuron and step | ms an image | in int16 |",
+        "|---|---|---|---|---|",
     ]
     variants = [
         (f"cnn, thresholds times {k}", scaled(network, k), t) for k, t in ((1, 32), (1, 64), (1, 128), (2, 64), (4, 64))
@@ -142,10 +228,12 @@ def growth(rounds: int) -> list[str]:
         simulation = EventSimulation(variant)
         counts = simulation.run(x, timesteps, CONSTANT).counts
         rate = sum(float(c.sum()) for c in counts.values()) / sum(c.numel() for c in counts.values()) / timesteps
-        seconds = statistics.median(
-            timed(lambda x, t, s=simulation: s.run(x, t, CONSTANT), x, timesteps) for _ in range(rounds)
-        )
-        lines.append(f"| {label} | {timesteps} | {rate:.4f} | {1000 * seconds / BATCH:.2f} |")
+        ms = []
+        for dtype in OURS:
+            run = way(variant, dtype)
+            run(x, 2)
+            ms.append(1000 * statistics.median(timed(run, x, timesteps) for _ in range(max(5, rounds))) / BATCH)
+        lines.append(f"| {label} | {timesteps} | {rate:.4f} | {ms[0]:.2f} | {ms[1]:.2f} |")
         print(lines[-1], flush=True)
     return lines
 
@@ -178,23 +266,25 @@ def floor(names: tuple[str, ...], rounds: int) -> list[str]:
         "One thread, T = 64. Floor: the additions that spikes ask for, each as fast as a multiply-add of a large",
         f"matrix product on the same core, {adds / 1e9:.0f} thousand million a second.",
         "",
-        "| network | additions an image | floor, ms | ms | times the floor |",
-        "|---|---|---|---|---|",
+        "| network | additions an image | floor, ms | ms | times the floor | ms in int16 | times the floor |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in names:
         graph, calibration, images = trained(name)
         network, x = spiking(graph, calibration), torch.from_numpy(images[:20])
-        simulation = EventSimulation(network, threads=1)
-        run = simulation.run(x, 64, CONSTANT)
-        counts = {k: c.double().mean(dim=0).numpy() for k, c in run.counts.items()}
+        counts = {
+            k: c.double().mean(dim=0).numpy() for k, c in EventSimulation(network).run(x, 64, CONSTANT).counts.items()
+        }
         additions = sum(layer.spikes for layer in synops(network, counts).values())
-        seconds = statistics.median(
-            timed(lambda x, t, s=simulation: s.run(x, t, CONSTANT), x, 64) for _ in range(rounds)
-        )
-        least, taken = additions / adds, seconds / len(x)
-        lines.append(
-            f"| {name} | {additions / 1e6:.1f} M | {1000 * least:.2f} | {1000 * taken:.2f} | {taken / least:.1f} |"
-        )
+        least, cells = additions / adds, []
+        for dtype in OURS:
+            simulation = EventSimulation(network, threads=1, dtype=dtype)
+            simulation.run(x, 64, CONSTANT)
+            seconds = statistics.median(
+                timed(lambda x, t, s=simulation: s.run(x, t, CONSTANT), x, 64) for _ in range(max(5, rounds))
+            )
+            cells += [f"{1000 * seconds / len(x):.2f}", f"{seconds / len(x) / least:.1f}"]
+        lines.append(f"| {name} | {additions / 1e6:.1f} M | {1000 * least:.2f} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     torch.set_num_threads(os.cpu_count() or 1)
     return lines
@@ -205,26 +295,31 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one timing of each, at T = 16 and 64")
     parser.add_argument("--output", type=Path, default=RESULT)
     parser.add_argument("--networks", default="mnist,cnn,vgg,resnet")
+    parser.add_argument("--grow", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     names = tuple(arguments.networks.split(","))
+    if arguments.grow:
+        grow(arguments.grow, *names)
+        return
     steps, rounds = ((16, 64), 1) if arguments.quick else ((16, 64, 256), 5)
-    header = ("network", "T", "event engine", "SpikingJelly, compiled", "sinabs, hoisted", "SpikingJelly, documented")
+    header = ("network", "T", "event engine", "in int16", *PEERS, "ratio", "in int16", "spikes differ by", "in int16")
     lines = [
         "# The event engine and its peers",
         "",
         *(["One round of each (`--quick`).", ""] if arguments.quick else []),
-        f"Milliseconds an image, batch {BATCH}, medians of {rounds} rounds taken in turns (the documented loop once);",
-        "in brackets how many times longer than the event engine. The last columns: the faster peer over us, and the",
-        "difference in the number of spikes.",
+        f"Milliseconds an image, batch {BATCH}, medians of {rounds} rounds taken in turns (the documented loop once).",
+        "Ratio: the fastest peer over us. The last columns: the difference in the number of spikes at T = 16.",
         "",
-        "| " + " | ".join((*header, "ratio", "spikes differ by")) + " |",
-        "|---" * 8 + "|",
+        "| " + " | ".join(header) + " |",
+        "|---" * len(header) + "|",
     ]
     before = os.getloadavg()[0]
     for name in names:
         lines += compare(name, steps, rounds)
     lines += growth(rounds)
     lines += floor(names, rounds)
+    lines += precision(names)
+    lines += memory(names)
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
     lines += ["", f"{platform.machine()}, {processor()}, {os.cpu_count()} cores, torch {torch.__version__}."]
     lines += [f"Load average before: {before:.1f}; after: {load}.", ""]
