@@ -60,12 +60,15 @@ def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
     encoder=st.sampled_from(["constant", "poisson"]),
     record=st.sampled_from([(), ("spikes", "nonzero"), RECORDS]),
     way=st.sampled_from(WAYS),
+    inputs=st.sampled_from([1, 1, 2, 3]),
 )
-@example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0])  # a pool over the input itself
-@example(seed=340806, encoder="poisson", record=RECORDS, way=WAYS[0])  # a spike that a bias keeps company
-@example(seed=1537, encoder="constant", record=RECORDS, way=WAYS[0])  # graded values that a crop takes away
-def test_spike_for_spike(seed: int, encoder: str, record: tuple[str, ...], way: tuple[str, int, bool]) -> None:
-    graph, x = spiking_network(seed)
+@example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0], inputs=1)  # a pool over the input itself
+@example(seed=340806, encoder="poisson", record=RECORDS, way=WAYS[0], inputs=1)  # a spike that a bias keeps company
+@example(seed=1537, encoder="constant", record=RECORDS, way=WAYS[0], inputs=1)  # graded values that a crop takes away
+def test_spike_for_spike(
+    seed: int, encoder: str, record: tuple[str, ...], way: tuple[str, int, bool], inputs: int
+) -> None:
+    graph, x = spiking_network(seed, inputs=inputs)
     batch, (isa, chunk, gather) = torch.from_numpy(x), way
     expected = Simulation(graph).run(batch, 11, named_encoder(encoder), record)
     simulation = EventSimulation(graph, threads=2, chunk=chunk, gather=gather, isa=isa)
@@ -100,6 +103,17 @@ def test_the_networks_drawn_cover_both_ways_of_summing() -> None:
     assert kinds >= {"Upsample", "Permute", "Reshape", "Flatten", "BatchNorm", "IF", "LIF"}
 
 
+def test_the_networks_drawn_bring_inputs_together() -> None:
+    met = 0
+    for seed in range(40):
+        graph, _ = spiking_network(seed, inputs=2)
+        reads: dict[str, set[str]] = {}
+        for node in graph:
+            reads[node.name] = set().union(*(reads[name] for name in node.inputs)) if node.inputs else {node.name}
+        met += any(len(reads[output.name]) == 2 for output in graph.of_type(Output))
+    assert met > 12
+
+
 @pytest.mark.parametrize("isa", _native.instruction_sets())
 def test_every_instruction_set(isa: str) -> None:
     for seed in range(12):
@@ -109,8 +123,8 @@ def test_every_instruction_set(isa: str) -> None:
 
 
 def test_recorded_events_and_what_comes_after_them() -> None:
-    for seed in range(10):
-        graph, x = spiking_network(seed)
+    for seed in range(15):
+        graph, x = spiking_network(seed, inputs=1 + seed % 3)
         frames = torch.from_numpy(np.stack([x, x * 0, -x, x > 0], axis=1).astype(np.float32))
         for first in (0, 3):
             expected = Simulation(graph).run(frames, 7, Events(), RECORDS, first)

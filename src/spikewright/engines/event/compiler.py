@@ -1,6 +1,6 @@
 """From a spiking graph to a plan of the native core.
 
-Populations, outputs and the input (where it changes with time) become layers of the plan. So does a node without
+Populations, outputs and inputs (where they change with time) become layers of the plan. So does a node without
 neurons whose values are needed as such, a *relay*: two convolutions in a row meet at one, say. Everything else is
 either a view of layers, or a term of what a layer receives.
 
@@ -31,7 +31,7 @@ class Compiled:
 
     Attributes:
         plan: the native plan, finished.
-        layers: by node name: its layer, for populations, outputs, relays, and an input that changes with time.
+        layers: by node name: its layer, for populations, outputs, relays, and inputs that change with time.
         views: by weighted node that reads a view without sums: that view. Only where activity is recorded.
         sources: of every layer that sends something.
     """
@@ -53,16 +53,14 @@ def compile_graph(
 
     Args:
         graph: a spiking graph.
-        constant: whether the input is the same at every step.
+        constant: whether the inputs are the same at every step.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
         isa: an instruction set of the native core; the best one by default.
 
     Raises:
-        SettingsError: for several inputs, or naming the node that the engine cannot run.
+        SettingsError: naming the node that the engine cannot run.
     """
-    if len(graph.inputs) != 1:
-        raise SettingsError(f"the event engine runs networks with one input; this has {', '.join(graph.inputs)}")
     native = import_module("spikewright.engines.event._native")
     return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from spikewright.forward import place
@@ -20,8 +20,8 @@ class Resting:
 
     Args:
         graph: a spiking graph.
-        silent: nodes that send only events, none here: populations, relays, an input that changes with time.
-        constant: whether the input is the same at every step.
+        silent: nodes that send only events, none here: populations, relays, inputs that change with time.
+        constant: whether the inputs are the same at every step.
     """
 
     def __init__(self, graph: Graph, silent: Collection[str], constant: bool) -> None:
@@ -43,7 +43,7 @@ class Resting:
         with torch.inference_mode():
             self._walk([node for node in graph if node.name not in sampled], self.fixed, self.zeros, 1)
 
-    def of(self, x: Tensor) -> dict[str, Tensor]:
+    def of(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """By node, what arrives at it ``(B, *shape)``, or ``(1, *shape)`` where that is the same for all samples.
 
         For populations it is the current; for relays, what they send at every step.
@@ -51,11 +51,14 @@ class Resting:
         import torch
 
         values = dict(self.fixed)
+        batch = len(next(iter(inputs.values())))
         with torch.inference_mode():
-            self._walk(self.sampled, values, {node.name: x for node in self.sampled if not node.inputs}, len(x))
+            self._walk(self.sampled, values, inputs, batch)
         return values
 
-    def _walk(self, nodes: Collection[Node], values: dict[str, Tensor], inputs: dict[str, Tensor], batch: int) -> None:
+    def _walk(
+        self, nodes: Collection[Node], values: dict[str, Tensor], inputs: Mapping[str, Tensor], batch: int
+    ) -> None:
         for node in nodes:
             sent = [self.zeros[name] if name in self.silent else values[name] for name in node.inputs]
             given = [value.expand(batch, *value.shape[1:]) for value in sent]

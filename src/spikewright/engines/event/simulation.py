@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import all_neurons, nothing
 from spikewright.engines.reference import BatchRun
+from spikewright.forward import split_inputs
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import IF, Input, Output, SpikeMaxPool
 
@@ -120,15 +122,11 @@ class _Batch:
         self.rest: dict[str, Tensor] = {}
 
     def give_input(self, encoder: Encoder, first: int) -> None:
-        import torch
-
         if self.prepared.kind.constant:
-            self.rest = self.prepared.resting.of(self.x)
+            self.rest = self.prepared.resting.of(split_inputs(self.graph, self.x))
         else:
             self.rest = self.prepared.resting.fixed
-            (node,) = self.graph.of_type(Input)
-            frames = torch.stack([encoder.at(self.x, t, first) for t in range(self.timesteps)], dim=1)
-            self.inputs.append((self.layers[node.name], "frames", _native(frames, 2)))
+            self._give_frames(encoder, first)
         for name, layer in self.layers.items():
             framed = isinstance(self.graph[name], Input) and not self.prepared.kind.constant
             if framed or isinstance(self.graph[name], SpikeMaxPool):  # they take events only
@@ -137,6 +135,14 @@ class _Batch:
                 self.inputs.append((layer, "base", self.prepared.fixed[name]))
             elif name in self.rest:
                 self.inputs.append((layer, "base", _native(self.rest[name])))
+
+    def _give_frames(self, encoder: Encoder, first: int) -> None:
+        steps = (len(self.x), self.timesteps)
+        frames = {name: np.empty((*steps, prod(shape)), np.float32) for name, shape in self.graph.inputs.items()}
+        for t in range(self.timesteps):
+            for name, value in split_inputs(self.graph, encoder.at(self.x, t, first)).items():
+                frames[name][:, t] = _native(value)
+        self.inputs += [(self.layers[name], "frames", array) for name, array in frames.items()]
 
     def want(self, record: Collection[str]) -> None:
         for name in self.layers:
