@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from math import prod
 from pathlib import Path
 
@@ -11,6 +11,15 @@ from spikewright.engines.event.compiler import Compiled
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Output
+
+MOST_AT_ONCE = 2**22
+"""Values that are computed outside the native core in one go: little memory, and soon done when Ctrl-C is pressed."""
+
+
+def in_pieces(samples: int, values: int) -> Iterator[slice]:
+    """The samples of a batch, few at a time where each has many ``values``."""
+    few = max(1, MOST_AT_ONCE // values)
+    return (slice(first, first + few) for first in range(0, samples, few))
 
 
 def check_memory(

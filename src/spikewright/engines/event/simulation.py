@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,13 +14,13 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.event.compiler import Compiled, compile_graph
-from spikewright.engines.event.memory import check_memory
+from spikewright.engines.event.memory import check_memory, in_pieces
 from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
-from spikewright.engines.event.view import all_neurons, nothing
+from spikewright.engines.event.view import View, all_neurons, nothing
 from spikewright.engines.reference import BatchRun
 from spikewright.forward import split_inputs
-from spikewright.graph import Graph, Shape
+from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, Input, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
@@ -119,22 +119,31 @@ class _Batch:
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
         self.arrays: dict[tuple[str, str], Any] = {}
-        self.rest: dict[str, Tensor] = {}
 
     def give_input(self, encoder: Encoder, first: int) -> None:
-        if self.prepared.kind.constant:
-            self.rest = self.prepared.resting.of(split_inputs(self.graph, self.x))
-        else:
-            self.rest = self.prepared.resting.fixed
+        constant = self.prepared.kind.constant
+        if not constant:
             self._give_frames(encoder, first)
+        sampled = {}
         for name, layer in self.layers.items():
-            framed = isinstance(self.graph[name], Input) and not self.prepared.kind.constant
+            framed = isinstance(self.graph[name], Input) and not constant
             if framed or isinstance(self.graph[name], SpikeMaxPool):  # they take events only
                 continue
             if name in self.prepared.fixed:
                 self.inputs.append((layer, "base", self.prepared.fixed[name]))
-            elif name in self.rest:
-                self.inputs.append((layer, "base", _native(self.rest[name])))
+            else:
+                sampled[name] = np.empty((len(self.x), prod(self.graph.shapes[name])), np.float32)
+                self.inputs.append((layer, "base", sampled[name]))
+        if sampled:
+            for part in in_pieces(len(self.x), self.prepared.resting.values):
+                rest = self._rest(part)
+                for name, array in sampled.items():
+                    array[part] = _native(rest[name])
+
+    def _rest(self, part: slice) -> Mapping[str, Tensor]:
+        """By node, what arrives there at every step, for some of the samples."""
+        resting = self.prepared.resting
+        return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.kind.constant else resting.fixed
 
     def _give_frames(self, encoder: Encoder, first: int) -> None:
         steps = (len(self.x), self.timesteps)
@@ -184,7 +193,7 @@ class _Batch:
 
         node, shape = self.graph[name], self.graph.shapes[name]
         steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
-        mean = _shaped(totals, shape, 2) / steps
+        mean = _shaped(totals, shape, 2).div_(steps)
         softmax = isinstance(node, Output) and node.activation == "softmax"
         return mean.softmax(dim=2) if softmax else mean
 
@@ -192,32 +201,37 @@ class _Batch:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
         import torch
 
-        compiled = self.prepared.compiled
-        batch = len(self.x)
-        by_neuron, graded = (self._by_neuron(kind) for kind in ("active", "graded"))
-        for node in self.graph:
-            if node.weighted:
-                view = compiled.views[node.name]
-            elif node.inputs:
-                continue
-            elif node.name in self.layers:
-                view = all_neurons(self.graph.shapes[node.name], self._source(node.name).first)
-            else:
-                view = nothing(self.graph.shapes[node.name])
-            neurons = torch.tensor(view.neurons[..., 0])
-            read = node.inputs[0] if node.inputs else node.name
-            still = torch.zeros(()) if read in self.layers else self.rest[read]
-            still = torch.where(neurons < 0, still, 0.0).expand(batch, *neurons.shape)
-            run.nonzero[node.name] = by_neuron[:, neurons] + (still != 0) * self.timesteps
-            if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
-                run.graded.add(node.name)
+        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in self._noted()}
+        run.nonzero = {name: torch.empty((len(self.x), *neurons.shape)) for name, neurons in read.items()}
+        senders = self._senders()
+        for part in in_pieces(len(self.x), sum(map(prod, self.graph.shapes.values()))):
+            active, graded = (self._by_neuron(senders, kind, part) for kind in ("active", "graded"))
+            rest = self._rest(part)
+            for name, neurons in read.items():
+                source = self.graph[name].inputs[0] if self.graph[name].inputs else name
+                still = torch.zeros(()) if source in self.layers else rest[source]
+                still = torch.where(neurons < 0, still, 0.0).expand(len(active), *neurons.shape)
+                run.nonzero[name][part] = active[:, neurons] + (still != 0) * self.timesteps
+                if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
+                    run.graded.add(name)
 
-    def _by_neuron(self, kind: str) -> Tensor:
-        """``(B, neurons + 1)``: an array of every layer that sends something, side by side; the last is none's."""
+    def _noted(self) -> list[Node]:
+        return [node for node in self.graph if node.weighted or not node.inputs]
+
+    def _view_read(self, node: Node) -> View:
+        """Which neurons a weighted node reads, or an input is."""
+        if node.weighted:
+            return self.prepared.compiled.views[node.name]
+        shape = self.graph.shapes[node.name]
+        return all_neurons(shape, self._source(node.name).first) if node.name in self.layers else nothing(shape)
+
+    def _by_neuron(self, senders: list[str], kind: str, part: slice) -> Tensor:
+        """``(samples, neurons + 1)``: an array of every sender, side by side; the last is none's."""
         import torch
 
-        parts = [self.arrays[name, kind] for name in self._senders()]
-        return torch.from_numpy(np.concatenate([*parts, np.zeros((len(self.x), 1), np.float32)], axis=1))
+        parts = [self.arrays[name, kind][part] for name in senders]
+        none = np.zeros((len(self.x[part]), 1), np.float32)
+        return torch.from_numpy(np.concatenate([*parts, none], axis=1))
 
     def _source(self, name: str) -> Source:
         return next(s for s in self.prepared.compiled.sources if s.layer == self.layers[name])
