@@ -13,12 +13,12 @@ from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Output
 
 MOST_AT_ONCE = 2**22
-"""Values that are computed outside the native core in one go: little memory, and soon done when Ctrl-C is pressed."""
+"""Values that are computed outside the native core in one go: little memory, and Ctrl-C is noticed soon."""
 
 
-def in_pieces(samples: int, values: int) -> Iterator[slice]:
-    """The samples of a batch, few at a time where each has many ``values``."""
-    few = max(1, MOST_AT_ONCE // values)
+def in_pieces(samples: int, work: int) -> Iterator[slice]:
+    """The samples of a batch, few at a time where ``work``, the values computed for one, is much."""
+    few = max(1, MOST_AT_ONCE // work)
     return (slice(first, first + few) for first in range(0, samples, few))
 
 

@@ -26,7 +26,7 @@ class Resting:
 
     Attributes:
         fixed: by node, what is the same for all samples, ``(1, *shape)``.
-        values: how many ``of`` computes for each sample.
+        work: what ``of`` does for each sample: values computed, or so many times 512 multiply-accumulates.
     """
 
     def __init__(self, graph: Graph, silent: Collection[str], constant: bool) -> None:
@@ -42,7 +42,7 @@ class Resting:
             if any(name in sampled for name in read) or (constant and not node.inputs):
                 sampled[node.name] = node
         self.sampled = tuple(sampled.values())
-        self.values = sum(prod(graph.shapes[name]) for name in sampled)
+        self.work = sum(max(prod(graph.shapes[name]), graph.macs(node) // 512) for name, node in sampled.items())
         self.fixed: dict[str, Tensor] = {}
         with torch.inference_mode():
             self._walk([node for node in graph if node.name not in sampled], self.fixed, self.zeros, 1)

@@ -135,7 +135,7 @@ class _Batch:
                 sampled[name] = np.empty((len(self.x), prod(self.graph.shapes[name])), np.float32)
                 self.inputs.append((layer, "base", sampled[name]))
         if sampled:
-            for part in in_pieces(len(self.x), self.prepared.resting.values):
+            for part in in_pieces(len(self.x), self.prepared.resting.work):
                 rest = self._rest(part)
                 for name, array in sampled.items():
                     array[part] = _native(rest[name])
