@@ -266,7 +266,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   int64_t bytes = 0, widest = 0;
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), slots = int64_t(layer.slots());
-    bytes += 16 * slots + 8 * n;  // potentials, counts, base and current; what was active or graded
+    if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
     if (layer.trains || layer.gather) bytes += 8 * slots;
     if (layer.lists || !layer.gather) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;

@@ -94,7 +94,7 @@ class Engine {
   // run stops within a row of one layer's chunk, or an event where that is not gathered, and false is returned.
   bool run(const Request& request, const std::function<bool()>& interrupted);
 
-  // Bytes that one thread keeps, spikes at their most apart from event lists, which grow as needed.
+  // Bytes that one thread keeps, what was active or graded apart; event lists as if a quarter of the neurons fired.
   int64_t bytes_per_thread(int chunk) const;
 
  private:

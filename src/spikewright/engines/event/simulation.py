@@ -14,7 +14,7 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.event.compiler import Compiled, compile_graph
-from spikewright.engines.event.memory import check_memory, in_pieces
+from spikewright.engines.event.memory import check_memory, fixed_bytes, in_pieces, is_noted, sample_bytes
 from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import View, all_neurons, nothing
@@ -79,9 +79,10 @@ class EventSimulation:
             SettingsError: where memory would not do, with a batch size that would.
         """
         prepared = self.prepare(encoder, record)
-        check_memory(
-            self.graph, prepared.compiled, len(x), timesteps, self.threads, self.chunk, record, prepared.kind.constant
-        )
+        threads = min(self.threads, len(x))
+        fixed = fixed_bytes(self.graph, prepared.compiled, timesteps, record, threads, self.chunk)
+        each = sample_bytes(self.graph, prepared.compiled, timesteps, record, prepared.sampled)
+        check_memory(fixed, each, len(x), timesteps)
         batch = _Batch(prepared, x, timesteps)
         batch.give_input(encoder, first)
         batch.want(record)
@@ -107,7 +108,20 @@ class _Prepared:
     @cached_property
     def fixed(self) -> dict[str, Any]:
         """What arrives at layers whatever the sample, in the engine's order."""
-        return {name: _native(value) for name, value in self.resting.fixed.items() if name in self.compiled.layers}
+        fixed = self.resting.fixed
+        return {name: _native(fixed[name]) for name in self._receiving if name in fixed}
+
+    @cached_property
+    def sampled(self) -> tuple[str, ...]:
+        """The layers at which something arrives that depends on the sample alone."""
+        return tuple(name for name in self._receiving if name not in self.resting.fixed)
+
+    @property
+    def _receiving(self) -> list[str]:
+        """The layers that receive something at every step: not those that take events only."""
+        nodes = [self.graph[name] for name in self.compiled.layers]
+        framed = not self.kind.constant
+        return [n.name for n in nodes if not (isinstance(n, SpikeMaxPool) or (framed and isinstance(n, Input)))]
 
 
 class _Batch:
@@ -121,24 +135,16 @@ class _Batch:
         self.arrays: dict[tuple[str, str], Any] = {}
 
     def give_input(self, encoder: Encoder, first: int) -> None:
-        constant = self.prepared.kind.constant
-        if not constant:
+        if not self.prepared.kind.constant:
             self._give_frames(encoder, first)
-        sampled = {}
-        for name, layer in self.layers.items():
-            framed = isinstance(self.graph[name], Input) and not constant
-            if framed or isinstance(self.graph[name], SpikeMaxPool):  # they take events only
-                continue
-            if name in self.prepared.fixed:
-                self.inputs.append((layer, "base", self.prepared.fixed[name]))
-            else:
-                sampled[name] = np.empty((len(self.x), prod(self.graph.shapes[name])), np.float32)
-                self.inputs.append((layer, "base", sampled[name]))
+        self.inputs += [(self.layers[name], "base", base) for name, base in self.prepared.fixed.items()]
+        sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
             for part in in_pieces(len(self.x), self.prepared.resting.work):
                 rest = self._rest(part)
                 for name, array in sampled.items():
                     array[part] = _native(rest[name])
+        self.inputs += [(self.layers[name], "base", array) for name, array in sampled.items()]
 
     def _rest(self, part: slice) -> Mapping[str, Tensor]:
         """By node, what arrives there at every step, for some of the samples."""
@@ -146,12 +152,14 @@ class _Batch:
         return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.kind.constant else resting.fixed
 
     def _give_frames(self, encoder: Encoder, first: int) -> None:
-        steps = (len(self.x), self.timesteps)
-        frames = {name: np.empty((*steps, prod(shape)), np.float32) for name, shape in self.graph.inputs.items()}
+        frames = {name: self._empty(name, self.timesteps) for name in self.graph.inputs}
         for t in range(self.timesteps):
             for name, value in split_inputs(self.graph, encoder.at(self.x, t, first)).items():
                 frames[name][:, t] = _native(value)
         self.inputs += [(self.layers[name], "frames", array) for name, array in frames.items()]
+
+    def _empty(self, name: str, *steps: int) -> Any:
+        return np.empty((len(self.x), *steps, prod(self.graph.shapes[name])), np.float32)
 
     def want(self, record: Collection[str]) -> None:
         for name in self.layers:
@@ -201,7 +209,7 @@ class _Batch:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
         import torch
 
-        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in self._noted()}
+        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in self.graph if is_noted(node)}
         run.nonzero = {name: torch.empty((len(self.x), *neurons.shape)) for name, neurons in read.items()}
         senders = self._senders()
         for part in in_pieces(len(self.x), sum(map(prod, self.graph.shapes.values()))):
@@ -214,9 +222,6 @@ class _Batch:
                 run.nonzero[name][part] = active[:, neurons] + (still != 0) * self.timesteps
                 if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
                     run.graded.add(name)
-
-    def _noted(self) -> list[Node]:
-        return [node for node in self.graph if node.weighted or not node.inputs]
 
     def _view_read(self, node: Node) -> View:
         """Which neurons a weighted node reads, or an input is."""
