@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
-from spikewright.nodes._window import Padding, torch_padding
+from spikewright.nodes._window import Padding, check_pairs, torch_padding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,7 @@ class Pad(Node):
     def infer_shape(self, *inputs: Shape) -> Shape:
         if len(self.padding) != len(inputs[0]):
             raise GraphError(f"{self}: {self.padding} is not a (low, high) for each axis of {inputs[0]}")
+        check_pairs(self, self.padding)
         return tuple(n + low + high for n, (low, high) in zip(inputs[0], self.padding, strict=True))
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
