@@ -129,12 +129,13 @@ def test_what_only_the_event_engine_cannot_run_is_left_to_the_reference_engine()
             sw.simulate(graph, x, 3, engine="event")
 
 
-def test_max_pools_that_crop() -> None:
+def test_pools_that_crop() -> None:
     pool = SpikeMaxPool(name="p", inputs=("n",), **WINDOW, padding=((-1, 2),), dilation=(1,))
-    graph = Graph([X, N, pool, Output(name="y", inputs=("p",))])
     x = np.arange(12, dtype=np.float32).reshape(1, 2, 6) / 8
     with pytest.raises(SettingsError, match="a window lies wholly in padding"):
-        sw.simulate(graph, x, 9, engine="event")
-    graph = graph.replaced(pool.replace(padding=((-1, 1),)))
-    runs = [sw.simulate(graph, x, 9, engine=engine).output for engine in ("event", "reference")]
-    np.testing.assert_array_equal(*runs)
+        sw.simulate(Graph([X, N, pool, Output(name="y", inputs=("p",))]), x, 9, engine="event")
+    mean = AvgPool(name="p", inputs=("n",), **WINDOW, padding=((-1, 1),), count_padding=False)
+    for cropping in (pool.replace(padding=((-1, 1),)), mean):
+        graph = Graph([X, N, cropping, Output(name="y", inputs=("p",))])
+        runs = [sw.simulate(graph, x, 8, engine=engine).output for engine in ("event", "reference")]
+        np.testing.assert_array_equal(*runs)

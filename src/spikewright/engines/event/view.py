@@ -108,12 +108,7 @@ def _pad(node: Pad, given: list[View], shape: Shape) -> View:
 def padded(view: View, padding: Sequence[tuple[int, int]]) -> View:
     """No neurons before and after along each axis; a negative number crops."""
     crop = tuple(slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(view.shape, padding, strict=True))
-    return _grown(view.moved(lambda a: a[crop]), [(max(low, 0), max(high, 0)) for low, high in padding])
-
-
-def _grown(view: View, padding: list[tuple[int, int]]) -> View:
-    wide = [*padding, (0, 0)]
-    return _with_none(view, wide)
+    return _with_none(view.moved(lambda a: a[crop]), [*((max(low, 0), max(high, 0)) for low, high in padding), (0, 0)])
 
 
 def _concat(node: Concat, given: list[View], shape: Shape) -> View:
@@ -159,7 +154,7 @@ def _avg_pool(node: AvgPool, given: list[View], shape: Shape) -> View:
 
 
 def _windows(node: SumPool, view: View, shape: Shape) -> View:
-    wide = _grown(view, [(0, 0), *node.reach])
+    wide = padded(view, ((0, 0), *node.reach))
     axes = tuple(range(1, len(shape)))
 
     def summed(values: NDArray[Any]) -> NDArray[Any]:
