@@ -132,10 +132,10 @@ def check_positive(where: object, **values: Shape) -> None:
 
 
 def check_pairs(where: object, padding: Padding) -> None:
-    """Refuse padding that is not ``(low, high)`` along every axis, or beyond all that could be."""
+    """Refuse padding that is not ``(low, high)`` along every axis."""
     for pair in padding:
-        if not (isinstance(pair, Sequence) and len(pair) == 2 and all(abs(side) < MOST_VALUES for side in pair)):
-            raise GraphError(f"{where}: padding must be (low, high) along every axis, below 2^31, not {padding}")
+        if not (isinstance(pair, Sequence) and len(pair) == 2):
+            raise GraphError(f"{where}: padding must be (low, high) along every axis, not {padding}")
 
 
 def check_axes(where: object, **values: Sequence[object]) -> None:
