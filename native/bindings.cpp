@@ -89,6 +89,9 @@ class PyPlan {
     request.samples = int(samples), request.steps = int(steps);
     request.threads = int(std::min<int64_t>(threads, 1024));
     request.chunk = int(std::min({chunk, steps, int64_t(most_chunk)}));
+    for (const Layer& layer : plan_->layers) {  // events of a chunk are numbered by 32 bits
+      request.chunk = int(std::min<int64_t>(request.chunk, int64_t(UINT32_MAX) / layer.size()));
+    }
     request.ports.resize(plan_->layers.size());
     for (const auto& [layer, kind, array] : inputs) {
       Port& port = port_of(request, layer);

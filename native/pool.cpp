@@ -15,7 +15,8 @@ void start_pool(const Layer& layer, int inputs, LayerState& state) {
 }
 
 // `t` counts from the start of the chunk, `first + t` from that of the run. What is sent is appended to state.events.
-void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state) {
+void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state,
+               const std::atomic<bool>& stop) {
   const Pool& pool = layer.pool;
   const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
   for (uint32_t e = begin; e < end; ++e) state.spikes[from.index[e]] = from.value[e];
@@ -40,6 +41,7 @@ void step_pool(const Layer& layer, const Events& from, int t, int first, LayerSt
     for (uint32_t r = pool.reach_start[i]; r < pool.reach_start[i + 1]; ++r) {
       const uint32_t w = pool.reach[r];
       if (state.touched[w]) continue;
+      if (stop.load(std::memory_order_relaxed)) return;
       state.touched[w] = 1;
       uint32_t best = pool.index[pool.start[w]];
       for (uint32_t k = pool.start[w] + 1; k < pool.start[w + 1]; ++k) {

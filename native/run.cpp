@@ -25,18 +25,19 @@ class Sample {
 
   void run() {
     work_.layers.resize(plan_.layers.size());
-    for (size_t k = 0; k < plan_.layers.size(); ++k) start(plan_.layers[k], port(k), work_.layers[k]);
+    for (size_t k = 0; k < plan_.layers.size() && !stopped(); ++k) start(plan_.layers[k], port(k), work_.layers[k]);
     for (int first = 0; first < request_.steps; first += request_.chunk) {
       const int steps = std::min(request_.chunk, request_.steps - first);
       for (size_t k = 0; k < plan_.layers.size(); ++k) {
-        if (stop_.load(std::memory_order_relaxed)) return;
+        if (stopped()) return;
         advance(k, first, steps);
       }
     }
-    for (size_t k = 0; k < plan_.layers.size(); ++k) finish(plan_.layers[k], port(k), work_.layers[k]);
+    for (size_t k = 0; k < plan_.layers.size() && !stopped(); ++k) finish(plan_.layers[k], port(k), work_.layers[k]);
   }
 
  private:
+  bool stopped() const { return stop_.load(std::memory_order_relaxed); }
   const Port& port(size_t layer) const { return request_.ports[layer]; }
 
   template <class T>
@@ -92,12 +93,12 @@ class Sample {
     LayerState& state = work_.layers[k];
     if (layer.gather) {
       gather_layer(plan_, layer, work_, state, steps, stop_);
-      if (stop_.load(std::memory_order_relaxed)) return;
+      if (stopped()) return;
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state);
     } else {
       state.events.clear();
-      for (int t = 0; t < steps && !stop_.load(std::memory_order_relaxed); ++t) step(k, first, t, state);
-      if (stop_.load(std::memory_order_relaxed)) return;
+      for (int t = 0; t < steps && !stopped(); ++t) step(k, first, t, state);
+      if (stopped()) return;
       if (layer.trains) train_lists(layer, steps, state);
     }
     record(layer, port(k), first, steps, state);
@@ -110,7 +111,9 @@ class Sample {
   void step(size_t k, int first, int t, LayerState& state) const {
     const Layer& layer = plan_.layers[k];
     const int n = layer.size();
-    if (layer.kind == Kind::pool) return step_pool(layer, work_.layers[size_t(layer.source)].events, t, first, state);
+    if (layer.kind == Kind::pool) {
+      return step_pool(layer, work_.layers[size_t(layer.source)].events, t, first, state, stop_);
+    }
     if (layer.kind == Kind::input) {
       const float* frames = port(k).frames;
       if (!frames) return state.events.start.push_back(state.events.size());
@@ -121,7 +124,7 @@ class Sample {
       const Events& from = work_.layers[size_t(p.source)].events;
       const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
       scatter(p, layer, *plan_.kernels, from.index.data() + begin, from.value.data() + begin, end - begin,
-              state.current.data());
+              state.current.data(), stop_);
     }
     if (layer.kind == Kind::output) {
       for (int i = 0; i < n; ++i) state.v[size_t(i)] += state.current[size_t(i)];
@@ -155,7 +158,7 @@ class Sample {
     uint32_t cursor[most_chunk] = {};
     const auto each_spike = [&](const auto& of) {
       const uint32_t *early = state.trains.data(), *late = early + layer.slots();
-      for (int p = 0; p < layer.positions; ++p) {
+      for (int p = 0; p < layer.positions && !stopped(); ++p) {
         const size_t slot = layer.slot(p);
         for (int c = 0; c < layer.channels; ++c) {
           uint64_t train = uint64_t(early[slot + size_t(c)]) << 32 | late[slot + size_t(c)];
@@ -178,7 +181,7 @@ class Sample {
   // The slots of a layer that does not gather have no gaps.
   void train_lists(const Layer& layer, int steps, LayerState& state) const {
     std::fill(state.trains.begin(), state.trains.end(), 0u);
-    for (int t = 0; t < steps; ++t) {
+    for (int t = 0; t < steps && !stopped(); ++t) {
       uint32_t* words = state.trains.data() + size_t(t / 32) * layer.slots();
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
         words[state.events.index[e]] |= 1u << (31 - t % 32);
@@ -191,7 +194,7 @@ class Sample {
     if (layer.kind == Kind::output || !(port.spikes || port.active || port.graded)) return;
     const Events& events = state.events;
     const size_t n = size_t(layer.size());
-    for (int t = 0; t < steps; ++t) {
+    for (int t = 0; t < steps && !stopped(); ++t) {
       float* spikes = port.spikes ? of_sample(port.spikes, layer, true) + size_t(first + t) * n : nullptr;
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
@@ -247,7 +250,11 @@ class Sample {
 }  // namespace
 
 bool Engine::run(const Request& request, const std::function<bool()>& interrupted) {
-  const std::lock_guard<std::mutex> one_run_at_a_time(running_);
+  constexpr auto patience = std::chrono::milliseconds(100);
+  std::unique_lock<std::timed_mutex> one_run_at_a_time(running_, std::defer_lock);
+  while (!one_run_at_a_time.try_lock_for(patience)) {
+    if (interrupted()) return false;
+  }
   const int threads = std::max(1, std::min(request.threads, request.samples));
   std::atomic<bool> stop{false};
   std::atomic<int> next{0};
@@ -286,7 +293,7 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   bool whole = true;
   {
     std::unique_lock<std::mutex> lock(mutex);
-    while (!changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return working == 0; })) {
+    while (!changed.wait_for(lock, patience, [&] { return working == 0; })) {
       lock.unlock();
       if (whole && interrupted()) whole = false, stop = true;
       lock.lock();
@@ -301,7 +308,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   int64_t bytes = 0, widest = 0;
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), slots = int64_t(layer.slots());
-    bytes += 16 * slots + 8 * n;  // potentials, counts, base and current; what was active or graded
+    if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
     if (layer.trains || layer.gather) bytes += 8 * slots;
     if (layer.lists || !layer.gather) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;

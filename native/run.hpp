@@ -101,24 +101,25 @@ class Engine {
   explicit Engine(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
 
   // Runs every sample. `interrupted` is asked several times a second, from the calling thread; when it says yes the
-  // run stops within a chunk of one layer and false is returned.
+  // run stops within a row of one layer's chunk, or an event where that is not gathered, and false is returned.
   bool run(const Request& request, const std::function<bool()>& interrupted);
 
-  // Bytes that one thread keeps, spikes at their most apart from event lists, which grow as needed.
+  // Bytes that one thread keeps, what was active or graded apart; event lists as if a quarter of the neurons fired.
   int64_t bytes_per_thread(int chunk) const;
 
  private:
   std::shared_ptr<const Plan> plan_;
   std::vector<std::unique_ptr<Workspace>> idle_;
-  std::mutex running_;
+  std::timed_mutex running_;
 };
 
-// The pieces of a run, each in its file.
+// The pieces of a run, each in its file. What they leave when `stop` is set is of no use.
 void scatter(const Projection& projection, const Layer& target, const Kernels& kernels, const uint32_t* index,
-             const float* value, uint32_t events, float* current);
+             const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps,
                   const std::atomic<bool>& stop);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
-void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state);
+void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state,
+               const std::atomic<bool>& stop);
 
 }  // namespace spikewright

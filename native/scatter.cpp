@@ -6,10 +6,10 @@ namespace spikewright {
 namespace {
 
 void scatter_conv(const Projection& p, const Kernels& kernels, const uint32_t* index, const float* value,
-                  uint32_t events, float* current) {
+                  uint32_t events, float* current, const std::atomic<bool>& stop) {
   const Axis &za = p.axis[0], &ya = p.axis[1], &xa = p.axis[2];
   const int filters = p.filters / p.groups, inputs = p.channels / p.groups;
-  for (uint32_t e = 0; e < events; ++e) {
+  for (uint32_t e = 0; e < events && !stop.load(std::memory_order_relaxed); ++e) {
     const int32_t at = p.at(index[e]);
     if (at < 0) continue;
     const int channel = at % p.channels, cell = at / p.channels;
@@ -40,10 +40,10 @@ void scatter_conv(const Projection& p, const Kernels& kernels, const uint32_t* i
 }  // namespace
 
 void scatter(const Projection& p, const Layer& target, const Kernels& kernels, const uint32_t* index,
-             const float* value, uint32_t events, float* current) {
-  if (p.kind == Operator::conv) return scatter_conv(p, kernels, index, value, events, current);
+             const float* value, uint32_t events, float* current, const std::atomic<bool>& stop) {
+  if (p.kind == Operator::conv) return scatter_conv(p, kernels, index, value, events, current, stop);
   const int outputs = target.size();
-  for (uint32_t e = 0; e < events; ++e) {
+  for (uint32_t e = 0; e < events && !stop.load(std::memory_order_relaxed); ++e) {
     if (p.kind == Operator::dense) {
       const int32_t at = p.at(index[e]);
       if (at >= 0) kernels.add_row(current, p.weight.data() + size_t(at) * size_t(outputs), value[e], outputs);

@@ -35,20 +35,25 @@ KINDS = (
     *("conv", "conv", "conv", "neurons", "neurons", "neurons", "max", "sum", "avg"),
     *("affine", "add", "join", "pad", "grow", "permute", "reshape", "again", "norm"),
 )
+BETWEEN_INPUTS = (*("turn", "turn", "turn", "turn"), *("meet", "meet", "meet", "meet"))
 
 
 class Spiking:
     """Draws a network block by block; ``depth`` counts weighted nodes since the last neurons, to keep sums exact."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, inputs: int = 1) -> None:
         self.random = np.random.default_rng(seed)
+        names = ["input", *(f"input{k}" for k in range(1, inputs))]
+        self.nodes: list[Node] = [Input(name=name, shape=self.drawn_shape()) for name in names]
+        self.depth = dict.fromkeys(names, 1)
+        self.kinds = KINDS if inputs == 1 else KINDS + BETWEEN_INPUTS
+        self.at = "input"
+
+    def drawn_shape(self) -> tuple[int, ...]:
         axes = int(self.random.integers(0, 4))
         low, high = {0: (4, 10), 1: (4, 12), 2: (4, 9), 3: (3, 5)}[axes]
         channels = int(self.random.choice([1, 2, 3, 8, 9, 33]))
-        shape = (channels, *self.random.integers(low, high, axes).tolist())
-        self.nodes: list[Node] = [Input(name="input", shape=shape)]
-        self.depth = {"input": 1}
-        self.at = "input"
+        return (channels, *self.random.integers(low, high, axes).tolist())
 
     def coarse(self, *shape: int, unit: float = 0.125, most: int = 8) -> Array:
         """Multiples of ``unit``, a third of them zero."""
@@ -162,6 +167,16 @@ class Spiking:
                 self.add(Flatten)
             else:
                 self.add(Reshape, shape=(*self.shape[1:], self.shape[0]))
+        elif kind == "turn":  # go on from somewhere else
+            self.at = str(self.pick(*names))
+        elif kind == "meet":  # values of any shapes side by side
+            consumers, here = Graph(self.nodes).consumers, self.at
+            loose = [n for n in names if not consumers[n] and n != here]
+            self.at = str(self.pick(*(loose or names)))
+            self.add(Flatten)
+            other, self.at = self.at, here
+            self.add(Flatten)
+            self.add(Concat, (self.at, other), axis=0)
         elif kind == "again":  # the same weights once more
             convs = [n for n in self.nodes if isinstance(n, Conv | Linear) and n.weight.shape[1:2] == self.shape[:1]]
             if convs:
@@ -190,18 +205,18 @@ class Spiking:
         return Graph([*self.nodes, *outputs])
 
 
-def spiking_network(seed: int, blocks: int = 10) -> tuple[Graph, Array]:
-    """A network and three samples for it."""
+def spiking_network(seed: int, blocks: int = 10, inputs: int = 1) -> tuple[Graph, Array]:
+    """A network and three samples for it: with several inputs, side by side in rows."""
     from spikewright.errors import SpikewrightError
 
-    drawn = Spiking(seed)
+    drawn = Spiking(seed, inputs)
     for _ in range(blocks):
         try:
-            drawn.block(str(drawn.pick(*KINDS)))
+            drawn.block(str(drawn.pick(*drawn.kinds)))
         except SpikewrightError:  # this block does not fit here
             continue
     graph = drawn.graph()
     if not graph.populations:
         drawn.neurons()
         graph = drawn.graph()
-    return graph, drawn.coarse(3, *graph.shapes["input"], unit=0.125, most=12)
+    return graph, drawn.coarse(3, *graph.sample_shape, unit=0.125, most=12)

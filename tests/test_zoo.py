@@ -10,7 +10,7 @@ from torch import nn
 import spikewright as sw
 from spikewright.calibration import Max
 from spikewright.convert import analog_of
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
 from spikewright.nodes import ReLU
@@ -86,9 +86,7 @@ def test_several_inputs_and_outputs() -> None:
     folded, _ = sw.prepare(graph)
     scales = sw.calibrate(folded, x, [Max()]).scales(Max())
     spiking = sw.convert(graph, scales)
-    with pytest.raises(SettingsError, match="the event engine runs networks with one input; this has image, row"):
-        sw.simulate(spiking, x, 2, engine="event")
-    found = sw.simulate(spiking, x, 512).outputs
+    found = sw.simulate(spiking, x, 512, engine="event").outputs
     for (name, values), answer in zip(found.items(), expected, strict=True):
         assert np.abs(values[:, -1] - answer).max() < 0.02, name
     labels = expected[0].argmax(1)

@@ -185,7 +185,7 @@ class _Gathered:
             self.events.setdefault(name, []).append(events)
         for summed, new in ((self.counts, run.counts), (self.nonzero, run.nonzero)):
             for name, value in new.items():
-                total = value.double().sum(dim=0).cpu().numpy()
+                total = _total(value)
                 summed[name] = summed[name] + total if name in summed else total
         self.graded |= run.graded
         if labels is not None:
@@ -193,15 +193,37 @@ class _Gathered:
 
     def run(self, samples: int, timesteps: int) -> Run:
         return Run(
-            outputs={name: np.concatenate(parts) for name, parts in self.outputs.items()},
+            outputs={name: _joined(parts) for name, parts in self.outputs.items()},
             labels=np.concatenate(self.labels) if self.labels else None,
             counts=self.counts,
             samples=samples,
             timesteps=timesteps,
-            spikes={name: np.concatenate(parts) for name, parts in self.spikes.items()},
+            spikes={name: _joined(parts) for name, parts in self.spikes.items()},
             events={name: Events.joined(parts[0].shape, parts) for name, parts in self.events.items()},
-            potentials={name: np.concatenate(parts) for name, parts in self.potentials.items()},
+            potentials={name: _joined(parts) for name, parts in self.potentials.items()},
             nonzero=self.nonzero,
             graded=frozenset(self.graded),
             engine=self.engine,
         )
+
+
+def _total(value: Tensor) -> NDArray[np.float64]:
+    """The sum over samples, a few of them at a time: a batch in double precision would be large."""
+    few = max(1, 2**22 // value[0].numel())
+    total = value[:few].double().sum(dim=0)
+    for first in range(few, len(value), few):
+        total += value[first : first + few].double().sum(dim=0)
+    return total.cpu().numpy()
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Batches as one array; each is let go as soon as it is copied."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = np.empty((sum(len(part) for part in parts), *parts[0].shape[1:]), parts[0].dtype)
+    first = 0
+    while parts:
+        part = parts.pop(0)
+        whole[first : first + len(part)] = part
+        first += len(part)
+    return whole

@@ -40,6 +40,7 @@ def window_shape(
     if not (len(spatial) == len(stride) == len(padding) == len(dilation) == axes):
         raise GraphError(f"{where}: a kernel over {axes} axes cannot slide over an input with spatial shape {spatial}")
     check_positive(where, kernel=kernel, stride=stride, dilation=dilation)
+    check_pairs(where, padding)
     check_size(where, tuple(n + max(low, 0) + max(high, 0) for n, (low, high) in zip(spatial, padding, strict=True)))
     shape = tuple(
         output_length(n, k, s, p, d) for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
@@ -126,8 +127,15 @@ def answer_to_constant(node: Node, channels: NDArray[Any], shape: Shape) -> NDAr
 def check_positive(where: object, **values: Shape) -> None:
     """Refuse kernels, strides and dilations below one, or beyond all that could be."""
     for name, value in values.items():
-        if not 1 <= min(value) <= max(value) <= MOST_VALUES:
+        if not 1 <= min(value) <= max(value) < MOST_VALUES:
             raise GraphError(f"{where}: {name} must be 1 or more along every axis, and less than 2^31, not {value}")
+
+
+def check_pairs(where: object, padding: Padding) -> None:
+    """Refuse padding that is not ``(low, high)`` along every axis."""
+    for pair in padding:
+        if not (isinstance(pair, Sequence) and len(pair) == 2):
+            raise GraphError(f"{where}: padding must be (low, high) along every axis, not {padding}")
 
 
 def check_axes(where: object, **values: Sequence[object]) -> None:

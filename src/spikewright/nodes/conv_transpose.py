@@ -17,6 +17,7 @@ from spikewright.nodes._window import (
     answer_to_constant,
     channel_scale,
     check_axes,
+    check_pairs,
     check_positive,
     outer,
     torch_padding,
@@ -63,6 +64,7 @@ class ConvTranspose(Node):
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        check_pairs(self, self.padding)
         check_positive(self, kernel=self.kernel, stride=self.stride, dilation=self.dilation, groups=(self.groups,))
         if len(inputs[0]) != len(self.kernel) + 1 or inputs[0][0] != len(self.weight) or len(self.weight) % self.groups:
             raise GraphError(

@@ -60,6 +60,10 @@ class IF(Node):
             raise SettingsError(f"{self}: reset must be 'subtract' or 'zero', not {self.reset!r}")
         if self.max_spikes is not None and (self.max_spikes < 1 or self.max_spikes != int(self.max_spikes)):
             raise SettingsError(f"{self}: max_spikes must be a whole number, 1 or more, or None, not {self.max_spikes}")
+        for label in ("v_reset", "v_min"):
+            value = getattr(self, label)
+            if value is not None and not np.isfinite(value).all():
+                raise SettingsError(f"{self}: {label} must be finite, not {value}")
         if self.v_min is not None and (np.asarray(self.v_min) > 0).any():
             raise SettingsError(f"{self}: v_min must be 0 or below, not {np.max(self.v_min)}")
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
-from spikewright.nodes._window import Padding, torch_padding
+from spikewright.graph import Array, Node, Place, Shape, check_size
+from spikewright.nodes._window import Padding, check_pairs, torch_padding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,9 @@ class Pad(Node):
     def infer_shape(self, *inputs: Shape) -> Shape:
         if len(self.padding) != len(inputs[0]):
             raise GraphError(f"{self}: {self.padding} is not a (low, high) for each axis of {inputs[0]}")
+        check_pairs(self, self.padding)
+        grown = zip(inputs[0], self.padding, strict=True)
+        check_size(self, tuple(n + max(low, 0) + max(high, 0) for n, (low, high) in grown))
         return tuple(n + low + high for n, (low, high) in zip(inputs[0], self.padding, strict=True))
 
     def bind(self, place: Place) -> Callable[..., Tensor]:

@@ -17,6 +17,7 @@ from spikewright.nodes._window import (
     Padding,
     channel_scale,
     check_axes,
+    check_pairs,
     has_padding,
     outer,
     sum_windows,
@@ -49,6 +50,7 @@ class SumPool(Node):
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding)
+        check_pairs(self, self.padding)
         if len(inputs[0]) != len(self.kernel) + 1:
             raise GraphError(f"{self}: a kernel of {self.kernel} needs channels and {len(self.kernel)} axes")
         return (inputs[0][0], *window_shape(self, inputs[0][1:], self.kernel, self.stride, self.reach))
@@ -97,6 +99,11 @@ class AvgPool(SumPool):
 
     overhang: Shape = ()
     count_padding: bool = True
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        if self.overhang and len(self.overhang) != len(self.kernel):
+            raise GraphError(f"{self}: overhang {self.overhang} is not one number for each axis of {self.kernel}")
+        return super().infer_shape(*inputs)
 
     @property
     def reach(self) -> Padding:

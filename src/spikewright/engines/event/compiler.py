@@ -1,6 +1,6 @@
 """From a spiking graph to a plan of the native core.
 
-Populations, outputs and the input (where it changes with time) become layers of the plan. So does a node without
+Populations, outputs and inputs (where they change with time) become layers of the plan. So does a node without
 neurons whose values are needed as such, a *relay*: two convolutions in a row meet at one, say. Everything else is
 either a view of layers, or a term of what a layer receives.
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, is_linear, sources_of
-from spikewright.engines.event.view import View, all_neurons, channels_last, nothing, view_of
+from spikewright.engines.event.view import View, all_neurons, channels_last, nothing, padded, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, Add, Conv, Input, Linear, Output, SpikeMaxPool
@@ -31,7 +31,7 @@ class Compiled:
 
     Attributes:
         plan: the native plan, finished.
-        layers: by node name: its layer, for populations, outputs, relays, and an input that changes with time.
+        layers: by node name: its layer, for populations, outputs, relays, and inputs that change with time.
         views: by weighted node that reads a view without sums: that view. Only where activity is recorded.
         sources: of every layer that sends something.
     """
@@ -59,19 +59,20 @@ def compile_graph(
 
     Args:
         graph: a spiking graph.
-        constant: whether the input is the same at every step.
+        constant: whether the inputs are the same at every step.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
         narrow: whether layers that gather count in 16-bit integers, where their neurons allow it.
         isa: an instruction set of the native core; the best one by default.
 
     Raises:
-        SettingsError: for several inputs, or naming the node that the engine cannot run.
+        SettingsError: naming the node that the engine cannot run.
     """
-    if len(graph.inputs) != 1:
-        raise SettingsError(f"the event engine runs networks with one input; this has {', '.join(graph.inputs)}")
     native = import_module("spikewright.engines.event._native")
-    return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather, narrow)
+    try:
+        return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather, narrow)
+    except native.PlanError as error:
+        raise SettingsError(f"the event engine cannot run this network: {error}") from error
 
 
 class _Compiler:
@@ -91,7 +92,7 @@ class _Compiler:
 
     def _value(self, node: Node) -> Value:
         """What one node passes on; populations and outputs become layers on the way."""
-        given = [self.values[name] for name in node.inputs]
+        given = [self._given(node, name) for name in node.inputs]
         shape = self.graph.shapes[node.name]
         if isinstance(node, Input):
             return nothing(shape) if self.constant else self._layer(node, (), self.made.plan.input(*_size(shape)))
@@ -113,6 +114,11 @@ class _Compiler:
                 f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'"
             )
         return (Term(_view(given[0]), node),)
+
+    def _given(self, node: Node, name: str) -> Value:
+        if isinstance(self.graph[name], Output):
+            raise SettingsError(f"the event engine cannot run {node}: it reads an output; use engine='reference'")
+        return self.values[name]
 
     def _as_read(self, node: Node, value: Value) -> Value:
         """The value as it is, or as a relay where a reader needs something simpler."""
@@ -151,7 +157,7 @@ class _Compiler:
 
     def _add_neurons(self, node: IF, shape: Shape) -> int:
         v_min = np.zeros(0, np.float32) if node.v_min is None else _spread(node, np.asarray(node.v_min), shape)
-        cap = 0 if node.max_spikes is None else int(node.max_spikes)
+        cap = 0 if node.max_spikes is None else min(int(node.max_spikes), 2**31 - 1)
         threshold, v_init = (_spread(node, values, shape) for values in (node.threshold, node.v_init))
         settings = (float(node.decay), node.reset == "subtract", float(node.v_reset), cap)
         layer: int = self.made.plan.neurons(*_size(shape), threshold, v_init, v_min, *settings)
@@ -160,8 +166,7 @@ class _Compiler:
     def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:
         (source,) = sources_of(view, self.made.sources)
         axes = tuple(range(1, len(shape)))
-        widened = [(0, 0), *node.padding]
-        wide = np.pad(view.neurons[..., 0] - source.first, widened, constant_values=-1)
+        wide = padded(view, ((0, 0), *node.padding)).neurons[..., 0]
         reach = tuple(d * (k - 1) + 1 for k, d in zip(node.kernel, node.dilation, strict=True))
         windows = np.lib.stride_tricks.sliding_window_view(wide, reach, axes)
         stride = (slice(None), *(slice(None, None, s) for s in node.stride))
@@ -172,7 +177,7 @@ class _Compiler:
         if not inside.any(axis=1).all():
             raise SettingsError(f"the event engine cannot run {node}: a window lies wholly in padding")
         start = np.concatenate(([0], np.cumsum(inside.sum(axis=1))))
-        index = np.ascontiguousarray(inputs[inside])
+        index = inputs[inside] - source.first
         layer: int = self.made.plan.pool(source.layer, *_size(shape), node.policy, node.horizon, start, index)
         return layer
 

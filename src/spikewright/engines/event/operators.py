@@ -46,8 +46,13 @@ class Source:
 
 def sources_of(view: View, sources: list[Source]) -> list[Source]:
     """The layers that a view reads."""
-    read = np.unique(view.neurons[view.neurons >= 0])
-    return [s for s in sources if ((read >= s.first) & (read < s.first + s.size)).any()]
+    read = _times_read(view)
+    return [s for s in sources if read[s.first : s.first + s.size].any()]
+
+
+def _times_read(view: View) -> NDArray[np.int64]:
+    """How often each neuron stands in a view, up to the last that does."""
+    return np.bincount(view.neurons[view.neurons >= 0])
 
 
 def fits_grid(view: View, sources: list[Source]) -> bool:
@@ -55,13 +60,12 @@ def fits_grid(view: View, sources: list[Source]) -> bool:
 
     Then its spikes need only be moved, and the factor goes into the weights.
     """
-    used = view.neurons[view.neurons >= 0]
-    if len(np.unique(used)) != len(used):
+    if (_times_read(view) > 1).any():
         return False
+    used = view.neurons[view.neurons >= 0]
     factors = view.factors[view.neurons >= 0]
-    return all(
-        len(np.unique(factors[(used >= s.first) & (used < s.first + s.size)])) == 1 for s in sources_of(view, sources)
-    )
+    each = (factors[(used >= s.first) & (used < s.first + s.size)] for s in sources_of(view, sources))
+    return all(bool((own == own[0]).all()) for own in each)
 
 
 def _remap(view: View, source: Source, order: NDArray[np.int64]) -> tuple[NDArray[np.int32], np.float32]:
@@ -122,7 +126,15 @@ def _add_linear(plan: Any, target: int, node: Linear, view: View, sources: list[
         order = np.empty(len(earliest), np.int64)
         order[used] = np.arange(len(used))
         remap, factor = _remap(view, source, order)
-        plan.dense(target, source.layer, remap, len(used), np.ascontiguousarray(node.weight.T[used] * factor))
+        plan.dense(target, source.layer, remap, len(used), _transposed(node.weight, used, factor))
+
+
+def _transposed(weight: NDArray[np.float32], used: NDArray[np.int64], factor: np.float32) -> NDArray[np.float32]:
+    """Some columns of a matrix as rows: piece by piece, since a large matrix does not fit in cache."""
+    rows = np.empty((len(used), len(weight)), np.float32)
+    for first in range(0, len(weight), 256):
+        rows[:, first : first + 256] = (weight[first : first + 256, used] * factor).T
+    return rows
 
 
 def _add_scaling(plan: Any, target: int, view: View, sources: list[Source], shape: Shape) -> bool:

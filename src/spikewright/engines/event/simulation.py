@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +14,14 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.event.compiler import Compiled, compile_graph
-from spikewright.engines.event.memory import check_memory
+from spikewright.engines.event.memory import check_memory, fixed_bytes, in_pieces, is_noted, sample_bytes
 from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
-from spikewright.engines.event.view import all_neurons, nothing
+from spikewright.engines.event.view import View, all_neurons, nothing
 from spikewright.engines.reference import BatchRun
 from spikewright.events import Events
-from spikewright.graph import Graph, Shape
+from spikewright.forward import split_inputs
+from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, Input, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
@@ -86,9 +88,10 @@ class EventSimulation:
             SettingsError: where memory would not do, with a batch size that would.
         """
         prepared = self.prepare(encoder, record)
-        check_memory(
-            self.graph, prepared.compiled, len(x), timesteps, self.threads, self.chunk, record, prepared.kind.constant
-        )
+        threads = min(self.threads, len(x))
+        fixed = fixed_bytes(self.graph, prepared.compiled, timesteps, record, threads, self.chunk)
+        each = sample_bytes(self.graph, prepared.compiled, timesteps, record, prepared.sampled)
+        check_memory(fixed, each, len(x), timesteps)
         batch = _Batch(prepared, x, timesteps)
         batch.give_input(encoder, first)
         batch.want(record)
@@ -117,7 +120,20 @@ class _Prepared:
     @cached_property
     def fixed(self) -> dict[str, Any]:
         """What arrives at layers whatever the sample, in the engine's order."""
-        return {name: _native(value) for name, value in self.resting.fixed.items() if name in self.compiled.layers}
+        fixed = self.resting.fixed
+        return {name: _native(fixed[name]) for name in self._receiving if name in fixed}
+
+    @cached_property
+    def sampled(self) -> tuple[str, ...]:
+        """The layers at which something arrives that depends on the sample alone."""
+        return tuple(name for name in self._receiving if name not in self.resting.fixed)
+
+    @property
+    def _receiving(self) -> list[str]:
+        """The layers that receive something at every step: not those that take events only."""
+        nodes = [self.graph[name] for name in self.compiled.layers]
+        framed = not self.kind.constant
+        return [n.name for n in nodes if not (isinstance(n, SpikeMaxPool) or (framed and isinstance(n, Input)))]
 
 
 class _Batch:
@@ -129,26 +145,33 @@ class _Batch:
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
         self.arrays: dict[tuple[str, str], Any] = {}
-        self.rest: dict[str, Tensor] = {}
 
     def give_input(self, encoder: Encoder, first: int) -> None:
-        import torch
+        if not self.prepared.kind.constant:
+            self._give_frames(encoder, first)
+        self.inputs += [(self.layers[name], "base", base) for name, base in self.prepared.fixed.items()]
+        sampled = {name: self._empty(name) for name in self.prepared.sampled}
+        if sampled:
+            for part in in_pieces(len(self.x), self.prepared.resting.work):
+                rest = self._rest(part)
+                for name, array in sampled.items():
+                    array[part] = _native(rest[name])
+        self.inputs += [(self.layers[name], "base", array) for name, array in sampled.items()]
 
-        if self.prepared.kind.constant:
-            self.rest = self.prepared.resting.of(self.x)
-        else:
-            self.rest = self.prepared.resting.fixed
-            (node,) = self.graph.of_type(Input)
-            frames = torch.stack([encoder.at(self.x, t, first) for t in range(self.timesteps)], dim=1)
-            self.inputs.append((self.layers[node.name], "frames", _native(frames, 2)))
-        for name, layer in self.layers.items():
-            framed = isinstance(self.graph[name], Input) and not self.prepared.kind.constant
-            if framed or isinstance(self.graph[name], SpikeMaxPool):  # they take events only
-                continue
-            if name in self.prepared.fixed:
-                self.inputs.append((layer, "base", self.prepared.fixed[name]))
-            elif name in self.rest:
-                self.inputs.append((layer, "base", _native(self.rest[name])))
+    def _rest(self, part: slice) -> Mapping[str, Tensor]:
+        """By node, what arrives there at every step, for some of the samples."""
+        resting = self.prepared.resting
+        return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.kind.constant else resting.fixed
+
+    def _give_frames(self, encoder: Encoder, first: int) -> None:
+        frames = {name: self._empty(name, self.timesteps) for name in self.graph.inputs}
+        for t in range(self.timesteps):
+            for name, value in split_inputs(self.graph, encoder.at(self.x, t, first)).items():
+                frames[name][:, t] = _native(value)
+        self.inputs += [(self.layers[name], "frames", array) for name, array in frames.items()]
+
+    def _empty(self, name: str, *steps: int) -> Any:
+        return np.empty((len(self.x), *steps, prod(self.graph.shapes[name])), np.float32)
 
     def want(self, record: Collection[str]) -> None:
         for name in self.layers:
@@ -193,7 +216,7 @@ class _Batch:
 
         node, shape = self.graph[name], self.graph.shapes[name]
         steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
-        mean = _shaped(totals, shape, 2) / steps
+        mean = _shaped(totals, shape, 2).div_(steps)
         softmax = isinstance(node, Output) and node.activation == "softmax"
         return mean.softmax(dim=2) if softmax else mean
 
@@ -201,32 +224,34 @@ class _Batch:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
         import torch
 
-        compiled = self.prepared.compiled
-        batch = len(self.x)
-        by_neuron, graded = (self._by_neuron(kind) for kind in ("active", "graded"))
-        for node in self.graph:
-            if node.weighted:
-                view = compiled.views[node.name]
-            elif node.inputs:
-                continue
-            elif node.name in self.layers:
-                view = all_neurons(self.graph.shapes[node.name], self._source(node.name).first)
-            else:
-                view = nothing(self.graph.shapes[node.name])
-            neurons = torch.tensor(view.neurons[..., 0])
-            read = node.inputs[0] if node.inputs else node.name
-            still = torch.zeros(()) if read in self.layers else self.rest[read]
-            still = torch.where(neurons < 0, still, 0.0).expand(batch, *neurons.shape)
-            run.nonzero[node.name] = by_neuron[:, neurons] + (still != 0) * self.timesteps
-            if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
-                run.graded.add(node.name)
+        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in self.graph if is_noted(node)}
+        run.nonzero = {name: torch.empty((len(self.x), *neurons.shape)) for name, neurons in read.items()}
+        senders = self._senders()
+        for part in in_pieces(len(self.x), sum(map(prod, self.graph.shapes.values()))):
+            active, graded = (self._by_neuron(senders, kind, part) for kind in ("active", "graded"))
+            rest = self._rest(part)
+            for name, neurons in read.items():
+                source = self.graph[name].inputs[0] if self.graph[name].inputs else name
+                still = torch.zeros(()) if source in self.layers else rest[source]
+                still = torch.where(neurons < 0, still, 0.0).expand(len(active), *neurons.shape)
+                run.nonzero[name][part] = active[:, neurons] + (still != 0) * self.timesteps
+                if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
+                    run.graded.add(name)
 
-    def _by_neuron(self, kind: str) -> Tensor:
-        """``(B, neurons + 1)``: an array of every layer that sends something, side by side; the last is none's."""
+    def _view_read(self, node: Node) -> View:
+        """Which neurons a weighted node reads, or an input is."""
+        if node.weighted:
+            return self.prepared.compiled.views[node.name]
+        shape = self.graph.shapes[node.name]
+        return all_neurons(shape, self._source(node.name).first) if node.name in self.layers else nothing(shape)
+
+    def _by_neuron(self, senders: list[str], kind: str, part: slice) -> Tensor:
+        """``(samples, neurons + 1)``: an array of every sender, side by side; the last is none's."""
         import torch
 
-        parts = [self.arrays[name, kind] for name in self._senders()]
-        return torch.from_numpy(np.concatenate([*parts, np.zeros((len(self.x), 1), np.float32)], axis=1))
+        parts = [self.arrays[name, kind][part] for name in senders]
+        none = np.zeros((len(self.x[part]), 1), np.float32)
+        return torch.from_numpy(np.concatenate([*parts, none], axis=1))
 
     def _source(self, name: str) -> Source:
         return next(s for s in self.prepared.compiled.sources if s.layer == self.layers[name])

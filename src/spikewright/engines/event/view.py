@@ -7,7 +7,7 @@ stand in its grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -102,15 +102,13 @@ def _permute(node: Permute, given: list[View], shape: Shape) -> View:
 
 
 def _pad(node: Pad, given: list[View], shape: Shape) -> View:
-    crop = tuple(
-        slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(given[0].shape, node.padding, strict=True)
-    )
-    return _grown(given[0].moved(lambda a: a[crop]), [(max(low, 0), max(high, 0)) for low, high in node.padding])
+    return padded(given[0], node.padding)
 
 
-def _grown(view: View, padding: list[tuple[int, int]]) -> View:
-    wide = [*padding, (0, 0)]
-    return _padded(view, wide)
+def padded(view: View, padding: Sequence[tuple[int, int]]) -> View:
+    """No neurons before and after along each axis; a negative number crops."""
+    crop = tuple(slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(view.shape, padding, strict=True))
+    return _with_none(view.moved(lambda a: a[crop]), [*((max(low, 0), max(high, 0)) for low, high in padding), (0, 0)])
 
 
 def _concat(node: Concat, given: list[View], shape: Shape) -> View:
@@ -122,10 +120,10 @@ def _concat(node: Concat, given: list[View], shape: Shape) -> View:
 
 def _widened(view: View, width: int) -> View:
     extra = [(0, 0)] * len(view.shape) + [(0, width - view.neurons.shape[-1])]
-    return _padded(view, extra)
+    return _with_none(view, extra)
 
 
-def _padded(view: View, width: list[tuple[int, int]]) -> View:
+def _with_none(view: View, width: list[tuple[int, int]]) -> View:
     neurons = np.pad(view.neurons, width, constant_values=-1)
     return View(neurons, np.pad(view.factors, width, constant_values=1), view.mixed)
 
@@ -156,7 +154,7 @@ def _avg_pool(node: AvgPool, given: list[View], shape: Shape) -> View:
 
 
 def _windows(node: SumPool, view: View, shape: Shape) -> View:
-    wide = _grown(view, [(0, 0), *node.reach])
+    wide = padded(view, ((0, 0), *node.reach))
     axes = tuple(range(1, len(shape)))
 
     def summed(values: NDArray[Any]) -> NDArray[Any]:
