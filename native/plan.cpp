@@ -9,12 +9,15 @@
 namespace spikewright {
 namespace {
 
-void require(bool holds, const std::string& message) {
+void require(bool holds, const char* message) {
   if (!holds) throw PlanError(message);
 }
 
+void require(bool holds, const std::string& message) { require(holds, message.c_str()); }
+
 void require_finite(const std::vector<float>& values, const char* what) {
-  for (float value : values) require(std::isfinite(value), std::string(what) + " holds a value that is not finite");
+  const bool finite = std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  require(finite, std::string(what) + " holds a value that is not finite");
 }
 
 void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid, const char* what) {
@@ -25,7 +28,8 @@ void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid
     return;
   }
   require(int64_t(remap.size()) == values, where + ": remap must have an entry for each source neuron");
-  for (int32_t to : remap) require(to >= -1 && to < grid, where + ": remap points outside the grid");
+  const bool inside = std::all_of(remap.begin(), remap.end(), [&](int32_t to) { return to >= -1 && to < grid; });
+  require(inside, where + ": remap points outside the grid");
 }
 
 Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int64_t dilation, int64_t outputs) {
