@@ -10,8 +10,9 @@ namespace {
 // The memory of one layer's run, laid out in the workspace.
 class Rows {
  public:
-  Rows(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps)
-      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), steps_(steps) {
+  Rows(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps,
+       const std::atomic<bool>& stop)
+      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), steps_(steps), stop_(stop) {
     size_t list = 0, start = 0, rings = 0;
     for (const Part& part : g_.parts) {
       lists_.push_back({list, start, rings});
@@ -29,13 +30,13 @@ class Rows {
     g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 
-  void run(const std::atomic<bool>& stop) {
-    for (int y = 0; y < g_.height && !stop.load(std::memory_order_relaxed); ++y) {
-      for (size_t k = 0; k < g_.parts.size(); ++k) list(k, y);
-      for (int x = 0; x < g_.width; x += tile) {
+  void run() {
+    for (int y = 0; y < g_.height; ++y) {
+      for (size_t k = 0; k < g_.parts.size() && !stopped(); ++k) list(k, y);
+      for (int x = 0; x < g_.width && !stopped(); x += tile) {
         const int positions = std::min(tile, g_.width - x);
         assemble(y, x, positions);
-        for (int block = 0; block < g_.blocks; ++block) sum(y, x, positions, block);
+        for (int block = 0; block < g_.blocks && !stopped(); ++block) sum(y, x, positions, block);
       }
     }
   }
@@ -44,6 +45,8 @@ class Rows {
   struct Place {
     size_t list, start, ring;
   };
+
+  bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
   // Entries of a pass at one position, with a group of zeros at most for each step.
   size_t assembled(const Pass& pass) const {
@@ -157,6 +160,7 @@ class Rows {
   Workspace& work_;
   LayerState& state_;
   const int steps_;
+  const std::atomic<bool>& stop_;
   std::vector<Place> lists_;
   std::vector<Window> windows_;  // (pass, position)
   std::vector<Slice> slices_;
@@ -166,7 +170,7 @@ class Rows {
 
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps,
                   const std::atomic<bool>& stop) {
-  Rows(plan, layer, work, state, steps).run(stop);
+  Rows(plan, layer, work, state, steps, stop).run();
 }
 
 }  // namespace spikewright

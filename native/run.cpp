@@ -47,8 +47,8 @@ class Sample {
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
     const size_t n = size_t(layer.size());
-    if (port.active) state.active.assign(n, 0.0f);
-    if (port.graded) state.graded.assign(n, 0.0f);
+    if (port.active && !layer.gather) state.active.assign(n, 0.0f);
+    if (port.graded && !layer.gather) state.graded.assign(n, 0.0f);
     if (layer.trains || layer.gather) state.trains.resize(2 * layer.slots());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
@@ -105,7 +105,7 @@ class Sample {
   }
 
   static bool needs_lists(const Layer& layer, const Port& port) {
-    return layer.lists || port.spikes || port.active || port.graded || port.trains;
+    return layer.lists || port.spikes || port.trains;
   }
 
   void step(size_t k, int first, int t, LayerState& state) const {
@@ -191,13 +191,15 @@ class Sample {
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
     if (port.trains) keep_train(layer, state.events, first, steps, port.trains[sample_]);
-    if (layer.kind == Kind::output || !(port.spikes || port.active || port.graded)) return;
+    const bool notes = (port.active || port.graded) && !layer.gather;
+    if (layer.kind == Kind::output || !(port.spikes || notes)) return;
     const Events& events = state.events;
     const size_t n = size_t(layer.size());
     for (int t = 0; t < steps && !stopped(); ++t) {
       float* spikes = port.spikes ? of_sample(port.spikes, layer, true) + size_t(first + t) * n : nullptr;
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
+        if (!notes) continue;
         if (port.active) state.active[events.index[e]] += 1.0f;
         if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
       }
@@ -230,13 +232,19 @@ class Sample {
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
+    if (port.counts) copy_counts(layer, state, of_sample(port.counts, layer));
+    if (layer.gather) {  // sends single spikes: it was active as often as it was counted, and nothing was graded
+      if (port.active) copy_counts(layer, state, of_sample(port.active, layer));
+      return;
+    }
     if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
     if (port.graded) std::copy(state.graded.begin(), state.graded.end(), of_sample(port.graded, layer));
-    if (!port.counts) return;
-    const size_t channels = size_t(layer.channels);
-    for (int p = 0; p < layer.positions; ++p) {
+  }
+
+  static void copy_counts(const Layer& layer, const LayerState& state, float* to) {
+    for (int p = 0; p < layer.positions; ++p, to += layer.channels) {
       const float* from = state.count.data() + layer.slot(p);
-      std::copy(from, from + channels, of_sample(port.counts, layer) + size_t(p) * channels);
+      std::copy(from, from + layer.channels, to);
     }
   }
 

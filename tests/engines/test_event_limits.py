@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 
 import spikewright as sw
+from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.event import is_built
 from spikewright.engines.event import memory as memory_of_runs
+from spikewright.engines.event.memory import sample_bytes
 from spikewright.errors import SettingsError
 from spiking_networks import spiking_network
 
 if not is_built():
     pytest.skip("the native core was not built", allow_module_level=True)
+from spikewright.engines.event.simulation import EventSimulation  # noqa: E402
 
 LONG = """
 import numpy as np, spikewright as sw, torch
@@ -91,6 +94,12 @@ def test_memory_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
         SettingsError, match=r"a batch of 9000 over 64 timesteps needs about .* a batch size of \d+ fits"
     ):
         sw.simulate(graph, np.resize(x, (9000, *x.shape[1:])), 64, batch_size=9000, record=("spikes",), engine="event")
+    prepared = EventSimulation(graph).prepare(named_encoder("constant"))
+    needs = [
+        sample_bytes(graph, prepared.compiled, 64, record, prepared.sampled)
+        for record in ((), ("events",), ("spikes",))
+    ]
+    assert needs[0] < needs[1] < needs[2]
     monkeypatch.setattr(memory_of_runs, "available", lambda: 1000)
     with pytest.raises(SettingsError, match="record less, or run fewer timesteps or threads"):
         sw.simulate(graph, x, 64, engine="event")

@@ -188,7 +188,9 @@ def measure(
         force=force,
     )
     one = dataset.take(1)
-    first = simulate(graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype)
+    first = simulate(
+        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype
+    )
     return _measures(graph, analog, run, observer, constants, _raster(first), chosen, Rates.of(graph, run, sums.sums))
 
 

@@ -33,12 +33,14 @@ class Compiled:
         plan: the native plan, finished.
         layers: by node name: its layer, for populations, outputs, relays, and inputs that change with time.
         views: by weighted node that reads a view without sums: that view. Only where activity is recorded.
+        aside: the nodes whose layer nothing reads: it is there for what is recorded of it.
         sources: of every layer that sends something.
     """
 
     plan: Any
     layers: dict[str, int] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
+    aside: set[str] = field(default_factory=set)
     sources: list[Source] = field(default_factory=list)
 
 
@@ -50,6 +52,7 @@ def compile_graph(
     graph: Graph,
     *,
     constant: bool,
+    spikes: bool = False,
     activity: bool = False,
     gather: bool = True,
     narrow: bool = False,
@@ -60,6 +63,7 @@ def compile_graph(
     Args:
         graph: a spiking graph.
         constant: whether the inputs are the same at every step.
+        spikes: whether inputs that change with time are 0 or 1.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
         narrow: whether layers that gather count in 16-bit integers, where their neurons allow it.
@@ -70,16 +74,17 @@ def compile_graph(
     """
     native = import_module("spikewright.engines.event._native")
     try:
-        return _Compiler(graph, constant, activity, native.Plan()).compile(isa, gather, narrow)
+        return _Compiler(graph, constant, spikes, activity, native.Plan()).compile(isa, gather, narrow)
     except native.PlanError as error:
         raise SettingsError(f"the event engine cannot run this network: {error}") from error
 
 
 class _Compiler:
-    def __init__(self, graph: Graph, constant: bool, activity: bool, plan: Any) -> None:
-        self.graph, self.constant, self.activity = graph, constant, activity
+    def __init__(self, graph: Graph, constant: bool, spikes: bool, activity: bool, plan: Any) -> None:
+        self.graph, self.constant, self.spikes, self.activity = graph, constant, spikes, activity
         self.made = Compiled(plan)
         self.values: dict[str, Value] = {}
+        self.seen: dict[str, View] = {}  # by node whose activity is recorded aside
         self.neurons = 0
 
     def compile(self, isa: str, gather: bool, narrow: bool) -> Compiled:
@@ -95,7 +100,9 @@ class _Compiler:
         given = [self._given(node, name) for name in node.inputs]
         shape = self.graph.shapes[node.name]
         if isinstance(node, Input):
-            return nothing(shape) if self.constant else self._layer(node, (), self.made.plan.input(*_size(shape)))
+            if self.constant:
+                return nothing(shape)
+            return self._layer(node, (), self.made.plan.input(*_size(shape), self.spikes))
         if isinstance(node, IF):
             return self._layer(node, _terms(given[0]), self._add_neurons(node, shape))
         if isinstance(node, SpikeMaxPool):
@@ -105,7 +112,7 @@ class _Compiler:
         if isinstance(node, Add):
             return tuple(term for value in given for term in _terms(value))
         if node.weighted and self.activity:
-            self.made.views[node.name] = _view(given[0])
+            self.made.views[node.name] = self.seen.get(node.inputs[0]) or _view(given[0])
         viewed = view_of(node, [_view(value) for value in given], shape)
         if viewed is not None:
             return viewed
@@ -122,8 +129,17 @@ class _Compiler:
 
     def _as_read(self, node: Node, value: Value) -> Value:
         """The value as it is, or as a relay where a reader needs something simpler."""
-        if node.population or all(self._takes(reader, value) for reader in self._readers(node)):
+        readers = self._readers(node)
+        if node.population:
             return value
+        if not all(self._takes(reader, value) for reader in readers):
+            return self._relay(node, value)
+        if self.activity and any(reader.weighted for reader in readers) and not _view(value).plain:
+            self.seen[node.name] = self._relay(node, value)
+            self.made.aside.add(node.name)
+        return value
+
+    def _relay(self, node: Node, value: Value) -> View:
         relay = self.made.plan.relay(*_size(self.graph.shapes[node.name]))
         return self._layer(node, _terms(value), relay)
 
@@ -137,8 +153,6 @@ class _Compiler:
             return False
         if isinstance(reader, SpikeMaxPool):
             return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
-        if self.activity and reader.weighted and not value.plain:
-            return False
         if isinstance(reader, Conv | Linear):
             return fits_grid(value, self.made.sources)
         return True

@@ -36,6 +36,7 @@ class _Kind:
     """What a plan depends on, beside the graph."""
 
     constant: bool
+    spikes: bool  # whether the input is 0 or 1 at every step
     activity: bool
     gather: bool
 
@@ -68,13 +69,14 @@ class EventSimulation:
         self.threads = threads or _cores()
         self.prepared: dict[_Kind, _Prepared] = {}
 
-    def prepare(self, encoder: Encoder, record: Collection[str] = ()) -> _Prepared:
-        """The plan for one way of running, made once.
+    def prepare(self, encoder: Encoder, record: Collection[str] = (), spikes: bool = True) -> _Prepared:
+        """The plan for one way of running, made once; ``spikes`` says whether an encoder gives nothing but 0 and 1.
 
         Raises:
             SettingsError: naming the node that this engine cannot run.
         """
-        kind = _Kind(type(encoder) is Constant, "nonzero" in record, self.gather and "potentials" not in record)
+        constant, gather = type(encoder) is Constant, self.gather and "potentials" not in record
+        kind = _Kind(constant, spikes and not constant, "nonzero" in record, gather)
         if kind not in self.prepared:
             self.prepared[kind] = _Prepared(self.graph, kind, self.isa, self.dtype == "int16")
         return self.prepared[kind]
@@ -92,8 +94,11 @@ class EventSimulation:
         fixed = fixed_bytes(self.graph, prepared.compiled, timesteps, record, threads, self.chunk)
         each = sample_bytes(self.graph, prepared.compiled, timesteps, record, prepared.sampled)
         check_memory(fixed, each, len(x), timesteps)
+        frames = {} if prepared.kind.constant else _frames(self.graph, x, timesteps, encoder, first)
+        if not all(_are_spikes(values) for values in frames.values()):
+            prepared = self.prepare(encoder, record, spikes=False)
         batch = _Batch(prepared, x, timesteps)
-        batch.give_input(encoder, first)
+        batch.give_input(frames)
         batch.want(record)
         trains = [prepared.compiled.layers[node.name] for node in self.graph.populations if "events" in record]
         sent = prepared.compiled.plan.run(
@@ -111,11 +116,16 @@ class _Prepared:
     def __init__(self, graph: Graph, kind: _Kind, isa: str, narrow: bool) -> None:
         self.graph, self.kind = graph, kind
         self.compiled: Compiled = compile_graph(
-            graph, constant=kind.constant, activity=kind.activity, gather=kind.gather, narrow=narrow, isa=isa
+            graph,
+            constant=kind.constant,
+            spikes=kind.spikes,
+            activity=kind.activity,
+            gather=kind.gather,
+            narrow=narrow,
+            isa=isa,
         )
-        self.resting = Resting(
-            graph, [n for n in self.compiled.layers if not isinstance(graph[n], Output)], kind.constant
-        )
+        silent = [n for n in self.compiled.layers if not isinstance(graph[n], Output) and n not in self.compiled.aside]
+        self.resting = Resting(graph, silent, kind.constant)
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
@@ -146,9 +156,8 @@ class _Batch:
         self.outputs: list[tuple[int, str, Any]] = []
         self.arrays: dict[tuple[str, str], Any] = {}
 
-    def give_input(self, encoder: Encoder, first: int) -> None:
-        if not self.prepared.kind.constant:
-            self._give_frames(encoder, first)
+    def give_input(self, frames: Mapping[str, Any]) -> None:
+        self.inputs += [(self.layers[name], "frames", array) for name, array in frames.items()]
         self.inputs += [(self.layers[name], "base", base) for name, base in self.prepared.fixed.items()]
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
@@ -163,15 +172,8 @@ class _Batch:
         resting = self.prepared.resting
         return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.kind.constant else resting.fixed
 
-    def _give_frames(self, encoder: Encoder, first: int) -> None:
-        frames = {name: self._empty(name, self.timesteps) for name in self.graph.inputs}
-        for t in range(self.timesteps):
-            for name, value in split_inputs(self.graph, encoder.at(self.x, t, first)).items():
-                frames[name][:, t] = _native(value)
-        self.inputs += [(self.layers[name], "frames", array) for name, array in frames.items()]
-
-    def _empty(self, name: str, *steps: int) -> Any:
-        return np.empty((len(self.x), *steps, prod(self.graph.shapes[name])), np.float32)
+    def _empty(self, name: str) -> Any:
+        return np.empty((len(self.x), prod(self.graph.shapes[name])), np.float32)
 
     def want(self, record: Collection[str]) -> None:
         for name in self.layers:
@@ -260,6 +262,19 @@ class _Batch:
         """Names of the layers that send something, in the order in which their neurons are numbered."""
         names = {layer: name for name, layer in self.layers.items()}
         return [names[source.layer] for source in self.prepared.compiled.sources]
+
+
+def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: int) -> dict[str, Any]:
+    """By input, what it gives at every step: ``(B, T, values)`` in the engine's order."""
+    frames = {name: np.empty((len(x), timesteps, prod(graph.shapes[name])), np.float32) for name in graph.inputs}
+    for t in range(timesteps):
+        for name, value in split_inputs(graph, encoder.at(x, t, first)).items():
+            frames[name][:, t] = _native(value)
+    return frames
+
+
+def _are_spikes(frames: Any) -> bool:
+    return all(bool(((values == 0) | (values == 1)).all()) for values in frames)
 
 
 def _native(values: Tensor, lead: int = 1) -> Any:
