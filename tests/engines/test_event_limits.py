@@ -22,7 +22,7 @@ from spiking_networks import spiking_network
 
 if not is_built():
     pytest.skip("the native core was not built", allow_module_level=True)
-from spikewright.engines.event.simulation import EventSimulation  # noqa: E402
+from spikewright.engines.event.simulation import EventSimulation
 
 LONG = """
 import numpy as np, spikewright as sw, torch

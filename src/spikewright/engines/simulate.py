@@ -95,8 +95,8 @@ def simulate(
         batch_size: samples that run side by side; changes nothing but speed and memory.
         engine: "event", "reference", or "auto": the event engine wherever it can run what is asked for.
         device: a torch device.
-        dtype: "float32"; "float64" (reference engine); or "int16" (event engine): weights and potentials in 16-bit fixed
-            point where a layer allows it, which is faster, and exact only where 16 bits hold every weight.
+        dtype: "float32"; "float64" (reference engine); or "int16" (event engine): weights and potentials in 16-bit
+            fixed point where a layer allows it, which is faster, and exact only where 16 bits hold every weight.
         observers: called with each batch of samples and its BatchRun.
         progress: called with (samples done, samples in all).
         events_to: a folder, new or empty, where the spikes of every population are written one by one, batch after
