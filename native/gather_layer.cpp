@@ -76,7 +76,7 @@ class Rows {
       listed = row;
       const uint32_t* runs = part.run_start.data() + size_t(row) * size_t(part.columns + 1);
       plan_.kernels->list_row({from.trains.data(), from.trains.data() + slots, runs, part.runs.data(), part.columns,
-                               part.list_stride(), list_of(k, row), start_of(k, row)});
+                               steps_, part.list_stride(), list_of(k, row), start_of(k, row)});
     }
   }
 

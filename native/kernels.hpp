@@ -33,7 +33,7 @@ struct Listing {
   const uint32_t *early, *late;  // trains: steps 0 to 31 and 32 to 63, the first in the highest bit
   const uint32_t* run_start;     // (columns + 1)
   const Run* runs;
-  int columns;
+  int columns, steps;
   uint32_t stride;   // entries between the lists of two steps
   uint16_t* list;    // (most_chunk, stride)
   uint32_t* start;   // (columns + 1, most_chunk): where the entries of a column begin

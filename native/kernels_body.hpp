@@ -64,8 +64,7 @@ class Column {
 
   void add(uint64_t train, uint16_t entry) {
     trains_[n_] = train, entries_[n_] = entry;
-    n_ += train != 0;
-    if (n_ == 8) flush();
+    if (++n_ == 8) flush();
   }
 
   void flush() {
@@ -93,21 +92,41 @@ class Column {
   uint16_t entries_[8];
 };
 
+// Which of up to eight neurons fire at all.
+inline uint32_t firing(const uint32_t* early, const uint32_t* late, uint32_t count) {
+#if defined(__AVX2__)
+  if (count >= 8) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(early));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(late));
+    const __m256i silent = _mm256_cmpeq_epi32(_mm256_or_si256(a, b), _mm256_setzero_si256());
+    return uint32_t(_mm256_movemask_ps(_mm256_castsi256_ps(silent))) ^ 255u;
+  }
+#endif
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < count && i < 8; ++i) bits |= uint32_t((early[i] | late[i]) != 0) << i;
+  return bits;
+}
+
 inline void list_row(const Listing& to) {
   uint32_t cursor[most_chunk];
   for (int t = 0; t < most_chunk; ++t) cursor[t] = uint32_t(t) * to.stride;
+  const size_t mark = size_t(to.steps) * sizeof *cursor;
   Column column(to.list, cursor);
   for (int x = 0; x < to.columns; ++x) {
-    memcpy(to.start + ptrdiff_t(x) * most_chunk, cursor, sizeof cursor);
+    memcpy(to.start + ptrdiff_t(x) * most_chunk, cursor, mark);
     for (uint32_t r = to.run_start[x]; r < to.run_start[x + 1]; ++r) {
       const Run run = to.runs[r];
-      for (uint32_t k = 0; k < run.count; ++k) {
-        column.add(uint64_t(to.early[run.slot + k]) << 32 | to.late[run.slot + k], uint16_t(run.entry + k));
+      for (uint32_t k = 0; k < run.count; k += 8) {
+        const uint32_t *early = to.early + run.slot + k, *late = to.late + run.slot + k;
+        for (uint32_t bits = firing(early, late, run.count - k); bits; bits &= bits - 1) {
+          const int i = lowest_bit(bits);
+          column.add(uint64_t(early[i]) << 32 | late[i], uint16_t(run.entry + k + uint32_t(i)));
+        }
       }
     }
     column.flush();
   }
-  memcpy(to.start + ptrdiff_t(to.columns) * most_chunk, cursor, sizeof cursor);
+  memcpy(to.start + ptrdiff_t(to.columns) * most_chunk, cursor, mark);
 }
 
 // Sixteen entries with a number added to each.

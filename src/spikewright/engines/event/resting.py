@@ -7,11 +7,16 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from spikewright.forward import place
-from spikewright.graph import Graph, Node
-from spikewright.nodes import Output
+from spikewright.graph import Graph, Node, Place
+from spikewright.nodes import Conv, Output
+from spikewright.nodes._window import torch_padding
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+MOST_TAPS = 32
+"""Weights of a filter up to which a convolution is faster as a product: a first layer's, mostly."""
 
 
 class Resting:
@@ -75,8 +80,38 @@ class Resting:
 
     def _function(self, node: Node) -> Callable[..., Tensor]:
         """Its forward function; a population's is what arrives at it."""
-        return _as_it_is if node.population or isinstance(node, Output) else node.bind(self.put)
+        if node.population or isinstance(node, Output):
+            return _as_it_is
+        if isinstance(node, Conv) and node.groups == 1 and node.weight[0].size <= MOST_TAPS and node.bias.ndim == 1:
+            return _as_product(node, self.put)
+        return node.bind(self.put)
 
 
 def _as_it_is(value: Tensor) -> Tensor:
     return value
+
+
+def _as_product(node: Conv, put: Place) -> Callable[[Tensor], Tensor]:
+    """A convolution as the product of all windows and the weights.
+
+    Where windows are small this takes a fifth of the time of a convolution, and channels come last in memory, as the
+    engine wants them.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    filters, axes = len(node.weight), range(2, 2 + len(node.kernel))
+    weight, bias = put(node.weight).reshape(filters, -1).T, put(node.bias)
+    reach = [d * (k - 1) + 1 for k, d in zip(node.kernel, node.dilation, strict=True)]
+    spread = (..., *(slice(None, None, d) for d in node.dilation))
+    order = (0, *axes, 1, *range(2 + len(axes), 2 + 2 * len(axes)))
+
+    def forward(x: Tensor) -> Tensor:
+        windows = F.pad(x, torch_padding(node.padding))
+        for axis, length, stride in zip(axes, reach, node.stride, strict=True):
+            windows = windows.unfold(axis, length, stride)
+        windows = windows[spread].permute(order)
+        shape = windows.shape[: 1 + len(axes)]
+        return torch.addmm(bias, windows.reshape(-1, len(weight)), weight).reshape(*shape, filters).movedim(-1, 1)
+
+    return forward

@@ -164,7 +164,7 @@ class _Batch:
             for part in in_pieces(len(self.x), self.prepared.resting.work):
                 rest = self._rest(part)
                 for name, array in sampled.items():
-                    array[part] = _native(rest[name])
+                    _write(rest[name], array[part])
         self.inputs += [(self.layers[name], "base", array) for name, array in sampled.items()]
 
     def _rest(self, part: slice) -> Mapping[str, Tensor]:
@@ -282,6 +282,14 @@ def _native(values: Tensor, lead: int = 1) -> Any:
     last = values.movedim(lead, -1) if values.ndim > lead else values
     array = last.contiguous().float().numpy()
     return array.reshape(*array.shape[:lead], -1)
+
+
+def _write(values: Tensor, array: Any) -> None:
+    """The same into an array ``(B, values)``, for all of whose samples there may be one tensor."""
+    import torch
+
+    last = values.movedim(1, -1) if values.ndim > 1 else values
+    torch.from_numpy(array).view(len(array), *last.shape[1:]).copy_(last)
 
 
 def _shaped(array: Any, shape: Shape, lead: int = 1) -> Tensor:
