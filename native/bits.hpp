@@ -1,4 +1,4 @@
-// The lowest bit of a word.
+// Bits of a word.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,26 @@ inline int lowest_bit(uint64_t bits) {
   return int(at);
 #else
   return __builtin_ctzll(bits);
+#endif
+}
+
+inline int highest_bit(uint64_t bits) {
+#if defined(_MSC_VER)
+  unsigned long at;
+  _BitScanReverse64(&at, bits);
+  return int(at);
+#else
+  return 63 - __builtin_clzll(bits);
+#endif
+}
+
+inline int count_bits(uint64_t bits) {
+#if defined(_MSC_VER)
+  int n = 0;
+  for (; bits; bits &= bits - 1) ++n;
+  return n;
+#else
+  return __builtin_popcountll(bits);
 #endif
 }
 

@@ -203,7 +203,16 @@ void Plan::finish(const Kernels& chosen, bool gather, bool narrow) {
       Layer& source = layers[size_t(p.source)];
       (layer.gather ? source.trains : source.lists) = true;
     }
-    if (layer.kind == Kind::pool) layers[size_t(layer.source)].lists = true;
+    if (layer.kind != Kind::pool) continue;
+    Layer& source = layers[size_t(layer.source)];
+    Pool& pool = layer.pool;
+    const bool counts = pool.policy == Policy::count_max || pool.policy == Policy::avg_max;
+    if (gather && layer.unit && counts) {
+      for (uint32_t i : pool.index) {
+        pool.slot.push_back(uint32_t(source.slot(int(i) / source.channels)) + i % uint32_t(source.channels));
+      }
+    }
+    (pool.slot.empty() ? source.lists : source.trains) = true;
   }
   kernels = &chosen;
 }

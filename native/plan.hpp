@@ -40,6 +40,7 @@ struct Pool {
   int horizon = 1;
   std::vector<uint32_t> start, index;         // inputs of each window, in the order that breaks ties
   std::vector<uint32_t> reach_start, reach;   // windows of each input
+  std::vector<uint32_t> slot;                 // of each input of each window, where trains are pooled as such
 };
 
 // How coordinates of one axis meet: for each input coordinate, the (kernel, output) coordinates it reaches.
@@ -93,6 +94,8 @@ struct Layer {
   bool lists = false;   // event lists are kept: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
+  // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
+  bool makes_trains() const { return gather || !pool.slot.empty(); }
   size_t slot(int position) const {
     return (size_t(position / row) * size_t(pitch) + size_t(position % row)) * size_t(padded);
   }

@@ -1,6 +1,7 @@
 // Max pooling of spikes: the four policies, window by window.
 #include <algorithm>
 
+#include "bits.hpp"
 #include "run.hpp"
 
 namespace spikewright {
@@ -64,6 +65,44 @@ void step_pool(const Layer& layer, const Events& from, int t, int first, LayerSt
     for (uint32_t r = pool.reach_start[i]; r < pool.reach_start[i + 1]; ++r) state.touched[pool.reach[r]] = 0;
   }
   sent.start.push_back(n);
+}
+
+// Window by window, at the steps at which any of its inputs fires.
+void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
+                 const std::atomic<bool>& stop) {
+  const Pool& pool = layer.pool;
+  const uint32_t *early = from.trains.data(), *late = early + source.slots();
+  const auto train_of = [&](size_t slot) { return uint64_t(early[slot]) << 32 | late[slot]; };
+  std::vector<uint64_t> trains;
+  std::vector<float> counts;
+  for (size_t w = 0; w + 1 < pool.start.size() && !stop.load(std::memory_order_relaxed); ++w) {
+    uint64_t left = 0, sent = 0;
+    trains.clear(), counts.clear();
+    for (uint32_t k = pool.start[w]; k < pool.start[w + 1]; ++k) {
+      trains.push_back(train_of(pool.slot[k])), counts.push_back(state.v[pool.index[k]]);
+      left |= trains.back();
+    }
+    while (left) {
+      const uint64_t step = uint64_t(1) << highest_bit(left);
+      left ^= step;
+      size_t best = 0;
+      for (size_t k = 0; k < trains.size(); ++k) {
+        counts[k] += trains[k] & step ? 1.0f : 0.0f;
+        if (counts[k] > counts[best]) best = k;
+      }
+      if (pool.policy == Policy::avg_max) {
+        sent |= trains[best] & step;
+      } else if (counts[best] > state.largest[w]) {
+        state.largest[w] = counts[best], sent |= step;
+      }
+    }
+    state.count[w] += float(count_bits(sent));
+    state.trains[w] = uint32_t(sent >> 32), state.trains[layer.slots() + w] = uint32_t(sent);
+  }
+  for (int position = 0, i = 0; position < source.positions; ++position) {
+    const size_t slot = source.slot(position);
+    for (int c = 0; c < source.channels; ++c, ++i) state.v[size_t(i)] += float(count_bits(train_of(slot + size_t(c))));
+  }
 }
 
 }  // namespace spikewright

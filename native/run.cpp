@@ -47,9 +47,9 @@ class Sample {
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
     const size_t n = size_t(layer.size());
-    if (port.active && !layer.gather) state.active.assign(n, 0.0f);
-    if (port.graded && !layer.gather) state.graded.assign(n, 0.0f);
-    if (layer.trains || layer.gather) state.trains.resize(2 * layer.slots());
+    if (port.active && !layer.makes_trains()) state.active.assign(n, 0.0f);
+    if (port.graded && !layer.makes_trains()) state.graded.assign(n, 0.0f);
+    if (layer.trains || layer.makes_trains()) state.trains.resize(2 * layer.slots());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
     start_base(layer, port, state);
@@ -91,8 +91,12 @@ class Sample {
   void advance(size_t k, int first, int steps) const {
     const Layer& layer = plan_.layers[k];
     LayerState& state = work_.layers[k];
-    if (layer.gather) {
-      gather_layer(plan_, layer, work_, state, steps, stop_);
+    if (layer.makes_trains()) {
+      if (layer.gather) {
+        gather_layer(plan_, layer, work_, state, steps, stop_);
+      } else {
+        pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
+      }
       if (stopped()) return;
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state);
     } else {
@@ -191,7 +195,7 @@ class Sample {
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
     if (port.trains) keep_train(layer, state.events, first, steps, port.trains[sample_]);
-    const bool notes = (port.active || port.graded) && !layer.gather;
+    const bool notes = (port.active || port.graded) && !layer.makes_trains();
     if (layer.kind == Kind::output || !(port.spikes || notes)) return;
     const Events& events = state.events;
     const size_t n = size_t(layer.size());
@@ -233,7 +237,7 @@ class Sample {
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
     if (port.counts) copy_counts(layer, state, of_sample(port.counts, layer));
-    if (layer.gather) {  // sends single spikes: it was active as often as it was counted, and nothing was graded
+    if (layer.makes_trains()) {  // sends single spikes: it was active as often as it was counted, and nothing was graded
       if (port.active) copy_counts(layer, state, of_sample(port.active, layer));
       return;
     }
@@ -317,8 +321,8 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), slots = int64_t(layer.slots());
     if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
-    if (layer.trains || layer.gather) bytes += 8 * slots;
-    if (layer.lists || !layer.gather) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
+    if (layer.trains || layer.makes_trains()) bytes += 8 * slots;
+    if (layer.lists || !layer.makes_trains()) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;
     if (layer.gather) {

@@ -118,6 +118,8 @@ void scatter(const Projection& projection, const Layer& target, const Kernels& k
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps,
                   const std::atomic<bool>& stop);
+void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
+                 const std::atomic<bool>& stop);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop);
