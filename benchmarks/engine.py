@@ -11,10 +11,10 @@ engine runs twice: in single precision, as it does by itself, and in 16-bit fixe
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -182,8 +182,8 @@ def memory(names: tuple[str, ...], timesteps: int = 64) -> list[str]:
         "",
         "## Memory",
         "",
-        f"MB by which the largest size of a process grows in one run, batch {BATCH}, T = {timesteps}, on what",
-        "preparing and two timesteps took.",
+        f"MB by which a process grows at most in one run, batch {BATCH}, T = {timesteps}, over its size after a run of",
+        "two timesteps (Linux only).",
         "",
         "| network | " + " | ".join(("event engine", "in int16", *PEERS)) + " |",
         "|---" * (1 + len(OURS) + len(PEERS)) + "|",
@@ -203,10 +203,18 @@ def grow(label: str, name: str, timesteps: int = 64) -> None:
     graph, calibration, images = trained(name)
     network, x = spiking(graph, calibration), torch.from_numpy(images)
     run = way(network, label)
-    run(x[:2], 2)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(x, 2)
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the largest size so far is forgotten
+    before = resident("VmRSS")
     run(x, timesteps)
-    print(round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+    print(round((resident("VmHWM") - before) / 1024))
+
+
+def resident(what: str) -> int:
+    """In kB: the size of this process in memory, or its largest."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    return int(line.split()[1])
 
 
 def growth(rounds: int) -> list[str]:
