@@ -30,6 +30,7 @@ from torch import Tensor, nn
 import spikewright as sw
 from _data import folder
 from _peers import Sinabs, SpikingJelly
+from _picture import bars
 from spikewright.encoders import encoder
 from spikewright.engines.event.simulation import EventSimulation
 from spikewright.graph import Graph
@@ -135,6 +136,14 @@ def compare(name: str, steps: tuple[int, ...], rounds: int) -> list[str]:
         lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     return lines
+
+
+def picture(lines: list[str], timesteps: int = 64) -> str:
+    """The times of a table's rows for one T."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    ways = ("event engine", "event engine, int16", *PEERS)
+    times = {row[0]: [float(cell) for cell in row[2 : 2 + len(ways)]] for row in rows if row[1] == str(timesteps)}
+    return bars(f"Time an image, T = {timesteps}, batch {BATCH}, two cores", ways, times)
 
 
 def differences(network: Graph, x: Tensor, timesteps: int = 16) -> list[str]:
@@ -324,6 +333,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     for name in names:
         lines += compare(name, steps, rounds)
+    arguments.output.with_suffix(".svg").write_text(picture(lines), encoding="utf-8")
     lines += growth(rounds)
     lines += floor(names, rounds)
     lines += precision(names)

@@ -142,5 +142,7 @@ def test_it_is_asked_for_by_name() -> None:
     assert sw.simulate(graph, x, 8, dtype="int16").engine == "event"
     with pytest.raises(SettingsError, match="int16 is the event engine's"):
         sw.simulate(graph, x, 8, dtype="int16", engine="reference")
-    with pytest.raises(SettingsError, match="dtype must be"):
+    with pytest.raises(SettingsError, match="potentials are recorded in"):
+        sw.simulate(graph, x, 8, dtype="int16", record=("potentials",))
+    with pytest.raises(SettingsError, match="unknown dtype 'int8'; choose one of float32, float64, int16"):
         sw.simulate(graph, x, 8, dtype="int8")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Engine = Literal["auto", "event", "reference"]
 ENGINES: tuple[str, ...] = get_args(Engine)
+DTYPES = ("float32", "float64", "int16")
 
 
 class Runner(Protocol):
@@ -38,7 +39,11 @@ def choose_engine(
     """
     if engine not in ENGINES:
         raise SettingsError(f"unknown engine '{engine}'; choose one of {', '.join(ENGINES)}")
+    if dtype not in DTYPES:
+        raise SettingsError(f"unknown dtype '{dtype}'; choose one of {', '.join(DTYPES)}")
     if dtype == "int16":
+        if "potentials" in record:
+            raise SettingsError("potentials are recorded in float32 or float64, not in int16")
         if engine == "reference":
             raise SettingsError("the reference engine runs in float32 or float64; int16 is the event engine's")
         return _event_engine(graph, encoder, record, device, dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spikewright.forward import place
 from spikewright.graph import Graph, Node, Place
@@ -103,7 +103,7 @@ def _as_product(node: Conv, put: Place) -> Callable[[Tensor], Tensor]:
     filters, axes = len(node.weight), range(2, 2 + len(node.kernel))
     weight, bias = put(node.weight).reshape(filters, -1).T, put(node.bias)
     reach = [d * (k - 1) + 1 for k, d in zip(node.kernel, node.dilation, strict=True)]
-    spread = (..., *(slice(None, None, d) for d in node.dilation))
+    spread: tuple[Any, ...] = (..., *(slice(None, None, d) for d in node.dilation))
     order = (0, *axes, 1, *range(2 + len(axes), 2 + 2 * len(axes)))
 
     def forward(x: Tensor) -> Tensor:
