@@ -139,7 +139,7 @@ def test_any_network_runs(seed: int) -> None:
 
 def test_it_is_asked_for_by_name() -> None:
     graph, x = residual(0, 1 / 64)
-    assert sw.simulate(graph, x, 8, dtype="int16").engine == "event"
+    assert sw.simulate(graph, x, 8, dtype="int16").engine == "event, int16"
     with pytest.raises(SettingsError, match="int16 is the event engine's"):
         sw.simulate(graph, x, 8, dtype="int16", engine="reference")
     with pytest.raises(SettingsError, match="potentials are recorded in"):

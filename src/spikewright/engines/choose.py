@@ -22,7 +22,8 @@ DTYPES = ("float32", "float64", "int16")
 class Runner(Protocol):
     """A spiking graph ready to run batch after batch."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def run(
         self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0

@@ -45,7 +45,7 @@ class Run:
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
-        engine: the engine that made it.
+        engine: the engine that made it: "event", "event, int16" or "reference".
     """
 
     outputs: Mapping[str, Array]

@@ -54,7 +54,9 @@ class EventSimulation:
             and exact only where 16 bits hold every weight. See docs/architecture.md.
     """
 
-    name = "event"
+    @property
+    def name(self) -> str:
+        return "event" if self.dtype == "float32" else f"event, {self.dtype}"
 
     def __init__(
         self,
