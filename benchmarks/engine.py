@@ -143,7 +143,7 @@ def picture(lines: list[str], timesteps: int = 64) -> str:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
     ways = ("event engine", "event engine, int16", *PEERS)
     times = {row[0]: [float(cell) for cell in row[2 : 2 + len(ways)]] for row in rows if row[1] == str(timesteps)}
-    return bars(f"Time an image, T = {timesteps}, batch {BATCH}, two cores", ways, times)
+    return bars(f"Time an image, T = {timesteps}, batch {BATCH}, {os.cpu_count()} cores", ways, times)
 
 
 def differences(network: Graph, x: Tensor, timesteps: int = 16) -> list[str]:

@@ -40,6 +40,9 @@ inline int highest_bit(uint64_t bits) {
 #endif
 }
 
+// The spikes of a chunk: steps 0 to 31 in the one word, 32 to 63 in the other, the first in the highest bit.
+inline uint64_t train_of(uint32_t early, uint32_t late) { return uint64_t(early) << 32 | late; }
+
 inline int count_bits(uint64_t bits) {
 #if defined(_MSC_VER)
   int n = 0;

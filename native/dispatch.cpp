@@ -7,8 +7,9 @@ namespace {
 
 bool runs_here(const Kernels& kernels) {
 #ifdef SPIKEWRIGHT_X86
-  if (&kernels == &kernels_avx512) return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-  if (&kernels == &kernels_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+  if (&kernels == &kernels_avx512) return avx2 && __builtin_cpu_supports("avx512f");
+  if (&kernels == &kernels_avx2) return avx2;
 #endif
   return true;
 }

@@ -68,13 +68,13 @@ int best_group(const std::vector<Shape>& shapes, int width, int vectors, int mos
 }
 
 // Where the neurons of a source stand on the grid, as far as their channels belong to the part.
-bool find_runs(const Layer& source, const Projection& p, int first_channel, const Shape& shape, Part& part) {
+bool find_runs(const Layer& source, const Projection& p, const Shape& shape, Part& part) {
   std::vector<std::vector<Run>> cells(size_t(shape.rows) * size_t(shape.columns));
   for (int position = 0; position < source.positions; ++position) {
     for (int c = 0; c < source.channels; ++c) {
       const int32_t at = p.at(uint32_t(position * source.channels + c));
       if (at < 0) continue;
-      const int cell = at / shape.channels, channel = at % shape.channels - first_channel;
+      const int cell = at / shape.channels, channel = at % shape.channels - part.first_channel;
       if (channel < 0 || channel >= part.channels) continue;
       const uint32_t slot = uint32_t(source.slot(position)) + uint32_t(c);
       const int entry = cell % shape.columns * part.channels + channel;
@@ -102,7 +102,8 @@ bool find_runs(const Layer& source, const Projection& p, int first_channel, cons
 
 // Parts of one projection: all channels, or so few that the weights of one tap fit the first cache. Where channels are
 // grouped, parts are narrow, so that most meet few blocks.
-bool add_parts(const Layer& source, const Projection& p, const Shape& shape, int fitting, Gather& g) {
+bool add_parts(const Layer& source, const Layer& layer, int projection, const Shape& shape, int fitting, Gather& g) {
+  const Projection& p = layer.projections[size_t(projection)];
   const int reach = reach_of(shape, g.group);
   const int64_t fit = std::max(1, fitting / reach);
   int64_t most = shape.groups > 1 ? std::min<int64_t>(fit, g.lanes) : fit;
@@ -110,13 +111,13 @@ bool add_parts(const Layer& source, const Projection& p, const Shape& shape, int
   most = (shape.channels + count - 1) / count;
   for (int first = 0; first < shape.channels; first += int(most)) {
     Part part;
-    part.source = p.source;
-    part.rows = shape.rows, part.columns = shape.columns;
+    part.source = p.source, part.projection = projection;
+    part.columns = shape.columns, part.first_channel = first;
     part.channels = int(std::min<int64_t>(most, shape.channels - first));
     part.tap_rows = shape.tap_rows, part.taps = shape.taps, part.ring = std::min(shape.ring, shape.rows);
     part.reach = reach, part.stride = shape.stride * g.group, part.low = shape.low;
     part.first = g.rows;
-    if (!find_runs(source, p, first, shape, part)) return false;
+    if (!find_runs(source, p, shape, part)) return false;
     const int64_t rows = g.rows + int64_t(part.taps) * reach * part.channels;
     if (rows > most_entries) return false;
     g.rows = int(rows);
@@ -134,12 +135,12 @@ const float* weight_of(const Projection& p, const Layer& layer, int channel, int
   return p.weight.data() + size_t(channel) * size_t(volume) * size_t(filters) + out % filters;
 }
 
-void pack_weights(const Layer& layer, const Projection& p, const Shape& shape, int first_channel, const Part& part,
-                  Gather& g) {
+void pack_weights(const Layer& layer, const Shape& shape, const Part& part, Gather& g) {
+  const Projection& p = layer.projections[size_t(part.projection)];
   for (int channel = 0; channel < part.channels; ++channel) {
     for (int out = 0; out < layer.channels; ++out) {
       ptrdiff_t stride = 0;
-      const float* from = weight_of(p, layer, first_channel + channel, out, stride);
+      const float* from = weight_of(p, layer, part.first_channel + channel, out, stride);
       if (!from) continue;
       for (int tap = 0; tap < part.taps; ++tap) {
         for (int k = 0; k < shape.kernel; ++k, from += stride) {
@@ -156,20 +157,26 @@ void pack_weights(const Layer& layer, const Projection& p, const Shape& shape, i
   }
 }
 
-// Taps in order, as many in a pass as fit; those of grouped parts, which few blocks need, stay apart.
-void make_passes(Gather& g, const std::vector<bool>& grouped, int fitting) {
+// Taps in order, as many in a pass as fit; those of grouped parts, which few blocks need, stay apart. False where more
+// rows of weights could meet at a position and step than 16 bits of groups count.
+bool make_passes(const Layer& layer, int fitting, Gather& g) {
+  const auto grouped = [&](int k) { return layer.projections[size_t(g.parts[size_t(k)].projection)].groups > 1; };
   int rows = 0, last = -1;
   for (int k = 0; k < int(g.parts.size()); ++k) {
     const Part& part = g.parts[size_t(k)];
     for (int tap = 0; tap < part.taps; ++tap) {
       const int more = part.reach * part.channels;
-      const bool apart = last >= 0 && last != k && (grouped[size_t(k)] || grouped[size_t(last)]);
+      const bool apart = last >= 0 && last != k && (grouped(k) || grouped(last));
       if (g.passes.empty() || rows + more > fitting || apart) g.passes.emplace_back(), rows = 0;
       g.passes.back().taps.push_back({k, tap});
       g.passes.back().capacity += part.entries;
       rows += more, last = k;
     }
   }
+  return std::all_of(g.passes.begin(), g.passes.end(), [](const Pass& p) { return p.capacity <= most_entries * 2; });
+}
+
+void find_blocks(Gather& g) {
   for (Pass& pass : g.passes) {
     for (int block = 0; block < g.blocks; ++block) {
       bool any = false;
@@ -277,32 +284,16 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   g.width = (width + g.group - 1) / g.group;
   if (int64_t(g.height) * g.width * g.group * padded > max_values) return nullptr;
   const int fitting = std::max(1, cached_bytes / (narrow ? 2 : 4) / g.lanes);  // rows of weights
-  std::vector<std::pair<size_t, int>> from;  // projection and first channel of each part
-  std::vector<bool> grouped;
   for (size_t k = 0; k < shapes.size(); ++k) {
-    const Projection& p = layer.projections[k];
-    const size_t before = g.parts.size();
-    if (!add_parts(layers[size_t(p.source)], p, shapes[k], fitting, g)) return nullptr;
-    int channel = 0;
-    for (size_t part = before; part < g.parts.size(); ++part) {
-      from.emplace_back(k, channel), grouped.push_back(shapes[k].groups > 1);
-      channel += g.parts[part].channels;
-    }
+    const Layer& source = layers[size_t(layer.projections[k].source)];
+    if (!add_parts(source, layer, int(k), shapes[k], fitting, g)) return nullptr;
   }
+  if (!make_passes(layer, fitting, g)) return nullptr;
   if (int64_t(g.blocks) * (g.rows + 1) * g.lanes > max_values) return nullptr;
   layer.row = width, layer.pitch = g.width * g.group, layer.padded = padded;
   g.floats.weight.assign(size_t(g.blocks) * size_t(g.rows + 1) * size_t(g.lanes), 0.0f);
-  for (size_t part = 0; part < g.parts.size(); ++part) {
-    const auto [k, channel] = from[part];
-    pack_weights(layer, layer.projections[k], shapes[k], channel, g.parts[part], g);
-  }
-  make_passes(g, grouped, fitting);
-  for (const Pass& pass : g.passes) {
-    if (pass.capacity > most_entries * 2) {
-      layer.row = layer.pitch = layer.positions, layer.padded = layer.channels;
-      return nullptr;
-    }
-  }
+  for (const Part& part : g.parts) pack_weights(layer, shapes[size_t(part.projection)], part, g);
+  find_blocks(g);
   g.per_neuron = !(by_channel(layer, layer.neurons.threshold) && by_channel(layer, layer.neurons.v_init) &&
                    by_channel(layer, layer.neurons.v_min));
   g.floats.threshold = spread(layer, g, layer.neurons.threshold, std::numeric_limits<float>::infinity());

@@ -21,9 +21,9 @@ namespace spikewright {
 
 // Some channels of one source, on the grid of the operator.
 struct Part {
-  int source = 0;
-  int rows = 1, columns = 1, channels = 1;  // a row is a depth and a height
-  std::vector<int> tap_rows;                // (row of outputs, tap): the row that is read, or -1
+  int source = 0, projection = 0;
+  int columns = 1, first_channel = 0, channels = 1;
+  std::vector<int> tap_rows;                // (row of outputs, tap): the row that is read (a depth and a height), or -1
   int taps = 1;
   int reach = 1, stride = 1, low = 0;       // columns that a group of positions reads
   int first = 0;                            // its first row of weights; they are (tap, column, channel)

@@ -143,12 +143,11 @@ class Rows {
     s.early = state_.trains.data() + at, s.late = s.early + layer_.slots();
     size_t last = g_.passes.empty() ? 0 : g_.passes.size() - 1;
     while (last && !g_.passes[last].in_block[size_t(block)]) --last;
-    s.first = true;
+    s.first = true, s.current = current;
     for (size_t pass = 0; pass <= last; ++pass) {
       if (pass != last && !g_.passes[pass].in_block[size_t(block)]) continue;
       s.last = pass == last;
       s.windows = windows_.data() + pass * size_t(positions);
-      s.current = s.first && s.last ? nullptr : current;
       kernel(s);
       s.first = false;
     }

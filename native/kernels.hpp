@@ -64,7 +64,7 @@ struct Sums {
   const Window* windows;
   const T* weight;   // (rows, lanes)
   const T* base;     // what arrives at each step, spikes apart
-  T* current;        // (positions, steps, lanes): sums so far; null where these are all
+  T* current;        // (positions, steps, lanes): sums so far; may be null where these are all
   bool first, last;  // of those that make up the current: the last makes neurons fire
   ptrdiff_t stride;  // slots between one position and the next
   T* v;

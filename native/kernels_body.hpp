@@ -71,7 +71,7 @@ class Column {
 #if defined(__AVX2__)
     static const Selections selections;
     int spikes = 0;
-    for (int i = 0; i < n_; ++i) spikes += __builtin_popcountll(trains_[i]);
+    for (int i = 0; i < n_; ++i) spikes += count_bits(trains_[i]);
     if (spikes > few_spikes) {
       for (int i = n_; i < 8; ++i) trains_[i] = 0;
       append_trains(trains_, entries_, selections, list_, cursor_);
@@ -120,7 +120,7 @@ inline void list_row(const Listing& to) {
         const uint32_t *early = to.early + run.slot + k, *late = to.late + run.slot + k;
         for (uint32_t bits = firing(early, late, run.count - k); bits; bits &= bits - 1) {
           const int i = lowest_bit(bits);
-          column.add(uint64_t(early[i]) << 32 | late[i], uint16_t(run.entry + k + uint32_t(i)));
+          column.add(train_of(early[i], late[i]), uint16_t(run.entry + k + uint32_t(i)));
         }
       }
     }

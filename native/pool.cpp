@@ -72,14 +72,14 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
                  const std::atomic<bool>& stop) {
   const Pool& pool = layer.pool;
   const uint32_t *early = from.trains.data(), *late = early + source.slots();
-  const auto train_of = [&](size_t slot) { return uint64_t(early[slot]) << 32 | late[slot]; };
   std::vector<uint64_t> trains;
   std::vector<float> counts;
   for (size_t w = 0; w + 1 < pool.start.size() && !stop.load(std::memory_order_relaxed); ++w) {
     uint64_t left = 0, sent = 0;
     trains.clear(), counts.clear();
     for (uint32_t k = pool.start[w]; k < pool.start[w + 1]; ++k) {
-      trains.push_back(train_of(pool.slot[k])), counts.push_back(state.v[pool.index[k]]);
+      const uint32_t slot = pool.slot[k];
+      trains.push_back(train_of(early[slot], late[slot])), counts.push_back(state.v[pool.index[k]]);
       left |= trains.back();
     }
     while (left) {
@@ -100,8 +100,10 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
     state.trains[w] = uint32_t(sent >> 32), state.trains[layer.slots() + w] = uint32_t(sent);
   }
   for (int position = 0, i = 0; position < source.positions; ++position) {
-    const size_t slot = source.slot(position);
-    for (int c = 0; c < source.channels; ++c, ++i) state.v[size_t(i)] += float(count_bits(train_of(slot + size_t(c))));
+    size_t slot = source.slot(position);
+    for (int c = 0; c < source.channels; ++c, ++i, ++slot) {
+      state.v[size_t(i)] += float(count_bits(train_of(early[slot], late[slot])));
+    }
   }
 }
 

@@ -165,7 +165,7 @@ class Sample {
       for (int p = 0; p < layer.positions && !stopped(); ++p) {
         const size_t slot = layer.slot(p);
         for (int c = 0; c < layer.channels; ++c) {
-          uint64_t train = uint64_t(early[slot + size_t(c)]) << 32 | late[slot + size_t(c)];
+          uint64_t train = train_of(early[slot + size_t(c)], late[slot + size_t(c)]);
           for (; train; train &= train - 1) of(most_chunk - 1 - lowest_bit(train), uint32_t(p * layer.channels + c));
         }
       }

@@ -101,7 +101,7 @@ class Engine {
   explicit Engine(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
 
   // Runs every sample. `interrupted` is asked several times a second, from the calling thread; when it says yes the
-  // run stops within a row of one layer's chunk, or an event where that is not gathered, and false is returned.
+  // run stops within a block of one row of a layer, or an event where that is not gathered, and false is returned.
   bool run(const Request& request, const std::function<bool()>& interrupted);
 
   // Bytes that one thread keeps, what was active or graded apart; event lists as if a quarter of the neurons fired.

@@ -27,9 +27,7 @@ inline void add_ones(const uint32_t* words, int n, float* counts) {
     _mm256_storeu_ps(counts + i, _mm256_add_ps(_mm256_loadu_ps(counts + i), ones));
   }
 #else
-  for (int i = 0; i < n; ++i) {
-    for (uint32_t left = words[i]; left; left &= left - 1) counts[i] += 1.0f;
-  }
+  for (int i = 0; i < n; ++i) counts[i] += float(count_bits(words[i]));
 #endif
 }
 

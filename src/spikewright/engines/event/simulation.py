@@ -279,10 +279,13 @@ def _are_spikes(frames: Any) -> bool:
     return all(bool(((values == 0) | (values == 1)).all()) for values in frames)
 
 
+def _channels_last(values: Tensor, lead: int = 1) -> Tensor:
+    return values.movedim(lead, -1) if values.ndim > lead else values
+
+
 def _native(values: Tensor, lead: int = 1) -> Any:
     """A tensor with ``lead`` axes before the sample's own, with its values in the engine's order."""
-    last = values.movedim(lead, -1) if values.ndim > lead else values
-    array = last.contiguous().float().numpy()
+    array = _channels_last(values, lead).contiguous().float().numpy()
     return array.reshape(*array.shape[:lead], -1)
 
 
@@ -290,7 +293,7 @@ def _write(values: Tensor, array: Any) -> None:
     """The same into an array ``(B, values)``, for all of whose samples there may be one tensor."""
     import torch
 
-    last = values.movedim(1, -1) if values.ndim > 1 else values
+    last = _channels_last(values)
     torch.from_numpy(array).view(len(array), *last.shape[1:]).copy_(last)
 
 
