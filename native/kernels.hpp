@@ -22,27 +22,59 @@ constexpr int group_size = 4;
 // cache, few enough that the sums of several passes stay in the second.
 constexpr int tile = 8;
 
-// Neurons that are neighbours both in the source's slots and among the entries of a row.
+// Neurons that are neighbours both in the source's slots and among the entries of a column. Where several stand at one
+// place of the operator's grid, as behind an average pool, each of these `members` is such a run; their spikes are added
+// up, and the digits of the sums are entries: three spikes are one entry for one and one for two.
 struct Run {
-  uint32_t slot;
-  uint16_t entry, count;
+  uint32_t first;  // its slots among those of the part
+  uint16_t entry, count, members;
 };
 
-// What lists the spikes of one row of a source by timestep and, within it, by column.
-struct Listing {
+// Most binary digits of the number of neurons at one place.
+constexpr int most_digits = 16;
+
+// Rows of a source that are listed together, so that neurons above one another are one entry where they fire together.
+constexpr int most_joined = 3;
+
+// What turns the trains of one row of a source by a right angle: for every eight entries of a column, a byte for each
+// step, the last step first. Entries that never fire are left out where the others are named.
+struct Turning {
   const uint32_t *early, *late;  // trains: steps 0 to 31 and 32 to 63, the first in the highest bit
   const uint32_t* run_start;     // (columns + 1)
   const Run* runs;
-  int columns, steps;
-  uint32_t stride;   // entries between the lists of two steps
-  uint16_t* list;    // (most_chunk, stride)
-  uint32_t* start;   // (columns + 1, most_chunk): where the entries of a column begin
+  const uint32_t* slots;
+  int columns, digits;
+  int digit, width;  // entries of one digit, and of a column
+  uint32_t* words;   // as many as turning_words()
+  uint8_t* bytes;    // (columns, eights, most_chunk)
+  uint8_t* fires;    // (columns, eights): whether any byte is not zero
+  uint16_t* named;   // (columns, eights, 8): which entries of the column they are; null where none is left out
 };
 
-// The columns of one row that an output position reads.
+// Words that are needed to put together a column: early and late ones, in whole eights, with eight to spare.
+constexpr int turning_words(int width) { return 2 * ((width + 7) / 8 * 8 + 8); }
+
+// Eight entries of a column, in the rows that are joined.
+struct Eight {
+  const uint8_t* bytes[most_joined];
+  uint16_t entry;  // the first; each has as many as there are ways in which some rows fire
+  const uint16_t* named;  // what to add to the first for each, where rows are not joined
+};
+
+// What lists the entries of a stack of rows by timestep and, within it, by column. An entry stands for some of its
+// `joined` rows: the first, the second, both, the third, and so on.
+struct Listing {
+  const Eight* eights;
+  int count, joined, steps;
+  uint32_t stride;  // entries between the lists of two steps
+  uint16_t* list;   // (most_chunk, stride), the last step first
+  uint32_t* start;  // (count + 1, most_chunk): where the entries of an eight begin
+};
+
+// The entries of some columns, which an output position reads.
 struct Slice {
   const uint16_t* list;
-  const uint32_t *from, *to;  // by timestep
+  const uint32_t *from, *to;  // by timestep, the last first
   uint16_t shift;             // from entries to rows of weights
 };
 
@@ -55,6 +87,18 @@ struct Assembly {
 // The rows of weights that an output position adds up: `groups[t]` times `group_size` of them at step t.
 struct Window {
   const uint16_t *rows, *groups;
+};
+
+// Spikes that arrive each at the neuron in its place, as over the shortcut of a residual block: of some positions, as
+// those of Sums.
+template <class T>
+struct Direct {
+  int steps, positions;
+  const uint32_t *early, *late;
+  const T* weight;  // (lanes)
+  const T* base;    // null where this adds to the currents there are
+  T* current;
+  ptrdiff_t stride;
 };
 
 // Some output positions of one block of channels, over the timesteps of a chunk; values are float or int16_t.
@@ -92,9 +136,12 @@ struct Kernels {
   const char* name;
   int width, short_width;  // floats and 16-bit integers of a vector
   int most_vectors;        // of a block of channels
-  void (*list_row)(const Listing& to);
+  void (*turn_row)(const Turning& row);
+  void (*list_rows)(const Listing& rows);
   // of at most `tile` positions: the rows of weights of all steps and the number of groups of each
   void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
+  void (*add_direct)(const Direct<float>& direct, int vectors);
+  void (*add_direct_shorts)(const Direct<int16_t>& direct, int vectors);
   void (*sum)(const Sums<float>& sums, int vectors, bool plain);
   void (*sum_shorts)(const Sums<int16_t>& sums, int vectors);  // of plain neurons only
   void (*step)(const Step& step);

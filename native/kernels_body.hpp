@@ -5,129 +5,11 @@
 #include <string.h>
 
 #include "kernels.hpp"
+#include "listing_body.hpp"
 #include "vectors.hpp"
 
 namespace spikewright {
 namespace {
-
-// Spikes of one neuron, appended to the lists of their steps; `cursor` is where each list ends.
-inline void append_train(uint64_t train, uint16_t entry, uint16_t* list, uint32_t* cursor) {
-  for (; train; train &= train - 1) list[cursor[most_chunk - 1 - lowest_bit(train)]++] = entry;
-}
-
-#if defined(__AVX2__)
-// Of each byte, which of eight 16-bit values its bits select, as an order of bytes.
-struct Selections {
-  alignas(16) uint8_t at[256][16];
-  Selections() {
-    for (int byte = 0; byte < 256; ++byte) {
-      int n = 0;
-      for (int bit = 0; bit < 8; ++bit) {
-        if (byte >> bit & 1) at[byte][n] = uint8_t(2 * bit), at[byte][n + 1] = uint8_t(2 * bit + 1), n += 2;
-      }
-      for (; n < 16; ++n) at[byte][n] = 128;
-    }
-  }
-};
-
-// Spikes of eight neurons: their trains are turned into a byte for each step, which selects entries.
-inline void append_trains(const uint64_t* trains, const uint16_t* entries, const Selections& selections,
-                          uint16_t* list, uint32_t* cursor) {
-  const auto pair = [&](int i) {
-    const __m128i a = _mm_cvtsi64_si128(int64_t(trains[i])), b = _mm_cvtsi64_si128(int64_t(trains[i + 1]));
-    return _mm_unpacklo_epi8(a, b);
-  };
-  const __m128i p0 = pair(0), p1 = pair(2), p2 = pair(4), p3 = pair(6);
-  const __m128i a = _mm_unpacklo_epi16(p0, p1), b = _mm_unpackhi_epi16(p0, p1);
-  const __m128i c = _mm_unpacklo_epi16(p2, p3), d = _mm_unpackhi_epi16(p2, p3);
-  __m256i low = _mm256_set_m128i(_mm_unpackhi_epi32(a, c), _mm_unpacklo_epi32(a, c));
-  __m256i high = _mm256_set_m128i(_mm_unpackhi_epi32(b, d), _mm_unpacklo_epi32(b, d));
-  const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(entries));
-  for (int bit = 0; bit < 8; ++bit) {  // byte k now has in its highest bits the steps 56 - 8 k + bit
-    uint64_t bytes = uint64_t(uint32_t(_mm256_movemask_epi8(high))) << 32 | uint32_t(_mm256_movemask_epi8(low));
-    low = _mm256_add_epi8(low, low), high = _mm256_add_epi8(high, high);
-    uint32_t* at = cursor + 56 + bit;
-    for (int k = 0; k < 8; ++k, bytes >>= 8, at -= 8) {
-      const uint32_t byte = uint32_t(bytes & 255), end = *at;
-      const __m128i order = _mm_load_si128(reinterpret_cast<const __m128i*>(selections.at[byte]));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(list + end), _mm_shuffle_epi8(values, order));
-      *at = end + uint32_t(__builtin_popcount(byte));
-    }
-  }
-}
-#endif
-
-// The neurons of one column that fire at all, appended eight by eight.
-class Column {
- public:
-  Column(uint16_t* list, uint32_t* cursor) : list_(list), cursor_(cursor) {}
-
-  void add(uint64_t train, uint16_t entry) {
-    trains_[n_] = train, entries_[n_] = entry;
-    if (++n_ == 8) flush();
-  }
-
-  void flush() {
-#if defined(__AVX2__)
-    static const Selections selections;
-    int spikes = 0;
-    for (int i = 0; i < n_; ++i) spikes += count_bits(trains_[i]);
-    if (spikes > few_spikes) {
-      for (int i = n_; i < 8; ++i) trains_[i] = 0;
-      append_trains(trains_, entries_, selections, list_, cursor_);
-      n_ = 0;
-      return;
-    }
-#endif
-    for (int i = 0; i < n_; ++i) append_train(trains_[i], entries_[i], list_, cursor_);
-    n_ = 0;
-  }
-
- private:
-  static constexpr int few_spikes = 24;  // fewer are quicker one by one
-  uint16_t* list_;
-  uint32_t* cursor_;
-  int n_ = 0;
-  uint64_t trains_[8];
-  uint16_t entries_[8];
-};
-
-// Which of up to eight neurons fire at all.
-inline uint32_t firing(const uint32_t* early, const uint32_t* late, uint32_t count) {
-#if defined(__AVX2__)
-  if (count >= 8) {
-    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(early));
-    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(late));
-    const __m256i silent = _mm256_cmpeq_epi32(_mm256_or_si256(a, b), _mm256_setzero_si256());
-    return uint32_t(_mm256_movemask_ps(_mm256_castsi256_ps(silent))) ^ 255u;
-  }
-#endif
-  uint32_t bits = 0;
-  for (uint32_t i = 0; i < count && i < 8; ++i) bits |= uint32_t((early[i] | late[i]) != 0) << i;
-  return bits;
-}
-
-inline void list_row(const Listing& to) {
-  uint32_t cursor[most_chunk];
-  for (int t = 0; t < most_chunk; ++t) cursor[t] = uint32_t(t) * to.stride;
-  const size_t mark = size_t(to.steps) * sizeof *cursor;
-  Column column(to.list, cursor);
-  for (int x = 0; x < to.columns; ++x) {
-    memcpy(to.start + ptrdiff_t(x) * most_chunk, cursor, mark);
-    for (uint32_t r = to.run_start[x]; r < to.run_start[x + 1]; ++r) {
-      const Run run = to.runs[r];
-      for (uint32_t k = 0; k < run.count; k += 8) {
-        const uint32_t *early = to.early + run.slot + k, *late = to.late + run.slot + k;
-        for (uint32_t bits = firing(early, late, run.count - k); bits; bits &= bits - 1) {
-          const int i = lowest_bit(bits);
-          column.add(train_of(early[i], late[i]), uint16_t(run.entry + k + uint32_t(i)));
-        }
-      }
-    }
-    column.flush();
-  }
-  memcpy(to.start + ptrdiff_t(to.columns) * most_chunk, cursor, mark);
-}
 
 // Sixteen entries with a number added to each.
 inline void copy_entries(const uint16_t* from, uint16_t shift, uint16_t* to) {
@@ -149,7 +31,7 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
       uint16_t* const first = ends[p];
       uint16_t* to = first;
       for (const Slice* s = a.slices; s != a.slices_end; ++s) {
-        const uint32_t begin = s->from[t], n = s->to[t] - begin;
+        const uint32_t begin = s->from[most_chunk - 1 - t], n = s->to[most_chunk - 1 - t] - begin;
         const uint16_t* from = s->list + begin;
         copy_entries(from, s->shift, to);
         for (uint32_t i = 16; i < n; i += 16) copy_entries(from + i, s->shift, to + i);
@@ -160,6 +42,43 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
       a.groups[t] = uint16_t(groups);
       ends[p] = first + groups * group_size;
     }
+  }
+}
+
+template <class V, int vectors>
+void add_direct(const Direct<typename V::Value>& s) {
+  using T = typename V::Value;
+  constexpr int span = V::History::span, parts = 32 / span;
+  constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
+  V weight[vectors];
+  for (int j = 0; j < vectors; ++j) weight[j] = V::load(s.weight + j * V::width);
+  T* current = s.current;
+  for (int position = 0; position < s.positions; ++position) {
+    const ptrdiff_t at = position * s.stride, from_stride = s.base ? 0 : lanes;
+    const T* from = s.base ? s.base + at : current;
+    for (int begin = 0; begin < s.steps; begin += span) {
+      const uint32_t* words = (begin < 32 ? s.early : s.late) + at;
+      const auto future = [&](int j) { return typename V::Future(words + j * V::width, begin / span % parts); };
+      // four, of which as many are used as there are vectors
+      typename V::Future spikes[4] = {future(0), future(vectors > 1), future(vectors > 2 ? 2 : 0), future(vectors - 1)};
+      const int end = s.steps < begin + span ? s.steps : begin + span;
+      for (int t = begin; t < end; ++t, from += from_stride, current += lanes) {
+        for (int j = 0; j < vectors; ++j) {
+          const V sum = V::load(from + j * V::width) + V::where(spikes[j].pop(), weight[j]);
+          sum.store(current + j * V::width);
+        }
+      }
+    }
+  }
+}
+
+template <class V, class T = typename V::Value>
+void add_directs(const Direct<T>& direct, int vectors) {
+  switch (vectors) {
+    case 1: return add_direct<V, 1>(direct);
+    case 2: return add_direct<V, 2>(direct);
+    case 3: return add_direct<V, 3>(direct);
+    default: return add_direct<V, 4>(direct);
   }
 }
 
@@ -214,7 +133,7 @@ void sum(const Sums<typename V::Value>& s) {
             if constexpr (plain) {
               v[j] = v[j] + sum[0][j];
               const auto fires = V::at_least(v[j], threshold[j]);
-              v[j] = v[j] - V::where(fires, threshold[j]);
+              v[j] = V::choose(fires, v[j] - threshold[j], v[j]);
               now[j].push(fires);
             } else {
               v[j] = decay * v[j] + sum[0][j];
@@ -240,27 +159,72 @@ void sum(const Sums<typename V::Value>& s) {
   }
 }
 
+// Neurons that no spike reaches: what arrives is the same at every step.
+template <class V, int vectors>
+void fire(const Sums<typename V::Value>& s) {
+  using History = typename V::History;
+  constexpr int span = History::span, parts = 32 / span;
+  constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
+  for (int position = 0; position < s.positions; ++position) {
+    const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
+    V v[vectors], base[vectors], threshold[vectors];
+    for (int j = 0; j < vectors; ++j) {
+      v[j] = V::load(s.v + at + j * V::width), base[j] = V::load(s.base + at + j * V::width);
+      threshold[j] = V::load(s.threshold + own + j * V::width);
+    }
+    for (int word = 0; word < most_chunk; word += 32) {
+      History history[vectors][parts];
+      for (int part = 0; part < parts; ++part) {
+        const int begin = word + part * span;
+        const int end = s.steps < begin ? begin : s.steps < begin + span ? s.steps : begin + span;
+        History now[vectors];
+        for (int t = begin; t < end; ++t) {
+          for (int j = 0; j < vectors; ++j) {
+            v[j] = v[j] + base[j];
+            const auto fires = V::at_least(v[j], threshold[j]);
+            v[j] = V::choose(fires, v[j] - threshold[j], v[j]);
+            now[j].push(fires);
+          }
+        }
+        for (int j = 0; j < vectors; ++j) {
+          now[j].end(begin + span - end);
+          history[j][part] = now[j];
+        }
+      }
+      uint32_t* words = (word ? s.late : s.early) + at;
+      for (int j = 0; j < vectors; ++j) History::store(history[j], words + j * V::width);
+      add_ones(words, int(lanes), s.count + at);
+    }
+    for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
+  }
+}
+
+template <class V, int vectors>
+void sum_plain(const Sums<typename V::Value>& s) {
+  s.windows ? sum<V, vectors, true>(s) : fire<V, vectors>(s);
+}
+
 template <class V>
 void sum_floats(const Sums<float>& sums, int vectors, bool plain) {
   switch (vectors * 2 + plain) {
     case 2: return sum<V, 1, false>(sums);
-    case 3: return sum<V, 1, true>(sums);
+    case 3: return sum_plain<V, 1>(sums);
     case 4: return sum<V, 2, false>(sums);
-    case 5: return sum<V, 2, true>(sums);
+    case 5: return sum_plain<V, 2>(sums);
     case 6: return sum<V, 3, false>(sums);
-    case 7: return sum<V, 3, true>(sums);
+    case 7: return sum_plain<V, 3>(sums);
     case 8: return sum<V, 4, false>(sums);
-    default: return sum<V, 4, true>(sums);
+    default: return sum_plain<V, 4>(sums);
   }
 }
 
 template <class V>
 void sum_shorts(const Sums<int16_t>& sums, int vectors) {
   switch (vectors) {
-    case 1: return sum<V, 1, true>(sums);
-    case 2: return sum<V, 2, true>(sums);
-    case 3: return sum<V, 3, true>(sums);
-    default: return sum<V, 4, true>(sums);
+    case 1: return sum_plain<V, 1>(sums);
+    case 2: return sum_plain<V, 2>(sums);
+    case 3: return sum_plain<V, 3>(sums);
+    default: return sum_plain<V, 4>(sums);
   }
 }
 
@@ -347,7 +311,7 @@ inline void narrow(const float* from, const float* scale, int values, int16_t* t
 
 template <class V, class Shorts>
 constexpr Kernels make_kernels(const char* name) {
-  return {name,       V::width, Shorts::width, 4,       list_row, assemble, sum_floats<V>, sum_shorts<Shorts>,
+  return {name,       V::width, Shorts::width, 4,       turn_row, list_rows, assemble, add_directs<V>, add_directs<Shorts>, sum_floats<V>, sum_shorts<Shorts>,
           step<V>,    compress<V>, narrow, add_row<V>};
 }
 

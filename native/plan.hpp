@@ -95,7 +95,7 @@ struct Layer {
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
   // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
-  bool makes_trains() const { return gather || !pool.slot.empty(); }
+  bool makes_trains() const { return (gather && kind == Kind::neurons) || !pool.slot.empty(); }
   size_t slot(int position) const {
     return (size_t(position / row) * size_t(pitch) + size_t(position % row)) * size_t(padded);
   }

@@ -55,7 +55,7 @@ class Sample {
     start_base(layer, port, state);
     if (layer.kind == Kind::neurons) start_potentials(layer, state);
     if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
-    if (layer.kind == Kind::output) state.v.assign(n, 0.0f);
+    if (layer.kind == Kind::output) state.v.assign(layer.slots(), 0.0f);
   }
 
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
@@ -82,8 +82,8 @@ class Sample {
     repeat(g.shorts.v_init, layer.slots(), state.short_v);
   }
 
-  template <class T>
-  static void repeat(const std::vector<T>& values, size_t slots, std::vector<T>& to) {
+  template <class Values, class T>
+  static void repeat(const Values& values, size_t slots, Aligned<T>& to) {
     to.resize(slots);
     for (size_t i = 0; i < slots; i += values.size()) std::copy(values.begin(), values.end(), to.begin() + ptrdiff_t(i));
   }
@@ -91,9 +91,14 @@ class Sample {
   void advance(size_t k, int first, int steps) const {
     const Layer& layer = plan_.layers[k];
     LayerState& state = work_.layers[k];
+    if (layer.kind == Kind::output && layer.gather) {
+      float* totals = port(k).totals;
+      if (totals) totals = of_sample(totals, layer, true) + size_t(first) * size_t(layer.size());
+      return gather_layer(plan_, layer, work_, state, steps, totals, stop_);
+    }
     if (layer.makes_trains()) {
       if (layer.gather) {
-        gather_layer(plan_, layer, work_, state, steps, stop_);
+        gather_layer(plan_, layer, work_, state, steps, nullptr, stop_);
       } else {
         pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
       }
@@ -139,7 +144,7 @@ class Sample {
     keep(state.v, port(k).potentials, layer, first + t);
   }
 
-  void keep(const std::vector<float>& values, float* to, const Layer& layer, int step) const {
+  void keep(const Aligned<float>& values, float* to, const Layer& layer, int step) const {
     if (to) std::copy(values.begin(), values.end(), of_sample(to, layer, true) + size_t(step) * values.size());
   }
 
@@ -327,9 +332,13 @@ int64_t Engine::bytes_per_thread(int chunk) const {
     int64_t lists = 0;
     if (layer.gather) {
       const Gather& g = *layer.gather;
-      for (const Part& p : g.parts) lists += int64_t(chunk) * p.ring * (p.entries / 2 + 4 * (p.columns + 1));
+      for (const Part& p : g.parts) {
+        const int64_t eights = int64_t(p.columns) * p.eights();
+        lists += int64_t(most_chunk + 17) * p.ring * eights;
+        lists += p.lists() * int64_t(chunk) * (p.list_stride() / 2 + 4 * eights);
+      }
       for (const Pass& p : g.passes) lists += int64_t(chunk) * tile * (p.capacity / 2 + group_size);
-      if (g.passes.size() > 1) lists += 4 * int64_t(tile) * chunk * g.lanes;
+      if (g.passes.size() + g.shortcuts.size() > 1) lists += 4 * int64_t(tile) * chunk * g.lanes;
     }
     widest = std::max(widest, lists);
   }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "aligned.hpp"
 #include "kernels.hpp"
 #include "plan.hpp"
 
@@ -60,10 +61,11 @@ struct Events {
 
 // What one layer keeps of one sample.
 struct LayerState {
-  std::vector<float> v, count, current, base, active, graded;
+  Aligned<float> v, count, current, base;
+  std::vector<float> active, graded;
   const float* base_from = nullptr;          // where base is a copy of
-  std::vector<int16_t> short_v, short_base;  // in their place where a layer counts in 16-bit integers
-  std::vector<uint32_t> trains;  // (2, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
+  Aligned<int16_t> short_v, short_base;  // in their place where a layer counts in 16-bit integers
+  Aligned<uint32_t> trains;  // (2, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
   Events events;
   // pools
   std::vector<float> spikes, largest;
@@ -76,21 +78,30 @@ template <class T>
 class Scratch {
  public:
   void reserve(size_t size) {
-    if (size > size_) values_.reset(new T[size]), size_ = size;
+    if (size <= size_) return;
+    values_.reset(static_cast<T*>(::operator new(size * sizeof(T), cache_line)));
+    size_ = size;
   }
   T* get() const { return values_.get(); }
 
  private:
-  std::unique_ptr<T[]> values_;
+  struct Free {
+    void operator()(T* at) const { ::operator delete(at, cache_line); }
+  };
+  std::unique_ptr<T, Free> values_;
   size_t size_ = 0;
 };
 
 // One thread's memory, used for sample after sample. What comes after the layers is for one gathering layer at a time.
 struct Workspace {
   std::vector<LayerState> layers;
-  Scratch<uint16_t> list;   // entries of rows of sources
+  Scratch<uint32_t> words;  // of one column of a source
+  Scratch<uint8_t> bytes, fires;  // of rows of sources, turned
+  Scratch<uint16_t> named;
+  std::vector<int> turned;  // which row that is
+  Scratch<Eight> eights;
+  Scratch<uint16_t> list;  // entries of stacks of rows
   Scratch<uint32_t> start;
-  std::vector<int> listed;  // which row each list is of
   Scratch<uint16_t> rows, groups;  // of weights, for a tile of positions
   Scratch<float> current;
   Scratch<int16_t> short_current;
@@ -117,7 +128,7 @@ class Engine {
 void scatter(const Projection& projection, const Layer& target, const Kernels& kernels, const uint32_t* index,
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps,
-                  const std::atomic<bool>& stop);
+                  float* totals, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
                  const std::atomic<bool>& stop);
 void start_pool(const Layer& layer, int inputs, LayerState& state);

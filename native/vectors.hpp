@@ -107,6 +107,18 @@ struct PlainVector {
       for (int i = 0; i < lanes; ++i) to[i] = of->at[i];
     }
   };
+  // The way back: masks of the steps of a part of the words, one after the other.
+  struct Future {
+    uint32_t at[lanes];
+    Future(const uint32_t* words, int) {
+      for (int i = 0; i < lanes; ++i) at[i] = words[i];
+    }
+    Mask pop() {
+      Mask m = 0;
+      for (int i = 0; i < lanes; ++i) m |= Mask(at[i] >> 31) << i, at[i] <<= 1;
+      return m;
+    }
+  };
 };
 
 #if defined(__AVX2__)
@@ -139,6 +151,15 @@ struct Vector8 {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), of->at);
     }
   };
+  struct Future {
+    __m256i at;
+    Future(const uint32_t* words, int) : at(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words))) {}
+    Mask pop() {
+      const Mask m = {_mm256_castsi256_ps(_mm256_srai_epi32(at, 31))};
+      at = _mm256_add_epi32(at, at);
+      return m;
+    }
+  };
 };
 
 // Sixteen 16-bit integers; sums end where 16 bits end.
@@ -157,6 +178,7 @@ struct Shorts16 {
   };
   static Mask at_least(Shorts16 a, Shorts16 b) { return {_mm256_cmpgt_epi16(b.at, a.at)}; }
   static Shorts16 where(Mask m, Shorts16 a) { return {_mm256_andnot_si256(m.not_set, a.at)}; }
+  static Shorts16 choose(Mask m, Shorts16 a, Shorts16 b) { return {_mm256_blendv_epi8(a.at, b.at, m.not_set)}; }
   struct History {
     static constexpr int span = 16;
     __m256i at = _mm256_setzero_si256();  // of what is not set
@@ -170,6 +192,22 @@ struct Shorts16 {
       __m256i* words = reinterpret_cast<__m256i*>(to);
       _mm256_storeu_si256(words, _mm256_permute2x128_si256(low, high, 0x20));
       _mm256_storeu_si256(words + 1, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+  };
+  struct Future {
+    __m256i at;
+    Future(const uint32_t* from, int part) {
+      const __m256i* words = reinterpret_cast<const __m256i*>(from);
+      __m256i a = _mm256_loadu_si256(words), b = _mm256_loadu_si256(words + 1);
+      if (part == 0) a = _mm256_srli_epi32(a, 16), b = _mm256_srli_epi32(b, 16);
+      const __m256i low = _mm256_set1_epi32(0xffff);
+      at = _mm256_packus_epi32(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
+      at = _mm256_permute4x64_epi64(at, 0xd8);
+    }
+    Mask pop() {
+      const Mask m = {_mm256_cmpgt_epi16(at, _mm256_set1_epi16(-1))};
+      at = _mm256_add_epi16(at, at);
+      return m;
     }
   };
 };
@@ -203,6 +241,15 @@ struct Vector16 {
     }
     void end(int missing) { at = _mm512_sll_epi32(at, _mm_cvtsi32_si128(missing)); }
     static void store(const History* of, uint32_t* to) { _mm512_storeu_si512(to, of->at); }
+  };
+  struct Future {
+    __m512i at;
+    Future(const uint32_t* words, int) : at(_mm512_loadu_si512(words)) {}
+    Mask pop() {
+      const Mask m = _mm512_cmplt_epi32_mask(at, _mm512_setzero_si512());
+      at = _mm512_add_epi32(at, at);
+      return m;
+    }
   };
 };
 #endif

@@ -1,0 +1,170 @@
+// What a gathering layer adds up and compares: weights by row, and what its neurons hold by slot.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "gather.hpp"
+
+namespace spikewright {
+namespace {
+
+// Weights of output channel `out` of the operator from channel `channel` of its grid, by tap and place in the kernel.
+const float* weight_of(const Projection& p, const Layer& layer, int channel, int out, ptrdiff_t& stride) {
+  const int filters = layer.channels / p.groups, inputs = (p.kind == Operator::dense ? p.grid : p.channels) / p.groups;
+  if (channel / inputs != out / filters) return nullptr;
+  const int volume = p.kind == Operator::dense ? 1 : p.axis[0].kernel * p.axis[1].kernel * p.axis[2].kernel;
+  stride = filters;
+  return p.weight.data() + size_t(channel) * size_t(volume) * size_t(filters) + out % filters;
+}
+
+// A row of weights stands for one way in which taps of its stack fire together, and is the sum of theirs.
+void pack_part(const Layer& layer, const Shape& shape, const Part& part, Gather& g) {
+  const Projection& p = layer.projections[size_t(part.projection)];
+  const size_t lanes = size_t(g.lanes), digit = size_t(part.channels * part.ways()) * lanes;
+  for (int channel = 0; channel < part.channels; ++channel) {
+    for (int out = 0; out < layer.channels; ++out) {
+      ptrdiff_t stride = 0;
+      const float* from = weight_of(p, layer, part.first_channel + channel, out, stride);
+      if (!from) continue;
+      for (int tap = 0; tap < part.taps; ++tap) {
+        const int first = part.first[size_t(tap / part.joined)] + channel * part.ways();
+        for (int k = 0; k < shape.kernel; ++k, from += stride) {
+          for (int member = 0; member < g.group; ++member) {
+            const int row = first + (member * shape.stride + k * shape.dilation) * part.column();
+            const size_t lane = size_t(member * layer.padded + out), block = lane / lanes;
+            float* to = g.floats.weight.data() + (block * size_t(g.rows) + size_t(row)) * lanes + lane % lanes;
+            float weight = *from;  // in 16 bits rounded before it is added to others
+            if (!g.scale.empty()) weight = std::nearbyint(weight * g.scale[lane]) / g.scale[lane];
+            for (int d = 0; d < part.digits; ++d, to += digit, weight *= 2) {
+              for (int way = 0; way < part.ways(); ++way) {
+                if ((way + 1) >> tap % part.joined & 1) to[size_t(way) * lanes] += weight;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Of all shortcuts: one weight a channel.
+void pack_direct(const Layer& layer, Gather& g) {
+  const size_t columns = size_t(g.blocks) * size_t(g.lanes);
+  for (const Shortcut& shortcut : g.shortcuts) {
+    const std::vector<float>& weight = layer.projections[size_t(shortcut.projection)].weight;
+    const size_t first = g.floats.direct.size();
+    g.floats.direct.resize(first + columns, 0.0f);
+    for (size_t member = 0; member < size_t(g.group); ++member) {
+      std::copy(weight.begin(), weight.end(), g.floats.direct.begin() + ptrdiff_t(first + member * size_t(layer.padded)));
+    }
+  }
+}
+
+void find_blocks(Gather& g) {
+  for (Pass& pass : g.passes) {
+    for (int block = 0; block < g.blocks; ++block) {
+      bool any = false;
+      for (const Stack& stack : pass.stacks) {
+        const Part& part = g.parts[size_t(stack.part)];
+        const size_t row = size_t(part.first[size_t(stack.at)]), size = size_t(part.rows()) * size_t(g.lanes);
+        const float* from = g.floats.weight.data() + (size_t(block) * size_t(g.rows) + row) * size_t(g.lanes);
+        any = any || std::any_of(from, from + size, [](float w) { return w != 0; });
+      }
+      pass.in_block.push_back(any);
+    }
+  }
+}
+
+// One value a slot; what pads never fires.
+Aligned<float> spread(const Layer& layer, const Gather& g, const std::vector<float>& values, float padding) {
+  const size_t padded = size_t(layer.padded);
+  Aligned<float> wide(g.per_neuron ? layer.slots() : padded * size_t(g.group), padding);
+  const int positions = g.per_neuron ? layer.positions : g.group;
+  for (int position = 0; position < positions; ++position) {
+    const size_t to = g.per_neuron ? layer.slot(position) : size_t(position) * padded;
+    const size_t from = g.per_neuron ? size_t(position) * size_t(layer.channels) : 0;
+    for (size_t c = 0; c < size_t(layer.channels); ++c) wide[to + c] = values[values.size() == 1 ? 0 : from + c];
+  }
+  return wide;
+}
+
+bool by_channel(const Layer& layer, const std::vector<float>& values) {
+  if (values.size() <= 1) return true;
+  for (size_t i = size_t(layer.channels); i < values.size(); ++i) {
+    if (values[i] != values[i - size_t(layer.channels)]) return false;
+  }
+  return true;
+}
+
+void spread_neurons(const Layer& layer, Gather& g) {
+  const Neurons& neurons = layer.neurons;
+  g.per_neuron = !(by_channel(layer, neurons.threshold) && by_channel(layer, neurons.v_init) &&
+                   by_channel(layer, neurons.v_min));
+  g.floats.threshold = spread(layer, g, neurons.threshold, std::numeric_limits<float>::infinity());
+  g.floats.v_init = spread(layer, g, neurons.v_init, 0);
+  if (!neurons.v_min.empty()) g.floats.v_min = spread(layer, g, neurons.v_min, 0);
+}
+
+// A threshold is 2048 to 4096 units, or less where weights are larger than two of it. Scales are powers of two, so that
+// what fits 16 bits is exact, and leave room for rows that are sums; they do not depend on how the layer is cut up.
+std::vector<float> find_scales(const Layer& layer, const std::vector<Shape>& shapes, const Gather& g) {
+  const size_t columns = size_t(g.blocks) * size_t(g.lanes);  // of a group, or of a position
+  std::vector<float> of_channel(size_t(layer.channels), 0.0f), largest(columns, 0.0f), scale(columns, 0.0f);
+  for (size_t k = 0; k < shapes.size(); ++k) {
+    const Projection& p = layer.projections[k];
+    const size_t filters = size_t(layer.channels / p.groups), group = p.weight.size() / size_t(p.groups);
+    const float room = float(std::max(4, 1 << shapes[k].digits));
+    for (size_t i = 0; i < p.weight.size(); ++i) {
+      float& most = of_channel[i / group * filters + i % filters];
+      most = std::max(most, std::abs(p.weight[i]) * room);
+    }
+  }
+  for (size_t i = 0; i < g.floats.threshold.size(); ++i) {
+    const float threshold = g.floats.threshold[i];
+    if (std::isfinite(threshold)) largest[i % columns] = std::max(largest[i % columns], threshold * 8);
+  }
+  for (int member = 0; member < g.group; ++member) {
+    for (int c = 0; c < layer.channels; ++c) {
+      const size_t column = size_t(member * layer.padded + c);
+      const float most = std::max(largest[column], of_channel[size_t(c)]);
+      scale[column] = std::exp2(std::floor(std::log2(float(INT16_MAX + 1) / most)));
+    }
+  }
+  return scale;
+}
+
+void narrow_all(const Kernels& kernels, Gather& g) {
+  const size_t lanes = size_t(g.lanes), columns = g.scale.size();
+  const auto narrowed = [&](const Aligned<float>& from, size_t width, const auto& scale_of) {
+    Aligned<int16_t> to(from.size());
+    for (size_t i = 0; i < from.size(); i += width) {
+      kernels.narrow(from.data() + i, scale_of(i), int(width), to.data() + i);
+    }
+    return to;
+  };
+  const auto whole = [&](size_t) { return g.scale.data(); };
+  const auto of_block = [&](size_t i) { return g.scale.data() + i / (size_t(g.rows) * lanes) * lanes; };
+  g.shorts.weight = narrowed(g.floats.weight, lanes, of_block);
+  g.shorts.direct = narrowed(g.floats.direct, columns, whole);
+  g.shorts.v_init = narrowed(g.floats.v_init, columns, whole);
+  g.shorts.threshold.resize(g.floats.threshold.size());
+  for (size_t i = 0; i < g.floats.threshold.size(); ++i) {  // infinite where there is no neuron
+    const float scaled = std::isfinite(g.floats.threshold[i]) ? g.floats.threshold[i] * g.scale[i % columns] : 32767.0f;
+    g.shorts.threshold[i] = int16_t(std::clamp(std::nearbyint(scaled), 1.0f, 32767.0f));
+  }
+  g.floats = {};
+}
+
+}  // namespace
+
+void pack_weights(const Layer& layer, const std::vector<Shape>& shapes, const Kernels& kernels, bool narrow, Gather& g) {
+  if (layer.kind == Kind::neurons) spread_neurons(layer, g);
+  if (narrow) g.scale = find_scales(layer, shapes, g);
+  g.floats.weight.assign(size_t(g.blocks) * size_t(g.rows) * size_t(g.lanes), 0.0f);
+  for (const Part& part : g.parts) pack_part(layer, shapes[size_t(part.projection)], part, g);
+  pack_direct(layer, g);
+  find_blocks(g);
+  if (narrow) narrow_all(kernels, g);
+}
+
+}  // namespace spikewright
