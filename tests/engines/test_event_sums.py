@@ -1,0 +1,156 @@
+"""Layers that gather, one kind after the other: what fires together, what is pooled, shortcuts, outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikewright.encoders import encoder
+from spikewright.engines.event import is_built
+from spikewright.engines.reference import Simulation
+from spikewright.graph import Graph
+from spikewright.nodes import IF, Add, Conv, Flatten, Input, Linear, Node, Output, SumPool
+
+if not is_built():
+    pytest.skip("the native core was not built", allow_module_level=True)
+from spikewright.engines.event import _native
+from spikewright.engines.event.simulation import EventSimulation
+
+CONSTANT = encoder("constant")
+SEEDS = st.integers(0, 2**32 - 1)
+ISAS = st.sampled_from(_native.instruction_sets())
+HEIGHT, WIDTH = 9, 10
+
+
+def dyadic(random: np.random.Generator, *shape: int, steps: int = 16) -> np.ndarray:
+    return (random.integers(-steps // 2, steps // 2 + 1, shape) / 16).astype(np.float32)
+
+
+def convolve(
+    random: np.random.Generator,
+    source: str,
+    name: str,
+    weight: np.ndarray,
+    pad: tuple[int, int] = (0, 0),
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+) -> list[Node]:
+    """A convolution, padded on both sides, and the neurons behind it."""
+    conv = Conv(
+        name=f"{name}_conv",
+        inputs=(source,),
+        weight=weight,
+        bias=dyadic(random, len(weight)),
+        stride=stride,
+        padding=((pad[0], pad[0]), (pad[1], pad[1])),
+        dilation=dilation,
+    )
+    return [conv, IF(name=name, inputs=(conv.name,), threshold=1.0, v_init=0.5)]
+
+
+def add_up(source: str, window: tuple[int, int]) -> SumPool:
+    return SumPool(name="pool", inputs=(source,), kernel=window, stride=window, padding=((0, 0), (0, 0)))
+
+
+def driven(random: np.random.Generator, channels: int) -> list[Node]:
+    """Neurons that a constant input drives."""
+    image = Input(name="x", shape=(1, HEIGHT, WIDTH))
+    return [image, *convolve(random, "x", "first", dyadic(random, channels, 1, 3, 3), pad=(1, 1))]
+
+
+def check(random: np.random.Generator, nodes: list[Node], timesteps: int, isa: str = "") -> None:
+    """All layers gather, and give the reference engine's spikes and answers, in 16 bits too."""
+    graph = Graph(nodes)
+    x = torch.from_numpy(dyadic(random, 2, 1, HEIGHT, WIDTH, steps=32))
+    expected = Simulation(graph).run(x, timesteps, CONSTANT)
+    for dtype in ("float32", "int16"):
+        engine = EventSimulation(graph, isa=isa, dtype=dtype)
+        assert all(engine.prepare(CONSTANT).compiled.plan.gathering()[1:])
+        found = engine.run(x, timesteps, CONSTANT)
+        for name, counts in expected.counts.items():
+            np.testing.assert_array_equal(counts.numpy(), found.counts[name].numpy(), f"{name} in {dtype}")
+        for name, answers in expected.outputs.items():
+            np.testing.assert_array_equal(answers.numpy(), found.outputs[name].numpy(), f"{name} in {dtype}")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=SEEDS,
+    kernel=st.tuples(st.integers(1, 7), st.integers(1, 4)),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    channels=st.tuples(st.sampled_from([3, 8, 17]), st.sampled_from([5, 16, 40])),
+    timesteps=st.sampled_from([5, 33, 70]),
+    isa=ISAS,
+)
+def test_neurons_that_fire_together(
+    seed: int,
+    kernel: tuple[int, int],
+    stride: int,
+    dilation: int,
+    channels: tuple[int, int],
+    timesteps: int,
+    isa: str,
+) -> None:
+    random = np.random.default_rng(seed)
+    weight = dyadic(random, channels[1], channels[0], *kernel, steps=6)
+    pad = (dilation * (kernel[0] // 2), kernel[1] // 2)
+    second = convolve(random, "first", "second", weight, pad, (stride, 1), (dilation, 1))
+    check(random, [*driven(random, channels[0]), *second, Output(name="y", inputs=("second_conv",))], timesteps, isa)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=SEEDS,
+    window=st.sampled_from([(2, 2), (1, 2), (4, 3), (HEIGHT, WIDTH)]),
+    channels=st.sampled_from([3, 8, 17]),
+    isa=ISAS,
+)
+def test_spikes_that_a_pool_adds_up(seed: int, window: tuple[int, int], channels: int, isa: str) -> None:
+    random = np.random.default_rng(seed)
+    second = convolve(random, "pool", "second", dyadic(random, 12, channels, 1, 1, steps=4))
+    check(
+        random,
+        [*driven(random, channels), add_up("first", window), *second, Output(name="y", inputs=("second_conv",))],
+        66,
+        isa,
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=SEEDS, channels=st.sampled_from([3, 8, 40]), timesteps=st.sampled_from([5, 20, 70]), isa=ISAS)
+def test_shortcuts(seed: int, channels: int, timesteps: int, isa: str) -> None:
+    random = np.random.default_rng(seed)
+    nodes = driven(random, channels)
+    for k, source in enumerate(("first", "block0")):
+        weight = dyadic(random, channels, channels, 3, 3, steps=4)
+        main = convolve(random, source, f"main{k}", weight, pad=(1, 1))
+        add = Add(name=f"add{k}", inputs=(f"main{k}_conv", source, source)[: 2 + k])
+        nodes += [main[0], add, IF(name=f"block{k}", inputs=(add.name,), threshold=1.0, v_init=0.5)]
+    check(random, [*nodes, Output(name="y", inputs=("block1",))], timesteps, isa)
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+@pytest.mark.parametrize("classes", [3, 70])
+def test_outputs_behind_a_linear_layer(classes: int, isa: str) -> None:
+    random = np.random.default_rng(classes)
+    weight = dyadic(random, classes, 6 * 3 * 5)
+    readout = [
+        Flatten(name="flat", inputs=("pool",)),
+        Linear(name="classes", inputs=("flat",), weight=weight, bias=dyadic(random, classes)),
+    ]
+    check(
+        random, [*driven(random, 6), add_up("first", (3, 2)), *readout, Output(name="y", inputs=("classes",))], 70, isa
+    )
+
+
+def test_more_inputs_than_sixteen_bits_number() -> None:
+    random = np.random.default_rng(0)
+    spread = convolve(random, "first", "second", dyadic(random, 800, 2, 1, 1))
+    flat = Flatten(name="flat", inputs=("second",))
+    weight = dyadic(random, 4, 800 * HEIGHT * WIDTH)
+    linear = Linear(name="classes", inputs=("flat",), weight=weight, bias=dyadic(random, 4))
+    check(random, [*driven(random, 2), *spread, flat, linear, Output(name="y", inputs=("classes",))], 9)
