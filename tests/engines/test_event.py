@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import spikewright as sw
 from networks import ALL
+from runs import same
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.events import Events
 from spikewright.encoders.poisson import Poisson
-from spikewright.engines import BatchRun
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import RECORDS, Simulation
 from spikewright.errors import SettingsError
@@ -32,25 +32,6 @@ WAYS = (  # instruction set, chunk of timesteps, gathering
     ("portable", 5, True),
     ("", 3, False),
 )
-
-
-def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
-    """Bit for bit, but for what a softmax makes of equal numbers."""
-    for part in ("outputs", "counts", "spikes", "potentials", "nonzero"):
-        wanted, got = getattr(expected, part), getattr(found, part)
-        assert set(wanted) == set(got), part
-        for name, value in wanted.items():
-            tolerance = 1e-6 if getattr(graph[name], "activation", None) else 0.0
-            np.testing.assert_allclose(
-                got[name].numpy(), value.numpy(), rtol=0, atol=tolerance, err_msg=f"{part} {name}"
-            )
-    assert expected.graded == found.graded
-    assert set(expected.events) == set(found.events)
-    for name, events in expected.events.items():
-        for column in ("sample", "timestep", "neuron", "value"):
-            wanted, got = getattr(events, column), getattr(found.events[name], column)
-            np.testing.assert_array_equal(got, wanted, err_msg=f"{column} of {name}")
-            assert got.dtype == wanted.dtype
 
 
 @settings(max_examples=150, deadline=None)
@@ -183,7 +164,7 @@ def test_what_it_cannot_run_is_named_or_left_to_the_reference_engine() -> None:
     assert sw.simulate(graph, x, 3, dtype="float64").engine == "reference"
     with pytest.raises(SettingsError, match="runs on the cpu in float32 or int16, not on cpu in float64"):
         sw.simulate(graph, x, 3, dtype="float64", engine="event")
-    with pytest.raises(SettingsError, match="unknown engine 'warp'; choose one of auto, event, reference"):
+    with pytest.raises(SettingsError, match="unknown engine 'warp'; choose one of auto, event, cuda, reference"):
         sw.simulate(graph, x, 3, engine="warp")  # type: ignore[arg-type]
 
 

@@ -38,7 +38,7 @@ LeakyOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
-EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast) or reference.")]
+EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]
 DtypeOption = Annotated[
     str, typer.Option(help="float32; float64 (reference engine); int16 (event engine: faster, not exact).")
 ]

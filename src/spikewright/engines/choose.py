@@ -14,7 +14,7 @@ from spikewright.graph import Graph
 if TYPE_CHECKING:
     from torch import Tensor
 
-Engine = Literal["auto", "event", "reference"]
+Engine = Literal["auto", "event", "cuda", "reference"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 DTYPES = ("float32", "float64", "int16")
 
@@ -33,30 +33,48 @@ class Runner(Protocol):
 def choose_engine(
     graph: Graph, encoder: Encoder, record: Collection[str], engine: Engine, device: str, dtype: str
 ) -> Runner:
-    """The engine that was asked for; for "auto" the event engine, or the reference engine where that one cannot.
+    """The engine that was asked for; for "auto" the device's fast one, or the reference engine where that one cannot.
 
     Raises:
-        SettingsError: for an unknown engine, or what ``engine="event"`` cannot run, with the reason.
+        SettingsError: for an unknown engine, or what the one that was asked for cannot run, with the reason.
     """
     if engine not in ENGINES:
         raise SettingsError(f"unknown engine '{engine}'; choose one of {', '.join(ENGINES)}")
     if dtype not in DTYPES:
         raise SettingsError(f"unknown dtype '{dtype}'; choose one of {', '.join(DTYPES)}")
-    if dtype == "int16":
+    if dtype == "int16" and engine != "cuda":
         if "potentials" in record:
             raise SettingsError("potentials are recorded in float32 or float64, not in int16")
         if engine == "reference":
             raise SettingsError("the reference engine runs in float32 or float64; int16 is the event engine's")
         return _event_engine(graph, encoder, record, device, dtype)
-    reference = Simulation(graph, device, dtype)  # it also knows which devices and precisions there are
     if engine == "reference":
-        return reference
+        return Simulation(graph, device, dtype)
     try:
+        if engine == "cuda" or (engine == "auto" and device.startswith("cuda")):
+            return _cuda_engine(graph, device, dtype)
         return _event_engine(graph, encoder, record, device, dtype)
     except SettingsError:
-        if engine == "event":
+        if engine != "auto":
             raise
-        return reference
+        return Simulation(graph, device, dtype)
+
+
+def _cuda_engine(graph: Graph, device: str, dtype: str) -> Runner:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SettingsError(
+            "the cuda engine needs a CUDA device, and torch finds none here: choose engine='auto' and device='cpu'"
+        )
+    if not device.startswith("cuda") or dtype != "float32":
+        raise SettingsError(
+            f"the cuda engine runs on a CUDA device in float32, not on {device} in {dtype}: choose device='cuda', "
+            "dtype='float32'"
+        )
+    from spikewright.engines.cuda.simulation import CudaSimulation
+
+    return CudaSimulation(graph, device)
 
 
 def _event_engine(graph: Graph, encoder: Encoder, record: Collection[str], device: str, dtype: str) -> Runner:

@@ -55,7 +55,7 @@ class BatchRun:
 
 
 @dataclass
-class _State:
+class State:
     """What a population remembers between steps: membrane potentials, or the counts and estimates of a pool."""
 
     v: Tensor
@@ -138,13 +138,13 @@ class Simulation:
                     value = values[node.name]
                     if isinstance(node, Output):
                         total[node.name] = total[node.name] + value if t else value
-                        answers[node.name].append(_readout(node, total[node.name] / (t + 1)))
+                        answers[node.name].append(readout(node, total[node.name] / (t + 1)))
                     elif node.population:
                         run.counts[node.name] = run.counts[node.name] + value if t else value
                         if "spikes" in record:
                             spikes.setdefault(node.name, []).append(value)
                         if "events" in record:
-                            sent.setdefault(node.name, []).append(_sent(value))
+                            sent.setdefault(node.name, []).append(sent_at(value))
                         if "potentials" in record and isinstance(node, IF):
                             potentials.setdefault(node.name, []).append(state[node.name].v)
                     elif "nonzero" in record and (node.weighted or not node.inputs):
@@ -155,7 +155,7 @@ class Simulation:
         run.potentials = {name: torch.stack(steps, dim=1) for name, steps in potentials.items()}
         return run
 
-    def start(self, batch: int) -> dict[str, _State]:
+    def start(self, batch: int) -> dict[str, State]:
         """The state of every population before the first step."""
         state = {}
         for node in self.graph.populations:
@@ -164,10 +164,10 @@ class Simulation:
                 v = self.place(node.spread(node.v_init, shape)).expand(batch, *shape)
             else:
                 v = self.place(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
-            state[node.name] = _State(v)
+            state[node.name] = State(v)
         return state
 
-    def step(self, x: Tensor, state: Mapping[str, _State], t: int) -> dict[str, Tensor]:
+    def step(self, x: Tensor, state: Mapping[str, State], t: int) -> dict[str, Tensor]:
         """One timestep: the value of every node, with ``state`` moved on."""
         inputs = split_inputs(self.graph, x)
         values: dict[str, Tensor] = {}
@@ -186,27 +186,31 @@ class Simulation:
         return values
 
 
-def pool_spikes(pool: SpikeMaxPool, place: Place, state: _State, spikes: Tensor, t: int) -> Tensor:
-    """One step of max pooling; ``state.v`` holds cumulative counts, or the estimates of the firing rates."""
-    if pool.policy == "count_max":
-        state.v = state.v + spikes
-        largest = MaxPool.bind(pool, place)(state.v)
-        risen = largest if state.past is None else largest - state.past
-        state.past = largest
-        return risen
-    if pool.policy == "avg_max":
-        state.v = state.v + spikes
-    elif pool.policy == "exp_max":
-        state.v = state.v + (spikes - state.v) / pool.horizon
-    else:
+def pool_spikes(pool: SpikeMaxPool, place: Place, state: State, spikes: Tensor, t: int) -> Tensor:
+    """One step of max pooling."""
+    estimate(pool, state, spikes, t)
+    if pool.policy != "count_max":
+        return let_through(pool, state.v, spikes)
+    largest = MaxPool.bind(pool, place)(state.v)
+    risen = largest if state.past is None else largest - state.past
+    state.past = largest
+    return risen
+
+
+def estimate(pool: SpikeMaxPool, state: State, spikes: Tensor, t: int) -> None:
+    """One step of what pooling goes by: ``state.v`` holds cumulative counts, or estimates of the firing rates."""
+    if pool.policy == "exp_max":
+        # by a tensor: a plain number would be divided by on a CPU, but multiplied by its reciprocal on a GPU
+        state.v = state.v + (spikes - state.v) / spikes.new_full((), pool.horizon)
+        return
+    state.v = state.v + spikes
+    if pool.policy == "fir_max":
         state.trains.append(spikes)
-        state.v = state.v + spikes
         if t >= pool.horizon:
             state.v = state.v - state.trains.pop(0)
-    return _let_through(pool, state.v, spikes)
 
 
-def _let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tensor:
+def let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tensor:
     """The spikes of the neuron with the largest estimate in each window, the first of those that tie."""
     import torch.nn.functional as F
 
@@ -219,11 +223,11 @@ def _let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tenso
     return F.pad(spikes, padding).flatten(2).gather(2, chosen.flatten(2)).view(chosen.shape)
 
 
-def _readout(output: Output, mean: Tensor) -> Tensor:
+def readout(output: Output, mean: Tensor) -> Tensor:
     return mean.softmax(dim=1) if output.activation == "softmax" else mean
 
 
-def _sent(value: Tensor) -> Step:
+def sent_at(value: Tensor) -> Step:
     """The events of one step, sample after sample."""
     flat = value.flatten(1)
     sample, neuron = flat.nonzero(as_tuple=True)

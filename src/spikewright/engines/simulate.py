@@ -45,7 +45,7 @@ class Run:
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
-        engine: the engine that made it: "event", "event, int16" or "reference".
+        engine: the engine that made it: "event", "event, int16", "cuda" or "reference".
     """
 
     outputs: Mapping[str, Array]
@@ -93,8 +93,9 @@ def simulate(
         record: any of "spikes" (dense), "events" (the same one by one), "potentials" and "nonzero"; nothing by default,
             since trains grow with N·T.
         batch_size: samples that run side by side; changes nothing but speed and memory.
-        engine: "event", "reference", or "auto": the event engine wherever it can run what is asked for.
-        device: a torch device.
+        engine: "event" (on a CPU), "cuda" (on a GPU), "reference", or "auto": the device's fast one wherever that can
+            run what is asked for.
+        device: a torch device: "cpu", "cuda".
         dtype: "float32"; "float64" (reference engine); or "int16" (event engine): weights and potentials in 16-bit
             fixed point where a layer allows it, which is faster, and exact only where 16 bits hold every weight.
         observers: called with each batch of samples and its BatchRun.
@@ -104,8 +105,8 @@ def simulate(
         force: whether ``events_to`` may replace the events of an earlier run.
 
     Raises:
-        SettingsError: for timesteps below 1, an unknown encoder, record or engine, or what ``engine="event"`` cannot
-            run.
+        SettingsError: for timesteps below 1, an unknown encoder, record or engine, or what the engine that was asked
+            for cannot run.
         GraphError: for a graph that still holds a ReLU, or has no Output.
         DataError: for an empty data set or samples that do not fit the network.
         StorageError: where events cannot be written, or something stands that is not replaced.

@@ -153,7 +153,7 @@ def measure(
         timesteps: T.
         encoder: an encoder or its name.
         batch_size: samples side by side.
-        engine: "event", "reference" or "auto".
+        engine: "event", "cuda", "reference" or "auto".
         device: a torch device.
         dtype: of the spiking network: "float32", "float64" or "int16"; see ``simulate``.
         energy: the constants of the estimate.

@@ -1,0 +1,130 @@
+"""The fused kernels: each program keeps the state of a block of neurons in registers and goes through the timesteps.
+
+Every operation rounds as it does in torch, so that the spikes are the same.
+
+Triton looks names up in this module when it compiles a kernel, so it is imported here: import this module where a
+kernel is to run.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from spikewright.engines.cuda.scan import Fired, Population
+
+BLOCK = 256
+"""Neurons of one program."""
+OPTIONS = {"enable_fp_fusion": False}
+"""Of the compiler: a product and a sum are not to become one operation."""
+
+
+class Fused:
+    """All steps of a chunk in one kernel; see ``scan.Scan``."""
+
+    def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:
+        neuron, v, current = population.neuron, v.contiguous(), current.contiguous()
+        spikes = v.new_empty(steps, *v.shape)
+        kept = v.new_empty(spikes.shape) if potentials else v
+        counts, after = v.new_empty(v.shape), v.new_empty(v.shape)
+        fire_kernel[_grid(v)](
+            current,
+            v,
+            population.threshold,
+            population.threshold if population.v_min is None else population.v_min,
+            spikes,
+            counts,
+            after,
+            kept,
+            steps,
+            v.numel(),
+            population.threshold.numel(),
+            float(neuron.decay),
+            float(neuron.v_reset),
+            float(neuron.max_spikes or 0),
+            STILL=len(current) < steps,
+            SINGLE=neuron.max_spikes == 1,
+            CAPPED=neuron.max_spikes is not None,
+            SUBTRACT=neuron.reset == "subtract",
+            CLAMPED=population.v_min is not None,
+            POTENTIALS=potentials,
+            BLOCK=BLOCK,
+            **OPTIONS,
+        )
+        return Fired(spikes, counts, after, kept if potentials else None)
+
+    def add_up(self, start: Tensor, values: Tensor, steps: int) -> Tensor:
+        start, values = start.contiguous(), values.contiguous()
+        totals = start.new_empty(steps, *start.shape)
+        add_up_kernel[_grid(start)](values, start, totals, steps, start.numel(), STILL=len(values) < steps, BLOCK=BLOCK)
+        return totals
+
+
+def _grid(state: Tensor) -> tuple[int]:
+    return (-(-state.numel() // BLOCK),)
+
+
+@triton.jit(do_not_specialize=["steps"])
+def fire_kernel(
+    current,
+    before,
+    threshold,
+    floor,
+    spikes,
+    counts,
+    after,
+    potentials,
+    steps,
+    cells,
+    neurons,
+    decay,
+    v_reset,
+    cap,
+    STILL: tl.constexpr,
+    SINGLE: tl.constexpr,
+    CAPPED: tl.constexpr,
+    SUBTRACT: tl.constexpr,
+    CLAMPED: tl.constexpr,
+    POTENTIALS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """``reference.fire`` over time; a cell is one neuron of one sample."""
+    cell = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = cell < cells
+    theta = tl.load(threshold + cell % neurons, mask=inside, other=1.0)
+    lowest = tl.load(floor + cell % neurons, mask=inside, other=0.0)
+    v = tl.load(before + cell, mask=inside, other=0.0)
+    count = tl.full((BLOCK,), 0.0, tl.float32)
+    at = cell
+    for _ in range(steps):
+        v = v * decay + tl.load(current + (cell if STILL else at), mask=inside, other=0.0)
+        if SINGLE:
+            n = tl.where(v >= theta, 1.0, 0.0)
+        else:
+            n = tl.maximum(tl.floor(tl.div_rn(v, theta)), 0.0, propagate_nan=tl.PropagateNan.ALL)
+            if CAPPED:
+                n = tl.minimum(n, cap, propagate_nan=tl.PropagateNan.ALL)
+        v = v - n * theta if SUBTRACT else tl.where(n == 0, v, v_reset)
+        if CLAMPED:
+            v = tl.maximum(v, lowest, propagate_nan=tl.PropagateNan.ALL)
+        tl.store(spikes + at, n, mask=inside)
+        if POTENTIALS:
+            tl.store(potentials + at, v, mask=inside)
+        count += n
+        at += cells
+    tl.store(counts + cell, count, mask=inside)
+    tl.store(after + cell, v, mask=inside)
+
+
+@triton.jit(do_not_specialize=["steps"])
+def add_up_kernel(values, start, totals, steps, cells, STILL: tl.constexpr, BLOCK: tl.constexpr):
+    """Running sums over time."""
+    cell = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = cell < cells
+    total = tl.load(start + cell, mask=inside, other=0.0)
+    at = cell
+    for _ in range(steps):
+        total += tl.load(values + (cell if STILL else at), mask=inside, other=0.0)
+        tl.store(totals + at, total, mask=inside)
+        at += cells

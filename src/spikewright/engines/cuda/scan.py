@@ -1,0 +1,95 @@
+"""What depends on the step before, over the timesteps of a chunk: neurons, and running sums.
+
+Time is the first axis of every tensor, samples are the second. What is the same at every step has one step only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from spikewright.engines.reference import fire
+from spikewright.nodes import IF
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons with their thresholds, and their lowest potentials if they have any, in place: ``(*shape)``."""
+
+    neuron: IF
+    threshold: Tensor
+    v_min: Tensor | None
+
+
+class Fired(NamedTuple):
+    """What a population did in a chunk.
+
+    Attributes:
+        spikes: ``(steps, samples, *shape)``.
+        counts: ``(samples, *shape)``: the same, summed over the chunk.
+        v: ``(samples, *shape)``: potentials after the chunk.
+        potentials: ``(steps, samples, *shape)``: after each step, where asked for.
+    """
+
+    spikes: Tensor
+    counts: Tensor
+    v: Tensor
+    potentials: Tensor | None
+
+
+class Scan(Protocol):
+    """One way of going through the timesteps of a chunk."""
+
+    def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:
+        """Run a population.
+
+        Args:
+            population: its neurons.
+            v: ``(samples, *shape)``: potentials before the chunk.
+            current: ``(steps, samples, *shape)``, or one step of it.
+            steps: of the chunk.
+            potentials: whether those after each step are wanted.
+        """
+        ...
+
+    def add_up(self, start: Tensor, values: Tensor, steps: int) -> Tensor:
+        """``(steps, samples, *shape)``: ``start`` and the values up to each step, added in the order of time."""
+        ...
+
+
+class Stepwise:
+    """Step by step, in plain torch: on any device."""
+
+    def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:
+        import torch
+
+        spikes, after, counts = [], [], torch.zeros_like(v)
+        for now in current.expand(steps, *v.shape):
+            n, v = fire(population.neuron, population.threshold, v, now, population.v_min)
+            spikes.append(n)
+            counts = counts + n
+            if potentials:
+                after.append(v)
+        return Fired(torch.stack(spikes), counts, v, torch.stack(after) if potentials else None)
+
+    def add_up(self, start: Tensor, values: Tensor, steps: int) -> Tensor:
+        import torch
+
+        totals = [start]
+        for now in values.expand(steps, *start.shape):
+            totals.append(totals[-1] + now)
+        return torch.stack(totals[1:])
+
+
+def scan_on(device: torch.device) -> Scan:
+    """The fused kernels where they can run, else plain torch."""
+    if device.type != "cuda" or find_spec("triton") is None:
+        return Stepwise()
+    from spikewright.engines.cuda.kernels import Fused
+
+    return Fused()
