@@ -207,6 +207,11 @@ struct Selections {
   }
 };
 
+inline const Selections& all_selections() {
+  static const Selections selections;
+  return selections;
+}
+
 template <int joined>
 inline void list_eight(const Eight& eight, int steps, const Selections& selections, uint16_t* list, const uint32_t* start,
                        uint32_t* next) {
@@ -267,7 +272,7 @@ inline void list_stack(const Listing& rows) {
   uint32_t* start = rows.start;
   for (int at = 0; at < most_chunk; ++at) start[at] = uint32_t(at) * rows.stride;
 #if defined(__AVX2__)
-  static const Selections selections;
+  const Selections& selections = all_selections();
   for (int e = 0; e < rows.count; ++e, start += most_chunk) {
     list_eight<joined>(rows.eights[e], rows.steps, selections, rows.list, start, start + most_chunk);
   }
