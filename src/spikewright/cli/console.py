@@ -26,7 +26,7 @@ ModelArgument = Annotated[
     typer.Argument(help="A .onnx, .pt2, .nir or Spikewright .safetensors file, or FILE.py:FACTORY.", metavar="MODEL"),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option(help="State dict for FILE.py:FACTORY: .safetensors, or .pt read without unpickling.")
+    Path | None, typer.Option(help="Of FILE.py:FACTORY, a state dict: .safetensors, or .pt read without unpickling.")
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
 DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
