@@ -87,7 +87,7 @@ bool add_parts(const Layer& source, const Layer& layer, int projection, const Sh
   Part part;
   part.source = p.source, part.projection = projection;
   part.columns = shape.columns, part.digits = shape.digits;
-  part.tap_rows = shape.tap_rows, part.taps = shape.taps, part.ring = std::min(shape.ring, shape.rows);
+  part.tap_rows = shape.tap_rows, part.taps = shape.taps, part.ring = shape.ring;
   part.reach = shape.reach(g.group), part.stride = shape.stride * g.group, part.low = shape.low;
   const int columns = std::max(part.columns, part.reach);
   const auto fits = [&](int channels, int joined) {
@@ -147,8 +147,9 @@ struct Layout {
   int row = 1, pitch = 1, padded = 1;
 };
 
-// Whether the slots of a source are those of the layer, neuron by neuron.
-bool same_slots(const Layer& source, const Layout& layout) {
+// Whether the slots of a source are those that the layer is going to have, neuron by neuron.
+bool same_slots(const Layer& source, const Layer& layer, const Layout& layout) {
+  if (source.channels != layer.channels || source.positions != layer.positions) return false;
   if (source.padded != layout.padded) return false;
   const bool gapless = source.row == source.pitch && layout.row == layout.pitch;
   return gapless || (source.row == layout.row && source.pitch == layout.pitch);
@@ -183,7 +184,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   const int fitting = std::max(1, cached_bytes / (narrow ? 2 : 4) / g.lanes);  // rows of weights
   for (size_t k = 0; k < shapes.size(); ++k) {
     const int source = layer.projections[k].source;
-    if (shapes[k].diagonal && same_slots(layers[size_t(source)], layout)) {
+    if (shapes[k].diagonal && same_slots(layers[size_t(source)], layer, layout)) {
       g.shortcuts.push_back({source, int(k)});
     } else if (!add_parts(layers[size_t(source)], layer, int(k), shapes[k], fitting, g)) {
       return nullptr;

@@ -5,9 +5,9 @@
 // all timesteps of a chunk, and add up only rows of weights: half the memory traffic, and the neurons cost nothing
 // extra.
 //
-// The spikes of each row of the source are listed once, by timestep and column, so that what an output position reads
-// of it lies together. For each position these pieces are put together to one list of rows of weights, which serves
-// all blocks of channels. Weights that would not stay in the first cache are split into passes, each with some rows of
+// The spikes of rows of the source are listed by timestep and column, so that what an output position reads of them lies
+// together. For each position these pieces are put together to one list of rows of weights, which serves
+// all blocks of channels. Weights that would not stay in the cache are split into passes, each with some rows of
 // the kernel and some channels of the source.
 #pragma once
 
@@ -84,13 +84,20 @@ struct Gather {
   Values<float> floats;    // of these two one is used
   Values<int16_t> shorts;
   std::vector<float> scale;  // of each padded channel of a group, from floats to 16-bit integers; empty for floats
+
+  int at_once() const { return width < tile ? width : tile; }  // positions
+  // Values of the currents of so many positions and steps, where these come about bit by bit or are wanted as such.
+  size_t currents(bool output, int steps) const {
+    const bool kept = passes.size() > 1 || !shortcuts.empty() || output;
+    return kept ? size_t(at_once()) * size_t(steps) * size_t(lanes) : 0;
+  }
 };
 
 // The gathering form of a layer, or null where it has none; in 16-bit integers if asked for and possible. Sets the
 // layer's slots.
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels, bool narrow);
 
-// The pieces of make_gather, each in its file. Where the rows of weights stand is settled before they are packed.
+// What the layer adds up and compares, put where its parts, passes and slots say.
 void pack_weights(const Layer& layer, const std::vector<Shape>& shapes, const Kernels& kernels, bool narrow, Gather& g);
 
 }  // namespace spikewright

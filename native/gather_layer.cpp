@@ -30,10 +30,9 @@ class Rows {
     work.turned.assign(kept, -1);
     size_t rows = 0;
     for (const Pass& pass : g_.passes) rows += assembled(pass);
-    work.rows.reserve(rows * tile);
-    work.groups.reserve(std::max<size_t>(1, g_.passes.size()) * tile * most_chunk);
-    const bool adds = g_.passes.size() > 1 || !g_.shortcuts.empty() || layer.kind == Kind::output;
-    const size_t currents = adds ? size_t(tile) * size_t(steps) * size_t(g_.lanes) : 0;
+    work.rows.reserve(rows * size_t(g_.at_once()));
+    work.groups.reserve(std::max<size_t>(1, g_.passes.size()) * size_t(g_.at_once()) * most_chunk);
+    const size_t currents = g_.currents(layer.kind == Kind::output, steps);
     g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 

@@ -105,30 +105,28 @@ void spread_neurons(const Layer& layer, Gather& g) {
   if (!neurons.v_min.empty()) g.floats.v_min = spread(layer, g, neurons.v_min, 0);
 }
 
-// A threshold is 2048 to 4096 units, or less where weights are larger than two of it. Scales are powers of two, so that
-// what fits 16 bits is exact, and leave room for rows that are sums; they do not depend on how the layer is cut up.
+// A threshold is 2048 to 4096 units, or less where weights are larger than two of it or, behind pools that add up spikes,
+// than a smaller part of it: rows are sums and multiples of weights. Scales are powers of two, so that what fits 16 bits
+// is exact, and do not depend on how the layer is cut up.
 std::vector<float> find_scales(const Layer& layer, const std::vector<Shape>& shapes, const Gather& g) {
-  const size_t columns = size_t(g.blocks) * size_t(g.lanes);  // of a group, or of a position
-  std::vector<float> of_channel(size_t(layer.channels), 0.0f), largest(columns, 0.0f), scale(columns, 0.0f);
+  const size_t channels = size_t(layer.channels), padded = size_t(layer.padded);
+  std::vector<float> largest(channels, 0.0f), scale(size_t(g.blocks) * size_t(g.lanes), 0.0f);
   for (size_t k = 0; k < shapes.size(); ++k) {
     const Projection& p = layer.projections[k];
     const size_t filters = size_t(layer.channels / p.groups), group = p.weight.size() / size_t(p.groups);
     const float room = float(std::max(4, 1 << shapes[k].digits));
     for (size_t i = 0; i < p.weight.size(); ++i) {
-      float& most = of_channel[i / group * filters + i % filters];
+      float& most = largest[i / group * filters + i % filters];
       most = std::max(most, std::abs(p.weight[i]) * room);
     }
   }
   for (size_t i = 0; i < g.floats.threshold.size(); ++i) {
     const float threshold = g.floats.threshold[i];
-    if (std::isfinite(threshold)) largest[i % columns] = std::max(largest[i % columns], threshold * 8);
+    if (std::isfinite(threshold)) largest[i % padded] = std::max(largest[i % padded], threshold * 8);
   }
-  for (int member = 0; member < g.group; ++member) {
-    for (int c = 0; c < layer.channels; ++c) {
-      const size_t column = size_t(member * layer.padded + c);
-      const float most = std::max(largest[column], of_channel[size_t(c)]);
-      scale[column] = std::exp2(std::floor(std::log2(float(INT16_MAX + 1) / most)));
-    }
+  for (size_t lane = 0; lane < scale.size(); ++lane) {
+    const size_t channel = lane % padded;
+    if (channel < channels) scale[lane] = std::exp2(std::floor(std::log2(float(INT16_MAX + 1) / largest[channel])));
   }
   return scale;
 }

@@ -52,12 +52,12 @@ struct Turning {
 };
 
 // Words that are needed to put together a column: early and late ones, in whole eights, with eight to spare.
-constexpr int turning_words(int width) { return 2 * ((width + 7) / 8 * 8 + 8); }
+static constexpr int turning_words(int width) { return 2 * ((width + 7) / 8 * 8 + 8); }
 
 // Eight entries of a column, in the rows that are joined.
 struct Eight {
   const uint8_t* bytes[most_joined];
-  uint16_t entry;  // the first; each has as many as there are ways in which some rows fire
+  uint16_t entry;  // of the first neuron; each has one for each way in which some of the rows fire
   const uint16_t* named;  // what to add to the first for each, where rows are not joined
 };
 

@@ -36,6 +36,8 @@ Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int6
   require(length > 0 && kernel > 0 && stride > 0 && dilation > 0 && outputs > 0,
           "conv: lengths, kernel, stride and dilation must be positive");
   require(std::max({length, kernel, stride, std::abs(low), dilation, outputs}) < (1 << 24), "conv: an axis too long");
+  // whatever is read, for four positions at once too, has a place that 32 bits hold
+  require(kernel * dilation + std::abs(low) + 4 * outputs * stride < max_values, "conv: an axis reaches too far");
   Axis axis;
   axis.length = int(length), axis.kernel = int(kernel), axis.stride = int(stride);
   axis.low = int(low), axis.dilation = int(dilation), axis.outputs = int(outputs);

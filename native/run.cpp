@@ -337,8 +337,8 @@ int64_t Engine::bytes_per_thread(int chunk) const {
         lists += int64_t(most_chunk + 17) * p.ring * eights;
         lists += p.lists() * int64_t(chunk) * (p.list_stride() / 2 + 4 * eights);
       }
-      for (const Pass& p : g.passes) lists += int64_t(chunk) * tile * (p.capacity / 2 + group_size);
-      if (g.passes.size() + g.shortcuts.size() > 1) lists += 4 * int64_t(tile) * chunk * g.lanes;
+      for (const Pass& p : g.passes) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + group_size);
+      lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));
     }
     widest = std::max(widest, lists);
   }

@@ -47,7 +47,9 @@ bool find_shape(const Layer& layer, const Projection& p, Shape& to) {
   to.out_rows = z.outputs * y.outputs, to.out_columns = x.outputs;
   to.kernel = x.kernel, to.stride = x.stride, to.low = x.low, to.dilation = x.dilation;
   to.taps = z.kernel * y.kernel;
-  to.ring = (z.kernel - 1) * z.dilation * y.length + (y.kernel - 1) * y.dilation + 1;
+  const int64_t ring = int64_t(z.kernel - 1) * z.dilation * y.length + int64_t(y.kernel - 1) * y.dilation + 1;
+  to.ring = int(std::min<int64_t>(ring, to.rows));
+  if (int64_t(to.out_rows) * to.taps > max_values) return false;
   for (int row = 0; row < to.out_rows; ++row) {
     for (int tap = 0; tap < to.taps; ++tap) {
       const int at_z = row_read(z, row / y.outputs, tap / y.kernel), at_y = row_read(y, row % y.outputs, tap % y.kernel);

@@ -12,7 +12,7 @@ from spikewright.encoders import encoder
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import Simulation
 from spikewright.graph import Graph
-from spikewright.nodes import IF, Add, Conv, Flatten, Input, Linear, Node, Output, SumPool
+from spikewright.nodes import IF, Add, Conv, Flatten, Input, Linear, Node, Output, Reshape, SumPool
 
 if not is_built():
     pytest.skip("the native core was not built", allow_module_level=True)
@@ -61,14 +61,14 @@ def driven(random: np.random.Generator, channels: int) -> list[Node]:
     return [image, *convolve(random, "x", "first", dyadic(random, channels, 1, 3, 3), pad=(1, 1))]
 
 
-def check(random: np.random.Generator, nodes: list[Node], timesteps: int, isa: str = "") -> None:
-    """All layers gather, and give the reference engine's spikes and answers, in 16 bits too."""
+def check(random: np.random.Generator, nodes: list[Node], timesteps: int, isa: str = "", relays: int = 0) -> None:
+    """All layers gather but relays, and give the reference engine's spikes and answers, in 16 bits too."""
     graph = Graph(nodes)
     x = torch.from_numpy(dyadic(random, 2, 1, HEIGHT, WIDTH, steps=32))
     expected = Simulation(graph).run(x, timesteps, CONSTANT)
     for dtype in ("float32", "int16"):
         engine = EventSimulation(graph, isa=isa, dtype=dtype)
-        assert all(engine.prepare(CONSTANT).compiled.plan.gathering()[1:])
+        assert all(engine.prepare(CONSTANT).compiled.plan.gathering()[1 + relays :])
         found = engine.run(x, timesteps, CONSTANT)
         for name, counts in expected.counts.items():
             np.testing.assert_array_equal(counts.numpy(), found.counts[name].numpy(), f"{name} in {dtype}")
@@ -131,6 +131,27 @@ def test_shortcuts(seed: int, channels: int, timesteps: int, isa: str) -> None:
         add = Add(name=f"add{k}", inputs=(f"main{k}_conv", source, source)[: 2 + k])
         nodes += [main[0], add, IF(name=f"block{k}", inputs=(add.name,), threshold=1.0, v_init=0.5)]
     check(random, [*nodes, Output(name="y", inputs=("block1",))], timesteps, isa)
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+@pytest.mark.parametrize("shape", [(1, 2, 4), (1, 3, 4), (1, 4, 4), (12, 1, 1), (16, 1, 1)])
+def test_neurons_in_another_shape_are_no_shortcut(shape: tuple[int, int, int], isa: str) -> None:
+    random = np.random.default_rng(sum(shape))
+    size = int(np.prod(shape))
+    flat, other = (size,), (1, size, 1) if shape[0] > 1 else (size, 1, 1)
+    linear = Linear(name="drive", inputs=("x",), weight=dyadic(random, size, HEIGHT * WIDTH), bias=dyadic(random, size))
+    nodes: list[Node] = [
+        Input(name="image", shape=(1, HEIGHT, WIDTH)),
+        Flatten(name="x", inputs=("image",)),
+        linear,
+        Reshape(name="map_currents", inputs=("drive",), shape=shape),
+        IF(name="map", inputs=("map_currents",), threshold=1.0, v_init=0.5),
+    ]
+    for name, to in (("flat", flat), ("other", other)):
+        reshaped = Reshape(name=f"{name}_spikes", inputs=("map",), shape=to)
+        nodes += [reshaped, IF(name=name, inputs=(reshaped.name,), threshold=1.5, v_init=0.25)]
+        nodes.append(Output(name=f"{name}_y", inputs=(reshaped.name,)))
+    check(random, nodes, 40, isa, relays=1)
 
 
 @pytest.mark.parametrize("isa", _native.instruction_sets())
