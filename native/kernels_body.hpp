@@ -82,6 +82,24 @@ void add_directs(const Direct<T>& direct, int vectors) {
   }
 }
 
+// One step of neurons that neither leak nor have a lowest potential, with reset by subtraction; returns which fire.
+template <class V>
+auto fire_plain(V& v, V current, V threshold) {
+  v = v + current;
+  const auto fires = V::at_least(v, threshold);
+  v = V::choose(fires, v - threshold, v);
+  return fires;
+}
+
+// Keeps the spikes of 32 steps of one position, and counts them.
+template <class V, int vectors, int parts>
+void keep_words(const Sums<typename V::Value>& s, int word, ptrdiff_t at,
+                const typename V::History (&history)[vectors][parts]) {
+  uint32_t* words = (word ? s.late : s.early) + at;
+  for (int j = 0; j < vectors; ++j) V::History::store(history[j], words + j * V::width);
+  add_ones(words, vectors * V::width, s.count + at);
+}
+
 // An addition takes about three cycles to arrive, so narrow blocks sum alternate rows apart to keep the adders busy.
 template <class V, int vectors, bool plain>
 void sum(const Sums<typename V::Value>& s) {
@@ -131,10 +149,7 @@ void sum(const Sums<typename V::Value>& s) {
           }
           for (int j = 0; j < vectors; ++j) {
             if constexpr (plain) {
-              v[j] = v[j] + sum[0][j];
-              const auto fires = V::at_least(v[j], threshold[j]);
-              v[j] = V::choose(fires, v[j] - threshold[j], v[j]);
-              now[j].push(fires);
+              now[j].push(fire_plain(v[j], sum[0][j], threshold[j]));
             } else {
               v[j] = decay * v[j] + sum[0][j];
               const auto fires = V::at_least(v[j], threshold[j]);
@@ -150,9 +165,7 @@ void sum(const Sums<typename V::Value>& s) {
         }
       }
       if (!s.last) continue;
-      uint32_t* words = (word ? s.late : s.early) + at;
-      for (int j = 0; j < vectors; ++j) History::store(history[j], words + j * V::width);
-      add_ones(words, int(lanes), s.count + at);
+      keep_words<V, vectors>(s, word, at, history);
     }
     if (!s.last) continue;
     for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
@@ -164,7 +177,6 @@ template <class V, int vectors>
 void fire(const Sums<typename V::Value>& s) {
   using History = typename V::History;
   constexpr int span = History::span, parts = 32 / span;
-  constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
   for (int position = 0; position < s.positions; ++position) {
     const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
     V v[vectors], base[vectors], threshold[vectors];
@@ -180,10 +192,7 @@ void fire(const Sums<typename V::Value>& s) {
         History now[vectors];
         for (int t = begin; t < end; ++t) {
           for (int j = 0; j < vectors; ++j) {
-            v[j] = v[j] + base[j];
-            const auto fires = V::at_least(v[j], threshold[j]);
-            v[j] = V::choose(fires, v[j] - threshold[j], v[j]);
-            now[j].push(fires);
+            now[j].push(fire_plain(v[j], base[j], threshold[j]));
           }
         }
         for (int j = 0; j < vectors; ++j) {
@@ -191,9 +200,7 @@ void fire(const Sums<typename V::Value>& s) {
           history[j][part] = now[j];
         }
       }
-      uint32_t* words = (word ? s.late : s.early) + at;
-      for (int j = 0; j < vectors; ++j) History::store(history[j], words + j * V::width);
-      add_ones(words, int(lanes), s.count + at);
+      keep_words<V, vectors>(s, word, at, history);
     }
     for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
   }

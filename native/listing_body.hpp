@@ -87,15 +87,6 @@ inline void add_member(const uint32_t* from, int count, uint32_t* sums, int digi
   add_eight(rest, sums, digits, pitch);
 }
 
-inline void turn_column(const uint32_t* early, const uint32_t* late, int eights, uint8_t* bytes, uint8_t* fires) {
-  for (int e = 0; e < eights; ++e, early += 8, late += 8, bytes += most_chunk) {
-    uint32_t any = 0;
-    for (int i = 0; i < 8; ++i) any |= early[i] | late[i];
-    fires[e] = any != 0;
-    if (any) turn(early, late, bytes);
-  }
-}
-
 // Which of eight neurons fire at all.
 inline uint32_t firing(const uint32_t* early, const uint32_t* late) {
 #if defined(__AVX2__)
@@ -108,6 +99,13 @@ inline uint32_t firing(const uint32_t* early, const uint32_t* late) {
   for (int i = 0; i < 8; ++i) bits |= uint32_t((early[i] | late[i]) != 0) << i;
   return bits;
 #endif
+}
+
+inline void turn_column(const uint32_t* early, const uint32_t* late, int eights, uint8_t* bytes, uint8_t* fires) {
+  for (int e = 0; e < eights; ++e, early += 8, late += 8, bytes += most_chunk) {
+    fires[e] = firing(early, late) != 0;
+    if (fires[e]) turn(early, late, bytes);
+  }
 }
 
 // Those of a column that fire, side by side.
@@ -173,14 +171,10 @@ inline void turn_row(const Turning& row) {
 // Where the entries of the next eight begin at each step.
 inline void count_entries(const uint8_t* any, const uint32_t* start, uint32_t* next) {
 #if defined(__AVX2__)
-  const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-  const __m256i nibble = _mm256_set1_epi8(15);
   for (int at = 0; at < most_chunk; at += 32) {
-    const __m256i bits = _mm256_load_si256(reinterpret_cast<const __m256i*>(any + at));
-    const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(bits, nibble));
-    const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble));
+    const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(any + at));
     alignas(32) uint8_t ones[32];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(ones), _mm256_add_epi8(low, high));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(ones), ones_of_bytes(bytes));
     for (int i = 0; i < 32; i += 8) {
       const __m256i more = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(ones + i)));
       const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(start + at + i));

@@ -12,17 +12,23 @@
 namespace spikewright {
 namespace {  // each instruction set has its own
 
+#if defined(__AVX2__)
+// The ones of each byte: nibbles are looked up.
+inline __m256i ones_of_bytes(__m256i bytes) {
+  const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(bytes, nibble));
+  const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+  return _mm256_add_epi8(low, high);
+}
+#endif
+
 // Adds to each count the ones of its word; there are whole eights of them.
 inline void add_ones(const uint32_t* words, int n, float* counts) {
 #if defined(__AVX2__)
-  // nibbles are looked up, then their counts summed
-  const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-  const __m256i nibble = _mm256_set1_epi8(15);
   for (int i = 0; i < n; i += 8) {
-    const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + i));
-    const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(at, nibble));
-    const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(at, 4), nibble));
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
+    const __m256i bytes = ones_of_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + i)));
+    const __m256i pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
     const __m256 ones = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     _mm256_storeu_ps(counts + i, _mm256_add_ps(_mm256_loadu_ps(counts + i), ones));
   }
