@@ -82,8 +82,8 @@ def synops_net(stride: int, padding: tuple[int, int]) -> Graph:
 def test_facts_of_synops(stride: int, padding: tuple[int, int], conv: int, dense: int) -> None:
     graph = synops_net(stride, padding)
     counts = {name: np.ones(graph.shapes[name]) for name in ("x", "n")}
-    assert synops(graph, counts) == {"conv": SynOps(conv, 0), "dense": SynOps(dense, 0)}
-    assert synops(graph, {"n": counts["n"]})["conv"] == SynOps(0, conv)
+    assert synops(graph, counts) == {"conv": SynOps(conv, 0, 0), "dense": SynOps(dense, 0, 0)}
+    assert synops(graph, {"n": counts["n"]})["conv"] == SynOps(0, 0, conv)
 
 
 @pytest.mark.parametrize(("padding", "expected"), [(1, (32, 48, 72)), (0, (8, 24, 72))])
@@ -253,7 +253,7 @@ def test_effective_operations_against_brute_force() -> None:
 
 
 def test_energy_with_its_constants() -> None:
-    layers = {"a": SynOps(1000.0, 0), "b": SynOps(0.0, 10)}
+    layers = {"a": SynOps(1000.0, 0, 0), "b": SynOps(0.0, 0, 10)}
     assert Energy().spiking(layers, 8) == pytest.approx((1000 * 0.9 + 80 * 4.6) / 1000)
     assert Energy(mac=1, ac=2).spiking(layers, 1) == pytest.approx(2.01)
 

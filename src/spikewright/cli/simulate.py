@@ -125,7 +125,7 @@ def _populations(measures: Measures) -> Table:
 def _connections(measures: Measures) -> Table:
     table = compact_table("connections, per sample", ("", "synaptic operations"), 1)
     for name, synops in measures.synops.items():
-        table.add_row(name, short(synops.spikes))
+        table.add_row(name, short(synops.total))
     return table
 
 

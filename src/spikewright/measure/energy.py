@@ -28,7 +28,8 @@ class Energy:
     def spiking(self, layers: Mapping[str, SynOps], timesteps: int) -> float:
         """Of one sample through a spiking network, in nanojoules.
 
-        Spikes cost accumulates; an analog input costs its layer's multiply-accumulates at every timestep.
+        Spikes cost accumulates. Values that layers without neurons hand on cost multiply-accumulates, and an analog
+        input those of its layer at every timestep.
 
         Args:
             layers: synaptic operations per sample over all timesteps.
@@ -36,4 +37,5 @@ class Energy:
         """
         spikes = sum(layer.spikes for layer in layers.values())
         inputs = sum(layer.input_connections for layer in layers.values())
-        return (spikes * self.ac + inputs * timesteps * self.mac) / 1000
+        relayed = sum(layer.relayed for layer in layers.values())
+        return (spikes * self.ac + (relayed + inputs * timesteps) * self.mac) / 1000

@@ -95,8 +95,8 @@ class Measures:
 
     @property
     def total_synops(self) -> float:
-        """Synaptic operations caused by spikes, per sample."""
-        return sum(layer.spikes for layer in self.synops.values())
+        """Synaptic operations per sample: of spikes, and of values handed on without neurons between."""
+        return sum(layer.total for layer in self.synops.values())
 
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""
@@ -110,6 +110,7 @@ class Measures:
             "agreement": None if self.agreement is None else self.agreement.tolist(),
             "firing_rate": self.firing_rate,
             "synops_per_sample": self.total_synops,
+            "relayed_synops_per_sample": sum(layer.relayed for layer in self.synops.values()),
             "effective_acs_per_sample": sum(o.acs for o in self.operations.values()),
             "effective_macs_per_sample": sum(o.macs for o in self.operations.values()),
             "energy_spiking_nj": self.energy_spiking,
@@ -124,7 +125,7 @@ class Measures:
                 }
                 for name, layer in self.layers.items()
             },
-            "synops": {name: layer.spikes for name, layer in self.synops.items()},
+            "synops": {name: layer.total for name, layer in self.synops.items()},
         }
 
 
@@ -212,7 +213,8 @@ def _measures(
     counts = {name: total / run.samples for name, total in run.counts.items()}
     if not isinstance(encoder, Constant):  # every other encoder sends events
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
-    layers = synops(graph, counts)
+    active = {name: steps / run.samples for name, steps in run.nonzero.items()}
+    layers = synops(graph, counts, active, run.timesteps)
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,

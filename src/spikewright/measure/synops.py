@@ -1,4 +1,4 @@
-"""Synaptic operations: spikes times the connections they travel, counted by the connection map, borders exact."""
+"""Synaptic operations: what is sent times the connections it travels, counted by the connection map, borders exact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.graph import Graph
-from spikewright.nodes import SpikeMaxPool
+from spikewright.nodes import MaxPool, SpikeMaxPool
 
 
 @dataclass(frozen=True)
@@ -17,44 +17,88 @@ class SynOps:
     """Of one layer of connections, for what was counted.
 
     Attributes:
-        spikes: synaptic operations that spikes caused.
+        spikes: synaptic operations that spikes caused: accumulates.
+        relayed: synaptic operations of values that a layer without neurons handed on: multiply-accumulates.
         input_connections: connections from an analog input: multiply-accumulates of every timestep.
     """
 
     spikes: float
+    relayed: float
     input_connections: int
 
+    @property
+    def total(self) -> float:
+        """All but those of an analog input."""
+        return self.spikes + self.relayed
 
-def synops(graph: Graph, counts: Mapping[str, NDArray[np.float64]]) -> dict[str, SynOps]:
+
+def synops(
+    graph: Graph,
+    counts: Mapping[str, NDArray[np.float64]],
+    nonzero: Mapping[str, NDArray[np.float64]] | None = None,
+    timesteps: int = 1,
+) -> dict[str, SynOps]:
     """Synaptic operations of every layer with connections.
 
-    A spike passes pooling, flattening and the like without cost and counts at the layer it arrives at: for every
-    neuron there that it reaches. Where two layers follow each other without neurons between them, each event of
-    the first is one event for the second. Gathering the spikes of a max-pooling window counts too.
+    Spikes pass pooling, flattening, sums of spikes and the like without cost, and count at the layer they arrive at:
+    each for every neuron there that it reaches. What a layer without neurons hands on, alone or in a sum with
+    spikes, is another thing: one value a neuron and timestep, whatever went into it (a relay). It counts once for
+    every connection it travels, in the timesteps in which it is not zero; so no layer counts more values than it has
+    connections times timesteps. Gathering the spikes of a max-pooling window counts too.
 
     Args:
         graph: a spiking graph.
         counts: spikes of each population in its shape, of one sample, or summed or averaged over many; also of
             an Input whose values are events. Inputs without counts are analog.
+        nonzero: by weighted node, in the shape of its input and the unit of ``counts``: in how many timesteps each
+            value was not zero, as a run records it. What it lacks counts in every timestep.
+        timesteps: T, for what ``nonzero`` lacks.
 
     Returns:
         by node name, in the unit of ``counts``.
     """
+    nonzero = nonzero or {}
     spikes: dict[str, NDArray[np.float64]] = {}
-    analog: dict[str, NDArray[np.float64]] = {}
+    analog: dict[str, NDArray[np.bool_]] = {}
+    """Where the values come from analog inputs, through nothing that has weights."""
+    relays: dict[str, NDArray[np.bool_]] = {}
+    """Where a layer without neurons has a part in the value."""
     found = {}
     for node in graph:
         name, shape = node.name, graph.shapes[node.name]
-        given = [spikes[i] for i in node.inputs], [analog[i] for i in node.inputs]
+        nothing, nowhere = np.zeros(shape), np.zeros(shape, bool)
         if node.weighted or isinstance(node, SpikeMaxPool):
+            (source,) = node.inputs
             (fan_out,) = node.fan_out(*graph.input_shapes(node))
-            found[name] = SynOps(float((given[0][0] * fan_out).sum()), int((given[1][0] * fan_out).sum()))
-        if name in counts:
-            spikes[name], analog[name] = np.asarray(counts[name], np.float64), np.zeros(shape)
+            sent, value, relayed = spikes[source], analog[source], relays[source]
+            active = np.asarray(nonzero.get(name, np.full(value.shape, float(timesteps))))
+            found[name] = SynOps(
+                spikes=float((sent * fan_out)[~value & ~relayed].sum()),
+                relayed=float((active * fan_out)[relayed].sum()),
+                input_connections=int(fan_out[value & ~relayed].sum()),
+            )
+        if name in counts and not isinstance(node, SpikeMaxPool):
+            spikes[name], analog[name], relays[name] = np.asarray(counts[name], np.float64), nowhere, nowhere
         elif not node.inputs:
-            spikes[name], analog[name] = np.zeros(shape), np.ones(shape)
+            spikes[name], analog[name], relays[name] = nothing, ~nowhere, nowhere
+        elif isinstance(node, SpikeMaxPool):
+            analog[name], relays[name] = (_windows(node, where[node.inputs[0]]) for where in (analog, relays))
+            spikes[name] = np.asarray(counts.get(name, nothing), np.float64)
         elif node.population:
-            spikes[name], analog[name] = np.zeros(shape), np.zeros(shape)
+            spikes[name], analog[name], relays[name] = nothing, nowhere, nowhere
+        elif node.weighted:
+            spikes[name], analog[name], relays[name] = nothing, nowhere, ~nowhere
         else:
-            spikes[name], analog[name] = node.events(*given[0]), node.events(*given[1])
+            spikes[name] = node.events(*(spikes[i] for i in node.inputs))
+            analog[name], relays[name] = (
+                node.events(*(where[i].astype(np.float64) for i in node.inputs)) > 0 for where in (analog, relays)
+            )
     return found
+
+
+def _windows(pool: SpikeMaxPool, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The windows that hold anything marked."""
+    import torch
+
+    largest = MaxPool.bind(pool, torch.as_tensor)(torch.from_numpy(marked.astype(np.float64))[None])
+    return largest[0].numpy() > 0

@@ -109,14 +109,14 @@ def against_synops(candidates: Sequence[Candidate]) -> Chart:
 
 def synops(candidates: Sequence[Candidate]) -> Chart:
     """Synaptic operations by layer, side by side for all candidates."""
-    names = [n for n in candidates[0].measures.synops if any(_spikes(c, n) for c in candidates)]
+    names = [n for n in candidates[0].measures.synops if any(_synops(c, n) for c in candidates)]
     traces = [
         {
             "type": "bar",
             "orientation": "h",
             "name": plain(candidate.label),
             "y": [plain(name) for name in names],
-            "x": [_spikes(candidate, name) for name in names],
+            "x": [_synops(candidate, name) for name in names],
             "marker": {"color": colour(k)},
             "hovertemplate": "%{y}: %{x:.3s}",
         }
@@ -342,9 +342,9 @@ def _note(x: float, text: str, left: bool) -> Chart:
     return {**place, "text": text, "font": {"color": "mark"}, "bgcolor": "card"}
 
 
-def _spikes(candidate: Candidate, name: str) -> float:
+def _synops(candidate: Candidate, name: str) -> float:
     found = candidate.measures.synops.get(name)
-    return 0.0 if found is None else found.spikes
+    return 0.0 if found is None else found.total
 
 
 def _percent(one: NDArray[np.float64] | None) -> list[float]:

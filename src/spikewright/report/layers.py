@@ -129,11 +129,12 @@ def _readouts(document: Document, folded: Graph, candidate: Candidate, index: in
 
 def _operations(candidate: Candidate) -> str:
     measures = candidate.measures
-    header = ["layer", "synops", "MACs of an analog input", "effective ACs", "effective MACs"]
+    header = ["layer", "synops of spikes", "of relays", "MACs of an analog input", "effective ACs", "effective MACs"]
     rows = [
         [
             name,
             short(measures.synops[name].spikes),
+            short(measures.synops[name].relayed),
             short(measures.synops[name].input_connections * measures.timesteps),
             short(one.acs),
             short(one.macs),
@@ -143,7 +144,8 @@ def _operations(candidate: Candidate) -> str:
         for name, one in measures.operations.items()
     ]
     note = (
-        "Per sample, over all timesteps. Synops are spikes times the connections they travel. Effective operations "
+        "Per sample, over all timesteps. Synops are spikes times the connections they travel; where a layer without "
+        "neurons hands values on (a relay), each value is one, and costs a multiply-accumulate. Effective operations "
         "leave out what is multiplied by zero; they are accumulates (ACs) only where all that arrives at a layer is "
         "−1, 0 or 1, so a layer behind average pooling has multiply-accumulates (MACs)."
     )

@@ -128,8 +128,8 @@ def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     constants = candidates[0].measures.energy
     note = (
         f"Energy is an estimate of arithmetic alone: {constants.ac} pJ an accumulate, {constants.mac} pJ a "
-        "multiply-accumulate (32-bit, 45 nm); no memory, no chip. A spike costs accumulates; an analog input costs "
-        "the multiply-accumulates of its layer at every timestep."
+        "multiply-accumulate (32-bit, 45 nm); no memory, no chip. A spike costs accumulates; values that layers "
+        "without neurons hand on cost multiply-accumulates, as an analog input does at every timestep."
     )
     return f'{table(header, rows, text=1)}<p class="soft">{escape(note)}</p>'
 
