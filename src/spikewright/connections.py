@@ -1,4 +1,4 @@
-"""What connects the inputs of one linear operator to its outputs: said by each node type, read where synapses are.
+"""What connects the inputs of one linear operator to its outputs: said by each node type, read wherever wires matter.
 
 Along every axis an output position sees a few input positions, each through one tap of the kernel; across the axes
 these multiply, and so do the channels. That is true of convolutions, their transposes, pools and dense layers alike.
@@ -54,11 +54,44 @@ class Connections:
         """Input and output channels of one group."""
         return self.inputs[0] // self.groups, self.outputs[0] // self.groups
 
+    @property
+    def pools(self) -> bool:
+        """Whether it adds up each channel by itself, with no weights but the share of a window."""
+        return self.kernel is None and self.gain is None and self.mixes is None and self.groups == self.inputs[0]
+
+    @property
+    def pairs(self) -> tuple[NDArray[np.int64], ...]:
+        """Of every axis ``(outputs, inputs)``: through how many taps the one sees the other."""
+        return tuple(pairs_of(taps, n) for taps, n in zip(self.axes, self.inputs[1:], strict=True))
+
+    def fan_out(self) -> NDArray[np.int64]:
+        """How many connections leave each input, in the shape of the inputs; borders are exact."""
+        found = np.asarray(self.channels[1], np.int64)
+        for taps, n in zip(self.axes, self.inputs[1:], strict=True):
+            found = found[..., None] * np.bincount(taps[taps >= 0], minlength=n)
+        return np.broadcast_to(found, self.inputs)
+
+    def arriving(self, counts: Array) -> NDArray[np.float64]:
+        """What arrives at each output when each input sends so much over every connection, whatever its weight."""
+        per_group, filters = self.channels
+        sent = np.asarray(counts, np.float64).reshape(self.groups, per_group, *self.inputs[1:]).sum(axis=1)
+        for axis, pairs in enumerate(self.pairs, start=1):
+            sent = np.moveaxis(np.tensordot(sent, pairs.astype(np.float64), axes=(axis, 1)), -1, axis)
+        return np.repeat(sent, filters, axis=0)
+
 
 def one_to_one(shape: Shape, gain: Array | None = None) -> Connections:
     """Each neuron to the neuron in its place."""
     axes = tuple(np.arange(n)[:, None] for n in shape[1:])
     return Connections(shape, shape, axes, groups=shape[0], gain=gain)
+
+
+def pairs_of(taps: Taps, length: int) -> NDArray[np.int64]:
+    """``(outputs, inputs)`` of one axis: through how many taps the one sees the other."""
+    found = np.zeros((len(taps), length), np.int64)
+    output, tap = np.nonzero(taps >= 0)
+    np.add.at(found, (output, taps[output, tap]), 1)
+    return found
 
 
 def inside(positions: NDArray[Any], length: int) -> Taps:

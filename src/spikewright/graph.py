@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
+from spikewright.moves import moved, scale_moved, table_of, times_moved
+from spikewright.scales import across_channels, channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -146,34 +148,67 @@ class Node(ABC):
     def bind(self, place: Place) -> Callable[..., Tensor]:
         """Its forward function on batches, with its arrays put in place once."""
 
+    # How its values hang together: a node moves them, or connects them, or adds up its inputs, or makes spikes of them.
+
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Which value of its inputs stands at each place of its output; None for a node that does more than move.
+
+        Args:
+            numbers: for each input an array in its shape: every value is called by a number of its own, 0 or more.
+
+        Returns:
+            in the shape of the output, the number of the value that stands there, −1 where there is always zero.
+        """
+        return None
+
+    def connections(self, *inputs: Shape) -> Connections | None:
+        """What connects its input to its output; None for a node that only moves values, or adds them up."""
+        return None
+
+    def moving(self, *inputs: Shape) -> NDArray[np.int64] | None:
+        """``moves`` for inputs of some shapes, with their values numbered one after the other."""
+        return table_of(self.moves, inputs)
+
     def macs(self, *inputs: Shape) -> int:
         """Multiply-accumulates for one sample of the analog network (zero for what only moves values)."""
-        return 0
+        made = self.connections(*inputs) if self.weighted else None
+        return 0 if made is None else int(made.fan_out().sum())
 
     def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
         """How many connections leave each neuron of each input, in the shape of that input; borders are exact.
 
-        Nodes that only pass values on have one connection a neuron.
+        Of a node that only moves values: to how many places each goes.
         """
-        return tuple(np.ones(shape, np.int64) for shape in inputs)
+        made, table = self.connections(*inputs), self.moving(*inputs)
+        if made is not None:
+            return (made.fan_out(),)
+        return tuple(np.ones(shape, np.int64) for shape in inputs) if table is None else times_moved(table, inputs)
 
     def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """The events that arrive at each of its outputs when each input neuron sends the given number.
 
         The operator with every connection's weight set to one. ``counts`` are per sample, without batch axis.
         """
-        raise GraphError(f"{self}: no events pass through a {self.type}")
+        shapes = [count.shape for count in counts]
+        made, table = self.connections(*shapes), self.moving(*shapes)
+        if made is not None:
+            return made.arriving(counts[0])
+        if table is None:
+            raise GraphError(f"{self}: no events pass through a {self.type}")
+        return moved(table, counts)
 
-    def connections(self, *inputs: Shape) -> Connections | None:
-        """What connects its input to its output; None for a node that only moves values, as ``events`` says."""
-        return None
-
-    def carry_scale(self, *scales: Array) -> Array:
+    def carry_scale(self, *scales: Array) -> Array | None:
         """The scale of its output, given the scale of each input (same shape as the values themselves).
 
-        Only for nodes without weights: they pass a scale on unchanged, but move it as they move the values.
+        What moves values moves their scales, a pool passes on that of its channel; None for what takes its own scale.
         """
-        raise GraphError(f"{self}: a {self.type} cannot pass a scale on")
+        table = self.moving(*(scale.shape for scale in scales))
+        if table is not None:
+            return scale_moved(table, scales)
+        made = self.connections(*(scale.shape for scale in scales)) if scales else None
+        if made is None or not made.pools:
+            return None
+        return across_channels(channel_scale(self, scales[0]), made.outputs)
 
     def rescale(self, before: Array, after: Array) -> Self:
         """The same operator between a normalised input and a normalised output: ``W·before/after``, ``b/after``.

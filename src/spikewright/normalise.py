@@ -48,7 +48,10 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
             lam[node.name] = _target(graph, node, scales, view)
             node = node.rescale(before[0], lam[node.name])
         else:
-            lam[node.name] = node.carry_scale(*before)
+            carried = node.carry_scale(*before)
+            if carried is None:
+                raise GraphError(f"{node}: a {node.type} cannot pass a scale on")
+            lam[node.name] = carried
         nodes.append(node)
     stated = {n.name: narrowed(lam[n.name]).tolist() for n in graph.of_type(ReLU)}
     return graph.with_nodes(nodes, scales=stated, view=view)

@@ -99,21 +99,6 @@ def sum_windows(x: Tensor, kernel: Shape, stride: Shape, padding: Padding) -> Te
     return summed
 
 
-def channel_scale(where: object, scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The one scale of each channel.
-
-    Raises:
-        GraphError: when the scale differs between positions of a channel, so that no kernel could take it in.
-    """
-    flat = scale.reshape(scale.shape[0], -1)
-    if not (flat == flat[:, :1]).all():
-        raise GraphError(
-            f"{where}: the positions of one channel have different scales; "
-            "use one threshold per layer for the populations before it"
-        )
-    return flat[:, 0]
-
-
 def answer_to_constant(node: Node, channels: NDArray[Any], shape: Shape) -> NDArray[np.float64]:
     """What a layer, bias included, makes of an input with one value all over each channel; borders are exact."""
     import torch

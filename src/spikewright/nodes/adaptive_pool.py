@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
-from spikewright.nodes._window import channel_scale, outer
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,16 +48,6 @@ class AdaptiveAvgPool(Node):
             found.append((position >= output * n // m) & (position < -(-(output + 1) * n // m)))
         return found
 
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        windows = outer([axis.sum(axis=0) for axis in self.windows(inputs[0][1:])])
-        return (np.broadcast_to(windows, inputs[0]),)
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        summed = counts[0]
-        for axis, inside in enumerate(self.windows(summed.shape[1:]), start=1):
-            summed = np.moveaxis(np.tensordot(summed, inside, axes=(axis, 1)), -1, axis)
-        return summed
-
     def connections(self, *inputs: Shape) -> Connections:
         axes, factors = [], []
         for within in self.windows(inputs[0][1:]):
@@ -68,7 +57,3 @@ class AdaptiveAvgPool(Node):
             factors.append(1 / length)
         shape = self.infer_shape(*inputs)
         return Connections(inputs[0], shape, tuple(axes), groups=shape[0], factors=tuple(factors))
-
-    def carry_scale(self, *scales: Array) -> Array:
-        scale = channel_scale(self, scales[0])
-        return np.broadcast_to(scale.reshape(-1, *(1,) * len(self.size)), (len(scale), *self.size))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections, one_to_one
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
+from spikewright.scales import across_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +53,9 @@ class BatchNorm(Node):
         if (self.variance + self.epsilon <= 0).any():
             raise GraphError(f"{self}: a variance is negative; the trained statistics are damaged")
         return inputs[0]
+
+    def connections(self, *inputs: Shape) -> Connections:
+        return one_to_one(inputs[0], across_channels(self.scale, inputs[0]))
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         scale, shift = place(self.scale), place(self.shift)

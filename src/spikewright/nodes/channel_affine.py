@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.connections import Connections, one_to_one
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
+from spikewright.scales import across_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
 
 def _spread(values: Array, shape: Shape) -> Array:
     """Per-channel values over the whole shape of a sample."""
-    if values.shape == shape:
-        return values
-    return np.broadcast_to(values.reshape(-1, *(1 for _ in shape[1:])), shape)
+    return values if values.shape == shape else across_channels(values, shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,12 +49,6 @@ class ChannelAffine(Node):
             return x * wide[0] + wide[1]
 
         return forward
-
-    def macs(self, *inputs: Shape) -> int:
-        return prod(inputs[0])
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0]
 
     def connections(self, *inputs: Shape) -> Connections:
         return one_to_one(inputs[0], _spread(self.scale, inputs[0]))

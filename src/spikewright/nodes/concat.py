@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +40,5 @@ class Concat(Node):
 
         return lambda *xs: torch.cat(xs, dim=self.axis + 1)
 
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.concatenate(counts, axis=self.axis)
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return np.concatenate(scales, axis=self.axis)
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.concatenate(numbers, axis=self.axis)

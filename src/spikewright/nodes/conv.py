@@ -16,16 +16,14 @@ from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
     Padding,
     answer_to_constant,
-    channel_scale,
     check_axes,
     check_positive,
     has_padding,
     is_symmetric,
-    outer,
     torch_padding,
-    window_counts,
     window_shape,
 )
+from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,27 +87,8 @@ class Conv(Node):
         return forward
 
     def macs(self, *inputs: Shape) -> int:
+        """As everybody counts them: those with padding too."""
         return self.weight.size * prod(self.infer_shape(*inputs)[1:])
-
-    def _axes(self, spatial: Shape) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        settings = zip(spatial, self.kernel, self.stride, self.padding, self.dilation, strict=True)
-        return [window_counts(*axis) for axis in settings]
-
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        windows = outer([reached for reached, _ in self._axes(inputs[0][1:])])
-        filters = self.weight.shape[0] // self.groups
-        return (np.broadcast_to(windows * filters, inputs[0]),)
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        import torch
-
-        filters = self.weight.shape[0] // self.groups
-        grouped = counts[0].reshape(self.groups, -1, *counts[0].shape[1:]).sum(axis=1)
-        ones = np.ones((self.groups, 1, *self.kernel), np.float32)
-        summing = self.replace(weight=ones, bias=np.zeros(self.groups, np.float32), groups=self.groups)
-        forward = summing.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-        arrived: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(grouped))[None])[0].numpy()
-        return np.repeat(arrived, filters, axis=0)
 
     def connections(self, *inputs: Shape) -> Connections:
         shape = self.infer_shape(*inputs)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.connections import Connections, inside
 from spikewright.errors import GraphError
@@ -15,13 +14,12 @@ from spikewright.graph import Array, Node, Place, Shape, check_size
 from spikewright.nodes._window import (
     Padding,
     answer_to_constant,
-    channel_scale,
     check_axes,
     check_pairs,
     check_positive,
-    outer,
     torch_padding,
 )
+from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,28 +91,6 @@ class ConvTranspose(Node):
             return (F.pad(whole, cut) if any(cut) else whole) + bias
 
         return forward
-
-    def macs(self, *inputs: Shape) -> int:
-        return int(self.fan_out(*inputs)[0].sum())
-
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        reached = []
-        for axis, n in enumerate(inputs[0][1:]):
-            low = self.padding[axis][0]
-            steps = np.arange(self.kernel[axis])[None, :] * self.dilation[axis] - low
-            position = np.arange(n)[:, None] * self.stride[axis] + steps
-            reached.append(((position >= 0) & (position < self._length(axis, n))).sum(axis=1))
-        return (np.broadcast_to(outer(reached) * self.weight.shape[1], inputs[0]),)
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        import torch
-
-        grouped = counts[0].reshape(self.groups, -1, *counts[0].shape[1:]).sum(axis=1)
-        ones = np.ones((self.groups, 1, *self.kernel), np.float32)
-        summing = self.replace(weight=ones, bias=np.zeros(self.groups, np.float32))
-        forward = summing.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-        arrived: NDArray[np.float64] = forward(torch.from_numpy(np.ascontiguousarray(grouped))[None])[0].numpy()
-        return np.repeat(arrived, self.weight.shape[1], axis=0)
 
     def connections(self, *inputs: Shape) -> Connections:
         shape = self.infer_shape(*inputs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +26,5 @@ class Flatten(Node):
     def bind(self, place: Place) -> Callable[..., Tensor]:
         return lambda x: x.flatten(1)
 
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0].ravel()
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return scales[0].ravel()
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return numbers[0].ravel()

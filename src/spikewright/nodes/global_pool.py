@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from spikewright.connections import Connections
 from spikewright.errors import GraphError
 from spikewright.graph import Node, Place, Shape
 
@@ -27,6 +30,11 @@ class GlobalAvgPool(_GlobalPool):
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         return lambda x: x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
+
+    def connections(self, *inputs: Shape) -> Connections:
+        shape, spatial = self.infer_shape(*inputs), inputs[0][1:]
+        axes, shares = tuple(np.arange(n)[None, :] for n in spatial), tuple(np.array([1 / n]) for n in spatial)
+        return Connections(inputs[0], shape, axes, groups=shape[0], factors=shares)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,8 +31,5 @@ class Identity(Node):
     def bind(self, place: Place) -> Callable[..., Tensor]:
         return lambda x: x
 
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0]
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return scales[0]
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return numbers[0]

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Array, Node, Place, Shape
@@ -90,9 +89,6 @@ class IF(Node):
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

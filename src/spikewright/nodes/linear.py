@@ -8,7 +8,6 @@ from math import prod
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
@@ -44,15 +43,6 @@ class Linear(Node):
 
         weight, bias = place(self.weight), place(self.bias)
         return lambda x: F.linear(x, weight, bias)
-
-    def macs(self, *inputs: Shape) -> int:
-        return self.weight.size
-
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        return (np.full(inputs[0], self.weight.shape[0], np.int64),)
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.full(self.bias.shape, counts[0].sum())
 
     def connections(self, *inputs: Shape) -> Connections:
         return Connections(inputs[0], self.infer_shape(*inputs), kernel=self.weight[None])

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
     Padding,
-    channel_scale,
     check_axes,
     has_padding,
     torch_padding,
     window_shape,
 )
+from spikewright.scales import across_channels, channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,6 +58,4 @@ class MaxPool(Node):
         return forward
 
     def carry_scale(self, *scales: Array) -> Array:
-        scale = channel_scale(self, scales[0])
-        shape = self.infer_shape(scales[0].shape)
-        return np.broadcast_to(scale.reshape(-1, *(1,) * len(self.kernel)), shape)
+        return across_channels(channel_scale(self, scales[0]), self.infer_shape(scales[0].shape))

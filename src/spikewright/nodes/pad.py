@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape, check_size
+from spikewright.graph import Node, Place, Shape, check_size
+from spikewright.moves import NOWHERE
 from spikewright.nodes._window import Padding, check_pairs, torch_padding
 
 if TYPE_CHECKING:
@@ -40,25 +41,8 @@ class Pad(Node):
 
         return lambda x: F.pad(x, torch_padding(self.padding))
 
-    def _moved(self, values: Array, mode: str) -> Array:
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         grown = tuple((max(low, 0), max(high, 0)) for low, high in self.padding)
-        wide = np.pad(values, grown, mode="edge") if mode == "edge" else np.pad(values, grown)
-        crop = tuple(
-            slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(wide.shape, self.padding, strict=True)
-        )
-        return wide[crop]
-
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        inside = np.zeros(inputs[0], np.int64)
-        inside[
-            tuple(
-                slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(inputs[0], self.padding, strict=True)
-            )
-        ] = 1
-        return (inside,)
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._moved(counts[0], "zeros")
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return self._moved(scales[0], "edge")
+        wide = np.pad(numbers[0], grown, constant_values=NOWHERE)
+        crop = (slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(wide.shape, self.padding, strict=True))
+        return wide[tuple(crop)]

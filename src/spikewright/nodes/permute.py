@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,8 +34,5 @@ class Permute(Node):
     def bind(self, place: Place) -> Callable[..., Tensor]:
         return lambda x: x.permute(0, *(axis + 1 for axis in self.axes))
 
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0].transpose(self.axes)
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return scales[0].transpose(self.axes)
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return numbers[0].transpose(self.axes)

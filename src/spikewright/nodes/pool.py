@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 from spikewright.nodes._window import (
     Padding,
-    channel_scale,
     check_axes,
     check_pairs,
     has_padding,
@@ -58,20 +57,6 @@ class SumPool(Node):
     def bind(self, place: Place) -> Callable[..., Tensor]:
         return lambda x: sum_windows(x, self.kernel, self.stride, self.reach)
 
-    def _axes(self, spatial: Shape) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        return [window_counts(*axis) for axis in zip(spatial, self.kernel, self.stride, self.reach, strict=True)]
-
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        windows = outer([reached for reached, _ in self._axes(inputs[0][1:])])
-        return (np.broadcast_to(windows, inputs[0]),)
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        import torch
-
-        batch = torch.from_numpy(np.ascontiguousarray(counts[0]))[None]
-        summed: NDArray[np.float64] = sum_windows(batch, self.kernel, self.stride, self.reach)[0].numpy()
-        return summed
-
     def connections(self, *inputs: Shape) -> Connections:
         shape, once = self.infer_shape(*inputs), (1,) * len(self.kernel)
         settings = zip(inputs[0][1:], self.kernel, self.stride, self.reach, once, shape[1:], strict=True)
@@ -81,11 +66,6 @@ class SumPool(Node):
     def _shares(self, spatial: Shape) -> tuple[NDArray[np.float64], ...] | None:
         """What each window is multiplied with, for each axis; None for a sum."""
         return None
-
-    def carry_scale(self, *scales: Array) -> Array:
-        scale = channel_scale(self, scales[0])
-        shape = self.infer_shape(scales[0].shape)
-        return np.broadcast_to(scale.reshape(-1, *(1,) * len(self.kernel)), shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

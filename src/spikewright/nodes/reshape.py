@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,8 +35,5 @@ class Reshape(Node):
     def bind(self, place: Place) -> Callable[..., Tensor]:
         return lambda x: x.reshape(-1, *self.shape)
 
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0].reshape(self.shape)
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return scales[0].reshape(self.shape)
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return numbers[0].reshape(self.shape)

@@ -6,13 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Place, Shape
-from spikewright.nodes._window import outer, window_counts
 from spikewright.nodes.max_pool import MaxPool
 
 if TYPE_CHECKING:
@@ -58,8 +54,3 @@ class SpikeMaxPool(MaxPool):
         shape = self.infer_shape(*inputs)
         settings = zip(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation, shape[1:], strict=True)
         return Connections(inputs[0], shape, tuple(sliding(*axis) for axis in settings), groups=shape[0])
-
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        axes = zip(inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation, strict=True)
-        windows = outer([window_counts(*axis)[0] for axis in axes])
-        return (np.broadcast_to(windows, inputs[0]),)

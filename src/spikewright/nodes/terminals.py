@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,8 +61,5 @@ class Output(Node):
             return lambda x: x.softmax(dim=1)
         return lambda x: x
 
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return counts[0]
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return scales[0]
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return numbers[0]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Node, Place, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,16 +39,8 @@ class Upsample(Node):
 
         return forward
 
-    def fan_out(self, *inputs: Shape) -> tuple[NDArray[np.int64], ...]:
-        return (np.full(inputs[0], prod(self.factor), np.int64),)
-
-    def _repeated(self, values: Array) -> Array:
+    def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        repeated = numbers[0]
         for axis, factor in enumerate(self.factor, start=1):
-            values = values.repeat(factor, axis=axis)
-        return values
-
-    def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._repeated(counts[0])
-
-    def carry_scale(self, *scales: Array) -> Array:
-        return self._repeated(scales[0])
+            repeated = repeated.repeat(factor, axis=axis)
+        return repeated

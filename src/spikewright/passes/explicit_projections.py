@@ -17,6 +17,7 @@ from spikewright.nodes import (
     SumPool,
 )
 from spikewright.passes.rewrite import rewrite
+from spikewright.scales import across_channels
 
 WINDOWED = (Conv, ConvTranspose, MaxPool, SumPool, AdaptiveAvgPool)
 """What slides over a channel, and so needs all its positions in one scale."""
@@ -53,18 +54,17 @@ def _mixed(graph: Graph) -> list[str]:
             found.append(node.name)
             before = [_fresh(before[0].shape, first)]
             first += shape[0]
-        scales_itself = type(node).carry_scale is Node.carry_scale or isinstance(node, Add)
-        if scales_itself:
-            marks[node.name] = _fresh(shape, first)
+        carried = None if isinstance(node, Add) else node.carry_scale(*before)
+        if carried is None:
+            carried = _fresh(shape, first)
             first += shape[0]
-        else:
-            marks[node.name] = node.carry_scale(*before)
+        marks[node.name] = carried
     return found
 
 
 def _fresh(shape: tuple[int, ...], first: int) -> Array:
     """A mark for each channel, spread over a sample."""
-    return np.broadcast_to(np.arange(first, first + shape[0]).reshape(-1, *(1 for _ in shape[1:])), shape)
+    return across_channels(np.arange(first, first + shape[0]), shape)
 
 
 def _constant_in_channels(marks: Array) -> bool:

@@ -21,7 +21,7 @@ def folded(first: Connections, moves: Array | None, second: Connections) -> tupl
     Returns:
         the product, and for each of its input channels which input channel of ``first`` it is (None for the same).
     """
-    if _is_pool(first):
+    if first.pools:
         if moves is None and not second.axes:
             second = _over_a_map(second, first.outputs)
         channels = None if moves is None else channel_map(moves, second.inputs, first.outputs)
@@ -32,7 +32,7 @@ def folded(first: Connections, moves: Array | None, second: Connections) -> tupl
         found = [_product(np.einsum("omk,mi->oik", after, before)) for after, before in zip(outer, inner, strict=True)]
         made = replace(second, inputs=(second.inputs[0], *first.inputs[1:]), factors=None)
         return _mixed(made, found), channels
-    if _is_pool(second) and moves is None and first.gain is None and first.factors is None and first.axes:
+    if second.pools and moves is None and first.gain is None and first.factors is None and first.axes:
         outer = [_matrix(taps, _factors(second, a), n) for a, (taps, n) in _axes(second)]
         inner = [_entries(first, a, n) for a, (_, n) in _axes(first)]
         found = [_product(np.einsum("om,mik->oik", after, before)) for after, before in zip(outer, inner, strict=True)]
@@ -55,10 +55,6 @@ def channel_map(moves: Array, reads: tuple[int, ...], source: tuple[int, ...]) -
     channels = np.where(table[:, 0] < 0, -1, first)
     expected = np.where(channels[:, None] < 0, -1, channels[:, None] * table.shape[1] + np.arange(table.shape[1]))
     return channels if np.array_equal(table, expected) else None
-
-
-def _is_pool(one: Connections) -> bool:
-    return one.kernel is None and one.gain is None and one.mixes is None and one.groups == one.inputs[0]
 
 
 def _axes(one: Connections) -> list[tuple[int, tuple[Taps, int]]]:

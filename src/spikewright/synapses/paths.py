@@ -18,6 +18,7 @@ import numpy as np
 from spikewright.connections import Array, Connections, one_to_one
 from spikewright.errors import GraphError
 from spikewright.graph import Graph, Node, Shape
+from spikewright.moves import NOWHERE
 from spikewright.nodes import AdaptiveAvgPool, Add, Input, Output, ReLU, SpikeMaxPool, SumPool
 from spikewright.synapses.folding import folded
 
@@ -195,12 +196,14 @@ class _Walk:
 
 def _moved(node: Node, shapes: tuple[Shape, ...], which: int, moves: Array | None) -> Array | None:
     """Which value of one input of a moving node each reader of its output gets; None for all in place."""
-    try:
-        numbers = [np.zeros(shape) for shape in shapes]
-        numbers[which] = np.arange(1.0, prod(shapes[which]) + 1).reshape(shapes[which])
-        table = np.asarray(node.events(*numbers)).astype(np.int64).ravel() - 1
-    except GraphError as error:
-        raise GraphError(f"{node}: no synapses pass through a {node.type}; convert the network first") from error
+    if isinstance(node, Add):
+        return moves
+    places = node.moving(*shapes)
+    if places is None:
+        raise GraphError(f"{node}: no synapses pass through a {node.type}; convert the network first")
+    first = sum(prod(shape) for shape in shapes[:which])
+    own = (places >= first) & (places < first + prod(shapes[which]))
+    table = np.where(own, places - first, NOWHERE).ravel()
     if moves is not None:
         table = np.where(moves < 0, -1, table[moves])
     return None if len(table) == prod(shapes[which]) and np.array_equal(table, np.arange(len(table))) else table

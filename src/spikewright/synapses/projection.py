@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.connections import Array, Connections, Taps
+from spikewright.connections import Array, Connections
 from spikewright.synapses.folding import channel_map
 from spikewright.synapses.paths import Path
 
@@ -78,10 +78,7 @@ class Projection:
 
     @cached_property
     def _reaches(self) -> tuple[NDArray[np.int64], ...]:
-        """Of every axis ``(outputs, inputs)``: through how many taps the one sees the other."""
-        return tuple(
-            _pairs(taps, n) for taps, n in zip(self.connections.axes, self.connections.inputs[1:], strict=True)
-        )
+        return self.connections.pairs
 
     def _present(self) -> NDArray[np.int64]:
         """``(groups, *spatial inputs)``: how many channels there have a source neuron."""
@@ -192,13 +189,6 @@ class Projection:
                     found.append(Part(first, last, low, high, share))
             first = last
         return tuple(found)
-
-
-def _pairs(taps: Taps, length: int) -> NDArray[np.int64]:
-    found = np.zeros((len(taps), length), np.int64)
-    output, tap = np.nonzero(taps >= 0)
-    np.add.at(found, (output, taps[output, tap]), 1)
-    return found
 
 
 def _through(counts: NDArray[np.int64], matrices: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

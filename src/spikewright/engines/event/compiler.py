@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, is_linear, sources_of
-from spikewright.engines.event.view import View, all_neurons, channels_last, nothing, padded, view_of
+from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, sources_of
+from spikewright.engines.event.view import View, all_neurons, behind_taps, channels_last, nothing, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, Add, Conv, Input, Linear, Output, SpikeMaxPool
+from spikewright.nodes import IF, Add, Conv, ConvTranspose, Input, Linear, Output, SpikeMaxPool
 
 
 @dataclass(eq=False)
@@ -113,10 +113,10 @@ class _Compiler:
             return tuple(term for value in given for term in _terms(value))
         if node.weighted and self.activity:
             self.made.views[node.name] = self.seen.get(node.inputs[0]) or _view(given[0])
-        viewed = view_of(node, [_view(value) for value in given], shape)
+        viewed = view_of(node, [_view(value) for value in given])
         if viewed is not None:
             return viewed
-        if len(given) != 1 or not is_linear(node):
+        if node.connections(*self.graph.input_shapes(node)) is None:
             raise SettingsError(
                 f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'"
             )
@@ -153,7 +153,7 @@ class _Compiler:
             return False
         if isinstance(reader, SpikeMaxPool):
             return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
-        if isinstance(reader, Conv | Linear):
+        if isinstance(reader, Conv | ConvTranspose | Linear):
             return fits_grid(value, self.made.sources)
         return True
 
@@ -179,13 +179,7 @@ class _Compiler:
 
     def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:
         (source,) = sources_of(view, self.made.sources)
-        axes = tuple(range(1, len(shape)))
-        wide = padded(view, ((0, 0), *node.padding)).neurons[..., 0]
-        reach = tuple(d * (k - 1) + 1 for k, d in zip(node.kernel, node.dilation, strict=True))
-        windows = np.lib.stride_tricks.sliding_window_view(wide, reach, axes)
-        stride = (slice(None), *(slice(None, None, s) for s in node.stride))
-        spread = (slice(None, None, d) for d in node.dilation)
-        windows = windows[(*stride, *spread)].reshape(*shape, -1)
+        windows = behind_taps(view, node.connections(view.shape)).neurons
         inputs = np.moveaxis(windows, 0, -2).reshape(prod(shape), -1)
         inside = inputs >= 0
         if not inside.any(axis=1).all():

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections
 from spikewright.engines.event.view import View, channels_last
-from spikewright.errors import SettingsError
 from spikewright.graph import Node, Shape
-from spikewright.nodes import BatchNorm, Conv, Linear
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-MOST_PROBES = 2**31
-"""Largest inputs times outputs of an operator whose connections are found by trying every input."""
+from spikewright.nodes import Conv, ConvTranspose, Linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +73,18 @@ def add_term(plan: Any, target: int, term: Term, sources: list[Source], shape: S
     """Give a layer of the plan one more term of what it receives; ``shape`` is the layer's."""
     if isinstance(term.node, Conv):
         _add_conv(plan, target, term.node, term.view, sources, shape)
+    elif isinstance(term.node, ConvTranspose):
+        _add_conv(plan, target, *_as_convolution(term.node, term.view), sources, shape)
     elif isinstance(term.node, Linear):
         _add_linear(plan, target, term.node, term.view, sources)
     elif term.node is None:
         if not _add_scaling(plan, target, term.view, sources, shape):
             _add_sparse(plan, target, term.view, sources, None, shape)
     else:
-        _add_sparse(plan, target, term.view, sources, _probed(term.node, term.view.shape), shape)
+        made = term.node.connections(term.view.shape)
+        if made is None:
+            raise TypeError(f"{term.node} connects nothing")
+        _add_sparse(plan, target, term.view, sources, _matrix(made), shape)
 
 
 def _three(values: tuple[int, ...], fill: int) -> list[int]:
@@ -186,34 +184,71 @@ def _add_sparse(
         plan.sparse(target, source.layer, start, np.ascontiguousarray(matrix.column[entry], np.int64), value)
 
 
-def is_linear(node: Node) -> bool:
-    """Whether what a node does to spikes is linear: then it says how events pass through it."""
-    return isinstance(node, BatchNorm) or type(node).events is not Node.events
+def _matrix(made: Connections) -> _Matrix:
+    """Connections one by one, in the order of the inputs."""
+    per_group, filters = made.channels
+    positions, entries, source, weight = _taps(made)
+    group, channel, out = (a[..., None] for a in np.ix_(*map(np.arange, (made.groups, per_group, filters))))
+    output = group * filters + out
+    value = weight if made.kernel is None else weight * _by_channel(made.kernel)[..., entries]
+    if made.gain is not None:
+        value = value * made.gain.reshape(made.outputs[0], -1)[output, positions]
+    whole = (made.groups, per_group, filters, len(positions))
+    pre = (group * per_group + channel) * prod(made.inputs[1:]) + source
+    pre, post, value = (np.broadcast_to(a, whole).ravel() for a in (pre, positions * made.outputs[0] + output, value))
+    by_input = np.argsort(pre, kind="stable")
+    start = np.concatenate(([0], np.cumsum(np.bincount(pre, minlength=prod(made.inputs)))))
+    return _Matrix(start, post[by_input], value[by_input].astype(np.float32))
 
 
-def _probed(node: Node, shape: Shape) -> _Matrix:
-    """The connections of an operator, found by sending one value after the other through it.
+def _taps(made: Connections) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of every tap inside the map: the output position, the entry of the kernel, the input position, the share."""
+    source, share = np.zeros((1, 1), np.int64), np.ones((1, 1))
+    inside = np.ones((1, 1), bool)
+    for axis, taps in enumerate(made.axes):
+        each = np.ones(len(taps)) if made.factors is None else made.factors[axis]
+        source = _outer(source * made.inputs[axis + 1], np.maximum(taps, 0), np.add)
+        share = _outer(share, np.broadcast_to(each[:, None], taps.shape), np.multiply)
+        inside = _outer(inside, taps >= 0, np.logical_and)
+    positions, entries = np.nonzero(inside)
+    return positions, entries, source[inside], share[inside]
 
-    Raises:
-        SettingsError: for an operator that is not linear, or too large to be tried out.
+
+def _outer(a: NDArray[Any], b: NDArray[Any], how: np.ufunc) -> NDArray[Any]:
+    """Two tables of outputs and taps as one, of all pairs of outputs and all pairs of taps."""
+    pairs: NDArray[Any] = how(a[:, None, :, None], b[None, :, None, :])
+    return pairs.reshape(len(a) * len(b), -1)
+
+
+def _by_channel(kernel: NDArray[Any]) -> NDArray[np.float64]:
+    """``(groups, inputs, filters, entries)``."""
+    flat = kernel.reshape(*kernel.shape[:3], -1)
+    return flat.swapaxes(1, 2).astype(np.float64)
+
+
+def _as_convolution(node: ConvTranspose, view: View) -> tuple[Conv, View]:
+    """A transposed convolution as an ordinary one that slides over a wider grid.
+
+    Between the inputs stand as many places without a neuron as the stride skips; the kernel lies the other way round.
     """
-    import torch
-
-    inputs = prod(shape)
-    forward: Callable[..., Tensor] = node.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-    with torch.inference_mode():
-        at_rest = forward(torch.zeros((1, *shape), dtype=torch.float64))
-        outputs = at_rest.numel()
-        if inputs * outputs > MOST_PROBES:
-            raise SettingsError(f"the event engine cannot run {node}: it has {inputs} x {outputs} possible connections")
-        start, columns, values = [0], [], []
-        for first in range(0, inputs, 256):
-            rows = min(256, inputs - first)
-            probes = torch.zeros((rows, inputs), dtype=torch.float64)
-            probes[torch.arange(rows), torch.arange(first, first + rows)] = 1
-            answer = (forward(probes.reshape(rows, *shape)) - at_rest).movedim(1, -1).reshape(rows, outputs).numpy()
-            row, column = np.nonzero(answer)
-            start.extend((start[-1] + np.cumsum(np.bincount(row, minlength=rows))).tolist())
-            columns.append(column)
-            values.append(answer[row, column].astype(np.float32))
-    return _Matrix(np.array(start, np.int64), np.concatenate(columns), np.concatenate(values))
+    inputs, filters = node.weight.shape[:2]
+    axes = tuple(range(2, node.weight.ndim))
+    weight = np.flip(node.weight, axes).reshape(node.groups, inputs // node.groups, filters, *node.kernel)
+    padding = []
+    for axis, n in enumerate(view.shape[1:]):
+        wide = np.full((n - 1) * node.stride[axis] + 1, -1)
+        wide[:: node.stride[axis]] = np.arange(n)
+        reach = node.dilation[axis] * (node.kernel[axis] - 1)
+        low, high = (reach - cut for cut in node.padding[axis])
+        view = view.chosen(axis + 1, wide[max(-low, 0) : len(wide) - max(-high, 0)])
+        padding.append((max(low, 0), max(high, 0)))
+    return Conv(
+        name=node.name,
+        inputs=node.inputs,
+        weight=weight.swapaxes(1, 2).reshape(node.outputs, -1, *node.kernel),
+        bias=np.zeros(node.outputs),
+        stride=(1,) * len(node.kernel),
+        padding=tuple(padding),
+        dilation=node.dilation,
+        groups=node.groups,
+    ), view

@@ -7,7 +7,7 @@ stand in its grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -15,20 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections import Connections
+from spikewright.forward import place
 from spikewright.graph import Node, Shape
-from spikewright.nodes import (
-    AvgPool,
-    ChannelAffine,
-    Concat,
-    Flatten,
-    GlobalAvgPool,
-    Identity,
-    Pad,
-    Permute,
-    Reshape,
-    SumPool,
-    Upsample,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +48,19 @@ class View:
         """Both arrays moved in the same way; ``how`` sees arrays with one axis more than the shape."""
         return View(how(self.neurons), how(self.factors), self.mixed)
 
+    def chosen(self, axis: int, which: NDArray[np.int64]) -> View:
+        """Some of what lies along an axis, which becomes as many axes as ``which`` has; nothing where it is below 0."""
+        there = (which >= 0).reshape(*which.shape, *(1,) * (self.neurons.ndim - axis - 1))
+        at = np.maximum(which, 0)
+        neurons, factors = np.take(self.neurons, at, axis), np.take(self.factors, at, axis)
+        return View(np.where(there, neurons, -1), np.where(there, factors, np.float32(1)), self.mixed)
+
+    def widened(self, width: int) -> View:
+        """Columns without neurons added."""
+        extra = [(0, 0)] * len(self.shape) + [(0, width - self.neurons.shape[-1])]
+        neurons = np.pad(self.neurons, extra, constant_values=-1)
+        return View(neurons, np.pad(self.factors, extra, constant_values=1), self.mixed)
+
     def without_empty(self) -> View:
         """The columns that hold no neuron at all taken out."""
         filled = np.unique(np.nonzero(self.neurons >= 0)[-1])
@@ -83,105 +85,48 @@ def all_neurons(shape: Shape, first: int) -> View:
     return View(neurons, np.ones(neurons.shape, np.float32))
 
 
-def view_of(node: Node, given: list[View], shape: Shape) -> View | None:
-    """What a node of this kind makes of views, or None if it is not among those that only choose and add up."""
-    rule = _RULES.get(type(node))
-    return None if rule is None else rule(node, given, shape)
+def view_of(node: Node, given: list[View]) -> View | None:
+    """What a node makes of views, or None if it does more than choose, repeat and add up values."""
+    shapes = [view.shape for view in given]
+    table = node.moving(*shapes)
+    if table is not None:
+        return _moved(given, table)
+    made = node.connections(*shapes)
+    return None if made is None or made.kernel is not None else _summed(given[0], made, _shifts(node, shapes[0]))
 
 
-def _same(node: Identity, given: list[View], shape: Shape) -> View:
-    return given[0]
+def _moved(given: list[View], table: NDArray[np.int64]) -> View:
+    width = max(view.neurons.shape[-1] for view in given)
+    rows = [view.widened(width).moved(lambda a: a.reshape(-1, width)) for view in given]
+    neurons, factors = (np.concatenate([getattr(row, label) for row in rows]) for label in ("neurons", "factors"))
+    from_all = View(neurons, factors, any(view.mixed for view in given))
+    return from_all.chosen(0, table)
 
 
-def _reshape(node: Flatten | Reshape, given: list[View], shape: Shape) -> View:
-    return given[0].moved(lambda a: a.reshape(*shape, a.shape[-1]))
+def _summed(view: View, made: Connections, shifts: bool) -> View:
+    """For each output the sum of what lies behind its taps, times the window's share and the output's gain."""
+    behind = behind_taps(view, made)
+    share = np.ones((), np.float64)
+    for factor in made.factors or ():
+        share = share[..., None] * factor
+    gain = share.astype(np.float32) if made.gain is None else share * made.gain
+    several = any(taps.shape[1] > 1 for taps in made.axes)
+    mixed = view.mixed or several or shifts
+    return View(behind.neurons, (behind.factors * gain[..., None]).astype(np.float32), mixed).without_empty()
 
 
-def _permute(node: Permute, given: list[View], shape: Shape) -> View:
-    return given[0].moved(lambda a: a.transpose(*node.axes, a.ndim - 1))
+def behind_taps(view: View, made: Connections) -> View:
+    """All that lies behind the taps of each output, one after the other: of operators that mix no channels."""
+    for axis, taps in enumerate(made.axes):
+        view = view.chosen(1 + 2 * axis, taps)
+    axes = len(made.axes)
+    outputs, taps_last = (tuple(first + 2 * axis for axis in range(axes)) for first in (1, 2))
+    return view.moved(lambda a: a.transpose(0, *outputs, *taps_last, 1 + 2 * axes).reshape(*made.outputs, -1))
 
 
-def _pad(node: Pad, given: list[View], shape: Shape) -> View:
-    return padded(given[0], node.padding)
+def _shifts(node: Node, shape: Shape) -> bool:
+    """Whether a node gives something where nothing comes in."""
+    import torch
 
-
-def padded(view: View, padding: Sequence[tuple[int, int]]) -> View:
-    """No neurons before and after along each axis; a negative number crops."""
-    crop = tuple(slice(max(-low, 0), n - max(-high, 0)) for n, (low, high) in zip(view.shape, padding, strict=True))
-    return _with_none(view.moved(lambda a: a[crop]), [*((max(low, 0), max(high, 0)) for low, high in padding), (0, 0)])
-
-
-def _concat(node: Concat, given: list[View], shape: Shape) -> View:
-    most = max(view.neurons.shape[-1] for view in given)
-    wide = [_widened(view, most) for view in given]
-    neurons, factors = (np.concatenate([getattr(v, a) for v in wide], axis=node.axis) for a in ("neurons", "factors"))
-    return View(neurons, factors, any(view.mixed for view in given))
-
-
-def _widened(view: View, width: int) -> View:
-    extra = [(0, 0)] * len(view.shape) + [(0, width - view.neurons.shape[-1])]
-    return _with_none(view, extra)
-
-
-def _with_none(view: View, width: list[tuple[int, int]]) -> View:
-    neurons = np.pad(view.neurons, width, constant_values=-1)
-    return View(neurons, np.pad(view.factors, width, constant_values=1), view.mixed)
-
-
-def _upsample(node: Upsample, given: list[View], shape: Shape) -> View:
-    def repeated(values: NDArray[Any]) -> NDArray[Any]:
-        for axis, factor in enumerate(node.factor, start=1):
-            values = values.repeat(factor, axis=axis)
-        return values
-
-    return given[0].moved(repeated)
-
-
-def _affine(node: ChannelAffine, given: list[View], shape: Shape) -> View:
-    scale = node.scale if node.scale.shape == shape else node.scale.reshape(-1, *(1 for _ in shape[1:]))
-    factors = given[0].factors * np.broadcast_to(scale, shape)[..., None]
-    return View(given[0].neurons, factors, given[0].mixed or bool(node.bias.any()))
-
-
-def _sum_pool(node: SumPool, given: list[View], shape: Shape) -> View:
-    return _windows(node, given[0], shape)
-
-
-def _avg_pool(node: AvgPool, given: list[View], shape: Shape) -> View:
-    summed = _windows(node, given[0], shape)
-    share = (1 / node.divisors(given[0].shape[1:])).astype(np.float32)
-    return View(summed.neurons, summed.factors * share[..., None], summed.mixed)
-
-
-def _windows(node: SumPool, view: View, shape: Shape) -> View:
-    wide = padded(view, ((0, 0), *node.reach))
-    axes = tuple(range(1, len(shape)))
-
-    def summed(values: NDArray[Any]) -> NDArray[Any]:
-        windows = np.lib.stride_tricks.sliding_window_view(values, node.kernel, axes)
-        strided = windows[(slice(None), *(slice(None, None, s) for s in node.stride))]
-        return strided[tuple(slice(n) for n in shape)].reshape(*shape, -1)
-
-    joined = wide.moved(summed).without_empty()
-    return View(joined.neurons, joined.factors, view.mixed or prod(node.kernel) > 1)
-
-
-def _global_pool(node: GlobalAvgPool, given: list[View], shape: Shape) -> View:
-    count = np.float32(1 / prod(given[0].shape[1:]))
-    pooled = given[0].moved(lambda a: a.reshape(*shape, -1))
-    return View(pooled.neurons, pooled.factors * count, mixed=True)
-
-
-_RULES: Mapping[type[Node], Callable[[Any, list[View], Shape], View]] = {
-    AvgPool: _avg_pool,
-    ChannelAffine: _affine,
-    Concat: _concat,
-    Flatten: _reshape,
-    GlobalAvgPool: _global_pool,
-    Identity: _same,
-    Pad: _pad,
-    Permute: _permute,
-    Reshape: _reshape,
-    SumPool: _sum_pool,
-    Upsample: _upsample,
-}
+    with torch.inference_mode():
+        return bool(node.bind(place())(torch.zeros((1, *shape))).any())
