@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from networks import plain
+from networks import plain, residual
 from spikewright.errors import GraphError
 from spikewright.graph import Graph
 from spikewright.nodes import Add, Conv, Input, Linear, Output, ReLU, node_types
@@ -93,3 +97,12 @@ def test_sums_of_parameters_and_work() -> None:
 def test_every_node_of_the_vocabulary_is_found() -> None:
     words = "Input Linear Conv AvgPool SumPool MaxPool BatchNorm ChannelAffine ReLU Add Concat Flatten Permute Pad"
     assert {*words.split(), "Upsample", "Output", "IF", "LIF", "SpikeMaxPool"} <= set(node_types())
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))])
+def test_a_graph_can_be_copied_and_sent_to_other_processes(again: Callable[[Graph], Graph]) -> None:
+    graph = residual(1).graph().with_nodes(residual(1).graph(), source="here")
+    found = again(graph)
+    assert found.fingerprint == graph.fingerprint
+    assert dict(found.meta) == {"source": "here"}
+    assert not any(array.flags.writeable for node in found for array in node.arrays.values())

@@ -93,6 +93,9 @@ class Node(ABC):
     def __str__(self) -> str:
         return f"{type(self).__name__} '{self.name}'"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
+
     @property
     def type(self) -> str:
         return type(self).__name__
@@ -257,6 +260,9 @@ class Graph:
         object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
         _ = self.shapes
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph, (self.nodes, dict(self.meta))
+
     @cached_property
     def by_name(self) -> Mapping[str, Node]:
         return MappingProxyType({node.name: node for node in self.nodes})
@@ -389,6 +395,11 @@ class Graph:
         if wish not in self:
             return wish
         return next(f"{wish}_{k}" for k in range(2, len(self.nodes) + 3) if f"{wish}_{k}" not in self)
+
+
+def _made(kind: type[N], values: Mapping[str, Any]) -> N:
+    """A node copied or unpickled: made anew, so that what holds of every node holds of it."""
+    return kind(**values)
 
 
 def _topological(nodes: Sequence[Node]) -> tuple[Node, ...]:
