@@ -68,7 +68,8 @@ def convert(
 
     Args:
         graph: as a frontend made it, or already prepared.
-        scales: λ of every population, from ``Statistics.scales``; for ``readout="count"`` of the outputs too.
+        scales: λ of every population, from ``Statistics.scales``; for ``readout="count"`` of the outputs too. λ of an
+            input is what one event of the Poisson encoder stands for (``Input.event_value``).
         neurons: what the populations are like.
         view: whether weights or thresholds take the scale.
         readout: "potential": the output layer adds up its input and never fires; a ReLU at the very end goes,
@@ -80,6 +81,10 @@ def convert(
         UnsupportedModelError: with everything that cannot become spikes.
         GraphError, SettingsError: for scales or settings outside their domain.
     """
+    if not isinstance(scales, Mapping):
+        raise SettingsError(
+            f"scales are λ by population, from calibrate(...).scales(method), not {repr(scales)[:40]}"
+        )
     neurons = neurons or Neurons()
     if readout not in ("potential", "count"):
         raise SettingsError(f"readout must be 'potential' or 'count', not {readout!r}")

@@ -22,13 +22,20 @@ class Input(Node):
 
     Attributes:
         shape: of one sample, channels first, without the batch axis.
+        event_value: what one event stands for where values are sent as random events, the λ of the input: learnt by
+            calibration, None where nobody said. The network takes values as they are all the same.
     """
 
     shape: Shape
+    event_value: float | None = None
     arity = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        if self.event_value is not None:
+            object.__setattr__(self, "event_value", float(self.event_value))
+            if not 0 < self.event_value < float("inf"):
+                raise GraphError(f"{self}: event_value must be positive and finite, not {self.event_value}")
         super().__post_init__()
 
     def infer_shape(self, *inputs: Shape) -> Shape:
