@@ -96,10 +96,6 @@ def _head(title: str, first: Candidate) -> str:
 
 def _accuracy(document: Document, candidates: Sequence[Candidate]) -> str:
     first = candidates[0].measures
-    if first.curve is None:
-        return (
-            "<h2>How good, how soon</h2><p class='soft'>The outputs are not one row of classes: nothing to count.</p>"
-        )
     views = [("all", charts.accuracy(candidates)), ("close-up", charts.accuracy(candidates, close=True))]
     views.append(("linear time", charts.accuracy(candidates, linear=True)))
     what = "the same answer as the analog network"
