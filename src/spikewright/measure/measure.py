@@ -20,7 +20,7 @@ from spikewright.measure.correlation import Correlation, CorrelationObserver
 from spikewright.measure.energy import Energy
 from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.operations import Operations, operations
-from spikewright.measure.scores import HeadMeasures, Scoring
+from spikewright.measure.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measure.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
@@ -150,7 +150,7 @@ class Measures:
         """What a classifier is read by, by short names; of a regression its scores by theirs, and no accuracy."""
         head = self.head.summary()
         found = {**head["scores"], **{f"analog_{name}": value for name, value in head["analog"].items()}}
-        agreement = {"agreement" if k == "accuracy" else f"agreement_{k}": v for k, v in head["agreement"].items()}
+        agreement = {agreement_name(name): curve for name, curve in head["agreement"].items()}
         missing = {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in head["agreement"] else {}
         return {**missing, **found, **agreement}
 

@@ -112,6 +112,11 @@ class Scoring:
         return found
 
 
+def agreement_name(score: str) -> str:
+    """What a score against the analog network is called in files: "agreement" of an accuracy, else "agreement_mse"."""
+    return "agreement" if score == "accuracy" else f"agreement_{score}"
+
+
 def _plain(curve: Curve) -> list[float | None]:
     return [_number(value) for value in np.asarray(curve).tolist()]
 
