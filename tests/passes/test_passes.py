@@ -163,7 +163,7 @@ def test_a_final_softmax_goes_or_moves_into_the_readout() -> None:
     b = plain(0)
     b.add(Softmax(name="softmax", inputs=(b.at,)))
     dropped, _ = prepare(b.graph())
-    kept, _ = prepare(b.graph(), softmax="keep")
+    kept, _ = prepare(b.graph(), answer="keep")
     x = b.samples()
     before = run(b.graph(), x)["output"]
     np.testing.assert_allclose(run(kept, x)["output"], before, rtol=1e-5)
