@@ -24,6 +24,7 @@ from spikewright.passes import (
     quantised_activations,
     relu_before_max_pool,
     run_passes,
+    scalars_as_rows,
     split_leaky,
 )
 
@@ -53,7 +54,7 @@ def prepare(
         raise SettingsError(f"answer must be 'keep' or 'drop', not {answer!r}")
     if leaky not in ("refuse", "split"):
         raise SettingsError(f"leaky must be 'refuse' or 'split', not {leaky!r}")
-    recognised, first = run_passes(graph, (drop_identities, quantised_activations, merge_rectifiers))
+    recognised, first = run_passes(graph, (scalars_as_rows, drop_identities, quantised_activations, merge_rectifiers))
     problems = [
         *activation_problems(recognised, answer == "keep"),
         *(Problem(n.type, f"'{n.name}'", NO_STAIRCASE) for n in recognised.of_type(Floor)),

@@ -54,11 +54,13 @@ class Output(Node):
             as the analog network applies it to its last layer; None for the values as they are.
         ceiling: of ``"relu"``: 6 for a ReLU6; None for no ceiling.
         axis: of ``"softmax"`` and ``"log_softmax"``: the axis of a sample along which they go.
+        scalar: whether the answer has no axes, ``()``; the output then reads a row of one value.
     """
 
     activation: Activation | None = None
     ceiling: float | None = None
     axis: int = 0
+    scalar: bool = False
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         if self.activation not in (None, *get_args(Activation)):
@@ -72,15 +74,19 @@ class Output(Node):
         along = range(len(inputs[0])) if self.activation in ("softmax", "log_softmax") else range(1)
         if self.axis not in along:
             raise GraphError(f"{self}: a {self.activation} of an output of shape {inputs[0]} has no axis {self.axis}")
-        return inputs[0]
+        if self.scalar and inputs[0] != (1,):
+            raise GraphError(f"{self}: an answer without axes is read from one value, not from {inputs[0]}")
+        return () if self.scalar else inputs[0]
 
     def answer(self, values: Tensor, lead: int = 1) -> Tensor:
-        """The activation applied to values.
+        """What the network answers with, from the values that arrive.
 
         Args:
-            values: ``(*lead axes, *shape of a sample)``.
+            values: ``(*lead axes, *shape of what is read)``.
             lead: how many axes stand before those of a sample: the batch, or the batch and time.
         """
+        if self.scalar:
+            values = values.squeeze(lead)
         if self.activation == "softmax":
             return values.softmax(dim=self.axis + lead)
         if self.activation == "log_softmax":

@@ -15,6 +15,7 @@ from spikewright.passes.pool_globally import pool_globally
 from spikewright.passes.quantised_activations import quantised_activations
 from spikewright.passes.relu_before_max_pool import relu_before_max_pool
 from spikewright.passes.rewrite import Change, Pass, recorded, run_passes
+from spikewright.passes.scalars_as_rows import scalars_as_rows
 from spikewright.passes.split_leaky import split_leaky
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "recorded",
     "relu_before_max_pool",
     "run_passes",
+    "scalars_as_rows",
     "split_leaky",
 ]

@@ -51,7 +51,10 @@ class Piece:
         self.moving = [node for node in self.graph if node.name not in resting]
         self.done = {**done_after(self.graph, self.still), **done_after(self.graph, self.moving)}
         self.state = simulation.start(part.stop - part.start)
-        self.totals = {name: answers.new_zeros(answers[part, 0].shape) for name, answers in run.outputs.items()}
+        self.totals = {
+            name: answers.new_zeros(part.stop - part.start, *self.graph.input_shapes(name)[0])
+            for name, answers in run.outputs.items()
+        }
         self.known: Mapping[str, Tensor] = {}
         self.sent: dict[str, list[Step]] = {}
 

@@ -218,7 +218,7 @@ class _Batch:
     def _readout(self, name: str, totals: Any) -> Tensor:
         import torch
 
-        node, shape = self.graph[name], self.graph.shapes[name]
+        node, (shape,) = self.graph[name], self.graph.input_shapes(name)
         steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
         mean = _shaped(totals, shape, 2).div_(steps)
         return node.answer(mean, lead=2) if isinstance(node, Output) else mean
