@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+from spikewright.errors import Problem
 from spikewright.graph import Node, Shape
 from spikewright.nodes import (
     Add,
@@ -68,18 +69,17 @@ def endings(nodes: Iterable[Node], *, drop: bool = False) -> dict[str, Ending]:
     """The last activation of every value that has been through one and was only moved since.
 
     Args:
-        nodes: in topological order; what a missing node would tell is left open.
+        nodes: in topological order.
         drop: whether the activation is to be left away, and not to be applied behind all that moves values. Then it
             need not be the same function there: one of a single part of a concatenation counts too.
     """
     shapes: dict[str, Shape] = {}
     found: dict[str, Ending] = {}
     for node in nodes:
-        if not all(name in shapes for name in node.inputs):
-            continue
-        before = [shapes[name] for name in node.inputs]
-        shapes[node.name] = node.shape_after(*before)
-        ending = own_ending(node) or _carried(node, found, before, shapes[node.name], drop)
+        before = [shapes.get(name, ()) for name in node.inputs]
+        if all(name in shapes for name in node.inputs):
+            shapes[node.name] = node.shape_after(*before)
+        ending = own_ending(node) or _carried(node, found, before, shapes.get(node.name, ()), drop)
         if ending is not None:
             found[node.name] = ending
     return found
@@ -106,6 +106,23 @@ def misplaced(nodes: Sequence[Node], *, drop: bool = False, open_ended: bool = F
         if lost or not all(ends) or not inside.isdisjoint(reader.name for reader in readers[node.name]):
             inside.add(node.name)
     return [node for node in nodes if node.name in inside and isinstance(node, Softmax | Sigmoid | Tanh)]
+
+
+def settled(nodes: Sequence[Node], problems: Iterable[Problem], reserved: Mapping[str, Problem]) -> list[Problem]:
+    """The problems of a network that is being read, without those of activations that stand at its end.
+
+    Args:
+        nodes: what was made of it so far, its outputs among them.
+        problems: in the order in which they were found.
+        reserved: those among them that are none at the end, by the name of the activation's node.
+    """
+    problems = list(problems)
+    cut_short = any(problem not in reserved.values() for problem in problems)
+    inside = {node.name for node in misplaced(nodes, drop=True, open_ended=cut_short)}
+    known = {node.name for node in nodes}
+    last = {name for node in nodes if isinstance(node, Output) for name in node.inputs}
+    wrong = {p for name, p in reserved.items() if name in inside or not (name in known or name in last)}
+    return [problem for problem in problems if problem in wrong or problem not in reserved.values()]
 
 
 def _carried(

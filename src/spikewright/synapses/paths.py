@@ -113,7 +113,9 @@ def _groups(graph: Graph, pools: Pools, stay: set[str]) -> dict[str, Group]:
         a_sum = isinstance(node, Add) and any(values[name] for name in node.inputs)
         if node.name in leads and (weighted or a_sum):
             kinds[node.name] = "relay"
-    return {node.name: Group(node.name, kinds[node.name], _neurons(graph, node)) for node in graph if node.name in kinds}
+    return {
+        node.name: Group(node.name, kinds[node.name], _neurons(graph, node)) for node in graph if node.name in kinds
+    }
 
 
 def _neurons(graph: Graph, node: Node) -> Shape:
