@@ -58,7 +58,9 @@ def convert(
     max_pool: Annotated[Policy, typer.Option(help="How max pooling acts on spikes.")] = "count_max",
     view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
-    softmax: Annotated[Literal["drop", "keep"], typer.Option(help="A softmax at the end.")] = "drop",
+    answer: Annotated[
+        Literal["keep", "drop"], typer.Option(help="The network's final activation: ReLU, softmax, sigmoid, tanh.")
+    ] = "keep",
     leaky: LeakyOption = "refuse",
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
     task: TaskOption = None,
@@ -80,7 +82,7 @@ def convert(
     steps = Preprocessing.parse(preprocess)
     graph = load(model, weights=weights, shape=parse_shape(shape))
     neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
-    options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
+    options = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json, task=task)
     folded, _ = job.prepared()
     labelled, asked = None, {}

@@ -31,7 +31,7 @@ class Job:
         graph: as trained.
         methods: threshold methods; the first is the one to keep.
         neurons: what the populations are like.
-        options: further keywords of ``convert``: view, readout, softmax, leaky.
+        options: further keywords of ``convert``: view, readout, answer, leaky.
         batch_size, device: of every run.
         quiet: no progress bars.
         task: of the network's outputs, as typed; None finds it.
@@ -47,7 +47,7 @@ class Job:
     task: Said = None
 
     def prepared(self) -> tuple[Graph, tuple[Change, ...]]:
-        return prepare(self.graph, **{key: self.options[key] for key in ("softmax", "leaky") if key in self.options})
+        return prepare(self.graph, **{key: self.options[key] for key in ("answer", "leaky") if key in self.options})
 
     def statistics(self, folded: Graph, data: Dataset, store: Path | None) -> Statistics:
         """From ``store`` where it holds those of this network and these data, else gathered, and stored there."""
