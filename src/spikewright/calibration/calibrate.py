@@ -51,7 +51,7 @@ def calibrate(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Statistics:
-    """Statistics of every ReLU and every output of a graph.
+    """Statistics of every ReLU of a graph, and of what every output reads, before the activation it applies.
 
     Args:
         graph: the folded graph, from ``prepare``.
@@ -72,7 +72,7 @@ def calibrate(
     if not len(dataset):
         raise DataError("the calibration set is empty; give at least one sample")
     gatherers = _gatherers(graph, methods)
-    forward = Forward(graph, device)
+    forward = Forward(_before_activations(graph), device)
     deep = any(wish.channels for g in gatherers.values() for wish in g.wishes)
     refined = any(g.wishes for g in gatherers.values())
     passes = 1 + (0 if not refined else 2 if deep else 0 if one_pass else 1)
@@ -125,13 +125,18 @@ def _sweep(
             progress(before + done, total)
 
 
+def _before_activations(graph: Graph) -> Graph:
+    """The graph with outputs that give what they read: a scale is one of that."""
+    return graph.replaced(*(Output(name=output.name, inputs=output.inputs) for output in graph.of_type(Output)))
+
+
 def _gatherers(graph: Graph, methods: Sequence[Method]) -> dict[str, _Gatherer]:
     found = {}
     for node in graph:
         if isinstance(node, ReLU | Output):
             layer = _layer_index(graph, node)
             wishes = {wish for method in methods for wish in method.wishes(layer)}
-            found[node.name] = _Gatherer(node, graph.shapes[node.name][0], layer, wishes)
+            found[node.name] = _Gatherer(node, graph.input_shapes(node)[0][0], layer, wishes)
     return found
 
 

@@ -36,6 +36,13 @@ PreprocessOption = Annotated[
 LeakyOption = Annotated[
     Literal["refuse", "split"], typer.Option(help="Leaky rectifiers: refused, or split into two populations each.")
 ]
+TaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What labels mean: classification, binary, dense, dense:ignore=255, regression; of one of several outputs "
+        "NAME=TASK. Seen in the labels otherwise."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]

@@ -18,6 +18,7 @@ from spikewright.cli.console import (
     ModelArgument,
     PreprocessOption,
     ShapeOption,
+    TaskOption,
     WeightsOption,
     err,
     out,
@@ -25,13 +26,14 @@ from spikewright.cli.console import (
     parse_spikes,
     print_json,
 )
-from spikewright.cli.pipeline import Job, compare, comparison
+from spikewright.cli.pipeline import Job, compare, comparison, remarks, tasks_text
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
 from spikewright.load import load
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.storage import save
+from spikewright.tasks import heads
 from spikewright.text import short
 
 METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
@@ -56,9 +58,12 @@ def convert(
     max_pool: Annotated[Policy, typer.Option(help="How max pooling acts on spikes.")] = "count_max",
     view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
-    softmax: Annotated[Literal["drop", "keep"], typer.Option(help="A softmax at the end.")] = "drop",
+    answer: Annotated[
+        Literal["keep", "drop"], typer.Option(help="The network's final activation: ReLU, softmax, sigmoid, tanh.")
+    ] = "keep",
     leaky: LeakyOption = "refuse",
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
+    task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
     batch_size: BatchOption = 100,
@@ -77,9 +82,13 @@ def convert(
     steps = Preprocessing.parse(preprocess)
     graph = load(model, weights=weights, shape=parse_shape(shape))
     neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
-    options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
-    job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
+    options = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
+    job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json, task=task)
     folded, _ = job.prepared()
+    labelled, asked = None, {}
+    if test is not None:
+        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
+        asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
     calibration = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps).take(samples)
     found = job.statistics(folded, calibration, statistics)
     spiking = job.spiking(found, methods[0])
@@ -92,14 +101,14 @@ def convert(
         "neurons": asdict(neurons),
         "calibration_samples": found.samples,
     }
-    if test is not None and report is not None:
-        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
+    if labelled is not None and report is not None:
         settings = {
             "command": context.obj,
             "model": model,
             "calibration": f"{found.samples} samples of {data}",
             "test": f"{len(labelled)} samples of {test}",
             "methods": ", ".join(map(str, methods)),
+            "task": tasks_text(asked),
             "timesteps": timesteps,
             "preprocess": str(steps),
             **asdict(neurons),
@@ -107,6 +116,7 @@ def convert(
         }
         candidates = compare(job, calibration, labelled, timesteps, report, model, settings, lambda _: None)
         measures = {c.label: c.measures for c in candidates}
+        remarks(candidates[0].measures)
         summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
         if not as_json:
             out.print(comparison(measures))

@@ -16,12 +16,13 @@ from spikewright.cli.console import (
     DtypeOption,
     EngineOption,
     JsonOption,
+    TaskOption,
     compact_table,
     out,
     print_json,
     progress,
 )
-from spikewright.cli.pipeline import comparison
+from spikewright.cli.pipeline import comparison, remarks, tasks_text
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.encoders import encoder as named_encoder
@@ -31,6 +32,7 @@ from spikewright.events import check_place, load_events
 from spikewright.files import atomic_path
 from spikewright.load import load
 from spikewright.measure import Measures, measure
+from spikewright.measure.scores import agreement_name
 from spikewright.text import shape_text, short
 
 
@@ -51,6 +53,7 @@ def simulate(
         typer.Option(help="Write every spike into this folder, new or empty, as Parquet.", metavar="FOLDER"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the events that --events finds there.")] = False,
+    task: TaskOption = None,
     batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
@@ -79,6 +82,7 @@ def simulate(
             analog_of(graph),
             dataset,
             timesteps,
+            task=task,
             encoder=chosen,
             batch_size=batch_size,
             engine=cast(Engine, engine),
@@ -90,15 +94,16 @@ def simulate(
         )
     if output is not None:
         _write(measures, output)
+    remarks(measures)
     stored = None if events is None else load_events(events)
     if as_json:
         written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
         print_json({"model": model, **measures.summary(), **written})
         return
-    if measures.agreement is not None:
-        out.print(comparison({str(graph.meta.get("method", model)): measures}))
+    out.print(comparison({str(graph.meta.get("method", model)): measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
+    out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
     out.print(f"engine: {measures.engine}", highlight=False)
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
@@ -130,12 +135,17 @@ def _connections(measures: Measures) -> Table:
 
 
 def _write(measures: Measures, path: Path) -> None:
-    """The curves ``(T,)`` in 0..1, the rate of every neuron, and histograms of rates, in spikes per timestep."""
+    """The curves ``(T,)``, the rate of every neuron, and histograms of rates, in spikes per timestep.
+
+    Of one output the scores have their names, "accuracy" or "mse", and those against the analog network "agreement" or
+    "agreement_mse"; of several they stand behind "head/NAME/".
+    """
     arrays: dict[str, Any] = {"timestep": np.arange(1, measures.timesteps + 1)}
-    for label in ("accuracy", "top5", "agreement"):
-        curve = getattr(measures, label)
-        if curve is not None:
-            arrays[label] = curve
+    for name, head in measures.heads.items():
+        before = "" if len(measures.heads) == 1 else f"head/{name}/"
+        arrays[f"{before}task"] = np.array(str(head.task))
+        arrays |= {f"{before}{score}": curve for score, curve in head.scores.items()}
+        arrays |= {f"{before}{agreement_name(score)}": curve for score, curve in head.agreement.items()}
     for name, layer in measures.layers.items():
         arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
         arrays[f"firing_rate_edges/{name}"] = layer.firing.edges

@@ -142,7 +142,7 @@ class Simulation:
                     value = values[node.name]
                     if isinstance(node, Output):
                         total[node.name] = total[node.name] + value if t else value
-                        answers[node.name].append(readout(node, total[node.name] / (t + 1)))
+                        answers[node.name].append(node.answer(total[node.name] / (t + 1)))
                     elif node.population:
                         run.counts[node.name] = run.counts[node.name] + value if t else value
                         if "spikes" in record:
@@ -226,10 +226,6 @@ def let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tensor
     wide = F.pad(estimates, padding, value=-float("inf"))
     _, chosen = function(wide, pool.kernel, pool.stride, 0, pool.dilation, return_indices=True)
     return F.pad(spikes, padding).flatten(2).gather(2, chosen.flatten(2)).view(chosen.shape)
-
-
-def readout(output: Output, mean: Tensor) -> Tensor:
-    return mean.softmax(dim=1) if output.activation == "softmax" else mean
 
 
 def sent_at(value: Tensor) -> Step:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data import as_dataset
+from spikewright.data import Targets, as_dataset
+from spikewright.data.targets import joined
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.choose import Engine, choose_engine
@@ -34,8 +35,8 @@ class Run:
     """What a simulation of N samples over T timesteps gave.
 
     Attributes:
-        outputs: by output node, ``(N, T, *shape)``: the answer at every timestep.
-        labels: ``(N,)``, or None.
+        outputs: by output node, ``(N, T, *shape)``: the answer at every timestep; empty where they were not kept.
+        labels: as the data set has them: ``(N, ...)``, by the names of outputs a mapping of such, or None.
         counts: by population, its shape: spikes per neuron, summed over samples and timesteps.
         samples: N.
         timesteps: T.
@@ -49,7 +50,7 @@ class Run:
     """
 
     outputs: Mapping[str, Array]
-    labels: NDArray[np.int64] | None
+    labels: Targets | None
     counts: Mapping[str, NDArray[np.float64]]
     samples: int
     timesteps: int
@@ -63,6 +64,8 @@ class Run:
     @property
     def output(self) -> Array:
         """The answers of the first output, ``(N, T, *shape)``."""
+        if not self.outputs:
+            raise SettingsError("this run kept no outputs; simulate with keep_outputs=True")
         return next(iter(self.outputs.values()))
 
 
@@ -81,13 +84,14 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     events_to: Path | str | None = None,
     force: bool = False,
+    keep_outputs: bool = True,
 ) -> Run:
     """Run a spiking graph over a data set.
 
     Args:
         graph: a spiking graph, as ``convert`` makes it.
         data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
-            samples and labels ``(N,)``.
+            samples and labels ``(N, ...)``.
         timesteps: T, at least 1.
         encoder: an encoder or its name.
         record: any of "spikes" (dense), "events" (the same one by one), "potentials" and "nonzero"; nothing by default,
@@ -103,6 +107,8 @@ def simulate(
         events_to: a folder, new or empty, where the spikes of every population are written one by one, batch after
             batch, so that memory does not grow with N; ``load_events`` reads it. It is there once all of it is.
         force: whether ``events_to`` may replace the events of an earlier run.
+        keep_outputs: whether ``Run.outputs`` holds the answers; without, memory does not grow with N·T, and observers
+            see them batch by batch all the same.
 
     Raises:
         SettingsError: for timesteps below 1, an unknown encoder, record or engine, or what the engine that was asked
@@ -141,6 +147,8 @@ def simulate(
                 observe(batch, run)
             if "events" not in record:
                 run.events.clear()  # they are on disk
+            if not keep_outputs:
+                run.outputs.clear()
             gathered.add(run, y)
             done += len(x)
             if progress is not None:
@@ -176,9 +184,9 @@ class _Gathered:
         self.counts: dict[str, NDArray[np.float64]] = {}
         self.nonzero: dict[str, NDArray[np.float64]] = {}
         self.graded: set[str] = set()
-        self.labels: list[NDArray[np.int64]] = []
+        self.labels: list[Targets] = []
 
-    def add(self, run: BatchRun, labels: NDArray[np.int64] | None) -> None:
+    def add(self, run: BatchRun, labels: Targets | None) -> None:
         for kept, new in ((self.outputs, run.outputs), (self.spikes, run.spikes), (self.potentials, run.potentials)):
             for name, value in new.items():
                 kept.setdefault(name, []).append(value.cpu().numpy())
@@ -195,7 +203,7 @@ class _Gathered:
     def run(self, samples: int, timesteps: int) -> Run:
         return Run(
             outputs={name: _joined(parts) for name, parts in self.outputs.items()},
-            labels=np.concatenate(self.labels) if self.labels else None,
+            labels=joined(self.labels),
             counts=self.counts,
             samples=samples,
             timesteps=timesteps,

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data import as_dataset, check_labels
+from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Engine, Run, simulate
 from spikewright.graph import Array, Graph, Shape
-from spikewright.measure.accuracy import accuracy
-from spikewright.measure.agreement import agreement
 from spikewright.measure.correlation import Correlation, CorrelationObserver
 from spikewright.measure.energy import Energy
 from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.operations import Operations, operations
+from spikewright.measure.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measure.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
+from spikewright.tasks import Said, heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +53,7 @@ class Measures:
     Attributes:
         samples, timesteps: N and T.
         engine: that simulated them.
-        accuracy, top5: ``(T,)`` in 0..1, or None without labels (top5 also below 6 classes).
-        analog_accuracy: of the analog network on the same samples, or None.
-        agreement: ``(T,)``: fraction of samples answered as the analog network does.
+        heads: by output: its task, its scores at every timestep, and its agreement with the analog network.
         layers: by population.
         synops: by layer, per sample over all timesteps.
         operations: by layer, per sample over all timesteps.
@@ -68,10 +66,7 @@ class Measures:
     samples: int
     timesteps: int
     engine: str
-    accuracy: NDArray[np.float64] | None
-    top5: NDArray[np.float64] | None
-    analog_accuracy: float | None
-    agreement: NDArray[np.float64] | None
+    heads: dict[str, HeadMeasures]
     layers: dict[str, LayerMeasures]
     synops: dict[str, SynOps]
     operations: dict[str, Operations]
@@ -82,9 +77,34 @@ class Measures:
     raster: dict[str, Array] = field(default_factory=dict)
 
     @property
-    def curve(self) -> NDArray[np.float64] | None:
-        """``(T,)``: accuracy, or agreement where there are no labels; None where there are no classes either."""
-        return self.accuracy if self.accuracy is not None else self.agreement
+    def head(self) -> HeadMeasures:
+        """Of the first output: for most networks the only one."""
+        return next(iter(self.heads.values()))
+
+    @property
+    def accuracy(self) -> NDArray[np.float64] | None:
+        """``(T,)`` in 0..1, of the first output; None without labels, and for regression."""
+        return self.head.scores.get("accuracy")
+
+    @property
+    def top5(self) -> NDArray[np.float64] | None:
+        """``(T,)`` in 0..1, of the first output; None without labels, and below 6 classes."""
+        return self.head.scores.get("top5")
+
+    @property
+    def analog_accuracy(self) -> float | None:
+        """Of the analog network on the same samples, of the first output; None as ``accuracy``."""
+        return self.head.analog.get("accuracy")
+
+    @property
+    def agreement(self) -> NDArray[np.float64] | None:
+        """``(T,)`` in 0..1: what the first output answers as the analog network does; None for regression."""
+        return self.head.agreement.get("accuracy")
+
+    @property
+    def curve(self) -> NDArray[np.float64]:
+        """``(T,)``: the main score of the first output, or what stands for it in agreement where no labels are."""
+        return self.head.curves[self.head.task.main]
 
     @property
     def firing_rate(self) -> float:
@@ -104,10 +124,9 @@ class Measures:
             "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
-            "analog_accuracy": self.analog_accuracy,
-            "accuracy": None if self.accuracy is None else self.accuracy.tolist(),
-            "top5": None if self.top5 is None else self.top5.tolist(),
-            "agreement": None if self.agreement is None else self.agreement.tolist(),
+            "task": str(self.head.task),
+            **self._of_the_first(),
+            "heads": {name: head.summary() for name, head in self.heads.items()},
             "firing_rate": self.firing_rate,
             "synops_per_sample": self.total_synops,
             "effective_acs_per_sample": sum(o.acs for o in self.operations.values()),
@@ -127,6 +146,14 @@ class Measures:
             "synops": {name: layer.spikes for name, layer in self.synops.items()},
         }
 
+    def _of_the_first(self) -> dict[str, Any]:
+        """What a classifier is read by, by short names; of a regression its scores by theirs, and no accuracy."""
+        head = self.head.summary()
+        found = {**head["scores"], **{f"analog_{name}": value for name, value in head["analog"].items()}}
+        agreement = {agreement_name(name): curve for name, curve in head["agreement"].items()}
+        missing = {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in head["agreement"] else {}
+        return {**missing, **found, **agreement}
+
 
 def measure(
     graph: Graph,
@@ -134,6 +161,7 @@ def measure(
     data: Any,
     timesteps: int = 64,
     *,
+    task: Said = None,
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
     engine: Engine = "auto",
@@ -149,8 +177,10 @@ def measure(
     Args:
         graph: the spiking graph.
         analog: the normalised analog graph, from ``normalise``.
-        data: a Dataset, an array, or a pair of samples and labels.
+        data: a Dataset, an array, or a pair of samples and labels; labels of several outputs by their names.
         timesteps: T.
+        task: "classification", "binary", "dense", "regression", a Task, or a mapping from the names of outputs to
+            such; None finds it in the answer's shape and the labels.
         encoder: an encoder or its name.
         batch_size: samples side by side.
         engine: "event", "cuda", "reference" or "auto".
@@ -162,15 +192,13 @@ def measure(
         force: whether it may replace the events of an earlier run.
 
     Raises:
-        SpikewrightError: as ``simulate``; DataError for labels that are not classes of the network.
+        SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, before anything is simulated.
     """
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
-    output = next(node.name for node in graph if node.type == "Output")
-    if dataset.has_labels and len(graph.shapes[output]) == 1:
-        check_labels(dataset, graph.shapes[output][0])
+    scoring = Scoring(heads(graph, dataset.targets, task))
     chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
-    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen)
+    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen, answers=scoring)
     sums = InputSums(graph, chosen, timesteps)
     run = simulate(
         graph,
@@ -186,12 +214,14 @@ def measure(
         progress=progress,
         events_to=events_to,
         force=force,
+        keep_outputs=False,
     )
     one = dataset.take(1)
     first = simulate(
         graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype
     )
-    return _measures(graph, analog, run, observer, constants, _raster(first), chosen, Rates.of(graph, run, sums.sums))
+    rates = Rates.of(graph, run, sums.sums)
+    return _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates)
 
 
 def _measures(
@@ -199,14 +229,12 @@ def _measures(
     analog: Graph,
     run: Run,
     observer: CorrelationObserver,
+    scoring: Scoring,
     energy: Energy,
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
 ) -> Measures:
-    outputs, answers = run.output, observer.analog_outputs
-    classes = outputs.ndim == 3
-    labels = run.labels if classes else None
     correlations = observer.results()
     firing = firing_rates(run)
     counts = {name: total / run.samples for name, total in run.counts.items()}
@@ -217,10 +245,7 @@ def _measures(
         samples=run.samples,
         timesteps=run.timesteps,
         engine=run.engine,
-        accuracy=None if labels is None else accuracy(outputs, labels),
-        top5=None if labels is None or outputs.shape[2] < 6 else accuracy(outputs, labels, 5),
-        analog_accuracy=None if labels is None else float(accuracy(answers[:, None], labels)[0]),
-        agreement=agreement(outputs, answers) if classes else None,
+        heads=scoring.results(),
         layers={
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
             for name, rate in firing.items()

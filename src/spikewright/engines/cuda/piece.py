@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.encoders import Encoder
 from spikewright.engines.cuda.memory import done_after
-from spikewright.engines.reference import BatchRun, estimate, let_through, readout, sent_at
+from spikewright.engines.reference import BatchRun, estimate, let_through, sent_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs
 from spikewright.graph import Node
@@ -53,7 +53,10 @@ class Piece:
         self.moving = [node for node in self.graph if node.name not in resting]
         self.done = {**done_after(self.graph, self.still), **done_after(self.graph, self.moving)}
         self.state = simulation.start(part.stop - part.start)
-        self.totals = {name: answers.new_zeros(answers[part, 0].shape) for name, answers in run.outputs.items()}
+        self.totals = {
+            name: answers.new_zeros(part.stop - part.start, *self.graph.input_shapes(name)[0])
+            for name, answers in run.outputs.items()
+        }
         self.known: Mapping[str, Tensor] = {}
         self.sent: dict[str, list[Step]] = {}
 
@@ -156,7 +159,7 @@ class Piece:
         self.totals[name] = totals[-1].clone()
         passed = torch.arange(time.start + 1, time.stop + 1, device=totals.device)
         mean = totals / passed.view(-1, *(1 for _ in totals.shape[1:]))
-        self.run.outputs[name][self.part, time] = over_time(partial(readout, output), mean).transpose(0, 1)
+        self.run.outputs[name][self.part, time] = over_time(output.answer, mean).transpose(0, 1)
         return value
 
     def _note_activity(self, name: str, value: Tensor, time: slice, unit: float) -> None:

@@ -114,7 +114,7 @@ class _Compiler:
         if isinstance(node, SpikeMaxPool):
             return self._layer(node, (), self._add_pool(node, _view(given[0]), shape))
         if isinstance(node, Output):
-            return self._layer(node, _terms(given[0]), self.made.plan.output(*_size(shape)))
+            return self._layer(node, _terms(given[0]), self.made.plan.output(*_size(self._received(node))))
         if isinstance(node, Add):
             return tuple(term for value in given for term in _terms(value))
         if node.weighted and self.activity:
@@ -164,8 +164,12 @@ class _Compiler:
             return fits_grid(value, self.made.sources)
         return True
 
+    def _received(self, node: Node) -> Shape:
+        """The shape of what a layer receives: an answer without axes is one value too."""
+        return self.graph.input_shapes(node)[0] if isinstance(node, Output) else self.graph.shapes[node.name]
+
     def _layer(self, node: Node, terms: tuple[Term, ...], layer: int) -> View:
-        shape = self.graph.shapes[node.name]
+        shape = self._received(node)
         for term in terms:
             add_term(self.made.plan, layer, term, self.made.sources, shape)
         self.made.layers[node.name] = layer

@@ -227,11 +227,10 @@ class _Batch:
     def _readout(self, name: str, totals: Any) -> Tensor:
         import torch
 
-        node, shape = self.graph[name], self.graph.shapes[name]
+        node, (shape,) = self.graph[name], self.graph.input_shapes(name)
         steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
         mean = _shaped(totals, shape, 2).div_(steps)
-        softmax = isinstance(node, Output) and node.activation == "softmax"
-        return mean.softmax(dim=2) if softmax else mean
+        return node.answer(mean, lead=2) if isinstance(node, Output) else mean
 
     def _note_activity(self, run: BatchRun) -> None:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
