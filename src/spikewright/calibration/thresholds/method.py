@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -30,6 +31,13 @@ class Wish:
     @property
     def key(self) -> str:
         return f"{self.percentile:.10g}" + (",channels" if self.channels else "") + (",zeros" if self.zeros else "")
+
+    @classmethod
+    def parse(cls, key: str) -> Wish | None:
+        """The wish of a key; None for text that is none."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e-\d+)?)(,channels)?(,zeros)?", key)
+        wish = found and cls(float(found[1]), bool(found[2]), bool(found[3]))
+        return wish if wish and wish.key == key and wish.percentile <= 100 else None
 
 
 class NodeFacts(Protocol):
