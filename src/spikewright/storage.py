@@ -62,7 +62,7 @@ def load_graph(path: Path | str) -> Graph:
         raise ModelFileError(f"{path}: the graph inside is damaged: {error}") from error
 
 
-_LEVELS = list[int | None | float]
+_LEVELS = list[int | float | None]
 _META: Mapping[str, Any] = {
     "preprocessing": str,
     "method": str,
