@@ -7,10 +7,10 @@ from math import prod
 from numbers import Real
 from typing import TYPE_CHECKING, Literal, get_args
 
-from spikewright.checks import whole_number
 from spikewright.encoders.encoder import Encoder
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +42,7 @@ class Poisson(Encoder):
         number = isinstance(scale, Real) and not isinstance(scale, bool)
         if scale is not None and not (number and 0 < scale < float("inf")):
             raise SettingsError(f"poisson: scale must be positive and finite, not {str(scale)[:40]}")
-        object.__setattr__(self, "seed", whole_number("poisson: seed", self.seed, 0))
+        object.__setattr__(self, "seed", whole("poisson: seed", self.seed, 0))
         if self.negative not in get_args(Negative):
             raise SettingsError(f"poisson: negative must be 'events' or 'refuse', not {repr(self.negative)[:40]}")
 

@@ -6,14 +6,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import isfinite
-from numbers import Real
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import SettingsError
+from spikewright.settings import check_fields
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,13 @@ class Wish:
     def key(self) -> str:
         return f"{self.percentile:.10g}" + (",channels" if self.channels else "") + (",zeros" if self.zeros else "")
 
+    @classmethod
+    def parse(cls, key: str) -> Wish | None:
+        """The wish of a key; None for text that is none."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e-\d+)?)(,channels)?(,zeros)?", key)
+        wish = found and cls(float(found[1]), bool(found[2]), bool(found[3]))
+        return wish if wish and wish.key == key and wish.percentile <= 100 else None
+
 
 class NodeFacts(Protocol):
     """What a method may ask of the statistics of one population."""
@@ -53,11 +59,7 @@ class Method(ABC):
     """The field that may be written right after the colon."""
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value, switch = getattr(self, f.name), isinstance(f.default, bool)
-            if switch != isinstance(value, bool) or not (isinstance(value, Real) and isfinite(value)):
-                kind = "True or False" if switch else "a number"
-                raise SettingsError(f"{self.name}: {f.name} must be {kind}, not {repr(value)[:40]}")
+        check_fields(self)
 
     def wishes(self, layer: int) -> tuple[Wish, ...]:  # noqa: ARG002
         """The percentiles it needs of the population behind weighted layer ``layer``."""
