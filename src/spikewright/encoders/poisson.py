@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from numbers import Real
 from typing import TYPE_CHECKING, Literal, get_args
 
 from spikewright.encoders.encoder import Encoder
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import whole
+from spikewright.settings import plain, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,10 +37,11 @@ class Poisson(Encoder):
     negative: Negative = "events"
 
     def __post_init__(self) -> None:
-        scale = self.scale
-        number = isinstance(scale, Real) and not isinstance(scale, bool)
+        scale = plain(self.scale)
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
         if scale is not None and not (number and 0 < scale < float("inf")):
             raise SettingsError(f"poisson: scale must be positive and finite, not {str(scale)[:40]}")
+        object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "seed", whole("poisson: seed", self.seed, 0))
         if self.negative not in get_args(Negative):
             raise SettingsError(f"poisson: negative must be 'events' or 'refuse', not {repr(self.negative)[:40]}")
@@ -115,8 +115,9 @@ class FittedPoisson(Encoder):
         unsaid = any(part.value is None for part in self.parts)
         if not len(x) or not (unsaid or self.settings.negative == "refuse"):
             return
-        rows = x.flatten(1).split([part.size for part in self.parts], dim=1)
-        for part, values in zip(self.parts, rows, strict=True):
+        rows, end = x.flatten(1), 0
+        for part in self.parts:
+            values, end = rows[:, end : end + part.size], end + part.size
             low, high = (float(end) for end in values.aminmax())
             most = max(-low, high)
             if part.value is None and most > 1:
