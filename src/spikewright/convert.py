@@ -88,9 +88,7 @@ def convert(
         GraphError, SettingsError: for scales or settings outside their domain.
     """
     if not isinstance(scales, Mapping):
-        raise SettingsError(
-            f"scales are λ by population, from calibrate(...).scales(method), not {repr(scales)[:40]}"
-        )
+        raise SettingsError(f"scales are λ by population, from calibrate(...).scales(method), not {repr(scales)[:40]}")
     neurons = neurons or Neurons()
     if readout not in ("potential", "count"):
         raise SettingsError(f"readout must be 'potential' or 'count', not {readout!r}")

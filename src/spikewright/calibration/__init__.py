@@ -1,7 +1,7 @@
 """Statistics of a network's activations over data of any size, and thresholds from them."""
 
 from spikewright.calibration.calibrate import calibrate, statistics_key
-from spikewright.calibration.inputs import InputRange, parse_input_scale
+from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.look import Look, look
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
@@ -21,6 +21,7 @@ __all__ = [
     "Scale",
     "Statistics",
     "calibrate",
+    "input_scale_text",
     "look",
     "methods",
     "parse",

@@ -26,7 +26,6 @@ from spikewright.calibration.quantiles import (
 from spikewright.calibration.score import AnalogScoring
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, Wish, parse_all
-from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.data import Dataset, as_dataset
 from spikewright.errors import DataError, warn
 from spikewright.forward import Forward
@@ -49,7 +48,7 @@ MARGIN, FEW = 4, 16
 def calibrate(
     graph: Graph,
     data: Any,
-    methods: Sequence[Method | str] | Method | str = (Percentile(),),
+    methods: Sequence[Method | str] | Method | str = "percentile:99.9",
     *,
     input_scale: Method | str | float = "max",
     task: Said = None,

@@ -113,7 +113,7 @@ def parse_input_scale(value: Any) -> InputScale:
             value = parse(value)
     if isinstance(value, Method):
         if getattr(value, "channels", False):
-            raise SettingsError(f"input scale: one event stands for the same in every channel; leave out ',channels'")
+            raise SettingsError("input scale: one event stands for the same in every channel; leave out ',channels'")
         return value
     number = plain(value)
     if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number < float("inf"):

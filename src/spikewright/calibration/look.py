@@ -88,8 +88,8 @@ def _of_inputs(statistics: Statistics, trusted: bool) -> list[str]:
         if values.whole and values.lowest >= 0 and DARK < values.highest <= BRIGHT and not trusted:
             most = 255 if values.highest <= 255 else 65535
             found.append(
-                f"{which}: whole numbers from {values.lowest:.0f} to {values.highest:.0f}; networks are usually trained "
-                f"on scaled values: is it --preprocess scale=1/{most} that is missing?"
+                f"{which}: whole numbers from {values.lowest:.0f} to {values.highest:.0f}; networks are usually "
+                f"trained on scaled values: is it --preprocess scale=1/{most} that is missing?"
             )
     return found
 

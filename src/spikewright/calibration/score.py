@@ -12,7 +12,7 @@ from spikewright.errors import DataError
 from spikewright.graph import Graph, Place
 from spikewright.nodes import Output
 from spikewright.settings import fits
-from spikewright.tasks import SCORES, Head, Said, Tally, heads
+from spikewright.tasks import SCORES, Head, Said, Tally, Task, heads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ ENOUGH = 20
 
 @dataclass(frozen=True)
 class AnalogScore:
-    """The main score of one output on the labelled calibration samples.
+    """The main score of one output of the analog network on labelled samples.
 
     Attributes:
         task: as text.
@@ -40,6 +40,12 @@ class AnalogScore:
     value: float | None
     chance: float | None
     samples: int
+
+    @classmethod
+    def of(cls, task: Task, value: float, chance: float, samples: int) -> AnalogScore:
+        """From the main score of a task and that of the best constant answer, which may be NaN."""
+        known, best = (number if isfinite(number) else None for number in (value, chance))
+        return cls(str(task), task.main, known, best, samples)
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> AnalogScore:
@@ -82,7 +88,7 @@ class AnalogScore:
     def __str__(self) -> str:
         score = SCORES[self.name]
         value, chance = ("–" if v is None else score.text(v, unit=True) for v in (self.value, self.chance))
-        return f"{score.title} {value} on {self.samples:,} calibration samples (the best constant answer {chance})"
+        return f"{score.title} {value} on {self.samples:,} samples (the best constant answer {chance})"
 
 
 class AnalogScoring:
@@ -126,10 +132,6 @@ class AnalogScoring:
         found = {}
         for name, head in self.heads.items():
             main = head.task.main
-            value, chance = float(self.tallies[name].scores()[main][0]), float(head.chance()[main])
-            found[name] = AnalogScore(str(head.task), main, _number(value), _number(chance), self.done)
+            value = float(self.tallies[name].scores()[main][0])
+            found[name] = AnalogScore.of(head.task, value, head.chance()[main], self.done)
         return found
-
-
-def _number(value: float) -> float | None:
-    return value if isfinite(value) else None

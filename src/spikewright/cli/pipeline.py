@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
-from spikewright.cli.console import compact_table, err, progress
+from spikewright.cli.console import compact_table, progress
 from spikewright.convert import Neurons, analog_of, convert
 from spikewright.data import Dataset
 from spikewright.graph import Graph
@@ -35,6 +35,7 @@ class Job:
         batch_size, device: of every run.
         quiet: no progress bars.
         task: of the network's outputs, as typed; None finds it.
+        input_scale: how λ of inputs comes about: see ``calibrate``.
     """
 
     graph: Graph
@@ -45,6 +46,7 @@ class Job:
     device: str = "cpu"
     quiet: bool = False
     task: Said = None
+    input_scale: str = "max"
 
     def prepared(self) -> tuple[Graph, tuple[Change, ...]]:
         return prepare(self.graph, **{key: self.options[key] for key in ("answer", "leaky") if key in self.options})
@@ -53,12 +55,20 @@ class Job:
         """From ``store`` where it holds those of this network and these data, else gathered, and stored there."""
         if store is not None and store.exists():
             found = Statistics.load(store, expect_key=statistics_key(folded, data))
+            found = replace(found, input_scale=self.input_scale)
             for method in self.methods:
                 found.scales(method)
             return found
         with progress("calibrating", self.quiet) as move:
             statistics = calibrate(
-                folded, data, self.methods, batch_size=self.batch_size, device=self.device, progress=move
+                folded,
+                data,
+                self.methods,
+                input_scale=self.input_scale,
+                task=self.task,
+                batch_size=self.batch_size,
+                device=self.device,
+                progress=move,
             )
         if store is not None:
             statistics.save(store)
@@ -85,7 +95,7 @@ class Job:
 
 def compare(
     job: Job,
-    calibration: Dataset,
+    statistics: Statistics,
     test: Dataset,
     timesteps: int,
     report: Path,
@@ -99,7 +109,6 @@ def compare(
         SpikewrightError: whatever goes wrong; then no report is written.
     """
     folded, changes = job.prepared()
-    statistics = job.statistics(folded, calibration, None)
     candidates = []
     for method in job.methods:
         spiking = job.spiking(statistics, method)
@@ -141,11 +150,3 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
 def tasks_text(heads: Mapping[str, Head] | Mapping[str, HeadMeasures]) -> str:
     """The tasks of the outputs: "regression", or of several "age regression, sex binary"."""
     return ", ".join(str(head.task) if len(heads) == 1 else f"{name} {head.task}" for name, head in heads.items())
-
-
-def remarks(measures: Measures) -> None:
-    """Say on the error stream what is odd about the labels."""
-    for name, head in measures.heads.items():
-        if head.remark is not None:
-            whose = "" if len(measures.heads) == 1 else f"output '{name}': "
-            err.print(f"warning: {whose}{head.remark}", highlight=False, markup=False, soft_wrap=True)

@@ -14,18 +14,22 @@ from spikewright.cli.console import (
     DeviceOption,
     DtOption,
     DtypeOption,
+    EncoderOption,
     EngineOption,
+    EventValueOption,
     JsonOption,
+    NegativeOption,
+    SeedOption,
     TaskOption,
+    chosen_encoder,
     compact_table,
     out,
     print_json,
     progress,
 )
-from spikewright.cli.pipeline import comparison, remarks, tasks_text
+from spikewright.cli.pipeline import comparison, tasks_text
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
-from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
 from spikewright.events import check_place, load_events
@@ -43,8 +47,10 @@ def simulate(
     data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
     samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
-    encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
-    seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
+    encoder: EncoderOption = "constant",
+    seed: SeedOption = 0,
+    input_scale: EventValueOption = None,
+    negative: NegativeOption = "events",
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
@@ -68,7 +74,7 @@ def simulate(
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     if events is not None:
         check_place(events, force)
-    chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
+    chosen = chosen_encoder(encoder, seed, input_scale, negative)
     graph = load(model, dt=dt)
     if not graph.populations:
         raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
@@ -94,7 +100,6 @@ def simulate(
         )
     if output is not None:
         _write(measures, output)
-    remarks(measures)
     stored = None if events is None else load_events(events)
     if as_json:
         written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}

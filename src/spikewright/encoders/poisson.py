@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from spikewright.encoders.encoder import Encoder
 from spikewright.errors import DataError, SettingsError
@@ -43,6 +43,8 @@ class Poisson(Encoder):
             raise SettingsError(f"poisson: scale must be positive and finite, not {str(scale)[:40]}")
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "seed", whole("poisson: seed", self.seed, 0))
+        if self.seed >= 2**128:
+            raise SettingsError(f"poisson: seed must be below 2^128, not {str(self.seed)[:40]}")
         if self.negative not in get_args(Negative):
             raise SettingsError(f"poisson: negative must be 'events' or 'refuse', not {repr(self.negative)[:40]}")
 
@@ -100,9 +102,12 @@ class FittedPoisson(Encoder):
 
         self._check(x)
         draws = np.empty(tuple(x.shape), np.float32)
-        for row in range(len(draws)):
-            generator = np.random.Generator(np.random.Philox(key=self.settings.seed, counter=[0, 0, first + row, t]))
-            draws[row] = generator.random(draws.shape[1:], np.float32)
+        bits = np.random.Philox(key=self.settings.seed)
+        generator, start = np.random.Generator(bits), cast(Any, bits.state)
+        for row in range(len(draws)):  # a tenth of the time that a new generator for each would take
+            start["state"]["counter"][:] = (0, 0, first + row, t)
+            bits.state = start
+            generator.random(dtype=np.float32, out=draws[row])
         scale: float | Tensor = next(iter(self.event_values.values()))
         if len(self.parts) > 1:
             each = np.repeat(list(self.event_values.values()), [part.size for part in self.parts])

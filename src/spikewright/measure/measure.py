@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration import AnalogScore
 from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Engine, Run, simulate
+from spikewright.errors import warn
 from spikewright.graph import Array, Graph, Shape
 from spikewright.measure.correlation import Correlation, CorrelationObserver
 from spikewright.measure.energy import Energy
@@ -24,6 +26,7 @@ from spikewright.measure.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measure.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
+from spikewright.settings import whole
 from spikewright.tasks import Said, heads
 
 
@@ -61,6 +64,7 @@ class Measures:
         energy: the constants of the estimate.
         rates: of every neuron.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
+        warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
     """
 
     samples: int
@@ -75,6 +79,7 @@ class Measures:
     energy: Energy
     rates: Rates
     raster: dict[str, Array] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def head(self) -> HeadMeasures:
@@ -127,6 +132,7 @@ class Measures:
             "task": str(self.head.task),
             **self._of_the_first(),
             "heads": {name: head.summary() for name, head in self.heads.items()},
+            "warnings": list(self.warnings),
             "firing_rate": self.firing_rate,
             "synops_per_sample": self.total_synops,
             "effective_acs_per_sample": sum(o.acs for o in self.operations.values()),
@@ -193,11 +199,15 @@ def measure(
 
     Raises:
         SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, before anything is simulated.
+
+    Warns:
+        SpikewrightWarning: each of ``Measures.warnings``, and what is odd about the labels.
     """
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
     scoring = Scoring(heads(graph, dataset.targets, task))
-    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    timesteps = whole("timesteps", timesteps)
+    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
     observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen, answers=scoring)
     sums = InputSums(graph, chosen, timesteps)
     run = simulate(
@@ -215,13 +225,16 @@ def measure(
         events_to=events_to,
         force=force,
         keep_outputs=False,
+        quiet=True,
     )
     one = dataset.take(1)
     first = simulate(
-        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype
+        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype, quiet=True
     )
     rates = Rates.of(graph, run, sums.sums)
-    return _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates)
+    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates)
+    warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
+    return measures
 
 
 def _measures(
@@ -240,12 +253,12 @@ def _measures(
     counts = {name: total / run.samples for name, total in run.counts.items()}
     if not isinstance(encoder, Constant):  # every other encoder sends events
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
-    layers = synops(graph, counts)
+    layers, judged = synops(graph, counts), scoring.results()
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
         engine=run.engine,
-        heads=scoring.results(),
+        heads=judged,
         layers={
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
             for name, rate in firing.items()
@@ -257,7 +270,21 @@ def _measures(
         energy=energy,
         rates=rates,
         raster=raster,
+        warnings=(*run.warnings, *_near_chance(judged, run.samples)),
     )
+
+
+def _near_chance(heads: Mapping[str, HeadMeasures], samples: int) -> list[str]:
+    """A sentence for each output whose analog network knows little of these samples."""
+    found = []
+    for name, head in heads.items():
+        main = head.task.main
+        if main in head.analog:
+            score = AnalogScore.of(head.task, head.analog[main], head.chance[main], samples)
+            if score.near_chance:
+                which = "" if len(heads) == 1 else f" '{name}'"
+                found.append(f"analog network{which} near chance, {score}: are data and preprocessing the right ones?")
+    return found
 
 
 def _raster(run: Run, neurons: int = 40) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spikewright.calibration import Statistics
+from spikewright.calibration import Look, Statistics, look
 from spikewright.convert import fates
 from spikewright.errors import SettingsError
 from spikewright.files import write_text
@@ -60,6 +60,7 @@ def write_report(
     document = Document()
     sections = [
         _head(title, candidates[0]),
+        _seen(look(folded, statistics), candidates),
         how_good(document, candidates),
         _table_of_candidates(candidates),
         _work(document, candidates),
@@ -85,6 +86,14 @@ def _head(title: str, first: Candidate) -> str:
     samples = f"{measures.samples:,} sample{'' if measures.samples == 1 else 's'}"
     line = f"{samples}, {steps}, thresholds by {first.label}"
     return f'<h1>{escape(title)}</h1><p class="soft">{escape(line)}</p><div class="facts">{cards}</div>'
+
+
+def _seen(seen: Look, candidates: Sequence[Candidate]) -> str:
+    """What calibration saw of data and network, and all warnings."""
+    odd = dict.fromkeys([*seen.warnings, *(w for c in candidates for w in c.measures.warnings)])
+    lines = "".join(f"<li>{escape(line)}</li>" for line in seen.lines)
+    warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in odd)
+    return f'<ul class="seen">{lines}{warnings}</ul>'
 
 
 def _table_of_candidates(candidates: Sequence[Candidate]) -> str:

@@ -30,7 +30,7 @@ def methods() -> dict[str, type[Method]]:
 
 
 def parse(text: Any) -> Method:
-    """A method from its text: ``max``, ``percentile:99.9``, ``max,channels``, ``percentile:99.9,channels,schedule=0.02``.
+    """A method from its text: ``max``, ``max,channels``, ``percentile:99.9,channels,schedule=0.02``.
 
     Colons, commas and spaces part words alike, capitals do not matter, and a percentile may be written ``99.9%`` or
     ``p99.9``. ``str`` of the result is the form that is shown everywhere. What is a method already stays as it is.
