@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from spikewright.text import QUOTED, one_line
 
 
 class SpikewrightError(Exception):
-    """Anything Spikewright refuses to do. The command line prints it and exits with status 2."""
+    """Anything Spikewright refuses to do. The command line prints it and exits with status 2.
+
+    Args:
+        message: what is wrong, where, and what to do. It is kept to one line without control characters and to
+            ``LONGEST`` characters, whatever names, paths and words of other libraries went into it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(message))
 
 
 class GraphError(SpikewrightError):
     """A graph that cannot be: a missing input, shapes that do not fit, weights that are not finite."""
+
+
+class SpikewrightWarning(UserWarning):
+    """Something that runs, but is likely not what was meant. The command line prints it as a line on stderr.
+
+    Results carry the same lines (``Look.warnings``, ``Run.warnings``, ``Measures.warnings``);
+    ``warnings.simplefilter("error", SpikewrightWarning)`` makes errors of them.
+    """
+
+
+def warn(lines: Iterable[str]) -> None:
+    """A ``SpikewrightWarning`` for each line, at the place that called the function that calls this one."""
+    for line in lines:
+        warnings.warn(line, SpikewrightWarning, stacklevel=3)
 
 
 class ModelFileError(SpikewrightError):
@@ -61,4 +86,25 @@ class UnsupportedModelError(SpikewrightError):
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 operator cannot" if count == 1 else f"{count} operators cannot"
-        super().__init__(f"{head} be {purpose}: " + "; ".join(str(p) for p in self.problems))
+        Exception.__init__(self, f"{head} be {purpose}: {'; '.join(_grouped(self.problems))}")  # every kind, in full
+
+
+def _grouped(problems: Sequence[Problem]) -> list[str]:
+    """Each kind of problem once: ``Sigmoid at 'a', 'b', 'c' and 31 more places: what could be done``."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        places.setdefault((problem.operator, problem.advice), []).append(problem.where)
+    found = []
+    for (operator, advice), where in places.items():
+        more = f" and {len(where) - PLACES} more places" if len(where) > PLACES else ""
+        at = ", ".join(_short(place) for place in where[:PLACES]) + more
+        found.append(str(Problem(_short(operator), at, one_line(advice, QUOTED))))
+    return found
+
+
+PLACES = 3
+"""Of one kind of problem that are named; ``problems`` has them all."""
+
+
+def _short(name: str) -> str:
+    return one_line(name, 80)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Run, simulate
-from spikewright.errors import DataError, SpikewrightError
-from spikewright.graph import Graph, Node
+from spikewright.errors import DataError, SpikewrightError, warn
+from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, SpikeMaxPool
+from spikewright.npz import npz_headers, read_npz
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,10 +74,7 @@ class Rates:
             if node.name not in self.values:
                 raise DataError(f"no rates of '{node.name}'; simulate this network again, and store its run whole")
             rates = np.asarray(self.values[node.name])
-            if rates.shape != graph.shapes[node.name]:
-                raise DataError(
-                    f"rates of '{node.name}' have the shape {rates.shape}, its neurons {graph.shapes[node.name]}"
-                )
+            _check_shape(node.name, rates.shape, graph)
             bad = ~np.isfinite(rates)
             if _counts(graph, node):
                 bad |= rates < 0
@@ -85,6 +85,11 @@ class Rates:
                     "simulate again"
                 )
         return self
+
+
+def _check_shape(name: str, shape: Shape, graph: Graph) -> None:
+    if shape != graph.shapes[name]:
+        raise DataError(f"rates of '{name}' have the shape {shape}, its neurons {graph.shapes[name]}")
 
 
 def _counts(graph: Graph, node: Node) -> bool:
@@ -103,20 +108,46 @@ def load_rates(path: Path | str, graph: Graph) -> Rates:
     """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; 'spikewright simulate -o' writes it")
-    try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable .npz file ({error}); simulate again") from error
-    if "network" not in arrays:
+    headers = npz_headers(path, AGAIN)
+    if "network" not in headers:
         raise DataError(f"{path}: holds no rates; simulate again with this version of spikewright")
-    values = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
-    steps = len(arrays.get("timestep", ()))
+    wanted = {node.name: f"{PREFIX}{node.name}" for node in graph if not node.inputs or node.population}
+    there = {name: label for name, label in wanted.items() if label in headers}
     try:
-        found = Rates(values, str(arrays["network"]), int(arrays.get("samples", 0)), steps)
-        return found.checked(graph)
-    except (SpikewrightError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: {error}") from error
+        for name, label in there.items():  # before any values are unpacked
+            _check_shape(name, headers[label].shape, graph)
+        if headers["network"].nbytes > 1024 or ("samples" in headers and headers["samples"].shape):
+            raise DataError(f"it does not say whose rates they are; {AGAIN}")
+        arrays = read_npz(path, ["network", "samples", *there.values()], advice=AGAIN)
+        values = {name: _numbers(arrays, label) for name, label in there.items()}
+        steps = prod(headers["timestep"].shape) if "timestep" in headers else 0
+        return Rates(values, _text(arrays["network"]), _samples(arrays), steps).checked(graph)
+    except SpikewrightError as error:
+        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+AGAIN = "simulate again"
+
+
+def _numbers(arrays: Mapping[str, NDArray[Any]], label: str) -> NDArray[np.float64]:
+    array = arrays[label]
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"'{label}' holds {array.dtype}, not numbers; {AGAIN}")
+    return array.astype(np.float64)
+
+
+def _text(array: NDArray[Any]) -> str:
+    """The fingerprint of a network; it may be empty where somebody else made the rates."""
+    if array.ndim or array.dtype.kind != "U" or (array.item() and not re.fullmatch("[0-9a-f]{64}", array.item())):
+        raise DataError(f"its network is no fingerprint; {AGAIN}")
+    return str(array.item())
+
+
+def _samples(arrays: Mapping[str, NDArray[Any]]) -> int:
+    array = arrays.get("samples", np.array(0))
+    if array.ndim or array.dtype.kind not in "iu" or array < 0:
+        raise DataError(f"its number of samples is none; {AGAIN}")
+    return int(array)
 
 
 class InputSums:
@@ -150,7 +181,8 @@ def simulated_rates(
     progress: Callable[[int, int], None] | None = None,
 ) -> Rates:
     """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``."""
-    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    timesteps = whole("timesteps", timesteps)
+    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
     sums = InputSums(graph, chosen, timesteps)
     run = simulate(
         graph,
@@ -161,7 +193,9 @@ def simulated_rates(
         device=device,
         observers=(sums,),
         progress=progress,
+        quiet=True,
     )
+    warn(run.warnings)
     return Rates.of(graph, run, sums.sums)
 
 

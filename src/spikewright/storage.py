@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from inspect import isabstract
-from math import isfinite
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import numpy as np
 
@@ -17,9 +14,18 @@ from spikewright.errors import ModelFileError, SpikewrightError
 from spikewright.files import atomic_path
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
+from spikewright.settings import fits
+from spikewright.tensors import Kind, NotOurs, read_tensors, write_tensors
 
-FORMAT = 1
 KEY = "spikewright-graph"
+KIND = Kind(
+    key=KEY,
+    noun="Spikewright graph",
+    contents="graph",
+    format=1,
+    facts=frozenset({"nodes", "meta"}),
+    again="copy it again, or convert it first if it is a trained network",
+)
 
 
 def save(graph: Graph, path: Path | str) -> None:
@@ -28,13 +34,10 @@ def save(graph: Graph, path: Path | str) -> None:
     Raises:
         StorageError: when the file cannot be written; what stood there before is untouched.
     """
-    from safetensors.numpy import save_file
-
     arrays = {f"{node.name}/{label}": array for node in graph for label, array in node.arrays.items()}
     nodes = [{"type": n.type, "name": n.name, "inputs": n.inputs, "settings": n.settings} for n in graph]
-    header = json.dumps({"format": FORMAT, "nodes": nodes, "meta": dict(graph.meta)})
     with atomic_path(path) as temporary:
-        save_file(arrays, temporary, {KEY: header})
+        write_tensors(temporary, KIND, {"nodes": nodes, "meta": dict(graph.meta)}, arrays)
 
 
 def load_graph(path: Path | str) -> Graph:
@@ -43,39 +46,69 @@ def load_graph(path: Path | str) -> Graph:
     Raises:
         ModelFileError: for a file that is missing, damaged, not ours, or from a later version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise ModelFileError(f"{path}: no such file")
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
-            arrays = {key: file.get_tensor(key) for key in file.keys()} if text else {}  # noqa: SIM118
-    except (OSError, SafetensorError, TypeError, ValueError, LookupError, AttributeError) as error:
-        advice = "copy it again, or convert it first if it is a trained network"
-        raise ModelFileError(f"{path}: not a readable Spikewright graph ({error}); {advice}") from error
-    if text is None:
+        header, arrays = read_tensors(path, KIND)
+    except NotOurs:
         raise ModelFileError(
             f"{path}: holds bare weights, not a Spikewright graph; name the code too: FILE.py:FACTORY --weights {path}"
-        )
-    try:
-        header = json.loads(text)
-        found, entries, meta = header["format"], header["nodes"], header["meta"]
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ModelFileError(f"{path}: the description of its graph is damaged ({error}); copy it again") from error
-    if found != FORMAT:
-        raise ModelFileError(f"{path}: graph format {found}, this version reads {FORMAT}; upgrade spikewright")
+        ) from None
+    entries, meta = header["nodes"], header["meta"]
     try:
         if not isinstance(meta, dict) or not isinstance(entries, list):
             raise ModelFileError("its nodes are no list, or its facts no table")
+        check_meta(meta)
         return Graph([_node(entry, arrays) for entry in entries], meta)
     except (SpikewrightError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"{path}: the graph inside is damaged: {error}") from error
 
 
+_LEVELS = list[int | float | None]
+_META: Mapping[str, Any] = {
+    "preprocessing": str,
+    "method": str,
+    "source": str,
+    "view": Literal["weights", "thresholds"],
+    "readout": Literal["potential", "count"],
+    "calibration_samples": int,
+    "neurons": dict[str, Any],
+    "changes": list[dict[str, Any]],
+    "scales": dict[str, Any],
+    "ceilings": dict[str, Any],
+    "levels": dict[str, _LEVELS],
+}
+"""Facts that are read again after a graph comes from a file; others are only shown."""
+
+
+def check_meta(meta: Mapping[str, Any]) -> None:
+    """Refuse facts of a graph, from a file, that are not what the commands take them to be.
+
+    Raises:
+        ModelFileError: naming the fact.
+    """
+    for label, hint in _META.items():
+        if label in meta and not fits(meta[label], hint):
+            raise ModelFileError(f"its fact '{label}' cannot be {meta[label]!s:.40}")
+    for label in ("scales", "ceilings"):
+        for name, values in meta.get(label, {}).items():
+            if not _positive(values):
+                raise ModelFileError(f"{label} of '{name}' cannot be {values!s:.40}")
+    for name, pair in meta.get("levels", {}).items():
+        if len(pair) != 2 or pair[1] is None or not (pair[0] is None or (type(pair[0]) is int and pair[0] > 0)):
+            raise ModelFileError(f"levels of '{name}' cannot be {pair!s:.40}")
+
+
+def _positive(values: Any) -> bool:
+    """Whether this is a positive number, or an array of such as nested lists."""
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return bool(array.size and np.isfinite(array).all() and (array > 0).all())
+
+
 def _node(entry: Any, arrays: Mapping[str, Array]) -> Node:
     """A node whose settings are of the kinds that its fields are declared to be."""
-    if not isinstance(entry, dict) or not isinstance(entry["name"], str) or not _fits(entry["inputs"], list[str]):
+    if not isinstance(entry, dict) or not isinstance(entry["name"], str) or not fits(entry["inputs"], list[str]):
         raise ModelFileError("a node has no name, or reads what has none")
     name, where = entry["name"], f"{entry['type']} '{entry['name']}'"
     kind = node_types().get(entry["type"])
@@ -85,7 +118,7 @@ def _node(entry: Any, arrays: Mapping[str, Array]) -> Node:
     own = {f.name: arrays[f"{name}/{f.name}"] for f in fields(kind) if f"{name}/{f.name}" in arrays}
     settings = {label: _tuples(value) for label, value in entry["settings"].items()}
     for label, value in (*settings.items(), *own.items()):
-        if label not in hints or label in ("name", "inputs") or not _fits(value, hints[label]):
+        if label not in hints or label in ("name", "inputs") or not fits(value, hints[label]):
             raise ModelFileError(f"{where}: {label} cannot be {str(value)[:60]}")
     missing = [
         f.name
@@ -95,25 +128,6 @@ def _node(entry: Any, arrays: Mapping[str, Array]) -> Node:
     if missing:
         raise ModelFileError(f"{where}: {', '.join(missing)} is missing")
     return kind(name=name, inputs=tuple(entry["inputs"]), **settings, **own)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from a file is what a field is declared to be."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
-    if origin is Literal:
-        return value in inner
-    if origin in (tuple, list):
-        if not isinstance(value, origin):
-            return False
-        kinds = inner if origin is tuple and inner[-1] is not ... else (inner[0],) * len(value)
-        return len(kinds) == len(value) and all(map(_fits, value, kinds))
-    if (origin or hint) is np.ndarray:
-        return isinstance(value, np.ndarray) and value.dtype == np.float32
-    if hint is float:
-        return isinstance(value, float | int) and not isinstance(value, bool) and isfinite(value)
-    return type(value) is hint
 
 
 def _tuples(value: Any) -> Any:

@@ -1,8 +1,15 @@
-"""Numbers, shapes and times as people read them: the same in the terminal and on the page."""
+"""Numbers, shapes, names and what went wrong as people read them: the same in the terminal and on the page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from unicodedata import category
+
+LONGEST = 600
+"""Characters of a message: three lines of a wide terminal."""
+QUOTED = 200
+"""Characters of a message that another library made."""
 
 
 def short(number: float) -> str:
@@ -15,10 +22,50 @@ def short(number: float) -> str:
 
 def shape_text(shape: Sequence[int]) -> str:
     """(1, 28, 28) as 1×28×28."""
-    return "×".join(map(str, shape))
+    return "×".join(map(str, shape)) or "scalar"
 
 
 def steps_to_show(timesteps: int) -> list[int]:
     """The last few powers of two, and T itself."""
     powers = [2**k for k in range(2, 24) if 2**k < timesteps]
     return [*powers[-4:], timesteps]
+
+
+def visible(text: object) -> str:
+    """Text with everything written out that would steer a terminal, break a line or turn its direction: ``\\x1b``."""
+    found = str(text)
+    return found if found.isprintable() else "".join(map(_visible, found))
+
+
+def _visible(character: str) -> str:
+    steers = category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNS
+    return character.encode("unicode_escape").decode("ascii") if steers else character
+
+
+_TURNS = {chr(code) for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Marks of writing direction, by which a name can look like another."""
+
+
+def one_line(text: object, longest: int = LONGEST) -> str:
+    """Text as one line without control characters, its middle left out where it is too long.
+
+    The middle, since messages begin with what is wrong and end with what to do.
+    """
+    found = visible(re.sub(r"\s*[\r\n]+\s*", " ", str(text)).strip())
+    if len(found) <= longest:
+        return found
+    head, tail = longest * 2 // 3 - 2, longest - longest * 2 // 3 - 1
+    return f"{found[:head]} … {found[len(found) - tail :]}"
+
+
+def reason(error: BaseException) -> str:
+    """What a library said went wrong: its first line, and never empty."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return one_line(lines[0], QUOTED) if lines else type(error).__name__
+
+
+def listed(words: Sequence[object], most: int = 10) -> str:
+    """``a, b, c``, or ``a, b and 98 more``."""
+    if len(words) <= most:
+        return ", ".join(map(str, words))
+    return f"{', '.join(map(str, words[:most]))} and {len(words) - most} more"

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.inputs import InputRange, parse_input_scale
 from spikewright.calibration.quantiles import LAYER_SHIFTS
-from spikewright.calibration.thresholds import Method, Wish
-from spikewright.errors import CalibrationError, ModelFileError
+from spikewright.calibration.score import AnalogScore
+from spikewright.calibration.thresholds import Method, Wish, parse
+from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
+from spikewright.settings import fits
+from spikewright.tensors import Kind, read_tensors, write_tensors
+from spikewright.text import reason
 
-FORMAT = 1
+KIND = Kind(
+    key="spikewright-statistics",
+    noun="statistics file",
+    contents="statistics",
+    format=2,
+    facts=frozenset({"key", "samples", "exact", "nodes", "inputs", "input_scale", "scores", "remarks"}),
+    again="delete it and calibrate again",
+)
+BINS = 1 << 15
+"""Of a histogram."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,32 +77,59 @@ class NodeStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Statistics of every ReLU and output of a graph over a data set.
+    """Statistics of every ReLU, output and input of a graph over a data set.
 
     Attributes:
-        nodes: by node name.
+        nodes: by name of a ReLU or output.
         key: fingerprint of the graph's weights and the data.
         samples: how many samples were seen.
         exact: whether percentiles are exact, or off by up to ``relative_error``.
+        inputs: by input, the range of its values.
+        input_scale: how λ of inputs comes about, as text; ``dataclasses.replace`` chooses another.
+        scores: by labelled output, how good the analog network is.
+        remarks: what is odd about the labels, in sentences.
     """
 
     nodes: Mapping[str, NodeStatistics]
     key: str
     samples: int
     exact: bool = True
+    inputs: Mapping[str, InputRange] = field(default_factory=dict)
+    input_scale: str = "max"
+    scores: Mapping[str, AnalogScore] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def relative_error(self) -> float:
         """Bound on the relative error of a percentile: half a bin of the first pass (0 when exact)."""
         return 0.0 if self.exact else 2.0**-7
 
-    def scales(self, method: Method) -> dict[str, NDArray[np.float64]]:
-        """λ of every node by a threshold method: positive and finite, whatever the data.
+    def scales(self, method: Method | str) -> dict[str, NDArray[np.float64]]:
+        """λ of every ReLU and output by a threshold method, and of inputs: positive and finite, whatever the data.
 
         A channel that was never positive takes the λ of its layer, a layer that never was takes 1, and no λ
-        exceeds the ceiling of its ReLU.
+        exceeds the ceiling of its ReLU. λ of an input is ``event_values``, whatever the method.
+
+        Args:
+            method: as a value or as its text.
+
+        Raises:
+            CalibrationError: for a percentile that was not asked for when calibrating.
         """
-        return {name: self._scale(node, method) for name, node in self.nodes.items()}
+        chosen = parse(method)
+        return {
+            **{name: np.asarray(value) for name, value in self.event_values().items()},
+            **{name: self._scale(node, chosen) for name, node in self.nodes.items()},
+        }
+
+    def event_values(self) -> dict[str, float]:
+        """By input, λ: what one event of the Poisson encoder stands for, after ``input_scale``.
+
+        Raises:
+            CalibrationError: for a percentile that was not asked for when calibrating.
+        """
+        scale = parse_input_scale(self.input_scale)
+        return {name: values.event_value(scale) for name, values in self.inputs.items()}
 
     def _scale(self, node: NodeStatistics, method: Method) -> NDArray[np.float64]:
         scale = np.asarray(method.scale(node), np.float64)
@@ -100,8 +141,6 @@ class Statistics:
 
     def save(self, path: Path | str) -> None:
         """Write to one safetensors file, whole or not at all."""
-        from safetensors.numpy import save_file
-
         arrays, header = {}, {}
         for name, node in self.nodes.items():
             for label in ("histogram", "positives", "maximum"):
@@ -109,43 +148,89 @@ class Statistics:
             for wish, value in node.quantiles.items():
                 arrays[f"{name}/quantile/{wish}"] = value
             header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count")}
-        meta = {"format": FORMAT, "key": self.key, "samples": self.samples, "exact": self.exact, "nodes": header}
+        facts = {
+            **{label: getattr(self, label) for label in ("key", "samples", "exact", "input_scale")},
+            "nodes": header,
+            "inputs": {name: values.facts for name, values in self.inputs.items()},
+            "scores": {name: asdict(score) for name, score in self.scores.items()},
+            "remarks": list(self.remarks),
+        }
         with atomic_path(path) as temporary:
-            save_file(arrays, temporary, {"spikewright-statistics": json.dumps(meta)})
+            write_tensors(temporary, KIND, facts, arrays)
 
     @classmethod
     def load(cls, path: Path | str, expect_key: str | None = None) -> Statistics:
-        """Read what ``save`` wrote.
+        """Read what ``save`` wrote: everything in it is checked, and nothing executed.
 
         Args:
             path: the file.
             expect_key: from ``statistics_key``; refuses statistics of another network or other data.
 
         Raises:
-            ModelFileError: for a file that is not ours.
+            ModelFileError: for a file that is missing, damaged, not ours, or from a later version.
             CalibrationError: for statistics of another network or other data.
         """
-        from safetensors import SafetensorError, safe_open
-
+        facts, arrays = read_tensors(path, KIND)
         try:
-            with safe_open(str(path), framework="numpy") as file:
-                text = (file.metadata() or {}).get("spikewright-statistics")
-                arrays = {key: file.get_tensor(key) for key in file.keys()} if text else {}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise ModelFileError(f"{path}: not a readable statistics file ({error}); calibrate again") from error
-        if text is None:
-            raise ModelFileError(f"{path}: a safetensors file, but not statistics of Spikewright; calibrate again")
-        meta = json.loads(text)
-        if meta["format"] != FORMAT:
-            raise ModelFileError(f"{path}: statistics of format {meta['format']}, this version reads {FORMAT}")
-        if expect_key is not None and meta["key"] != expect_key:
-            raise CalibrationError(f"{path}: statistics of another network or other data; calibrate again")
-        nodes = {}
-        for name, facts in meta["nodes"].items():
-            prefix = f"{name}/quantile/"
-            nodes[name] = NodeStatistics(
-                **facts,
-                **{label: arrays[f"{name}/{label}"] for label in ("histogram", "positives", "maximum")},
-                quantiles={key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)},
-            )
-        return cls(nodes=nodes, key=meta["key"], samples=meta["samples"], exact=meta["exact"])
+            _check(_facts_of_all, facts, "the statistics")
+            if expect_key is not None and facts["key"] != expect_key:
+                raise CalibrationError(f"{path}: statistics of another network or other data; calibrate again")
+            nodes = {name: _node(name, one, arrays) for name, one in facts["nodes"].items()}
+            inputs = {name: InputRange.of_facts(one) for name, one in facts["inputs"].items()}
+            scores = {name: AnalogScore.of_facts(one) for name, one in facts["scores"].items()}
+            parse_input_scale(facts["input_scale"])
+            if arrays:
+                raise ValueError(f"it holds '{min(arrays)}', which is of no node")
+        except (ValueError, LookupError, SettingsError) as error:
+            raise ModelFileError(f"{path}: damaged, {reason(error)}; {KIND.again}") from error
+        known = {label: facts[label] for label in ("key", "samples", "exact", "input_scale")}
+        return cls(nodes=nodes, inputs=inputs, scores=scores, remarks=tuple(facts["remarks"]), **known)
+
+
+_facts_of_all = {
+    **{"format": int, "key": str, "samples": int, "exact": bool, "input_scale": str, "remarks": list[str]},
+    **dict.fromkeys(("nodes", "inputs", "scores"), dict[str, dict[str, Any]]),
+}
+_facts_of_node = {"layer": int, "ceiling": float | None, "count": int}
+
+
+def _check(hints: Mapping[str, Any], facts: Mapping[str, Any], where: str) -> None:
+    """Refuse facts that are not exactly those there are, or of another type; whole numbers are never negative."""
+    for label in hints.keys() | facts.keys():
+        value = facts.get(label)
+        known = label in hints and label in facts and fits(value, hints[label])
+        if not known or (isinstance(value, float | int) and value < 0):
+            raise ValueError(f"{label} of {where} cannot be {value!s:.40}")
+
+
+def _node(name: str, facts: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> NodeStatistics:
+    """The statistics of a node, whose arrays are taken out of those of the file."""
+    _check(_facts_of_node, facts, f"'{name}'")
+    positives = _taken(arrays, f"{name}/positives", np.int64, None)
+    channels = positives.shape
+    histogram = _taken(arrays, f"{name}/histogram", np.int64, (BINS,))
+    maximum = _taken(arrays, f"{name}/maximum", np.float64, channels)
+    quantiles = {}
+    for key in sorted(arrays):
+        wish = Wish.parse(key.removeprefix(f"{name}/quantile/"))  # of a node called a/quantile none is
+        if wish is not None and key == f"{name}/quantile/{wish.key}":
+            quantiles[wish.key] = _taken(arrays, key, np.float64, channels if wish.channels else ())
+            active = positives > 0 if wish.channels else positives.any()
+            if (np.isnan(quantiles[wish.key]) & active).any():
+                raise ValueError(f"percentile {wish.key} of '{name}' is no number")
+    if facts["ceiling"] == 0 or not np.isfinite(maximum).all() or positives.sum() > facts["count"]:
+        raise ValueError(f"the statistics of '{name}' contradict each other")
+    return NodeStatistics(**facts, histogram=histogram, positives=positives, maximum=maximum, quantiles=quantiles)
+
+
+def _taken(
+    arrays: dict[str, NDArray[Any]], key: str, kind: type[np.generic], shape: tuple[int, ...] | None
+) -> NDArray[Any]:
+    """One array, of the type and shape that it must have, without negative numbers; a row where no shape is given."""
+    array = arrays.pop(key, None)
+    if array is None:
+        raise ValueError(f"'{key}' is missing")
+    fitting = array.ndim == 1 and array.size > 0 if shape is None else array.shape == shape
+    if array.dtype != kind or not fitting or (array < 0).any() or np.isinf(array).any():
+        raise ValueError(f"'{key}' cannot be {array.dtype} {array.shape} with such values")
+    return array

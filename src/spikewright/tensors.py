@@ -1,0 +1,187 @@
+"""Our files: arrays in a safetensors file, and a JSON text beside them that says what they are.
+
+A digest in the text covers the text and the arrays, so that a file that was damaged on its way is never believed: a
+flipped bit of a weight is a weight like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import ModelFileError, StorageError
+from spikewright.text import reason
+
+Arrays = Mapping[str, NDArray[Any]]
+
+DIGEST = "digest"
+NESTED = 100
+"""Levels of lists and tables in a description."""
+DIGITS = 400
+"""Of a number in a description; the largest float has 309."""
+MOST_TEXT, MOST_PARTS = 1 << 26, 1 << 21
+"""Characters of a description, and lists and tables in it: Python needs a hundred bytes for each of these."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes:
+        key: under which the description lies in the file's metadata.
+        noun: what such a file is called: "Spikewright graph".
+        contents: what is in it: "graph".
+        format: the number this version writes and reads.
+        facts: what the description must hold beside ``format``.
+        optional: what it may hold too.
+        again: what to do about a damaged one.
+    """
+
+    key: str
+    noun: str
+    contents: str
+    format: int
+    facts: frozenset[str]
+    optional: frozenset[str] = frozenset()
+    again: str = "copy it again"
+
+
+def write_tensors(path: Path, kind: Kind, facts: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a file of ours; wrap it in ``atomic_path``.
+
+    Args:
+        path: the file.
+        kind: of file.
+        facts: its description: JSON-like.
+        arrays: by name.
+
+    Raises:
+        StorageError: for facts that JSON cannot hold.
+        OSError: when the disk refuses.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        said = json.loads(json.dumps({"format": kind.format, **facts}, allow_nan=False))  # as read: tuples are lists
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StorageError(f"the description of the {kind.noun} cannot be written as JSON ({reason(error)})") from error
+    text = json.dumps({**said, DIGEST: digest(said, arrays)})
+    try:
+        save_file(dict(arrays), path, {kind.key: text})
+    except SafetensorError as error:  # what it makes of a full disk
+        raise OSError(reason(error)) from error
+
+
+def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what ``write_tensors`` wrote. Nothing in the file is executed; the arrays are no larger than the file.
+
+    Returns:
+        the facts, with exactly the entries that the kind has, their values yet to be checked; and the arrays.
+
+    Raises:
+        ModelFileError: for a file that is missing, damaged, of another kind, or from a later version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise ModelFileError(f"{path}: no such file")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            text = (file.metadata() or {}).get(kind.key)
+            arrays = {key: file.get_tensor(key) for key in file.keys()} if text is not None else {}  # noqa: SIM118
+    except (OSError, SafetensorError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        raise ModelFileError(f"{path}: not a readable {kind.noun} ({reason(error)}); {kind.again}") from error
+    if text is None:
+        raise NotOurs(f"{path}: a safetensors file, but not {kind.contents} of Spikewright; {kind.again}")
+    try:
+        facts = strict_json(text)
+        if "format" not in facts:
+            raise ValueError("it states no format")
+        found = facts["format"]
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ModelFileError(
+            f"{path}: the description of its {kind.contents} is damaged ({reason(error)}); {kind.again}"
+        ) from error
+    if type(found) is int and found > kind.format:
+        raise ModelFileError(
+            f"{path}: {kind.contents} format {found!s:.20}, this version reads {kind.format}; upgrade spikewright"
+        )
+    if type(found) is not int or found != kind.format:
+        raise ModelFileError(f"{path}: {kind.contents} of an unknown format {found!s:.20}; {kind.again}")
+    said = facts.pop(DIGEST, None)
+    if said is not None and said != digest(facts, arrays):
+        raise ModelFileError(f"{path}: damaged, its contents do not have the digest that it states; {kind.again}")
+    missing = kind.facts - facts.keys()
+    unknown = facts.keys() - kind.facts - kind.optional - {"format"}
+    if missing or unknown:
+        trouble = f"lacks {min(missing)}" if missing else f"has an unknown part '{min(unknown)}'"
+        raise ModelFileError(f"{path}: the description of its {kind.contents} {trouble}; {kind.again}")
+    return facts, arrays
+
+
+class NotOurs(ModelFileError):
+    """A safetensors file without the description that was looked for."""
+
+
+def digest(facts: Mapping[str, Any], arrays: Arrays) -> str:
+    """SHA-256 of a description and of arrays with their names, types and shapes."""
+    made = hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=True).encode())
+    for name, array in sorted(arrays.items()):
+        made.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        made.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return made.hexdigest()
+
+
+def strict_json(text: str | bytes) -> dict[str, Any]:
+    """A JSON object without what JSON does not know or two readers may read differently.
+
+    Raises:
+        ValueError: for text that is no object, NaN and infinities, two entries of one name, absurd numbers or nesting.
+        RecursionError: for nesting beyond what Python itself reads.
+    """
+    said = text if isinstance(text, str) else text.decode("utf-8")
+    if len(said) > MOST_TEXT or said.count("[") + said.count("{") > MOST_PARTS:
+        raise ValueError("it is absurdly large")
+    found = json.loads(said, object_pairs_hook=_once, parse_constant=_constant, parse_int=_int, parse_float=_float)
+    if not isinstance(found, dict):
+        raise ValueError("it is no table")
+    waiting: list[tuple[Any, int]] = [(found, 1)]
+    while waiting:
+        value, level = waiting.pop()
+        if level > NESTED:
+            raise ValueError(f"it is nested more than {NESTED} levels deep")
+        inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        waiting.extend((one, level + 1) for one in inner if isinstance(one, dict | list))
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("two entries have one name")
+    return found
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _int(text: str) -> int:
+    if len(text) > DIGITS:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text:.20} is no number that a float can hold")
+    return value
