@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.encoders import Encoder, encoder
+from spikewright.encoders.poisson import Poisson
 from spikewright.engines import BatchRun
 from spikewright.graph import Graph
+
+
+def sender(name: str, scale: float = 2.0) -> Encoder:
+    """An encoder by name; events of the Poisson encoder stand for more than the largest value of drawn samples."""
+    return Poisson(scale=scale) if name == "poisson" else encoder(name)
 
 
 def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:

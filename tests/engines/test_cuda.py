@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import spikewright as sw
 from networks import ALL
-from runs import same
+from runs import same, sender
 from spikewright.cli.app import run
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.encoder import Encoder
@@ -62,14 +62,15 @@ def budget_for(graph: Graph, cut: str, encoder: str = "constant") -> int:
     encoder=st.sampled_from(["constant", "poisson"]),
     record=st.sampled_from([(), ("events",), ("spikes", "nonzero"), RECORDS]),
     cut=st.sampled_from(["whole", "steps", "single"]),
+    scale=st.sampled_from([0.5, 1.0, 2.0, 4.0]),
     inputs=st.sampled_from([1, 1, 2, 3]),
     first=st.sampled_from([0, 5]),
 )
 def test_spike_for_spike(
-    device: str, seed: int, encoder: str, record: tuple[str, ...], cut: str, inputs: int, first: int
+    device: str, seed: int, encoder: str, record: tuple[str, ...], cut: str, scale: float, inputs: int, first: int
 ) -> None:
     graph, x = spiking_network(seed, inputs=inputs)
-    batch, chosen = torch.from_numpy(x), named_encoder(encoder)
+    batch, chosen = torch.from_numpy(x), sender(encoder, scale)
     expected = Simulation(graph).run(batch, STEPS, chosen, record, first)
     simulation = CudaSimulation(graph, device, budget_for(graph, cut, encoder))
     same(graph, expected, simulation.run(batch, STEPS, chosen, record, first))
@@ -100,8 +101,8 @@ def test_every_pool_policy_over_chunks(device: str, policy: str, budget: int) ->
     )
     x = torch.from_numpy(np.random.default_rng(0).integers(-4, 16, (4, 2, 6, 5)).astype(np.float32) / 8)
     for encoder in ("constant", "poisson"):
-        expected = Simulation(graph).run(x, 20, named_encoder(encoder), RECORDS)
-        same(graph, expected, CudaSimulation(graph, device, budget).run(x, 20, named_encoder(encoder), RECORDS))
+        expected = Simulation(graph).run(x, 20, sender(encoder), RECORDS)
+        same(graph, expected, CudaSimulation(graph, device, budget).run(x, 20, sender(encoder), RECORDS))
 
 
 def test_what_the_event_engine_cannot_run(device: str) -> None:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs import same
-from spikewright.encoders import encoder as named_encoder
+from runs import same, sender
 from spikewright.engines.cuda.scan import Population, Scan, Stepwise, scan_on
 from spikewright.engines.cuda.simulation import CudaSimulation
 from spikewright.engines.reference import RECORDS, Simulation
@@ -128,7 +127,7 @@ def test_whole_networks(kernels: Kernels) -> None:
     with torch.backends.cudnn.flags(enabled=False):  # its sums may be exact on no grid: see test_cuda.py
         for seed in range(12):
             graph, x = spiking_network(seed, blocks=6)
-            batch, encoder = torch.from_numpy(x), named_encoder("constant" if seed % 2 else "poisson")
+            batch, encoder = torch.from_numpy(x), sender("constant" if seed % 2 else "poisson")
             expected = Simulation(graph).run(batch, 7, encoder, RECORDS)
             same(graph, expected, CudaSimulation(graph, device, 2**14, scan).run(batch, 7, encoder, RECORDS))
 

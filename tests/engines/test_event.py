@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import spikewright as sw
 from networks import ALL
 from runs import same
+from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.events import Events
 from spikewright.encoders.poisson import Poisson
@@ -37,22 +38,28 @@ WAYS = (  # instruction set, chunk of timesteps, gathering
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    encoder=st.sampled_from(["constant", "poisson"]),
+    encoder=st.sampled_from([named_encoder("constant"), *(Poisson(scale=scale) for scale in (0.5, 1.0, 2.0, 4.0))]),
     record=st.sampled_from([(), ("events",), ("spikes", "nonzero"), RECORDS]),
     way=st.sampled_from(WAYS),
     inputs=st.sampled_from([1, 1, 2, 3]),
 )
-@example(seed=6, encoder="constant", record=RECORDS, way=WAYS[0], inputs=1)  # a pool over the input itself
-@example(seed=340806, encoder="poisson", record=RECORDS, way=WAYS[0], inputs=1)  # a spike that a bias keeps company
-@example(seed=1537, encoder="constant", record=RECORDS, way=WAYS[0], inputs=1)  # graded values that a crop takes away
+@example(
+    seed=6, encoder=named_encoder("constant"), record=RECORDS, way=WAYS[0], inputs=1
+)  # a pool over the input itself
+@example(
+    seed=340806, encoder=Poisson(scale=1.0), record=RECORDS, way=WAYS[0], inputs=1
+)  # a spike that a bias keeps company
+@example(
+    seed=1537, encoder=named_encoder("constant"), record=RECORDS, way=WAYS[0], inputs=1
+)  # graded values that a crop takes away
 def test_spike_for_spike(
-    seed: int, encoder: str, record: tuple[str, ...], way: tuple[str, int, bool], inputs: int
+    seed: int, encoder: Encoder, record: tuple[str, ...], way: tuple[str, int, bool], inputs: int
 ) -> None:
     graph, x = spiking_network(seed, inputs=inputs)
     batch, (isa, chunk, gather) = torch.from_numpy(x), way
-    expected = Simulation(graph).run(batch, 11, named_encoder(encoder), record)
+    expected = Simulation(graph).run(batch, 11, encoder, record)
     simulation = EventSimulation(graph, threads=2, chunk=chunk, gather=gather, isa=isa)
-    same(graph, expected, simulation.run(batch, 11, named_encoder(encoder), record))
+    same(graph, expected, simulation.run(batch, 11, encoder, record))
 
 
 def test_max_pooling_of_spikes_with_a_bias() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import spikewright as sw
+from runs import sender
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import Simulation
@@ -131,7 +132,7 @@ def test_potentials_end_where_16_bits_end() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_any_network_runs(seed: int) -> None:
     graph, x = spiking_network(seed)
-    encoder = named_encoder(("constant", "poisson")[seed % 2])
+    encoder = sender(("constant", "poisson")[seed % 2])
     run = EventSimulation(graph, chunk=7, dtype="int16").run(torch.from_numpy(x), 11, encoder, ("spikes",))
     for name, counts in run.counts.items():
         torch.testing.assert_close(run.spikes[name].sum(dim=1), counts)

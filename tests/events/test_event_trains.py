@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
+from runs import sender
 from spikewright.engines.event import is_built
 from spikewright.events import Events
 from spiking_networks import spiking_network
@@ -31,7 +32,7 @@ def equal(one: Events, other: Events) -> bool:
 def test_events_are_the_dense_record(engine: sw.engines.Engine, seed: int, encoder: str, batch_size: int) -> None:
     graph, x = spiking_network(seed)
     record = ("spikes", "events")
-    run = sw.simulate(graph, x, 9, record=record, encoder=encoder, batch_size=batch_size, engine=engine)
+    run = sw.simulate(graph, x, 9, record=record, encoder=sender(encoder), batch_size=batch_size, engine=engine)
     assert list(run.events) == [node.name for node in graph.populations]
     for name, events in run.events.items():
         np.testing.assert_array_equal(events.dense(3, 9), run.spikes[name])

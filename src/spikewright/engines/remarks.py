@@ -112,7 +112,7 @@ class RunWatcher:
         known, limit = self.known[name], self.limits.get(name)
         if isinstance(self.encoder, FittedPoisson) and limit is not None and seen.beyond:
             part = f"{100 * seen.beyond / seen.values:.2g} % of the values"
-            found.append(f"{which} reach {seen.reach:.6g}: poisson cuts {part}, those beyond {limit:.6g}, to it")
+            found.append(f"{which} reach {seen.reach:.6g}: poisson sends what is beyond {limit:.6g} as that, {part}")
         elif known is not None and seen.beyond > BEYOND * seen.nonzero:
             found.append(f"{which} reach {seen.reach:.6g}, calibration saw up to {known:.6g}: {ASK}")
         if known is not None and 0 < abs(seen.reach) < BELOW * known:

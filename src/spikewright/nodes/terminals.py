@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
 from spikewright.graph import Node, Place, Shape
+from spikewright.settings import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,9 +36,10 @@ class Input(Node):
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         if self.event_value is not None:
-            object.__setattr__(self, "event_value", float(self.event_value))
-            if not 0 < self.event_value < float("inf"):
-                raise GraphError(f"{self}: event_value must be positive and finite, not {self.event_value}")
+            value = plain(self.event_value)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+                raise GraphError(f"{self}: event_value must be positive and finite, not {str(value)[:40]}")
+            object.__setattr__(self, "event_value", float(value))
         super().__post_init__()
 
     def infer_shape(self, *inputs: Shape) -> Shape:

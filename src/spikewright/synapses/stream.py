@@ -15,6 +15,7 @@ from spikewright.connections import Array
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
+from spikewright.settings import whole
 from spikewright.synapses.blocks import COLUMNS, Block, blocks
 from spikewright.synapses.paths import Group, Path, Pools, groups_and_paths
 from spikewright.synapses.projection import Part, Projection, named
@@ -53,8 +54,7 @@ class Synapses:
             raise SettingsError(f"pools must be 'groups' or 'folded', not {self.pools!r}")
         if self.pool_weight not in (1, "mean"):
             raise SettingsError(f"pool_weight must be 1 or 'mean', not {self.pool_weight!r}")
-        if self.part_rows < 1:
-            raise SettingsError(f"part_rows must be 1 or more, not {self.part_rows}")
+        object.__setattr__(self, "part_rows", whole("part_rows", self.part_rows))
         groups, paths = groups_and_paths(self.graph, self.pools)
         if self.pool_weight == 1:
             paths = tuple(_neutral(path) if path.dest.kind == "pool" else path for path in paths)

@@ -18,6 +18,7 @@ from pathlib import Path
 from spikewright.arrow import pyarrow
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import abandoned, mine, put_folder, write_text
+from spikewright.settings import whole
 from spikewright.synapses.log import as_json, as_text, log, settings
 from spikewright.synapses.projection import Part, Projection
 from spikewright.synapses.stream import Synapses
@@ -50,8 +51,12 @@ def write(
 ) -> Path:
     """Write a graph, or one shard of it: see ``Synapses.write``."""
     made = writer(path, format)
-    which, of = shard
-    if of < 1 or not 1 <= which <= of:
+    workers = whole("workers", workers)
+    try:
+        which, of = (whole("a shard", number) for number in shard)
+    except (TypeError, ValueError):
+        raise SettingsError(f"shard must be two whole numbers such as (2, 8), not {repr(shard)[:40]}") from None
+    if which > of:
         raise SettingsError(f"shard {which} of {of} does not exist; they are counted from 1")
     if made.limit is not None and len(synapses) > made.limit:
         raise SettingsError(
@@ -71,7 +76,7 @@ def write(
                 progress(len(synapses), len(synapses))
         elif isinstance(made, InParts):
             jobs = _jobs(synapses, hidden, made.extension)
-            _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
+            _write_parts(synapses, made, jobs[which - 1 :: of], workers, progress)
             if not all(job.file.exists() for job in jobs):
                 return hidden  # other shards are still to come
         claimed = hidden.with_name(f"{hidden.name}.{mine()}")
