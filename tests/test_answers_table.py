@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from torch import nn
 
 import spikewright as sw
 from brute_force import brute_force
-from spikewright.convert import analog_of
+from spikewright.convert import Neurons, analog_of
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
+from spikewright.tasks import SCORES
 
 PAGE = Path(__file__).parents[1] / "docs" / "answers.md"
 BEGIN, END = "<!-- made by tests/test_answers_table.py -->", "<!-- end -->"
@@ -127,7 +129,7 @@ class Module(nn.Module):
         return answers[0] if len(answers) == 1 else tuple(answers)
 
 
-def torch_answers(network: Network, _: Path) -> Answers:
+def torch_answers(network: Network) -> Answers:
     module = Module(network).eval()
     x = torch.tensor(network.x)
     with torch.no_grad():
@@ -136,7 +138,7 @@ def torch_answers(network: Network, _: Path) -> Answers:
     return graph, [y.numpy() for y in (found if isinstance(found, tuple) else (found,))]
 
 
-def keras_answers(network: Network, _: Path) -> Answers:
+def keras_answers(network: Network) -> Answers:
     keras = pytest.importorskip("keras")
     x = np.moveaxis(network.x, 1, -1)
     start = keras.Input(x.shape[1:])
@@ -161,7 +163,7 @@ def keras_answers(network: Network, _: Path) -> Answers:
     return sw.load(model), [np.moveaxis(y, -1, 1) if y.ndim == 4 else y for y in answers]
 
 
-def onnx_answers(network: Network, _: Path) -> Answers:
+def onnx_answers(network: Network) -> Answers:
     ends = {"softmax": "Softmax", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
     arrays: dict[str, Array] = {"axes": np.array([1])}
     nodes = []
@@ -193,17 +195,30 @@ def onnx_answers(network: Network, _: Path) -> Answers:
     return sw.load(model), list(ReferenceEvaluator(model).run(None, {"x": network.x}))
 
 
-FRONTENDS = {"PyTorch": torch_answers, "Keras": keras_answers, "ONNX": onnx_answers}
+def nir_answers(network: Network) -> Answers:
+    """The spiking network of the PyTorch module, written as NIR and read again."""
+    nir = pytest.importorskip("spikewright.export.nir")
+    graph, theirs = torch_answers(network)
+    spiking = converted(graph, network.x, Neurons(reset="zero", v_init=0.0))
+    return sw.load(nir.to_nir(spiking)), theirs
 
 
-def measured(name: str, frontend: str, folder: Path) -> str:
-    """Measure a network of one kind, and compare all with brute force; in words, what its scores are called."""
-    _, parts = KINDS[name]
-    network = Network(parts, seed=len(name))
-    graph, theirs = FRONTENDS[frontend](network, folder)
+FRONTENDS = {"PyTorch": torch_answers, "Keras": keras_answers, "ONNX": onnx_answers, "NIR": nir_answers}
+
+
+def converted(graph: Graph, x: Array, neurons: Neurons | None = None) -> Graph:
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("max")
-    spiking = sw.convert(graph, sw.calibrate(folded, network.x, [method]).scales(method))
+    return sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method), neurons)
+
+
+@cache
+def measured(name: str, frontend: str) -> str:
+    """Measure a network of one kind, and compare all with brute force; in words, what was measured."""
+    _, parts = KINDS[name]
+    network = Network(parts, seed=len(name))
+    graph, theirs = FRONTENDS[frontend](network)
+    spiking = graph if graph.populations else converted(graph, network.x)
     names = [node.name for node in spiking.of_type(Output)]
     labels: Any = dict(zip(names, network.labels, strict=True)) if len(parts) > 1 else network.labels[0]
     said = parts[0].said
@@ -219,7 +234,7 @@ def measured(name: str, frontend: str, folder: Path) -> str:
         same(head.scores, at_each_step)
         same(head.analog, {k: v[0] for k, v in brute_force(part.task, answer[:, None], y, part.end).items()}, 1e-4)
         same(head.agreement, brute_force(part.task, run.outputs[output], answer, part.end, agreement=True), 1e-4)
-        words.append(", ".join(at_each_step))
+        words.append(f"{part.task}: {', '.join(SCORES[score].title for score in at_each_step)}")
     return "; ".join(words)
 
 
@@ -229,10 +244,28 @@ def same(found: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float
         np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
+def table() -> str:
+    header = ["the network answers with", "labels", "task and scores at every timestep", *FRONTENDS]
+    rows = []
+    for name, (labels, parts) in KINDS.items():
+        found = [measured(name, frontend) for frontend in FRONTENDS]
+        said = " (said)" if parts[0].said else ""
+        rows.append([name, labels, found[0] + said, *("yes" if one == found[0] else one for one in found)])
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join([BEGIN, "", *(f"| {' | '.join(line)} |" for line in lines), "", END])
+
+
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("name", KINDS)
-def test_what_is_measured_is_right(name: str, frontend: str, tmp_path: Path) -> None:
-    TABLE.setdefault(name, {})[frontend] = measured(name, frontend, tmp_path)
+def test_what_is_measured_is_right(name: str, frontend: str) -> None:
+    assert measured(name, frontend)
 
 
-TABLE: dict[str, dict[str, str]] = {}
+def test_the_page_says_what_is_measured() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    found = before + table() + after
+    if os.environ.get("SPIKEWRIGHT_WRITE_DOCS"):
+        PAGE.write_text(found, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == found, "make answers"
