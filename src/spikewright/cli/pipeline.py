@@ -138,6 +138,16 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
     return Group(*tables)
 
 
+def agreement_lines(measures: Measures) -> list[str]:
+    """How near labelled answers are to the analog network's at the last timestep: a line for each output."""
+    lines = []
+    for name, head in measures.heads.items():
+        if head.labelled:
+            values = [f"{SCORES[k].against} {SCORES[k].text(v[-1], unit=True)}" for k, v in head.agreement.items()]
+            lines.append(("" if len(measures.heads) == 1 else f"{name}: ") + ", ".join(values))
+    return lines
+
+
 def tasks_text(heads: Mapping[str, Head] | Mapping[str, HeadMeasures]) -> str:
     """The tasks of the outputs: "regression", or of several "age regression, sex binary"."""
     return ", ".join(str(head.task) if len(heads) == 1 else f"{name} {head.task}" for name, head in heads.items())
