@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from brute_force import brute_force
 from networks import Builder
 from spikewright.data import as_dataset
+from spikewright.data.targets import joined
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Input, Linear, Output
@@ -255,6 +256,14 @@ def test_labels_are_kept_as_they_are_given() -> None:
         as_dataset((x, {"a": np.array(["cat"] * 3)}))
 
 
+def test_batches_of_one_kind() -> None:
+    assert joined([]) is None
+    with pytest.raises(DataError, match="of one kind in all batches: batches have labels of 2 sets of outputs"):
+        joined([{"a": FLOATS}, {"b": FLOATS}])
+    with pytest.raises(DataError, match="of one kind in all batches: all the input array"):
+        joined([FLOATS, FLOATS[:, :2]])
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), task=st.sampled_from(sorted(tasks())), integers=st.booleans())
 def test_scores_against_their_definitions(seed: int, task: str, integers: bool) -> None:
@@ -338,6 +347,13 @@ def test_a_sigmoid_does_not_change_what_is_right() -> None:
         answer = Answer("output", (1,), activation)
         scores.append(Binary().scores(values, Binary().targets(answer, Labels(labels)), answer))
     assert scores == [{"accuracy": float(((logits[:, 0] > 0) == labels).mean())}] * 3
+
+
+def test_a_softmax_over_one_value_is_remarked_on() -> None:
+    last = Output(name="output", inputs=("input",), activation="softmax")
+    network = Graph([Input(name="input", shape=(1,)), last])
+    for labels in (None, INDICES % 2):
+        assert "a softmax over one value is always the same" in (heads(network, labels)["output"].remark or "")
 
 
 def test_classes_that_never_occur_do_not_count() -> None:

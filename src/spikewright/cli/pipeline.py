@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
@@ -127,7 +128,7 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
     for name, head in first.heads.items():
         for score in head.task.agreed:
             kind = SCORES[score]
-            title = ("" if len(first.heads) == 1 else f"{name}: ") + kind.axis(against=not head.labelled)
+            title = ("" if len(first.heads) == 1 else f"{escape(name)}: ") + kind.axis(against=not head.labelled)
             work = () if tables else ("rate", "synops")
             table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
             for label, one in measures.items():

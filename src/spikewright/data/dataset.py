@@ -154,7 +154,7 @@ def _fitting(x: Array, inputs: Inputs | None) -> Array:
 
 def _targets(y: Any) -> Targets | None:
     if isinstance(y, Mapping):
-        return {str(name): _array(part) for name, part in y.items()}
+        return {str(name): _array(part) for name, part in y.items() if part is not None} or None
     return None if y is None else _array(y)
 
 

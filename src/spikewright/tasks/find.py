@@ -33,7 +33,7 @@ class Head:
         answer: what it looks like.
         task: what its answers are measured by.
         targets: of all samples ``(N, ...)`` in the form of ``Task.targets``, or None without labels.
-        remark: what is odd about the targets, in a sentence, or None.
+        remark: what is odd about the answer or the targets, in a sentence, or None.
     """
 
     answer: Answer
@@ -160,14 +160,21 @@ def _split(text: str) -> tuple[str, str]:
 def _head(answer: Answer, targets: Any, task: Task | str | None) -> Head:
     chosen = parse(task) if isinstance(task, str) else task
     if targets is None:
-        return Head(answer, chosen or _guessed(answer))
+        return Head(answer, chosen or _guessed(answer), remark=_remark(answer))
     values = as_targets(targets, len(np.asarray(targets)))
     assert not isinstance(values, Mapping)
     labels = Labels(values)
     if chosen is None:
         chosen = _seen(answer, labels)
     canonical = chosen.targets(answer, labels)
-    return Head(answer, chosen, canonical, chosen.remark(canonical))
+    return Head(answer, chosen, canonical, _remark(answer) or chosen.remark(canonical))
+
+
+def _remark(answer: Answer) -> str | None:
+    """What is odd about an answer whatever the labels."""
+    if answer.single and answer.activation in ("softmax", "log_softmax"):
+        return "a softmax over one value is always the same, whatever the sample; leave it away with answer='drop'"
+    return None
 
 
 def _guessed(answer: Answer) -> Task:
