@@ -60,7 +60,7 @@ def joined(parts: Sequence[Targets]) -> Targets | None:
         if len(names) > 1:
             raise ValueError(f"batches have labels of {len(names)} sets of outputs")
         if isinstance(parts[0], Mapping):
-            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}  # type: ignore[call-overload]
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return np.concatenate(parts)  # type: ignore[arg-type]
     except ValueError as error:
         raise DataError(f"the labels of a data set must be of one kind in all batches: {error}") from error
