@@ -144,8 +144,9 @@ def agreement_lines(measures: Measures) -> list[str]:
     lines = []
     for name, head in measures.heads.items():
         if head.labelled:
-            values = [f"{SCORES[k].against} {SCORES[k].text(v[-1], unit=True)}" for k, v in head.agreement.items()]
-            lines.append(("" if len(measures.heads) == 1 else f"{name}: ") + ", ".join(values))
+            values = [f"{SCORES[k].title} {SCORES[k].text(v[-1], unit=True)}" for k, v in head.agreement.items()]
+            whose = "" if len(measures.heads) == 1 else f"{name}, "
+            lines.append(f"{whose}against the analog network's answers at T={measures.timesteps}: {', '.join(values)}")
     return lines
 
 
