@@ -92,7 +92,7 @@ def test_several_inputs_and_outputs() -> None:
     labels = {name: answer.argmax(1) for name, answer in zip(found, expected, strict=True)}
     heads = sw.measure(spiking, analog_of(spiking), (x, labels), 128).heads
     assert [head.scores["accuracy"][-1] for head in heads.values()] == [1, 1]
-    with pytest.raises(DataError, match="the network has the outputs .* give labels of each by name, not one array"):
+    with pytest.raises(DataError, match=r"the network has the outputs .* give labels of each by name, not one array"):
         sw.measure(spiking, analog_of(spiking), (x, labels["output"]), 2)
     with pytest.raises(DataError, match="the network has the inputs image, row; the data are for image"):
         sw.simulate(spiking, {"image": x["image"]}, 2)

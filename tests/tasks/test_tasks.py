@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brute_force import brute_force
 from networks import Builder
 from spikewright.data import as_dataset
-from spikewright.data.targets import joined
+from spikewright.data.labels import joined
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Input, Linear, Output

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.targets import Targets, as_targets, joined, rows
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from spikewright.data.dataset import ArrayDataset, Dataset, as_dataset
 from spikewright.data.images import image_folder
+from spikewright.data.labels import Targets
 from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.targets import Targets
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 

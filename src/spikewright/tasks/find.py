@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.targets import Targets, as_targets
+from spikewright.data.labels import Targets, as_targets
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output
