@@ -63,7 +63,7 @@ def keras_outputs(model: Any, xs: list[np.ndarray]) -> list[np.ndarray]:
 
 def first(x: np.ndarray, last: bool = True) -> np.ndarray:
     """Channels first."""
-    return np.moveaxis(x, -1, 1) if last else x
+    return np.moveaxis(x, -1, 1) if last and x.ndim > 1 else x
 
 
 def graph_outputs(graph: Graph, xs: list[np.ndarray], last: bool = True) -> list[np.ndarray]:

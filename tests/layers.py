@@ -42,6 +42,7 @@ class Kind:
         name: as people call it.
         shape: of what reaches it.
         torch, keras, onnx, nir: how each framework writes it; None where it has no such layer.
+        last: whether the network ends in it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Kind:
     keras: Callable[[Any], Any] | None = None
     onnx: Onnx | None = None
     nir: Callable[[Any], Any] | None = None
+    last: bool = False
 
 
 def if_parameters(**extra: float) -> dict[str, np.ndarray[Any, Any]]:
@@ -235,7 +237,7 @@ KINDS = (
         nir=lambda n: n.CubaLIF(**if_parameters(tau_syn=2.0, tau_mem=2.0, v_leak=0.0)),
     ),
     Kind(
-        "sigmoid, tanh, GELU, SiLU",
+        "sigmoid, tanh, GELU, SiLU inside",
         IMAGE,
         nn.Sigmoid,
         lambda k: k.Activation("sigmoid", name="layer"),
@@ -247,6 +249,27 @@ KINDS = (
         lambda: nn.Softmax(1),
         lambda k: k.Softmax(name="layer"),
         Onnx("Softmax", (), {"axis": -1}),
+    ),
+    *(
+        Kind(f"{name} at the end", ROW, torch_layer, keras_layer, onnx_operator, last=True)
+        for name, torch_layer, keras_layer, onnx_operator in (
+            ("ReLU", nn.ReLU, lambda k: k.ReLU(name="layer"), Onnx("Relu")),
+            (
+                "ReLU6 and other ceilings",
+                nn.ReLU6,
+                lambda k: k.ReLU(6.0, name="layer"),
+                Onnx("Clip", (np.float32(0), np.float32(6))),
+            ),
+            ("softmax", lambda: nn.Softmax(1), lambda k: k.Softmax(name="layer"), Onnx("Softmax", (), {"axis": -1})),
+            (
+                "log-softmax",
+                lambda: nn.LogSoftmax(1),
+                lambda k: k.Activation("log_softmax", name="layer"),
+                Onnx("LogSoftmax", (), {"axis": -1}),
+            ),
+            ("sigmoid", nn.Sigmoid, lambda k: k.Activation("sigmoid", name="layer"), Onnx("Sigmoid")),
+            ("tanh", nn.Tanh, lambda k: k.Activation("tanh", name="layer"), Onnx("Tanh")),
+        )
     ),
     Kind(
         "addition of branches",

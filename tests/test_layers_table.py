@@ -27,14 +27,20 @@ from spikewright.graph import Graph
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
 ENGINES = ("reference", "event")
-WORDS = {"kept": "kept", "folded": "folded", "absorbed": "absorbed", "replaced by ChannelAffine": "kept"}
+WORDS = {
+    **{verb: verb for verb in ("kept", "folded", "absorbed")},
+    "replaced by ChannelAffine": "kept",
+    "applied to the readout": "readout",
+}
 
 
 def torch_model(kind: Kind) -> Graph:
     assert kind.torch is not None
     channels, axes = kind.shape[0], len(kind.shape) - 1
     first = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes](channels, channels, *((1,) if axes else ()))
-    parts = OrderedDict(first=first, layer=kind.torch(), tail=Call(lambda x: 2 * x), act=nn.ReLU(), flat=nn.Flatten())
+    parts = OrderedDict(first=first, layer=kind.torch())
+    if not kind.last:
+        parts |= {"tail": Call(lambda x: 2 * x), "act": nn.ReLU(), "flat": nn.Flatten()}
     return sw.load(nn.Sequential(parts).eval(), example=torch.rand(2, *kind.shape))
 
 
@@ -45,9 +51,11 @@ def keras_model(kind: Kind) -> Graph:
     x = start = keras.Input((*spatial, channels))
     first = ("Dense", "Conv1D", "Conv2D", "Conv3D")[len(spatial)]
     x = getattr(keras.layers, first)(channels, *((1,) if spatial else ()), name="first")(x)
-    x = keras.layers.Rescaling(2.0, name="tail")(kind.keras(keras.layers)(x))
-    x = keras.layers.ReLU(name="act")(x)
-    return sw.load(keras.Model(start, keras.layers.Flatten(name="flat")(x)))
+    x = kind.keras(keras.layers)(x)
+    if not kind.last:
+        x = keras.layers.ReLU(name="act")(keras.layers.Rescaling(2.0, name="tail")(x))
+        x = keras.layers.Flatten(name="flat")(x)
+    return sw.load(keras.Model(start, x))
 
 
 def onnx_model(kind: Kind) -> Graph:
@@ -57,12 +65,15 @@ def onnx_model(kind: Kind) -> Graph:
     arrays = {"w": weights(channels, channels, *(1,) * axes), "two": np.full(1, 2, np.float32)}
     arrays |= {f"c{k}": np.asarray(value) for k, value in enumerate(what.constants)}
     inputs = [*("f" for _ in range(1 + what.twice)), *(f"c{k}" for k in range(len(what.constants)))]
-    nodes = [
-        helper.make_node("Conv" if axes else "Gemm", ["x", "w"], ["f"], name="first"),
-        helper.make_node(what.operator, inputs, ["l"], name="layer", **what.attributes),
+    behind = [
         helper.make_node("Mul", ["l", "two"], ["t"], name="tail"),
         helper.make_node("Relu", ["t"], ["a"], name="act"),
         helper.make_node("Flatten", ["a"], ["y"], name="flat"),
+    ]
+    nodes = [
+        helper.make_node("Conv" if axes else "Gemm", ["x", "w"], ["f"], name="first"),
+        helper.make_node(what.operator, inputs, ["y" if kind.last else "l"], name="layer", **what.attributes),
+        *([] if kind.last else behind),
     ]
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["N", *kind.shape]), ("y", None))]
     constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
@@ -121,7 +132,7 @@ def word(found: set[str]) -> str:
     """One word for what became of the nodes of a layer."""
     if any("IF" in verb or "SpikeMaxPool" in verb for verb in found):
         return "spikes"
-    for verb in ("kept", "folded", "absorbed"):
+    for verb in ("kept", "folded", "readout", "absorbed"):
         if any(WORDS.get(v, "kept") == verb for v in found):
             return verb
     return "absorbed"
@@ -170,6 +181,7 @@ def page() -> str:
             "- **kept**: a linear operator of the spiking network, with weights or without;",
             "- **spikes**: it becomes a population of neurons, or pools their spikes;",
             "- **folded**: into the weights beside it;",
+            "- **readout**: without spikes, applied to what the output adds up; `--answer drop` leaves it away;",
             "- **absorbed**: it does nothing when a trained network is used, so it goes;",
             "- **on request**: refused, unless `--leaky split` allows two populations for it, one for each sign;",
             "- **refused**: by name, with everything else that is refused, before any data is read;",

@@ -89,8 +89,11 @@ def test_several_inputs_and_outputs() -> None:
     found = sw.simulate(spiking, x, 512, engine="event").outputs
     for (name, values), answer in zip(found.items(), expected, strict=True):
         assert np.abs(values[:, -1] - answer).max() < 0.02, name
-    labels = expected[0].argmax(1)
-    assert sw.measure(spiking, analog_of(spiking), (x, labels), 128).accuracy[-1] == 1
+    labels = {name: answer.argmax(1) for name, answer in zip(found, expected, strict=True)}
+    heads = sw.measure(spiking, analog_of(spiking), (x, labels), 128).heads
+    assert [head.scores["accuracy"][-1] for head in heads.values()] == [1, 1]
+    with pytest.raises(DataError, match=r"the network has the outputs .* give labels of each by name, not one array"):
+        sw.measure(spiking, analog_of(spiking), (x, labels["output"]), 2)
     with pytest.raises(DataError, match="the network has the inputs image, row; the data are for image"):
         sw.simulate(spiking, {"image": x["image"]}, 2)
     with pytest.raises(DataError, match=r"as many samples .* not image: 5, row: 4"):

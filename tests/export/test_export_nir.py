@@ -89,12 +89,12 @@ def test_converted_networks_come_back(
     assert_comes_back(spiking(b.graph(), x, neurons), x, tmp_path / "n.nir", dt)
 
 
-@pytest.mark.parametrize("options", [{"view": "thresholds"}, {"readout": "count"}, {"softmax": "keep"}], ids=str)
+@pytest.mark.parametrize("options", [{"view": "thresholds"}, {"readout": "count"}, {"answer": "keep"}], ids=str)
 def test_every_view_and_readout_comes_back(options: dict[str, str], tmp_path: Path) -> None:
     b = residual(5)
     x = b.samples()
     method = "max:channels" if "view" in options else "max"
-    if "softmax" in options:
+    if "answer" in options:
         from spikewright.nodes import Softmax
 
         b.add(Softmax(name="softmax", inputs=(b.at,)))

@@ -60,6 +60,10 @@ NegativeOption = Annotated[
     Literal["events", "refuse"],
     typer.Option(help="Of the poisson encoder: negative values send events of their sign, or are refused."),
 ]
+AnswerOption = Annotated[
+    Literal["keep", "drop"],
+    typer.Option(help="The activation that the network ends in: applied to the readout, or left away."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]

@@ -11,6 +11,7 @@ import typer
 
 from spikewright.calibration import input_scale_text, look, parse_all, parse_input_scale
 from spikewright.cli.console import (
+    AnswerOption,
     BatchOption,
     DeviceOption,
     JsonOption,
@@ -62,9 +63,7 @@ def convert(
     max_pool: Annotated[Policy, typer.Option(help="How max pooling acts on spikes.")] = "count_max",
     view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
-    answer: Annotated[
-        Literal["keep", "drop"], typer.Option(help="The network's final activation: ReLU, softmax, sigmoid, tanh.")
-    ] = "keep",
+    answer: AnswerOption = "keep",
     leaky: LeakyOption = "refuse",
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
     task: TaskOption = None,

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from spikewright.cli.console import DtOption, JsonOption, out, print_json
+from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
 from spikewright.export import export as write
 from spikewright.load import load
+from spikewright.nodes import Output
 
 
 def export(
@@ -25,7 +26,16 @@ def export(
     options: dict[str, Any] = {} if dt is None else {"dt": dt}
     graph = load(model)
     write(graph, output, **options)
+    applied = {node.name: node.activation for node in graph.of_type(Output) if node.activation}
     if as_json:
-        print_json({"output": str(output), "nodes": len(graph), "populations": len(graph.populations), **options})
+        facts = {"nodes": len(graph), "populations": len(graph.populations), "applied_to_readout": applied}
+        print_json({"output": str(output), **facts, **options})
     else:
+        for name, activation in applied.items():
+            err.print(
+                f"'{name}' applies a {activation} to its readout, which is noted in the file for Spikewright; "
+                "other simulators answer with the values before it",
+                highlight=False,
+                markup=False,
+            )
         out.print(f"written: {output}", highlight=False)

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.console import (
+    AnswerOption,
     DtOption,
     JsonOption,
     LeakyOption,
@@ -32,6 +33,7 @@ def inspect(
     model: ModelArgument,
     weights: WeightsOption = None,
     shape: ShapeOption = None,
+    answer: AnswerOption = "keep",
     leaky: LeakyOption = "refuse",
     picture: Annotated[Path | None, typer.Option(help="Draw it too: a .svg, .html or .png file.")] = None,
     dt: DtOption = None,
@@ -47,7 +49,7 @@ def inspect(
     drawn = graph
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
-        drawn, changes = prepare(graph, leaky=leaky)
+        drawn, changes = prepare(graph, answer=answer, leaky=leaky)
         done = fates(graph, changes)
     if picture is not None:
         write_picture(picture, drawn, title=Path(model).name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
@@ -136,7 +137,7 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
     for name, head in first.heads.items():
         for score in head.task.agreed:
             kind = SCORES[score]
-            title = ("" if len(first.heads) == 1 else f"{name}: ") + kind.axis(against=not head.labelled)
+            title = ("" if len(first.heads) == 1 else f"{escape(name)}: ") + kind.axis(against=not head.labelled)
             work = () if tables else ("rate", "synops")
             table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
             for label, one in measures.items():
@@ -145,6 +146,17 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
                 table.add_row(label, *cells, *((f"{one.firing_rate:.3f}", short(one.total_synops)) if work else ()))
             tables.append(table)
     return Group(*tables)
+
+
+def agreement_lines(measures: Measures) -> list[str]:
+    """How near labelled answers are to the analog network's at the last timestep: a line for each output."""
+    lines = []
+    for name, head in measures.heads.items():
+        if head.labelled:
+            values = [f"{SCORES[k].title} {SCORES[k].text(v[-1], unit=True)}" for k, v in head.agreement.items()]
+            whose = "" if len(measures.heads) == 1 else f"{name}, "
+            lines.append(f"{whose}against the analog network's answers at T={measures.timesteps}: {', '.join(values)}")
+    return lines
 
 
 def tasks_text(heads: Mapping[str, Head] | Mapping[str, HeadMeasures]) -> str:

@@ -27,7 +27,7 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.pipeline import comparison, tasks_text
+from spikewright.cli.pipeline import agreement_lines, comparison, tasks_text
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Engine
@@ -109,6 +109,8 @@ def simulate(
     out.print(_populations(measures))
     out.print(_connections(measures))
     out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
+    for line in agreement_lines(measures):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"engine: {measures.engine}", highlight=False)
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"

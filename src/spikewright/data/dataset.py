@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.targets import Targets, as_targets, joined, rows
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
@@ -154,7 +154,7 @@ def _fitting(x: Array, inputs: Inputs | None) -> Array:
 
 def _targets(y: Any) -> Targets | None:
     if isinstance(y, Mapping):
-        return {str(name): _array(part) for name, part in y.items()}
+        return {str(name): _array(part) for name, part in y.items() if part is not None} or None
     return None if y is None else _array(y)
 
 

@@ -8,17 +8,18 @@ import importlib.util
 import sys
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.dataset import ArrayDataset, Dataset, as_dataset
 from spikewright.data.images import image_folder
+from spikewright.data.labels import Targets
 from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.targets import Targets
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
@@ -36,7 +37,8 @@ def load_data(
     """A data set from a path or a function's name.
 
     Args:
-        spec: a ``.npz`` with x and y; a folder with SNN Toolbox's ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``;
+        spec: a ``.npz`` with x and y, or of several outputs ``y_NAME`` of each; a folder with SNN
+            Toolbox's ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``;
             a ``.npy``; an ``images-idx*`` file (``.gz`` or not) with its labels beside it, or the folder of both;
             a folder of class folders with PNG or JPG; ``module:function`` or ``FILE.py:function``.
         split: which part, where a folder or file holds both.
@@ -93,17 +95,17 @@ def _dataset(x: Array, y: Targets | None, shape: Shape | None, steps: Preprocess
     return ArrayDataset(fitting, y, steps)
 
 
-def _npz(path: Path, split: Split) -> tuple[Array, Array | None]:
+def _npz(path: Path, split: Split) -> tuple[Array, Targets | None]:
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         names = file.files
         pairs = [(f"x_{split}", f"y_{split}"), ("x", "y"), ("x_norm", ""), ("x_test", "y_test"), ("arr_0", "arr_1")]
         for x, y in pairs:
             if x in names:
-                return file[x], file[y] if y in names else None
+                return file[x], _labels(file, y)
     raise DataError(f"{path}: holds {', '.join(names) or 'nothing'}; expected arrays named x and y")
 
 
-def _several(path: Path, inputs: Inputs) -> tuple[Array, Array | None]:
+def _several(path: Path, inputs: Inputs) -> tuple[Array, Targets | None]:
     if path.suffix != ".npz":
         raise DataError(f"{path}: a network with several inputs takes an .npz with the arrays {', '.join(inputs)}")
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
@@ -111,10 +113,18 @@ def _several(path: Path, inputs: Inputs) -> tuple[Array, Array | None]:
         if missing:
             raise DataError(f"{path}: holds {', '.join(file.files)}; the network wants {', '.join(inputs)}")
         x = side_by_side({name: file[name] for name in inputs}, inputs)
-        return x, file["y"] if "y" in file.files and "y" not in inputs else None
+        return x, None if "y" in inputs else _labels(file, "y", inputs)
 
 
-def _folder(path: Path, split: Split, shape: Shape | None) -> tuple[Array, Array | None]:
+def _labels(file: Any, plain: str, inputs: Collection[str] = ()) -> Targets | None:
+    """The array ``plain`` of an ``.npz``, or of several outputs those that are called ``plain_NAME``."""
+    if plain in file.files:
+        return cast(Array, file[plain])
+    heads = [name for name in file.files if plain and name.startswith(f"{plain}_") and name not in inputs]
+    return {name.removeprefix(f"{plain}_"): file[name] for name in heads} or None
+
+
+def _folder(path: Path, split: Split, shape: Shape | None) -> tuple[Array, Targets | None]:
     toolbox = path / ("x_norm.npz" if split == "train" else "x_test.npz")
     if toolbox.exists():
         x, _ = _npz(toolbox, split)

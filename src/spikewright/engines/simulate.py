@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data import Targets, as_dataset
-from spikewright.data.targets import joined
+from spikewright.data.labels import joined
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.choose import Engine, choose_engine

@@ -20,7 +20,9 @@ def selections(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph:
         shape = graph.shapes[node.name]
-        small = len(shape) <= 3 and max(shape[0], *(s[0] for s in graph.input_shapes(node)), 0) <= WIDEST
+        small = (
+            len(shape) <= 3 and max((n for s in (shape, *graph.input_shapes(node)) for n in s[:1]), default=0) <= WIDEST
+        )
         if small and isinstance(node, Concat) and node.axis == 0:
             nodes += _joined(graph, node)
         elif small and isinstance(node, Pad):

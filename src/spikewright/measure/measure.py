@@ -129,8 +129,7 @@ class Measures:
             "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
-            "task": str(self.head.task),
-            **self._of_the_first(),
+            **(self._of_one_output() if len(self.heads) == 1 else {}),
             "heads": {name: head.summary() for name, head in self.heads.items()},
             "warnings": list(self.warnings),
             "firing_rate": self.firing_rate,
@@ -153,13 +152,13 @@ class Measures:
             "synops": {name: layer.total for name, layer in self.synops.items()},
         }
 
-    def _of_the_first(self) -> dict[str, Any]:
-        """What a classifier is read by, by short names; of a regression its scores by theirs, and no accuracy."""
+    def _of_one_output(self) -> dict[str, Any]:
+        """What a network with one output is read by, by short names; of a regression no accuracy."""
         head = self.head.summary()
         found = {**head["scores"], **{f"analog_{name}": value for name, value in head["analog"].items()}}
         agreement = {agreement_name(name): curve for name, curve in head["agreement"].items()}
         missing = {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in head["agreement"] else {}
-        return {**missing, **found, **agreement}
+        return {"task": head["task"], **missing, **found, **agreement}
 
 
 def measure(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright.engines import BatchRun
+from spikewright.errors import DataError
 from spikewright.tasks import Answer, Curve, Head, Tally, Task
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Scoring:
             self.agreement[name].add(answers, head.task.decisions(expected, head.answer))
             if head.targets is not None:
                 targets = head.targets[self.done : self.done + count]
+                if len(targets) < count:
+                    raise DataError(f"the data set has {len(head.targets)} labels of '{name}' and more samples")
                 self.spiking[name].add(answers, targets)
                 self.analog[name].add(expected[:, None], targets)
         self.done += count

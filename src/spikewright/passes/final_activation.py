@@ -15,7 +15,10 @@ from spikewright.nodes import Output
 from spikewright.passes.rewrite import rewrite
 
 INSIDE = "only the end of a network may have one"
-ACROSS = f"{INSIDE}, over one axis of the answer; answer='drop' (--answer drop) leaves it away"
+ACROSS = (
+    "the readout applies one activation to a whole answer, a softmax along one of its axes, and this is another; "
+    "answer='drop' (--answer drop) leaves it away"
+)
 
 
 def activation_problems(graph: Graph, keep: bool) -> list[Problem]:
@@ -60,7 +63,10 @@ def _moved(graph: Graph, keep: bool) -> Graph:
         for output in readers:
             kept = vars(found[source]) if keep else {}
             graph = graph.replaced(output.replace(inputs=(bare,), **kept))
-    dead = [n.name for n in graph if own_ending(n) and not graph.consumers[n.name]]
+    dead: set[str] = set()
+    for node in reversed(graph.nodes):
+        if own_ending(node) and dead.issuperset(graph.consumers[node.name]):
+            dead.add(node.name)
     return graph.with_nodes(node for node in graph if node.name not in dead)
 
 

@@ -106,6 +106,8 @@ def _axis(kind: Score, curves: Sequence[Curve], close: bool) -> Mapping[str, Any
             return {"range": [max(0.0, 100 * min(ends) - 4), min(100.2, 100 * max(ends) + 2)]}
         return {"rangemode": "tozero"}
     if not kind.higher:
+        if close and ends and max(ends) > 0:
+            return {"range": [0.0, 2 * max(ends)]}
         positive = any(bool((curve > 0).any()) for curve in curves)
         return {"rangemode": "tozero"} if close or not positive else {"type": "log", "exponentformat": "power"}
     lowest = min([float(np.nanmin(curve)) for curve in curves if np.isfinite(curve).any()], default=0.0)

@@ -58,20 +58,28 @@ class Dense(Task):
                 found: NDArray[Any] = labels.values.argmax(axis=axis)
                 return found
             if _maps(answer, labels) and labels.whole:
-                return self._indices(answer, labels.values.reshape(-1, *answer.positions).astype(np.int64))
+                return self._indices(answer, labels)
         raise self.refused(answer, labels)
 
-    def _indices(self, answer: Answer, maps: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _indices(self, answer: Answer, labels: Labels) -> NDArray[np.int32]:
+        """Some samples at a time: maps are large."""
         classes = max(answer.shape[0], 2)
-        left_out = np.zeros_like(maps, bool) if self.ignore is None else maps == self.ignore
-        more = (
-            ""
-            if self.ignore is not None
-            else "; if it marks positions to leave out, say task dense:ignore="
-            + str(next((label for label in (255, -1) if (maps == label).any()), int(maps.max())))
-        )
-        within(maps[~left_out], classes, more)
-        return np.where(left_out, IGNORED, maps)
+        found = np.empty((labels.samples, *answer.positions), np.int32)
+        done = 0
+        for part in labels.parts():
+            maps = part.reshape(-1, *answer.positions)
+            left_out = np.zeros(maps.shape, bool) if self.ignore is None else maps == self.ignore
+            within(maps[~left_out].astype(np.int64), classes, self._advice(maps))
+            found[done : done + len(maps)] = np.where(left_out, IGNORED, maps)
+            done += len(maps)
+        return found
+
+    def _advice(self, maps: NDArray[Any]) -> str:
+        """What to say where a label is no class."""
+        if self.ignore is not None:
+            return ""
+        mark = next((label for label in (255, -1) if (maps == label).any()), int(maps.max()))
+        return f"; if it marks positions to leave out, say task dense:ignore={mark}"
 
     def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:
         if answers.shape[1] == 1:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.targets import Targets, as_targets
+from spikewright.data.labels import Targets, as_targets
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output
@@ -33,7 +33,7 @@ class Head:
         answer: what it looks like.
         task: what its answers are measured by.
         targets: of all samples ``(N, ...)`` in the form of ``Task.targets``, or None without labels.
-        remark: what is odd about the targets, in a sentence, or None.
+        remark: what is odd about the answer or the targets, in a sentence, or None.
     """
 
     answer: Answer
@@ -54,10 +54,10 @@ def heads(graph: Graph, targets: Targets | None = None, task: Said = None) -> di
     """What is asked of every output of a network, by its name.
 
     Args:
-        graph: of any kind.
+        graph: prepared, or spiking: its outputs know the activation they apply.
         targets: of all samples, as ``Dataset.targets`` gives them; of several outputs by their names, of which some
-            may be missing. None without labels.
-        task: as said, for every output or by the names of outputs; None finds it.
+            may be missing. The name of an output's last layer will do too. None without labels.
+        task: as said, for every output or by their names; None finds it.
 
     Raises:
         DataError: for labels that do not fit, in a line that says what they look like and what would fit.
@@ -65,15 +65,17 @@ def heads(graph: Graph, targets: Targets | None = None, task: Said = None) -> di
     """
     answers = {node.name: Answer(node.name, graph.shapes[node.name], node.activation) for node in graph.of_type(Output)}
     names = ", ".join(answers)
-    chosen = said(task, answers)
+    known = _names(graph)
+    chosen = said(task, known)
     if targets is not None and not isinstance(targets, Mapping):
         if len(answers) > 1:
             raise DataError(f"the network has the outputs {names}: give labels of each by name, not one array")
         targets = dict.fromkeys(answers, targets)
-    given: Mapping[str, Any] = targets or {}
-    for name in given:
-        if name not in answers:
+    given = {}
+    for name, one in (targets or {}).items():
+        if name not in known:
             raise DataError(f"labels are of an output '{name}', the network has {names}")
+        given[known[name]] = one
     found = {}
     for name, answer in answers.items():
         try:
@@ -103,8 +105,12 @@ def find(answer: Answer, targets: NDArray[Any] | None = None, task: Task | str |
     return _head(answer, targets, task).task
 
 
-def said(task: Said, names: Sequence[str] | Mapping[str, Any]) -> dict[str, Task]:
+def said(task: Said, names: Mapping[str, str]) -> dict[str, Task]:
     """Tasks by the names of outputs, as they were said.
+
+    Args:
+        task: one for all, or by the names of outputs.
+        names: of outputs, by every name that means them.
 
     Raises:
         SettingsError: for an unknown task or output.
@@ -112,7 +118,7 @@ def said(task: Said, names: Sequence[str] | Mapping[str, Any]) -> dict[str, Task
     if task is None:
         return {}
     if isinstance(task, Task):
-        return dict.fromkeys(names, task)
+        return dict.fromkeys(names.values(), task)
     if isinstance(task, Mapping):
         parts = [(str(name), one) for name, one in task.items()]
     else:
@@ -120,10 +126,27 @@ def said(task: Said, names: Sequence[str] | Mapping[str, Any]) -> dict[str, Task
     found: dict[str, Task] = {}
     for name, one in parts:
         if name and name not in names:
-            raise SettingsError(f"a task is of an output '{name}', the network has {', '.join(names)}")
+            outputs = ", ".join(dict.fromkeys(names.values()))
+            raise SettingsError(f"a task is of an output '{name}', the network has {outputs}")
         value = one if isinstance(one, Task) else parse(one)
-        found |= dict.fromkeys([name] if name else names, value)
+        found |= dict.fromkeys([names[name]] if name else names.values(), value)
     return found
+
+
+def _names(graph: Graph) -> dict[str, str]:
+    """The outputs by their names, and by those of the layers behind them, where these are of one output only.
+
+    A framework's name of an output is often its last layer's, and then the output here has another.
+    """
+    found = {node.name: node.name for node in graph.of_type(Output)}
+    layers: dict[str, list[str]] = {}
+    for output in graph.of_type(Output):
+        node = graph.sources(output)[0]
+        layers.setdefault(node.name, []).append(output.name)
+        while node.inputs and not node.weighted and not node.population:
+            node = graph.sources(node)[0]
+            layers.setdefault(node.name, []).append(output.name)
+    return {name: outputs[0] for name, outputs in layers.items() if len(outputs) == 1} | found
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -137,14 +160,21 @@ def _split(text: str) -> tuple[str, str]:
 def _head(answer: Answer, targets: Any, task: Task | str | None) -> Head:
     chosen = parse(task) if isinstance(task, str) else task
     if targets is None:
-        return Head(answer, chosen or _guessed(answer))
+        return Head(answer, chosen or _guessed(answer), remark=_remark(answer))
     values = as_targets(targets, len(np.asarray(targets)))
     assert not isinstance(values, Mapping)
     labels = Labels(values)
     if chosen is None:
         chosen = _seen(answer, labels)
     canonical = chosen.targets(answer, labels)
-    return Head(answer, chosen, canonical, chosen.remark(canonical))
+    return Head(answer, chosen, canonical, _remark(answer) or chosen.remark(canonical))
+
+
+def _remark(answer: Answer) -> str | None:
+    """What is odd about an answer whatever the labels."""
+    if answer.single and answer.activation in ("softmax", "log_softmax"):
+        return "a softmax over one value is always the same, whatever the sample; leave it away with answer='drop'"
+    return None
 
 
 def _guessed(answer: Answer) -> Task:

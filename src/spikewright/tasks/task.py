@@ -72,7 +72,7 @@ class Task(ABC):
 
     def remark(self, targets: NDArray[Any]) -> str | None:
         """What is odd about targets, in a sentence; None where nothing is."""
-        if targets.size and (targets == targets.flat[0]).all():
+        if targets.size > 1 and (targets == targets.flat[0]).all():
             value = f"{targets.flat[0]:.6g}" if targets.dtype.kind == "f" else str(int(targets.flat[0]))
             return f"every label is {value}: a network that always answers so looks perfect"
         return None

@@ -121,6 +121,11 @@ def layer(call: Call) -> Value:
     return _FORMS[call.layer.kind](call, call.x, call.config, "")
 
 
+@converts("LogSoftmax")
+def log_softmax(call: Call) -> Value:
+    return _softmax(call, call.x, {**call.config, "log": True}, "")
+
+
 @converts("Relu", "Relu6", "Sigmoid", "Tanh")
 def operation(call: Call) -> Value:
     return activate(call, call.x, call.layer.kind.lower(), part="")

@@ -59,7 +59,7 @@ def straight(rank: int) -> Shape:
 
 def channels_moved(rank: int) -> Shape:
     """Keras' last axis is the first one of the node."""
-    return (*range(1, rank), 0)
+    return (*range(1, rank), 0)[:rank]
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,8 @@ class Call:
         """Numbers that Keras broadcasts over a sample, in the node's layout: one a channel where that says it all."""
         wide = np.broadcast_to(np.asarray(array, np.float64), value.shape)
         laid = wide.transpose(tuple(value.order.index(place) for place in range(len(value.order))))
+        if not laid.shape:
+            return laid
         rows = laid.reshape(laid.shape[0], -1)
         return rows[:, 0].copy() if (rows == rows[:, :1]).all() else laid
 

@@ -11,6 +11,7 @@ from spikewright.errors import GraphError
 from spikewright.frontends.keras.activations import ACTIVATIONS
 from spikewright.frontends.keras.call import Call, Rules, Value, channels_moved, straight
 from spikewright.frontends.keras.names import INACTIVE
+from spikewright.frontends.keras.reductions import REDUCTIONS
 from spikewright.frontends.keras.windows import WINDOWS
 from spikewright.graph import Array
 from spikewright.nodes import Add, BatchNorm, ChannelAffine, Concat, Conv, Flatten, Identity, Linear, Reshape, Upsample
@@ -212,7 +213,12 @@ def flatten(call: Call) -> Value:
 @converts("Reshape")
 def reshape(call: Call) -> Value:
     x = call.x
-    target = tuple(int(n) for n in call.config["target_shape"])
+    given = call.config.get("target_shape")
+    if given is None:  # the function of keras.ops counts the batch too
+        batch, *given = call.config["newshape"]
+        if batch not in (-1, None):
+            call.refuse("it reshapes the batch axis, so that samples would mix")
+    target = tuple(int(n) for n in given)
     size, known = prod(x.shape), prod(n for n in target if n != -1)
     if target.count(-1) > 1 or any(n == 0 or n < -1 for n in target) or known < 1 or size % known:
         raise GraphError(f"an input of shape {x.shape} cannot take the shape {target}")
@@ -244,4 +250,4 @@ def repeat_vector(call: Call) -> Value:
     return Value(repeated.node, repeated.shape[::-1], repeated.order[::-1], repeated.lost)
 
 
-RULES = Rules(LAYERS | ACTIVATIONS | WINDOWS)
+RULES = Rules(LAYERS | ACTIVATIONS | WINDOWS | REDUCTIONS)

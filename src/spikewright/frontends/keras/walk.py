@@ -21,7 +21,8 @@ CALLS = 20_000
 """More calls of layers than any network has; models that call models could otherwise grow without end."""
 OPERATIONS = (
     *("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Negative"),
-    *("Relu", "Relu6", "Softmax", "Sigmoid", "Tanh"),
+    *("Relu", "Relu6", "Softmax", "LogSoftmax", "Sigmoid", "Tanh"),
+    *("Squeeze", "Reshape", "Mean", "Sum", "Max", "Amax"),
 )
 
 

@@ -73,6 +73,7 @@ def _of_all(call: Call) -> None:
         row = call.part(Reshape, call.source(), "row", shape=(1, count))
         call.reshape(call.part(GlobalMaxPool, row, "largest"), shape)
         return
+    call.walk.budget(count)
     row = call.source() if len(sample) == 1 else call.part(Flatten, call.source(), "row")
     weight = np.full((1, count), 1.0 if call.proto.op_type == "ReduceSum" else 1 / count)
     if shape == (1,):

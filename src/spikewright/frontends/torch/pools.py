@@ -25,6 +25,8 @@ from spikewright.nodes import (
     SumPool,
 )
 
+LONGEST = 1 << 24
+"""Values that one neuron may read."""
 POOLS = Handlers()
 converts = POOLS.converts
 
@@ -161,6 +163,8 @@ def _of_all(call: Call, name: str) -> Value:
     if name == "amax":
         row = call.emit(Reshape, x, part="row", shape=(1, count))
         value = call.emit(GlobalMaxPool, row, part="largest")
+    elif count > LONGEST:
+        call.refuse(f"it joins {count:,} values into one, more than any layer does")
     else:
         row = x if len(x.sample) == 1 else call.emit(Flatten, x, part="row")
         weight = np.full((1, count), 1.0 if name == "sum" else 1 / count)

@@ -48,13 +48,22 @@ def rows(targets: Targets | None, part: Any) -> Targets | None:
 
 
 def joined(parts: Sequence[Targets]) -> Targets | None:
-    """Targets of batch after batch as one; None without a batch."""
+    """Targets of batch after batch as one; None without a batch.
+
+    Raises:
+        DataError: for batches whose targets are not of one kind.
+    """
     if not parts:
         return None
-    first = parts[0]
-    if isinstance(first, Mapping):
-        return {name: np.concatenate([part[name] for part in parts if isinstance(part, Mapping)]) for name in first}
-    return np.concatenate([part for part in parts if not isinstance(part, Mapping)])
+    names = {tuple(part) if isinstance(part, Mapping) else None for part in parts}
+    try:
+        if len(names) > 1:
+            raise ValueError(f"batches have labels of {len(names)} sets of outputs")
+        if isinstance(parts[0], Mapping):
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return np.concatenate(parts)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise DataError(f"the labels of a data set must be of one kind in all batches: {error}") from error
 
 
 def _one(y: NDArray[Any], samples: int, whose: str) -> NDArray[Any]:
