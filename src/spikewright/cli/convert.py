@@ -26,6 +26,7 @@ from spikewright.cli.console import (
     print_json,
 )
 from spikewright.cli.pipeline import Job, compare, comparison
+from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
@@ -46,7 +47,12 @@ def convert(
     weights: WeightsOption = None,
     shape: ShapeOption = None,
     preprocess: PreprocessOption = "",
-    samples: Annotated[int, typer.Option(min=1, help="At most so many calibration samples.")] = 5000,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many calibration samples, in proportion to the classes; usually 5000."),
+    ] = None,
+    first_samples: FirstOption = None,
+    sample_seed: DrawOption = 0,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
@@ -80,10 +86,13 @@ def convert(
     options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
     folded, _ = job.prepared()
-    calibration = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps).take(samples)
+    whole = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps)
+    calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
     found = job.statistics(folded, calibration, statistics)
     spiking = job.spiking(found, methods[0])
     spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
+    if whole.classes:
+        spiking = spiking.with_nodes(spiking, classes=list(whole.classes))
     save(spiking, output)
     summary: dict[str, Any] = {
         "output": str(output),
@@ -91,14 +100,17 @@ def convert(
         "scales": spiking.meta["scales"],
         "neurons": asdict(neurons),
         "calibration_samples": found.samples,
+        "calibration": choice.as_json(),
     }
     if test is not None and report is not None:
-        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
+        labelled, tested = picked(
+            load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes), None, None
+        )
         settings = {
             "command": context.obj,
             "model": model,
-            "calibration": f"{found.samples} samples of {data}",
-            "test": f"{len(labelled)} samples of {test}",
+            "calibration": f"{found.samples} samples of {data}: {named(choice)}",
+            "test": f"{len(labelled)} samples of {test}: {named(tested)}",
             "methods": ", ".join(map(str, methods)),
             "timesteps": timesteps,
             "preprocess": str(steps),
@@ -115,5 +127,6 @@ def convert(
     else:
         populations = spiking.populations
         neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
+        say(f"calibrated on {named(choice)}")
         err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
         out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,8 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.data import Preprocessing, load_data
+from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
+from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, StorageError
 from spikewright.graph import Graph
@@ -48,7 +50,9 @@ def synapses(
     rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,
     data: Annotated[str | None, typer.Option(help="Samples to simulate for rates: as for convert.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of that simulation.")] = 64,
-    samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
+    samples: SamplesOption = None,
+    first_samples: FirstOption = None,
+    sample_seed: DrawOption = 0,
     encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
     seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
@@ -85,9 +89,11 @@ def synapses(
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        found = _simulated(
-            graph, data, timesteps, samples, encoder, seed, preprocess, batch_size, device, quiet=as_json
-        )
+
+        def pick(whole: Dataset) -> tuple[Dataset, Choice]:
+            return picked(whole, samples, first_samples, sample_seed)
+
+        found = _simulated(graph, data, timesteps, pick, encoder, seed, preprocess, batch_size, device, quiet=as_json)
     made = synapse_graph(graph, found, pools=pools, pool_weight="mean" if pool_weight == "mean" else 1)
     written: Path | None = None
     if output is not None:
@@ -135,7 +141,7 @@ def _simulated(
     graph: Graph,
     data: str,
     timesteps: int,
-    samples: int | None,
+    pick: Callable[[Dataset], tuple[Dataset, Choice]],
     encoder: str,
     seed: int,
     preprocess: str | None,
@@ -147,9 +153,10 @@ def _simulated(
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
     steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
-    dataset = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps)
-    if samples is not None:
-        dataset = dataset.take(samples)
+    whole = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps, classes=classes_of(graph))
+    dataset, choice = pick(whole)
+    if not quiet:
+        say(f"samples: {named(choice)}")
     with progress("simulating", quiet=quiet) as move:
         return simulated_rates(
             graph, dataset, timesteps, encoder=chosen, batch_size=batch_size, device=device, progress=move

@@ -1,7 +1,19 @@
-"""Data sets: arrays, files and folders as batches of float32 samples, channels first."""
+"""Data sets: arrays, files and folders as batches of float32 samples, with the axes that the network has."""
 
-from spikewright.data.dataset import ArrayDataset, Dataset, as_dataset, check_labels
+from spikewright.data.dataset import ArrayDataset, Dataset, check_labels
+from spikewright.data.images import PictureDataset
+from spikewright.data.items import as_dataset
 from spikewright.data.load import load_data
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.sampling import Choice
 
-__all__ = ["ArrayDataset", "Dataset", "Preprocessing", "as_dataset", "check_labels", "load_data"]
+__all__ = [
+    "ArrayDataset",
+    "Choice",
+    "Dataset",
+    "PictureDataset",
+    "Preprocessing",
+    "as_dataset",
+    "check_labels",
+    "load_data",
+]

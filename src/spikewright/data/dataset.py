@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.layout import Inputs, laid_out, side_by_side
+from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.sampling import Choice, Rows, classes_of, draw
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
@@ -21,7 +22,15 @@ Batch = tuple[NDArray[np.float32], NDArray[np.int64] | None]
 
 
 class Dataset(ABC):
-    """Samples in a fixed order, with or without labels."""
+    """Samples in a fixed order, with or without labels.
+
+    Attributes:
+        classes: the names of the classes, in the order of their indices, where they have names.
+        notes: what was left out when the data were found, one line each.
+    """
+
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -40,8 +49,37 @@ class Dataset(ABC):
         """Batches ``(B, *shape)`` as float32 with their labels ``(B,)``; the last one may be smaller."""
 
     @abstractmethod
+    def subset(self, rows: Rows) -> Dataset:
+        """The samples of some rows, in that order."""
+
+    @property
+    def labels(self) -> Rows | None:
+        """``(N,)`` the class of each sample, where that is known without reading samples; None otherwise."""
+        return None
+
     def take(self, count: int) -> Dataset:
         """The first ``count`` samples."""
+        return self.subset(np.arange(min(max(count, 0), len(self))))
+
+    def sample(self, count: int, seed: int = 0) -> Dataset:
+        """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
+
+        Without class labels every sample is as likely as any other. No sample is read for it.
+
+        Raises:
+            SettingsError: for less than one sample.
+        """
+        if count >= len(self):
+            return self
+        return self.subset(draw(self.labels, len(self), count, seed))
+
+    def choice(self, whole: Dataset) -> Choice:
+        """What this is of a whole data set that it was taken from."""
+        return Choice.of(self.labels, whole.labels, (len(self), len(whole)), whole.classes)
+
+    def fitted(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
+        """The same samples with their axes as a network wants them, as far as that is clear."""
+        return self
 
     @property
     @abstractmethod
@@ -57,17 +95,20 @@ class ArrayDataset(Dataset):
         x: ``(N, *shape)``, channels first.
         y: ``(N,)`` class indices, or None.
         preprocessing: applied to each batch.
+        axis: of ``x`` along which its channels lie.
+        classes: the names of the classes, in the order of their indices, where they have names.
+        notes: what was left out when the data were found, one line each.
     """
 
     x: Array
     y: NDArray[np.int64] | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    axis: int = 1
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.x.ndim < 2:
-            raise DataError(f"data must have the shape (samples, ...); this array has {self.x.shape}")
-        if self.x.dtype.kind not in "buif":
-            raise DataError(f"data must be numbers, not {self.x.dtype}")
+        check_samples(self.x.shape, self.x.dtype)
         if self.y is None:
             return
         if self.y.ndim == 2 and self.y.shape[1] > 1:
@@ -84,67 +125,76 @@ class ArrayDataset(Dataset):
 
     @property
     def shape(self) -> Shape:
-        return tuple(self.x.shape[1:])
+        return self.preprocessing.shape_after(tuple(self.x.shape[1:]), self.axis)
 
     @property
     def has_labels(self) -> bool:
         return self.y is not None
 
+    @property
+    def labels(self) -> Rows | None:
+        return classes_of(self.y)
+
     def batches(self, size: int) -> Iterator[Batch]:
         for start in range(0, len(self), size):
-            x = self.preprocessing(self.x[start : start + size])
+            x = self.preprocessing(self.x[start : start + size], self.axis)
             if not np.isfinite(x).all():
                 row = start + int(np.argwhere(~np.isfinite(x))[0][0])
                 raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
             yield x, None if self.y is None else self.y[start : start + size]
 
+    def subset(self, rows: Rows) -> ArrayDataset:
+        return self._part(rows)
+
     def take(self, count: int) -> ArrayDataset:
-        return ArrayDataset(self.x[:count], None if self.y is None else self.y[:count], self.preprocessing)
+        return self._part(slice(max(count, 0)))
+
+    def _part(self, which: Rows | slice) -> ArrayDataset:
+        y: Any = self.y
+        targets: Any = {k: v[which] for k, v in y.items()} if isinstance(y, Mapping) else y if y is None else y[which]
+        return replace(self, x=self.x[which], y=targets)
+
+    def fitted(self, inputs: Inputs) -> ArrayDataset:
+        if len(inputs) != 1:
+            return self
+        ((name, shape),) = inputs.items()
+        channels = channels_of(inputs, name)
+        if not self.preprocessing.spatial:
+            x = laid_out(self.x, shape, channels)
+        elif len(shape) == 3:
+            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], channels)
+        else:
+            x = None
+        if x is None:
+            return self
+        axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
+        return self if x is self.x and axis == self.axis else replace(self, x=x, axis=axis)
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.x.shape} {self.x.dtype} {self.preprocessing}".encode())
+        digest = hashlib.sha256(f"{self.x.shape} {self.x.dtype} {self.axis} {self.preprocessing}".encode())
         for start in range(0, len(self.x), 4096):
             digest.update(np.ascontiguousarray(self.x[start : start + 4096]).tobytes())
         return digest.hexdigest()
 
 
-def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
-    """A Dataset of what people have in hand.
+def check_samples(shape: Shape, kind: np.dtype[Any] | None = None) -> None:
+    """Refuse what is no array of samples.
 
     Args:
-        data: a Dataset; an array ``(N, *shape)``; for several inputs a mapping from their names to arrays; a pair of
-            such samples and labels ``(N,)``; or a torch Dataset of (sample, label) pairs.
-        inputs: of the network. Arrays with channels last, or without an axis for the one channel, are then given the
-            axes that the network wants; without it they stay as they are.
+        shape: of all samples together.
+        kind: of their values.
 
     Raises:
-        DataError: for anything else, or an empty set.
+        DataError: for no samples axis, samples without values, or values that are no numbers.
     """
-    if isinstance(data, tuple | list) and len(data) == 2:
-        x, y = data[0], None if data[1] is None else _array(data[1])
-    elif isinstance(data, Mapping) or hasattr(data, "__array__"):
-        x, y = data, None
-    elif isinstance(data, ArrayDataset):
-        fitting = _fitting(data.x, inputs)
-        return data if fitting is data.x else ArrayDataset(fitting, data.y, data.preprocessing)
-    elif isinstance(data, Dataset):
-        return data
-    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return as_dataset(_collected(data), inputs)
-    else:
-        raise DataError(f"cannot read data from a {type(data).__name__}; give an array, (x, y), or a torch Dataset")
-    if isinstance(x, Mapping):
-        if inputs is None:
-            raise DataError("samples by the names of inputs need the network that has these inputs")
-        return ArrayDataset(side_by_side({name: _array(part) for name, part in x.items()}, inputs), y)
-    return ArrayDataset(_fitting(_array(x), inputs), y)
-
-
-def _fitting(x: Array, inputs: Inputs | None) -> Array:
-    """Laid out for a network with one input, where that is clear; as it is otherwise, for others to judge."""
-    found = None if inputs is None or len(inputs) != 1 or x.ndim < 2 else laid_out(x, next(iter(inputs.values())))
-    return x if found is None else found
+    if len(shape) < 2:
+        raise DataError(f"data must have the shape (samples, ...); this array has {shape}")
+    if kind is not None and kind.kind not in "buif":
+        name = {"O": "objects", "U": "text", "S": "text", "c": "complex numbers"}.get(kind.kind, str(kind))
+        raise DataError(f"data must be numbers, not {name}")
+    if 0 in shape[1:]:
+        raise DataError(f"samples of the shape {shape[1:]} hold no values")
 
 
 def check_labels(data: Dataset, classes: int) -> None:
@@ -159,19 +209,3 @@ def check_labels(data: Dataset, classes: int) -> None:
         wrong = labels[(labels < 0) | (labels >= classes)]
         if len(wrong):
             raise DataError(f"label {wrong[0]} does not exist: the network has {classes} classes, 0 to {classes - 1}")
-
-
-def _array(values: Any) -> Array:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    return np.asarray(values)
-
-
-def _collected(data: Any) -> Dataset:
-    """A map-style torch Dataset, read once."""
-    if not len(data):
-        raise DataError("the data set is empty")
-    pairs = [data[i] for i in range(len(data))]
-    if isinstance(pairs[0], tuple | list) and len(pairs[0]) == 2:
-        return ArrayDataset(np.stack([_array(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs]))
-    return ArrayDataset(np.stack([_array(x) for x in pairs]))

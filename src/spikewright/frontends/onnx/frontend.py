@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
+from spikewright.frontends.inputs import channels_noted
 from spikewright.frontends.onnx.call import FLOATS, Call, Refusal, Walk
 from spikewright.frontends.onnx.constants import evaluate
 from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
@@ -135,7 +136,7 @@ def _finish(walk: Walk, model: ModelProto) -> Graph:
             raise ModelFileError(f"the output '{value.name}' does not depend on the input")
         outputs.append(Output(name=name, inputs=(walk.values[value.name],)))
     meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
-    return Graph([*walk.nodes, *outputs], meta).needed()
+    return channels_noted(Graph([*walk.nodes, *outputs], meta).needed())
 
 
 def _output_names(model: ModelProto) -> list[str]:
