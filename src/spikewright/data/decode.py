@@ -84,9 +84,10 @@ def pixels(image: Image, channels: int, alpha: Alpha, where: str) -> Array:
     """
     from PIL import ImageOps
 
+    bits = _bits(image)  # a turned picture has forgotten what kind of file it is from
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _grey(image, channels)
+    if bits > 8:
+        return _grey(np.asarray(image).astype(np.uint16) if bits == 16 else np.asarray(image), channels)
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         if channels < 4 and np.asarray(image.getchannel("A")).min() < 255:
@@ -95,11 +96,8 @@ def pixels(image: Image, channels: int, alpha: Alpha, where: str) -> Array:
     return found[..., None] if found.ndim == 2 else found
 
 
-def _grey(image: Image, channels: int) -> Array:
+def _grey(found: Array, channels: int) -> Array:
     """Of more than 8 bits; repeated for colours, opaque where there is alpha."""
-    found = np.asarray(image)
-    if _bits(image) == 16:
-        found = found.astype(np.uint16)
     bands = [found] * min(channels, 3)
     if channels == 4:
         opaque = np.iinfo(found.dtype).max if found.dtype.kind in "iu" else 1

@@ -131,6 +131,7 @@ class PictureDataset(Dataset):
     def _check_shape(self, size: Size) -> None:
         if self.wanted is None:
             return
+        _ = self._count
         fits = self._arranged((1, *size, self._seen))
         if fits != self.wanted:
             wish = self._room
