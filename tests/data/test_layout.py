@@ -82,18 +82,24 @@ def test_several_inputs_of_keras_that_come_flat() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_where_channels_are_survives_conversion_and_a_file(tmp_path: Path) -> None:
-    graph = sw.load(keras_model((8, 7, 3)))
-    x = RANDOM.uniform(0, 1, (10, 8, 7, 3)).astype(np.float32)
+@pytest.mark.parametrize("shape", [(8, 7, 3), (3, 3, 3)])
+def test_where_channels_are_survives_conversion_and_a_file(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    graph = sw.load(keras_model(shape))
+    x = RANDOM.uniform(0, 1, (10, *shape)).astype(np.float32)
     method = sw.threshold_method("max")
     folded, _ = sw.prepare(graph)
     spiking = sw.convert(graph, sw.calibrate(folded, x.reshape(10, -1), [method]).scales(method))
     save(spiking, tmp_path / "s.safetensors")
     again = load_graph(tmp_path / "s.safetensors")
     assert again.of_type(Input)[0].channels == "moved"
-    runs = [sw.simulate(again, data, 8).output for data in (x, x.reshape(10, -1), np.moveaxis(x, -1, 1))]
-    np.testing.assert_array_equal(runs[0], runs[1])
-    np.testing.assert_array_equal(runs[0], runs[2])
+    np.save(tmp_path / "x.npy", x)
+    loaded = load_data(str(tmp_path / "x.npy"), inputs=again.inputs)
+    one = as_dataset(as_dataset(x, again.inputs), again.inputs)  # the axes that fit both ways are turned once
+    runs = [sw.simulate(again, data, 8).output for data in (x, x.reshape(10, -1), loaded, one, loaded.sample(10))]
+    for other in runs[1:]:
+        np.testing.assert_array_equal(runs[0], other)
+    ((given, _),) = loaded.batches(10)
+    np.testing.assert_array_equal(given, np.moveaxis(x, -1, 1))
 
 
 class Last(nn.Module):

@@ -55,6 +55,7 @@ def test_sixteen_bits_are_kept_and_scaled_by_their_own_maximum(tmp_path: Path, s
     Image.fromarray(WIDE).save(tmp_path / f"x.{suffix}")
     raw = load_data(str(tmp_path), shape=(1, 4, 5))
     np.testing.assert_array_equal(only(raw)[0, 0], WIDE)
+    assert raw.notes[0].startswith("pictures have 16 bits, their values go up to 65535; totensor scales by that")
     scaled = load_data(str(tmp_path), shape=(1, 4, 5), preprocessing=Preprocessing.parse("totensor"))
     np.testing.assert_array_equal(only(scaled)[0, 0], WIDE.astype(np.float32) / 65535)
     colour = load_data(str(tmp_path), shape=(3, 4, 5), preprocessing=Preprocessing.parse("totensor"))

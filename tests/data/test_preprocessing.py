@@ -190,6 +190,7 @@ def test_what_is_no_preprocessing(text: str, message: str) -> None:
     [
         ("resize=4", np.zeros((1, 7)), r"only pictures are resized, padded and cropped, not \(7,\)"),
         ("order=bgr", np.zeros((1, 1, 4, 4)), "order=bgr is for pictures of three colours, the data have 1"),
+        ("channels=3", np.zeros((1, 1, 4, 4)), "channels=3 is for pictures in files; these arrays have 1"),
         ("imagenet", np.zeros((1, 1, 4, 4), np.uint8), "preprocessing has 3 channels, the data 1"),
         ("resize=60000", np.zeros((1, 1, 1, 60000), np.uint8), r"would become 60000×3600000000; give resize=ROWSx"),
     ],

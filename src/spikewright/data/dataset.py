@@ -98,6 +98,8 @@ class ArrayDataset(Dataset):
         axis: of ``x`` along which its channels lie.
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
+        laid: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
+            lies as it was given.
     """
 
     x: Array
@@ -106,6 +108,7 @@ class ArrayDataset(Dataset):
     axis: int = 1
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    laid: tuple[Shape, str] | None = None
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -159,16 +162,19 @@ class ArrayDataset(Dataset):
             return self
         ((name, shape),) = inputs.items()
         channels = channels_of(inputs, name)
+        if self.laid == (shape, channels):  # where axes could be read in two ways, they are turned once
+            return self
+        given = "first" if self.laid and channels == "moved" else channels
         if not self.preprocessing.spatial:
-            x = laid_out(self.x, shape, channels)
+            x = laid_out(self.x, shape, given)
         elif len(shape) == 3:
-            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], channels)
+            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], given)
         else:
             x = None
         if x is None:
             return self
         axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
-        return self if x is self.x and axis == self.axis else replace(self, x=x, axis=axis)
+        return replace(self, x=x, axis=axis, laid=(shape, channels))
 
     @cached_property
     def fingerprint(self) -> str:

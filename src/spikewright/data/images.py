@@ -251,6 +251,9 @@ def picture_dataset(
     data = PictureDataset(found.files, found.labels, preprocessing, wanted, channels, found.classes, found.notes)
     if len(data) > EAGER:
         return data
+    if preprocessing.range is None and data.looks[0].bits == 16:
+        note = "pictures have 16 bits, their values go up to 65535; totensor scales by that, scale=1/255 does not"
+        data = replace(data, notes=(*data.notes, note))
     if data.lossy:
         note = f"{data.lossy:,} of {len(data):,} pictures have 16 bits a colour, of which the upper 8 are read"
         return replace(data, notes=(*data.notes, note))

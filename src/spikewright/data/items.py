@@ -47,8 +47,14 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
         for part in parts.values():
             check_samples(part.shape, part.dtype)
         return ArrayDataset(side_by_side(parts, inputs), y)
-    made = ArrayDataset(array_of(x), y)
+    made = ArrayDataset(array_of(x), y, classes=_class_names(data))
     return made if inputs is None else made.fitted(inputs)
+
+
+def _class_names(data: Any) -> tuple[str, ...]:
+    """Of a data set that says them, as torchvision's do."""
+    names = getattr(data, "classes", ())
+    return tuple(names) if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else ()
 
 
 def _is_item(value: Any) -> bool:

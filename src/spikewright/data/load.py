@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,19 +222,19 @@ def _named(where: str) -> Iterator[None]:
 
 def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing) -> Dataset:
     found = called(spec)
+    several = inputs is not None and len(inputs) > 1
     with _named(spec):
-        data = as_dataset(found, inputs)
-    if not isinstance(data, ArrayDataset):
-        return data
+        data = as_dataset(found, inputs if several else None)
     if not len(data):
         raise DataError(f"{spec}: the data set is empty")
-    steps = data.preprocessing if steps == Preprocessing() else steps
-    if inputs is not None and len(inputs) > 1:
-        return ArrayDataset(data.x, data.y, steps)
-    source = _Source(Path(spec), spec, "test", inputs, steps, ())
-    source.check(data.x.shape, data.x.dtype)
-    made = ArrayDataset(data.x, data.y, steps, classes=data.classes)
-    return made if inputs is None else made.fitted(inputs)
+    if not isinstance(data, ArrayDataset):
+        return data if inputs is None else data.fitted(inputs)
+    if steps != Preprocessing():
+        data = replace(data, preprocessing=steps)
+    if several:
+        return data
+    _Source(Path(spec), spec, "test", inputs, data.preprocessing, ()).check(data.x.shape, data.x.dtype)
+    return data if inputs is None else data.fitted(inputs)
 
 
 def _names(path: Path, headers: dict[str, Header], split: Split) -> tuple[str, str]:

@@ -111,6 +111,10 @@ class Preprocessing:
             DataError: for channels that are not as many as the settings', or pictures without rows and columns.
         """
         kind = x.dtype
+        if self.channels not in (None, x.shape[axis]):
+            raise DataError(
+                f"preprocessing: channels={self.channels} is for pictures in files; these arrays have {x.shape[axis]}"
+            )
         if self.spatial:
             if x.ndim != 4:
                 raise DataError(f"preprocessing: only pictures are resized, padded and cropped, not {x.shape[1:]}")
