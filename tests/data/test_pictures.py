@@ -365,6 +365,16 @@ def test_damaged_pictures_are_right_or_one_line(tmp_path: Path, kind: str) -> No
             assert len(str(error)) < 400  # noqa: PT017
 
 
+def test_libtiff_says_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(COLOUR).save(tmp_path / "x.tif", compression="tiff_adobe_deflate")
+    raw = bytearray((tmp_path / "x.tif").read_bytes())
+    raw[12:20] = bytes(8)
+    (tmp_path / "x.tif").write_bytes(raw)
+    with pytest.raises(DataError, match=r"x\.tif: "):
+        only(load_data(str(tmp_path), shape=(3, 4, 5)))
+    assert capfd.readouterr().err == ""
+
+
 def test_pictures_that_are_in_memory() -> None:
     x, y = next(as_dataset([(Image.fromarray(COLOUR), 1), (Image.fromarray(COLOUR[::-1].copy()), 0)]).batches(9))
     np.testing.assert_array_equal(x[0], np.moveaxis(COLOUR, -1, 0))

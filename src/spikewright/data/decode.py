@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -149,7 +151,7 @@ def _opened(path: Path) -> Iterator[Image]:
         from PIL import UnidentifiedImageError
     except ImportError:
         raise DataError("reading pictures needs Pillow: pip install 'spikewright[images]'") from None
-    with sane(path, "take it out, or save it again"), warnings.catch_warnings():
+    with sane(path, "take it out, or save it again"), _unlogged(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is odd in a file and does no harm
         _check_size(path, _webp_size(path))
         try:
@@ -158,9 +160,37 @@ def _opened(path: Path) -> Iterator[Image]:
             raise DataError(f"{path}: is larger than {PIXELS:,} pixels; make it smaller first") from None
         except UnidentifiedImageError:
             raise DataError(f"{path}: not a readable picture; known are {', '.join(FORMATS)}") from None
-        with image:
+        with image, _quiet() if image.format == "TIFF" else nullcontext():
             _check_size(path, image.size)
             yield image
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without what Pillow logs of a damaged TIFF before it raises."""
+    log = logging.getLogger("PIL.TiffImagePlugin")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what libtiff writes to the error stream, below Python: what matters becomes an error."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no error stream
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_size(path: Path, size: Size) -> None:

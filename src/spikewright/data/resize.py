@@ -43,11 +43,11 @@ def resized(picture: Array, wish: int | Size | None, kind: Filter, antialias: bo
     size = size_of(picture.shape[:2], wish)
     if size == picture.shape[:2]:
         return picture
+    smooth = antialias or kind != "bilinear"
+    if smooth and (picture.ndim == 2 or (picture.shape[2] == 3 and picture.dtype == np.uint8)):
+        return _resampled(picture, size, kind)
     bands = [picture] if picture.ndim == 2 else [picture[..., k] for k in range(picture.shape[2])]
-    if not antialias and kind == "bilinear":
-        made = [_interpolated(band, size) for band in bands]
-    else:
-        made = [_resampled(band, size, kind) for band in bands]
+    made = [_resampled(band, size, kind) if smooth else _interpolated(band, size) for band in bands]
     return made[0] if picture.ndim == 2 else np.stack(made, axis=-1)
 
 
@@ -72,7 +72,7 @@ def cropped(picture: Array, size: Size | None) -> Array:
 
 
 def _resampled(band: Array, size: Size, kind: Filter) -> Array:
-    """By Pillow: 8 bits as 8 bits, anything else as float32, 16 bits then rounded."""
+    """By Pillow: 8 bits as 8 bits, three colours of them at a time; else one band as float32, 16 bits then rounded."""
     from PIL import Image
 
     filters = {
