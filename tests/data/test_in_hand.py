@@ -215,6 +215,35 @@ def test_values_that_are_none(bad: float) -> None:
         list(as_dataset((x, Y)).batches(9))
 
 
+@pytest.mark.parametrize(
+    "two",
+    [
+        [X[0], X[1]],
+        [T[0], T[1]],
+        [(X[0], 0), (X[1], 2)],
+        ((X[0], 0), (X[1], 2)),
+        [{"x": X[0], "y": 0}, {"x": X[1], "y": 2}],
+        [[X[0], 0], [X[1], 2]],
+    ],
+)
+def test_two_samples_are_two(two: Any) -> None:
+    ((x, y),) = as_dataset(two, {"x": (1, 2, 3)}).batches(9)
+    np.testing.assert_array_equal(x, X[:2])
+    assert y is None or np.ravel(y).tolist() == [0, 2]
+
+
+def test_samples_by_name_with_targets() -> None:
+    inputs = {"image": (1, 2, 3), "row": (2,)}
+    data = as_dataset(({"image": X, "row": np.zeros((4, 2))}, Y), inputs)
+    assert (len(data), data.shape) == (4, (8,))
+    np.testing.assert_array_equal(data.labels, Y)
+
+
+def test_two_pictures_are_two() -> None:
+    for two in (PICTURES[:2], tuple(PICTURES[:2]), list(zip(PICTURES[:2], (0, 2), strict=True))):
+        assert len(as_dataset(two, {"x": (1, 2, 3)})) == 2
+
+
 def test_names_of_classes() -> None:
     data = Items(lambda k: (X[k], int(Y[k])))
     data.classes = ["ant", "bee", "cow"]  # type: ignore[attr-defined]

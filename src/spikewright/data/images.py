@@ -21,6 +21,7 @@ from spikewright.data.resize import Size
 from spikewright.data.sampling import Rows
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
+from spikewright.npz import sane
 
 EAGER = 2000
 """So many headers are looked at when a folder is opened; of more, when pictures are asked for."""
@@ -93,7 +94,8 @@ class PictureDataset(Dataset):
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.shape} {self.channels} {self.preprocessing}".encode())
         for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            with sane(file):
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()
 
     @cached_property
@@ -114,7 +116,7 @@ class PictureDataset(Dataset):
                     f"{file}: is {one.size}, the first picture {first.size}; make them one size, with "
                     "--preprocess resize=ROWSxCOLUMNS, or resize= and crop="
                 )
-            if one.bits != first.bits and self.preprocessing.range is None:
+            if one.bits != first.bits and (self.preprocessing.range is None or 32 in (one.bits, first.bits)):
                 raise DataError(
                     f"{file}: has {one.bits} bits, the first picture {first.bits}; preprocess with totensor or another "
                     "preset, which scales each by its own maximum"

@@ -10,9 +10,9 @@ import numpy as np
 from spikewright.data.dataset import ArrayDataset, Dataset, check_samples
 from spikewright.data.layout import Inputs, side_by_side
 from spikewright.data.targets import collected_targets, targets_of
-from spikewright.data.values import array_of
+from spikewright.data.values import array_of, is_picture
 from spikewright.errors import DataError, SpikewrightError
-from spikewright.graph import Array
+from spikewright.graph import Array, Shape
 
 SAMPLE_KEYS = ("x", "image", "images", "img", "pixel_values", "input", "inputs", "data", "sample", "features")
 LABEL_KEYS = ("y", "label", "labels", "target", "targets", "class")
@@ -25,7 +25,8 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
     Args:
         data: a Dataset; an array ``(N, *shape)``; for several inputs a mapping from their names to arrays; a pair of
             such samples and targets ``(N, ...)``; or a torch Dataset, a DataLoader or a list of samples or of (sample,
-            target) pairs, where samples are arrays, tensors or pictures of Pillow.
+            target) pairs, where samples are arrays, tensors or pictures of Pillow. Two arrays of one shape are two
+            samples in a list, samples and targets in a tuple.
         inputs: of the network. Arrays with channels elsewhere, or without an axis for the one channel, are then given
             the axes that the network wants; without it they stay as they are.
 
@@ -34,7 +35,7 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
     """
     if isinstance(data, Dataset):
         return data if inputs is None else data.fitted(inputs)
-    if isinstance(data, tuple | list) and len(data) == 2 and not _is_item(data[0]):
+    if isinstance(data, tuple | list) and len(data) == 2 and not _are_items(data):
         x, y = data[0], None if data[1] is None else targets_of(data[1])
     elif isinstance(data, Mapping) or (hasattr(data, "__array__") and not isinstance(data, Sequence)):
         x, y = data, None
@@ -57,9 +58,25 @@ def _class_names(data: Any) -> tuple[str, ...]:
     return tuple(names) if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else ()
 
 
-def _is_item(value: Any) -> bool:
-    """Whether the first of two things is a whole sample with its label, so that the two are a list of these."""
-    return isinstance(value, tuple | Mapping) and len(value) == 2 and not isinstance(value, str)
+def _are_items(two: Sequence[Any]) -> bool:
+    """Whether two things are samples, with their labels or without, rather than all samples and all labels.
+
+    In a list, two arrays of one shape are two samples; in a tuple they are samples and targets.
+    """
+    if isinstance(two[0], Mapping):
+        return isinstance(two[1], Mapping) and not set(map(str, two[1])).isdisjoint(SAMPLE_KEYS)
+    if isinstance(two[0], tuple):
+        return len(two[0]) == 2
+    if isinstance(two[0], list) and len(two[0]) == 2 and _axes(two[0][0]):
+        return not _axes(two[0][1])
+    if all(is_picture(one) for one in two):
+        return True
+    return isinstance(two, list) and len(_axes(two[0])) > 1 and _axes(two[0]) == _axes(two[1])
+
+
+def _axes(value: Any) -> Shape:
+    """The shape of an array or tensor; none of anything else."""
+    return tuple(getattr(value, "shape", ()))
 
 
 def _collected(data: Any) -> tuple[Array, Any]:

@@ -21,7 +21,7 @@ def array_of(values: Any, what: str = "data") -> Array:
     kind = type(values).__name__
     if kind in TABLES:
         raise DataError(f"{what}: a {kind} has columns of its own; give arrays, such as table[columns].to_numpy()")
-    if _is_picture(values):
+    if is_picture(values):
         from spikewright.data.decode import pixels
 
         shown = {"L": 1, "1": 1, "P": 3, "RGBA": 4, "I": 1, "F": 1}
@@ -51,5 +51,5 @@ def _of_tensor(tensor: Any) -> Array:
     return np.asarray(found.cpu().resolve_conj().resolve_neg().numpy())
 
 
-def _is_picture(values: Any) -> bool:
+def is_picture(values: Any) -> bool:
     return any(c.__module__ == "PIL.Image" and c.__name__ == "Image" for c in type(values).__mro__)
