@@ -237,6 +237,16 @@ class Node(ABC):
         raise GraphError(f"{self}: a {self.type} has no weights that could take in what comes before")
 
 
+class SampleShapes(dict[str, Shape]):
+    """The shape of a sample of each input, by name.
+
+    Attributes:
+        channels: where the trained network has the channels of each, as its ``Input`` says.
+    """
+
+    channels: Mapping[str, str] = MappingProxyType({})
+
+
 N = TypeVar("N", bound=Node)
 
 
@@ -324,9 +334,12 @@ class Graph:
         return digest.hexdigest()
 
     @property
-    def inputs(self) -> dict[str, Shape]:
+    def inputs(self) -> SampleShapes:
         """The shape of a sample of each input, by name, in order."""
-        return {node.name: self.shapes[node.name] for node in self.nodes if not node.inputs}
+        found = [node for node in self.nodes if not node.inputs]
+        shapes = SampleShapes({node.name: self.shapes[node.name] for node in found})
+        shapes.channels = {node.name: str(getattr(node, "channels", "first")) for node in found}
+        return shapes
 
     @property
     def sample_shape(self) -> Shape:

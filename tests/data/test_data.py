@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikewright.data import ArrayDataset, Preprocessing, as_dataset, load_data
+from spikewright.data import Dataset, Preprocessing, as_dataset, load_data
 from spikewright.errors import DataError, SettingsError
 
 X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -90,10 +90,8 @@ def test_channels_are_put_first() -> None:
     assert _loaded(last.reshape(2, -1), (3, 8, 9)).shape == (3, 8, 9)
 
 
-def _loaded(x: np.ndarray, shape: tuple[int, ...]) -> ArrayDataset:
-    from spikewright.data.load import _dataset
-
-    return _dataset(x, None, shape, Preprocessing(), "here")  # type: ignore[return-value]
+def _loaded(x: np.ndarray, shape: tuple[int, ...]) -> Dataset:
+    return as_dataset(x, {"input": shape})
 
 
 def test_preprocessing_as_typed() -> None:

@@ -35,7 +35,11 @@ WeightsOption = Annotated[
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
 DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
 PreprocessOption = Annotated[
-    str, typer.Option(help="What is done to samples: scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225.")
+    str,
+    typer.Option(
+        help="What is done to samples: scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225; resize=, crop=; or "
+        "totensor, imagenet, keras:tf, keras:caffe, keras:torch (docs/data.md)."
+    ),
 ]
 LeakyOption = Annotated[
     Literal["refuse", "split"], typer.Option(help="Leaky rectifiers: refused, or split into two populations each.")

@@ -28,6 +28,7 @@ from spikewright.cli.console import (
     print_json,
 )
 from spikewright.cli.pipeline import Job, compare, comparison, tasks_text
+from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError, warn
@@ -53,7 +54,12 @@ def convert(
         str,
         typer.Option(help="What one event stands for (--encoder poisson): max, 99.9%, or a number like 255."),
     ] = "max",
-    samples: Annotated[int, typer.Option(min=1, help="At most so many calibration samples.")] = 5000,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many calibration samples, in proportion to the classes; usually 5000."),
+    ] = None,
+    first_samples: FirstOption = None,
+    sample_seed: DrawOption = 0,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
@@ -89,11 +95,13 @@ def convert(
     options = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json, task=task, input_scale=scale)
     folded, _ = job.prepared()
-    labelled, asked = None, {}
+    whole = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps)
+    labelled, tested, asked = None, None, {}
     if test is not None:
-        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
+        every = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes)
+        labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
-    calibration = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps).take(samples)
+    calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
     found = job.statistics(folded, calibration, statistics)
     seen = look(folded, found)
     warn(seen.warnings)  # again, where the statistics are from a file
@@ -102,6 +110,8 @@ def convert(
             err.print(line, highlight=False, markup=False, soft_wrap=True)
     spiking = job.spiking(found, methods[0])
     spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
+    if whole.classes:
+        spiking = spiking.with_nodes(spiking, classes=list(whole.classes))
     save(spiking, output)
     summary: dict[str, Any] = {
         "output": str(output),
@@ -109,14 +119,15 @@ def convert(
         "scales": spiking.meta["scales"],
         "neurons": asdict(neurons),
         "calibration_samples": found.samples,
+        "calibration": choice.as_json(),
         **seen.summary(),
     }
-    if labelled is not None and report is not None:
+    if labelled is not None and tested is not None and report is not None:
         settings = {
             "command": context.obj,
             "model": model,
-            "calibration": f"{found.samples} samples of {data}",
-            "test": f"{len(labelled)} samples of {test}",
+            "calibration": f"{found.samples} samples of {data}: {named(choice)}",
+            "test": f"{len(labelled)} samples of {test}: {named(tested)}",
             "methods": ", ".join(map(str, methods)),
             "input scale": scale,
             "task": tasks_text(asked),
@@ -136,5 +147,6 @@ def convert(
     else:
         populations = spiking.populations
         neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
+        say(f"calibrated on {named(choice)}")
         err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
         out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)

@@ -28,6 +28,7 @@ from spikewright.cli.console import (
     progress,
 )
 from spikewright.cli.pipeline import agreement_lines, comparison, tasks_text
+from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Engine
@@ -46,7 +47,9 @@ def simulate(
     ],
     data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
-    samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
+    samples: SamplesOption = None,
+    first_samples: FirstOption = None,
+    sample_seed: DrawOption = 0,
     encoder: EncoderOption = "constant",
     seed: SeedOption = 0,
     input_scale: EventValueOption = None,
@@ -79,9 +82,8 @@ def simulate(
     if not graph.populations:
         raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
     steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
-    dataset = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps)
-    if samples is not None:
-        dataset = dataset.take(samples)
+    whole = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps, classes=classes_of(graph))
+    dataset, choice = picked(whole, samples, first_samples, sample_seed)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             graph,
@@ -103,8 +105,9 @@ def simulate(
     stored = None if events is None else load_events(events)
     if as_json:
         written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
-        print_json({"model": model, **measures.summary(), **written})
+        print_json({"model": model, "data": choice.as_json(), **measures.summary(), **written})
         return
+    say(f"samples: {named(choice)}")
     out.print(comparison({str(graph.meta.get("method", model)): measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))

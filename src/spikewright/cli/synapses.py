@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,8 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.data import Preprocessing, load_data
+from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
+from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
 from spikewright.graph import Graph
@@ -53,7 +55,9 @@ def synapses(
     rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,
     data: Annotated[str | None, typer.Option(help="Samples to simulate for rates: as for convert.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of that simulation.")] = 64,
-    samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
+    samples: SamplesOption = None,
+    first_samples: FirstOption = None,
+    sample_seed: DrawOption = 0,
     encoder: EncoderOption = "constant",
     seed: SeedOption = 0,
     input_scale: EventValueOption = None,
@@ -93,7 +97,11 @@ def synapses(
         found = load_rates(rates, graph)
     elif data is not None:
         chosen = chosen_encoder(encoder, seed, input_scale, negative)
-        found = _simulated(graph, data, timesteps, samples, chosen, preprocess, batch_size, device, quiet=as_json)
+
+        def pick(whole: Dataset) -> tuple[Dataset, Choice]:
+            return picked(whole, samples, first_samples, sample_seed)
+
+        found = _simulated(graph, data, timesteps, pick, chosen, preprocess, batch_size, device, quiet=as_json)
     made = synapse_graph(graph, found, pools=pools, pool_weight="mean" if pool_weight == "mean" else 1)
     written: Path | None = None
     if output is not None:
@@ -141,7 +149,7 @@ def _simulated(
     graph: Graph,
     data: str,
     timesteps: int,
-    samples: int | None,
+    pick: Callable[[Dataset], tuple[Dataset, Choice]],
     encoder: Encoder,
     preprocess: str | None,
     batch_size: int,
@@ -151,9 +159,10 @@ def _simulated(
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
-    dataset = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps)
-    if samples is not None:
-        dataset = dataset.take(samples)
+    whole = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps, classes=classes_of(graph))
+    dataset, choice = pick(whole)
+    if not quiet:
+        say(f"samples: {named(choice)}")
     with progress("simulating", quiet=quiet) as move:
         return simulated_rates(
             graph, dataset, timesteps, encoder=encoder, batch_size=batch_size, device=device, progress=move

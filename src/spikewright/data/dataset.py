@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.labels import Targets, as_targets, joined, rows
-from spikewright.data.layout import Inputs, laid_out, side_by_side
+from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.sampling import Choice, Rows, classes_of, draw
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
@@ -22,7 +23,15 @@ Batch = tuple[NDArray[np.float32], Targets | None]
 
 
 class Dataset(ABC):
-    """Samples in a fixed order, with or without labels."""
+    """Samples in a fixed order, with or without labels.
+
+    Attributes:
+        classes: the names of the classes, in the order of their indices, where they have names.
+        notes: what was left out when the data were found, one line each.
+    """
+
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -48,8 +57,37 @@ class Dataset(ABC):
         return joined([y for _, y in self.batches(4096) if y is not None])
 
     @abstractmethod
+    def subset(self, rows: Rows) -> Dataset:
+        """The samples of some rows, in that order."""
+
+    @property
+    def labels(self) -> Rows | None:
+        """``(N,)`` the class of each sample, where that is known without reading samples; None otherwise."""
+        return None
+
     def take(self, count: int) -> Dataset:
         """The first ``count`` samples."""
+        return self.subset(np.arange(min(max(count, 0), len(self))))
+
+    def sample(self, count: int, seed: int = 0) -> Dataset:
+        """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
+
+        Without class labels every sample is as likely as any other. No sample is read for it.
+
+        Raises:
+            SettingsError: for less than one sample.
+        """
+        if count >= len(self):
+            return self
+        return self.subset(draw(self.labels, len(self), count, seed))
+
+    def choice(self, whole: Dataset) -> Choice:
+        """What this is of a whole data set that it was taken from."""
+        return Choice.of(self.labels, whole.labels, (len(self), len(whole)), whole.classes)
+
+    def fitted(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
+        """The same samples with their axes as a network wants them, as far as that is clear."""
+        return self
 
     @property
     @abstractmethod
@@ -65,17 +103,23 @@ class ArrayDataset(Dataset):
         x: ``(N, *shape)``, channels first.
         y: targets ``(N, ...)``: whole numbers, floats, or by the names of outputs a mapping of such; or None.
         preprocessing: applied to each batch.
+        axis: of ``x`` along which its channels lie.
+        classes: the names of the classes, in the order of their indices, where they have names.
+        notes: what was left out when the data were found, one line each.
+        laid: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
+            lies as it was given.
     """
 
     x: Array
     y: Targets | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    axis: int = 1
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    laid: tuple[Shape, str] | None = None
 
     def __post_init__(self) -> None:
-        if self.x.ndim < 2:
-            raise DataError(f"data must have the shape (samples, ...); this array has {self.x.shape}")
-        if self.x.dtype.kind not in "buif":
-            raise DataError(f"data must be numbers, not {self.x.dtype}")
+        check_samples(self.x.shape, self.x.dtype)
         if self.y is not None:
             object.__setattr__(self, "y", as_targets(self.y, len(self.x)))
 
@@ -84,11 +128,15 @@ class ArrayDataset(Dataset):
 
     @property
     def shape(self) -> Shape:
-        return tuple(self.x.shape[1:])
+        return self.preprocessing.shape_after(tuple(self.x.shape[1:]), self.axis)
 
     @property
     def has_labels(self) -> bool:
         return self.y is not None
+
+    @property
+    def labels(self) -> Rows | None:
+        return classes_of(self.y)
 
     @property
     def targets(self) -> Targets | None:
@@ -96,79 +144,62 @@ class ArrayDataset(Dataset):
 
     def batches(self, size: int) -> Iterator[Batch]:
         for start in range(0, len(self), size):
-            x = self.preprocessing(self.x[start : start + size])
+            x = self.preprocessing(self.x[start : start + size], self.axis)
             if not np.isfinite(x).all():
                 row = start + int(np.argwhere(~np.isfinite(x))[0][0])
                 raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
+    def subset(self, rows: Rows) -> ArrayDataset:
+        return self._part(rows)
+
     def take(self, count: int) -> ArrayDataset:
-        return ArrayDataset(self.x[:count], rows(self.y, slice(count)), self.preprocessing)
+        return self._part(slice(max(count, 0)))
+
+    def _part(self, which: Rows | slice) -> ArrayDataset:
+        return replace(self, x=self.x[which], y=rows(self.y, which))
+
+    def fitted(self, inputs: Inputs) -> ArrayDataset:
+        if len(inputs) != 1:
+            return self
+        ((name, shape),) = inputs.items()
+        channels = channels_of(inputs, name)
+        if self.laid == (shape, channels):  # where axes could be read in two ways, they are turned once
+            return self
+        given = "first" if self.laid and channels == "moved" else channels
+        if not self.preprocessing.spatial:
+            x = laid_out(self.x, shape, given)
+        elif len(shape) == 3:
+            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], given)
+        else:
+            x = None
+        if x is None:
+            return self
+        axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
+        return replace(self, x=x, axis=axis, laid=(shape, channels))
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.x.shape} {self.x.dtype} {self.preprocessing}".encode())
+        digest = hashlib.sha256(f"{self.x.shape} {self.x.dtype} {self.axis} {self.preprocessing}".encode())
         for start in range(0, len(self.x), 4096):
             digest.update(np.ascontiguousarray(self.x[start : start + 4096]).tobytes())
         return digest.hexdigest()
 
 
-def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
-    """A Dataset of what people have in hand.
+def check_samples(shape: Shape, kind: np.dtype[Any] | None = None) -> None:
+    """Refuse what is no array of samples.
 
     Args:
-        data: a Dataset; an array ``(N, *shape)``; for several inputs a mapping from their names to arrays; a pair of
-            such samples and targets ``(N, ...)``, for several outputs a mapping from their names to targets; or a
-            torch Dataset of (sample, label) pairs.
-        inputs: of the network. Arrays with channels last, or without an axis for the one channel, are then given the
-            axes that the network wants; without it they stay as they are.
+        shape: of all samples together.
+        kind: of their values.
 
     Raises:
-        DataError: for anything else, or an empty set.
+        DataError: for no samples axis, samples without values, or values that are no numbers.
     """
-    if isinstance(data, tuple | list) and len(data) == 2:
-        x, y = data[0], _targets(data[1])
-    elif isinstance(data, Mapping) or hasattr(data, "__array__"):
-        x, y = data, None
-    elif isinstance(data, ArrayDataset):
-        fitting = _fitting(data.x, inputs)
-        return data if fitting is data.x else ArrayDataset(fitting, data.y, data.preprocessing)
-    elif isinstance(data, Dataset):
-        return data
-    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return as_dataset(_collected(data), inputs)
-    else:
-        raise DataError(f"cannot read data from a {type(data).__name__}; give an array, (x, y), or a torch Dataset")
-    if isinstance(x, Mapping):
-        if inputs is None:
-            raise DataError("samples by the names of inputs need the network that has these inputs")
-        return ArrayDataset(side_by_side({name: _array(part) for name, part in x.items()}, inputs), y)
-    return ArrayDataset(_fitting(_array(x), inputs), y)
-
-
-def _fitting(x: Array, inputs: Inputs | None) -> Array:
-    """Laid out for a network with one input, where that is clear; as it is otherwise, for others to judge."""
-    found = None if inputs is None or len(inputs) != 1 or x.ndim < 2 else laid_out(x, next(iter(inputs.values())))
-    return x if found is None else found
-
-
-def _targets(y: Any) -> Targets | None:
-    if isinstance(y, Mapping):
-        return {str(name): _array(part) for name, part in y.items() if part is not None} or None
-    return None if y is None else _array(y)
-
-
-def _array(values: Any) -> Array:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    return np.asarray(values)
-
-
-def _collected(data: Any) -> Dataset:
-    """A map-style torch Dataset, read once."""
-    if not len(data):
-        raise DataError("the data set is empty")
-    pairs = [data[i] for i in range(len(data))]
-    if isinstance(pairs[0], tuple | list) and len(pairs[0]) == 2:
-        return ArrayDataset(np.stack([_array(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs]))
-    return ArrayDataset(np.stack([_array(x) for x in pairs]))
+    if len(shape) < 2:
+        raise DataError(f"data must have the shape (samples, ...); this array has {shape}")
+    if kind is not None and kind.kind not in "buif":
+        name = {"O": "objects", "U": "text", "S": "text", "c": "complex numbers"}.get(kind.kind, str(kind))
+        raise DataError(f"data must be numbers, not {name}")
+    if 0 in shape[1:]:
+        raise DataError(f"samples of the shape {shape[1:]} hold no values")

@@ -1,46 +1,266 @@
-"""A folder of class folders with pictures."""
+"""Pictures as a data set: names and labels in memory, pixels decoded batch by batch, so that any number will do."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spikewright.data.dataset import Batch, Dataset
+from spikewright.data.decode import Look, decode, look
+from spikewright.data.folders import Pictures
+from spikewright.data.layout import Inputs, channels_of
+from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.resize import Size
+from spikewright.data.sampling import Rows
 from spikewright.errors import DataError
-from spikewright.graph import Array
+from spikewright.graph import Array, Shape
+from spikewright.npz import sane
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
+EAGER = 2000
+"""So many headers are looked at when a folder is opened; of more, when pictures are asked for."""
+KEPT = 2**28
+"""Bytes of decoded pictures that are kept for the next pass over the data."""
+COLOURS = (1, 3, 4)
 
 
-def image_folder(path: Path, channels: int | None) -> tuple[Array, Array]:
-    """Pictures ``(N, C, H, W)`` as uint8 with the index of their folder, folders and files in sorted order.
+@dataclass(frozen=True, eq=False)
+class PictureDataset(Dataset):
+    """Pictures in files, decoded where they are needed.
 
-    Args:
-        path: holds a folder for each class.
-        channels: 1 for grey, 3 or None for colour.
+    Attributes:
+        files: of the pictures.
+        y: ``(N,)`` class indices, or None.
+        preprocessing: applied to each picture and batch.
+        wanted: the shape of a sample as the network takes it; None for ``(3, rows, columns)``.
+        channels: where the network has them, as ``Input.channels``.
+        classes: the names of the classes.
+        notes: what was left out.
+    """
+
+    files: tuple[Path, ...]
+    y: Rows | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    wanted: Shape | None = None
+    channels: str = "first"
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def shape(self) -> Shape:
+        return self.wanted or (self._count, *self._size)
+
+    @property
+    def has_labels(self) -> bool:
+        return self.y is not None
+
+    @property
+    def labels(self) -> Rows | None:
+        return self.y
+
+    @property
+    def targets(self) -> Rows | None:
+        return self.y
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        _ = self.looks
+        for start in range(0, len(self), size):
+            x = self._batch(range(start, min(start + size, len(self))))
+            yield self._in_place(x), None if self.y is None else self.y[start : start + size]
+
+    def subset(self, rows: Rows) -> PictureDataset:
+        files = tuple(self.files[int(row)] for row in rows)
+        return replace(self, files=files, y=None if self.y is None else self.y[rows])
+
+    def fitted(self, inputs: Inputs) -> PictureDataset:
+        if len(inputs) != 1:
+            raise DataError(
+                f"a network with the inputs {', '.join(inputs)} takes an .npz with these arrays, no pictures"
+            )
+        ((name, shape),) = inputs.items()
+        channels = channels_of(inputs, name)
+        return (
+            self
+            if (shape, channels) == (self.wanted, self.channels)
+            else replace(self, wanted=shape, channels=channels)
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.shape} {self.channels} {self.preprocessing}".encode())
+        for file in self.files:
+            with sane(file):
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+    @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """What all headers say.
+
+        Raises:
+            DataError: for a file that is no picture, sizes that do not fit each other or the network, and for 8 and 16
+                bits side by side where nothing brings them to one range.
+        """
+        found: list[Look] = []
+        for file in self.files:
+            one = look(file)
+            size = self.preprocessing.size_after(one.size)
+            first = found[0] if found else one
+            if size != self.preprocessing.size_after(first.size):
+                raise DataError(
+                    f"{file}: is {one.size}, the first picture {first.size}; make them one size, with "
+                    "--preprocess resize=ROWSxCOLUMNS, or resize= and crop="
+                )
+            if one.bits != first.bits and (self.preprocessing.range is None or 32 in (one.bits, first.bits)):
+                raise DataError(
+                    f"{file}: has {one.bits} bits, the first picture {first.bits}; preprocess with totensor or another "
+                    "preset, which scales each by its own maximum"
+                )
+            found.append(one)
+        self._check_shape(self.preprocessing.size_after(found[0].size))
+        return tuple(found)
+
+    @property
+    def lossy(self) -> int:
+        """How many have more bits a colour than Pillow decodes."""
+        return sum(one.lost for one in self.looks)
+
+    def _check_shape(self, size: Size) -> None:
+        if self.wanted is None:
+            return
+        _ = self._count
+        fits = self._arranged((1, *size, self._seen))
+        if fits != self.wanted:
+            wish = self._room
+            advice = f"preprocess with resize={wish[0]}x{wish[1]}, or crop= or pad=" if wish else "no picture fits it"
+            raise DataError(
+                f"{self.files[0]}: is {size[0]}×{size[1]}"
+                f"{' after preprocessing' if self.preprocessing.spatial else ''}, the network takes samples of "
+                f"{self.wanted}; {advice}"
+            )
+
+    @property
+    def _last(self) -> bool:
+        """Whether samples have their channels last: the network says so, or its shape leaves nothing else."""
+        shape = self.wanted or ()
+        if self.channels == "last" or len(shape) != 3:
+            return self.channels == "last"
+        return self.channels == "first" and shape[0] not in COLOURS and shape[-1] in COLOURS
+
+    @property
+    def _room(self) -> Size | None:
+        """The rows and columns that the network takes; None where it does not say."""
+        shape = self.wanted or ()
+        if len(shape) == 2:
+            return shape[0], shape[1]
+        if len(shape) == 3:
+            return (shape[0], shape[1]) if self._last else (shape[1], shape[2])
+        return None
+
+    @cached_property
+    def _seen(self) -> int:
+        """How many channels the network takes."""
+        shape = self.wanted
+        if shape is None:
+            return self.preprocessing.channels or 3
+        if len(shape) == 1:
+            pixels = self._size[0] * self._size[1]
+            return shape[0] // pixels if shape[0] % pixels == 0 and shape[0] // pixels in COLOURS else 0
+        if len(shape) == 2:
+            return 1
+        return (shape[-1] if self._last else shape[0]) if len(shape) == 3 else 0
+
+    @cached_property
+    def _count(self) -> int:
+        """How many channels pictures are read with.
+
+        Raises:
+            DataError: where the network takes other samples than pictures.
+        """
+        wish = self.preprocessing.channels or self._seen
+        if self._seen not in COLOURS and self.wanted is not None and len(self.wanted) == 1:
+            size = self._size
+            raise DataError(
+                f"{self.files[0]}: is {size[0]}×{size[1]}, the network takes rows of {self.wanted[0]:,} values; "
+                "preprocess with resize=ROWSxCOLUMNS"
+            )
+        if self._seen not in COLOURS or (wish != self._seen and wish != 1):
+            raise DataError(
+                f"{self.files[0].parent}: the network takes samples of {self.wanted}; pictures have 1, 3 or 4 channels"
+                + (f", and preprocessing reads {wish}" if wish in COLOURS else "")
+            )
+        return wish
+
+    @cached_property
+    def _size(self) -> Size:
+        """Rows and columns of the first picture after preprocessing."""
+        return self.preprocessing.size_after(look(self.files[0]).size)
+
+    @cached_property
+    def _kept(self) -> dict[int, tuple[Array, np.dtype[Any]]]:
+        return {}
+
+    def _picture(self, row: int) -> tuple[Array, np.dtype[Any]]:
+        """``(rows, columns, channels)`` in its place and size, and the type that it was decoded with."""
+        if row in self._kept:
+            return self._kept[row]
+        pixels = decode(self.files[row], self._count, self.preprocessing.alpha)
+        picture = self.preprocessing.picture(pixels)
+        if self._seen > picture.shape[-1]:
+            picture = np.repeat(picture, self._seen, axis=-1)
+        found = picture, pixels.dtype
+        if picture.nbytes * (len(self._kept) + 1) <= KEPT:
+            self._kept[row] = found
+        return found
+
+    def _batch(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """``(B, rows, columns, channels)``, preprocessed."""
+        pictures, kinds = zip(*map(self._picture, rows), strict=True)
+        for row, picture in zip(rows, pictures, strict=True):
+            if picture.shape != pictures[0].shape:
+                raise DataError(f"{self.files[row]}: its pixels are not what its header says; save it again")
+        if len(set(kinds)) == 1:
+            return self.preprocessing.values(np.stack(pictures), kinds[0], -1)
+        each = (self.preprocessing.values(p[None], kind, -1) for p, kind in zip(pictures, kinds, strict=True))
+        return np.concatenate(list(each))
+
+    def _arranged(self, shape: Shape) -> Shape:
+        """The shape of a sample, from that of a batch of pictures."""
+        return self._in_place(np.broadcast_to(np.float32(0), shape)).shape[1:]
+
+    def _in_place(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A batch ``(B, rows, columns, channels)`` with the axes of the network."""
+        if self.wanted is not None and len(self.wanted) == 2:
+            return x[..., 0]
+        if not self._last and not (self.wanted is not None and len(self.wanted) == 1 and self.channels == "moved"):
+            x = np.moveaxis(x, -1, 1)
+        return x.reshape(len(x), -1) if self.wanted is not None and len(self.wanted) == 1 else x
+
+
+def picture_dataset(
+    found: Pictures, preprocessing: Preprocessing, wanted: Shape | None, channels: str = "first"
+) -> PictureDataset:
+    """The pictures of a folder for a network; a moderate number of them is looked at right away.
 
     Raises:
-        DataError: for no pictures, pictures of different sizes, or a file that cannot be read.
+        DataError: as ``PictureDataset.looks``.
     """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise DataError("reading pictures needs Pillow: pip install 'spikewright[images]'") from None
-    classes = sorted(p for p in path.iterdir() if p.is_dir())
-    files = [(f, k) for k, c in enumerate(classes) for f in sorted(c.iterdir()) if f.suffix.lower() in SUFFIXES]
-    if not files:
-        raise DataError(f"{path}: no data here: expected idx or npz files, or class folders with PNG or JPG files")
-    pictures: list[Array] = []
-    for file, _ in files:
-        try:
-            with Image.open(file) as image:
-                picture = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        except (OSError, UnidentifiedImageError) as error:
-            raise DataError(f"{file}: not a readable picture ({error})") from error
-        if pictures and picture.shape != pictures[0].shape:
-            raise DataError(
-                f"{file}: is {picture.shape[:2]}, the first picture {pictures[0].shape[:2]}; resize them all"
-            )
-        pictures.append(picture)
-    x = np.stack(pictures)
-    return (x[:, None] if x.ndim == 3 else np.moveaxis(x, -1, 1)), np.array([k for _, k in files])
+    data = PictureDataset(found.files, found.labels, preprocessing, wanted, channels, found.classes, found.notes)
+    if len(data) > EAGER:
+        return data
+    if preprocessing.range is None and data.looks[0].bits == 16:
+        note = "pictures have 16 bits, their values go up to 65535; totensor scales by that, scale=1/255 does not"
+        data = replace(data, notes=(*data.notes, note))
+    if data.lossy:
+        note = f"{data.lossy:,} of {len(data):,} pictures have 16 bits a colour, of which the upper 8 are read"
+        return replace(data, notes=(*data.notes, note))
+    return data

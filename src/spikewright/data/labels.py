@@ -11,11 +11,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.data.values import array_of
 from spikewright.errors import DataError
 from spikewright.graph import Array
 
 Targets = NDArray[Any] | Mapping[str, NDArray[Any]]
 """``(N, ...)``, whole numbers (int64) or floats; for several outputs one such array of each by name."""
+
+
+WANTED = "the index of each sample's class is wanted, 0, 1, 2 and so on"
+
+
+def targets_of(values: Any) -> Targets:
+    """Targets as people have them as an array of numbers, or by the names of outputs as several of them.
+
+    Args:
+        values: arrays, tensors, lists of numbers, or a mapping of such from the names of outputs.
+
+    Raises:
+        DataError: for text, objects, complex numbers, dates, and numbers that are NaN or infinite.
+    """
+    if isinstance(values, Mapping):
+        return {str(name): _array_of_targets(part, f"of output '{name}' ") for name, part in values.items()}
+    return _array_of_targets(values, "")
+
+
+def _array_of_targets(values: Any, whose: str) -> Array:
+    found = array_of(values, "labels")
+    if found.dtype.kind in "USO" and found.size:
+        first = found.reshape(-1)[0]
+        looks = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+        what = "text" if isinstance(first, str | bytes) else f"{type(first).__name__} objects"
+        raise DataError(f"labels {whose}are {what}, such as {looks[:40]!r}; {WANTED}")
+    if found.dtype.kind not in "buif":
+        raise DataError(f"labels {whose}are {found.dtype}; {WANTED}")
+    if found.ndim == 0:
+        raise DataError(f"labels {whose}are a single number; one is wanted for each sample")
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        row = int(np.argwhere(~np.isfinite(found))[0][0])
+        raise DataError(f"the label {whose}of sample {row} is NaN or infinite; take the sample out, or repair it")
+    return found
+
+
+def collected_targets(labels: Sequence[Any]) -> Targets | None:
+    """The targets of single samples, put together; None where no sample has one.
+
+    Raises:
+        DataError: as ``targets_of``, and for targets that some samples lack, or that differ in shape.
+    """
+    lacking = [k for k, label in enumerate(labels) if label is None]
+    if len(lacking) == len(labels):
+        return None
+    if lacking:
+        raise DataError(f"sample {lacking[0]} has no label, others have; give one to each, or to none")
+    if not isinstance(labels[0], Mapping):
+        return targets_of(_stacked(labels))
+    names = list(labels[0])
+    if any(not isinstance(one, Mapping) or list(one) != names for one in labels):
+        raise DataError("the samples have labels by different names")
+    return targets_of({name: _stacked([one[name] for one in labels]) for name in names})
+
+
+def _stacked(labels: Sequence[Any]) -> Array:
+    parts = [array_of(label, f"the label of sample {k}") for k, label in enumerate(labels)]
+    strange = next((k for k, part in enumerate(parts) if part.shape != parts[0].shape), None)
+    if strange is not None:
+        raise DataError(
+            f"the label of sample {strange} has the shape {parts[strange].shape}, that of the first {parts[0].shape}"
+        )
+    return np.stack(parts)
 
 
 def as_targets(y: Array | Mapping[str, Array], samples: int) -> Targets:
@@ -28,11 +92,12 @@ def as_targets(y: Array | Mapping[str, Array], samples: int) -> Targets:
     Raises:
         DataError: for text and the like, and for more or fewer targets than samples.
     """
-    if isinstance(y, Mapping):
-        if not y:
+    found = targets_of(y)
+    if isinstance(found, Mapping):
+        if not found:
             raise DataError("labels by the names of outputs hold no output; give an array for each, or None")
-        return {str(name): _one(np.asarray(part), samples, f"of output '{name}' ") for name, part in y.items()}
-    return _one(np.asarray(y), samples, "")
+        return {name: _kept(part, samples, f"of output '{name}' ") for name, part in found.items()}
+    return _kept(found, samples, "")
 
 
 def rows(targets: Targets | None, part: Any) -> Targets | None:
@@ -66,18 +131,9 @@ def joined(parts: Sequence[Targets]) -> Targets | None:
         raise DataError(f"the labels of a data set must be of one kind in all batches: {error}") from error
 
 
-def _one(y: NDArray[Any], samples: int, whose: str) -> NDArray[Any]:
-    if y.dtype.kind not in "buif":
-        text = y.dtype.kind in "USO" and y.size and isinstance(y.flat[0], str | bytes)
-        example = f" ({str(y.flat[0])[:40]!r})" if text else ""
-        raise DataError(
-            f"labels {whose}must be numbers, not {'text' if text else y.dtype}{example}: for classes give the index "
-            "of each sample's class, counted from 0"
-        )
-    if not y.ndim or len(y) != samples:
-        raise DataError(
-            f"{samples} samples but {len(y) if y.ndim else 1} labels {whose}".rstrip() + "; they must be as many"
-        )
+def _kept(y: NDArray[Any], samples: int, whose: str) -> NDArray[Any]:
+    if len(y) != samples:
+        raise DataError(f"{samples} samples but {len(y)} labels {whose}".rstrip() + "; they must be as many")
     if y.dtype.kind == "f":
         return y
     if y.dtype.kind == "u" and y.size and int(y.max()) > np.iinfo(np.int64).max:

@@ -1,4 +1,4 @@
-"""How the axes of samples lie: channels first, and several inputs side by side in one row."""
+"""How the axes of samples lie: channels where the network has them, and several inputs side by side in one row."""
 
 from __future__ import annotations
 
@@ -8,30 +8,66 @@ from math import prod
 import numpy as np
 
 from spikewright.errors import DataError
-from spikewright.graph import Array, Shape
+from spikewright.graph import Array, SampleShapes, Shape
 
 Inputs = Mapping[str, Shape]
 """The shape of one sample of every input of a network, by name, in the network's order."""
 
 
-def laid_out(x: Array, shape: Shape) -> Array | None:
-    """Samples with their axes as the network wants them; None where there is no one way to see that.
+def channels_of(inputs: Inputs, name: str) -> str:
+    """Where the trained network has the channels of an input: "first", "last" or "moved", as ``Input.channels``."""
+    return inputs.channels.get(name, "first") if isinstance(inputs, SampleShapes) else "first"
+
+
+def laid_out(x: Array, shape: Shape, channels: str = "first") -> Array | None:
+    """Samples with their axes as the network wants them; None where there is no way to see that.
+
+    Where both readings fit, as of ``(N, 3, 3, 3)``, samples have their axes as the trained network has them. Flat rows
+    are taken apart in that order too. A network that takes rows gets the values in the order in which they are given.
 
     Args:
         x: ``(N, ...)``: channels first or last, without an axis for the one channel, flat, or event frames.
         shape: of one sample.
+        channels: where the trained network has them, as ``Input.channels``.
     """
-    if tuple(x.shape[1:]) == shape or tuple(x.shape[2:]) == shape:
-        return x
-    if len(shape) > 1 and x.ndim == len(shape) + 1 and (x.shape[-1], *x.shape[1:-1]) == shape:
-        return np.moveaxis(x, -1, 1)
-    if shape[0] == 1 and tuple(x.shape[1:]) == shape[1:]:
-        return x[:, None]
+    last = channels == "last"
+    for before in (1, 2):  # the samples; their event frames too
+        found = x.shape[before:]
+        turned = (*found[1:], *found[:1]) if last else (*found[-1:], *found[:-1])
+        fits, fits_turned = found == shape, len(shape) > 1 and turned == shape
+        if fits and not (fits_turned and channels == "moved"):
+            return x
+        if fits_turned:
+            return np.moveaxis(x, before, -1) if last else np.moveaxis(x, -1, before)
+    without = shape[:-1] if last else shape[1:]
+    if len(shape) > 1 and prod(without) == prod(shape) and x.shape[1:] == without:
+        return x[..., None] if last else x[:, None]
     if x.ndim == 2 and x.shape[1] == prod(shape):
-        return x.reshape(-1, *shape)
+        if channels == "moved" and len(shape) > 1:
+            return np.moveaxis(x.reshape(len(x), *shape[1:], shape[0]), -1, 1)
+        return x.reshape(len(x), *shape)
     if len(shape) == 1 and prod(x.shape[1:]) == shape[0]:
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), shape[0])
     return None
+
+
+def pictures_laid_out(x: Array, count: int, channels: str = "first") -> Array | None:
+    """Pictures of any size with their channels where the network has them; None where there is no way to see that.
+
+    Args:
+        x: ``(N, rows, columns)``, or with an axis of channels before or behind these.
+        count: of channels.
+        channels: as ``laid_out``.
+    """
+    last = channels == "last"
+    if x.ndim == 3 and count == 1:
+        return x[..., None] if last else x[:, None]
+    if x.ndim != 4 or count not in (x.shape[1], x.shape[-1]):
+        return None
+    is_last = x.shape[-1] == count and (channels != "first" or x.shape[1] != count)
+    if is_last == last:
+        return x
+    return np.moveaxis(x, 1, -1) if last else np.moveaxis(x, -1, 1)
 
 
 def side_by_side(parts: Mapping[str, Array], inputs: Inputs) -> Array:
@@ -41,10 +77,12 @@ def side_by_side(parts: Mapping[str, Array], inputs: Inputs) -> Array:
         DataError: for an input without samples, samples without input, and shapes that do not fit.
     """
     if set(parts) != set(inputs):
-        raise DataError(f"the network has the inputs {', '.join(inputs)}; the data are for {', '.join(parts)}")
+        raise DataError(
+            f"the network has the inputs {', '.join(inputs)}; the data are for {', '.join(map(str, parts))}"
+        )
     rows = []
     for name, shape in inputs.items():
-        x = laid_out(parts[name], shape)
+        x = laid_out(parts[name], shape, channels_of(inputs, name))
         if x is None:
             raise DataError(f"input '{name}' takes samples of {shape}, the data have {tuple(parts[name].shape[1:])}")
         rows.append(x.reshape(*x.shape[: x.ndim - len(shape)], prod(shape)))

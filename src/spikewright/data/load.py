@@ -1,29 +1,31 @@
-"""Data from what people have on disk: npz, npy, idx, folders of images, or a function that returns a data set."""
+"""Data from what people have on disk: npz, npy, idx, folders of pictures, or a function that returns a data set."""
 
 from __future__ import annotations
 
-import gzip
-import importlib
-import importlib.util
-import sys
-import zipfile
-import zlib
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spikewright.data.dataset import ArrayDataset, Dataset, as_dataset
-from spikewright.data.images import image_folder
-from spikewright.data.labels import Targets
-from spikewright.data.layout import Inputs, laid_out, side_by_side
+from spikewright.data.call import called, is_function
+from spikewright.data.dataset import ArrayDataset, Dataset, check_samples
+from spikewright.data.decode import SUFFIXES
+from spikewright.data.folders import Pictures, Split, pictures_in
+from spikewright.data.idx import read_idx
+from spikewright.data.images import picture_dataset
+from spikewright.data.items import as_dataset
+from spikewright.data.labels import Targets, targets_of
+from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.errors import DataError
-from spikewright.graph import Array, Shape
+from spikewright.graph import Array, SampleShapes, Shape
+from spikewright.npz import Header, npz_headers, read_npy, read_npz, sane
 
-Split = Literal["train", "test"]
+KINDS = "give .npz, .npy, idx(.gz), a picture, a folder of pictures, or module:function"
 
 
 def load_data(
@@ -33,151 +35,231 @@ def load_data(
     shape: Shape | None = None,
     inputs: Inputs | None = None,
     preprocessing: Preprocessing | None = None,
+    classes: Sequence[str] = (),
 ) -> Dataset:
     """A data set from a path or a function's name.
 
     Args:
-        spec: a ``.npz`` with x and y, or of several outputs ``y_NAME`` of each; a folder with SNN
-            Toolbox's ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``;
-            a ``.npy``; an ``images-idx*`` file (``.gz`` or not) with its labels beside it, or the folder of both;
-            a folder of class folders with PNG or JPG; ``module:function`` or ``FILE.py:function``.
+        spec: a ``.npz`` with x and y, or of several outputs ``y_NAME`` of each; a folder with SNN Toolbox's
+            ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``; a ``.npy``; an ``images-idx*`` file (``.gz`` or not) with
+            its labels beside it, or the folder of both; a folder of class folders with pictures, or of ``train`` and
+            ``test`` (``val``) above them, or of pictures without labels; a picture; ``module:function`` or
+            ``FILE.py:function``.
         split: which part, where a folder or file holds both.
         shape: of one sample as the network takes it; settles where channels stand.
         inputs: of the network, in place of a shape; where there are several, an ``.npz`` holds an array for each.
         preprocessing: applied batch by batch.
+        classes: the names of class folders in the order of their labels, where a network was converted with such.
 
     Raises:
         DataError: for data that are missing, damaged, empty, or do not fit.
     """
     steps = preprocessing or Preprocessing()
-    if inputs is not None and len(inputs) == 1:
-        shape = next(iter(inputs.values()))
-    path = Path(spec)
-    if ":" in spec and not path.exists():
-        found = as_dataset(_call(spec))
-        if isinstance(found, ArrayDataset):
-            return _dataset(found.x, found.y, shape, steps, spec)
-        return found
-    if not path.exists():
-        raise DataError(f"{spec}: no such file or folder")
-    several = inputs is not None and len(inputs) > 1
-    try:
-        if several and path.suffix != ".npz":
+    wanted = inputs if inputs is not None else None if shape is None else SampleShapes({"input": shape})
+    path = Path(os.path.expanduser(spec))  # noqa: PTH111 - Path's own fails where there is no such user
+    if not os.path.exists(path) or not spec:  # noqa: PTH110 - Path's own fails on names that cannot be
+        if not is_function(spec):
+            raise DataError(f"{spec}: no such file or folder")
+        return _of_function(spec, wanted, steps)
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(f"{spec}: neither a file nor a folder")
+    source = _Source(path, spec, split, wanted, steps, classes)
+    if wanted is not None and len(wanted) > 1:
+        return source.several()
+    with sane(spec):
+        if path.is_dir():
+            return source.folder()
+        suffix = path.suffix.lower()
+        if suffix == ".npz":
+            return source.npz()
+        if suffix == ".npy":
+            return source.dataset(read_npy(path), None)
+        if suffix in SUFFIXES:
+            return source.pictures(Pictures((path,), None))
+        if "idx" in path.name:
+            return source.idx(path)
+    raise DataError(f"{spec}: unknown kind of data; {KINDS}")
+
+
+class _Source:
+    """Data in one place, and what is known of the network that takes them.
+
+    Args:
+        path, spec: where, and how that was typed.
+        split: which part.
+        inputs: of the network.
+        steps: of preprocessing.
+        classes: as ``load_data``.
+    """
+
+    def __init__(
+        self, path: Path, spec: str, split: Split, inputs: Inputs | None, steps: Preprocessing, classes: Sequence[str]
+    ) -> None:
+        self.path, self.spec, self.split, self.inputs, self.steps = path, spec, split, inputs, steps
+        self.classes = tuple(classes)
+
+    def dataset(self, x: Array, y: Array | Targets | None) -> Dataset:
+        """An array of samples, once it is clear that the network takes them."""
+        self.check(x.shape, x.dtype)
+        with _named(self.spec):
+            made = ArrayDataset(x, None if y is None else targets_of(y), self.steps)
+        return made if self.inputs is None else made.fitted(self.inputs)
+
+    def check(self, shape: Shape, kind: np.dtype[Any] | None = None) -> None:
+        """Refuse samples that the network does not take, before they are read.
+
+        Args:
+            shape: of all samples together.
+            kind: of their values.
+        """
+        with _named(self.spec):
+            check_samples(shape, kind)
+        if not shape[0]:
+            raise DataError(f"{self.spec}: the data set is empty")
+        if self.inputs is None:
+            return
+        ((name, wanted),) = self.inputs.items()
+        one = np.broadcast_to(np.zeros(()), (1, *shape[1:]))
+        channels = channels_of(self.inputs, name)
+        if not self.steps.spatial:
+            if laid_out(one, wanted, channels) is None:
+                where = "channels last" if channels == "last" else "channels first"
+                raise DataError(
+                    f"{self.spec}: samples have the shape {shape[1:]}, the network takes {wanted} ({where})"
+                )
+            return
+        last = channels == "last"
+        count = wanted[-1] if last else wanted[0]
+        found = pictures_laid_out(one, count, channels) if len(wanted) == 3 else None
+        if found is None:
             raise DataError(
-                f"{spec}: a network with several inputs takes an .npz with the arrays {', '.join(inputs or ())}"
+                f"{self.spec}: samples of the shape {shape[1:]} are no pictures that can be resized, padded or cropped "
+                f"for a network that takes {wanted}"
             )
-        if inputs is not None and several:
-            x, y = _several(path, inputs)
-        elif path.is_dir():
-            x, y = _folder(path, split, shape)
-        elif path.suffix == ".npz":
-            x, y = _npz(path, split)
-        elif path.suffix == ".npy":
-            x, y = np.load(path, mmap_mode="r", allow_pickle=False), None
-        elif "idx" in path.name:
-            x, y = _idx_pair(path)
-        else:
-            raise DataError(f"{spec}: unknown kind of data; give .npz, .npy, idx(.gz), a folder or module:function")
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        hint = "it holds pickled objects" if "pickle" in str(error).lower() else str(error)
-        raise DataError(f"{spec}: damaged or not what its name says ({hint}); save or download it again") from error
-    return _dataset(x, y, shape, steps, spec)
+        after = self.steps.shape_after(found.shape[1:], 3 if last else 1)
+        if after != wanted:
+            raise DataError(
+                f"{self.spec}: samples have the shape {after} after preprocessing, the network takes {wanted}"
+            )
+
+    def npz(self) -> Dataset:
+        """Samples of an ``.npz``, with labels if there are any."""
+        headers = npz_headers(self.path)
+        x, plain = _names(self.path, headers, self.split)
+        self.check(headers[x].shape, headers[x].dtype)
+        count = headers[x].shape[:1]
+        targets = _target_names(headers, plain)
+        for name in targets:
+            if headers[name].shape[:1] != count:
+                labels = headers[name].shape[0] if headers[name].shape else "no"
+                raise DataError(f"{self.spec}: {count[0]} samples but {labels} labels; they must be as many")
+        arrays = read_npz(self.path, [x, *targets])
+        return self.dataset(arrays[x], _targets(arrays, targets))
+
+    def toolbox(self, samples: Path, labels: Path | None) -> Dataset:
+        """Samples and labels in an ``.npz`` each, as SNN Toolbox has them."""
+        headers = npz_headers(samples)
+        name, _ = _names(samples, headers, self.split)
+        self.check(headers[name].shape, headers[name].dtype)
+        y = None if labels is None else next(iter(read_npz(labels).values()), None)
+        return self.dataset(read_npz(samples, [name])[name], y)
+
+    def several(self) -> Dataset:
+        """An ``.npz`` with an array for each input."""
+        assert self.inputs is not None
+        names = ", ".join(self.inputs)
+        if self.path.suffix.lower() != ".npz" or not self.path.is_file():
+            raise DataError(f"{self.spec}: a network with several inputs takes an .npz with the arrays {names}")
+        if self.steps.spatial:
+            raise DataError(f"{self.spec}: preprocessing cannot resize, pad or crop the samples of several inputs")
+        headers = npz_headers(self.path)
+        if any(name not in headers for name in self.inputs):
+            raise DataError(f"{self.spec}: holds {', '.join(headers) or 'nothing'}; the network wants {names}")
+        targets = {} if "y" in self.inputs else _target_names(headers, "y", self.inputs)
+        for name in self.inputs:
+            with _named(f"{self.spec}: '{name}'"):
+                check_samples(headers[name].shape, headers[name].dtype)
+        arrays = read_npz(self.path, [*self.inputs, *targets])
+        with _named(self.spec):
+            x = side_by_side({name: arrays[name] for name in self.inputs}, self.inputs)
+            if not len(x):
+                raise DataError("the data set is empty")
+            return ArrayDataset(x, _targets(arrays, targets), self.steps)
+
+    def folder(self) -> Dataset:
+        """SNN Toolbox's files, idx files, or pictures."""
+        samples = self.path / ("x_norm.npz" if self.split == "train" else "x_test.npz")
+        if samples.exists():
+            labels = self.path / "y_test.npz"
+            return self.toolbox(samples, labels if self.split == "test" and labels.exists() else None)
+        prefixes = ("train",) if self.split == "train" else ("t10k", "test")
+        for prefix in prefixes:
+            found = sorted(self.path.glob(f"*{prefix}-images*idx*"))
+            if found:
+                return self.idx(found[0])
+        return self.pictures(pictures_in(self.path, self.split, self.classes))
+
+    def idx(self, path: Path) -> Dataset:
+        """An idx file of images, with the labels that lie beside it."""
+        name = path.name.replace("images", "labels").replace("idx3", "idx1")
+        names = (name, name.removesuffix(".gz"), f"{name}.gz")
+        beside = [p for p in map(path.with_name, names) if p.exists() and p != path]
+        x = read_idx(path, self.check)
+        return self.dataset(x, read_idx(beside[0]) if beside else None)
+
+    def pictures(self, found: Pictures) -> Dataset:
+        if self.inputs is None:
+            return picture_dataset(found, self.steps, None)
+        ((name, wanted),) = self.inputs.items()
+        return picture_dataset(found, self.steps, wanted, channels_of(self.inputs, name))
 
 
-def _dataset(x: Array, y: Targets | None, shape: Shape | None, steps: Preprocessing, spec: str) -> Dataset:
-    if not len(x):
-        raise DataError(f"{spec}: the data set is empty")
-    fitting = x if shape is None else laid_out(x, shape)
-    if fitting is None:
-        raise DataError(
-            f"{spec}: samples have the shape {tuple(x.shape[1:])}, the network takes {shape} (channels first)"
-        )
-    return ArrayDataset(fitting, y, steps)
-
-
-def _npz(path: Path, split: Split) -> tuple[Array, Targets | None]:
-    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        names = file.files
-        pairs = [(f"x_{split}", f"y_{split}"), ("x", "y"), ("x_norm", ""), ("x_test", "y_test"), ("arr_0", "arr_1")]
-        for x, y in pairs:
-            if x in names:
-                return file[x], _labels(file, y)
-    raise DataError(f"{path}: holds {', '.join(names) or 'nothing'}; expected arrays named x and y")
-
-
-def _several(path: Path, inputs: Inputs) -> tuple[Array, Targets | None]:
-    if path.suffix != ".npz":
-        raise DataError(f"{path}: a network with several inputs takes an .npz with the arrays {', '.join(inputs)}")
-    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        missing = [name for name in inputs if name not in file.files]
-        if missing:
-            raise DataError(f"{path}: holds {', '.join(file.files)}; the network wants {', '.join(inputs)}")
-        x = side_by_side({name: file[name] for name in inputs}, inputs)
-        return x, None if "y" in inputs else _labels(file, "y", inputs)
-
-
-def _labels(file: Any, plain: str, inputs: Collection[str] = ()) -> Targets | None:
-    """The array ``plain`` of an ``.npz``, or of several outputs those that are called ``plain_NAME``."""
-    if plain in file.files:
-        return cast(Array, file[plain])
-    heads = [name for name in file.files if plain and name.startswith(f"{plain}_") and name not in inputs]
-    return {name.removeprefix(f"{plain}_"): file[name] for name in heads} or None
-
-
-def _folder(path: Path, split: Split, shape: Shape | None) -> tuple[Array, Targets | None]:
-    toolbox = path / ("x_norm.npz" if split == "train" else "x_test.npz")
-    if toolbox.exists():
-        x, _ = _npz(toolbox, split)
-        labels = path / "y_test.npz"
-        if split == "train" or not labels.exists():
-            return x, None
-        with labels.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return x, file[file.files[0]]
-    prefix = "train" if split == "train" else "t10k"
-    idx = sorted(path.glob(f"{prefix}-images*idx*"))
-    if idx:
-        return _idx_pair(idx[0])
-    return image_folder(path, None if shape is None else shape[0])
-
-
-def _idx_pair(path: Path) -> tuple[Array, Array | None]:
-    name = path.name.replace("images", "labels").replace("idx3", "idx1")
-    beside = [p for p in (path.with_name(name), path.with_name(name.removesuffix(".gz"))) if p.exists()]
-    return _idx(path), _idx(beside[0]) if beside and beside[0] != path else None
-
-
-def _idx(path: Path) -> NDArray[Any]:
-    """An IDX file: two zero bytes, a type, the number of axes, their lengths, the values, all big-endian."""
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    types = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in types:
-        raise ValueError("no IDX header")
-    axes = raw[3]
-    shape = np.frombuffer(raw, ">u4", axes, 4)
-    values = np.frombuffer(raw, types[raw[2]], offset=4 + 4 * axes)
-    if values.size != int(np.prod(shape, dtype=np.int64)):
-        raise ValueError(f"{values.size} values where its header says {tuple(int(n) for n in shape)}")
-    return values.reshape(shape)
-
-
-def _call(spec: str) -> Any:
-    """What ``module:function`` or ``FILE.py:function`` returns."""
-    source, _, name = spec.rpartition(":")
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """What is wrong with data, with the place where they are from."""
     try:
-        if source.endswith(".py"):
-            if not Path(source).is_file():
-                raise DataError(f"{source}: no such file")
-            found = importlib.util.spec_from_file_location(Path(source).stem, source)
-            assert found is not None
-            assert found.loader is not None
-            module = importlib.util.module_from_spec(found)
-            sys.modules.setdefault(Path(source).stem, module)
-            found.loader.exec_module(module)
-        else:
-            module = importlib.import_module(source)
-    except ImportError as error:
-        raise DataError(f"{spec}: neither a file nor an importable module ({error})") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise DataError(f"{source}: has no function '{name}'")
-    return function()
+        yield
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing) -> Dataset:
+    found = called(spec)
+    several = inputs is not None and len(inputs) > 1
+    with _named(spec):
+        data = as_dataset(found, inputs if several else None)
+    if not len(data):
+        raise DataError(f"{spec}: the data set is empty")
+    if not isinstance(data, ArrayDataset):
+        return data if inputs is None else data.fitted(inputs)
+    if steps != Preprocessing():
+        data = replace(data, preprocessing=steps)
+    if several:
+        return data
+    _Source(Path(spec), spec, "test", inputs, data.preprocessing, ()).check(data.x.shape, data.x.dtype)
+    return data if inputs is None else data.fitted(inputs)
+
+
+def _target_names(headers: Mapping[str, Header], plain: str, inputs: Collection[str] = ()) -> dict[str, str]:
+    """The arrays of an ``.npz`` that hold targets, with the outputs they are of: ``plain``, or those ``plain_NAME``."""
+    if not plain or plain in headers:
+        return {plain: ""} if plain else {}
+    heads = (name for name in headers if name.startswith(f"{plain}_") and name not in inputs)
+    return {name: name.removeprefix(f"{plain}_") for name in heads}
+
+
+def _targets(arrays: Mapping[str, Array], names: Mapping[str, str]) -> Targets | None:
+    """Those of the one output, or of several by name."""
+    if "" in names.values():
+        return arrays[next(iter(names))]
+    return {output: arrays[name] for name, output in names.items()} or None
+
+
+def _names(path: Path, headers: Mapping[str, Header], split: Split) -> tuple[str, str]:
+    """The names of samples and of targets in an ``.npz``; the second is empty where there cannot be any."""
+    pairs = [(f"x_{split}", f"y_{split}"), ("x", "y"), ("x_norm", ""), ("x_test", "y_test"), ("arr_0", "arr_1")]
+    for x, y in pairs:
+        if x in headers:
+            return x, y
+    held = list(headers)[:20]
+    raise DataError(f"{path}: holds {', '.join(held) or 'nothing'}; expected arrays named x and y")

@@ -24,12 +24,15 @@ class Input(Node):
     """One input of the network.
 
     Attributes:
-        shape: of one sample, channels first, without the batch axis.
+        shape: of one sample, without the batch axis: channels first, unless ``channels`` says otherwise.
+        channels: where the trained network has them: "first"; "last", and so has this input; or "moved": last there and
+            first here, so that flat samples and those whose axes could be read either way have them last.
         event_value: what one event stands for where values are sent as random events, the λ of the input: learnt by
             calibration, None where nobody said. The network takes values as they are all the same.
     """
 
     shape: Shape
+    channels: Literal["first", "last", "moved"] = "first"
     event_value: float | None = None
     arity = 0
 
@@ -45,6 +48,8 @@ class Input(Node):
     def infer_shape(self, *inputs: Shape) -> Shape:
         if not self.shape:
             raise GraphError(f"{self}: a sample needs at least one axis besides the batch")
+        if self.channels not in ("first", "last", "moved"):
+            raise GraphError(f"{self}: channels must be 'first', 'last' or 'moved', not {self.channels!r}")
         return self.shape
 
     def bind(self, place: Place) -> Callable[..., Tensor]:

@@ -132,7 +132,8 @@ class Walk:
         if not sample or not all(isinstance(n, int) and n > 0 for n in sample) or prod(sample) > LARGEST:
             raise ModelFileError(f"the input '{layer.name}' has the shape {sample}; no network takes samples like that")
         value = Value(self.unique(layer.name), sample, order)
-        self.nodes.append(Input(name=value.node, shape=value.laid))
+        first = len(sample) > 1 and order == straight(rank)  # a row is what Keras makes of channels last
+        self.nodes.append(Input(name=value.node, shape=value.laid, channels="first" if first else "moved"))
         return value
 
     def _filled(self, name: str, sample: tuple[int | None, ...], order: Shape) -> Shape:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.answer import settled
 from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
+from spikewright.frontends.inputs import channels_noted
 from spikewright.frontends.onnx.call import FLOATS, Call, Refusal, Walk
 from spikewright.frontends.onnx.constants import evaluate
 from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
@@ -140,7 +141,7 @@ def _finish(walk: Walk, model: ModelProto) -> Graph:
         if value.name not in walk.values:
             raise ModelFileError(f"the output '{value.name}' does not depend on the input")
     meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
-    return Graph([*walk.nodes, *_outputs(walk, model)], meta).needed()
+    return channels_noted(Graph([*walk.nodes, *_outputs(walk, model)], meta).needed())
 
 
 def _outputs(walk: Walk, model: ModelProto) -> list[Node]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import Forward
+from spikewright.frontends.inputs import channels_noted
 from spikewright.graph import Graph, Shape
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def from_exported(program: ExportedProgram, *, name: str | None = None) -> Graph
     with _quietly():
         # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
         functional = program.run_decompositions({})
-        return Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model).graph({"source": "torch", "model": model})
+        walk = Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model)
+        return channels_noted(walk.graph({"source": "torch", "model": model}))
 
 
 def load_pt2(path: Path | str) -> Graph:
