@@ -124,8 +124,10 @@ def sane(path: Path | str, advice: str = AGAIN) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except FAULTS as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         reason = reason if len(reason) <= 120 else f"{reason[:117]}…"
         raise DataError(f"{path}: damaged or not what its name says ({reason}); {advice}") from error
 

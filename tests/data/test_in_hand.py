@@ -130,9 +130,9 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "objects": (lambda: (X, np.array([None, 1, 2, 3], object)), "labels are NoneType objects, such as 'None'"),
     "complex labels": (lambda: (X, Y * 1j), "labels are complex128"),
     "dates": (lambda: (X, np.array(["2020-01-01"] * 4, "M8[D]")), r"labels are datetime64\[D\]"),
-    "NaN labels": (lambda: (X, Y * np.nan), "the label of sample 0 is NaN or infinite"),
+    "NaN labels": (lambda: (X, Y * np.nan), "the label of sample 0 holds NaN or infinity"),
     "one NaN among rows": (lambda: (X, np.where(np.eye(4) > 0, np.nan, 0)), "the label of sample 0 is NaN"),
-    "infinite labels": (lambda: (X, np.array([0, 1, np.inf, 0])), "the label of sample 2 is NaN or infinite"),
+    "infinite labels": (lambda: (X, np.array([0, 1, np.inf, 0])), "the label of sample 2 holds NaN or infinity"),
     "one label": (lambda: (X, 3), "labels are a single number; one is wanted for each sample"),
     "too few labels": (lambda: (X, Y[:3]), "4 samples but 3 labels"),
     "too many labels": (lambda: (X, np.arange(5)), "4 samples but 5 labels"),
@@ -252,7 +252,7 @@ def test_names_of_classes() -> None:
 
 
 def test_several_outputs_have_targets_by_name() -> None:
-    with pytest.raises(DataError, match="labels are text, such as 'cat'"):
+    with pytest.raises(DataError, match="labels of output 'b' are text, such as 'cat'"):
         as_dataset(Items(lambda k: (X[k], {"a": 1, "b": "cat"})))
     with pytest.raises(DataError, match="the samples have labels by different names"):
         as_dataset(Items(lambda k: (X[k], {"ab"[k % 2]: 1})))

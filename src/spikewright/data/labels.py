@@ -49,7 +49,7 @@ def _array_of_targets(values: Any, whose: str) -> Array:
         raise DataError(f"labels {whose}are a single number; one is wanted for each sample")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         row = int(np.argwhere(~np.isfinite(found))[0][0])
-        raise DataError(f"the label {whose}of sample {row} is NaN or infinite; take the sample out, or repair it")
+        raise DataError(f"the label {whose}of sample {row} holds NaN or infinity; take the sample out, or repair it")
     return found
 
 
