@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "complex labels": (lambda: (X, Y * 1j), "labels are complex128"),
     "dates": (lambda: (X, np.array(["2020-01-01"] * 4, "M8[D]")), r"labels are datetime64\[D\]"),
     "NaN labels": (lambda: (X, Y * np.nan), "the label of sample 0 holds NaN or infinity"),
-    "one NaN among rows": (lambda: (X, np.where(np.eye(4) > 0, np.nan, 0)), "the label of sample 0 is NaN"),
+    "one NaN among rows": (lambda: (X, np.where(np.eye(4) > 0, np.nan, 0)), "the label of sample 0 holds NaN"),
     "infinite labels": (lambda: (X, np.array([0, 1, np.inf, 0])), "the label of sample 2 holds NaN or infinity"),
     "one label": (lambda: (X, 3), "labels are a single number; one is wanted for each sample"),
     "too few labels": (lambda: (X, Y[:3]), "4 samples but 3 labels"),

@@ -141,7 +141,7 @@ class Streamed(Dataset):
         for start in range(0, N, size):
             yield X[start : start + size], {name: y[start : start + size] for name, y in Y.items()}
 
-    def take(self, _count: int) -> Dataset:
+    def subset(self, _rows: Any) -> Dataset:
         return self
 
 
