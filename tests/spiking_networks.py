@@ -200,9 +200,16 @@ class Spiking:
         """Every loose end gets an output."""
         graph = Graph(self.nodes)
         ends = [name for name in self.depth if not graph.consumers[name]]
-        activation = self.pick(None, None, None, "softmax")
-        outputs = [Output(name=f"output{k}", inputs=(end,), activation=activation) for k, end in enumerate(ends)]
-        return Graph([*self.nodes, *outputs])
+        return Graph([*self.nodes, *(self.output(f"output{k}", end, graph.shapes[end]) for k, end in enumerate(ends))])
+
+    def output(self, name: str, end: str, shape: tuple[int, ...]) -> Output:
+        """With any activation, or none; one value may be an answer without axes."""
+        scalar = shape == (1,) and bool(self.pick(True, False))
+        kinds = [None, None, None, "relu", "sigmoid", "tanh", *([] if scalar else ["softmax", "log_softmax"])]
+        kind = self.pick(*kinds)
+        ceiling = self.pick(None, 0.75) if kind == "relu" else None
+        axis = int(self.random.integers(len(shape))) if "softmax" in str(kind) else 0
+        return Output(name=name, inputs=(end,), activation=kind, ceiling=ceiling, axis=axis, scalar=scalar)
 
 
 def spiking_network(seed: int, blocks: int = 10, inputs: int = 1) -> tuple[Graph, Array]:

@@ -323,3 +323,48 @@ def test_an_activation_comes_back_from_files(name: str, tmp_path: Path) -> None:
         again = sw.load(tmp_path / file)
         assert again["output"].settings == net["output"].settings
         np.testing.assert_allclose(sw.simulate(again, X, 12).output, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("key", "value"), [("activation", 5), ("axis", 0.5), ("ceiling", "six"), ("scalar", 1)])
+def test_damaged_notes_of_an_output_are_refused(key: str, value: object) -> None:
+    pytest.importorskip("nir")
+    from spikewright.export.nir import to_nir
+    from spikewright.frontends.nir.notes import notes
+
+    written = to_nir(spiking(from_torch("softmax")[0]))
+    written.nodes["output"].metadata = notes(**{"activation": "softmax", key: value})
+    with pytest.raises(UnsupportedModelError, match=f"Output at 'output': its note says that its {key} is {value}"):
+        sw.load(written)
+
+
+class Shared(nn.Module):
+    """One sigmoid, called inside and at the end."""
+
+    def __init__(self, *, inside: bool) -> None:
+        super().__init__()
+        self.first, self.last, self.act, self.inside = nn.Linear(4, 5), nn.Linear(5, 3), nn.Sigmoid(), inside
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(x)
+        found: torch.Tensor = self.act(self.last(self.act(hidden) if self.inside else hidden.relu()))
+        return found
+
+
+def test_a_sigmoid_inside_is_refused_when_a_network_is_read() -> None:
+    x = torch.from_numpy(X)
+    assert sw.prepare(sw.load(Shared(inside=False), example=x))[0]["output"].activation == "sigmoid"
+    with pytest.raises(UnsupportedModelError) as caught:
+        sw.load(Shared(inside=True), example=x)
+    advice = "use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate can follow"
+    assert [(p.operator, p.where, p.advice) for p in caught.value.problems] == [("sigmoid", "act", advice)]
+
+
+def test_counting_is_refused_before_data_are_read(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from spikewright.cli.app import app
+
+    sw.save(from_torch("sigmoid")[0], tmp_path / "net.safetensors")
+    words = ["convert", str(tmp_path / "net.safetensors"), "--data", "nowhere.npz", "--readout", "count"]
+    with pytest.raises(UnsupportedModelError, match="are never negative"):
+        CliRunner().invoke(app, words, catch_exceptions=False)

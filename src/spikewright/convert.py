@@ -227,24 +227,35 @@ def _spikes(graph: Graph, node: Node) -> bool:
     )
 
 
+def check_countable(graph: Graph) -> None:
+    """Whether the answers of a prepared graph can be counts of spikes (``readout="count"``).
+
+    Raises:
+        UnsupportedModelError: for a final softmax, sigmoid or tanh of values that may be negative.
+    """
+    bent = [o for o in graph.of_type(Output) if o.activation not in (None, "relu")]
+    problems = [
+        Problem(str(output.activation), f"'{output.name}'", NO_NEGATIVE_COUNTS)
+        for output in bent
+        if not isinstance(_before(graph, output), ReLU)
+    ]
+    if problems:
+        raise UnsupportedModelError(problems)
+
+
 def _with_final_relu(graph: Graph) -> Graph:
     """Every output reads a population: what rectifies its values at the end, or one that stands there already.
 
     Raises:
         UnsupportedModelError: for a final softmax, sigmoid or tanh of values that may be negative.
     """
-    problems = []
+    check_countable(graph)
     for output in graph.of_type(Output):
         if isinstance(_before(graph, output), ReLU):
-            continue
-        if output.activation not in (None, "relu"):
-            problems.append(Problem(output.activation, f"'{output.name}'", NO_NEGATIVE_COUNTS))
             continue
         name, source = graph.fresh_name(f"{output.name}_spikes"), output.inputs[0]
         graph = graph.inserted(ReLU(name=name, inputs=(source,), ceiling=output.ceiling), output.name)
         graph = graph.replaced(output.replace(inputs=(name,), activation=None, ceiling=None))
-    if problems:
-        raise UnsupportedModelError(problems)
     return explicit_projections(graph)
 
 

@@ -19,6 +19,8 @@ from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, O
 from spikewright.prepare import prepare
 
 EVERY = (
+    passes.scalars_as_rows,
+    passes.keep_final_activations,
     passes.drop_identities,
     passes.merge_rectifiers,
     passes.split_leaky,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
 from spikewright.cli.console import compact_table, progress
-from spikewright.convert import Neurons, analog_of, convert
+from spikewright.convert import Neurons, analog_of, check_countable, convert
 from spikewright.data import Dataset
 from spikewright.graph import Graph
 from spikewright.measure import HeadMeasures, Measures, measure
@@ -50,7 +50,12 @@ class Job:
     input_scale: str = "max"
 
     def prepared(self) -> tuple[Graph, tuple[Change, ...]]:
-        return prepare(self.graph, **{key: self.options[key] for key in ("answer", "leaky") if key in self.options})
+        """The folded graph, once it is clear that it can be converted; nothing has been read for it yet."""
+        chosen = {key: self.options[key] for key in ("answer", "leaky") if key in self.options}
+        folded, changes = prepare(self.graph, **chosen)
+        if self.options.get("readout") == "count":
+            check_countable(folded)
+        return folded, changes
 
     def statistics(self, folded: Graph, data: Dataset, store: Path | None) -> Statistics:
         """From ``store`` where it holds those of this network and these data, else gathered, and stored there."""

@@ -167,7 +167,7 @@ def _neuron_facts(graph: Graph, node: Node) -> list[str]:
     with suppress(TypeError, ValueError, KeyError):  # a file may hold anything there
         facts.append(f"λ {_spread(scales[node.name])}")
     if isinstance(node, Output) and node.activation:
-        facts.append(f"then {node.activation}")
+        facts.append(f"then {node.activation}" + ("" if node.ceiling is None else f", at most {node.ceiling:g}"))
     return facts
 
 
