@@ -98,8 +98,16 @@ class Statistics:
         scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
         return scale if node.ceiling is None else np.minimum(scale, node.ceiling)
 
-    def save(self, path: Path | str) -> None:
-        """Write to one safetensors file, whole or not at all."""
+    def save(self, path: Path | str, force: bool = False) -> None:
+        """Write to one safetensors file, whole or not at all.
+
+        Args:
+            path: of the file.
+            force: whether a file that stands there is replaced.
+
+        Raises:
+            StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
+        """
         from safetensors.numpy import save_file
 
         arrays, header = {}, {}
@@ -110,7 +118,7 @@ class Statistics:
                 arrays[f"{name}/quantile/{wish}"] = value
             header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count")}
         meta = {"format": FORMAT, "key": self.key, "samples": self.samples, "exact": self.exact, "nodes": header}
-        with atomic_path(path) as temporary:
+        with atomic_path(path, force) as temporary:
             save_file(arrays, temporary, {"spikewright-statistics": json.dumps(meta)})
 
     @classmethod

@@ -25,13 +25,16 @@ from spikewright.cli.console import (
     parse_spikes,
     print_json,
 )
+from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.pipeline import Job, compare, comparison
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
+from spikewright.files import check_place
 from spikewright.load import load
 from spikewright.nodes.spike_max_pool import Policy
-from spikewright.storage import save
+from spikewright.report.document import check_report
+from spikewright.storage import check_save, save
 from spikewright.text import short
 
 METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
@@ -61,6 +64,7 @@ def convert(
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    force: ForceOption = False,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -73,6 +77,13 @@ def convert(
         raise SettingsError("--test and --report go together: data to measure with, and the page to write")
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    outputs = {"--output": output, "--report": report, "--statistics": statistics}
+    check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
+    check_save(output, force)
+    if report is not None:
+        check_report(report, force)
+    if statistics is not None:
+        check_place(statistics, force=True)  # reused where it fits
     methods = [parse(text) for text in method or ["percentile:99.9"]]
     steps = Preprocessing.parse(preprocess)
     graph = load(model, weights=weights, shape=parse_shape(shape))
@@ -81,10 +92,10 @@ def convert(
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
     folded, _ = job.prepared()
     calibration = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps).take(samples)
-    found = job.statistics(folded, calibration, statistics)
+    found = job.statistics(folded, calibration, statistics, force)
     spiking = job.spiking(found, methods[0])
     spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
-    save(spiking, output)
+    save(spiking, output, force)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": str(methods[0]),
@@ -105,7 +116,7 @@ def convert(
             **asdict(neurons),
             **options,
         }
-        candidates = compare(job, calibration, labelled, timesteps, report, model, settings, lambda _: None)
+        candidates = compare(job, calibration, labelled, timesteps, report, model, settings, lambda _: None, force)
         measures = {c.label: c.measures for c in candidates}
         summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
         if not as_json:

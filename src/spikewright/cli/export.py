@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from spikewright.cli.console import DtOption, JsonOption, out, print_json
+from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.export import check_export
 from spikewright.export import export as write
 from spikewright.load import load
 
@@ -16,6 +18,7 @@ def export(
     model: Annotated[str, typer.Argument(help="A network that 'spikewright convert' wrote.", metavar="SPIKING")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Its suffix names the format: .nir.")],
     dt: DtOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a spiking network for other simulators.
@@ -23,8 +26,10 @@ def export(
     Example: [bold]spikewright export spiking.safetensors -o network.nir[/bold]
     """
     options: dict[str, Any] = {} if dt is None else {"dt": dt}
+    check_outputs({"--output": output}, {"SPIKING": model})
+    check_export(output, force)
     graph = load(model)
-    write(graph, output, **options)
+    write(graph, output, force=force, **options)
     if as_json:
         print_json({"output": str(output), "nodes": len(graph), "populations": len(graph.populations), **options})
     else:

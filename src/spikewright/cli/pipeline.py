@@ -13,7 +13,7 @@ from spikewright.calibration import Method, Statistics, calibrate, statistics_ke
 from spikewright.cli.console import compact_table, progress
 from spikewright.convert import Neurons, analog_of, convert
 from spikewright.data import Dataset
-from spikewright.errors import SpikewrightError
+from spikewright.errors import CalibrationError, SpikewrightError
 from spikewright.graph import Graph
 from spikewright.measure import Measures, measure
 from spikewright.passes import Change
@@ -46,19 +46,32 @@ class Job:
     def prepared(self) -> tuple[Graph, tuple[Change, ...]]:
         return prepare(self.graph, **{key: self.options[key] for key in ("softmax", "leaky") if key in self.options})
 
-    def statistics(self, folded: Graph, data: Dataset, store: Path | None) -> Statistics:
-        """From ``store`` where it holds those of this network and these data, else gathered, and stored there."""
+    def statistics(self, folded: Graph, data: Dataset, store: Path | None, force: bool = False) -> Statistics:
+        """From ``store`` where it holds those of this network and these data, else gathered, and stored there.
+
+        Raises:
+            CalibrationError: when it holds others, unless ``force`` says that they may be replaced.
+            SpikewrightError: as ``Statistics.load`` and ``calibrate``.
+        """
         if store is not None and store.exists():
-            found = Statistics.load(store, expect_key=statistics_key(folded, data))
-            for method in self.methods:
-                found.scales(method)
-            return found
+            try:
+                found = Statistics.load(store, expect_key=statistics_key(folded, data))
+                for method in self.methods:
+                    found.scales(method)
+            except CalibrationError as error:
+                if not force:
+                    said = str(error).removesuffix("; calibrate again")
+                    where = "" if said.startswith(str(store)) else f"{store}: "
+                    advice = "choose another path for --statistics, or give --force to replace it"
+                    raise CalibrationError(f"{where}{said}; {advice}") from error
+            else:
+                return found
         with progress("calibrating", self.quiet) as move:
             statistics = calibrate(
                 folded, data, self.methods, batch_size=self.batch_size, device=self.device, progress=move
             )
         if store is not None:
-            statistics.save(store)
+            statistics.save(store, force)
         return statistics
 
     def spiking(self, statistics: Statistics, method: Method) -> Graph:
@@ -88,6 +101,7 @@ def compare(
     title: str,
     settings: Mapping[str, Any],
     say: Callable[[str], None],
+    force: bool = False,
 ) -> list[Candidate]:
     """Convert by every method of a job, measure each, and write the report.
 
@@ -111,6 +125,7 @@ def compare(
         statistics=statistics,
         candidates=candidates,
         settings=settings,
+        force=force,
     )
     return candidates
 
