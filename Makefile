@@ -12,7 +12,7 @@ SANITIZED := .venv-sanitized
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers sanitize lint check bench clean
+.PHONY: help venv demo test layers torture sanitize lint check bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -35,6 +35,9 @@ test: $(STAMP)  ## the tests
 
 layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_layers_table.py
+
+torture: $(STAMP)  ## hours of faults: kills, full disks, damaged files, random networks; results in benchmarks/results/torture
+	SPIKEWRIGHT_TORTURE=full $(BIN)/pytest -m torture
 
 sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \

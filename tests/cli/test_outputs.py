@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from networks import plain
 from spikewright.calibration import Max
 from spikewright.cli.app import run
 from spikewright.errors import SettingsError, StorageError
+from spikewright.files import swap
 from spikewright.report import write_report
 from spikewright.report.network import write_picture
+from spikewright.synapses.writers.csv import Csv
+from spikewright.synapses.writers.graphml import GraphMl
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("nir")
@@ -149,11 +154,15 @@ CLASHES = {
     "--output and --report are both page.safetensors; give each a path of its own": (
         *CONVERT, "-o", "page.safetensors", *REPORT, "./page.safetensors",
     ),
-    "--output and --statistics are both a.safetensors": (*CONVERT, "-o", "a.safetensors", "--statistics", "a.safetensors"),
+    "--output and --statistics are both a.safetensors": (
+        *CONVERT, "-o", "a.safetensors", "--statistics", "a.safetensors",
+    ),
     "trained.safetensors is what MODEL reads; choose another path for --output": (
         *CONVERT, "--force", "-o", "trained.safetensors",
     ),
-    "data.npz is what --data reads; choose another path for --statistics": (*CONVERT, "--force", "--statistics", "data.npz"),
+    "data.npz is what --data reads; choose another path for --statistics": (
+        *CONVERT, "--force", "--statistics", "data.npz",
+    ),
     "data.npz is what --data reads; choose another path for --output": (*SIMULATE, "--force", "-o", "data.npz"),
     "--output would be written into --events": (*SIMULATE, "--events", "out", "-o", "out/run.npz"),
     "net.safetensors is what SPIKING reads": ("export", "net.safetensors", "--force", "-o", "net.safetensors"),
@@ -163,7 +172,9 @@ CLASHES = {
     "--output's graph.csv.txt and --report are both graph.csv.txt": (
         *SYNAPSES, "-o", "graph.csv", "--report", "graph.csv.txt",
     ),
-    "--report would be written into --output": (*SYNAPSES, "-o", "graph.parquet", "--report", "graph.parquet/page.html"),
+    "--report would be written into --output": (
+        *SYNAPSES, "-o", "graph.parquet", "--report", "graph.parquet/page.html",
+    ),
     "net.svg is what --weights reads": ("inspect", "net.py:f", "--weights", "net.svg", "--picture", "net.svg"),
     "net.py:f is what MODEL reads": ("inspect", "net.py:f", "--picture", "net.py"),
 }  # fmt: skip
@@ -211,19 +222,11 @@ def test_names_that_cannot_be_read_again_are_refused_first(
 @pytest.mark.parametrize("path", ["x.h5", "x.nir", "x", "x.pt", "folder/"])
 def test_save_writes_nothing_that_load_refuses(folder: Path, path: str) -> None:
     before = contents(folder)
-    with pytest.raises(SettingsError, match="a network is written as .safetensors, or it cannot be loaded: give "):
+    with pytest.raises(SettingsError, match=r"a network is written as \.safetensors, or it cannot be loaded: give "):
         sw.save(sw.load("net.safetensors"), path)
     assert contents(folder) == before
     sw.save(sw.load("net.safetensors"), "X.SafeTensors")
     assert sw.load("X.SafeTensors").fingerprint == sw.load("net.safetensors").fingerprint
-
-
-def test_the_demo_works_twice(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("demo").mkdir()
-    Path("demo/report.html").write_text("of the demo before")
-    assert run(["demo", "--folder", "demo", "--samples", "2", "-T", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["report"] == "demo/report.html"
-    assert Path("demo/report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def strangers(folder: Path, kind: str) -> None:
@@ -281,3 +284,84 @@ def test_what_is_no_log_is_not_replaced_by_one(folder: Path, capsys: pytest.Capt
     assert said == f"error: {name} exists; choose another path, or give --force (force=True) to replace it\n"
     said = refused(capsys, *SYNAPSES, "-o", "graph.csv", "--force")
     assert said == f"error: {name} is not the log of a graph and is not replaced; choose another path\n"
+
+
+def stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def stopped_after(function: Callable[..., object]) -> Callable[..., object]:
+    def call(*arguments: object, **options: object) -> None:
+        function(*arguments, **options)
+        raise KeyboardInterrupt
+
+    return call
+
+
+INTERRUPTED: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
+    "calibrating": ("", lambda patch: patch.setattr("spikewright.cli.pipeline.calibrate", stop)),
+    "before the first rename": ("", lambda patch: patch.setattr("spikewright.files.swap.rename_to_free", stop)),
+    "after the first rename": (
+        "spiking.safetensors",
+        lambda patch: patch.setattr("spikewright.files.swap.rename_to_free", stopped_after(swap.rename_to_free)),
+    ),
+    "measuring": ("spiking.safetensors", lambda patch: patch.setattr("spikewright.cli.pipeline.measure", stop)),
+    "writing the report": (
+        "spiking.safetensors",
+        lambda patch: patch.setattr("spikewright.report.document.Document.html", stop),
+    ),
+    "printing": (
+        "spiking.safetensors, page.html",
+        lambda patch: patch.setattr("spikewright.cli.convert.comparison", stop),
+    ),
+}
+
+
+@pytest.mark.parametrize("when", INTERRUPTED)
+def test_an_interruption_says_what_was_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    written, patch = INTERRUPTED[when]
+    before = contents(folder).keys()
+    patch(monkeypatch)
+    assert run([*CONVERT, *REPORT, "page.html"]) == 2
+    said = capsys.readouterr().err
+    expected = f"interrupted; written before that: {written}" if written else "interrupted; nothing was written"
+    assert said == f"error: {expected}\n"
+    assert ", ".join(sorted(contents(folder).keys() - before, reverse=True)) == written
+
+
+def test_what_fails_later_says_what_was_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("odd.npz", x=np.load("data.npz")["x"], y=np.array([0, 1, 2, 77]))
+    assert run([*CONVERT, "--test", "odd.npz", "--report", "page.html", "-T", "2"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "label 77" in first
+    assert second == "written before that: spiking.safetensors"
+    assert not Path("page.html").exists()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("graph.csv", True), ("graph.graphml", False)])
+def test_interrupted_synapses_say_what_is_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, kept: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Csv, "head") if kept else (GraphMl, "whole")), stop)
+        assert run([*SYNAPSES, "-o", name]) == 2
+    said = capsys.readouterr().err
+    left = [str(one) for one in folder.glob(".*")]
+    if kept:
+        assert said == f"error: interrupted; finished parts stay in {left[0]}: the same command goes on from there\n"
+    else:
+        assert (said, left) == ("error: interrupted; nothing was written\n", [])
+    assert run([*SYNAPSES, "-o", name]) == 0
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_output_stream_that_is_full(folder: Path) -> None:
+    code = "import sys; from spikewright.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    typed = [sys.executable, "-c", code, "inspect", "net.safetensors", "--picture", "net.svg"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(typed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "error: the output: No space left on device; written: net.svg\n"
+    assert done.returncode == 2

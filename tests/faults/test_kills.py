@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("nir")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes end otherwise there")
 RENAMES = ["rename", "replace", "exchange"]
-QUICK = [c for c in COMMANDS if c.name in ("convert", "simulate --events", "synapses .parquet", "synapses .csv")]
+QUICK = [c for c in COMMANDS if c.name in ("convert", "simulate --events", "synapses .parquet")]
 
 
 @pytest.fixture(scope="module")

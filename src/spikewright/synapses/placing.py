@@ -179,8 +179,13 @@ def _settle(taken: Path, place: Path, said: Path) -> None:
         give_back(taken)
 
 
-def check_logs(place: Path, force: bool) -> None:
+def check_logs(path: Path, place: Path, force: bool) -> None:
     """Refuse a place beside which something stands where the log goes; with ``force`` only what is no log.
+
+    Args:
+        path: of the graph as the user named it.
+        place: behind all links.
+        force: whether a log may be replaced.
 
     Raises:
         StorageError: saying what stands there.
@@ -189,10 +194,11 @@ def check_logs(place: Path, force: bool) -> None:
         log = _beside(place, ending)
         if not os.path.lexists(log):
             continue
+        said = log if path.is_symlink() else _beside(path, ending)
         if not force:
-            raise exists(log)
+            raise exists(said)
         if not _is_log(log):
-            raise StorageError(f"{shown(log)} is not the log of a graph and is not replaced; choose another path")
+            raise StorageError(f"{shown(said)} is not the log of a graph and is not replaced; choose another path")
 
 
 def logs_of(path: Path) -> tuple[Path, ...]:

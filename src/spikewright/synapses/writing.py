@@ -125,7 +125,7 @@ def _check_stands(path: Path, place: Path, made: Writer, force: bool) -> None:
         raise exists(path)
     if stands and not ours:
         raise StorageError(f"{shown(path)} is not a graph of this format and is not replaced; choose another path")
-    placing.check_logs(place, force)
+    placing.check_logs(path, place, force)
 
 
 def _is_ours(entry: Path, made: Writer) -> bool:
