@@ -42,7 +42,7 @@ class Fault:
     """Counts operations on names, and at one of them does what it was told.
 
     ``{"at": 3, "when": "before", "what": "kill"}``: before the fourth, SIGKILL; "interrupt" raises KeyboardInterrupt,
-    "full" an OSError. ``{"after": 0.2}`` kills by time.
+    "full" an OSError. ``{"seconds": 0.2}`` kills by time.
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:
@@ -59,9 +59,9 @@ class Fault:
             swap._renamed = self.wrapped(swap._renamed)
         if self.plan.get("exchange") is False:
             swap._renamed = lambda *_: False
-        if "after" in self.plan:
+        if "seconds" in self.plan:
             signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-            signal.setitimer(signal.ITIMER_REAL, self.plan["after"])
+            signal.setitimer(signal.ITIMER_REAL, self.plan["seconds"])
 
     def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:

@@ -67,7 +67,7 @@ def test_fifty_kills(bench: Bench, command: Command) -> None:
     while around + at_random < KILLS:
         tries += 1
         assert tries < 20 * KILLS
-        done = survive(bench, command, 0, tries % 2, after=draw.uniform(0.001, seconds))
+        done = survive(bench, command, 0, tries % 2, seconds=draw.uniform(0.001, seconds))
         at_random += done.status == -signal.SIGKILL
     row = ROWS.setdefault(command.name, dict.fromkeys(HEADER, "–"))
     row |= {HEADER[0]: str(count), HEADER[1]: str(around), HEADER[2]: str(at_random)}
@@ -102,8 +102,8 @@ def write_results(seconds: float) -> None:
         "does). The command that replaces it is ended by SIGKILL right before or after an operation on names (rename,",
         "exchange, unlink, mkdir, rmdir), or at a random time; or the disk has too little room. Then what stands there",
         "is the old or the new result, whole, and a log is of no other graph; and the same command, or the one with",
-        "another network and other rates, gives the right bytes and leaves nothing beside them. On a full disk it is one",
-        "line and exit status 2. Every case passed. `make torture` makes this page.",
+        "another network and other rates, gives the right bytes and leaves nothing beside them. On a full disk it is",
+        "one line and exit status 2. Every case passed. `make torture` makes this page.",
         "",
         "| command | " + " | ".join(HEADER) + " |",
         "|---|" + "---:|" * len(HEADER),
