@@ -17,6 +17,8 @@ from spikewright.calibration import Max
 from spikewright.cli.app import run
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import swap
+from spikewright.graph import Graph
+from spikewright.nodes import Input, Output
 from spikewright.report import write_report
 from spikewright.report.network import write_picture
 from spikewright.synapses.writers.csv import Csv
@@ -365,3 +367,22 @@ def test_an_output_stream_that_is_full(folder: Path) -> None:
         done = subprocess.run(typed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.stderr == "error: the output: No space left on device; written: net.svg\n"
     assert done.returncode == 2
+
+
+def test_an_output_stream_that_nobody_reads_any_more(folder: Path) -> None:
+    code = "import sys; from spikewright.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    typed = [sys.executable, "-c", code, "inspect", "net.safetensors", "--json"]
+    with subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait()) == ("", 141)
+
+
+def test_names_that_are_no_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = Graph([Input(name="half \ud800", shape=(3,)), Output(name="y", inputs=("half \ud800",))])
+    before = contents(folder)
+    with pytest.raises(StorageError, match="surrogates not allowed; nothing was changed there") as refused:
+        write_picture("x.svg", graph, title="")
+    assert len(str(refused.value).splitlines()) == 1
+    assert contents(folder) == before

@@ -8,6 +8,7 @@ the command is done here, from outside; the product knows nothing of it.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import signal
@@ -120,6 +121,9 @@ def main() -> None:
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # so that a fork shares its memory
+    gc.disable()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:

@@ -32,6 +32,8 @@ app = typer.Typer(
 INTERRUPTED = 130
 """What typer makes of Ctrl-C: 128 and the number of the signal."""
 INTERRUPTED_EARLY = "interrupted; nothing was written"
+CLOSED = 141
+"""What shells make of a pipe that is closed: 128 and the number of the signal."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
@@ -77,9 +79,13 @@ def _run(arguments: Sequence[str], written: Written) -> int:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        _silence()
+        return CLOSED
     except OSError as error:
         if debug:
             raise
+        _silence()
         return _failed(_of_the_system(error, written))
     except USAGE_ERROR as error:
         cast(Any, error).show()
@@ -93,10 +99,14 @@ def _run(arguments: Sequence[str], written: Written) -> int:
 
 def _of_the_system(error: OSError, written: Written) -> str:
     """An error that nobody foresaw, most often of the stream that results are printed to: full, or closed."""
-    with suppress(OSError, ValueError):  # what is left in it would fail once more when the program ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     where = "the output" if error.filename is None else shown(str(error.filename))
     return f"{where}: {reason(error)}" + (f"; written: {written}" if written.paths else "")
+
+
+def _silence() -> None:
+    """Let go of a stream that is closed or full: what is left in it would fail once more when the program ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(message: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spikewright.errors import SpikewrightError, StorageError
 
-LIBRARIES = frozenset({"safetensors", "safetensors_rust", "pyarrow", "h5py", "PIL", "zipfile", "pickle", "_pickle"})
+LIBRARIES = frozenset({"safetensors", "safetensors_rust", "pyarrow", "h5py", "PIL", "zipfile"})
 """Packages whose own exceptions, raised while they write, mean that writing failed."""
 LONGEST = 200
 """Characters of a path or a reason in a message."""
@@ -34,7 +34,7 @@ def storage_errors(path: Path | str) -> Iterator[None]:
 
 def about_writing(error: BaseException) -> bool:
     """Whether an exception, raised where something is written, says that it could not be."""
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in LIBRARIES
+    return isinstance(error, OSError | UnicodeEncodeError) or type(error).__module__.partition(".")[0] in LIBRARIES
 
 
 def reason(error: BaseException) -> str:

@@ -72,7 +72,8 @@ def atomic_folder(path: Path | str, force: bool = False) -> Iterator[Path]:
 
 def write_text(path: Path | str, text: str, force: bool = False) -> None:
     """Write a text file whole or not at all; arguments and errors as ``atomic_path``."""
-    write_bytes(path, text.encode(), force)
+    with atomic_path(path, force) as temporary:
+        temporary.write_bytes(text.encode())
 
 
 def write_bytes(path: Path | str, data: bytes | memoryview, force: bool = False) -> None:
