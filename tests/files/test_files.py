@@ -250,6 +250,12 @@ def test_whatever_a_library_says_is_one_line(tmp_path: Path, library: str) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_text_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"surrogates not allowed; nothing was changed there"):
+        write_text(tmp_path / "result.txt", "half a character: \ud800")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_no_fault_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:
     def write() -> None:
         with atomic_path(tmp_path / "result"):

@@ -32,8 +32,8 @@ app = typer.Typer(
 INTERRUPTED = 130
 """What typer makes of Ctrl-C: 128 and the number of the signal."""
 INTERRUPTED_EARLY = "interrupted; nothing was written"
-CLOSED = 141
-"""What shells make of a pipe that is closed: 128 and the number of the signal."""
+CLOSED = 1
+"""What typer makes of a pipe that nobody reads any more."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
