@@ -78,10 +78,11 @@ def write(
             taken = placing.new_private(place, key, facts)
         else:
             assert isinstance(made, InParts)
-            found = _all_parts(synapses, made, place, key, facts, shard, force, workers, progress)
-            if isinstance(found, Path):
-                return path if found == place else found
-            (taken,) = found
+            gathered = _all_parts(synapses, made, place, key, facts, shard, force, workers, progress)
+            if gathered is None:
+                hidden = placing.hidden_folder(place, key)
+                return hidden if hidden.exists() else path
+            taken = gathered
         try:
             product = _whole(synapses, made, taken)
             _check_stands(path, place, made, force)  # who knows what has come there since
@@ -146,12 +147,12 @@ def _all_parts(
     force: bool,
     workers: int,
     progress: Progress | None,
-) -> Path | tuple[Path]:
+) -> Path | None:
     """Write the parts of a shard.
 
     Returns:
-        in a tuple the private folder of all parts, if they are there now; the hidden folder, if parts of other shards
-        are still to come; the place itself, if another process has put the graph there.
+        the folder of all parts, which is private now; None if those of other shards are still to come, or if another
+        process has put the graph in its place.
     """
     while True:
         hidden = placing.begin(place, key, facts, force)
@@ -162,15 +163,15 @@ def _all_parts(
             if all(job.file.exists() for job in jobs):
                 taken = placing.take(place, key)
                 if taken is not None:
-                    return (taken,)
+                    return taken
             elif hidden.exists():
-                return hidden
+                return None  # other shards are still to come
         except _Overtaken:
             pass
         while placing.taken_by_others(place, key):
             time.sleep(0.02)
         if placing.stands(place, key):
-            return place
+            return None
 
 
 def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
