@@ -111,6 +111,7 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
             sync(taken / f"new{ending}")
         noted = json.dumps({"identity": _identity(made), "logs": list(logs)})
         (taken / "noted").write_text(noted, encoding="utf-8")
+        sync(taken / "noted")
         (taken / "noted").replace(taken / PLACING)
         for ending in logs:
             with suppress(FileNotFoundError):
@@ -155,11 +156,11 @@ def give_back(taken: Path) -> None:
 
 def _settle(taken: Path, place: Path, said: Path) -> None:
     """Whatever step it stopped at: with the graph in its place its log comes after it, else all is as it was."""
-    noted = _read(taken / PLACING)
-    if noted is None:
+    try:
+        facts = json.loads(_read(taken / PLACING) or "")
+    except ValueError:  # nothing was to be placed yet
         give_back(taken)
         return
-    facts = json.loads(noted)
     try:
         stands = _identity(place) == facts["identity"]
     except FileNotFoundError:
