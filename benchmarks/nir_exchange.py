@@ -182,7 +182,7 @@ def compare(peer: Peer, folder: Path) -> str:
     scales = sw.calibrate(sw.prepare(graph)[0], train, [method]).scales(method)
     spiking = sw.convert(graph, scales, peer.neurons)
     path = folder / f"{peer.package}.nir"
-    sw.export(spiking, path, dt=peer.dt)
+    sw.export(spiking, path, dt=peer.dt, force=True)
     # as many side by side as there, since a convolution's rounding depends on it, and once otherwise, to see how much
     ours, again = (sw.simulate(spiking, x, STEPS, record="spikes", batch_size=n) for n in (peer.batch, SAMPLES // 2))
     populations = {name.replace(".", "_"): trains.sum(axis=1) for name, trains in ours.spikes.items()}

@@ -70,7 +70,7 @@ def test_a_failed_write_changes_nothing(failure: BaseException, tmp_path: Path) 
     expected = StorageError if isinstance(failure, OSError) else KeyboardInterrupt
 
     def write() -> None:
-        with atomic_path(path) as temporary:
+        with atomic_path(path, force=True) as temporary:
             temporary.write_text("half")
             raise failure
 

@@ -10,14 +10,15 @@ from typing import Any, Literal, get_type_hints
 
 import numpy as np
 
-from spikewright.errors import ModelFileError, SpikewrightError
-from spikewright.files import atomic_path
+from spikewright.errors import ModelFileError, SettingsError, SpikewrightError
+from spikewright.files import atomic_path, check_place, shown
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
 from spikewright.settings import fits
 from spikewright.tensors import Kind, NotOurs, read_tensors, write_tensors
 
 KEY = "spikewright-graph"
+SUFFIX = ".safetensors"
 KIND = Kind(
     key=KEY,
     noun="Spikewright graph",
@@ -28,16 +29,35 @@ KIND = Kind(
 )
 
 
-def save(graph: Graph, path: Path | str) -> None:
+def save(graph: Graph, path: Path | str, force: bool = False) -> None:
     """Write a graph, analog or spiking.
 
+    Args:
+        graph: what ``load`` gives back.
+        path: of the file, which ends in ``.safetensors``.
+        force: whether a file that stands there is replaced, once this one is whole.
+
     Raises:
-        StorageError: when the file cannot be written; what stood there before is untouched.
+        SettingsError: for a name that ``load`` would not take.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
+    check_save(path, force)
     arrays = {f"{node.name}/{label}": array for node in graph for label, array in node.arrays.items()}
     nodes = [{"type": n.type, "name": n.name, "inputs": n.inputs, "settings": n.settings} for n in graph]
-    with atomic_path(path) as temporary:
+    with atomic_path(path, force) as temporary:
         write_tensors(temporary, KIND, {"nodes": nodes, "meta": dict(graph.meta)}, arrays)
+
+
+def check_save(path: Path | str, force: bool = False) -> None:
+    """Refuse a place that ``save`` cannot write to, before any work is done; arguments and errors as there."""
+    place = Path(path)
+    if place.suffix.lower() != SUFFIX:
+        advice = f"; 'export' writes {place.suffix}" if place.suffix.lower() == ".nir" else ""
+        raise SettingsError(
+            f"{shown(path)}: a network is written as {SUFFIX}, or it cannot be loaded: "
+            f"give {shown(place.with_suffix(SUFFIX) if place.name else place / f'network{SUFFIX}')}{advice}"
+        )
+    check_place(path, force)
 
 
 def load_graph(path: Path | str) -> Graph:

@@ -188,7 +188,7 @@ def test_full_disk_leaves_the_old_result(cli: Cli, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("safetensors.numpy.save_file", full)
-    said = cli.refused("convert", "net.onnx", "--data", "data.npz", "--method", "max")
+    said = cli.refused("convert", "net.onnx", "--data", "data.npz", "--method", "max", "--force")
     assert "cannot write spiking.safetensors: No space left on device" in said
     assert Path("spiking.safetensors").read_bytes() == good
 
@@ -207,7 +207,7 @@ def test_events_where_something_stands(cli: Cli) -> None:
     Path("notes").mkdir()
     Path("notes/diary.txt").write_text("precious", encoding="utf-8")
     cli.capsys.readouterr()
-    for place in ("notes", "data.npz"):
+    for place in ("notes", "net.onnx"):
         typed = ["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8", "--force", "--events", place]
         assert f"{place} is not a folder of events and is not replaced" in cli.refused(*typed)
 

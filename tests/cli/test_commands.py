@@ -43,6 +43,7 @@ def test_starting_up_imports_nothing_heavy() -> None:
 
 
 def test_demo_compares_three_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.html").write_text("of the demo before, which is replaced")
     assert run(["demo", "--samples", "40", "--timesteps", "16", "--folder", str(tmp_path), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert set(said["measures"]) == {"percentile:99.9", "max", "scale:0.5"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
+from owners import dead_owner
 from spikewright.engines.event import is_built
 from spikewright.errors import DataError, SettingsError, StorageError
 from spikewright.events import Events, StoredEvents, check_place, load_events
@@ -313,12 +313,11 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="processes end otherwise there")
 def test_a_result_that_was_set_aside_comes_back(tmp_path: Path) -> None:
     """As when a process was killed between the two renames that replace a folder."""
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    folder, host = tmp_path / "events", mine().rpartition("-")[0]
+    folder = tmp_path / "events"
     write(folder)
     before = bytes_of(folder)
-    folder.rename(tmp_path / f".events.{host}-{int(gone.stdout)}.abcd.old")
-    (tmp_path / f".events.{host}-{os.getpid()}.abcd.part").mkdir()  # of one that still runs
+    folder.rename(tmp_path / f".events.{dead_owner()}.abcd.old")
+    (tmp_path / f".events.{mine()}.abcd.part").mkdir()  # of one that still runs
     with pytest.raises(StorageError, match="events exists"):
         write(folder)
     assert bytes_of(folder) == before

@@ -68,7 +68,7 @@ def assert_same_spikes(one: Graph, two: Graph, x: Array, steps: int = 9) -> None
 
 
 def assert_comes_back(graph: Graph, x: Array, path: Path, dt: float = 1e-4) -> Graph:
-    sw.export(graph, path, dt=dt)
+    sw.export(graph, path, dt=dt, force=True)
     found = sw.load(path)
     written = selections(graph)
     assert [str(node) for node in found] == [str(node) for node in written]
@@ -116,7 +116,7 @@ def test_random_networks_come_back_or_are_refused_whole(seed: int, neurons: Neur
     never = {"SpikeMaxPool", "Upsample", "ConvTranspose", "AdaptiveAvgPool"}
     problems: tuple[Problem, ...] = ()
     try:
-        sw.export(network, path)
+        sw.export(network, path, force=True)
     except UnsupportedModelError as error:
         problems = error.problems
     assert {f"'{node.name}'" for node in network if node.type in never} <= {problem.where for problem in problems}
@@ -317,7 +317,7 @@ def test_refused_by_name_all_at_once(tmp_path: Path) -> None:
     )
     (tmp_path / "n.nir").write_text("before")
     with pytest.raises(UnsupportedModelError) as caught:
-        sw.export(graph, tmp_path / "n.nir")
+        sw.export(graph, tmp_path / "n.nir", force=True)
     assert str(caught.value) == (
         "8 operators cannot be written as NIR: "
         "Conv at 'volume': NIR convolves over one or two axes; "

@@ -19,9 +19,9 @@ import pytest
 import spikewright as sw
 from listing import between, columns, random_rates
 from networks import plain
+from owners import dead_owner
 from spikewright.calibration import Max
 from spikewright.errors import DataError, SettingsError, StorageError
-from spikewright.files import mine
 from spikewright.graph import Graph
 from spikewright.nodes import Linear
 from spikewright.synapses import Synapses, synapses
@@ -218,27 +218,25 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     graph, target = made(), tmp_path / "graph.parquet"
     whole = bytes_of(graph.write(tmp_path / "whole.parquet"))
     process = subprocess.Popen([sys.executable, "-c", KILLED.format(paths=PATHS, target=str(target))])
-    hidden = tmp_path / ".graph.parquet.parts"
     until = time.monotonic() + 60
-    while len(list(hidden.glob("*.parquet"))) < 4 and time.monotonic() < until:
+    while len(list(tmp_path.glob(".graph.parquet.*.parts/pieces/*.parquet"))) < 4 and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = {file.name: file.stat().st_mtime_ns for file in hidden.glob("*.parquet")}
+    kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob(".graph.parquet.*/pieces/*")}
     assert 4 <= len(kept) < len(whole)
     assert not target.exists()
     graph.write(target)
     assert bytes_of(target) == whole
     assert all((target / name).stat().st_mtime_ns == when for name, when in kept.items())
-    assert not hidden.exists()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_run_that_was_killed_while_joining_goes_on(tmp_path: Path) -> None:
     graph, target = made(), tmp_path / "graph.csv"
     graph.write(target, shard=(1, 2))
-    hidden = tmp_path / ".graph.csv.parts"
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    hidden.rename(f"{hidden}.{mine().rpartition('-')[0]}-{int(gone.stdout)}")
+    (hidden,) = tmp_path.glob(".graph.csv.*.parts")
+    hidden.rename(f"{hidden}.{dead_owner()}.abcd")
     graph.write(target, shard=(2, 2))
     assert bytes_of(target) == bytes_of(graph.write(tmp_path / "whole.csv"))
     assert not list(tmp_path.glob(".*"))
@@ -290,8 +288,8 @@ def test_a_full_disk_is_one_line_and_work_done_stays(tmp_path: Path, monkeypatch
         graph.write(target, workers=1)
     assert len(str(problem.value).splitlines()) == 1
     assert not target.exists()
-    assert len(list((tmp_path / ".graph.parquet.parts").glob("*.parquet"))) == 5
-    assert not list((tmp_path / ".graph.parquet.parts").glob("*.tmp"))
+    assert len(list(tmp_path.glob(".graph.parquet.*.parts/pieces/*.parquet"))) == 5
+    assert not list(tmp_path.glob(".graph.parquet.*/*.tmp"))
     monkeypatch.undo()
     assert bytes_of(graph.write(target)) == bytes_of(graph.write(tmp_path / "whole.parquet"))
 

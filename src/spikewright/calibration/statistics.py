@@ -139,8 +139,16 @@ class Statistics:
         scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
         return scale if node.ceiling is None else np.minimum(scale, node.ceiling)
 
-    def save(self, path: Path | str) -> None:
-        """Write to one safetensors file, whole or not at all."""
+    def save(self, path: Path | str, force: bool = False) -> None:
+        """Write to one safetensors file, whole or not at all.
+
+        Args:
+            path: of the file.
+            force: whether a file that stands there is replaced.
+
+        Raises:
+            StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
+        """
         arrays, header = {}, {}
         for name, node in self.nodes.items():
             for label in ("histogram", "positives", "maximum"):
@@ -155,7 +163,7 @@ class Statistics:
             "scores": {name: asdict(score) for name, score in self.scores.items()},
             "remarks": list(self.remarks),
         }
-        with atomic_path(path) as temporary:
+        with atomic_path(path, force) as temporary:
             write_tensors(temporary, KIND, facts, arrays)
 
     @classmethod

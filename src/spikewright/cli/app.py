@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, cast
 
 import typer
@@ -18,6 +20,7 @@ from spikewright.cli.inspect import inspect
 from spikewright.cli.simulate import simulate
 from spikewright.cli.synapses import synapses
 from spikewright.errors import SpikewrightError
+from spikewright.files import Written, reason, recording, shown
 
 app = typer.Typer(
     name="spikewright",
@@ -29,6 +32,9 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 """What typer makes of Ctrl-C: 128 and the number of the signal."""
+INTERRUPTED_EARLY = "interrupted; nothing was written"
+CLOSED = 1
+"""What typer makes of a pipe that nobody reads any more."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
@@ -56,27 +62,53 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         the exit status: 0, or 2 for everything that was refused or interrupted.
     """
+    with recording() as written:
+        return _run(arguments, written)
+
+
+def _run(arguments: Sequence[str], written: Written) -> int:
     debug = "--debug" in arguments
     try:
         command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
         with warnings_as_lines():
             result = app(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
+        sys.stdout.flush()
     except SpikewrightError as error:
         if debug:
             raise
-        return _failed(str(error))
+        return _failed(str(error) + (f"\nwritten before that: {written}" if written.paths else ""))
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return _failed("interrupted; nothing was written")
+        result = INTERRUPTED
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        _silence()
+        return CLOSED
+    except OSError as error:
+        if debug:
+            raise
+        _silence()
+        return _failed(_of_the_system(error, written))
     except USAGE_ERROR as error:
         cast(Any, error).show()
         return 2
     except MemoryError:
         return _failed("out of memory; a smaller --batch-size or fewer --samples need less")
     if result == INTERRUPTED:
-        return _failed("interrupted; nothing was written")
+        return _failed(f"interrupted; written before that: {written}" if written.paths else INTERRUPTED_EARLY)
     return result if isinstance(result, int) else 0
+
+
+def _of_the_system(error: OSError, written: Written) -> str:
+    """An error that nobody foresaw, most often of the stream that results are printed to: full, or closed."""
+    where = "the output" if error.filename is None else shown(str(error.filename))
+    return f"{where}: {reason(error)}" + (f"; written: {written}" if written.paths else "")
+
+
+def _silence() -> None:
+    """Let go of a stream that is closed or full: what is left in it would fail once more when the program ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(message: str) -> int:

@@ -27,14 +27,17 @@ from spikewright.cli.console import (
     parse_spikes,
     print_json,
 )
+from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.pipeline import Job, compare, comparison, tasks_text
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError, warn
+from spikewright.files import check_place
 from spikewright.load import load
 from spikewright.nodes.spike_max_pool import Policy
-from spikewright.storage import save
+from spikewright.report.document import check_report
+from spikewright.storage import check_save, save
 from spikewright.tasks import heads
 from spikewright.text import short
 
@@ -75,6 +78,7 @@ def convert(
     task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    force: ForceOption = False,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -87,6 +91,13 @@ def convert(
         raise SettingsError("--test and --report go together: data to measure with, and the page to write")
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    outputs = {"--output": output, "--report": report, "--statistics": statistics}
+    check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
+    check_save(output, force)
+    if report is not None:
+        check_report(report, force)
+    if statistics is not None:
+        check_place(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)
@@ -102,7 +113,7 @@ def convert(
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
-    found = job.statistics(folded, calibration, statistics)
+    found = job.statistics(folded, calibration, statistics, force)
     seen = look(folded, found)
     warn(seen.warnings)  # again, where the statistics are from a file
     if not as_json:
@@ -112,7 +123,7 @@ def convert(
     spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
     if whole.classes:
         spiking = spiking.with_nodes(spiking, classes=list(whole.classes))
-    save(spiking, output)
+    save(spiking, output, force)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": str(methods[0]),
@@ -136,7 +147,7 @@ def convert(
             **asdict(neurons),
             **options,
         }
-        candidates = compare(job, found, labelled, timesteps, report, model, settings, lambda _: None)
+        candidates = compare(job, found, labelled, timesteps, report, model, settings, lambda _: None, force)
         measures = {c.label: c.measures for c in candidates}
         summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
         summary["warnings"] = list(dict.fromkeys([*seen.warnings, *(w for m in measures.values() for w in m.warnings)]))

@@ -14,6 +14,7 @@ from spikewright.cli.pipeline import Job, compare, comparison
 from spikewright.convert import Neurons
 from spikewright.demo import demo_data, demo_graph
 from spikewright.errors import SettingsError
+from spikewright.files import check_place
 
 METHODS = ("percentile:99.9", "max", "scale:0.5")
 
@@ -30,6 +31,7 @@ def demo(
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    check_place(folder / "report.html", force=True)  # of the demo before
     started = time.monotonic()
     graph = demo_graph()
     train, test = demo_data()
@@ -47,7 +49,15 @@ def demo(
     say = (lambda _: None) if as_json else (lambda line: err.print(line, highlight=False))
     statistics = job.statistics(job.prepared()[0], train, None)
     candidates = compare(
-        job, statistics, test.take(samples), timesteps, report, "Fashion-MNIST, a small residual network", settings, say
+        job,
+        statistics,
+        test.take(samples),
+        timesteps,
+        report,
+        "Fashion-MNIST, a small residual network",
+        settings,
+        say,
+        force=True,
     )
     measures = {c.label: c.measures for c in candidates}
     if as_json:

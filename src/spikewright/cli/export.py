@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
+from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.export import check_export
 from spikewright.export import export as write
 from spikewright.load import load
 from spikewright.nodes import Output
@@ -17,6 +19,7 @@ def export(
     model: Annotated[str, typer.Argument(help="A network that 'spikewright convert' wrote.", metavar="SPIKING")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Its suffix names the format: .nir.")],
     dt: DtOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a spiking network for other simulators.
@@ -24,8 +27,10 @@ def export(
     Example: [bold]spikewright export spiking.safetensors -o network.nir[/bold]
     """
     options: dict[str, Any] = {} if dt is None else {"dt": dt}
+    check_outputs({"--output": output}, {"SPIKING": model})
+    check_export(output, force)
     graph = load(model)
-    write(graph, output, **options)
+    write(graph, output, force=force, **options)
     applied = {node.name: node.activation for node in graph.of_type(Output) if node.activation}
     if as_json:
         facts = {"nodes": len(graph), "populations": len(graph.populations), "applied_to_readout": applied}

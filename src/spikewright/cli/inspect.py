@@ -21,6 +21,7 @@ from spikewright.cli.console import (
     parse_shape,
     print_json,
 )
+from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.convert import fates
 from spikewright.graph import Graph
 from spikewright.load import load
@@ -37,6 +38,7 @@ def inspect(
     leaky: LeakyOption = "refuse",
     picture: Annotated[Path | None, typer.Option(help="Draw it too: a .svg, .html or .png file.")] = None,
     dt: DtOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
@@ -44,7 +46,8 @@ def inspect(
     Example: [bold]spikewright inspect network.onnx[/bold]
     """
     if picture is not None:
-        check_picture(picture)
+        check_outputs({"--picture": picture}, {"MODEL": model, "--weights": weights})
+        check_picture(picture, force)
     graph = load(model, weights=weights, shape=parse_shape(shape), dt=dt)
     drawn = graph
     done = dict.fromkeys((node.name for node in graph), "spiking already")
@@ -52,7 +55,7 @@ def inspect(
         drawn, changes = prepare(graph, answer=answer, leaky=leaky)
         done = fates(graph, changes)
     if picture is not None:
-        write_picture(picture, drawn, title=Path(model).name)
+        write_picture(picture, drawn, title=Path(model).name, force=force)
     if as_json:
         drawing = {} if picture is None else {"picture": str(picture)}
         print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done), **drawing})

@@ -15,6 +15,7 @@ from spikewright.calibration import Method, Statistics, calibrate, statistics_ke
 from spikewright.cli.console import compact_table, progress
 from spikewright.convert import Neurons, analog_of, check_countable, convert
 from spikewright.data import Dataset
+from spikewright.errors import CalibrationError
 from spikewright.graph import Graph
 from spikewright.measure import HeadMeasures, Measures, measure
 from spikewright.passes import Change
@@ -57,14 +58,27 @@ class Job:
             check_countable(folded)
         return folded, changes
 
-    def statistics(self, folded: Graph, data: Dataset, store: Path | None) -> Statistics:
-        """From ``store`` where it holds those of this network and these data, else gathered, and stored there."""
+    def statistics(self, folded: Graph, data: Dataset, store: Path | None, force: bool = False) -> Statistics:
+        """From ``store`` where it holds those of this network and these data, else gathered, and stored there.
+
+        Raises:
+            CalibrationError: when it holds others, unless ``force`` says that they may be replaced.
+            SpikewrightError: as ``Statistics.load`` and ``calibrate``.
+        """
         if store is not None and store.exists():
-            found = Statistics.load(store, expect_key=statistics_key(folded, data))
-            found = replace(found, input_scale=self.input_scale)
-            for method in self.methods:
-                found.scales(method)
-            return found
+            try:
+                found = Statistics.load(store, expect_key=statistics_key(folded, data))
+                found = replace(found, input_scale=self.input_scale)
+                for method in self.methods:
+                    found.scales(method)
+            except CalibrationError as error:
+                if not force:
+                    said = str(error).removesuffix("; calibrate again")
+                    where = "" if said.startswith(str(store)) else f"{store}: "
+                    advice = "choose another path for --statistics, or give --force to replace it"
+                    raise CalibrationError(f"{where}{said}; {advice}") from error
+            else:
+                return found
         with progress("calibrating", self.quiet) as move:
             statistics = calibrate(
                 folded,
@@ -77,7 +91,7 @@ class Job:
                 progress=move,
             )
         if store is not None:
-            statistics.save(store)
+            statistics.save(store, force)
         return statistics
 
     def spiking(self, statistics: Statistics, method: Method) -> Graph:
@@ -108,6 +122,7 @@ def compare(
     title: str,
     settings: Mapping[str, Any],
     say: Callable[[str], None],
+    force: bool = False,
 ) -> list[Candidate]:
     """Convert by every method of a job, measure each, and write the report.
 
@@ -130,6 +145,7 @@ def compare(
         statistics=statistics,
         candidates=candidates,
         settings=settings,
+        force=force,
     )
     return candidates
 

@@ -27,14 +27,16 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
+from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.pipeline import agreement_lines, comparison, tasks_text
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
-from spikewright.events import check_place, load_events
-from spikewright.files import atomic_path
+from spikewright.events import check_place as check_events
+from spikewright.events import load_events
+from spikewright.files import atomic_path, check_place, shown
 from spikewright.load import load
 from spikewright.measure import Measures, measure
 from spikewright.measure.scores import agreement_name
@@ -61,7 +63,7 @@ def simulate(
         Path | None,
         typer.Option(help="Write every spike into this folder, new or empty, as Parquet.", metavar="FOLDER"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the events that --events finds there.")] = False,
+    force: ForceOption = False,
     task: TaskOption = None,
     batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
@@ -75,8 +77,11 @@ def simulate(
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
+    if output is not None:
+        _check_output(output, force)
     if events is not None:
-        check_place(events, force)
+        check_events(events, force)
     chosen = chosen_encoder(encoder, seed, input_scale, negative)
     graph = load(model, dt=dt)
     if not graph.populations:
@@ -101,7 +106,7 @@ def simulate(
             force=force,
         )
     if output is not None:
-        _write(measures, output)
+        _write(measures, output, force)
     stored = None if events is None else load_events(events)
     if as_json:
         written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
@@ -144,7 +149,13 @@ def _connections(measures: Measures) -> Table:
     return table
 
 
-def _write(measures: Measures, path: Path) -> None:
+def _check_output(path: Path, force: bool) -> None:
+    if path.suffix.lower() != ".npz":
+        raise SettingsError(f"{shown(path)}: curves and rates are written as .npz")
+    check_place(path, force)
+
+
+def _write(measures: Measures, path: Path, force: bool) -> None:
     """The curves ``(T,)``, the rate of every neuron, and histograms of rates, in spikes per timestep.
 
     Of one output the scores have their names, "accuracy" or "mse", and those against the analog network "agreement" or
@@ -160,5 +171,5 @@ def _write(measures: Measures, path: Path) -> None:
         arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
         arrays[f"firing_rate_edges/{name}"] = layer.firing.edges
     arrays |= measures.rates.arrays()
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    with atomic_path(path, force) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

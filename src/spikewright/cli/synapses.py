@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,15 +24,20 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
+from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
+from spikewright.files import check_place as check_file
+from spikewright.files import shown
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
+from spikewright.report.document import check_report
 from spikewright.storage import load_graph
 from spikewright.synapses import Synapses
 from spikewright.synapses import synapses as synapse_graph
+from spikewright.synapses.placing import beginnings, logs_of
 from spikewright.synapses.summary import Degrees, Summary
 from spikewright.synapses.writers import writer
 from spikewright.synapses.writers.pickle import dump_to_csv
@@ -71,7 +77,7 @@ def synapses(
     ] = "1",
     shard: Annotated[str, typer.Option(help="Write one share of the parts: 2/8 for the second of eight.")] = "1/1",
     workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
-    force: Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")] = False,
+    force: ForceOption = False,
     report: Annotated[Path | None, typer.Option(help="An HTML page about the graph.")] = None,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
@@ -82,6 +88,10 @@ def synapses(
     Example: [bold]spikewright synapses spiking.safetensors --data mnist/ -T 64 -o synapses.parquet[/bold]
     """
     share = _shard(shard)
+    logs = {} if output is None else {f"--output's {log.name}": log for log in logs_of(output)}
+    check_outputs({"--output": output, **logs, "--report": report}, {"NET": model, "--rates": rates, "--data": data})
+    if report is not None:
+        check_report(report, force)
     if Path(model).suffix.lower() in (".pickle", ".pkl"):
         _convert_dump(Path(model), output, force, as_json)
         return
@@ -111,7 +121,9 @@ def synapses(
         from spikewright.report.synapses import write_synapse_report
 
         settings = {"command": context.obj, "network": graph.fingerprint, "pools": pools, "pool weight": pool_weight}
-        write_synapse_report(report, made, summary, title=f"Synapses of {Path(model).name}", settings=settings)
+        write_synapse_report(
+            report, made, summary, title=f"Synapses of {Path(model).name}", settings=settings, force=force
+        )
     whole = written is not None and written == output
     if as_json:
         files = {"written": str(written) if whole else None, "report": None if report is None else str(report)}
@@ -133,8 +145,11 @@ def _write(
         with progress("writing synapses", quiet=quiet) as move:
             return made.write(output, kind, shard=shard, force=force, workers=workers, progress=move)
     except KeyboardInterrupt:
+        left = beginnings(Path(os.path.realpath(output)))
+        if not left:
+            raise
         raise StorageError(
-            f"interrupted; nothing stands at {output} that is not whole, and the same command goes on from here"
+            f"interrupted; finished parts stay in {shown(left[0])}: the same command goes on from there"
         ) from None
 
 
@@ -172,9 +187,8 @@ def _simulated(
 def _convert_dump(dump: Path, output: Path | None, force: bool, as_json: bool) -> None:
     if output is None or output.suffix.lower() != ".csv":
         raise SettingsError(f"{dump}: a dump is only ever made into CSV: give -o FILE.csv")
-    if output.exists() and not force:
-        raise StorageError(f"{output} exists; choose another path, or give --force to replace it")
-    count = dump_to_csv(dump, output)
+    check_file(output, force)
+    count = dump_to_csv(dump, output, force)
     if as_json:
         print_json({"synapses": count, "written": str(output)})
     else:

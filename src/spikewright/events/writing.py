@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from spikewright.arrow import pyarrow
 from spikewright.errors import StorageError
 from spikewright.events.trains import Events
-from spikewright.files import atomic_folder, storage_errors, write_text
+from spikewright.files import atomic_folder, check_reachable, exists, shown, storage_errors, tidy
 from spikewright.graph import Graph
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class EventWriter:
             for place, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
-        write_text(self.folder / FACTS, json.dumps(facts, indent=1) + "\n")
+        with storage_errors(self.target):
+            (self.folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -112,7 +114,7 @@ def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool 
         StorageError: as ``check_place``, and when the disk refuses; what stood there before is untouched.
     """
     check_place(folder, force)
-    with atomic_folder(Path(folder).resolve()) as hidden:  # a link to a folder stays one
+    with atomic_folder(folder, force) as hidden:
         writer = EventWriter(hidden, graph, timesteps, Path(folder))
         try:
             yield writer
@@ -123,26 +125,43 @@ def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool 
                 writer.close()
 
 
-def check_place(folder: Path | str, force: bool) -> None:
+def check_place(folder: Path | str, force: bool = False) -> None:
     """Refuse a place where something stands, before any work is done; with ``force`` only what is not events.
 
     Raises:
         SettingsError: where there is no pyarrow.
-        StorageError: saying what stands there.
+        StorageError: saying what stands there, or why nothing can be written.
     """
     pyarrow()
-    place = Path(folder)
-    with storage_errors(place):
-        if not (place.exists() or place.is_symlink()):
-            return
-        there = list(place.iterdir()) if place.is_dir() else [place]
-        if not there:
-            return
-        ours = (place / FACTS).is_file() and all(e.name == FACTS or e.suffix == ".parquet" for e in there)
-    if not ours:
-        raise StorageError(f"{place} is not a folder of events and is not replaced; choose another path")
-    if not force:
-        raise StorageError(f"{place} exists; choose another path, or give --force (force=True) to replace it")
+    with storage_errors(folder):
+        place = Path(os.path.realpath(folder))
+        tidy(place)  # what a killed run set aside comes back
+        if os.path.lexists(place) and not place.is_dir():
+            there, ours = [place], False
+        else:
+            there = list(place.iterdir()) if place.exists() else []
+            ours = _all_ours(there)
+    if there and not ours:
+        raise StorageError(f"{shown(folder)} is not a folder of events and is not replaced; choose another path")
+    if there and not force:
+        raise exists(folder)
+    check_reachable(folder)
+
+
+def _all_ours(there: list[Path]) -> bool:
+    """Whether a folder holds what a simulation wrote, and nothing else: each file says so itself."""
+    from pyarrow.parquet import read_metadata
+
+    try:
+        facts = next(entry for entry in there if entry.name == FACTS)
+        known = {one["file"] for one in json.loads(facts.read_text(encoding="utf-8"))["populations"]}
+        for entry in there:
+            said = {} if entry == facts else read_metadata(entry).metadata or {}
+            if entry.is_symlink() or (entry != facts and (entry.name not in known or KEY.encode() not in said)):
+                return False
+    except Exception:  # whatever reading a stranger's files makes a library say
+        return False
+    return True
 
 
 def file_name(place: int, name: str) -> str:

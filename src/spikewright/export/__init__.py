@@ -8,28 +8,41 @@ from pkgutil import iter_modules
 from typing import Any
 
 from spikewright.errors import SettingsError
+from spikewright.files import check_place, shown
 from spikewright.graph import Graph
 
 
-def export(graph: Graph, path: Path | str, **options: Any) -> None:
+def export(graph: Graph, path: Path | str, *, force: bool = False, **options: Any) -> None:
     """Write a graph in the format that the suffix of its path names.
 
     Args:
         graph: most often a spiking one, from ``convert``.
         path: ends in ``.nir``.
+        force: whether a file that stands there is replaced, once this one is whole.
         options: of the format: ``dt`` for NIR.
 
     Raises:
         UnsupportedModelError: with everything that the format has no word for; nothing is written then.
-        StorageError: when the file cannot be written; what stood there before is untouched.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
+    check_export(path, force)
+    module = import_module(f"{__name__}.{_format(path)}")
+    getattr(module, f"export_{_format(path)}")(graph, path, force=force, **options)
+
+
+def check_export(path: Path | str, force: bool = False) -> None:
+    """Refuse a place that ``export`` cannot write to, before any work is done; arguments and errors as there."""
+    _format(path)
+    check_place(path, force)
+
+
+def _format(path: Path | str) -> str:
     suffix = Path(path).suffix.lower().removeprefix(".")
     if suffix not in formats():
         known = ", ".join(f".{name}" for name in formats())
-        raise SettingsError(f"{path}: no format is written under the suffix '.{suffix}'; give one of {known}")
-    module = import_module(f"{__name__}.{suffix}")
-    getattr(module, f"export_{suffix}")(graph, path, **options)
+        raise SettingsError(f"{shown(path)}: no format is written under the suffix '.{suffix}'; give one of {known}")
+    return suffix
 
 
 def formats() -> tuple[str, ...]:
@@ -37,4 +50,4 @@ def formats() -> tuple[str, ...]:
     return tuple(sorted(info.name for info in iter_modules(__path__) if not info.name.startswith("_")))
 
 
-__all__ = ["export", "formats"]
+__all__ = ["check_export", "export", "formats"]

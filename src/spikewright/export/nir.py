@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from spikewright.errors import Problem, SettingsError, StorageError, UnsupportedModelError
 from spikewright.export._selections import evenly_padded, selections
-from spikewright.files import atomic_path
+from spikewright.files import reason, shown, write_bytes
 from spikewright.frontends.nir.notes import notes
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import (
@@ -46,27 +47,29 @@ class _Refusal(Exception):
     """Why a node has no NIR form."""
 
 
-def export_nir(graph: Graph, path: Path | str, *, dt: float = 1e-4) -> None:
+def export_nir(graph: Graph, path: Path | str, *, dt: float = 1e-4, force: bool = False) -> None:
     """Write a graph as a NIR file.
 
     Args:
         graph: most often a spiking one, from ``convert``.
         path: of the file.
         dt: length of a timestep in seconds: what ``r`` and ``tau`` of the neurons are stated in.
+        force: whether a file that stands there is replaced, once this one is whole.
 
     Raises:
         UnsupportedModelError: with everything that NIR has no node for; nothing is written then.
-        StorageError: when the file cannot be written; what stood there before is untouched.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
         SettingsError: for a ``dt`` that is not positive.
     """
     written = to_nir(graph, dt=dt)
     import nir
 
-    with atomic_path(path) as temporary:
-        try:
-            nir.write(temporary, written)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise StorageError(f"cannot write {path}: {error}; nothing was changed there") from error
+    made = BytesIO()  # HDF5 itself crashes where a disk is full
+    try:
+        nir.write(made, written)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise StorageError(f"cannot write {shown(path)}: {reason(error)}; nothing was changed there") from error
+    write_bytes(path, made.getbuffer(), force)
 
 
 def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:

@@ -7,15 +7,33 @@ import math
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spikewright.errors import SettingsError
+from spikewright.files import check_place, shown
 from spikewright.report.charts import Chart
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """The page may run what it holds and load nothing: the browser itself keeps it from the network."""
+
+
+def check_report(path: Path | str, force: bool = False) -> None:
+    """Refuse a place that no report can be written to, before any work is done.
+
+    Args:
+        path: of the page.
+        force: whether a file that stands there may be replaced.
+
+    Raises:
+        SettingsError: for a name that no browser takes for a page.
+        StorageError: as ``files.check_place``.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise SettingsError(f"{shown(path)}: a report is a .html file")
+    check_place(path, force)
 
 
 class Document:

@@ -18,7 +18,7 @@ from spikewright.passes import Change
 from spikewright.report import charts
 from spikewright.report.answers import facts, how_good, score_columns, score_rows
 from spikewright.report.candidate import Candidate
-from spikewright.report.document import Document
+from spikewright.report.document import Document, check_report
 from spikewright.report.layers import closer
 from spikewright.report.network import network_picture
 from spikewright.report.table import table
@@ -35,6 +35,7 @@ def write_report(
     statistics: Statistics,
     candidates: Sequence[Candidate],
     settings: Mapping[str, Any],
+    force: bool = False,
 ) -> Path:
     """Write one HTML file that needs nothing else, whole or not at all.
 
@@ -47,14 +48,16 @@ def write_report(
         statistics: of the folded graph.
         candidates: the conversions to compare, on the same samples; the first gives the numbers at the top.
         settings: what reproduces it, by name; "command" is shown as a command line.
+        force: whether a file that stands there is replaced, once this one is whole.
 
     Returns:
         the path.
 
     Raises:
-        SettingsError: without a candidate, or when plotly is not installed.
-        StorageError: when the file cannot be written.
+        SettingsError: without a candidate, for a name that is no page's, or when plotly is not installed.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
+    check_report(path, force)
     if not candidates:
         raise SettingsError("a report needs at least one conversion")
     document = Document()
@@ -68,7 +71,7 @@ def write_report(
         _network(graph, candidates[0], fates(graph, changes)),
         settings_section(settings),
     ]
-    write_text(path, document.html(title, "\n".join(sections)))
+    write_text(path, document.html(title, "\n".join(sections)), force)
     return Path(path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from spikewright.files import write_text
 from spikewright.report.charts import degrees
-from spikewright.report.document import Document
+from spikewright.report.document import Document, check_report
 from spikewright.report.network import network_picture
 from spikewright.report.page import settings_section
 from spikewright.report.table import table
@@ -19,7 +19,13 @@ from spikewright.text import shape_text, short
 
 
 def write_synapse_report(
-    path: Path | str, synapses: Synapses, summary: Summary, *, title: str, settings: Mapping[str, Any]
+    path: Path | str,
+    synapses: Synapses,
+    summary: Summary,
+    *,
+    title: str,
+    settings: Mapping[str, Any],
+    force: bool = False,
 ) -> Path:
     """Write one HTML file that needs nothing else, whole or not at all.
 
@@ -29,11 +35,13 @@ def write_synapse_report(
         summary: of it.
         title: of the page.
         settings: what reproduces it, by name; "command" is shown as a command line.
+        force: whether a file that stands there is replaced, once this one is whole.
 
     Raises:
-        SettingsError: when plotly is not installed.
-        StorageError: when the file cannot be written.
+        SettingsError: for a name that is no page's, or when plotly is not installed.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
+    check_report(path, force)
     document = Document()
     sections = [
         _head(title, synapses, summary),
@@ -42,7 +50,7 @@ def write_synapse_report(
         _groups(document, summary),
         settings_section(settings),
     ]
-    write_text(path, document.html(title, "\n".join(sections)))
+    write_text(path, document.html(title, "\n".join(sections)), force)
     return Path(path)
 
 

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
-import numpy as np
-
 from spikewright.graph import Node
+from spikewright.synapses.settings import digest, settings
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers import Writer
 from spikewright.synapses.writers.writer import channels_last, offsets
 from spikewright.text import shape_text
 
-FORMAT = 1
 AXES = {1: ["channel"], 2: ["row", "channel"], 3: ["row", "column", "channel"]}
-
-
-def settings(synapses: Synapses, writer: Writer) -> dict[str, Any]:
-    """All that decides what is written, as plain values: two runs with the same write the same bytes."""
-    return {
-        "format": FORMAT,
-        "writer": type(writer).__name__,
-        "network": synapses.graph.fingerprint,
-        "rates": _rates_key(synapses),
-        "pools": synapses.pools,
-        "pool_weight": synapses.pool_weight,
-        "part_rows": synapses.part_rows,
-    }
-
-
-def _rates_key(synapses: Synapses) -> str | None:
-    if synapses.rates is None:
-        return None
-    digest = hashlib.sha256()
-    for name, values in sorted(synapses.rates.values.items()):
-        digest.update(name.encode() + np.ascontiguousarray(values, np.float64).tobytes())
-    return digest.hexdigest()
 
 
 def log(synapses: Synapses, writer: Writer) -> dict[str, Any]:
@@ -46,6 +21,7 @@ def log(synapses: Synapses, writer: Writer) -> dict[str, Any]:
     first = offsets(synapses)
     return {
         **settings(synapses, writer),
+        "digest": digest(synapses, writer),
         "layout": writer.about,
         "edge": "mean rate of the source neuron x weight" if rates is not None else "none: weights only",
         "samples": None if rates is None else rates.samples,

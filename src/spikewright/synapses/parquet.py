@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, BinaryIO
@@ -131,11 +131,18 @@ class ParquetFile:
         columns: of it.
         groups: the text of every column that is a group.
         arrow_schema: kept in the file, so that Arrow reads back the types it was given; or None.
+        facts: text that the file says of itself, by key.
     """
 
     def __init__(
-        self, file: BinaryIO, columns: Sequence[Column], groups: dict[str, str], arrow_schema: bytes | None
+        self,
+        file: BinaryIO,
+        columns: Sequence[Column],
+        groups: dict[str, str],
+        arrow_schema: bytes | None,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
+        self.facts = dict(facts or {})
         self.file, self.columns, self.groups, self.arrow_schema = file, columns, groups, arrow_schema
         self.compress: Callable[[Any], bytes] = lambda raw: codec.compress(raw, asbytes=True)
         codec = pyarrow().Codec("zstd", compression_level=LEVEL)
@@ -270,9 +277,11 @@ class ParquetFile:
         rows = sum(count for count, _ in self.row_groups)
         made = Struct().i32(1, 2).structs(2, [root, *(column.element() for column in self.columns)]).i64(3, rows)
         made.structs(4, [self._row_group(count, written) for count, written in self.row_groups])
+        facts: dict[str, str | bytes] = {**self.facts}
         if self.arrow_schema is not None:
-            text = base64.b64encode(self.arrow_schema)
-            made.structs(5, [Struct().binary(1, "ARROW:schema").binary(2, text)])
+            facts["ARROW:schema"] = base64.b64encode(self.arrow_schema)
+        if facts:
+            made.structs(5, [Struct().binary(1, key).binary(2, text) for key, text in facts.items()])
         made.binary(6, "spikewright")
         return made.structs(7, [Struct().struct(1, Struct()) for _ in self.columns])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -81,6 +82,16 @@ class Synapses:
         senders = {projection.path.source.name for projection in self.projections}
         found = mean_values(self.graph, self.rates, senders)
         return {name: found[name].astype(np.float32).reshape(-1) for name in self.groups if name in senders}
+
+    @cached_property
+    def rates_key(self) -> str | None:
+        """A fingerprint of the rates; None without any."""
+        if self.rates is None:
+            return None
+        digest = hashlib.sha256()
+        for name, values in sorted(self.rates.values.items()):
+            digest.update(name.encode() + np.ascontiguousarray(values, np.float64).tobytes())
+        return digest.hexdigest()
 
     def parts(self, projection: Projection) -> tuple[Part, ...]:
         return projection.parts(self.part_rows)

@@ -1,14 +1,15 @@
 """A synapse graph on disk: part by part, whole or not at all, going on where an earlier run stopped.
 
-Parts are written into a hidden folder beside the place where the graph will stand, each under a temporary name until it
-is whole. What a part holds depends on the settings alone, so finished parts of an earlier run are kept as they are, and
-several processes can write one graph. Whoever finds all parts there puts the graph in its place.
+What a part holds depends on the settings alone, so finished parts of an earlier run with the same are kept as they are,
+and several processes can write one graph. ``placing.py`` says where all that lies until the graph is whole.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
@@ -16,27 +17,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikewright.arrow import pyarrow
-from spikewright.errors import SettingsError, StorageError
-from spikewright.files import abandoned, mine, put_folder, write_text
+from spikewright.errors import SettingsError, SpikewrightError, StorageError
+from spikewright.files import check_reachable, exists, mine, parents, reason, shown, storage_errors, sync, token
+from spikewright.files.errors import about_writing
 from spikewright.settings import whole
-from spikewright.synapses.log import as_json, as_text, log, settings
+from spikewright.synapses import placing
+from spikewright.synapses.log import as_json, as_text, log
+from spikewright.synapses.placing import PIECES, WHOLE
 from spikewright.synapses.projection import Part, Projection
+from spikewright.synapses.settings import digest, settings
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers import AtOnce, InParts, Writer, writer
 
 Progress = Callable[[int, int], None]
-SETTINGS = "settings.json"
-WHOLE = "whole"
-"""What becomes the file, for formats that are one."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One part to write."""
+    """One part to write, and where it is until it is whole."""
 
     projection: Projection
     part: Part
-    file: Path
+    hidden: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return self.hidden / PIECES / self.name
+
+
+class _Overtaken(Exception):
+    """Another process with the same settings has taken the parts to put the graph in its place."""
 
 
 def write(
@@ -64,83 +75,116 @@ def write(
         )
     if of > 1 and isinstance(made, AtOnce):
         raise SettingsError("this format is written in one go; write it without shards")
+    place = Path(os.path.realpath(path))
     check_place(path, made, force)
-    hidden = path.with_name(f".{path.name}.parts")
-    facts = as_json(settings(synapses, made))
-    with _clearly(path, hidden):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _claim(hidden, facts, force)
+    with parents(place, path), _clearly(path, place):
+        key, facts = digest(synapses, made), as_json(settings(synapses, made))
         if isinstance(made, AtOnce):
-            _at_once(synapses, made, hidden)
-            if progress is not None:
-                progress(len(synapses), len(synapses))
-        elif isinstance(made, InParts):
-            jobs = _jobs(synapses, hidden, made.extension)
-            _write_parts(synapses, made, jobs[which - 1 :: of], workers, progress)
-            if not all(job.file.exists() for job in jobs):
-                return hidden  # other shards are still to come
-        claimed = hidden.with_name(f"{hidden.name}.{mine()}")
+            taken = placing.new_private(place, key, facts)
+        else:
+            assert isinstance(made, InParts)
+            gathered = _all_parts(synapses, made, place, key, facts, (which, of), force, workers, progress)
+            if gathered is None:
+                hidden = placing.hidden_folder(place, key)
+                return hidden if hidden.exists() else path
+            taken = gathered
         try:
-            hidden.rename(claimed)
-        except FileNotFoundError:  # another shard saw all parts there at the same time
-            return path
-        try:
-            _finish(synapses, made, claimed, path)
+            product = _whole(synapses, made, taken)
+            _check_stands(path, place, made, force)  # who knows what has come there since
+            said = log(synapses, made)
+            logs = dict(zip(placing.LOGS, (as_json(said), as_text(said)), strict=True))
         except BaseException:
-            with suppress(OSError):
-                claimed.rename(hidden)
+            placing.give_back(taken)
             raise
+        placing.put_in_place(taken, product, place, logs, force, path)
+        if progress is not None and isinstance(made, AtOnce):
+            progress(len(synapses), len(synapses))
     return path
 
 
 def check_place(path: Path, made: Writer, force: bool) -> None:
     """Refuse a place where something stands, before any work is done; with ``force`` only what is not a graph.
 
+    What a killed process had begun to put there is finished or taken back first.
+
     Raises:
         SettingsError: for a format that needs pyarrow, where there is none.
-        StorageError: saying what stands there.
+        StorageError: saying what stands there, or why nothing can be written.
     """
     if made.needs_arrow:
         pyarrow()
-    if not path.exists():
-        return
-    if not force:
-        raise StorageError(f"{path} exists; choose another path, or give --force (force=True) to replace it")
-    if path.is_dir() != made.folder or (path.is_dir() and any(not _is_ours(entry) for entry in path.iterdir())):
-        raise StorageError(f"{path} is not a graph of this format and is not replaced; choose another path")
+    place = check_reachable(path)
+    with storage_errors(path):
+        placing.recover(place)
+    _check_stands(path, place, made, force)
 
 
-def _is_ours(entry: Path) -> bool:
-    return entry.is_file() and (entry.suffix in (".parquet", ".npz") or entry.name == "pairs.txt")
+def _check_stands(path: Path, place: Path, made: Writer, force: bool) -> None:
+    with storage_errors(path):
+        stands = os.path.lexists(place)
+        if stands and made.folder and place.is_dir():
+            there = list(place.iterdir())
+            stands, ours = bool(there), all(_is_ours(entry, made) for entry in there)
+        else:
+            ours = not made.folder and place.is_file()
+    if stands and not force:
+        raise exists(path)
+    if stands and not ours:
+        raise StorageError(f"{shown(path)} is not a graph of this format and is not replaced; choose another path")
+    placing.check_logs(path, place, force)
+
+
+def _is_ours(entry: Path, made: Writer) -> bool:
+    """Whether a file in a folder says itself that it is of a graph."""
+    try:
+        return entry.is_file() and not entry.is_symlink() and made.mark(entry) is not None
+    except Exception:  # whatever reading a stranger's file makes a library say
+        return False
+
+
+def _all_parts(
+    synapses: Synapses,
+    made: InParts,
+    place: Path,
+    key: str,
+    facts: str,
+    shard: tuple[int, int],
+    force: bool,
+    workers: int,
+    progress: Progress | None,
+) -> Path | None:
+    """Write the parts of a shard.
+
+    Returns:
+        the folder of all parts, which is private now; None if those of other shards are still to come, or if another
+        process has put the graph in its place.
+    """
+    while True:
+        hidden = placing.begin(place, key, facts, force)
+        jobs = _jobs(synapses, hidden, made.extension)
+        which, of = shard
+        try:
+            _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
+            if all(job.file.exists() for job in jobs):
+                taken = placing.take(place, key)
+                if taken is not None:
+                    return taken
+            elif hidden.exists():
+                return None  # other shards are still to come
+        except _Overtaken:
+            pass
+        while placing.taken_by_others(place, key):
+            time.sleep(0.02)
+        if placing.stands(place, key):
+            return None
 
 
 def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
     return [
-        _Job(projection, part, hidden / f"{p:04d}-{k:05d}.{extension}")
+        _Job(projection, part, hidden, f"{p:04d}-{k:05d}.{extension}")
         for p, projection in enumerate(synapses.projections)
         for k, part in enumerate(synapses.parts(projection))
     ]
-
-
-def _claim(hidden: Path, facts: str, force: bool) -> None:
-    """The hidden folder for this run, with what an earlier run with the same settings left there."""
-    known = hidden / SETTINGS
-    for claimed in hidden.parent.glob(f"{hidden.name}.*"):
-        if not hidden.exists() and abandoned(claimed.suffix[1:]):
-            claimed.rename(hidden)
-    if known.exists() and known.read_text(encoding="utf-8") != facts:
-        if not force:
-            raise StorageError(
-                f"{hidden} holds the beginning of another graph (other network, rates or settings); "
-                "finish that one, or give --force (force=True) to start anew"
-            )
-        shutil.rmtree(hidden)
-    hidden.mkdir(exist_ok=True)
-    for left in hidden.glob("*.tmp"):
-        if abandoned(left.suffixes[-2][1:]):
-            left.unlink(missing_ok=True)
-    if not known.exists():
-        write_text(known, facts)
 
 
 def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
@@ -154,10 +198,15 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
     def one(job: _Job) -> int:
         if stop.is_set():
             return 0
-        temporary = job.file.with_name(f"{job.file.name}.{mine()}.tmp")
+        temporary = job.hidden / f"{job.name}.{mine()}.{token()}.tmp"
         try:
             made.part(synapses, job.projection, job.part, temporary)
+            sync(temporary)
             temporary.replace(job.file)
+        except FileNotFoundError:
+            if job.hidden.exists():
+                raise
+            raise _Overtaken from None
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -177,44 +226,38 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
             raise
 
 
-def _at_once(synapses: Synapses, made: AtOnce, hidden: Path) -> None:
-    if made.folder:
-        made.whole(synapses, hidden)
-    else:
-        made.whole(synapses, hidden / WHOLE)
-
-
-def _finish(synapses: Synapses, made: Writer, claimed: Path, path: Path) -> None:
-    """All parts in one file, for formats that are one; the log; and the graph in its place."""
-    if isinstance(made, InParts) and not made.folder:
-        with (claimed / WHOLE).open("wb") as file:
+def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
+    """The graph in one piece; gives what it is called in its folder."""
+    if isinstance(made, InParts):
+        if made.folder:
+            return PIECES
+        with (taken / WHOLE).open("wb") as file:
             file.write(made.head())
-            for one in sorted(claimed.glob(f"*.{made.extension}")):
+            for one in sorted((taken / PIECES).glob(f"*.{made.extension}")):
                 with one.open("rb") as part:
                     shutil.copyfileobj(part, file, 1 << 20)
-    facts = log(synapses, made)
-    write_text(path.with_name(f"{path.name}.json"), as_json(facts))
-    write_text(path.with_name(f"{path.name}.txt"), as_text(facts))
-    _put_in_place(claimed, path, made)
-
-
-def _put_in_place(claimed: Path, path: Path, made: Writer) -> None:
-    if not made.folder:
-        (claimed / WHOLE).replace(path)
-        shutil.rmtree(claimed)
-        return
-    for extra in (claimed / SETTINGS, *claimed.glob("*.tmp")):
-        extra.unlink(missing_ok=True)
-    put_folder(claimed, path)
+    elif isinstance(made, AtOnce):
+        if made.folder:
+            (taken / WHOLE).mkdir()
+        made.whole(synapses, taken / WHOLE)
+        if made.folder:
+            for one in (taken / WHOLE).iterdir():
+                sync(one)
+    return WHOLE
 
 
 @contextmanager
-def _clearly(path: Path, hidden: Path) -> Iterator[None]:
-    """Errors of the disk as one line that says what to do."""
+def _clearly(path: Path, place: Path) -> Iterator[None]:
+    """Errors of the disk, and of libraries that write, as one line that says what is left and what to do."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        left = any(True for _ in path.parent.glob(f"{hidden.name}*")) if path.parent.is_dir() else False
-        kept = f"; finished parts stay in {hidden}: the same call goes on from there" if left else ""
-        raise StorageError(f"cannot write {path}: {reason}{kept}") from error
+    except SpikewrightError:
+        raise
+    except Exception as error:
+        if not about_writing(error):
+            raise
+        left = placing.beginnings(place)
+        kept = "; nothing was changed there"
+        if left:
+            kept = f"; finished parts stay in {shown(left[0])}: the same call goes on from there"
+        raise StorageError(f"cannot write {shown(path)}: {reason(error)}{kept}") from error

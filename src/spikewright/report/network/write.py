@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from spikewright.errors import SettingsError, StorageError
-from spikewright.files import atomic_path, write_text
+from spikewright.files import check_place, shown, storage_errors, write_bytes, write_text
 from spikewright.graph import Graph
 from spikewright.report.network.lettering import xml
 from spikewright.report.network.picture import Picture, network_picture
@@ -21,45 +21,52 @@ LARGEST = 16000
 """Pixels that a browser draws along one side."""
 
 
-def write_picture(path: Path | str, graph: Graph, *, title: str) -> Path:
+def write_picture(path: Path | str, graph: Graph, *, title: str, force: bool = False) -> Path:
     """Write a picture of a graph, whole or not at all.
 
     Args:
         path: of a .svg, .html or .png file.
         graph: as for ``network_picture``.
         title: above it.
+        force: whether a file that stands there is replaced, once this one is whole.
 
     Returns:
         the path.
 
     Raises:
         SettingsError: for another kind of file, or a .png that nothing here can draw.
-        StorageError: when the file cannot be written.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
-    check_picture(path)
+    check_picture(path, force)
     path = Path(path)
     picture = network_picture(graph, title=title)
     kind = path.suffix.lower()
     if kind == ".png":
-        _write_png(path, picture)
+        _write_png(path, picture, force)
     else:
-        write_text(path, picture.svg if kind == ".svg" else _page(picture.svg, title))
+        write_text(path, picture.svg if kind == ".svg" else _page(picture.svg, title), force)
     return path
 
 
-def check_picture(path: Path | str) -> None:
-    """Refuse a file that no picture can be written to, before any work is done.
+def check_picture(path: Path | str, force: bool = False) -> None:
+    """Refuse a place that no picture can be written to, before any work is done.
+
+    Args:
+        path: of the picture.
+        force: whether a file that stands there may be replaced.
 
     Raises:
         SettingsError: with what can be written instead.
+        StorageError: as ``files.check_place``.
     """
     kind = Path(path).suffix.lower()
     if kind not in (".svg", ".html", ".png"):
-        raise SettingsError(f"{path}: a picture is a .svg, .html or .png file")
+        raise SettingsError(f"{shown(path)}: a picture is a .svg, .html or .png file")
     if kind == ".png" and _browser() is None:
         raise SettingsError(
-            f"{path}: drawing a .png takes Chromium, which is not installed; write a .svg or .html file"
+            f"{shown(path)}: drawing a .png takes Chromium, which is not installed; write a .svg or .html file"
         )
+    check_place(path, force)
 
 
 def _page(svg: str, title: str) -> str:
@@ -77,13 +84,13 @@ def _browser() -> str | None:
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
-def _write_png(path: Path, picture: Picture) -> None:
+def _write_png(path: Path, picture: Picture, force: bool) -> None:
     """Twice as many pixels as the picture has, fewer where that is more than a browser draws."""
     width, height = ceil(picture.width), ceil(picture.height)
     scale = min(2.0, LARGEST / max(width, height))
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     sandbox = ["--no-sandbox"] if as_root else []  # it has none for root, and the picture runs nothing
-    with TemporaryDirectory() as folder, atomic_path(path) as temporary:
+    with storage_errors(path), TemporaryDirectory() as folder:
         source, shot = Path(folder, "picture.svg"), Path(folder, "picture.png")
         source.write_text(picture.svg, encoding="utf-8")
         command = [
@@ -104,7 +111,9 @@ def _write_png(path: Path, picture: Picture) -> None:
         try:
             subprocess.run(command, capture_output=True, timeout=120, check=True)
         except (subprocess.SubprocessError, OSError) as error:
-            raise StorageError(f"cannot draw {path}: {type(error).__name__} of Chromium; write a .svg file") from error
+            reason = type(error).__name__
+            raise StorageError(f"cannot draw {shown(path)}: {reason} of Chromium; write a .svg file") from error
         if not shot.exists():
-            raise StorageError(f"cannot draw {path}: Chromium drew nothing; write a .svg or .html file")
-        shutil.copyfile(shot, temporary)
+            raise StorageError(f"cannot draw {shown(path)}: Chromium drew nothing; write a .svg or .html file")
+        drawn = shot.read_bytes()
+    write_bytes(path, drawn, force)

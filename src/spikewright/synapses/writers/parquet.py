@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from spikewright.synapses.blocks import COLUMNS
 from spikewright.synapses.parquet import Column, ParquetFile
 from spikewright.synapses.projection import Part, Projection
+from spikewright.synapses.settings import KEY, digest
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers.writer import InParts, channels_last
 
@@ -33,10 +35,17 @@ class Parquet(InParts):
         texts = {f"{side}_group": group.name for side, group in ends.items()}
         schema: Any = synapses.schema.serialize()
         with path.open("wb") as file:
-            made = ParquetFile(file, columns, texts, schema.to_pybytes())
+            facts = {KEY: digest(synapses, self)}
+            made = ParquetFile(file, columns, texts, schema.to_pybytes(), facts)
             for block in synapses.blocks(projection, part):
                 made.add(block)
             made.close()
+
+    def mark(self, file: Path) -> str | None:
+        from pyarrow.parquet import read_metadata
+
+        said: bytes | None = (read_metadata(file).metadata or {}).get(KEY.encode())
+        return None if said is None or not re.fullmatch(r"\d{4,}-\d{5,}\.parquet", file.name) else said.decode()
 
 
 def _extent(shape: tuple[int, ...], axis: str) -> int:

@@ -38,25 +38,30 @@ class Pickle(InParts):
                     file.write(pickle.dumps(dict(zip(FIELDS, values, strict=True)), protocol=4))
 
 
-def dump_to_csv(dump: Path | str, path: Path | str) -> int:
+def dump_to_csv(dump: Path | str, path: Path | str, force: bool = False) -> int:
     """A byte dump as CSV with the header source_group, source_neuron, dest_group, dest_neuron, edge.
 
     Nothing is unpickled: the dump is read as the few operations that make up dicts of text and numbers, and anything
     else in it is refused.
+
+    Args:
+        dump: the file to read.
+        path: of the CSV.
+        force: whether a file that stands there is replaced, once this one is whole.
 
     Returns:
         how many synapses there were.
 
     Raises:
         DataError: for a file that is missing or holds anything else.
-        StorageError: when the CSV cannot be written.
+        StorageError: when a file stands at the CSV's place, or it cannot be written.
     """
     if not Path(dump).is_file():
         raise DataError(f"{dump}: no such file")
     count = 0
     with (
         Path(dump).open("rb") as file,
-        atomic_path(path) as temporary,
+        atomic_path(path, force) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as text,
     ):
         table = csv.writer(text, lineterminator="\n")

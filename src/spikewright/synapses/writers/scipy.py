@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from spikewright.synapses.settings import KEY, digest
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers.writer import AtOnce, every_block, number
+
+PAIRS = "pairs.txt"
 
 
 class Scipy(AtOnce):
@@ -36,5 +41,13 @@ class Scipy(AtOnce):
             shape = synapses.groups[start].neurons, synapses.groups[end].neurons
             names.append(f"{k:03d}.npz\t{start}\t{end}\n")
             with (path / f"{k:03d}.npz").open("wb") as file:
-                np.savez_compressed(file, row=row, col=col, format=b"coo", shape=shape, data=data)
-        (path / "pairs.txt").write_text("".join(names), encoding="utf-8")
+                facts: dict[str, Any] = {KEY: np.array(digest(synapses, self))}  # which SciPy does not look at
+                np.savez_compressed(file, row=row, col=col, format=b"coo", shape=shape, data=data, **facts)
+        (path / PAIRS).write_text("".join(names), encoding="utf-8")
+
+    def mark(self, file: Path) -> str | None:
+        if file.name == PAIRS:  # lines that name the other files, each of which is looked at
+            files = [line.split("\t")[0] for line in file.read_text(encoding="utf-8").splitlines()]
+            return "" if all(re.fullmatch(r"\d{3,}\.npz", name) for name in files) else None
+        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as arrays:
+            return str(arrays[KEY]) if KEY in arrays.files else None

@@ -34,6 +34,17 @@ class Writer(ABC):
     about: ClassVar[str] = ""
     """What neurons and numbers mean in it, for the log."""
 
+    def mark(self, file: Path) -> str | None:  # noqa: ARG002
+        """What a file in a folder of this format says of the settings it was made by.
+
+        Returns:
+            their digest; empty for a file that is ours and does not say; None for what is not ours.
+
+        Raises:
+            Exception: of any kind, for a file that cannot be read.
+        """
+        return None
+
 
 class InParts(Writer):
     """A format in which every part of a projection is written by itself, so that a run can go on where it stopped."""

@@ -1,0 +1,52 @@
+"""What a command writes against what it reads: nothing to two names at once, nothing over what it works from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikewright.errors import StorageError
+from spikewright.files import check_reachable, shown
+
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace results that exist, each only when the new one is whole.")
+]
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | str | None]) -> None:
+    """Refuse outputs that are one place, lie in each other, or are what the command reads, before any of it is read.
+
+    Args:
+        outputs: by the names of their options.
+        inputs: by the names of theirs; what is no file or folder is no matter.
+
+    Raises:
+        StorageError: saying which, or why nothing can be written there.
+    """
+    places = {option: check_reachable(path) for option, path in outputs.items() if path is not None}
+    for option, place in places.items():
+        for other, second in places.items():
+            if option < other and _same(place, second):
+                raise StorageError(f"{option} and {other} are both {shown(place.name)}; give each a path of its own")
+            if option != other and place in second.parents:
+                raise StorageError(f"{other} would be written into {option}; give each a path of its own")
+        for name, given in inputs.items():
+            if given is not None and _same(place, _file_of(given)):
+                raise StorageError(f"{shown(given)} is what {name} reads; choose another path for {option}")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one == Path(os.path.realpath(other)) or one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _file_of(given: Path | str) -> Path:
+    """Of ``FILE.py:FACTORY`` the file."""
+    text = os.fspath(given)
+    return Path(text[: text.index(".py:") + 3]) if ".py:" in text else Path(text)

@@ -1,0 +1,42 @@
+"""Writing files and folders: whole or not at all, replaced only if that is said, with every error in one line."""
+
+from spikewright.files.errors import reason, shown, storage_errors
+from spikewright.files.owners import abandoned, leftovers, mine, stem, token
+from spikewright.files.places import check_place, check_reachable, exists
+from spikewright.files.record import Written, recording
+from spikewright.files.writing import (
+    atomic_folder,
+    atomic_path,
+    parents,
+    put_file,
+    put_folder,
+    sync,
+    tidy,
+    write_bytes,
+    write_text,
+)
+
+__all__ = [
+    "Written",
+    "abandoned",
+    "atomic_folder",
+    "atomic_path",
+    "check_place",
+    "check_reachable",
+    "exists",
+    "leftovers",
+    "mine",
+    "parents",
+    "put_file",
+    "put_folder",
+    "reason",
+    "recording",
+    "shown",
+    "stem",
+    "storage_errors",
+    "sync",
+    "tidy",
+    "token",
+    "write_bytes",
+    "write_text",
+]

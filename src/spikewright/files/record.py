@@ -1,0 +1,63 @@
+"""What has been written so far, for messages that must say so truly, whenever they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spikewright.files.errors import shown
+
+_records: list[Written] = []
+
+
+class Written:
+    """What was put in its place since a moment.
+
+    Noted is what is about to be renamed, and looked at is afterwards whether it was: an interruption may come between
+    any two steps.
+    """
+
+    def __init__(self) -> None:
+        self._noted: list[tuple[str, Path, tuple[int, int]]] = []
+
+    def note(self, said: Path | str, place: Path, made: Path) -> None:
+        self._noted.append((shown(said), place, _identity(made)))
+
+    @property
+    def paths(self) -> list[str]:
+        """Places as the user named them, where what was made stands now."""
+        found: dict[str, None] = {}
+        for said, place, made in self._noted:
+            try:
+                stands = _identity(place) == made
+            except OSError:
+                stands = False
+            if stands:
+                found[said] = None
+        return list(found)
+
+    def __str__(self) -> str:
+        return ", ".join(self.paths)
+
+
+@contextmanager
+def recording() -> Iterator[Written]:
+    """A record of what is put in its place by this process while the block runs."""
+    record = Written()
+    _records.append(record)
+    try:
+        yield record
+    finally:
+        _records.remove(record)
+
+
+def note(said: Path | str, place: Path, made: Path) -> None:
+    """Say in every record that a file or folder is about to be renamed to a place."""
+    for record in _records:
+        record.note(said, place, made)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
