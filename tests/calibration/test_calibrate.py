@@ -233,6 +233,48 @@ def test_methods_read_back_as_they_print(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("max,channels", "max:channels"),
+        ("Max", "max"),
+        ("max channels", "max:channels"),
+        (" percentile : 99.9 , channels", "percentile:99.9,channels"),
+        ("percentile=99.9", "percentile:99.9"),
+        ("percentile 99 schedule = 0.02", "percentile:99,schedule=0.02"),
+        ("99.9%", "percentile:99.9"),
+        ("99.9%,channels", "percentile:99.9,channels"),
+        ("percentile:99.9%", "percentile:99.9"),
+        ("p99.9", "percentile:99.9"),
+        ("percentile", "percentile:99.9"),
+        ("percentile,channels", "percentile:99.9,channels"),
+        ("SCALE:0.5;channels", "scale:0.5,channels"),
+        ("max:channels=true", "max:channels"),
+    ],
+)
+def test_methods_are_read_as_people_write_them(text: str, canonical: str) -> None:
+    assert str(parse(text)) == canonical
+    assert parse(parse(text)) == parse(text)
+
+
+def test_methods_are_values_or_their_text_everywhere() -> None:
+    graph, x = toolbox_mlp(), TOOLBOX_X
+    expected = calibrate(graph, x, [Max()]).scales(Max())
+    for methods in (["max"], "max", Max(), ("max", Percentile(50))):
+        assert calibrate(graph, x, methods).scales("Max") == expected  # type: ignore[arg-type]
+    assert calibrate(graph, x).scales("p99.9")["r1"] > 0  # the default
+    for wrong, message in (
+        ([], "no threshold method is given"),
+        ([3], "a threshold method is a text like 'percentile:99.9,channels' or a value like Percentile"),
+        (None, "a threshold method is a text"),
+        ([Max], "a threshold method is a text"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            calibrate(graph, x, wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=r"scales are λ by population, from calibrate.*, not 'max'"):
+        sw.convert(graph, "max")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (
@@ -244,6 +286,11 @@ def test_methods_read_back_as_they_print(text: str) -> None:
         ("percentile:high", "percentile: percentile takes a number, not 'high'"),
         ("scale:2", "scale: the factor must be above 0 and at most 1, not 2"),
         ("max:fast", "max: unknown option 'fast'; it has channels"),
+        ("percentile:99,9", "percentile: percentile is given twice; decimals have a point, as in 99.9"),
+        ("percentile:99,percentile=98", "percentile: percentile is given twice"),
+        ("max:channels=maybe", "max: channels is there or not; write it without '=maybe'"),
+        ("percentile:99,schedule=inf", "Percentile: schedule must be a finite number, not inf"),
+        ("percentile:nan", "Percentile: percentile must be a finite number, not nan"),
     ],
 )
 def test_methods_that_are_none(text: str, message: str) -> None:

@@ -152,8 +152,8 @@ class InputWatcher:
     def result(self, quantiles: Mapping[str, Any]) -> InputRange:
         """What was seen, with the percentiles of the sizes by ``Wish.key``."""
         return InputRange(
-            lowest=self.lowest,
-            highest=self.highest,
+            lowest=self.lowest + 0.0,  # not minus zero
+            highest=self.highest + 0.0,
             mean=self.sum / self.count,
             whole=self.whole,
             alike=self.alike and self.samples > 1,

@@ -105,7 +105,7 @@ class RunWatcher:
     def _of_input(self, name: str, seen: _Seen) -> list[str]:
         which = "inputs" if len(self.inputs) == 1 else f"values of input '{name}'"
         if seen.lowest == seen.highest:
-            return [f"{which} are {seen.lowest:.6g} everywhere: are these the data?"]
+            return [f"{which} are {seen.lowest + 0.0:.6g} everywhere: are these the data?"]
         found = []
         if seen.alike and self.samples > 1:
             found.append(f"{which} are the same in all {self.samples:,} samples")
