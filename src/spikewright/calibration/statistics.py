@@ -16,7 +16,7 @@ from spikewright.errors import CalibrationError, ModelFileError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
 from spikewright.tensors import Kind, read_tensors, write_tensors
-from spikewright.text import reason
+from spikewright.text import first_line
 
 KIND = Kind(
     key="spikewright-statistics",
@@ -144,7 +144,7 @@ class Statistics:
             if arrays:
                 raise ValueError(f"it holds '{min(arrays)}', which is of no node")
         except (ValueError, LookupError) as error:
-            raise ModelFileError(f"{path}: damaged, {reason(error)}; {KIND.again}") from error
+            raise ModelFileError(f"{path}: damaged, {first_line(error)}; {KIND.again}") from error
         return cls(nodes=nodes, key=facts["key"], samples=facts["samples"], exact=facts["exact"])
 
 

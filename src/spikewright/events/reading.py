@@ -17,6 +17,7 @@ from spikewright.errors import DataError
 from spikewright.events.trains import Events
 from spikewright.events.writing import COLUMNS, FACTS, FORMAT, KEY, facts_of_file, file_name
 from spikewright.graph import MOST_VALUES, Shape
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -151,8 +152,7 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; simulate again") from None
     except damage as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: damaged ({reason}); simulate again") from error
+        raise DataError(f"{path}: damaged ({first_line(error)}); simulate again") from error
 
 
 def _text(value: Any) -> str:

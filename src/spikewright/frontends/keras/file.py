@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.text import first_line
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 SLACK = 1 << 26
@@ -65,13 +66,13 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
         else:
             file = h5py.File(path, "r")
             config = json.loads(_description(path, file))
-    except DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(f"{path}: damaged or not a Keras file ({reason}); {AGAIN}") from error
-    with file:
         if not isinstance(config, dict):
             raise ModelFileError(f"{path}: its description is not a model; {AGAIN}")
-        yield config, file if archive else child(file, "model_weights"), archive
+        weights = file if archive else child(file, "model_weights")
+    except DAMAGE as error:
+        raise ModelFileError(f"{path}: damaged or not a Keras file ({first_line(error)}); {AGAIN}") from error
+    with file:
+        yield config, weights, archive
 
 
 def _unpacked(path: Path) -> tuple[bytes, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     import h5py
@@ -43,8 +44,7 @@ def read_file(path: Path | str) -> dict[str, Any]:
             reader = _Reader(str(path), BUDGET + PACKED * Path(path).stat().st_size)
             found = reader.group(file, "", 0, only="node").get("node")
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, OverflowError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: damaged or not a NIR file ({reason}); export it again") from error
+        raise ModelFileError(f"{path}: damaged or not a NIR file ({first_line(error)}); export it again") from error
     if not isinstance(found, dict):
         raise ModelFileError(f"{path}: not a NIR file: it has no group 'node'; export it again")
     return found

@@ -29,6 +29,7 @@ from spikewright.frontends.nir.notes import read_notes
 from spikewright.frontends.nir.rules import REFUSED, RULES, SAME_SHAPE
 from spikewright.graph import MOST_VALUES, Graph, Node, Shape
 from spikewright.nodes import Add, Input, Output
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from nir import NIRGraph
@@ -163,7 +164,7 @@ class _Walk:
                 raise
             return Problem(kind, where, str(error))
         except DAMAGE as error:  # a file may hold anything
-            return Problem(kind, where, f"its fields do not make sense ({error})")
+            return Problem(kind, where, f"its fields do not make sense ({first_line(error)})")
         return None
 
     def judge(self, name: str, kind: str) -> None:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError, SpikewrightError
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +44,7 @@ def build_module(spec: str, weights: Path | None) -> nn.Module:
     try:
         module = factory()
     except Exception as error:
-        raise ModelFileError(f"{spec}: failed with {type(error).__name__}: {error}") from error
+        raise ModelFileError(f"{spec}: failed with {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelFileError(f"{spec}: returned a {type(module).__name__}, not a torch.nn.Module")
     if weights is not None:
@@ -84,7 +85,7 @@ def _imported(path: Path) -> ModuleType:
         raise
     except Exception as error:
         del sys.modules[name]
-        raise ModelFileError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+        raise ModelFileError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     finally:
         sys.path.remove(folder)
     return module
@@ -156,7 +157,9 @@ def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{path}: not a whole safetensors file ({error}); download or save it again") from error
+        raise ModelFileError(
+            f"{path}: not a whole safetensors file ({first_line(error)}); download or save it again"
+        ) from error
 
 
 def _torch_save(path: Path) -> Any:
@@ -172,5 +175,6 @@ def _torch_save(path: Path) -> Any:
             raise ModelFileError(f"{path}: not a weights file of torch, or damaged; {_SAVE}") from error
         raise ModelFileError(f"{path}: holds pickled objects that could run code, and was not read; {_SAVE}") from error
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise ModelFileError(f"{path}: not a whole weights file ({first[:120]}); download or save it again") from error
+        raise ModelFileError(
+            f"{path}: not a whole weights file ({first_line(error)}); download or save it again"
+        ) from error

@@ -15,6 +15,7 @@ from spikewright.synapses.projection import Part, Projection
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers.csv import HEADER
 from spikewright.synapses.writers.writer import InParts, neuron
+from spikewright.text import first_line
 
 FIELDS = HEADER[:5]
 
@@ -78,11 +79,33 @@ def _dicts(file: BinaryIO, name: Path | str) -> Iterator[dict[str, Any]]:
         where = file.tell()
         try:
             found = _literal(file)
-        except (ValueError, IndexError, KeyError, TypeError) as error:
-            raise DataError(f"{name}: at byte {where}: not a dump of synapses ({error})") from error
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{name}: at byte {where}: not a dump of synapses ({first_line(error)})") from error
         if not isinstance(found, dict) or set(FIELDS) - set(found):
             raise DataError(f"{name}: at byte {where}: not a synapse with {', '.join(FIELDS)}")
         yield found
+
+
+MOST_OPERATIONS, MOST_TEXT = 1000, 1 << 20
+"""Of one synapse; the names of groups are no longer than that."""
+
+
+class _Careful:
+    """A file that makes no room for texts of absurd length before there is anything to read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        if size > MOST_TEXT:
+            raise ValueError(f"a text of {size:,} bytes")
+        return self.file.read(size)
+
+    def readline(self) -> bytes:
+        return self.file.readline(MOST_TEXT)
+
+    def tell(self) -> int:
+        return self.file.tell()
 
 
 def _literal(file: BinaryIO) -> Any:
@@ -97,7 +120,9 @@ def _literal(file: BinaryIO) -> Any:
         del stack[at:]
         return taken
 
-    for operation, value, _ in pickletools.genops(file):
+    for count, (operation, value, _) in enumerate(pickletools.genops(_Careful(file))):  # type: ignore[arg-type]
+        if count > MOST_OPERATIONS:
+            raise ValueError("it goes on and on")
         match operation.name:
             case "PROTO" | "FRAME":
                 pass
