@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.formats import Format, formats, victim
+from spikewright import hdf5
 from spikewright.errors import SpikewrightError, UnsupportedModelError
 
 ROOM = 1 << 30
@@ -45,6 +46,7 @@ def peak() -> int:
 
 
 def main() -> None:
+    hdf5.SECONDS = 4.0
     name, place, first, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     form = formats()[name]
     file = victim(place, name)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.hdf5 import check_readable
 from spikewright.text import first_line
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -61,9 +62,11 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
     try:
         if archive:
             text, stored = _unpacked(path)
+            check_readable(path, WEIGHTS)
             config = json.loads(text)
             file = h5py.File(io.BytesIO(stored), "r")
         else:
+            check_readable(path)
             file = h5py.File(path, "r")
             config = json.loads(_description(path, file))
         if not isinstance(config, dict):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.hdf5 import check_readable
 from spikewright.text import first_line
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def read_file(path: Path | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ModelFileError(f"{path}: no such file")
     try:
+        check_readable(Path(path))
         with h5py.File(path, "r") as file:
             reader = _Reader(str(path), BUDGET + PACKED * Path(path).stat().st_size)
             found = reader.group(file, "", 0, only="node").get("node")
