@@ -25,10 +25,11 @@ from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, Wish
 from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.data import Dataset, as_dataset
-from spikewright.errors import DataError
+from spikewright.errors import DataError, SettingsError
 from spikewright.forward import Forward
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Output, ReLU
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +69,12 @@ def calibrate(
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
     """
+    batch_size = whole("batch_size", batch_size)
+    unfit = [method for method in methods if not isinstance(method, Method)]
+    if unfit:
+        raise SettingsError(
+            f"{unfit[0]!r:.60} is no threshold method; make one with threshold_method('percentile:99.9')"
+        )
     dataset = as_dataset(data, graph.inputs)
     if not len(dataset):
         raise DataError("the calibration set is empty; give at least one sample")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -17,6 +20,7 @@ from spikewright.cli.inspect import inspect
 from spikewright.cli.simulate import simulate
 from spikewright.cli.synapses import synapses
 from spikewright.errors import SpikewrightError
+from spikewright.text import first_line, one_line, visible
 
 app = typer.Typer(
     name="spikewright",
@@ -53,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Returns:
-        the exit status: 0, or 2 for everything that was refused or interrupted.
+        the exit status: 0; 2 for everything that was refused or interrupted; 1 for a fault of Spikewright itself.
     """
     debug = "--debug" in arguments
     try:
@@ -68,15 +72,47 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted; nothing was written")
     except USAGE_ERROR as error:
-        cast(Any, error).show()
-        return 2
+        return _misused(cast(Any, error))
     except MemoryError:
+        if debug:
+            raise
         return _failed("out of memory; a smaller --batch-size or fewer --samples need less")
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        place = [f for f in traceback.extract_tb(error.__traceback__) if "spikewright" in f.filename][-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return _failed(
+            f"a fault of spikewright {__version__}, not yours: {type(error).__name__} at {where}: {first_line(error)}; "
+            f"please report it with what '{visible(_with_debug(arguments))[:120]}' prints",
+            FAULT,
+        )
     if result == INTERRUPTED:
         return _failed("interrupted; nothing was written")
     return result if isinstance(result, int) else 0
 
 
-def _failed(message: str) -> int:
+FAULT = 1
+"""Exit status where it was not the user's mistake."""
+
+
+def _with_debug(arguments: Sequence[str]) -> str:
+    return shlex.join(["spikewright", "--debug", *arguments])
+
+
+def _misused(error: Any) -> int:
+    """One line for words that no command knows; the help where no words were given."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return 2
+    path = getattr(error.ctx, "command_path", "spikewright")
+    said = one_line(error.format_message()).rstrip(".")
+    return _failed(f"{said[:1].lower()}{said[1:]}; see '{path} --help'")
+
+
+def _failed(message: str, status: int = 2) -> int:
     print(f"error: {message}", file=sys.stderr)
-    return 2
+    return status

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array
+from spikewright.settings import check_fields
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Preprocessing:
     std: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not all(s > 0 for s in self.std):
             raise SettingsError(f"preprocessing: std must be positive, not {self.std}")
 

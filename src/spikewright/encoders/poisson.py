@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.encoders.encoder import Encoder
 from spikewright.errors import SettingsError
+from spikewright.settings import check_fields
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,7 @@ class Poisson(Encoder):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 < self.scale < float("inf"):
             raise SettingsError(f"poisson: scale must be positive and finite, not {self.scale}")
         if self.seed < 0:

@@ -21,6 +21,7 @@ from spikewright.events import Events, events_folder
 from spikewright.forward import place
 from spikewright.graph import Array, Graph, Shape
 from spikewright.nodes import Output, ReLU
+from spikewright.settings import check_choices, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,12 +114,11 @@ def simulate(
     """
     import torch
 
-    for label, number in (("timesteps", timesteps), ("batch_size", batch_size)):
-        if number < 1:
-            raise SettingsError(f"{label} must be 1 or more, not {number}")
-        if number != int(number):
-            raise SettingsError(f"{label} must be a whole number, not {number}")
+    timesteps, batch_size = whole("timesteps", timesteps), whole("batch_size", batch_size)
+    check_choices(engine=(engine, Engine), dtype=(dtype, str), device=(str(device), str), force=(force, bool))
     record = (record,) if isinstance(record, str) else record
+    if not all(isinstance(name, str) for name in record):
+        raise SettingsError(f"record takes names: {', '.join(RECORDS)}")
     unknown = sorted(set(record) - set(RECORDS))
     if unknown:
         raise SettingsError(f"cannot record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
@@ -179,6 +179,9 @@ class _Gathered:
         self.labels: list[NDArray[np.int64]] = []
 
     def add(self, run: BatchRun, labels: NDArray[np.int64] | None) -> None:
+        for name, value in run.outputs.items():
+            if not value.isfinite().all():
+                raise GraphError(f"output '{name}': the answers overflow; check the network's weights and the data")
         for kept, new in ((self.outputs, run.outputs), (self.spikes, run.spikes), (self.potentials, run.potentials)):
             for name, value in new.items():
                 kept.setdefault(name, []).append(value.cpu().numpy())

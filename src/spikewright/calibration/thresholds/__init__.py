@@ -31,6 +31,8 @@ def parse(text: str) -> Method:
     Raises:
         SettingsError: for an unknown method or option, or a value outside its domain.
     """
+    if not isinstance(text, str):
+        raise SettingsError(f"a threshold method is written as text, not {text!r:.60}")
     name, _, rest = text.strip().partition(":")
     if name not in methods():
         raise SettingsError(f"unknown threshold method '{name}'; choose one of {', '.join(sorted(methods()))}")

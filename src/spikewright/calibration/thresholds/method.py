@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import SettingsError
+from spikewright.settings import check_fields
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Method(ABC):
 
     main: ClassVar[str | None] = None
     """The field that may be written right after the colon."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def wishes(self, layer: int) -> tuple[Wish, ...]:  # noqa: ARG002
         """The percentiles it needs of the population behind weighted layer ``layer``."""

@@ -31,6 +31,7 @@ class Percentile(Method):
     main: ClassVar[str | None] = "percentile"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.percentile <= 100:
             raise SettingsError(f"percentile: must be above 0 and at most 100, not {self.percentile:g}")
         if self.schedule < 0:

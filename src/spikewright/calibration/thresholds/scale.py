@@ -26,6 +26,7 @@ class Scale(Method):
     main: ClassVar[str | None] = "factor"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.factor <= 1:
             raise SettingsError(f"scale: the factor must be above 0 and at most 1, not {self.factor:g}")
 

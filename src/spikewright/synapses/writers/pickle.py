@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 from spikewright.errors import DataError
 from spikewright.files import atomic_path
+from spikewright.settings import fits
 from spikewright.synapses.projection import Part, Projection
 from spikewright.synapses.stream import Synapses
-from spikewright.synapses.writers.csv import HEADER
+from spikewright.synapses.writers.csv import HEADER, plain_text
 from spikewright.synapses.writers.writer import InParts, neuron
 from spikewright.text import first_line
 
@@ -71,6 +72,8 @@ def dump_to_csv(dump: Path | str, path: Path | str) -> int:
 def _field(value: Any) -> Any:
     if isinstance(value, tuple):
         return ";".join(map(str, value))
+    if isinstance(value, str):
+        return plain_text(value)
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
@@ -83,7 +86,19 @@ def _dicts(file: BinaryIO, name: Path | str) -> Iterator[dict[str, Any]]:
             raise DataError(f"{name}: at byte {where}: not a dump of synapses ({first_line(error)})") from error
         if not isinstance(found, dict) or set(FIELDS) - set(found):
             raise DataError(f"{name}: at byte {where}: not a synapse with {', '.join(FIELDS)}")
+        wrong = [label for label, kind in _KINDS.items() if not fits(found[label], kind)]
+        if wrong:
+            raise DataError(f"{name}: at byte {where}: its {wrong[0]} cannot be {found[wrong[0]]!r:.60}")
         yield found
+
+
+_KINDS = {
+    "source_group": str,
+    "source_neuron": tuple[int, ...],
+    "dest_group": str,
+    "dest_neuron": tuple[int, ...],
+    "edge": float | int | None,
+}
 
 
 MOST_OPERATIONS, MOST_TEXT = 1000, 1 << 20
