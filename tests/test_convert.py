@@ -130,12 +130,15 @@ def test_an_output_that_is_never_positive_keeps_a_positive_scale() -> None:
     sw.convert(graph, scales, readout="count")
 
 
-def test_a_final_relu_leaves_with_the_potential_readout_and_stays_with_counts() -> None:
+def test_a_final_relu_moves_into_the_readout_and_is_the_population_whose_spikes_are_counted() -> None:
     b = pools(1)
     scales = scales_of(b.graph(), b.samples(), Max())
     last = b.at
-    assert last not in sw.convert(b.graph(), scales)
-    assert isinstance(sw.convert(b.graph(), scales, readout="count")[last], IF)
+    added, counted = (sw.convert(b.graph(), scales, readout=readout) for readout in ("potential", "count"))
+    assert last not in added
+    assert last not in counted
+    assert (added["output"].activation, counted["output"].activation) == ("relu", None)
+    assert isinstance(counted["output_spikes"], IF)
 
 
 def test_settings_reach_the_neurons() -> None:

@@ -10,12 +10,12 @@
 >>> measures.accuracy[-1]
 """
 
-from spikewright.calibration import Statistics, calibrate
+from spikewright.calibration import Look, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.convert import Neurons, convert
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Run, simulate
-from spikewright.errors import SpikewrightError
+from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
 from spikewright.export import export
 from spikewright.graph import Graph
@@ -31,12 +31,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Events",
     "Graph",
+    "Look",
     "Measures",
     "Neurons",
     "Preprocessing",
     "Rates",
     "Run",
     "SpikewrightError",
+    "SpikewrightWarning",
     "Statistics",
     "StoredEvents",
     "Synapses",
@@ -47,6 +49,7 @@ __all__ = [
     "load_data",
     "load_events",
     "load_rates",
+    "look",
     "measure",
     "normalise",
     "prepare",

@@ -30,6 +30,11 @@ from spikewright.passes import Change, explicit_projections
 from spikewright.prepare import prepare
 from spikewright.settings import check_choices, check_fields
 
+NO_NEGATIVE_COUNTS = (
+    "counts of spikes (readout='count') are never negative, and it needs values that are; take readout='potential', "
+    "or answer='drop' (--answer drop), which leaves it away"
+)
+
 
 @dataclass(frozen=True)
 class Neurons:
@@ -73,25 +78,29 @@ def convert(
     *,
     view: Literal["weights", "thresholds"] = "weights",
     readout: Literal["potential", "count"] = "potential",
-    softmax: Literal["drop", "keep"] = "drop",
+    answer: Literal["keep", "drop"] = "keep",
     leaky: Literal["refuse", "split"] = "refuse",
 ) -> Graph:
     """Make a spiking graph of a trained one.
 
     Args:
         graph: as a frontend made it, or already prepared.
-        scales: λ of every population, from ``Statistics.scales``; for ``readout="count"`` of the outputs too.
+        scales: λ of every population, from ``Statistics.scales``; for ``readout="count"`` of the outputs too. λ of an
+            input is what one event of the Poisson encoder stands for (``Input.event_value``).
         neurons: what the populations are like.
         view: whether weights or thresholds take the scale.
-        readout: "potential": the output layer adds up its input and never fires; a ReLU at the very end goes,
-            since it only cuts what is below zero. "count": the output is a population and its spikes are counted.
-        softmax: what becomes of a final softmax.
+        readout: "potential": the output layer adds up its input and never fires. "count": the output is a population
+            and its spikes are counted, so that no answer is below zero, nor above the ceiling of a final ReLU.
+        answer: what becomes of the activation that the network ends in: "keep" applies it to the readout at every
+            timestep, "drop" leaves it away; see ``prepare``.
         leaky: what becomes of leaky rectifiers.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes.
         GraphError, SettingsError: for scales or settings outside their domain.
     """
+    if not isinstance(scales, Mapping):
+        raise SettingsError(f"scales are λ by population, from calibrate(...).scales(method), not {repr(scales)[:40]}")
     neurons = neurons or Neurons()
     check_choices(
         neurons=(neurons, Neurons),
@@ -100,9 +109,9 @@ def convert(
     )
     if graph.populations:
         raise GraphError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
-    folded, _ = prepare(graph, softmax=softmax, leaky=leaky)
-    folded = _without_final_relu(folded) if readout == "potential" else _with_final_relu(folded)
+    folded, _ = prepare(graph, answer=answer, leaky=leaky)
     if readout == "count":
+        folded = _with_final_relu(folded)
         scales = {**scales, **_output_scales(folded, scales)}
     scales = {**scales, **_fitted_to_ceilings(folded, scales, neurons.max_spikes)}
     normalised = normalise(folded, scales, view=view)
@@ -166,7 +175,8 @@ def analog_of(graph: Graph) -> Graph:
 
 
 def fates(graph: Graph, changes: Sequence[Change]) -> dict[str, str]:
-    """What conversion does with each node of a trained graph: kept, folded, absorbed, or replaced by what.
+    """What conversion does with each node of a trained graph: kept, folded, absorbed, replaced by what, applied to the
+    readout, or dropped.
 
     Args:
         graph: as a frontend made it.
@@ -176,7 +186,9 @@ def fates(graph: Graph, changes: Sequence[Change]) -> dict[str, str]:
     found = {}
     for node in graph:
         verb = done.get(node.name, "kept")
-        if verb in ("kept", "replaced") and isinstance(node, ReLU):
+        if verb == "applied":
+            verb = "applied to the readout"
+        elif verb in ("kept", "replaced") and isinstance(node, ReLU):
             verb = "replaced by IF"
         elif verb in ("kept", "replaced") and isinstance(node, MaxPool | GlobalMaxPool):
             verb = "replaced by SpikeMaxPool"
@@ -246,33 +258,38 @@ def _spikes(graph: Graph, node: Node) -> bool:
     )
 
 
-def _without_final_relu(graph: Graph) -> Graph:
-    for output in graph.of_type(Output):
-        relu = graph.sources(output)[0]
-        while isinstance(relu, ChannelAffine) and (relu.scale == 1).all() and not relu.bias.any():
-            relu = graph.sources(relu)[0]
-        if isinstance(relu, ReLU) and relu.ceiling is None and len(graph.consumers[relu.name]) == 1:
-            graph = graph.without(relu.name)
-    return explicit_projections(graph)
-
-
 def _with_final_relu(graph: Graph) -> Graph:
+    """Every output reads a population: what rectifies its values at the end, or one that stands there already.
+
+    Raises:
+        UnsupportedModelError: for a final softmax, sigmoid or tanh of values that may be negative.
+    """
+    problems = []
     for output in graph.of_type(Output):
-        source = graph.sources(output)[0]
-        feeds = graph.sources(source)[0] if isinstance(source, ChannelAffine) else source
-        if not isinstance(feeds, ReLU):
-            graph = graph.inserted(
-                ReLU(name=graph.fresh_name(f"{output.name}_spikes"), inputs=(source.name,)), output.name
-            )
+        if isinstance(_before(graph, output), ReLU):
+            continue
+        if output.activation not in (None, "relu"):
+            problems.append(Problem(output.activation, f"'{output.name}'", NO_NEGATIVE_COUNTS))
+            continue
+        name, source = graph.fresh_name(f"{output.name}_spikes"), output.inputs[0]
+        graph = graph.inserted(ReLU(name=name, inputs=(source,), ceiling=output.ceiling), output.name)
+        graph = graph.replaced(output.replace(inputs=(name,), activation=None, ceiling=None))
+    if problems:
+        raise UnsupportedModelError(problems)
     return explicit_projections(graph)
+
+
+def _before(graph: Graph, output: Output) -> Node:
+    """What an output reads, before its factors."""
+    source = graph.sources(output)[0]
+    return graph.sources(source)[0] if isinstance(source, ChannelAffine) else source
 
 
 def _output_scales(graph: Graph, scales: Scales) -> Scales:
     """λ of output populations, one number each, so that the order of the classes stays as it is."""
     found = {}
     for output in graph.of_type(Output):
-        projection = graph.sources(output)[0]
-        population = graph.sources(projection)[0]
+        population = _before(graph, output)
         given = scales.get(population.name, scales.get(output.name))
         if given is None:
             raise GraphError(f"{output}: counting spikes needs a scale for the output; calibrate with outputs")

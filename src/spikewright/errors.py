@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spikewright.text import QUOTED, one_line
@@ -22,6 +23,20 @@ class SpikewrightError(Exception):
 
 class GraphError(SpikewrightError):
     """A graph that cannot be: a missing input, shapes that do not fit, weights that are not finite."""
+
+
+class SpikewrightWarning(UserWarning):
+    """Something that runs, but is likely not what was meant. The command line prints it as a line on stderr.
+
+    Results carry the same lines (``Look.warnings``, ``Run.warnings``, ``Measures.warnings``);
+    ``warnings.simplefilter("error", SpikewrightWarning)`` makes errors of them.
+    """
+
+
+def warn(lines: Iterable[str]) -> None:
+    """A ``SpikewrightWarning`` for each line, at the place that called the function that calls this one."""
+    for line in lines:
+        warnings.warn(line, SpikewrightWarning, stacklevel=3)
 
 
 class ModelFileError(SpikewrightError):

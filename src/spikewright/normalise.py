@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Array, Graph, Node, Shape
-from spikewright.nodes import Add, ReLU
+from spikewright.nodes import Add, Input, ReLU
 
 Scales = Mapping[str, NDArray[np.float64]]
 """λ of populations by node name: one number (shape ``()``) or one a channel."""
@@ -25,8 +25,8 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
 
     Args:
         graph: from ``prepare``.
-        scales: λ for every ReLU. An Input may have one too (1 where none is given): the network then takes its
-            values divided by λ.
+        scales: λ for every ReLU. An Input may have one too: what one of its events stands for, which is stored in the
+            node; the network takes its values as they are.
         view: where λ_post goes.
 
     Raises:
@@ -40,7 +40,9 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
         shape = graph.shapes[node.name]
         before = [lam[name] for name in node.inputs]
         if not node.inputs:
-            lam[node.name] = spread_scale(node, scales.get(node.name, np.ones(())), shape)
+            lam[node.name] = np.ones(shape)
+            if isinstance(node, Input) and node.name in scales:
+                node = node.replace(event_value=_event_value(node, scales))
         elif isinstance(node, ReLU):
             lam[node.name] = lambda_of(node, scales, shape)
             node = _scaled_ceiling(node, before[0])
@@ -52,6 +54,14 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
         nodes.append(node)
     stated = {n.name: narrowed(lam[n.name]).tolist() for n in graph.of_type(ReLU)}
     return graph.with_nodes(nodes, scales=stated, view=view)
+
+
+def _event_value(node: Input, scales: Scales) -> float:
+    """λ of an input: one number, as its events differ in nothing."""
+    scale = scale_of(node, scales)
+    if scale.size != 1 or not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise GraphError(f"{node}: its scale must be one positive and finite number, not {str(scale)[:40]}")
+    return float(scale.item())
 
 
 def lambda_of(relu: ReLU, scales: Scales, shape: Shape) -> Array:

@@ -9,13 +9,14 @@ from spikewright.graph import Graph
 from spikewright.nodes import Floor, LeakyReLU
 from spikewright.passes import (
     Change,
+    activation_problems,
     batch_norm_as_affine,
-    drop_final_softmax,
+    drop_final_activations,
     drop_identities,
     explicit_projections,
     fold_batch_norm_backwards,
     fold_batch_norm_forwards,
-    keep_final_softmax,
+    keep_final_activations,
     merge_rectifiers,
     norm_behind_max_pool,
     permutation_into_linear,
@@ -23,7 +24,7 @@ from spikewright.passes import (
     quantised_activations,
     relu_before_max_pool,
     run_passes,
-    softmax_problems,
+    scalars_as_rows,
     split_leaky,
 )
 
@@ -32,13 +33,15 @@ NO_STAIRCASE = "rounding is only known from floor(sÂ·clip(x, 0, c) + t) with 0 â
 
 
 def prepare(
-    graph: Graph, *, softmax: Literal["drop", "keep"] = "drop", leaky: Literal["refuse", "split"] = "refuse"
+    graph: Graph, *, answer: Literal["keep", "drop"] = "keep", leaky: Literal["refuse", "split"] = "refuse"
 ) -> tuple[Graph, tuple[Change, ...]]:
     """The folded graph, which computes what the trained one does with weights that can be scaled.
 
     Args:
         graph: as a frontend made it.
-        softmax: what becomes of a final softmax: dropped, or applied to the readout.
+        answer: what becomes of the activation that the network ends in (a ReLU, with a ceiling or not, softmax,
+            log-softmax, sigmoid, tanh): "keep" applies it to the readout, so that answers are the network's own;
+            "drop" leaves it away: answers are then the values that it would be applied to.
         leaky: what becomes of leaky rectifiers: refused, or split into two populations, one for each sign.
 
     Returns:
@@ -47,13 +50,13 @@ def prepare(
     Raises:
         UnsupportedModelError: with everything that cannot become spikes.
     """
-    if softmax not in ("drop", "keep"):
-        raise SettingsError(f"softmax must be 'drop' or 'keep', not {softmax!r}")
+    if answer not in ("keep", "drop"):
+        raise SettingsError(f"answer must be 'keep' or 'drop', not {answer!r}")
     if leaky not in ("refuse", "split"):
         raise SettingsError(f"leaky must be 'refuse' or 'split', not {leaky!r}")
-    recognised, first = run_passes(graph, (drop_identities, quantised_activations, merge_rectifiers))
+    recognised, first = run_passes(graph, (scalars_as_rows, drop_identities, quantised_activations, merge_rectifiers))
     problems = [
-        *softmax_problems(recognised, softmax == "keep"),
+        *activation_problems(recognised, answer == "keep"),
         *(Problem(n.type, f"'{n.name}'", NO_STAIRCASE) for n in recognised.of_type(Floor)),
         *(Problem(n.type, f"'{n.name}'", LEAKY) for n in recognised.of_type(LeakyReLU) if leaky == "refuse"),
     ]
@@ -62,7 +65,7 @@ def prepare(
     folded, then = run_passes(
         recognised,
         (
-            keep_final_softmax if softmax == "keep" else drop_final_softmax,
+            keep_final_activations if answer == "keep" else drop_final_activations,
             split_leaky,
             pool_globally,
             relu_before_max_pool,
@@ -75,4 +78,5 @@ def prepare(
             explicit_projections,
         ),
     )
-    return folded.with_nodes(folded, softmax=softmax), (*first, *then)
+    lost = "drop" in (answer, graph.meta.get("answer"))
+    return folded.with_nodes(folded, answer="drop" if lost else "keep"), (*first, *then)

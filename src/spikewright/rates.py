@@ -17,10 +17,11 @@ from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Run, simulate
-from spikewright.errors import DataError, SpikewrightError
+from spikewright.errors import DataError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, SpikeMaxPool
 from spikewright.npz import npz_headers, read_npz
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -180,7 +181,8 @@ def simulated_rates(
     progress: Callable[[int, int], None] | None = None,
 ) -> Rates:
     """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``."""
-    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    timesteps = whole("timesteps", timesteps)
+    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
     sums = InputSums(graph, chosen, timesteps)
     run = simulate(
         graph,
@@ -191,7 +193,9 @@ def simulated_rates(
         device=device,
         observers=(sums,),
         progress=progress,
+        quiet=True,
     )
+    warn(run.warnings)
     return Rates.of(graph, run, sums.sums)
 
 

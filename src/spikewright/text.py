@@ -22,7 +22,7 @@ def short(number: float) -> str:
 
 def shape_text(shape: Sequence[int]) -> str:
     """(1, 28, 28) as 1×28×28."""
-    return "×".join(map(str, shape))
+    return "×".join(map(str, shape)) or "scalar"
 
 
 def steps_to_show(timesteps: int) -> list[int]:

@@ -235,7 +235,11 @@ def test_methods_read_back_as_they_print(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("magic", "unknown threshold method 'magic'; choose one of max, percentile, scale"),
+        (
+            "magic",
+            "unknown threshold method 'magic'; choose one of max, percentile, scale, "
+            "for example percentile:99.9,channels",
+        ),
         ("percentile:120", "percentile: must be above 0 and at most 100, not 120"),
         ("percentile:high", "percentile: percentile takes a number, not 'high'"),
         ("scale:2", "scale: the factor must be above 0 and at most 1, not 2"),

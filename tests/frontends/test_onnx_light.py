@@ -20,7 +20,7 @@ import spikewright as sw
 from spikewright.errors import UnsupportedModelError
 from spikewright.forward import run
 from spikewright.frontends.onnx import from_onnx
-from spikewright.nodes import Conv, Linear, Softmax
+from spikewright.nodes import Conv, Linear, Output, Softmax
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 READ = ("densenet121", "inception_v2", "resnet50", "shufflenet", "squeezenet", "vgg19")
@@ -60,8 +60,9 @@ def test_light_networks(name: str) -> None:
     stored = onnx.TensorProto.FromString((FOLDER / f"light_{name}_output_0.pb").read_bytes())
     found = run(graph, x)["output"]
     np.testing.assert_allclose(found, numpy_helper.to_array(stored), rtol=1e-4, atol=1e-6)
-    folded, _ = sw.prepare(graph, softmax="keep" if graph.of_type(Softmax) and name != "squeezenet" else "drop")
+    folded, _ = sw.prepare(graph)
     assert folded.shapes["output"] == graph.shapes["output"]
+    assert (folded.of_type(Output)[0].activation == "softmax") == bool(graph.of_type(Softmax))
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -164,7 +164,7 @@ def test_a_module_and_its_onnx_file_are_one_graph(family: str, exporter: str, tm
     work = []
     for graph in graphs:
         np.testing.assert_allclose(run(graph, x)["output"], expected, rtol=1e-4, atol=1e-5)
-        folded, _ = sw.prepare(graph, leaky="split", softmax="keep")
+        folded, _ = sw.prepare(graph, leaky="split", answer="keep")
         np.testing.assert_allclose(run(folded, x)["output"], expected, rtol=1e-4, atol=1e-4)
         work.append([folded.macs(node) for node in folded.of_type(Conv, ConvTranspose, Linear)])
     assert work[0] == work[-1]

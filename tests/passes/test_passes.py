@@ -162,8 +162,8 @@ def test_an_add_then_relu_keeps_its_relu_behind_the_add() -> None:
 def test_a_final_softmax_goes_or_moves_into_the_readout() -> None:
     b = plain(0)
     b.add(Softmax(name="softmax", inputs=(b.at,)))
-    dropped, _ = prepare(b.graph())
-    kept, _ = prepare(b.graph(), softmax="keep")
+    dropped, _ = prepare(b.graph(), answer="drop")
+    kept, _ = prepare(b.graph())
     x = b.samples()
     before = run(b.graph(), x)["output"]
     np.testing.assert_allclose(run(kept, x)["output"], before, rtol=1e-5)
@@ -341,17 +341,16 @@ def test_a_norm_that_several_layers_read_folds_into_each() -> None:
     assert [(change.node, set(change.into)) for change in changes] == [(start, {one, two})]
 
 
-def test_dropout_and_softmax_are_absorbed_by_what_they_read() -> None:
+def test_dropout_is_absorbed_and_a_softmax_applied_or_dropped() -> None:
     b = Builder(0)
     b.flatten()
     b.linear(3)
     b.dropout()
     b.add(Softmax(name="softmax", inputs=(b.at,)))
-    _, changes = prepare(b.graph())
-    assert [(c.node, c.verb, c.into) for c in changes if c.verb == "absorbed"] == [
-        ("dropout3", "absorbed", ("linear2",)),
-        ("softmax", "absorbed", ("linear2",)),
-    ]
+    for answer, end in (("keep", ("softmax", "applied", ("output",))), ("drop", ("softmax", "dropped", ("linear2",)))):
+        _, changes = prepare(b.graph(), answer=answer)
+        assert [(c.node, c.verb, c.into) for c in changes if c.into] == [("dropout3", "absorbed", ("linear2",)), end]
+        assert fates(b.graph(), changes)["softmax"] == ("applied to the readout" if answer == "keep" else "dropped")
 
 
 def test_a_graph_remembers_what_passes_did_to_it() -> None:

@@ -1,13 +1,19 @@
 """Statistics of a network's activations over data of any size, and thresholds from them."""
 
 from spikewright.calibration.calibrate import calibrate, statistics_key
+from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
+from spikewright.calibration.look import Look, look
+from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
-from spikewright.calibration.thresholds import Method, methods, parse
+from spikewright.calibration.thresholds import Method, methods, parse, parse_all
 from spikewright.calibration.thresholds.max import Max
 from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.calibration.thresholds.scale import Scale
 
 __all__ = [
+    "AnalogScore",
+    "InputRange",
+    "Look",
     "Max",
     "Method",
     "NodeStatistics",
@@ -15,7 +21,11 @@ __all__ = [
     "Scale",
     "Statistics",
     "calibrate",
+    "input_scale_text",
+    "look",
     "methods",
     "parse",
+    "parse_all",
+    "parse_input_scale",
     "statistics_key",
 ]

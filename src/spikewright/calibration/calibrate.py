@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.inputs import InputScale, InputWatcher, input_scale_text, parse_input_scale
+from spikewright.calibration.look import look
 from spikewright.calibration.quantiles import (
     CHANNEL_SHIFTS,
     LAYER_SHIFTS,
@@ -21,15 +23,16 @@ from spikewright.calibration.quantiles import (
     values_from,
     virtual_index,
 )
+from spikewright.calibration.score import AnalogScoring
 from spikewright.calibration.statistics import NodeStatistics, Statistics
-from spikewright.calibration.thresholds import Method, Wish
-from spikewright.calibration.thresholds.percentile import Percentile
+from spikewright.calibration.thresholds import Method, Wish, parse_all
 from spikewright.data import Dataset, as_dataset
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError, warn
 from spikewright.forward import Forward
 from spikewright.graph import Graph, Node
-from spikewright.nodes import Output, ReLU
+from spikewright.nodes import Input, Output, ReLU
 from spikewright.settings import whole
+from spikewright.tasks import Said
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,21 +48,29 @@ MARGIN, FEW = 4, 16
 def calibrate(
     graph: Graph,
     data: Any,
-    methods: Sequence[Method] = (Percentile(),),
+    methods: Sequence[Method | str] | Method | str = "percentile:99.9",
     *,
+    input_scale: Method | str | float = "max",
+    task: Said = None,
     batch_size: int = 256,
     one_pass: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Statistics:
-    """Statistics of every ReLU and every output of a graph.
+    """Statistics of every ReLU of a graph, of what every output reads, before the activation it applies, and of inputs.
+
+    What is odd about data and network becomes a warning. With labels the first pass counts how good the network is.
 
     Args:
         graph: the folded graph, from ``prepare``.
         data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
             samples and labels.
-        methods: what λ will be asked for; a percentile of a layer takes a second pass over the data, of every
-            channel two more.
+        methods: what λ will be asked for, as values or as their text; a percentile of a layer takes a second pass
+            over the data, of every channel two more.
+        input_scale: how λ of an input comes about, which is what one event of the Poisson encoder stands for: "max",
+            the largest size of its values; a percentile of their sizes without zeros ("percentile:99.9"), which cuts
+            what is larger; or a number.
+        task: what labels are for, as for ``measure``; None finds it.
         batch_size: samples that run side by side; changes nothing but speed and memory.
         one_pass: stop after the first pass; a percentile is then known to within
             ``Statistics.relative_error`` for layers (channels are still refined).
@@ -68,23 +79,26 @@ def calibrate(
 
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
+        SettingsError: for a method, input scale or batch size that is none.
+
+    Warns:
+        SpikewrightWarning: each of ``look(graph, statistics).warnings``.
     """
     batch_size = whole("batch_size", batch_size)
-    unfit = [method for method in methods if not isinstance(method, Method)]
-    if unfit:
-        raise SettingsError(
-            f"{unfit[0]!r:.60} is no threshold method; make one with threshold_method('percentile:99.9')"
-        )
+    chosen, scale = parse_all(methods), parse_input_scale(input_scale)
     dataset = as_dataset(data, graph.inputs)
     if not len(dataset):
         raise DataError("the calibration set is empty; give at least one sample")
-    gatherers = _gatherers(graph, methods)
-    forward = Forward(graph, device)
+    gatherers = _gatherers(graph, chosen, scale)
+    watchers = {name: InputWatcher() for name in graph.inputs}
+    forward = Forward(_before_activations(graph), device)
+    scoring = AnalogScoring(graph, dataset, task, forward.place)
     deep = any(wish.channels for g in gatherers.values() for wish in g.wishes)
     refined = any(g.wishes for g in gatherers.values())
     passes = 1 + (0 if not refined else 2 if deep else 0 if one_pass else 1)
     total = passes * len(dataset)
-    _sweep(forward, dataset, batch_size, {n: g.first for n, g in gatherers.items()}, progress, 0, total)
+    hooks = {name: _both(watchers[name], g.first) if name in watchers else g.first for name, g in gatherers.items()}
+    _sweep(forward, dataset, batch_size, hooks, progress, 0, total, scoring)
     misled = {name: g for name, g in gatherers.items() if g.misled()}
     if misled:
         for gatherer in misled.values():
@@ -94,16 +108,24 @@ def calibrate(
     for number in range(1, passes):
         active = {name: [s for s in found.values() if not s.done] for name, found in searches.items()}
         active = {name: found for name, found in active.items() if found}
-        hooks = {name: Refinement(found, gatherers[name].channels) for name, found in active.items()}
+        refinements = {name: Refinement(found, gatherers[name].channels) for name, found in active.items()}
+        hooks = {name: _of_sizes(hook) if name in watchers else hook for name, hook in refinements.items()}
         _sweep(forward, dataset, batch_size, hooks, progress, number * len(dataset), total)
-        for refinement in hooks.values():
+        for refinement in refinements.values():
             refinement.finish()
-    return Statistics(
-        nodes={name: g.result(searches[name]) for name, g in gatherers.items()},
+    results = {name: g.result(searches[name]) for name, g in gatherers.items()}
+    statistics = Statistics(
+        nodes={name: found for name, found in results.items() if name not in watchers},
         key=statistics_key(graph, dataset),
         samples=len(dataset),
         exact=not one_pass,
+        inputs={name: watcher.result(results[name].quantiles) for name, watcher in watchers.items()},
+        input_scale=input_scale_text(scale),
+        scores=scoring.results(),
+        remarks=scoring.remarks,
     )
+    warn(look(graph, statistics).warnings)
+    return statistics
 
 
 def statistics_key(graph: Graph, data: Any) -> str:
@@ -120,25 +142,49 @@ def _sweep(
     progress: Progress | None,
     before: int,
     total: int,
+    scoring: AnalogScoring | None = None,
 ) -> None:
     """One pass over the data."""
     import torch
 
     done = 0
     for x, _ in dataset.batches(batch_size):
-        forward(torch.from_numpy(np.ascontiguousarray(x)), watch)
+        outputs = forward(torch.from_numpy(np.ascontiguousarray(x)), watch)
+        if scoring is not None:
+            scoring(outputs, len(x))
         done += len(x)
         if progress is not None:
             progress(before + done, total)
 
 
-def _gatherers(graph: Graph, methods: Sequence[Method]) -> dict[str, _Gatherer]:
+def _before_activations(graph: Graph) -> Graph:
+    """The graph with outputs that give what they read: a scale is one of that."""
+    return graph.replaced(*(Output(name=output.name, inputs=output.inputs) for output in graph.of_type(Output)))
+
+
+def _both(*hooks: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
+    def call(x: Tensor) -> None:
+        for hook in hooks:
+            hook(x)
+
+    return call
+
+
+def _of_sizes(hook: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
+    """Of an input the sizes of values count, whatever their sign."""
+    return lambda x: hook(x.abs())
+
+
+def _gatherers(graph: Graph, methods: Sequence[Method], scale: InputScale) -> dict[str, _Gatherer]:
     found = {}
     for node in graph:
+        if not node.inputs:
+            asked = set(scale.wishes(0)) if isinstance(scale, Method) else set()
+            found[node.name] = _Gatherer(node, graph.shapes[node.name][0], 0, asked)
         if isinstance(node, ReLU | Output):
             layer = _layer_index(graph, node)
             wishes = {wish for method in methods for wish in method.wishes(layer)}
-            found[node.name] = _Gatherer(node, graph.shapes[node.name][0], layer, wishes)
+            found[node.name] = _Gatherer(node, graph.input_shapes(node)[0][0], layer, wishes)
     return found
 
 
@@ -184,7 +230,7 @@ class _Gatherer:
 
     def first(self, x: Tensor) -> None:
         """Count one batch ``(B, C, ...)``."""
-        positive = x if isinstance(self.node, ReLU) else x.relu()
+        positive = x if isinstance(self.node, ReLU) else x.abs() if isinstance(self.node, Input) else x.relu()
         if self.showing:
             size = x[0].numel()
             lacking = max(FIRST_SAMPLES - self.samples, -((self.count - FIRST_VALUES) // size))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.inputs import InputRange, parse_input_scale
 from spikewright.calibration.quantiles import LAYER_SHIFTS
-from spikewright.calibration.thresholds import Method, Wish
-from spikewright.errors import CalibrationError, ModelFileError
+from spikewright.calibration.score import AnalogScore
+from spikewright.calibration.thresholds import Method, Wish, parse
+from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
 from spikewright.tensors import Kind, read_tensors, write_tensors
@@ -22,8 +24,8 @@ KIND = Kind(
     key="spikewright-statistics",
     noun="statistics file",
     contents="statistics",
-    format=1,
-    facts=frozenset({"key", "samples", "exact", "nodes"}),
+    format=2,
+    facts=frozenset({"key", "samples", "exact", "nodes", "inputs", "input_scale", "scores", "remarks"}),
     again="delete it and calibrate again",
 )
 BINS = 1 << 15
@@ -75,32 +77,59 @@ class NodeStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Statistics of every ReLU and output of a graph over a data set.
+    """Statistics of every ReLU, output and input of a graph over a data set.
 
     Attributes:
-        nodes: by node name.
+        nodes: by name of a ReLU or output.
         key: fingerprint of the graph's weights and the data.
         samples: how many samples were seen.
         exact: whether percentiles are exact, or off by up to ``relative_error``.
+        inputs: by input, the range of its values.
+        input_scale: how λ of inputs comes about, as text; ``dataclasses.replace`` chooses another.
+        scores: by labelled output, how good the analog network is.
+        remarks: what is odd about the labels, in sentences.
     """
 
     nodes: Mapping[str, NodeStatistics]
     key: str
     samples: int
     exact: bool = True
+    inputs: Mapping[str, InputRange] = field(default_factory=dict)
+    input_scale: str = "max"
+    scores: Mapping[str, AnalogScore] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def relative_error(self) -> float:
         """Bound on the relative error of a percentile: half a bin of the first pass (0 when exact)."""
         return 0.0 if self.exact else 2.0**-7
 
-    def scales(self, method: Method) -> dict[str, NDArray[np.float64]]:
-        """λ of every node by a threshold method: positive and finite, whatever the data.
+    def scales(self, method: Method | str) -> dict[str, NDArray[np.float64]]:
+        """λ of every ReLU and output by a threshold method, and of inputs: positive and finite, whatever the data.
 
         A channel that was never positive takes the λ of its layer, a layer that never was takes 1, and no λ
-        exceeds the ceiling of its ReLU.
+        exceeds the ceiling of its ReLU. λ of an input is ``event_values``, whatever the method.
+
+        Args:
+            method: as a value or as its text.
+
+        Raises:
+            CalibrationError: for a percentile that was not asked for when calibrating.
         """
-        return {name: self._scale(node, method) for name, node in self.nodes.items()}
+        chosen = parse(method)
+        return {
+            **{name: np.asarray(value) for name, value in self.event_values().items()},
+            **{name: self._scale(node, chosen) for name, node in self.nodes.items()},
+        }
+
+    def event_values(self) -> dict[str, float]:
+        """By input, λ: what one event of the Poisson encoder stands for, after ``input_scale``.
+
+        Raises:
+            CalibrationError: for a percentile that was not asked for when calibrating.
+        """
+        scale = parse_input_scale(self.input_scale)
+        return {name: values.event_value(scale) for name, values in self.inputs.items()}
 
     def _scale(self, node: NodeStatistics, method: Method) -> NDArray[np.float64]:
         scale = np.asarray(method.scale(node), np.float64)
@@ -119,7 +148,13 @@ class Statistics:
             for wish, value in node.quantiles.items():
                 arrays[f"{name}/quantile/{wish}"] = value
             header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count")}
-        facts = {"key": self.key, "samples": self.samples, "exact": self.exact, "nodes": header}
+        facts = {
+            **{label: getattr(self, label) for label in ("key", "samples", "exact", "input_scale")},
+            "nodes": header,
+            "inputs": {name: values.facts for name, values in self.inputs.items()},
+            "scores": {name: asdict(score) for name, score in self.scores.items()},
+            "remarks": list(self.remarks),
+        }
         with atomic_path(path) as temporary:
             write_tensors(temporary, KIND, facts, arrays)
 
@@ -141,14 +176,21 @@ class Statistics:
             if expect_key is not None and facts["key"] != expect_key:
                 raise CalibrationError(f"{path}: statistics of another network or other data; calibrate again")
             nodes = {name: _node(name, one, arrays) for name, one in facts["nodes"].items()}
+            inputs = {name: InputRange.of_facts(one) for name, one in facts["inputs"].items()}
+            scores = {name: AnalogScore.of_facts(one) for name, one in facts["scores"].items()}
+            parse_input_scale(facts["input_scale"])
             if arrays:
                 raise ValueError(f"it holds '{min(arrays)}', which is of no node")
-        except (ValueError, LookupError) as error:
+        except (ValueError, LookupError, SettingsError) as error:
             raise ModelFileError(f"{path}: damaged, {first_line(error)}; {KIND.again}") from error
-        return cls(nodes=nodes, key=facts["key"], samples=facts["samples"], exact=facts["exact"])
+        known = {label: facts[label] for label in ("key", "samples", "exact", "input_scale")}
+        return cls(nodes=nodes, inputs=inputs, scores=scores, remarks=tuple(facts["remarks"]), **known)
 
 
-_facts_of_all = {"format": int, "key": str, "samples": int, "exact": bool, "nodes": dict[str, dict[str, Any]]}
+_facts_of_all = {
+    **{"format": int, "key": str, "samples": int, "exact": bool, "input_scale": str, "remarks": list[str]},
+    **dict.fromkeys(("nodes", "inputs", "scores"), dict[str, dict[str, Any]]),
+}
 _facts_of_node = {"layer": int, "ceiling": float | None, "count": int}
 
 

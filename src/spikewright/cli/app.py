@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from spikewright import __version__
+from spikewright.cli.console import warnings_as_lines
 from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
 from spikewright.cli.export import export
@@ -62,7 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
-        result = app(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
+        with warnings_as_lines():
+            result = app(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
     except SpikewrightError as error:
         if debug:
             raise

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -16,9 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from spikewright.errors import SettingsError
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
+from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
-from spikewright.text import visible
+from spikewright.text import one_line, visible
 
 
 class Terminal(Console):
@@ -57,6 +60,26 @@ PreprocessOption = Annotated[
 LeakyOption = Annotated[
     Literal["refuse", "split"], typer.Option(help="Leaky rectifiers: refused, or split into two populations each.")
 ]
+TaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What labels mean: classification, binary, dense, dense:ignore=255, regression; of one of several outputs "
+        "NAME=TASK. Seen in the labels otherwise."
+    ),
+]
+EncoderOption = Annotated[str, typer.Option(help="constant, poisson or events.")]
+SeedOption = Annotated[int, typer.Option(help="Of the poisson encoder.")]
+EventValueOption = Annotated[
+    float | None,
+    typer.Option(
+        "--input-scale",
+        help="Of the poisson encoder: the value that one event stands for, in place of what convert stored.",
+    ),
+]
+NegativeOption = Annotated[
+    Literal["events", "refuse"],
+    typer.Option(help="Of the poisson encoder: negative values send events of their sign, or are refused."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]
@@ -64,6 +87,39 @@ DtypeOption = Annotated[
     str, typer.Option(help="float32; float64 (reference engine); int16 (event engine: faster, not exact).")
 ]
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
+
+
+def chosen_encoder(name: str, seed: int, scale: float | None, negative: Literal["events", "refuse"]) -> Encoder:
+    """The encoder of the command line; the settings of the poisson encoder are its alone.
+
+    Raises:
+        SettingsError: for a name that does not exist, or settings of another encoder.
+    """
+    if name == "poisson":
+        return named_encoder(name, scale=scale, seed=seed, negative=negative)
+    if scale is not None or negative != "events":
+        option = "--negative" if scale is None else "--input-scale"
+        raise SettingsError(f"{option} is a setting of the poisson encoder; add --encoder poisson")
+    return named_encoder(name)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """What the library warns of, as a line each on the error stream, and the same line once only."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SpikewrightWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, SpikewrightWarning):
+                others(message, category, *place, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                err.print(f"warning: {one_line(message)}", highlight=False, markup=False, soft_wrap=True)
+
+        warnings.showwarning = cast(Any, show)  # put back with the filters
+        yield
 
 
 def compact_table(

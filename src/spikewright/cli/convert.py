@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikewright.calibration import parse
+from spikewright.calibration import input_scale_text, look, parse_all, parse_input_scale
 from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
@@ -18,6 +18,7 @@ from spikewright.cli.console import (
     ModelArgument,
     PreprocessOption,
     ShapeOption,
+    TaskOption,
     WeightsOption,
     err,
     out,
@@ -25,13 +26,14 @@ from spikewright.cli.console import (
     parse_spikes,
     print_json,
 )
-from spikewright.cli.pipeline import Job, compare, comparison
+from spikewright.cli.pipeline import Job, compare, comparison, tasks_text
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
-from spikewright.errors import SettingsError
+from spikewright.errors import SettingsError, warn
 from spikewright.load import load
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.storage import save
+from spikewright.tasks import heads
 from spikewright.text import short
 
 METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
@@ -46,6 +48,10 @@ def convert(
     weights: WeightsOption = None,
     shape: ShapeOption = None,
     preprocess: PreprocessOption = "",
+    input_scale: Annotated[
+        str,
+        typer.Option(help="What one event stands for (--encoder poisson): max, 99.9%, or a number like 255."),
+    ] = "max",
     samples: Annotated[int, typer.Option(min=1, help="At most so many calibration samples.")] = 5000,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
@@ -56,9 +62,12 @@ def convert(
     max_pool: Annotated[Policy, typer.Option(help="How max pooling acts on spikes.")] = "count_max",
     view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
-    softmax: Annotated[Literal["drop", "keep"], typer.Option(help="A softmax at the end.")] = "drop",
+    answer: Annotated[
+        Literal["keep", "drop"], typer.Option(help="The network's final activation: ReLU, softmax, sigmoid, tanh.")
+    ] = "keep",
     leaky: LeakyOption = "refuse",
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
+    task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
     batch_size: BatchOption = 100,
@@ -73,15 +82,25 @@ def convert(
         raise SettingsError("--test and --report go together: data to measure with, and the page to write")
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    methods = [parse(text) for text in method or ["percentile:99.9"]]
+    methods = parse_all(method or "percentile:99.9")
+    scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)
     graph = load(model, weights=weights, shape=parse_shape(shape))
     neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
-    options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
-    job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
+    options = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
+    job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json, task=task, input_scale=scale)
     folded, _ = job.prepared()
+    labelled, asked = None, {}
+    if test is not None:
+        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
+        asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
     calibration = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps).take(samples)
     found = job.statistics(folded, calibration, statistics)
+    seen = look(folded, found)
+    warn(seen.warnings)  # again, where the statistics are from a file
+    if not as_json:
+        for line in seen.lines:
+            err.print(line, highlight=False, markup=False, soft_wrap=True)
     spiking = job.spiking(found, methods[0])
     spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
     save(spiking, output)
@@ -91,23 +110,26 @@ def convert(
         "scales": spiking.meta["scales"],
         "neurons": asdict(neurons),
         "calibration_samples": found.samples,
+        **seen.summary(),
     }
-    if test is not None and report is not None:
-        labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
+    if labelled is not None and report is not None:
         settings = {
             "command": context.obj,
             "model": model,
             "calibration": f"{found.samples} samples of {data}",
             "test": f"{len(labelled)} samples of {test}",
             "methods": ", ".join(map(str, methods)),
+            "input scale": scale,
+            "task": tasks_text(asked),
             "timesteps": timesteps,
             "preprocess": str(steps),
             **asdict(neurons),
             **options,
         }
-        candidates = compare(job, calibration, labelled, timesteps, report, model, settings, lambda _: None)
+        candidates = compare(job, found, labelled, timesteps, report, model, settings, lambda _: None)
         measures = {c.label: c.measures for c in candidates}
         summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
+        summary["warnings"] = list(dict.fromkeys([*seen.warnings, *(w for m in measures.values() for w in m.warnings)]))
         if not as_json:
             out.print(comparison(measures))
     if as_json:

@@ -45,8 +45,9 @@ def demo(
         "reset": job.neurons.reset,
     }
     say = (lambda _: None) if as_json else (lambda line: err.print(line, highlight=False))
+    statistics = job.statistics(job.prepared()[0], train, None)
     candidates = compare(
-        job, train, test.take(samples), timesteps, report, "Fashion-MNIST, a small residual network", settings, say
+        job, statistics, test.take(samples), timesteps, report, "Fashion-MNIST, a small residual network", settings, say
     )
     measures = {c.label: c.measures for c in candidates}
     if as_json:

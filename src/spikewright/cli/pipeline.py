@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
 from spikewright.cli.console import compact_table, progress
 from spikewright.convert import Neurons, analog_of, convert
 from spikewright.data import Dataset
-from spikewright.errors import SpikewrightError
 from spikewright.graph import Graph
-from spikewright.measure import Measures, measure
+from spikewright.measure import HeadMeasures, Measures, measure
 from spikewright.passes import Change
 from spikewright.prepare import prepare
 from spikewright.report import Candidate, write_report
+from spikewright.tasks import SCORES, Head, Said
 from spikewright.text import short, steps_to_show
 
 
@@ -30,9 +31,11 @@ class Job:
         graph: as trained.
         methods: threshold methods; the first is the one to keep.
         neurons: what the populations are like.
-        options: further keywords of ``convert``: view, readout, softmax, leaky.
+        options: further keywords of ``convert``: view, readout, answer, leaky.
         batch_size, device: of every run.
         quiet: no progress bars.
+        task: of the network's outputs, as typed; None finds it.
+        input_scale: how λ of inputs comes about: see ``calibrate``.
     """
 
     graph: Graph
@@ -42,20 +45,30 @@ class Job:
     batch_size: int = 100
     device: str = "cpu"
     quiet: bool = False
+    task: Said = None
+    input_scale: str = "max"
 
     def prepared(self) -> tuple[Graph, tuple[Change, ...]]:
-        return prepare(self.graph, **{key: self.options[key] for key in ("softmax", "leaky") if key in self.options})
+        return prepare(self.graph, **{key: self.options[key] for key in ("answer", "leaky") if key in self.options})
 
     def statistics(self, folded: Graph, data: Dataset, store: Path | None) -> Statistics:
         """From ``store`` where it holds those of this network and these data, else gathered, and stored there."""
         if store is not None and store.exists():
             found = Statistics.load(store, expect_key=statistics_key(folded, data))
+            found = replace(found, input_scale=self.input_scale)
             for method in self.methods:
                 found.scales(method)
             return found
         with progress("calibrating", self.quiet) as move:
             statistics = calibrate(
-                folded, data, self.methods, batch_size=self.batch_size, device=self.device, progress=move
+                folded,
+                data,
+                self.methods,
+                input_scale=self.input_scale,
+                task=self.task,
+                batch_size=self.batch_size,
+                device=self.device,
+                progress=move,
             )
         if store is not None:
             statistics.save(store)
@@ -72,6 +85,7 @@ class Job:
                 analog_of(graph),
                 data,
                 timesteps,
+                task=self.task,
                 encoder=encoder,
                 batch_size=self.batch_size,
                 device=self.device,
@@ -81,7 +95,7 @@ class Job:
 
 def compare(
     job: Job,
-    calibration: Dataset,
+    statistics: Statistics,
     test: Dataset,
     timesteps: int,
     report: Path,
@@ -95,7 +109,6 @@ def compare(
         SpikewrightError: whatever goes wrong; then no report is written.
     """
     folded, changes = job.prepared()
-    statistics = job.statistics(folded, calibration, None)
     candidates = []
     for method in job.methods:
         spiking = job.spiking(statistics, method)
@@ -115,18 +128,25 @@ def compare(
     return candidates
 
 
-def comparison(measures: Mapping[str, Measures]) -> Table:
-    """Accuracy against timesteps by method."""
+def comparison(measures: Mapping[str, Measures]) -> Group:
+    """Scores against timesteps by method: a table for each output and score."""
     first = next(iter(measures.values()))
     shown = steps_to_show(first.timesteps)
-    accurate = first.accuracy is not None
-    title = "accuracy, %" if accurate else "agreement with the analog network, %"
-    table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", "rate", "synops"), 1)
-    for label, one in measures.items():
-        curve = one.curve
-        if curve is None:
-            raise SpikewrightError("the network has no row of classes; its answers cannot be counted")
-        cells = [f"{100 * curve[t - 1]:.2f}" for t in shown]
-        analog = "" if one.analog_accuracy is None else f"{100 * one.analog_accuracy:.2f}"
-        table.add_row(label, *cells, analog, f"{one.firing_rate:.3f}", short(one.total_synops))
-    return table
+    tables: list[Table] = []
+    for name, head in first.heads.items():
+        for score in head.task.agreed:
+            kind = SCORES[score]
+            title = ("" if len(first.heads) == 1 else f"{name}: ") + kind.axis(against=not head.labelled)
+            work = () if tables else ("rate", "synops")
+            table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
+            for label, one in measures.items():
+                curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
+                cells = [kind.text(curve[t - 1]) for t in shown] + ["" if analog is None else kind.text(analog)]
+                table.add_row(label, *cells, *((f"{one.firing_rate:.3f}", short(one.total_synops)) if work else ()))
+            tables.append(table)
+    return Group(*tables)
+
+
+def tasks_text(heads: Mapping[str, Head] | Mapping[str, HeadMeasures]) -> str:
+    """The tasks of the outputs: "regression", or of several "age regression, sex binary"."""
+    return ", ".join(str(head.task) if len(heads) == 1 else f"{name} {head.task}" for name, head in heads.items())

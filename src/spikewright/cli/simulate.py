@@ -14,23 +14,29 @@ from spikewright.cli.console import (
     DeviceOption,
     DtOption,
     DtypeOption,
+    EncoderOption,
     EngineOption,
+    EventValueOption,
     JsonOption,
+    NegativeOption,
+    SeedOption,
+    TaskOption,
+    chosen_encoder,
     compact_table,
     out,
     print_json,
     progress,
 )
-from spikewright.cli.pipeline import comparison
+from spikewright.cli.pipeline import comparison, tasks_text
 from spikewright.convert import analog_of
 from spikewright.data import Preprocessing, load_data
-from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
 from spikewright.events import check_place, load_events
 from spikewright.files import atomic_path
 from spikewright.load import load
 from spikewright.measure import Measures, measure
+from spikewright.measure.scores import agreement_name
 from spikewright.text import shape_text, short
 
 
@@ -41,8 +47,10 @@ def simulate(
     data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
     samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
-    encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
-    seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
+    encoder: EncoderOption = "constant",
+    seed: SeedOption = 0,
+    input_scale: EventValueOption = None,
+    negative: NegativeOption = "events",
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
@@ -51,6 +59,7 @@ def simulate(
         typer.Option(help="Write every spike into this folder, new or empty, as Parquet.", metavar="FOLDER"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the events that --events finds there.")] = False,
+    task: TaskOption = None,
     batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
     device: DeviceOption = "cpu",
@@ -65,7 +74,7 @@ def simulate(
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     if events is not None:
         check_place(events, force)
-    chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
+    chosen = chosen_encoder(encoder, seed, input_scale, negative)
     graph = load(model, dt=dt)
     if not graph.populations:
         raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
@@ -79,6 +88,7 @@ def simulate(
             analog_of(graph),
             dataset,
             timesteps,
+            task=task,
             encoder=chosen,
             batch_size=batch_size,
             engine=cast(Engine, engine),
@@ -95,10 +105,10 @@ def simulate(
         written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
         print_json({"model": model, **measures.summary(), **written})
         return
-    if measures.agreement is not None:
-        out.print(comparison({str(graph.meta.get("method", model)): measures}))
+    out.print(comparison({str(graph.meta.get("method", model)): measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
+    out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
     out.print(f"engine: {measures.engine}", highlight=False)
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
@@ -130,12 +140,17 @@ def _connections(measures: Measures) -> Table:
 
 
 def _write(measures: Measures, path: Path) -> None:
-    """The curves ``(T,)`` in 0..1, the rate of every neuron, and histograms of rates, in spikes per timestep."""
+    """The curves ``(T,)``, the rate of every neuron, and histograms of rates, in spikes per timestep.
+
+    Of one output the scores have their names, "accuracy" or "mse", and those against the analog network "agreement" or
+    "agreement_mse"; of several they stand behind "head/NAME/".
+    """
     arrays: dict[str, Any] = {"timestep": np.arange(1, measures.timesteps + 1)}
-    for label in ("accuracy", "top5", "agreement"):
-        curve = getattr(measures, label)
-        if curve is not None:
-            arrays[label] = curve
+    for name, head in measures.heads.items():
+        before = "" if len(measures.heads) == 1 else f"head/{name}/"
+        arrays[f"{before}task"] = np.array(str(head.task))
+        arrays |= {f"{before}{score}": curve for score, curve in head.scores.items()}
+        arrays |= {f"{before}{agreement_name(score)}": curve for score, curve in head.agreement.items()}
     for name, layer in measures.layers.items():
         arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
         arrays[f"firing_rate_edges/{name}"] = layer.firing.edges

@@ -11,14 +11,19 @@ from rich.table import Table
 from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
+    EncoderOption,
+    EventValueOption,
     JsonOption,
+    NegativeOption,
+    SeedOption,
+    chosen_encoder,
     compact_table,
     out,
     print_json,
     progress,
 )
 from spikewright.data import Preprocessing, load_data
-from spikewright.encoders import encoder as named_encoder
+from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
@@ -49,8 +54,10 @@ def synapses(
     data: Annotated[str | None, typer.Option(help="Samples to simulate for rates: as for convert.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of that simulation.")] = 64,
     samples: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
-    encoder: Annotated[str, typer.Option(help="constant, poisson or events.")] = "constant",
-    seed: Annotated[int, typer.Option(help="Of the poisson encoder.")] = 0,
+    encoder: EncoderOption = "constant",
+    seed: SeedOption = 0,
+    input_scale: EventValueOption = None,
+    negative: NegativeOption = "events",
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     pools: Annotated[
         Literal["groups", "folded"], typer.Option(help="Pools: groups of neurons, or part of what they lead to.")
@@ -85,9 +92,8 @@ def synapses(
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        found = _simulated(
-            graph, data, timesteps, samples, encoder, seed, preprocess, batch_size, device, quiet=as_json
-        )
+        chosen = chosen_encoder(encoder, seed, input_scale, negative)
+        found = _simulated(graph, data, timesteps, samples, chosen, preprocess, batch_size, device, quiet=as_json)
     made = synapse_graph(graph, found, pools=pools, pool_weight="mean" if pool_weight == "mean" else 1)
     written: Path | None = None
     if output is not None:
@@ -136,8 +142,7 @@ def _simulated(
     data: str,
     timesteps: int,
     samples: int | None,
-    encoder: str,
-    seed: int,
+    encoder: Encoder,
     preprocess: str | None,
     batch_size: int,
     device: str,
@@ -145,14 +150,13 @@ def _simulated(
 ) -> Rates:
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    chosen = named_encoder(encoder, seed=seed) if encoder == "poisson" else named_encoder(encoder)
     steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
     dataset = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps)
     if samples is not None:
         dataset = dataset.take(samples)
     with progress("simulating", quiet=quiet) as move:
         return simulated_rates(
-            graph, dataset, timesteps, encoder=chosen, batch_size=batch_size, device=device, progress=move
+            graph, dataset, timesteps, encoder=encoder, batch_size=batch_size, device=device, progress=move
         )
 
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.targets import Targets, as_targets, joined, rows
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
-Batch = tuple[NDArray[np.float32], NDArray[np.int64] | None]
+Batch = tuple[NDArray[np.float32], Targets | None]
 
 
 class Dataset(ABC):
@@ -37,7 +38,14 @@ class Dataset(ABC):
 
     @abstractmethod
     def batches(self, size: int) -> Iterator[Batch]:
-        """Batches ``(B, *shape)`` as float32 with their labels ``(B,)``; the last one may be smaller."""
+        """Batches ``(B, *shape)`` as float32 with their targets ``(B, ...)``; the last one may be smaller."""
+
+    @property
+    def targets(self) -> Targets | None:
+        """Of all samples; a data set that knows them without reading its samples says so here."""
+        if not self.has_labels:
+            return None
+        return joined([y for _, y in self.batches(4096) if y is not None])
 
     @abstractmethod
     def take(self, count: int) -> Dataset:
@@ -55,12 +63,12 @@ class ArrayDataset(Dataset):
 
     Attributes:
         x: ``(N, *shape)``, channels first.
-        y: ``(N,)`` class indices, or None.
+        y: targets ``(N, ...)``: whole numbers, floats, or by the names of outputs a mapping of such; or None.
         preprocessing: applied to each batch.
     """
 
     x: Array
-    y: NDArray[np.int64] | None = None
+    y: Targets | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def __post_init__(self) -> None:
@@ -68,16 +76,8 @@ class ArrayDataset(Dataset):
             raise DataError(f"data must have the shape (samples, ...); this array has {self.x.shape}")
         if self.x.dtype.kind not in "buif":
             raise DataError(f"data must be numbers, not {self.x.dtype}")
-        if self.y is None:
-            return
-        if self.y.ndim == 2 and self.y.shape[1] > 1:
-            object.__setattr__(self, "y", self.y.argmax(axis=1))
-        labels = np.asarray(self.y).reshape(-1)
-        if len(labels) != len(self.x):
-            raise DataError(f"{len(self.x)} samples but {len(labels)} labels; they must be as many")
-        if labels.dtype.kind == "f" and not (labels == np.round(labels)).all():
-            raise DataError("labels must be whole numbers, the index of each sample's class")
-        object.__setattr__(self, "y", labels.astype(np.int64))
+        if self.y is not None:
+            object.__setattr__(self, "y", as_targets(self.y, len(self.x)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -90,16 +90,20 @@ class ArrayDataset(Dataset):
     def has_labels(self) -> bool:
         return self.y is not None
 
+    @property
+    def targets(self) -> Targets | None:
+        return self.y
+
     def batches(self, size: int) -> Iterator[Batch]:
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size])
             if not np.isfinite(x).all():
                 row = start + int(np.argwhere(~np.isfinite(x))[0][0])
                 raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
-            yield x, None if self.y is None else self.y[start : start + size]
+            yield x, rows(self.y, slice(start, start + size))
 
     def take(self, count: int) -> ArrayDataset:
-        return ArrayDataset(self.x[:count], None if self.y is None else self.y[:count], self.preprocessing)
+        return ArrayDataset(self.x[:count], rows(self.y, slice(count)), self.preprocessing)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -114,7 +118,8 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
 
     Args:
         data: a Dataset; an array ``(N, *shape)``; for several inputs a mapping from their names to arrays; a pair of
-            such samples and labels ``(N,)``; or a torch Dataset of (sample, label) pairs.
+            such samples and targets ``(N, ...)``, for several outputs a mapping from their names to targets; or a
+            torch Dataset of (sample, label) pairs.
         inputs: of the network. Arrays with channels last, or without an axis for the one channel, are then given the
             axes that the network wants; without it they stay as they are.
 
@@ -122,7 +127,7 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
         DataError: for anything else, or an empty set.
     """
     if isinstance(data, tuple | list) and len(data) == 2:
-        x, y = data[0], None if data[1] is None else _array(data[1])
+        x, y = data[0], _targets(data[1])
     elif isinstance(data, Mapping) or hasattr(data, "__array__"):
         x, y = data, None
     elif isinstance(data, ArrayDataset):
@@ -147,18 +152,10 @@ def _fitting(x: Array, inputs: Inputs | None) -> Array:
     return x if found is None else found
 
 
-def check_labels(data: Dataset, classes: int) -> None:
-    """Refuse labels that are not the index of a class.
-
-    Raises:
-        DataError: naming the first such label.
-    """
-    for _, labels in data.batches(4096):
-        if labels is None:
-            return
-        wrong = labels[(labels < 0) | (labels >= classes)]
-        if len(wrong):
-            raise DataError(f"label {wrong[0]} does not exist: the network has {classes} classes, 0 to {classes - 1}")
+def _targets(y: Any) -> Targets | None:
+    if isinstance(y, Mapping):
+        return {str(name): _array(part) for name, part in y.items()}
+    return None if y is None else _array(y)
 
 
 def _array(values: Any) -> Array:

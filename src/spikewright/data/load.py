@@ -18,6 +18,7 @@ from spikewright.data.dataset import ArrayDataset, Dataset, as_dataset
 from spikewright.data.images import image_folder
 from spikewright.data.layout import Inputs, laid_out, side_by_side
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.targets import Targets
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
@@ -81,7 +82,7 @@ def load_data(
     return _dataset(x, y, shape, steps, spec)
 
 
-def _dataset(x: Array, y: Array | None, shape: Shape | None, steps: Preprocessing, spec: str) -> Dataset:
+def _dataset(x: Array, y: Targets | None, shape: Shape | None, steps: Preprocessing, spec: str) -> Dataset:
     if not len(x):
         raise DataError(f"{spec}: the data set is empty")
     fitting = x if shape is None else laid_out(x, shape)

@@ -23,9 +23,13 @@ def encoder(name: str, **settings: object) -> Encoder:
     if name not in names:
         raise SettingsError(f"unknown encoder '{name}'; choose one of {', '.join(names)}")
     module = import_module(f"{__name__}.{name}")
-    kinds = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Encoder) and v is not Encoder]
+    kinds = [
+        v
+        for v in vars(module).values()
+        if isinstance(v, type) and issubclass(v, Encoder) and v.__module__ == module.__name__
+    ]
     try:
-        made: Encoder = kinds[0](**settings)
+        made: Encoder = kinds[0](**settings)  # the first of its file
     except TypeError as error:
         raise SettingsError(f"encoder '{name}': {error}") from error
     return made

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from spikewright.graph import Graph
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +28,15 @@ class Encoder(ABC):
         Returns:
             ``(B, *input shape)``.
         """
+
+    def fitted(self, graph: Graph) -> Encoder:
+        """The encoder as it runs on one network, with what it takes from it; engines ask for it before a run."""
+        return self
+
+    @property
+    def event_values(self) -> Mapping[str, float]:
+        """By input, what one event stands for, where all that it sends are events of one size; 1 for others."""
+        return {}
 
     def mean(self, x: Tensor, timesteps: int) -> Tensor:
         """What the analog network sees in the place of the whole run: the expected input of a timestep.

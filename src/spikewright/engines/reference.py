@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.encoders import Encoder
+from spikewright.engines.units import event_units
 from spikewright.events import Events, Step
 from spikewright.forward import place, split_inputs
 from spikewright.graph import Graph, Place
@@ -42,7 +43,8 @@ class BatchRun:
         potentials: by population, ``(B, T, *shape)``: the membrane potential after each step, where asked for.
         nonzero: by node that has weights, ``(B, *input shape)``: in how many steps each input value was not
             zero, where asked for; by Input, of its own values.
-        graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1.
+        graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1, in units of what an
+            event of an input stands for.
     """
 
     outputs: dict[str, Tensor]
@@ -124,6 +126,8 @@ class Simulation:
         import torch
 
         x = x.to(self.place(np.zeros(0)))
+        encoder = encoder.fitted(self.graph)
+        units = event_units(self.graph, encoder)
         state = self.start(len(x))
         total: dict[str, Tensor] = {}
         run = BatchRun({}, {})
@@ -138,7 +142,7 @@ class Simulation:
                     value = values[node.name]
                     if isinstance(node, Output):
                         total[node.name] = total[node.name] + value if t else value
-                        answers[node.name].append(readout(node, total[node.name] / (t + 1)))
+                        answers[node.name].append(node.answer(total[node.name] / (t + 1)))
                     elif node.population:
                         run.counts[node.name] = run.counts[node.name] + value if t else value
                         if "spikes" in record:
@@ -148,7 +152,8 @@ class Simulation:
                         if "potentials" in record and isinstance(node, IF):
                             potentials.setdefault(node.name, []).append(state[node.name].v)
                     elif "nonzero" in record and (node.weighted or not node.inputs):
-                        _note_activity(run, node.name, values[node.inputs[0]] if node.inputs else value)
+                        source = node.inputs[0] if node.inputs else node.name
+                        _note_activity(run, node.name, values[source], units[source])
         run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
         run.events = {name: Events.of_steps(self.graph.shapes[name], steps, first) for name, steps in sent.items()}
@@ -223,10 +228,6 @@ def let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tensor
     return F.pad(spikes, padding).flatten(2).gather(2, chosen.flatten(2)).view(chosen.shape)
 
 
-def readout(output: Output, mean: Tensor) -> Tensor:
-    return mean.softmax(dim=1) if output.activation == "softmax" else mean
-
-
 def sent_at(value: Tensor) -> Step:
     """The events of one step, sample after sample."""
     flat = value.flatten(1)
@@ -234,8 +235,8 @@ def sent_at(value: Tensor) -> Step:
     return sample.cpu().numpy(), neuron.int().cpu().numpy(), flat[sample, neuron].float().cpu().numpy()
 
 
-def _note_activity(run: BatchRun, name: str, value: Tensor) -> None:
+def _note_activity(run: BatchRun, name: str, value: Tensor, unit: float) -> None:
     active = (value != 0).to(value.dtype)
     run.nonzero[name] = run.nonzero[name] + active if name in run.nonzero else active
-    if name not in run.graded and bool(((value != 0) & (value.abs() != 1)).any()):
+    if name not in run.graded and bool(((value != 0) & (value.abs() != unit)).any()):
         run.graded.add(name)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data import as_dataset
+from spikewright.data import Targets, as_dataset
+from spikewright.data.targets import joined
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.choose import Engine, choose_engine
 from spikewright.engines.reference import RECORDS, BatchRun
-from spikewright.errors import DataError, GraphError, SettingsError
+from spikewright.engines.remarks import RunWatcher
+from spikewright.errors import DataError, GraphError, SettingsError, warn
 from spikewright.events import Events, events_folder
 from spikewright.forward import place
 from spikewright.graph import Array, Graph, Shape
@@ -35,8 +37,8 @@ class Run:
     """What a simulation of N samples over T timesteps gave.
 
     Attributes:
-        outputs: by output node, ``(N, T, *shape)``: the answer at every timestep.
-        labels: ``(N,)``, or None.
+        outputs: by output node, ``(N, T, *shape)``: the answer at every timestep; empty where they were not kept.
+        labels: as the data set has them: ``(N, ...)``, by the names of outputs a mapping of such, or None.
         counts: by population, its shape: spikes per neuron, summed over samples and timesteps.
         samples: N.
         timesteps: T.
@@ -47,10 +49,11 @@ class Run:
             by Input, of its own values.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
         engine: the engine that made it: "event", "event, int16", "cuda" or "reference".
+        warnings: what is odd about it, a sentence each.
     """
 
     outputs: Mapping[str, Array]
-    labels: NDArray[np.int64] | None
+    labels: Targets | None
     counts: Mapping[str, NDArray[np.float64]]
     samples: int
     timesteps: int
@@ -60,10 +63,13 @@ class Run:
     nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     graded: frozenset[str] = frozenset()
     engine: str = "reference"
+    warnings: tuple[str, ...] = ()
 
     @property
     def output(self) -> Array:
         """The answers of the first output, ``(N, T, *shape)``."""
+        if not self.outputs:
+            raise SettingsError("this run kept no outputs; simulate with keep_outputs=True")
         return next(iter(self.outputs.values()))
 
 
@@ -82,13 +88,15 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     events_to: Path | str | None = None,
     force: bool = False,
+    keep_outputs: bool = True,
+    quiet: bool = False,
 ) -> Run:
     """Run a spiking graph over a data set.
 
     Args:
         graph: a spiking graph, as ``convert`` makes it.
         data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
-            samples and labels ``(N,)``.
+            samples and labels ``(N, ...)``.
         timesteps: T, at least 1.
         encoder: an encoder or its name.
         record: any of "spikes" (dense), "events" (the same one by one), "potentials" and "nonzero"; nothing by default,
@@ -104,6 +112,9 @@ def simulate(
         events_to: a folder, new or empty, where the spikes of every population are written one by one, batch after
             batch, so that memory does not grow with N; ``load_events`` reads it. It is there once all of it is.
         force: whether ``events_to`` may replace the events of an earlier run.
+        keep_outputs: whether ``Run.outputs`` holds the answers; without, memory does not grow with N·T, and observers
+            see them batch by batch all the same.
+        quiet: whether what is odd stands in ``Run.warnings`` only.
 
     Raises:
         SettingsError: for timesteps below 1, an unknown encoder, record or engine, or what the engine that was asked
@@ -111,6 +122,9 @@ def simulate(
         GraphError: for a graph that still holds a ReLU, or has no Output.
         DataError: for an empty data set or samples that do not fit the network.
         StorageError: where events cannot be written, or something stands that is not replaced.
+
+    Warns:
+        SpikewrightWarning: each of ``Run.warnings``.
     """
     import torch
 
@@ -122,32 +136,45 @@ def simulate(
     unknown = sorted(set(record) - set(RECORDS))
     if unknown:
         raise SettingsError(f"cannot record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
-    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
+    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
     dataset = as_dataset(data, graph.inputs)
     _check_spiking(graph)
     _check_shape(graph, chosen.sample_shape(dataset.shape))
     wanted = record if events_to is None else {*record, "events"}
     simulation = choose_engine(graph, chosen, wanted, engine, device, dtype)
     like = place(device, "float32" if dtype == "int16" else dtype)(np.zeros(0))
-    gathered = _Gathered(simulation.name)
+    gathered, watcher = _Gathered(simulation.name), RunWatcher(graph, chosen)
     done = 0
     with ExitStack() as stack:
         if events_to is not None:
-            observers = [*observers, stack.enter_context(events_folder(events_to, graph, int(timesteps), force))]
+            observers = [*observers, stack.enter_context(events_folder(events_to, graph, timesteps, force))]
         for x, y in dataset.batches(batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
             run = simulation.run(batch, timesteps, chosen, wanted, first=done)
+            _check_finite(run)
+            watcher(batch, run)
             for observe in observers:
                 observe(batch, run)
             if "events" not in record:
                 run.events.clear()  # they are on disk
+            if not keep_outputs:
+                run.outputs.clear()
             gathered.add(run, y)
             done += len(x)
             if progress is not None:
                 progress(done, len(dataset))
         if not done:
             raise DataError("the data set is empty: there is nothing to simulate")
-    return gathered.run(done, timesteps)
+    remarks = watcher.remarks(gathered.counts, timesteps)
+    if not quiet:
+        warn(remarks)
+    return gathered.run(done, timesteps, remarks)
+
+
+def _check_finite(run: BatchRun) -> None:
+    for name, value in run.outputs.items():
+        if not value.isfinite().all():
+            raise GraphError(f"output '{name}': the answers overflow; check the network's weights and the data")
 
 
 def _check_spiking(graph: Graph) -> None:
@@ -176,12 +203,9 @@ class _Gathered:
         self.counts: dict[str, NDArray[np.float64]] = {}
         self.nonzero: dict[str, NDArray[np.float64]] = {}
         self.graded: set[str] = set()
-        self.labels: list[NDArray[np.int64]] = []
+        self.labels: list[Targets] = []
 
-    def add(self, run: BatchRun, labels: NDArray[np.int64] | None) -> None:
-        for name, value in run.outputs.items():
-            if not value.isfinite().all():
-                raise GraphError(f"output '{name}': the answers overflow; check the network's weights and the data")
+    def add(self, run: BatchRun, labels: Targets | None) -> None:
         for kept, new in ((self.outputs, run.outputs), (self.spikes, run.spikes), (self.potentials, run.potentials)):
             for name, value in new.items():
                 kept.setdefault(name, []).append(value.cpu().numpy())
@@ -195,10 +219,10 @@ class _Gathered:
         if labels is not None:
             self.labels.append(labels)
 
-    def run(self, samples: int, timesteps: int) -> Run:
+    def run(self, samples: int, timesteps: int, warnings: tuple[str, ...]) -> Run:
         return Run(
             outputs={name: _joined(parts) for name, parts in self.outputs.items()},
-            labels=np.concatenate(self.labels) if self.labels else None,
+            labels=joined(self.labels),
             counts=self.counts,
             samples=samples,
             timesteps=timesteps,
@@ -208,6 +232,7 @@ class _Gathered:
             nonzero=self.nonzero,
             graded=frozenset(self.graded),
             engine=self.engine,
+            warnings=warnings,
         )
 
 

@@ -153,8 +153,8 @@ def _written(node: Node, graph: Graph, dt: float, facts: dict[str, Any]) -> NIRN
     if isinstance(node, Input):
         made: NIRNode = nir.Input(np.array(shape))
     elif isinstance(node, Output):
-        made = nir.Output(np.array(shape))
-        facts |= {"activation": node.activation} if node.activation else {}
+        made = nir.Output(np.array(shapes[0]))
+        facts |= {key: value for key, value in node.settings.items() if value != getattr(Output, key)}
     elif isinstance(node, Add):
         made = nir.Scale(np.ones(shape, np.float32))
         facts["type"] = "copy"

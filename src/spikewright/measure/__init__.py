@@ -7,6 +7,7 @@ from spikewright.measure.energy import Energy
 from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.measure import LayerMeasures, Measures, measure
 from spikewright.measure.operations import Operations, operations
+from spikewright.measure.scores import HeadMeasures
 from spikewright.measure.synops import SynOps, synops
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CorrelationObserver",
     "Energy",
     "FiringRate",
+    "HeadMeasures",
     "LayerMeasures",
     "Measures",
     "Operations",

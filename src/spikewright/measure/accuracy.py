@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import DataError
 from spikewright.graph import Array
+from spikewright.tasks.classification import among_first
 
 
 def accuracy(outputs: Array, labels: NDArray[np.int64], k: int = 1) -> NDArray[np.float64]:
@@ -27,8 +28,5 @@ def accuracy(outputs: Array, labels: NDArray[np.int64], k: int = 1) -> NDArray[n
         raise DataError(f"accuracy needs one row of classes a sample; the outputs have the shape {outputs.shape[2:]}")
     if not 1 <= k <= outputs.shape[2]:
         raise DataError(f"top-{k} of {outputs.shape[2]} classes makes no sense")
-    own = np.take_along_axis(outputs, labels[:, None, None], axis=2)
-    index = np.arange(outputs.shape[2])
-    before = (outputs > own) | ((outputs == own) & (index < labels[:, None, None]))
-    right: NDArray[np.float64] = (before.sum(axis=2) < k).mean(axis=0)
+    right: NDArray[np.float64] = among_first(outputs, labels, k).mean(axis=0)
     return right

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ class CorrelationObserver:
         seed: of the draw.
         device: a torch device.
         encoder: of the simulation; it knows which samples the analog graph sees. None for constant currents.
+        answers: called with the analog graph's outputs by name, and the batch.
     """
 
     def __init__(
@@ -68,18 +69,20 @@ class CorrelationObserver:
         seed: int = 0,
         device: str = "cpu",
         encoder: Encoder | None = None,
+        answers: Callable[[Mapping[str, Tensor], BatchRun], None] | None = None,
     ) -> None:
         self.forward = Forward(analog, device)
         self.timesteps, self.samples = timesteps, samples
         self.encoder = encoder or Constant()
         self.random = np.random.default_rng(seed)
         self.sums: dict[str, _Sums] = {}
-        self.outputs: list[NDArray[np.float32]] = []
+        self.answers = answers
 
     def __call__(self, x: Tensor, run: BatchRun) -> None:
         watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.forward.graph}
         outputs = self.forward(self.encoder.mean(x, self.timesteps), watch)
-        self.outputs.append(next(iter(outputs.values())).cpu().numpy())
+        if self.answers is not None:
+            self.answers(outputs, run)
 
     def _watcher(self, name: str, counts: Tensor) -> Callable[[Tensor], None]:
         def compare(activation: Tensor) -> None:
@@ -96,11 +99,6 @@ class CorrelationObserver:
             sums.spiking.append(r.cpu().numpy()[chosen].astype(np.float32))
 
         return compare
-
-    @property
-    def analog_outputs(self) -> NDArray[np.float32]:
-        """What the analog network answered, ``(N, classes)``."""
-        return np.concatenate(self.outputs)
 
     def results(self) -> dict[str, Correlation]:
         """The correlation of every population, in the order of the network."""

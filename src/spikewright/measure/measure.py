@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data import as_dataset, check_labels
+from spikewright.calibration import AnalogScore
+from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Engine, Run, simulate
+from spikewright.errors import warn
 from spikewright.graph import Array, Graph, Shape
-from spikewright.measure.accuracy import accuracy
-from spikewright.measure.agreement import agreement
 from spikewright.measure.correlation import Correlation, CorrelationObserver
 from spikewright.measure.energy import Energy
 from spikewright.measure.firing_rate import FiringRate, firing_rates
 from spikewright.measure.operations import Operations, operations
+from spikewright.measure.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measure.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
+from spikewright.settings import whole
+from spikewright.tasks import Said, heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,7 @@ class Measures:
     Attributes:
         samples, timesteps: N and T.
         engine: that simulated them.
-        accuracy, top5: ``(T,)`` in 0..1, or None without labels (top5 also below 6 classes).
-        analog_accuracy: of the analog network on the same samples, or None.
-        agreement: ``(T,)``: fraction of samples answered as the analog network does.
+        heads: by output: its task, its scores at every timestep, and its agreement with the analog network.
         layers: by population.
         synops: by layer, per sample over all timesteps.
         operations: by layer, per sample over all timesteps.
@@ -63,15 +64,13 @@ class Measures:
         energy: the constants of the estimate.
         rates: of every neuron.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
+        warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
     """
 
     samples: int
     timesteps: int
     engine: str
-    accuracy: NDArray[np.float64] | None
-    top5: NDArray[np.float64] | None
-    analog_accuracy: float | None
-    agreement: NDArray[np.float64] | None
+    heads: dict[str, HeadMeasures]
     layers: dict[str, LayerMeasures]
     synops: dict[str, SynOps]
     operations: dict[str, Operations]
@@ -80,11 +79,37 @@ class Measures:
     energy: Energy
     rates: Rates
     raster: dict[str, Array] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
-    def curve(self) -> NDArray[np.float64] | None:
-        """``(T,)``: accuracy, or agreement where there are no labels; None where there are no classes either."""
-        return self.accuracy if self.accuracy is not None else self.agreement
+    def head(self) -> HeadMeasures:
+        """Of the first output: for most networks the only one."""
+        return next(iter(self.heads.values()))
+
+    @property
+    def accuracy(self) -> NDArray[np.float64] | None:
+        """``(T,)`` in 0..1, of the first output; None without labels, and for regression."""
+        return self.head.scores.get("accuracy")
+
+    @property
+    def top5(self) -> NDArray[np.float64] | None:
+        """``(T,)`` in 0..1, of the first output; None without labels, and below 6 classes."""
+        return self.head.scores.get("top5")
+
+    @property
+    def analog_accuracy(self) -> float | None:
+        """Of the analog network on the same samples, of the first output; None as ``accuracy``."""
+        return self.head.analog.get("accuracy")
+
+    @property
+    def agreement(self) -> NDArray[np.float64] | None:
+        """``(T,)`` in 0..1: what the first output answers as the analog network does; None for regression."""
+        return self.head.agreement.get("accuracy")
+
+    @property
+    def curve(self) -> NDArray[np.float64]:
+        """``(T,)``: the main score of the first output, or what stands for it in agreement where no labels are."""
+        return self.head.curves[self.head.task.main]
 
     @property
     def firing_rate(self) -> float:
@@ -104,10 +129,10 @@ class Measures:
             "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
-            "analog_accuracy": self.analog_accuracy,
-            "accuracy": None if self.accuracy is None else self.accuracy.tolist(),
-            "top5": None if self.top5 is None else self.top5.tolist(),
-            "agreement": None if self.agreement is None else self.agreement.tolist(),
+            "task": str(self.head.task),
+            **self._of_the_first(),
+            "heads": {name: head.summary() for name, head in self.heads.items()},
+            "warnings": list(self.warnings),
             "firing_rate": self.firing_rate,
             "synops_per_sample": self.total_synops,
             "effective_acs_per_sample": sum(o.acs for o in self.operations.values()),
@@ -127,6 +152,14 @@ class Measures:
             "synops": {name: layer.spikes for name, layer in self.synops.items()},
         }
 
+    def _of_the_first(self) -> dict[str, Any]:
+        """What a classifier is read by, by short names; of a regression its scores by theirs, and no accuracy."""
+        head = self.head.summary()
+        found = {**head["scores"], **{f"analog_{name}": value for name, value in head["analog"].items()}}
+        agreement = {agreement_name(name): curve for name, curve in head["agreement"].items()}
+        missing = {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in head["agreement"] else {}
+        return {**missing, **found, **agreement}
+
 
 def measure(
     graph: Graph,
@@ -134,6 +167,7 @@ def measure(
     data: Any,
     timesteps: int = 64,
     *,
+    task: Said = None,
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
     engine: Engine = "auto",
@@ -149,8 +183,10 @@ def measure(
     Args:
         graph: the spiking graph.
         analog: the normalised analog graph, from ``normalise``.
-        data: a Dataset, an array, or a pair of samples and labels.
+        data: a Dataset, an array, or a pair of samples and labels; labels of several outputs by their names.
         timesteps: T.
+        task: "classification", "binary", "dense", "regression", a Task, or a mapping from the names of outputs to
+            such; None finds it in the answer's shape and the labels.
         encoder: an encoder or its name.
         batch_size: samples side by side.
         engine: "event", "cuda", "reference" or "auto".
@@ -162,15 +198,17 @@ def measure(
         force: whether it may replace the events of an earlier run.
 
     Raises:
-        SpikewrightError: as ``simulate``; DataError for labels that are not classes of the network.
+        SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, before anything is simulated.
+
+    Warns:
+        SpikewrightWarning: each of ``Measures.warnings``, and what is odd about the labels.
     """
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
-    output = next(node.name for node in graph if node.type == "Output")
-    if dataset.has_labels and len(graph.shapes[output]) == 1:
-        check_labels(dataset, graph.shapes[output][0])
-    chosen = encoder if isinstance(encoder, Encoder) else named_encoder(encoder)
-    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen)
+    scoring = Scoring(heads(graph, dataset.targets, task))
+    timesteps = whole("timesteps", timesteps)
+    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
+    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen, answers=scoring)
     sums = InputSums(graph, chosen, timesteps)
     run = simulate(
         graph,
@@ -186,12 +224,17 @@ def measure(
         progress=progress,
         events_to=events_to,
         force=force,
+        keep_outputs=False,
+        quiet=True,
     )
     one = dataset.take(1)
     first = simulate(
-        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype
+        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype, quiet=True
     )
-    return _measures(graph, analog, run, observer, constants, _raster(first), chosen, Rates.of(graph, run, sums.sums))
+    rates = Rates.of(graph, run, sums.sums)
+    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates)
+    warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
+    return measures
 
 
 def _measures(
@@ -199,28 +242,23 @@ def _measures(
     analog: Graph,
     run: Run,
     observer: CorrelationObserver,
+    scoring: Scoring,
     energy: Energy,
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
 ) -> Measures:
-    outputs, answers = run.output, observer.analog_outputs
-    classes = outputs.ndim == 3
-    labels = run.labels if classes else None
     correlations = observer.results()
     firing = firing_rates(run)
     counts = {name: total / run.samples for name, total in run.counts.items()}
     if not isinstance(encoder, Constant):  # every other encoder sends events
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
-    layers = synops(graph, counts)
+    layers, judged = synops(graph, counts), scoring.results()
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
         engine=run.engine,
-        accuracy=None if labels is None else accuracy(outputs, labels),
-        top5=None if labels is None or outputs.shape[2] < 6 else accuracy(outputs, labels, 5),
-        analog_accuracy=None if labels is None else float(accuracy(answers[:, None], labels)[0]),
-        agreement=agreement(outputs, answers) if classes else None,
+        heads=judged,
         layers={
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
             for name, rate in firing.items()
@@ -232,7 +270,21 @@ def _measures(
         energy=energy,
         rates=rates,
         raster=raster,
+        warnings=(*run.warnings, *_near_chance(judged, run.samples)),
     )
+
+
+def _near_chance(heads: Mapping[str, HeadMeasures], samples: int) -> list[str]:
+    """A sentence for each output whose analog network knows little of these samples."""
+    found = []
+    for name, head in heads.items():
+        main = head.task.main
+        if main in head.analog:
+            score = AnalogScore.of(head.task, head.analog[main], head.chance[main], samples)
+            if score.near_chance:
+                which = "" if len(heads) == 1 else f" '{name}'"
+                found.append(f"analog network{which} near chance, {score}: are data and preprocessing the right ones?")
+    return found
 
 
 def _raster(run: Run, neurons: int = 40) -> dict[str, Array]:

@@ -27,8 +27,10 @@ from spikewright.nodes.permute import Permute
 from spikewright.nodes.pool import AvgPool, SumPool
 from spikewright.nodes.relu import ReLU
 from spikewright.nodes.reshape import Reshape
+from spikewright.nodes.sigmoid import Sigmoid
 from spikewright.nodes.softmax import Softmax
 from spikewright.nodes.spike_max_pool import SpikeMaxPool
+from spikewright.nodes.tanh import Tanh
 from spikewright.nodes.terminals import Input, Output
 from spikewright.nodes.upsample import Upsample
 
@@ -57,9 +59,11 @@ __all__ = [
     "Permute",
     "ReLU",
     "Reshape",
+    "Sigmoid",
     "Softmax",
     "SpikeMaxPool",
     "SumPool",
+    "Tanh",
     "Upsample",
     "node_types",
 ]

@@ -24,7 +24,7 @@ class Flatten(Node):
         return (prod(inputs[0]),)
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
-        return lambda x: x.flatten(1)
+        return lambda x: x.flatten(1) if x.ndim > 1 else x[:, None]
 
     def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return counts[0].ravel()

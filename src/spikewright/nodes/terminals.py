@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from spikewright.graph import Array, Node, Place, Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Input(Node):
@@ -22,13 +24,20 @@ class Input(Node):
 
     Attributes:
         shape: of one sample, channels first, without the batch axis.
+        event_value: what one event stands for where values are sent as random events, the λ of the input: learnt by
+            calibration, None where nobody said. The network takes values as they are all the same.
     """
 
     shape: Shape
+    event_value: float | None = None
     arity = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        if self.event_value is not None:
+            object.__setattr__(self, "event_value", float(self.event_value))
+            if not 0 < self.event_value < float("inf"):
+                raise GraphError(f"{self}: event_value must be positive and finite, not {self.event_value}")
         super().__post_init__()
 
     def infer_shape(self, *inputs: Shape) -> Shape:
@@ -40,26 +49,63 @@ class Input(Node):
         return lambda x: x
 
 
+Activation = Literal["softmax", "log_softmax", "relu", "sigmoid", "tanh"]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Output(Node):
     """One output of the network: in a spiking run it adds up what arrives and divides by the time passed.
 
     Attributes:
-        activation: ``"softmax"`` where the network's final softmax was kept: applied to the readout,
-            along the first axis of a sample; None otherwise.
+        activation: the network's final activation, where it was kept: applied to the mean so far at every timestep,
+            as the analog network applies it to its last layer; None for the values as they are.
+        ceiling: of ``"relu"``: 6 for a ReLU6; None for no ceiling.
+        axis: of ``"softmax"`` and ``"log_softmax"``: the axis of a sample along which they go.
+        scalar: whether the answer has no axes, ``()``; the output then reads a row of one value.
     """
 
-    activation: Literal["softmax"] | None = None
+    activation: Activation | None = None
+    ceiling: float | None = None
+    axis: int = 0
+    scalar: bool = False
 
     def infer_shape(self, *inputs: Shape) -> Shape:
-        if self.activation not in (None, "softmax"):
-            raise GraphError(f"{self}: activation must be 'softmax' or None, not {self.activation!r}")
-        return inputs[0]
+        if self.activation not in (None, *get_args(Activation)):
+            known = ", ".join(repr(name) for name in get_args(Activation))
+            raise GraphError(f"{self}: activation must be one of {known} or None, not {self.activation!r}")
+        if self.ceiling is not None and (self.activation != "relu" or not 0 < self.ceiling <= MOST):
+            raise GraphError(
+                f"{self}: a ceiling is a positive finite number behind a 'relu', not {self.ceiling} "
+                f"behind {self.activation!r}"
+            )
+        along = range(len(inputs[0])) if self.activation in ("softmax", "log_softmax") else range(1)
+        if self.axis not in along:
+            raise GraphError(f"{self}: a {self.activation} of an output of shape {inputs[0]} has no axis {self.axis}")
+        if self.scalar and inputs[0] != (1,):
+            raise GraphError(f"{self}: an answer without axes is read from one value, not from {inputs[0]}")
+        return () if self.scalar else inputs[0]
+
+    def answer(self, values: Tensor, lead: int = 1) -> Tensor:
+        """What the network answers with, from the values that arrive.
+
+        Args:
+            values: ``(*lead axes, *shape of what is read)``.
+            lead: how many axes stand before those of a sample: the batch, or the batch and time.
+        """
+        if self.scalar:
+            values = values.squeeze(lead)
+        if self.activation == "softmax":
+            return values.softmax(dim=self.axis + lead)
+        if self.activation == "log_softmax":
+            return values.log_softmax(dim=self.axis + lead)
+        if self.activation == "relu":
+            return values.clamp(0.0, self.ceiling)
+        if self.activation == "sigmoid":
+            return values.sigmoid()
+        return values.tanh() if self.activation == "tanh" else values
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
-        if self.activation == "softmax":
-            return lambda x: x.softmax(dim=1)
-        return lambda x: x
+        return self.answer
 
     def events(self, *counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return counts[0]

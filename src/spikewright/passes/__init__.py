@@ -2,7 +2,7 @@
 
 from spikewright.passes.drop_identities import drop_identities
 from spikewright.passes.explicit_projections import explicit_projections
-from spikewright.passes.final_softmax import drop_final_softmax, keep_final_softmax, softmax_problems
+from spikewright.passes.final_activation import activation_problems, drop_final_activations, keep_final_activations
 from spikewright.passes.fold_batch_norm import (
     batch_norm_as_affine,
     fold_batch_norm_backwards,
@@ -15,18 +15,20 @@ from spikewright.passes.pool_globally import pool_globally
 from spikewright.passes.quantised_activations import quantised_activations
 from spikewright.passes.relu_before_max_pool import relu_before_max_pool
 from spikewright.passes.rewrite import Change, Pass, recorded, run_passes
+from spikewright.passes.scalars_as_rows import scalars_as_rows
 from spikewright.passes.split_leaky import split_leaky
 
 __all__ = [
     "Change",
     "Pass",
+    "activation_problems",
     "batch_norm_as_affine",
-    "drop_final_softmax",
+    "drop_final_activations",
     "drop_identities",
     "explicit_projections",
     "fold_batch_norm_backwards",
     "fold_batch_norm_forwards",
-    "keep_final_softmax",
+    "keep_final_activations",
     "merge_rectifiers",
     "norm_behind_max_pool",
     "permutation_into_linear",
@@ -35,6 +37,6 @@ __all__ = [
     "recorded",
     "relu_before_max_pool",
     "run_passes",
-    "softmax_problems",
+    "scalars_as_rows",
     "split_leaky",
 ]

@@ -9,7 +9,7 @@ from typing import Literal
 from spikewright.errors import GraphError
 from spikewright.graph import Graph
 
-Side = Literal["before", "after"]
+Side = Literal["before", "after", "output"]
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Pass:
 
     Attributes:
         name: the function's name.
-        verb: what becomes of the nodes it takes out: "folded", "absorbed", "replaced".
+        verb: what becomes of the nodes it takes out: "folded", "absorbed", "replaced", "applied", "dropped".
         function: Graph -> Graph.
-        into: on which side of a node it takes out stands what took the node in: the node "before" it that is left, or
-            the weighted nodes "after" it; None for a pass that takes out nothing.
+        into: on which side of a node it takes out stands what took the node in: the node "before" it that is left,
+            the weighted nodes "after" it, or the "output" behind it; None for a pass that takes out nothing.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Change:
 
     Attributes:
         node: its name.
-        verb: "folded", "absorbed", "replaced" or "added".
+        verb: "folded", "absorbed", "replaced", "applied" (to the readout), "dropped" or "added".
         by: the name of the pass.
         into: the nodes that took it in, as they are called after that pass; none where it was not taken out.
         was: its type; of what did nothing, what it was in the trained network ("dropout").
@@ -129,7 +129,8 @@ def _into(before: Graph, after: Graph, step: Pass, gone: str) -> tuple[str, ...]
     waiting = list(before.consumers[gone])
     while waiting:
         name = waiting.pop(0)
-        if name not in after or not before[name].weighted:
+        takes_in = before[name].type == "Output" if step.into == "output" else before[name].weighted
+        if name not in after or not takes_in:
             waiting += before.consumers[name]
         elif name not in found:
             found.append(name)

@@ -11,14 +11,12 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.calibration import NodeStatistics
 from spikewright.graph import Array
-from spikewright.measure import FiringRate, LayerMeasures, Measures
+from spikewright.measure import FiringRate, LayerMeasures
 from spikewright.report.candidate import Candidate
 from spikewright.synapses.summary import Degrees
-from spikewright.text import short
 
 Chart = dict[str, Any]
 BINS = 60
@@ -40,73 +38,6 @@ def colour(candidate: int) -> str:
     return f"c{candidate % COLOURS}"
 
 
-def curve_title(measures: Measures) -> str:
-    """The title of an axis for ``measures.curve``."""
-    return "accuracy, %" if measures.accuracy is not None else AGREEMENT
-
-
-AGREEMENT = "agreement with the analog network, %"
-
-
-def accuracy(candidates: Sequence[Candidate], *, close: bool = False, linear: bool = False) -> Chart:
-    """Accuracy, or agreement without labels, against timesteps.
-
-    Args:
-        candidates: one line each.
-        close: show only what lies near the final values.
-        linear: a linear axis of time instead of one in powers of two.
-    """
-    first = candidates[0].measures
-    curves = [c.measures.curve for c in candidates]
-    values: dict[str, Any] = {"rangemode": "tozero"}
-    level = None if first.accuracy is None else first.analog_accuracy
-    if close:
-        ends = [100 * float(one[-1]) for one in curves if one is not None] + ([] if level is None else [100 * level])
-        values = {"range": [max(0.0, min(ends) - 4), min(100.2, max(ends) + 2)]}
-    chart = _over_time(candidates, curves, curve_title(first), values, linear)
-    if level is not None:
-        end = max(c.measures.timesteps for c in candidates)
-        chart["data"].append(
-            {
-                "x": [1, end],
-                "y": [100 * level] * 2,
-                "name": f"analog, {100 * level:.2f} %",
-                "mode": "lines",
-                "line": {"color": "muted", "dash": "dash", "width": 1.5},
-                "hoverinfo": "skip",
-            }
-        )
-    return chart
-
-
-def agreement(candidates: Sequence[Candidate]) -> Chart:
-    """How many samples are answered as the analog network does, against timesteps."""
-    return _over_time(candidates, [c.measures.agreement for c in candidates], AGREEMENT, {"rangemode": "tozero"})
-
-
-def against_synops(candidates: Sequence[Candidate]) -> Chart:
-    """The same curves against the work done: synaptic operations up to each timestep, taken as even over time."""
-    traces, most, least = [], 1.0, np.inf
-    for k, candidate in enumerate(candidates):
-        measures = candidate.measures
-        done = measures.total_synops * np.arange(1, measures.timesteps + 1) / measures.timesteps
-        if done[0] <= 0:  # a network that never fires has no place on this axis
-            continue
-        most, least = max(most, float(done[-1])), min(least, float(done[0]))
-        hover = "%{y:.2f} % at %{x:.3s}"
-        traces.append(_line(k, candidate.label, done.tolist(), _percent(measures.curve), hover))
-    ticks = [m * 10.0**e for e in range(16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
-    return _chart(
-        traces,
-        "synaptic operations per sample",
-        curve_title(candidates[0].measures),
-        xaxis={"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]},
-        yaxis={"rangemode": "tozero"},
-        height=LARGE,
-        legend=True,
-    )
-
-
 def synops(candidates: Sequence[Candidate]) -> Chart:
     """Synaptic operations by layer, side by side for all candidates."""
     names = [n for n in candidates[0].measures.synops if any(_spikes(c, n) for c in candidates)]
@@ -122,7 +53,7 @@ def synops(candidates: Sequence[Candidate]) -> Chart:
         }
         for k, candidate in enumerate(candidates)
     ]
-    return _chart(
+    return framed(
         traces,
         "synaptic operations per sample",
         "",
@@ -151,7 +82,7 @@ def raster(trains: Mapping[str, Array], candidate: int) -> Chart:
         ticks.append(base + (train.shape[1] - 1) / 2)
         names.append(plain(name))
         base += train.shape[1] + 6
-    return _chart(
+    return framed(
         traces,
         "timestep",
         "",
@@ -166,7 +97,7 @@ def weights(before: Array, after: Array, candidate: int) -> Chart:
     traces = [_steps(before, "before", "muted"), _steps(after, "after", colour(candidate))]
     traces[0] |= {"fill": "tozeroy", "fillcolor": "muted/2e"}
     share = {"rangemode": "tozero", "tickformat": "~%"}
-    return _chart(traces, "weight", "share of weights", yaxis=share, height=SMALL, legend=True)
+    return framed(traces, "weight", "share of weights", yaxis=share, height=SMALL, legend=True)
 
 
 def activations(node: NodeStatistics, scale: Array, candidate: int) -> Chart:
@@ -195,7 +126,7 @@ def activations(node: NodeStatistics, scale: Array, candidate: int) -> Chart:
         axis = {"range": [0, top / middle], "overlaying": "x", "side": "top", "tickmode": "auto", "nticks": 7}
         above = {"xaxis2": {**axis, "title": {"text": "after normalising, in units of λ"}}}
         traces.append({"x": [0], "y": [None], "xaxis": "x2", "mode": "lines", "hoverinfo": "skip"})
-    return _chart(
+    return framed(
         traces,
         "activation before normalising" if above else "activation",
         "share of positive values",
@@ -220,7 +151,7 @@ def normalised(values: Array, candidate: int) -> Chart:
     top = max(float(positive.max(initial=0)), 1.0) * 1.04
     count, edges = np.histogram(positive, BINS // 2, (0, top))
     share = count / max(positive.size, 1)
-    return _chart(
+    return framed(
         [_bars((edges[:-1] + edges[1:]) / 2, share, candidate, "%{x:.3g}: %{y:.2e}")],
         "activation / λ",
         "share of positive values",
@@ -239,7 +170,7 @@ def rates(firing: FiringRate, candidate: int) -> Chart:
     end = firing.edges[min(int(used[-1]) + 2, len(firing.edges) - 1)] if used.size else firing.edges[-1]
     centre = (firing.edges[:-1] + firing.edges[1:]) / 2
     trace = _bars(centre, firing.histogram, candidate, "%{x:.2f}: %{y} neurons")
-    return _chart(
+    return framed(
         [trace],
         "spikes per timestep",
         "neurons",
@@ -255,7 +186,7 @@ def degrees(one: Degrees, title: str) -> Chart:
     centre = (one.edges[:-1] + one.edges[1:]) / 2
     width = float(one.edges[1] - one.edges[0])
     trace = _bars(centre, one.counts, 0, "%{x:.5~r}: %{y} neurons") | {"width": max(width, (one.high - one.low) / 200)}
-    return _chart([trace], title, "neurons", yaxis={"type": "log", "dtick": 1}, height=SMALL, bargap=0)
+    return framed([trace], title, "neurons", yaxis={"type": "log", "dtick": 1}, height=SMALL, bargap=0)
 
 
 def scatter(layer: LayerMeasures, candidate: int) -> Chart:
@@ -280,37 +211,19 @@ def scatter(layer: LayerMeasures, candidate: int) -> Chart:
         "hovertemplate": "activation %{x:.3f}, rate %{y:.3f}",
     }
     limits = {"range": [-top / 50, top], "zeroline": False}
-    return _chart([identity, points], "activation / λ", "spikes per timestep", xaxis=limits, yaxis=limits, height=SMALL)
+    return framed([identity, points], "activation / λ", "spikes per timestep", xaxis=limits, yaxis=limits, height=SMALL)
 
 
-def _over_time(
-    candidates: Sequence[Candidate],
-    curves: Sequence[NDArray[np.float64] | None],
-    title: str,
-    values: Mapping[str, Any],
-    linear: bool = False,
-) -> Chart:
-    traces = []
-    for k, (candidate, one) in enumerate(zip(candidates, curves, strict=True)):
-        steps = list(range(1, candidate.measures.timesteps + 1))
-        traces.append(_line(k, candidate.label, steps, _percent(one), "%{y:.2f} %"))
-    end = max(c.measures.timesteps for c in candidates)
-    ticks = [2**k for k in range(24) if 2**k <= end]
-    powers = {"type": "log", "tickvals": ticks, "ticktext": [str(t) for t in ticks], "hoverformat": "d"}
-    time = {"rangemode": "tozero"} if linear else powers
-    return _chart(
-        traces, "timesteps", title, xaxis=time, yaxis=dict(values), height=LARGE, legend=True, hovermode="x unified"
-    )
-
-
-def _chart(traces: list[Chart], x: str, y: str, **layout: Any) -> Chart:
+def framed(traces: list[Chart], x: str, y: str, **layout: Any) -> Chart:
+    """A chart of traces with titles of its axes; further words are of Plotly's layout."""
     axes: Chart = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
     for key in ("xaxis", "yaxis"):
         axes[key] |= layout.pop(key, {})
     return {"data": traces, "layout": {**axes, **layout}}
 
 
-def _line(candidate: int, label: str, x: list[Any], y: list[float], hover: str) -> Chart:
+def line(candidate: int, label: str, x: list[Any], y: list[float], hover: str) -> Chart:
+    """A line in the colour of a candidate; one point is a marker."""
     dash = "solid" if candidate < COLOURS else "dash"
     return {
         "x": x,
@@ -345,10 +258,6 @@ def _note(x: float, text: str, left: bool) -> Chart:
 def _spikes(candidate: Candidate, name: str) -> float:
     found = candidate.measures.synops.get(name)
     return 0.0 if found is None else found.spikes
-
-
-def _percent(one: NDArray[np.float64] | None) -> list[float]:
-    return [] if one is None else (100 * one).tolist()
 
 
 def _steps(values: Array, name: str, colour: str) -> Chart:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spikewright.calibration import Statistics
+from spikewright.calibration import Look, Statistics, look
 from spikewright.convert import fates
 from spikewright.errors import SettingsError
 from spikewright.files import write_text
@@ -16,6 +16,7 @@ from spikewright.graph import Graph
 from spikewright.measure import Measures
 from spikewright.passes import Change
 from spikewright.report import charts
+from spikewright.report.answers import facts, how_good, score_columns, score_rows
 from spikewright.report.candidate import Candidate
 from spikewright.report.document import Document
 from spikewright.report.layers import closer
@@ -59,7 +60,8 @@ def write_report(
     document = Document()
     sections = [
         _head(title, candidates[0]),
-        _accuracy(document, candidates),
+        _seen(look(folded, statistics), candidates),
+        how_good(document, candidates),
         _table_of_candidates(candidates),
         _work(document, candidates),
         closer(document, folded, statistics, candidates),
@@ -72,45 +74,26 @@ def write_report(
 
 def _head(title: str, first: Candidate) -> str:
     measures = first.measures
-    curve = measures.curve
-    facts: list[tuple[str, str]] = []
-    if curve is not None:
-        what = "accuracy" if measures.accuracy is not None else "agreement with the analog network"
-        facts.append((f"{100 * curve[-1]:.2f} %", f"{what} at T = {measures.timesteps}"))
-    if measures.analog_accuracy is not None and measures.accuracy is not None:
-        lost = round(100 * (measures.analog_accuracy - measures.accuracy[-1]), 2)
-        facts.append((f"{100 * measures.analog_accuracy:.2f} %", "accuracy of the analog network"))
-        facts.append((f"{abs(lost):.2f}", "points lost" if lost >= 0 else "points gained"))
     analog = f"{measures.energy_analog / 1000:.3g}"
-    facts += [
+    found = [
+        *facts(measures),
         (f"{measures.firing_rate:.3f}", "spikes per neuron and timestep"),
         (short(measures.total_synops), "synaptic operations per sample"),
         (f"{measures.energy_spiking / 1000:.3g} µJ", f"per sample, estimated; the analog network {analog} µJ"),
     ]
-    cards = "".join(f'<div class="fact"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for v, k in facts)
+    cards = "".join(f'<div class="fact"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for v, k in found)
     steps = f"{measures.timesteps} timestep{'' if measures.timesteps == 1 else 's'}"
     samples = f"{measures.samples:,} sample{'' if measures.samples == 1 else 's'}"
     line = f"{samples}, {steps}, thresholds by {first.label}"
     return f'<h1>{escape(title)}</h1><p class="soft">{escape(line)}</p><div class="facts">{cards}</div>'
 
 
-def _accuracy(document: Document, candidates: Sequence[Candidate]) -> str:
-    first = candidates[0].measures
-    if first.curve is None:
-        return (
-            "<h2>How good, how soon</h2><p class='soft'>The outputs are not one row of classes: nothing to count.</p>"
-        )
-    views = [("all", charts.accuracy(candidates)), ("close-up", charts.accuracy(candidates, close=True))]
-    views.append(("linear time", charts.accuracy(candidates, linear=True)))
-    what = "the same answer as the analog network"
-    if first.accuracy is not None:
-        what = "accuracy"
-        views.append(("agreement", charts.agreement(candidates)))
-    plots = document.figures(views, f"{what} against time")
-    plots += document.figure(charts.against_synops(candidates), f"{what} against work, spread evenly over time")
-    line = " The dashed line is the trained network on the same samples." if first.accuracy is not None else ""
-    text = f"The answer at every timestep: what the outputs have received so far.{line}"
-    return f"<h2>How good, how soon</h2><p class='soft'>{text}</p><div class=\"grid\">{plots}</div>"
+def _seen(seen: Look, candidates: Sequence[Candidate]) -> str:
+    """What calibration saw of data and network, and all warnings."""
+    odd = dict.fromkeys([*seen.warnings, *(w for c in candidates for w in c.measures.warnings)])
+    lines = "".join(f"<li>{escape(line)}</li>" for line in seen.lines)
+    warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in odd)
+    return f'<ul class="seen">{lines}{warnings}</ul>'
 
 
 def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
@@ -119,19 +102,19 @@ def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     rows = []
     for candidate in candidates:
         measures = candidate.measures
-        curve = measures.curve
-        known = 0 if curve is None else len(curve)
-        cells = [candidate.label, *("" if curve is None or t > known else f"{100 * curve[t - 1]:.2f}" for t in steps)]
         energy = [f"{measures.energy_spiking / 1000:.3g}", f"{_input_energy(measures) / 1000:.3g}"]
-        rows.append([*cells, f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy])
-    header = ["method", *(f"% at T={t}" for t in steps), "firing rate", "synops", "energy, µJ", "the input's part, µJ"]
+        work = [f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy]
+        first, *others = score_rows(measures, steps)
+        rows += [[candidate.label, *first, *work], *(["", *other, *[""] * len(work)] for other in others)]
+    columns = score_columns(candidates[0].measures, steps)
+    header = ["method", *columns, "firing rate", "synops", "energy, µJ", "the input's part, µJ"]
     constants = candidates[0].measures.energy
     note = (
         f"Energy is an estimate of arithmetic alone: {constants.ac} pJ an accumulate, {constants.mac} pJ a "
         "multiply-accumulate (32-bit, 45 nm); no memory, no chip. A spike costs accumulates; an analog input costs "
         "the multiply-accumulates of its layer at every timestep."
     )
-    return f'{table(header, rows, text=1)}<p class="soft">{escape(note)}</p>'
+    return f'{table(header, rows, text=1 + len(columns) - len(steps))}<p class="soft">{escape(note)}</p>'
 
 
 def _input_energy(measures: Measures) -> float:

@@ -114,8 +114,13 @@ def _groups(graph: Graph, pools: Pools, stay: set[str]) -> dict[str, Group]:
         if node.name in leads and (weighted or a_sum):
             kinds[node.name] = "relay"
     return {
-        node.name: Group(node.name, kinds[node.name], graph.shapes[node.name]) for node in graph if node.name in kinds
+        node.name: Group(node.name, kinds[node.name], _neurons(graph, node)) for node in graph if node.name in kinds
     }
+
+
+def _neurons(graph: Graph, node: Node) -> Shape:
+    """The shape of a group; of an output that of what it reads, since an answer may have no axes."""
+    return graph.input_shapes(node)[0] if isinstance(node, Output) else graph.shapes[node.name]
 
 
 def _leads_to_layer(graph: Graph, kinds: Mapping[str, Kind], connecting: set[str]) -> set[str]:

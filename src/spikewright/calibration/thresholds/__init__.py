@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
-from spikewright.calibration.thresholds.method import Method, NodeFacts, Wish
+from spikewright.calibration.thresholds.method import Method, NodeFacts, Wish, words_of
 from spikewright.errors import SettingsError
 
-__all__ = ["Method", "NodeFacts", "Wish", "methods", "parse"]
+__all__ = ["Method", "NodeFacts", "Wish", "methods", "parse", "parse_all"]
+
+EXAMPLE = "percentile:99.9,channels"
 
 
 @cache
@@ -25,15 +29,38 @@ def methods() -> dict[str, type[Method]]:
     return found
 
 
-def parse(text: str) -> Method:
-    """A method from its command-line form: ``max``, ``percentile:99.9``, ``percentile:99.9,channels,schedule=0.02``.
+def parse(text: Any) -> Method:
+    """A method from its text: ``max``, ``max,channels``, ``percentile:99.9,channels,schedule=0.02``.
+
+    Colons, commas and spaces part words alike, capitals do not matter, and a percentile may be written ``99.9%`` or
+    ``p99.9``. ``str`` of the result is the form that is shown everywhere. What is a method already stays as it is.
 
     Raises:
-        SettingsError: for an unknown method or option, or a value outside its domain.
+        SettingsError: for an unknown method or option, a value outside its domain, or what is no text.
     """
+    if isinstance(text, Method):
+        return text
     if not isinstance(text, str):
-        raise SettingsError(f"a threshold method is written as text, not {text!r:.60}")
-    name, _, rest = text.strip().partition(":")
-    if name not in methods():
-        raise SettingsError(f"unknown threshold method '{name}'; choose one of {', '.join(sorted(methods()))}")
-    return methods()[name].from_words([word for word in rest.split(",") if word])
+        raise SettingsError(
+            f"a threshold method is a text like '{EXAMPLE}' or a value like Percentile(99.9), not {repr(text)[:40]}"
+        )
+    words = words_of(text)
+    if not words or words[0] not in methods():
+        raise SettingsError(
+            f"unknown threshold method '{text.strip()[:40]}'; choose one of {', '.join(sorted(methods()))}, "
+            f"for example {EXAMPLE}"
+        )
+    return methods()[words[0]].from_words(words[1:])
+
+
+def parse_all(values: Any) -> tuple[Method, ...]:
+    """Several methods, or one alone, given as such or as their text.
+
+    Raises:
+        SettingsError: for anything else, or none.
+    """
+    alone = isinstance(values, Method | str) or not isinstance(values, Iterable)
+    found = tuple(parse(value) for value in ([values] if alone else values))
+    if not found:
+        raise SettingsError(f"no threshold method is given; give at least one, for example {EXAMPLE}")
+    return found

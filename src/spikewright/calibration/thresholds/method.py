@@ -92,21 +92,55 @@ class Method(ABC):
 
     @classmethod
     def from_words(cls, words: Sequence[str]) -> Self:
-        """From the parts after the colon of the command-line form."""
+        """From the words after the name: see ``words_of``.
+
+        Raises:
+            SettingsError: for an option that does not exist, comes twice, or has no such value.
+        """
         settings: dict[str, float | bool] = {}
         known = {f.name: f for f in fields(cls)}
         name = cls.__module__.rpartition(".")[2]
         for position, word in enumerate(words):
             label, equals, text = word.partition("=")
-            if not equals and position == 0 and cls.main and label not in known:
+            main = position == 0 or label[:1] in "+-.0123456789"
+            if main and not equals and cls.main and label not in known:
                 label, text = cls.main, label
             if label not in known:
-                raise SettingsError(f"{name}: unknown option '{word}'; it has {', '.join(known)}")
-            if isinstance(known[label].default, bool) and not text:
-                settings[label] = True
-                continue
-            try:
-                settings[label] = float(text)
-            except ValueError:
-                raise SettingsError(f"{name}: {label} takes a number, not '{text}'") from None
+                raise SettingsError(f"{name}: unknown option '{word[:40]}'; it has {', '.join(known)}")
+            if label in settings:
+                hint = "" if equals else "; decimals have a point, as in 99.9"
+                raise SettingsError(f"{name}: {label} is given twice{hint}")
+            switch = isinstance(known[label].default, bool)
+            settings[label] = _truth(name, label, text) if switch else _number(name, label, text)
         return cls(**settings)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a method's text, its name first; colons, commas and spaces part them alike.
+
+    ``99.9%`` and ``p99.9`` are other ways to write ``percentile:99.9``, and so is ``percentile=99.9``.
+    """
+    joined = re.sub(r"\s*=\s*", "=", text.strip().lower())
+    words = [word for word in re.split(r"[\s:,;]+", joined) if word]
+    if not words:
+        return []
+    short = re.fullmatch(r"p(\d.*)|(\d.*)%", words[0])
+    if short:
+        return ["percentile", short[1] or short[2], *words[1:]]
+    name, equals, value = words[0].partition("=")
+    return [name, *([value] if equals else []), *words[1:]]
+
+
+def _number(name: str, label: str, text: str) -> float:
+    try:
+        return float(text.removesuffix("%") if label == "percentile" else text)
+    except ValueError:
+        raise SettingsError(f"{name}: {label} takes a number, not '{text[:40]}'") from None
+
+
+def _truth(name: str, label: str, text: str) -> bool:
+    if text in ("", "true", "yes", "1"):
+        return True
+    if text in ("false", "no", "0"):
+        return False
+    raise SettingsError(f"{name}: {label} is there or not; write it without '={text[:40]}'")

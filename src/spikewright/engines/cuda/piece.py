@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.encoders import Encoder
 from spikewright.engines.cuda.memory import done_after
-from spikewright.engines.reference import BatchRun, estimate, let_through, readout, sent_at
+from spikewright.engines.reference import BatchRun, estimate, let_through, sent_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs
 from spikewright.graph import Node
@@ -35,6 +35,7 @@ class Piece:
         record: any of ``RECORDS``.
         part: which samples of the batch these are.
         resting: the nodes that stay the same over time.
+        units: by node, what one event of it stands for.
     """
 
     def __init__(
@@ -44,14 +45,18 @@ class Piece:
         record: Collection[str],
         part: slice,
         resting: Collection[str],
+        units: Mapping[str, float],
     ) -> None:
         self.simulation, self.graph, self.scan = simulation, simulation.graph, simulation.scan
-        self.run, self.record, self.part = run, record, part
+        self.run, self.record, self.part, self.units = run, record, part, units
         self.still = [node for node in self.graph if node.name in resting]
         self.moving = [node for node in self.graph if node.name not in resting]
         self.done = {**done_after(self.graph, self.still), **done_after(self.graph, self.moving)}
         self.state = simulation.start(part.stop - part.start)
-        self.totals = {name: answers.new_zeros(answers[part, 0].shape) for name, answers in run.outputs.items()}
+        self.totals = {
+            name: answers.new_zeros(part.stop - part.start, *self.graph.input_shapes(name)[0])
+            for name, answers in run.outputs.items()
+        }
         self.known: Mapping[str, Tensor] = {}
         self.sent: dict[str, list[Step]] = {}
 
@@ -91,7 +96,8 @@ class Piece:
             else:
                 value = over_time(self.simulation.linear[node.name], *given) if given else values[node.name]
                 if node.name in self.run.nonzero:
-                    self._note_activity(node.name, given[0] if given else value, time)
+                    source = node.inputs[0] if given else node.name
+                    self._note_activity(node.name, given[0] if given else value, time, self.units[source])
             values[node.name] = value
             for name in self.done[node.name]:
                 del values[name]
@@ -153,13 +159,13 @@ class Piece:
         self.totals[name] = totals[-1].clone()
         passed = torch.arange(time.start + 1, time.stop + 1, device=totals.device)
         mean = totals / passed.view(-1, *(1 for _ in totals.shape[1:]))
-        self.run.outputs[name][self.part, time] = over_time(partial(readout, output), mean).transpose(0, 1)
+        self.run.outputs[name][self.part, time] = over_time(output.answer, mean).transpose(0, 1)
         return value
 
-    def _note_activity(self, name: str, value: Tensor, time: slice) -> None:
+    def _note_activity(self, name: str, value: Tensor, time: slice, unit: float) -> None:
         repeated = (time.stop - time.start) // len(value)
         self.run.nonzero[name][self.part] += (value != 0).sum(dim=0) * repeated
-        if name not in self.run.graded and bool(((value != 0) & (value.abs() != 1)).any()):
+        if name not in self.run.graded and bool(((value != 0) & (value.abs() != unit)).any()):
             self.run.graded.add(name)
 
 

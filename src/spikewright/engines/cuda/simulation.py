@@ -14,6 +14,7 @@ from spikewright.engines.cuda.memory import BUDGET, in_pieces, pieces
 from spikewright.engines.cuda.piece import Piece
 from spikewright.engines.cuda.scan import Population, Scan, scan_on
 from spikewright.engines.reference import BatchRun, Simulation
+from spikewright.engines.units import event_units
 from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Graph
@@ -58,6 +59,8 @@ class CudaSimulation(Simulation):
         import torch
 
         x = x.to(self.place(np.zeros(0)))
+        encoder = encoder.fitted(self.graph)
+        units = event_units(self.graph, encoder)
         resting = resting_nodes(self.graph) if type(encoder) is Constant else frozenset()
         samples, steps = in_pieces(self.graph, resting, len(x), timesteps, self.budget)
         sent: dict[str, list[Events]] = {}
@@ -65,7 +68,7 @@ class CudaSimulation(Simulation):
             with torch.inference_mode(), same_arithmetic(self.device):
                 run = self._room(len(x), timesteps, record)
                 for part in pieces(len(x), samples):
-                    piece = Piece(self, run, record, part, resting)
+                    piece = Piece(self, run, record, part, resting, units)
                     if resting:
                         piece.rest(x[part], timesteps)
                     for time in pieces(timesteps, steps):

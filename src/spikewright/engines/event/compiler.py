@@ -10,7 +10,8 @@ running the graph with no spikes at all (see ``resting.py``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import prod
 from typing import Any
@@ -53,6 +54,7 @@ def compile_graph(
     *,
     constant: bool,
     spikes: bool = False,
+    units: Mapping[str, float] | None = None,
     activity: bool = False,
     gather: bool = True,
     narrow: bool = False,
@@ -64,6 +66,7 @@ def compile_graph(
         graph: a spiking graph.
         constant: whether the inputs are the same at every step.
         spikes: whether inputs that change with time are 0 or 1.
+        units: by node, what the plan is to take a value of 1 from it for; see ``event_units``. 1 by default.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
         narrow: whether layers that gather count in 16-bit integers, where their neurons allow it.
@@ -74,14 +77,17 @@ def compile_graph(
     """
     native = import_module("spikewright.engines.event._native")
     try:
-        return _Compiler(graph, constant, spikes, activity, native.Plan()).compile(isa, gather, narrow)
+        return _Compiler(graph, constant, spikes, units or {}, activity, native.Plan()).compile(isa, gather, narrow)
     except native.PlanError as error:
         raise SettingsError(f"the event engine cannot run this network: {error}") from error
 
 
 class _Compiler:
-    def __init__(self, graph: Graph, constant: bool, spikes: bool, activity: bool, plan: Any) -> None:
+    def __init__(
+        self, graph: Graph, constant: bool, spikes: bool, units: Mapping[str, float], activity: bool, plan: Any
+    ) -> None:
         self.graph, self.constant, self.spikes, self.activity = graph, constant, spikes, activity
+        self.units = units
         self.made = Compiled(plan)
         self.values: dict[str, Value] = {}
         self.seen: dict[str, View] = {}  # by node whose activity is recorded aside
@@ -108,7 +114,7 @@ class _Compiler:
         if isinstance(node, SpikeMaxPool):
             return self._layer(node, (), self._add_pool(node, _view(given[0]), shape))
         if isinstance(node, Output):
-            return self._layer(node, _terms(given[0]), self.made.plan.output(*_size(shape)))
+            return self._layer(node, _terms(given[0]), self.made.plan.output(*_size(self._received(node))))
         if isinstance(node, Add):
             return tuple(term for value in given for term in _terms(value))
         if node.weighted and self.activity:
@@ -125,7 +131,8 @@ class _Compiler:
     def _given(self, node: Node, name: str) -> Value:
         if isinstance(self.graph[name], Output):
             raise SettingsError(f"the event engine cannot run {node}: it reads an output; use engine='reference'")
-        return self.values[name]
+        factor = self.units.get(name, 1.0) / self.units.get(node.name, 1.0)
+        return self.values[name] if factor == 1 else _times(self.values[name], np.float32(factor))
 
     def _as_read(self, node: Node, value: Value) -> Value:
         """The value as it is, or as a relay where a reader needs something simpler."""
@@ -157,8 +164,12 @@ class _Compiler:
             return fits_grid(value, self.made.sources)
         return True
 
+    def _received(self, node: Node) -> Shape:
+        """The shape of what a layer receives: an answer without axes is one value too."""
+        return self.graph.input_shapes(node)[0] if isinstance(node, Output) else self.graph.shapes[node.name]
+
     def _layer(self, node: Node, terms: tuple[Term, ...], layer: int) -> View:
-        shape = self.graph.shapes[node.name]
+        shape = self._received(node)
         for term in terms:
             add_term(self.made.plan, layer, term, self.made.sources, shape)
         self.made.layers[node.name] = layer
@@ -194,6 +205,13 @@ class _Compiler:
         index = inputs[inside] - source.first
         layer: int = self.made.plan.pool(source.layer, *_size(shape), node.policy, node.horizon, start, index)
         return layer
+
+
+def _times(value: Value, factor: np.float32) -> Value:
+    """What a node passes on, multiplied."""
+    if isinstance(value, View):
+        return replace(value, factors=value.factors * factor)
+    return tuple(replace(term, view=replace(term.view, factors=term.view.factors * factor)) for term in value)
 
 
 def _size(shape: Shape) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import View, all_neurons, nothing
 from spikewright.engines.reference import BatchRun
+from spikewright.engines.units import event_units
 from spikewright.events import Events
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph, Node, Shape
@@ -39,6 +40,7 @@ class _Kind:
     spikes: bool  # whether the input is 0 or 1 at every step
     activity: bool
     gather: bool
+    units: tuple[tuple[str, float], ...]  # what one event stands for, where that is not 1
 
 
 class EventSimulation:
@@ -72,13 +74,15 @@ class EventSimulation:
         self.prepared: dict[_Kind, _Prepared] = {}
 
     def prepare(self, encoder: Encoder, record: Collection[str] = (), spikes: bool = True) -> _Prepared:
-        """The plan for one way of running, made once; ``spikes`` says whether an encoder gives nothing but 0 and 1.
+        """The plan for one way of running, made once; ``spikes`` says whether an encoder gives events and nothing else.
 
         Raises:
             SettingsError: naming the node that this engine cannot run.
         """
         constant, gather = type(encoder) is Constant, self.gather and "potentials" not in record
-        kind = _Kind(constant, spikes and not constant, "nonzero" in record, gather)
+        units = event_units(self.graph, encoder.fitted(self.graph))
+        other = tuple((name, unit) for name, unit in units.items() if unit != 1)
+        kind = _Kind(constant, spikes and not constant, "nonzero" in record, gather, other)
         if kind not in self.prepared:
             self.prepared[kind] = _Prepared(self.graph, kind, self.isa, self.dtype == "int16")
         return self.prepared[kind]
@@ -91,12 +95,16 @@ class EventSimulation:
         Raises:
             SettingsError: where memory would not do, with a batch size that would.
         """
+        encoder = encoder.fitted(self.graph)
         prepared = self.prepare(encoder, record)
         threads = min(self.threads, len(x))
         fixed = fixed_bytes(self.graph, prepared.compiled, timesteps, record, threads, self.chunk)
         each = sample_bytes(self.graph, prepared.compiled, timesteps, record, prepared.sampled)
         check_memory(fixed, each, len(x), timesteps)
         frames = {} if prepared.kind.constant else _frames(self.graph, x, timesteps, encoder, first)
+        for name, unit in prepared.kind.units:
+            if name in frames:
+                frames[name] /= np.float32(unit)  # events of −1 and 1, exactly
         if not all(_are_spikes(values) for values in frames.values()):
             prepared = self.prepare(encoder, record, spikes=False)
         batch = _Batch(prepared, x, timesteps)
@@ -121,6 +129,7 @@ class _Prepared:
             graph,
             constant=kind.constant,
             spikes=kind.spikes,
+            units=dict(kind.units),
             activity=kind.activity,
             gather=kind.gather,
             narrow=narrow,
@@ -218,11 +227,10 @@ class _Batch:
     def _readout(self, name: str, totals: Any) -> Tensor:
         import torch
 
-        node, shape = self.graph[name], self.graph.shapes[name]
+        node, (shape,) = self.graph[name], self.graph.input_shapes(name)
         steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
         mean = _shaped(totals, shape, 2).div_(steps)
-        softmax = isinstance(node, Output) and node.activation == "softmax"
-        return mean.softmax(dim=2) if softmax else mean
+        return node.answer(mean, lead=2) if isinstance(node, Output) else mean
 
     def _note_activity(self, run: BatchRun) -> None:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikewright.frontends.keras.call import Call, Rules, Value
-from spikewright.nodes import Identity, LeakyReLU, ReLU, Softmax
+from spikewright.nodes import Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 
 ACTIVATIONS = Rules()
 converts = ACTIVATIONS.converts
@@ -81,10 +81,23 @@ def _softmax(call: Call, x: Value, config: Any, part: str) -> Value:
     return call.emit(Softmax, x, part=part, axis=along, log=bool(config.get("log")))
 
 
+def _at_the_end(kind: type[Sigmoid | Tanh]) -> Callable[[Call, Value, Any, str], Value]:
+    """What may only stand at the end of a network; anywhere else it is refused once the end is known."""
+
+    def form(call: Call, x: Value, _config: Any, part: str) -> Value:
+        value = call.emit(kind, x, part=part)
+        call.reserve(value, kind.__name__.lower())
+        return value
+
+    return form
+
+
 _FORMS: dict[str, Callable[[Call, Value, Any, str], Value]] = {
     "ReLU": _relu,
     "LeakyReLU": _leaky,
     "Softmax": _softmax,
+    "Sigmoid": _at_the_end(Sigmoid),
+    "Tanh": _at_the_end(Tanh),
 }
 _FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("ReLU", {}),
@@ -92,6 +105,8 @@ _FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "leaky_relu": ("LeakyReLU", {"negative_slope": 0.2}),
     "softmax": ("Softmax", {}),
     "log_softmax": ("Softmax", {"log": True}),
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
 }
 """Functions by name, as the layer and the settings that do the same."""
 
@@ -106,7 +121,7 @@ def layer(call: Call) -> Value:
     return _FORMS[call.layer.kind](call, call.x, call.config, "")
 
 
-@converts("Relu", "Relu6")
+@converts("Relu", "Relu6", "Sigmoid", "Tanh")
 def operation(call: Call) -> Value:
     return activate(call, call.x, call.layer.kind.lower(), part="")
 

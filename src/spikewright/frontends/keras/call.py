@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from spikewright.errors import GraphError
+from spikewright.errors import GraphError, Problem
 from spikewright.frontends.keras.names import advice
 from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import Permute
@@ -100,6 +100,12 @@ class Call:
         """
         named = operator or self.layer.kind
         raise Refusal(named, reason or advice(named))
+
+    def reserve(self, value: Value, operator: str) -> None:
+        """Refuse this call unless its value turns out to be what the network ends in."""
+        problem = Problem(operator, f"'{self.name}'", advice(operator))
+        self.walk.problems.append(problem)
+        self.walk.reserved[value.node] = problem
 
     # Settings.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spikewright.answer import settled
 from spikewright.errors import ModelFileError, Problem, UnsupportedModelError
 from spikewright.frontends.keras.call import Value
 from spikewright.frontends.keras.file import AGAIN, DAMAGE, opened
@@ -106,8 +107,10 @@ def _graph(net: Net, shape: Shape | None) -> Graph:
     labels = net.labels or tuple("output" if k == 0 else f"output_{k + 1}" for k in range(len(net.outputs)))
     walk.names |= set(labels)
     values = walk.run(net)
-    if walk.problems:
-        raise UnsupportedModelError(walk.problems)
+    ends = [Output(name=label, inputs=(value.node,)) for label, value in zip(labels, values, strict=True)]
+    problems = settled([*walk.nodes, *ends], walk.problems, walk.reserved)
+    if problems:
+        raise UnsupportedModelError(problems)
     if walk.damage is not None:
         raise walk.damage
     outputs: list[Node] = [_output(walk, label, value) for label, value in zip(labels, values, strict=True)]

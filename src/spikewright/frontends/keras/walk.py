@@ -20,7 +20,10 @@ from spikewright.text import first_line
 
 CALLS = 20_000
 """More calls of layers than any network has; models that call models could otherwise grow without end."""
-OPERATIONS = ("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Negative", "Relu", "Relu6", "Softmax")
+OPERATIONS = (
+    *("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Negative"),
+    *("Relu", "Relu6", "Softmax", "Sigmoid", "Tanh"),
+)
 
 
 class Walk:
@@ -37,6 +40,7 @@ class Walk:
         self.layout = _layout(net)
         self.nodes: list[Node] = []
         self.problems: list[Problem] = []
+        self.reserved: dict[str, Problem] = {}
         self.damage: ModelFileError | None = None
         self.names: set[str] = set()
         self.asked: Counter[str] = Counter()

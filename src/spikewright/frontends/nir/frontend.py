@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 DT = 1e-4
 """Seconds; what snnTorch and SpikingJelly take a timestep of a NIR graph to be."""
+ANSWER: Mapping[str, tuple[type, ...]] = {
+    "activation": (str,),
+    "ceiling": (float, int),
+    "axis": (int,),
+    "scalar": (bool,),
+}
+"""What our writer notes of an output, which NIR has no field for."""
 DAMAGE = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)
 
 
@@ -179,7 +186,11 @@ class _Walk:
         if kind == "Output" and name not in self.flat.inner:
             if "shape" in self.flat.nodes[name]:
                 self.call(name, kind, source, shape).check_stated("shape", shape)
-            self.add(Output(name=self.own(name), inputs=(source,), activation=self.notes(name).get("activation")))
+            noted = {key: value for key, value in self.notes(name).items() if key in ANSWER}
+            for key, value in noted.items():
+                if type(value) not in ANSWER[key]:
+                    raise Refusal(f"its note says that its {key} is {str(value)[:60]}; export it again")
+            self.add(Output(name=self.own(name), inputs=(source,), **noted))
         elif name in self.flat.inner:
             self.call(name, kind, source, shape).check_stated("shape", shape)
             self.stands_for[name] = source

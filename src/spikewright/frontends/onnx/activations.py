@@ -1,4 +1,4 @@
-"""Activations of ONNX, and what only looks like one: clips, maxima and minima, leaky slopes, rounding, softmax."""
+"""Activations of ONNX, and what only looks like one: clips, maxima and minima, leaky slopes, rounding, endings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from spikewright.frontends.onnx.arithmetic import per_channel
 from spikewright.frontends.onnx.call import FLOATS, Call, Refusal
-from spikewright.nodes import Floor, Identity, LeakyReLU, ReLU, Softmax
+from spikewright.nodes import Floor, Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 
 
 def relu(call: Call) -> None:
@@ -98,6 +98,16 @@ def softmax(call: Call) -> None:
         raise Refusal("it runs over several axes at once; only one is supported")
     log = call.proto.op_type == "LogSoftmax"
     call.add(Softmax(name=call.name, inputs=(call.source(),), axis=axis - 1, log=log))
+
+
+def sigmoid(call: Call) -> None:
+    """At the end of a network; anywhere else it is refused once the end is known."""
+    call.add(Sigmoid(name=call.name, inputs=(call.source(),)))
+
+
+def tanh(call: Call) -> None:
+    """As ``sigmoid``."""
+    call.add(Tanh(name=call.name, inputs=(call.source(),)))
 
 
 def identity(call: Call) -> None:

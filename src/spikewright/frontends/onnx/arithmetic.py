@@ -37,6 +37,10 @@ def matmul(call: Call) -> None:
     weight = call.weights(1)
     while 2 < weight.ndim <= len(call.shape()) + 1 and len(weight) == 1:
         weight = weight[0]
+    if weight.ndim == 1 and call.shape() == weight.shape:  # a vector makes one number of a row
+        row = call.part(Linear, call.source(), "product", weight=weight[None], bias=np.zeros(1))
+        call.reshape(row, ())
+        return
     if weight.ndim != 2:
         raise Refusal(f"its matrix has the shape {weight.shape}, not two axes")
     _linear(call, weight.T, np.zeros(weight.shape[1]))
@@ -171,6 +175,8 @@ def per_channel(call: Call, values: Array, shape: Shape) -> Array:
         raise Refusal(f"its constant of shape {values.shape} would differ from sample to sample")
     if any(n not in (1, m) for n, m in zip(padded.shape[1:], shape, strict=True)):
         raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}")
+    if not shape:
+        return padded.reshape(()).copy()
     rows = padded.reshape(padded.shape[1], -1)
     one = (rows == rows[:, :1]).all()
     wide = np.broadcast_to(rows[:, 0] if one else padded[0], shape[:1] if one else shape)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikewright.errors import Problem
 from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import Flatten, Reshape
 
@@ -49,10 +50,12 @@ class Walk:
         shapes: per-sample shapes of ``values``, by ONNX name.
         nodes: made so far.
         used: names that some operator or output reads.
+        results: the names of the outputs.
         batch: what the model says its batch size is, where it says so.
         batched: the constants that hold the batch size (as its stand-in).
         integers: the values that are whole numbers.
         lost: the outputs of operators that were refused, and what depends on them.
+        reserved: what is a problem anywhere but at the end of the network, by node name.
         folder: where stored tensors may lie, if there is one.
         computed: everything that the model computes somewhere.
         made: how many constants were computed.
@@ -60,6 +63,7 @@ class Walk:
 
     opset: int
     used: frozenset[str] = frozenset()
+    results: frozenset[str] = frozenset()
     batch: int | None = None
     constants: dict[str, Array] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
@@ -69,6 +73,7 @@ class Walk:
     batched: set[str] = field(default_factory=set)
     integers: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    reserved: dict[str, Problem] = field(default_factory=dict)
     folder: Path | None = None
     computed: set[str] = field(default_factory=set)
     made: int = 0

@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikewright.answer import settled
 from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
 from spikewright.frontends.onnx.call import FLOATS, Call, Refusal, Walk
 from spikewright.frontends.onnx.constants import evaluate
 from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
-from spikewright.frontends.onnx.operators import RULES, reason
+from spikewright.frontends.onnx.operators import AT_THE_END, RULES, reason
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output
@@ -40,7 +41,8 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     """
     model, folder = opened(source)
     read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
-    walk = Walk(opset_of(model), frozenset(read), folder=folder)
+    results = frozenset(value.name for value in model.graph.output)
+    walk = Walk(opset_of(model), frozenset(read), results=results, folder=folder)
     problems: list[Problem] = []
     _start(walk, model, shape)
     for proto in model.graph.node:
@@ -48,6 +50,7 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
         walk.lost |= {name for name in proto.output if name not in walk.values and name not in walk.constants}
         if problem:
             problems.append(problem)
+    problems = settled([*walk.nodes, *_outputs(walk, model)], problems, walk.reserved)
     if problems:
         raise UnsupportedModelError(problems)
     return _finish(walk, model)
@@ -101,7 +104,8 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
         when = "is only computed after it, or from it" if name in walk.computed else "nothing in the model computes"
         raise ModelFileError(f"{proto.op_type} at {where} reads '{name}', which {when}")
     if blocked:  # an operator before it was refused and is reported; this one cannot be judged
-        return None if proto.op_type in RULES else Problem(proto.op_type, where, reason(proto.op_type))
+        ends = proto.op_type in AT_THE_END and proto.output[0] not in walk.results
+        return Problem(proto.op_type, where, reason(proto.op_type)) if ends or proto.op_type not in RULES else None
     if proto.domain not in IGNORED_DOMAINS:
         return Problem(proto.op_type, where, f"the operators of {proto.domain} are not known")
     try:
@@ -116,6 +120,9 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
         if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
             return Problem(proto.op_type, where, "it computes with whole numbers; cast them to float first")
         rule(call)
+        if proto.op_type in AT_THE_END:
+            walk.reserved[walk.values[call.output]] = problem = Problem(proto.op_type, where, reason(proto.op_type))
+            return problem
     except Refusal as refusal:
         return Problem(proto.op_type, where, str(refusal))
     except GraphError as error:
@@ -130,13 +137,17 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
 
 def _finish(walk: Walk, model: ModelProto) -> Graph:
     """Outputs put on, and what they do not need taken away."""
-    outputs: list[Node] = []
-    for name, value in zip(_output_names(model), model.graph.output, strict=True):
+    for value in model.graph.output:
         if value.name not in walk.values:
             raise ModelFileError(f"the output '{value.name}' does not depend on the input")
-        outputs.append(Output(name=name, inputs=(walk.values[value.name],)))
     meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
-    return Graph([*walk.nodes, *outputs], meta).needed()
+    return Graph([*walk.nodes, *_outputs(walk, model)], meta).needed()
+
+
+def _outputs(walk: Walk, model: ModelProto) -> list[Node]:
+    """Those that the nodes so far compute."""
+    found = zip(_output_names(model), (value.name for value in model.graph.output), strict=True)
+    return [Output(name=name, inputs=(walk.values[value],)) for name, value in found if value in walk.values]
 
 
 def _output_names(model: ModelProto) -> list[str]:

@@ -52,13 +52,17 @@ def reshape(call: Call) -> None:
 def _sample_shape(call: Call, target: Shape) -> Shape:
     """The shape of one sample after a reshape whose first axis is the batch, however that is written."""
     size, rest = prod(call.shape()), target[1:]
-    if not rest:
+    if not rest and (not target or size != 1):
         raise Refusal(f"it reshapes to {target}, so that samples would mix")
     open_axes = [k for k, n in enumerate(rest) if n == -1]
     if len(open_axes) > 1 or any(n < -1 or n == 0 for n in rest):
         raise Refusal(f"it reshapes to {target}, which cannot be resolved")
     known = prod(n for n in rest if n != -1)
-    if target[0] not in (BATCH, call.walk.batch, 1) or size % known or (not open_axes and known != size):
+    if (
+        target[0] not in (BATCH, call.walk.batch, 1, *(() if rest else (-1,)))
+        or size % known
+        or (not open_axes and known != size)
+    ):
         raise Refusal(f"it reshapes samples of {call.shape()} to {target}, so that samples would mix")
     return tuple(size // known if n == -1 else n for n in rest)
 
@@ -87,8 +91,8 @@ def squeeze(call: Call) -> None:
     if any(shape[a] != 1 for a in axes):
         raise Refusal(f"it takes out the axes {axes} of {('batch', *call.shape())}, not all of length one")
     kept = tuple(n for k, n in enumerate(shape) if k not in axes)[1:]
-    if not kept:
-        raise Refusal("it leaves no axis but the batch; keep one")
+    if 0 in axes:
+        raise Refusal("it takes out the batch axis")
     _reshape(call, kept)
 
 

@@ -14,7 +14,9 @@ from spikewright.frontends.onnx.activations import (
     minimum,
     prelu,
     relu,
+    sigmoid,
     softmax,
+    tanh,
 )
 from spikewright.frontends.onnx.arithmetic import add, div, gemm, matmul, mul, sub
 from spikewright.frontends.onnx.call import Call, Refusal
@@ -92,6 +94,7 @@ RULES: dict[str, Callable[[Call], None]] = {
     "Relu": relu,
     "Reshape": reshape,
     "Resize": resize,
+    "Sigmoid": sigmoid,
     "Slice": slice_,
     "Softmax": softmax,
     "SpaceToDepth": space_to_depth,
@@ -99,10 +102,14 @@ RULES: dict[str, Callable[[Call], None]] = {
     "Squeeze": squeeze,
     "Sub": sub,
     "Sum": add,
+    "Tanh": tanh,
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
 }
+
+AT_THE_END = ("Sigmoid", "Tanh")
+"""The operators that are refused, for the reasons below, unless the network ends in them."""
 
 _BENT = "it bends what a spiking neuron cannot; train with ReLU, or with a ReLU that has a ceiling"
 _MEMORY = "it remembers earlier values; only feed-forward networks can be converted"

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
+
+import numpy as np
 
 from spikewright.frontends.onnx.call import Call, Refusal
 from spikewright.frontends.onnx.moves import axes_of
 from spikewright.graph import Node
-from spikewright.nodes import AvgPool, GlobalAvgPool, GlobalMaxPool, Identity, MaxPool, Permute, SumPool
+from spikewright.nodes import (
+    AvgPool,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Identity,
+    Linear,
+    MaxPool,
+    Permute,
+    Reshape,
+    SumPool,
+)
 
 
 def global_average_pool(call: Call) -> None:
@@ -29,8 +43,11 @@ def reduce(call: Call) -> None:
     if not axes or axes[0] == 0:
         raise Refusal("it runs along the batch axis, so that samples would mix")
     kept = [a for a in range(1, len(sample) + 1) if a not in axes]
-    if not kept or len(sample) > 4:
-        raise Refusal(f"it runs over the axes {axes} of samples of {sample}; one of two to four axes must be left")
+    if not kept:
+        _of_all(call)
+        return
+    if len(sample) > 4:
+        raise Refusal(f"it runs over the axes {axes} of samples of {sample}; at most four can be told apart")
     order = list(range(1, len(sample) + 1))
     source = call.source()
     if axes[0] == 1:
@@ -46,6 +63,22 @@ def reduce(call: Call) -> None:
         call.add(pool(name=call.name, inputs=(source,)))
         return
     call.reshape(call.part(pool, source, "pooled"), shape)
+
+
+def _of_all(call: Call) -> None:
+    """Of all values of a sample: a layer of one neuron, or a pool over one row."""
+    sample, count = call.shape(), prod(call.shape())
+    shape = (1,) * len(sample) if call.attributes.get("keepdims", 1) else ()
+    if call.proto.op_type == "ReduceMax":
+        row = call.part(Reshape, call.source(), "row", shape=(1, count))
+        call.reshape(call.part(GlobalMaxPool, row, "largest"), shape)
+        return
+    row = call.source() if len(sample) == 1 else call.part(Flatten, call.source(), "row")
+    weight = np.full((1, count), 1.0 if call.proto.op_type == "ReduceSum" else 1 / count)
+    if shape == (1,):
+        call.add(Linear(name=call.name, inputs=(row,), weight=weight, bias=np.zeros(1)))
+        return
+    call.reshape(call.part(Linear, row, "all", weight=weight, bias=np.zeros(1)), shape)
 
 
 def _pool(call: Call, kernel: tuple[int, ...], whole: bool) -> Callable[..., Node]:

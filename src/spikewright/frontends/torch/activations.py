@@ -1,4 +1,4 @@
-"""What ATen's rectifiers, rounding and softmax become."""
+"""What ATen's rectifiers, rounding, softmax, sigmoid and tanh become."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from spikewright.frontends.torch.call import Call, Handlers, Value
 from spikewright.frontends.torch.trace import base_name
-from spikewright.nodes import Floor, LeakyReLU, ReLU, Softmax
+from spikewright.nodes import Floor, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 
 ACTIVATIONS = Handlers()
 converts = ACTIVATIONS.converts
@@ -90,6 +90,14 @@ def leaky(call: Call) -> Value:
 @converts("floor")
 def floor(call: Call) -> Value:
     return call.emit(Floor, call.x)
+
+
+@converts("sigmoid", "special_expit", "tanh")
+def squashed(call: Call) -> Value:
+    """At the end of a network; anywhere else it is refused once the end is known."""
+    value = call.emit(Tanh if base_name(call.node) == "tanh" else Sigmoid, call.x)
+    call.reserve(value)
+    return value
 
 
 @converts("softmax", "_softmax", "log_softmax", "_log_softmax")

@@ -118,6 +118,11 @@ class Call:
         """
         raise Refusal(operator or self.operator, reason or advice(self.operator))
 
+    def reserve(self, value: Value) -> None:
+        """Refuse this call unless its value turns out to be what the network ends in."""
+        problem = self.walk.problem(self.operator, advice(self.operator), self.node)
+        self.walk.reserved[value.name] = problem
+
     def emit(self, kind: type[Node], *sources: Value, part: str = "", **fields: Any) -> Value:
         """Add a node to the graph.
 

@@ -30,6 +30,7 @@ _KNOWN_AS = {
     "native_layer_norm": "layer_norm",
     "native_group_norm": "group_norm",
     "cat": "concat",
+    "special_expit": "sigmoid",
 }
 
 _RECTIFY = "use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate can follow"

@@ -35,14 +35,17 @@ converts = OPERATORS.converts
 # Linear operators.
 
 
-@converts("linear", "addmm", "mm", "matmul")
+@converts("linear", "addmm", "mm", "matmul", "mv")
 def linear(call: Call) -> Value:
     if base_name(call.node) == "linear":
         x, weight = call.x, call.constant(call["weight"])
         given = call["bias"]
     else:  # mat1 @ mat2, and what is added to it
         x = call.value(call.get("mat1", call.first))
-        transposed = call.constant(call.get("mat2", call.get("other")))
+        transposed = call.constant(call.get("mat2", call.get("other", call.get("vec"))))
+        if transposed.ndim == 1 and len(x.sample) == 1:  # a vector makes one number of a row
+            row = call.emit(Linear, x, part="product", weight=transposed[None], bias=np.zeros(1, np.float32))
+            return call.emit(Reshape, row, shape=())
         if transposed.ndim != 2:
             call.refuse("only a matrix can be the weight of a fully connected layer")
         weight, given = transposed.T, call["self"] if base_name(call.node) == "addmm" else None
@@ -156,6 +159,8 @@ def _per_sample(call: Call, constant: Any, shape: Shape) -> NDArray[np.float64]:
         wide = np.broadcast_to(array.astype(np.float64), shape)
     except ValueError:
         call.refuse(f"its constant of shape {array.shape} does not fit a sample of shape {shape}")
+    if not shape:
+        return wide.copy()
     rows = wide.reshape(shape[0], -1)
     return rows[:, 0].copy() if (rows == rows[:, :1]).all() else wide.copy()
 
@@ -300,8 +305,6 @@ def select(call: Call) -> Value:
     axis = call.axis(x, call["dim"])
     (index,) = call.ints(call["index"], 1)
     index %= x.sample[axis]
-    if len(x.sample) == 1:
-        call.refuse("it leaves a sample without axes; keep the axis, as in x[:, 0:1]")
     one = _cropped(call, axis, index, index + 1, part="crop")
     shape = call.shape
     return call.emit(Flatten, one) if len(shape) == 1 else call.emit(Reshape, one, shape=shape)

@@ -18,6 +18,7 @@ from spikewright.nodes import (
     Flatten,
     GlobalAvgPool,
     GlobalMaxPool,
+    Linear,
     MaxPool,
     Permute,
     Reshape,
@@ -132,12 +133,10 @@ def reduction(call: Call) -> Value:
         call.refuse(BATCH_AXIS)
     if name == "max":
         call.refuse("use amax, or a max pool")
-    if len(x.sample) == 1:
-        call.refuse("it joins the channels of a flat layer; a linear layer can do that")
     kept = [d for d in range(1, count) if d not in dims]
+    if not kept:
+        return _of_all(call, name)
     if 1 in dims:  # pools leave the first axis alone: put a kept one there
-        if not kept:
-            call.refuse("it joins all values of a sample; a linear layer can do that")
         order = [kept[0], *(d for d in range(1, count) if d != kept[0])]
         x = call.emit(Permute, x, part="before", axes=tuple(d - 1 for d in order))
     else:
@@ -154,6 +153,19 @@ def reduction(call: Call) -> Value:
         if len(shape) == 1
         else call.emit(Reshape, value, part="shaped", shape=shape)
     )
+
+
+def _of_all(call: Call, name: str) -> Value:
+    """Of all values of a sample: a layer of one neuron, or a pool over one row."""
+    x, count, shape = call.x, prod(call.x.sample), call.shape
+    if name == "amax":
+        row = call.emit(Reshape, x, part="row", shape=(1, count))
+        value = call.emit(GlobalMaxPool, row, part="largest")
+    else:
+        row = x if len(x.sample) == 1 else call.emit(Flatten, x, part="row")
+        weight = np.full((1, count), 1.0 if name == "sum" else 1 / count)
+        value = call.emit(Linear, row, part="all", weight=weight, bias=np.zeros(1))
+    return value if value.sample == shape else call.emit(Reshape, value, shape=shape)
 
 
 def _reduced(call: Call, name: str, x: Value, window: Shape) -> Value:

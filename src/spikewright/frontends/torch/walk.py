@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikewright.answer import settled
 from spikewright.errors import GraphError, ModelFileError, Problem, UnsupportedModelError
 from spikewright.frontends.torch.call import BATCH_AXIS, Call, Handler, Refusal, Value
 from spikewright.frontends.torch.names import NO_OPERATION, REARRANGING, advice, readable
@@ -49,6 +50,7 @@ class Walk:
         self.values: dict[fx.Node, Any] = {}
         self.nodes: list[Node] = []
         self.problems: dict[Problem, None] = {}
+        self.reserved: dict[str, Problem] = {}
         self.names: set[str] = set()
         self.arrays: dict[int, tuple[Tensor, Array]] = {}
         self.batch: Any = None
@@ -220,8 +222,9 @@ class Walk:
             if node in self.live and node not in self.values:
                 self.values[node] = self._visit(node)
         outputs = self._outputs()
-        if self.problems:
-            raise UnsupportedModelError(tuple(self.problems))
+        problems = settled([*self.nodes, *outputs], self.problems, self.reserved)
+        if problems:
+            raise UnsupportedModelError(problems)
         return Graph([*self.nodes, *outputs], meta)
 
     def _inputs(self) -> None:
@@ -288,6 +291,12 @@ class Walk:
 
     def _where(self, node: fx.Node) -> str:
         return scope(node)[1] or f"forward of {self.model}"
+
+    def problem(self, operator: str, reason: str, node: fx.Node) -> Problem:
+        """A note that a call may have to be refused."""
+        found = Problem(operator, self._where(node), reason)
+        self.problems.setdefault(found)
+        return found
 
     def _problem(self, operator: str, where: str, reason: str, node: fx.Node) -> Value:
         """Note a problem, and go on with the shape the refused call would have had."""

@@ -1,0 +1,137 @@
+"""How good the analog network is on the labelled calibration samples, counted in a pass that runs anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from spikewright.data import Dataset
+from spikewright.errors import DataError
+from spikewright.graph import Graph, Place
+from spikewright.nodes import Output
+from spikewright.settings import fits
+from spikewright.tasks import SCORES, Head, Said, Tally, Task, heads
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SKILL = 0.1
+"""A score that is less than this part of the way from chance to perfect is near chance."""
+ENOUGH = 20
+"""Samples from which the error of a share is worth anything."""
+
+
+@dataclass(frozen=True)
+class AnalogScore:
+    """The main score of one output of the analog network on labelled samples.
+
+    Attributes:
+        task: as text.
+        name: of the score, in ``SCORES``.
+        value: of the analog network; None where it does not exist.
+        chance: of the best constant answer.
+        samples: how many had labels.
+    """
+
+    task: str
+    name: str
+    value: float | None
+    chance: float | None
+    samples: int
+
+    @classmethod
+    def of(cls, task: Task, value: float, chance: float, samples: int) -> AnalogScore:
+        """From the main score of a task and that of the best constant answer, which may be NaN."""
+        known, best = (number if isfinite(number) else None for number in (value, chance))
+        return cls(str(task), task.main, known, best, samples)
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> AnalogScore:
+        """From the fields that a file held.
+
+        Raises:
+            ValueError: for fields that are missing, of another kind, or of no score.
+        """
+        hints = get_type_hints(cls)
+        fitting = facts.keys() == hints.keys() and all(fits(facts[label], hint) for label, hint in hints.items())
+        if not fitting or facts["name"] not in SCORES or facts["samples"] < 1:
+            raise ValueError(f"a score cannot be {facts!s:.60}")
+        found = cls(**facts)
+        share = SCORES[found.name].percent
+        if any(v is not None and share and not 0 <= v <= 1 for v in (found.value, found.chance)):
+            raise ValueError(f"a score cannot be {facts!s:.60}")
+        return found
+
+    @property
+    def skill(self) -> float | None:
+        """Which part of the way from the best constant answer to a perfect one it is; None where that says nothing."""
+        if self.value is None or self.chance is None:
+            return None
+        perfect = 1.0 if SCORES[self.name].higher else 0.0
+        return None if self.chance == perfect else (self.value - self.chance) / (perfect - self.chance)
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether it is hardly better than the best constant answer.
+
+        That is: less than a tenth of the way from there to perfect or, for the share of right answers of twenty
+        samples or more, within two standard errors of it.
+        """
+        if self.skill is None or self.value is None or self.chance is None:
+            return False
+        share = SCORES[self.name].percent and self.samples >= ENOUGH
+        error = 2 * sqrt(self.chance * (1 - self.chance) / self.samples) if share else 0.0
+        return self.skill < SKILL or (share and self.value <= self.chance + error)
+
+    def __str__(self) -> str:
+        score = SCORES[self.name]
+        value, chance = ("–" if v is None else score.text(v, unit=True) for v in (self.value, self.chance))
+        return f"{score.title} {value} on {self.samples:,} samples (the best constant answer {chance})"
+
+
+class AnalogScoring:
+    """Counts the scores of every labelled output, batch by batch.
+
+    Args:
+        graph: the analog network.
+        data: with or without labels.
+        task: as said; None finds it.
+        place: puts arrays where the network runs.
+
+    Attributes:
+        remarks: what is odd about the labels; also why they are not scored.
+    """
+
+    def __init__(self, graph: Graph, data: Dataset, task: Said, place: Place) -> None:
+        self.remarks: tuple[str, ...] = ()
+        self.heads: dict[str, Head] = {}
+        self.functions = {node.name: node.bind(place) for node in graph.of_type(Output)}
+        self.done = 0
+        try:
+            found = heads(graph, data.targets, task)
+        except DataError as error:
+            self.remarks = (f"the labels are not used: {error}",)
+            return
+        self.heads = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}
+        whose = "output '{}': " if len(found) > 1 else ""
+        self.remarks = tuple(whose.format(n) + head.remark for n, head in self.heads.items() if head.remark)
+        self.tallies: dict[str, Tally] = {n: head.task.tally(1, head.answer) for n, head in self.heads.items()}
+
+    def __call__(self, outputs: Mapping[str, Tensor], count: int) -> None:
+        """Count one batch of ``count`` samples; ``outputs`` are what every output reads."""
+        for name, head in self.heads.items():
+            assert head.targets is not None
+            answers = self.functions[name](outputs[name]).cpu().numpy()[:, None]
+            self.tallies[name].add(answers, head.targets[self.done : self.done + count])
+        self.done += count
+
+    def results(self) -> dict[str, AnalogScore]:
+        """By output."""
+        found = {}
+        for name, head in self.heads.items():
+            main = head.task.main
+            value = float(self.tallies[name].scores()[main][0])
+            found[name] = AnalogScore.of(head.task, value, head.chance()[main], self.done)
+        return found

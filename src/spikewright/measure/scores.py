@@ -1,0 +1,125 @@
+"""How good the answers of each output are, at every timestep: by its task, and against the analog network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.engines import BatchRun
+from spikewright.tasks import Answer, Curve, Head, Tally, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class HeadMeasures:
+    """How good one output is.
+
+    Attributes:
+        answer: its name and shape.
+        task: what it is measured by; without labels what they would most likely be for.
+        scores: by name, ``(T,)``: of the spiking network's answers to the labels; empty without labels.
+        analog: the same of the analog network.
+        agreement: by name, ``(T,)``: the scores with the analog network's answers in place of the labels.
+        chance: the scores of the best constant answer to the labels.
+        remark: what is odd about the labels, in a sentence, or None.
+    """
+
+    answer: Answer
+    task: Task
+    scores: Mapping[str, Curve]
+    analog: Mapping[str, float]
+    agreement: Mapping[str, Curve]
+    chance: Mapping[str, float]
+    remark: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there were labels."""
+        return bool(self.scores)
+
+    @property
+    def curves(self) -> Mapping[str, Curve]:
+        """The scores, or the agreement where there are no labels."""
+        return self.scores or self.agreement
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers as plain JSON-like values; None where a score does not exist."""
+        return {
+            "task": str(self.task),
+            "shape": list(self.answer.shape),
+            "scores": {name: _plain(curve) for name, curve in self.scores.items()},
+            "analog": {name: _number(value) for name, value in self.analog.items()},
+            "agreement": {name: _plain(curve) for name, curve in self.agreement.items()},
+            "chance": {name: _number(value) for name, value in self.chance.items()},
+            "remark": self.remark,
+        }
+
+
+class Scoring:
+    """Scores of every output, batch by batch: answers of all samples and timesteps never lie side by side.
+
+    Args:
+        heads: what is asked of every output, with the targets of all samples.
+    """
+
+    def __init__(self, heads: Mapping[str, Head]) -> None:
+        self.heads, self.done = heads, 0
+        self.spiking: dict[str, Tally] = {}
+        self.analog: dict[str, Tally] = {}
+        self.agreement: dict[str, Tally] = {}
+
+    def __call__(self, analog: Mapping[str, Tensor], run: BatchRun) -> None:
+        """Count one batch: what the analog network answered, and what the spiking one did."""
+        count = 0
+        for name, head in self.heads.items():
+            answers, expected = run.outputs[name].cpu().numpy(), analog[name].cpu().numpy()
+            count = len(answers)
+            if not self.done:
+                for tallies, steps in (
+                    (self.spiking, answers.shape[1]),
+                    (self.analog, 1),
+                    (self.agreement, answers.shape[1]),
+                ):
+                    tallies[name] = head.task.tally(steps, head.answer)
+            self.agreement[name].add(answers, head.task.decisions(expected, head.answer))
+            if head.targets is not None:
+                targets = head.targets[self.done : self.done + count]
+                self.spiking[name].add(answers, targets)
+                self.analog[name].add(expected[:, None], targets)
+        self.done += count
+
+    def results(self) -> dict[str, HeadMeasures]:
+        """By output, in the network's order."""
+        found = {}
+        for name, head in self.heads.items():
+            labelled = head.targets is not None
+            agreement = self.agreement[name].scores()
+            found[name] = HeadMeasures(
+                answer=head.answer,
+                task=head.task,
+                scores=self.spiking[name].scores() if labelled else {},
+                analog={k: float(v[0]) for k, v in self.analog[name].scores().items()} if labelled else {},
+                agreement={k: agreement[k] for k in head.task.agreed},
+                chance=head.chance(),
+                remark=head.remark,
+            )
+        return found
+
+
+def agreement_name(score: str) -> str:
+    """What a score against the analog network is called in files: "agreement" of an accuracy, else "agreement_mse"."""
+    return "agreement" if score == "accuracy" else f"agreement_{score}"
+
+
+def _plain(curve: Curve) -> list[float | None]:
+    return [_number(value) for value in np.asarray(curve).tolist()]
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None

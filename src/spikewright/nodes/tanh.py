@@ -1,0 +1,23 @@
+"""The hyperbolic tangent, which only the end of a network may have; a pass moves it into the readout or drops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spikewright.graph import Node, Place, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tanh(Node):
+    """``y = tanh(x)``."""
+
+    def infer_shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def bind(self, place: Place) -> Callable[..., Tensor]:
+        return lambda x: x.tanh()

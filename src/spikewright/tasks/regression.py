@@ -1,0 +1,100 @@
+"""Numbers to be met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.tasks.answer import Answer, Labels
+from spikewright.tasks.task import Curve, Tally, Task
+
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """Numbers of the answer's shape, to be met as closely as possible.
+
+    The errors are means over all samples and values, in the squared unit of the targets and in their unit.
+    ``R² = 1 − Σ (y − answer)² / Σ (y − mean of y)²``, where the mean is over samples, of each value of the answer its
+    own, and both sums are over all (scikit-learn's ``r2_score`` with ``variance_weighted``); targets that never vary
+    have none.
+    """
+
+    measures: ClassVar[tuple[str, ...]] = ("mse", "mae", "r2")
+    agreed: ClassVar[tuple[str, ...]] = ("mse", "mae", "r2")
+    title: ClassVar[str] = "regression"
+    needs: ClassVar[str] = "targets of the answer's shape"
+
+    def fits(self, answer: Answer, labels: Labels) -> bool:
+        if not labels.floats or _laid_out(answer, labels) is None or (answer.single and labels.zero_one):
+            return False
+        rows = len(labels.shape) == 1 and not answer.single
+        return not (rows and (labels.zero_one or labels.sums_to_one(1)))
+
+    def takes(self, answer: Answer) -> str | None:
+        shape = ", ".join(["N", *map(str, () if answer.single else answer.shape)])
+        return f"floats of shape ({shape}{',' if answer.single else ''})"
+
+    def targets(self, answer: Answer, labels: Labels) -> NDArray[Any]:
+        found = _laid_out(answer, labels)
+        if found is None:
+            raise self.refused(answer, labels)
+        return found
+
+    def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:  # noqa: ARG002
+        return answers
+
+    def tally(self, timesteps: int, answer: Answer) -> Tally:
+        return _Tally(timesteps, answer)
+
+    def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
+        y = targets.astype(np.float64)
+        off = {"mse": float(y.var(axis=0).mean()), "mae": float(np.abs(y - np.median(y, axis=0)).mean())}
+        return off | {"r2": 0.0 if off["mse"] else float("nan")}
+
+
+class _Tally(Tally):
+    """Sums of errors, and of targets less the first one, so that targets far from 0 keep their digits."""
+
+    def __init__(self, timesteps: int, answer: Answer) -> None:
+        self.squared, self.absolute = np.zeros(timesteps), np.zeros(timesteps)
+        self.samples, self.first = 0, np.zeros(answer.shape)
+        self.sum, self.squares = np.zeros(answer.shape), np.zeros(answer.shape)
+
+    def add(self, answers: NDArray[Any], targets: NDArray[Any]) -> None:
+        y = targets.astype(np.float64)
+        if not self.samples:
+            self.first = y[0].copy()
+        self.samples += len(y)
+        self.sum += (y - self.first).sum(axis=0)
+        self.squares += ((y - self.first) ** 2).sum(axis=0)
+        for t in range(answers.shape[1]):
+            error = answers[:, t] - y
+            self.squared[t] += (error**2).sum()
+            self.absolute[t] += np.abs(error).sum()
+
+    def scores(self) -> dict[str, Curve]:
+        count = self.samples * self.first.size
+        spread = float((self.squares - self.sum**2 / self.samples).sum())
+        r2 = 1 - self.squared / spread if spread > 0 else np.full(len(self.squared), np.nan)
+        return {"mse": self.squared / count, "mae": self.absolute / count, "r2": r2}
+
+
+def _laid_out(answer: Answer, labels: Labels) -> NDArray[Any] | None:
+    """Targets with the axes of the answer; None where they are not of its shape."""
+    shape, values = answer.shape, labels.values
+    if labels.shape == shape:
+        return values
+    if (answer.single or shape[0] == 1) and labels.shape in _without_channels(shape):
+        return values.reshape(-1, *shape)
+    if len(shape) > 1 and labels.shape == (*shape[1:], shape[0]):
+        return np.moveaxis(values, -1, 1)
+    return None
+
+
+def _without_channels(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The ways to write what has one channel: without it, with it behind; one value also as () or (1,)."""
+    alone = ((), (1,)) if all(n == 1 for n in shape) else ()
+    return (shape[1:], (*shape[1:], 1), *alone)

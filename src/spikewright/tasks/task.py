@@ -1,0 +1,135 @@
+"""What a task is: a small frozen value that says what targets mean, and how good answers are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import DataError, SettingsError
+from spikewright.tasks.answer import Answer, Labels
+
+Curve = NDArray[np.float64]
+"""``(T,)``: a score at every timestep."""
+
+
+class Tally(ABC):
+    """Counts batch after batch, at every timestep, in memory that does not grow with the samples."""
+
+    @abstractmethod
+    def add(self, answers: NDArray[Any], targets: NDArray[Any]) -> None:
+        """Answers ``(B, T, *shape)`` of a batch, and its targets as ``Task.targets`` gives them."""
+
+    @abstractmethod
+    def scores(self) -> dict[str, Curve]:
+        """Every score so far, ``(T,)``; NaN where it does not exist."""
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """Base of all tasks."""
+
+    measures: ClassVar[tuple[str, ...]]
+    """The names of its scores, in ``SCORES``, the main one first; some need more classes than there are."""
+    agreed: ClassVar[tuple[str, ...]]
+    """Those in which the spiking network is compared with the analog one."""
+    title: ClassVar[str]
+    """What people call it."""
+    needs: ClassVar[str]
+    """In words, what an answer must be like."""
+
+    @abstractmethod
+    def fits(self, answer: Answer, labels: Labels) -> bool:
+        """Whether answer and labels say so by themselves."""
+
+    @abstractmethod
+    def takes(self, answer: Answer) -> str | None:
+        """In words, the labels that show it for such an answer; None where none do."""
+
+    @abstractmethod
+    def targets(self, answer: Answer, labels: Labels) -> NDArray[Any]:
+        """Labels ``(N, ...)`` in the one form that scores are made of.
+
+        Raises:
+            DataError: for labels that do not fit the task.
+        """
+
+    @abstractmethod
+    def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:
+        """What answers ``(N, *shape)`` say, in the form of ``targets``."""
+
+    @abstractmethod
+    def tally(self, timesteps: int, answer: Answer) -> Tally:
+        """Counts its scores, batch by batch, at every timestep."""
+
+    @abstractmethod
+    def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:
+        """The scores of the best constant answer to targets ``(N, ...)``: what knowing nothing of the samples gives."""
+
+    def remark(self, targets: NDArray[Any]) -> str | None:
+        """What is odd about targets, in a sentence; None where nothing is."""
+        if targets.size and (targets == targets.flat[0]).all():
+            value = f"{targets.flat[0]:.6g}" if targets.dtype.kind == "f" else str(int(targets.flat[0]))
+            return f"every label is {value}: a network that always answers so looks perfect"
+        return None
+
+    def curves(self, outputs: NDArray[Any], targets: NDArray[Any], answer: Answer | None = None) -> dict[str, Curve]:
+        """The scores ``(T,)`` of answers ``(N, T, *shape)`` to targets ``(N, ...)``."""
+        tally = self.tally(outputs.shape[1], answer or Answer("", tuple(outputs.shape[2:])))
+        tally.add(outputs, targets)
+        return tally.scores()
+
+    def scores(self, outputs: NDArray[Any], targets: NDArray[Any], answer: Answer | None = None) -> dict[str, float]:
+        """The scores of answers without time, ``(N, *shape)``, to targets ``(N, ...)``: of an analog network, say.
+
+        Args:
+            outputs: ``(N, *shape)``.
+            targets: in the form of ``targets``.
+            answer: what the output looks like; without it a shape with no activation.
+
+        Returns:
+            by the names of ``measures``, those that such answers have; NaN where a score does not exist.
+        """
+        return {name: float(curve[0]) for name, curve in self.curves(outputs[:, None], targets, answer).items()}
+
+    @property
+    def main(self) -> str:
+        """The score that is looked at first."""
+        return self.measures[0]
+
+    @property
+    def name(self) -> str:
+        """Of its file, and on the command line."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def refused(self, answer: Answer, labels: Labels, advice: str = "") -> DataError:
+        """The error that says why labels do not fit."""
+        wanted = self.takes(answer)
+        said = advice or (f"it needs {self.needs}" if wanted is None else f"it takes {wanted}")
+        return DataError(f"labels are {labels}, the answer has {answer}; that is no {self.title}: {said}")
+
+    def __str__(self) -> str:
+        """The command-line form, which ``parse`` reads back."""
+        words = [f"{f.name}={getattr(self, f.name):.10g}" for f in fields(self) if getattr(self, f.name) is not None]
+        return self.name + (":" + ",".join(words) if words else "")
+
+    @classmethod
+    def from_words(cls, words: Sequence[str]) -> Self:
+        """From the parts after the colon of the command-line form."""
+        name = cls.__module__.rpartition(".")[2]
+        known = {f.name: f for f in fields(cls)}
+        settings: dict[str, Any] = {}
+        for word in words:
+            label, _, text = word.partition("=")
+            if label not in known:
+                has = f"it has {', '.join(known)}" if known else "it has none"
+                raise SettingsError(f"task {name}: unknown option '{word}'; {has}")
+            try:
+                settings[label] = int(text) if "int" in str(known[label].type) else float(text)
+            except ValueError:
+                raise SettingsError(f"task {name}: {label} takes a number, not '{text}'") from None
+        return cls(**settings)
