@@ -99,7 +99,7 @@ DAMAGED: list[tuple[Change, str]] = [
     (setting("Input", "shape", []), "a sample needs at least one axis"),
     (setting("ReLU", "ceiling", float("nan")), "NaN is no number"),
     (setting("ReLU", "ceiling", 1e300), "the ceiling must be positive and finite"),
-    (setting("Output", "activation", "tanh"), "activation cannot be tanh"),
+    (setting("Output", "activation", "swish"), "activation cannot be swish"),
     (array(None), "Linear '.*': weight is missing"),
     (array(np.ones((3, 3), np.float32)), "takes 3 values, its input has shape"),
     (array(np.ones((4, 4), np.int64)), "weight cannot be"),

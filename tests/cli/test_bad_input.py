@@ -25,7 +25,8 @@ class Cli:
         assert run(arguments) == 2
         said = self.capsys.readouterr()
         assert said.out == ""
-        assert 1 <= len(said.err.strip().splitlines()) <= 2, said.err
+        errors = [line for line in said.err.splitlines() if not line.startswith(("warning: ", "input: ", "analog "))]
+        assert 1 <= len(errors) <= 2, said.err
         assert sorted(self.folder.rglob("*")) == before, "something was written"
         return said.err
 

@@ -82,6 +82,10 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever reads the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of a place that nobody can read, a name that is too long, a disk that fails
+        if debug:
+            raise
+        return _failed(one_line(f"{error.filename or 'the system'}: {error.strerror or first_line(error)}"))
     except Exception as error:
         if debug:
             raise
