@@ -14,6 +14,7 @@ from spikewright.errors import StorageError
 from spikewright.events.trains import Events
 from spikewright.files import atomic_folder, storage_errors, write_text
 from spikewright.graph import Graph
+from spikewright.tensors import DIGEST, digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,6 +96,7 @@ class EventWriter:
             for place, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
+        facts = {**facts, DIGEST: digest(facts, {})}
         write_text(self.folder / FACTS, json.dumps(facts, indent=1) + "\n")
 
 

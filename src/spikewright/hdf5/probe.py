@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,26 @@ import h5py
 SLACK, RATIO = 1 << 26, 200
 """What unpacks to more than that, in proportion to what is stored, is refused wherever it is read."""
 PIECE = 1 << 25
-ROOM = 1 << 31
+ROOM = 1 << 30
 """Bytes of memory beside those of the file."""
+
+
+ABSURD = "HDF5 gets lost in it: reading takes absurd amounts of memory"
+
+
+def _starved(error: Exception) -> bool:
+    """Whether the library complains about memory in one of its many ways."""
+    return re.search(r"memory|(unable|can't) (to )?allocate|allocation failed", str(error)) is not None
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
+    """What is wrong with one object does not end the walk, unless memory is."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, UnicodeError) as error:
+        if _starved(error):
+            raise MemoryError from error
 
 
 def main() -> None:
@@ -31,9 +51,9 @@ def main() -> None:
             _walk(_opened(request["path"], request["member"]))
             said = "done"
         except MemoryError:
-            said = "HDF5 gets lost in it: it takes absurd amounts of memory"
-        except Exception:  # it will be raised again where the file is read, and said there
-            said = "done"
+            said = ABSURD
+        except Exception as error:  # it will be raised again where the file is read, and said there
+            said = ABSURD if _starved(error) else "done"
         print(said, flush=True)
 
 
@@ -63,17 +83,17 @@ def _walk(file: Any) -> None:
         waiting: list[Any] = [file]
         while waiting:
             thing = waiting.pop()
-            with suppress(OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, UnicodeError):
+            with _tolerant():
                 place = h5py.h5o.get_info(thing.id)
                 if (place.fileno, place.addr) in seen:
                     continue
                 seen.add((place.fileno, place.addr))
                 for name in thing.attrs:
-                    with suppress(OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError):
+                    with _tolerant():
                         _ = thing.attrs[name]
                 if isinstance(thing, h5py.Group):
                     for name in thing:
-                        with suppress(OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError):
+                        with _tolerant():
                             if isinstance(thing.get(name, getlink=True), h5py.HardLink):
                                 waiting.append(thing[name])
                 elif isinstance(thing, h5py.Dataset):

@@ -26,6 +26,8 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 SLACK = 1 << 26
 """Bytes that anything may unpack to; beyond them, only in proportion to what is stored."""
 RATIO = 200
+PACKED = 20
+"""The same of an entry of an archive: Keras packs none, and trained weights hardly shrink."""
 
 AGAIN = "save the whole model again with model.save('network.keras')"
 DAMAGE = (
@@ -100,7 +102,7 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts or ":" in name or stat.S_ISLNK(entry.external_attr >> 16):
         raise ModelFileError(f"{path}: its entry '{entry.filename}' leads out of the archive; nothing was read")
-    if entry.file_size > SLACK + RATIO * entry.compress_size:
+    if entry.file_size > SLACK + PACKED * entry.compress_size:
         raise ModelFileError(
             f"{path}: its entry '{entry.filename}' would unpack to {entry.file_size:,} bytes from "
             f"{entry.compress_size:,}; nothing was read"

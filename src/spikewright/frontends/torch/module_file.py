@@ -8,6 +8,7 @@ import inspect
 import pickle
 import sys
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -167,6 +168,13 @@ def _torch_save(path: Path) -> Any:
     import torch
 
     try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"PK"  # which is what torch goes by
+        if packed:
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(info.file_size for info in archive.infolist())
+            if unpacked > path.stat().st_size:
+                raise ValueError("its records unpack to more than the file holds; torch does not compress them")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the errors below say what matters
             return torch.load(path, map_location="cpu", weights_only=True)
