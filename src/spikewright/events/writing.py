@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from errno import EMFILE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,7 +51,15 @@ class EventWriter:
         self.files: dict[str, Any] = {}
         with storage_errors(target):
             for place, name in enumerate(self.counts):
-                self._open(place, name)
+                try:
+                    self._open(place, name)
+                except OSError as error:
+                    if error.errno != EMFILE:
+                        raise
+                    raise StorageError(
+                        f"cannot write {target}: {len(self.counts):,} populations need as many open files at once, and "
+                        f"only {place:,} could be opened; allow more with 'ulimit -n {len(self.counts) + 200}'"
+                    ) from error
 
     def _open(self, place: int, name: str) -> None:
         from pyarrow.parquet import ParquetWriter
