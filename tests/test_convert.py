@@ -174,7 +174,7 @@ def test_refusals() -> None:
         sw.convert(b.graph(), {**scales, "relu5": np.ones(7)})
     with pytest.raises(SettingsError, match="readout must be 'potential' or 'count', not 'vote'"):
         sw.convert(b.graph(), scales, readout="vote")  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="unknown max-pooling policy 'mean'"):
+    with pytest.raises(SettingsError, match=r"max_pool must be 'count_max' or .*, not 'mean'"):
         sw.convert(pools(1).graph(), {**scales_of(pools(1).graph(), b.samples(), Max())}, Neurons(max_pool="mean"))  # type: ignore[arg-type]
 
 

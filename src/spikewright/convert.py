@@ -28,6 +28,7 @@ from spikewright.nodes.spike_max_pool import Policy
 from spikewright.normalise import Scales, lambda_of, narrowed, normalise
 from spikewright.passes import Change, explicit_projections
 from spikewright.prepare import prepare
+from spikewright.settings import check_choices, check_fields
 
 NO_NEGATIVE_COUNTS = (
     "counts of spikes (readout='count') are never negative, and it needs values that are; take readout='potential', "
@@ -57,6 +58,17 @@ class Neurons:
     leak: float = 1.0
     max_pool: Policy = "count_max"
     horizon: int = 16
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for label, good, domain in (
+            ("max_spikes", self.max_spikes is None or self.max_spikes >= 1, "1 or more, or None"),
+            ("v_min", self.v_min is None or self.v_min <= 0, "0 or below, or None"),
+            ("leak", 0 <= self.leak <= 1, "in [0, 1]"),
+            ("horizon", self.horizon >= 1, "1 timestep or more"),
+        ):
+            if not good:
+                raise SettingsError(f"Neurons: {label} must be {domain}, not {getattr(self, label)}")
 
 
 def convert(
@@ -90,8 +102,11 @@ def convert(
     if not isinstance(scales, Mapping):
         raise SettingsError(f"scales are λ by population, from calibrate(...).scales(method), not {repr(scales)[:40]}")
     neurons = neurons or Neurons()
-    if readout not in ("potential", "count"):
-        raise SettingsError(f"readout must be 'potential' or 'count', not {readout!r}")
+    check_choices(
+        neurons=(neurons, Neurons),
+        view=(view, Literal["weights", "thresholds"]),
+        readout=(readout, Literal["potential", "count"]),
+    )
     if graph.populations:
         raise GraphError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
     folded, _ = prepare(graph, answer=answer, leaky=leaky)
@@ -102,6 +117,7 @@ def convert(
     normalised = normalise(folded, scales, view=view)
     thresholds = {name: np.asarray(value) for name, value in normalised.meta["scales"].items()}
     nodes = [_spiking(node, neurons, thresholds if view == "thresholds" else {}) for node in normalised]
+    _check_magnitudes(nodes)
     left = [Problem(n.type, f"'{n.name}'", "it has no spiking form") for n in nodes if isinstance(n, ReLU)]
     if neurons.max_pool != "count_max":
         advice = f"{neurons.max_pool} lets spikes through, and it sees none; use count_max, or put a ReLU before it"
@@ -112,6 +128,21 @@ def convert(
     ceilings = {n.name: np.asarray(n.ceiling).tolist() for n in normalised.of_type(ReLU) if n.ceiling is not None}
     levels = {n.name: [n.levels, n.shift] for n in normalised.of_type(ReLU) if n.levels is not None}
     return normalised.with_nodes(nodes, neurons=asdict(neurons), readout=readout, ceilings=ceilings, levels=levels)
+
+
+LARGEST = 1e28
+"""Of a weight or bias: a million of them over ten thousand timesteps add up to less than the largest float32."""
+
+
+def _check_magnitudes(nodes: Sequence[Node]) -> None:
+    """Refuse weights whose sums would overflow, where every engine would do so in another place."""
+    for node in nodes:
+        for label, array in node.arrays.items():
+            if array.size and np.abs(array).max() > LARGEST:
+                raise GraphError(
+                    f"{node}: {label} reaches {np.abs(array).max():.3g} once scaled, and sums of it would overflow; "
+                    "check the trained weights and the calibration data"
+                )
 
 
 def analog_of(graph: Graph) -> Graph:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import ModelFileError, StorageError
-from spikewright.text import reason
+from spikewright.text import first_line
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -72,12 +72,14 @@ def write_tensors(path: Path, kind: Kind, facts: Mapping[str, Any], arrays: Arra
     try:
         said = json.loads(json.dumps({"format": kind.format, **facts}, allow_nan=False))  # as read: tuples are lists
     except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(f"the description of the {kind.noun} cannot be written as JSON ({reason(error)})") from error
+        raise StorageError(
+            f"the description of the {kind.noun} cannot be written as JSON ({first_line(error)})"
+        ) from error
     text = json.dumps({**said, DIGEST: digest(said, arrays)})
     try:
         save_file(dict(arrays), path, {kind.key: text})
     except SafetensorError as error:  # what it makes of a full disk
-        raise OSError(reason(error)) from error
+        raise OSError(first_line(error)) from error
 
 
 def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -98,7 +100,7 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
             text = (file.metadata() or {}).get(kind.key)
             arrays = {key: file.get_tensor(key) for key in file.keys()} if text is not None else {}  # noqa: SIM118
     except (OSError, SafetensorError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: not a readable {kind.noun} ({reason(error)}); {kind.again}") from error
+        raise ModelFileError(f"{path}: not a readable {kind.noun} ({first_line(error)}); {kind.again}") from error
     if text is None:
         raise NotOurs(f"{path}: a safetensors file, but not {kind.contents} of Spikewright; {kind.again}")
     try:
@@ -108,7 +110,7 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
         found = facts["format"]
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ModelFileError(
-            f"{path}: the description of its {kind.contents} is damaged ({reason(error)}); {kind.again}"
+            f"{path}: the description of its {kind.contents} is damaged ({first_line(error)}); {kind.again}"
         ) from error
     if type(found) is int and found > kind.format:
         raise ModelFileError(

@@ -58,7 +58,7 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     return f"{found[:head]} … {found[len(found) - tail :]}"
 
 
-def reason(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What a library said went wrong: its first line, and never empty."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return one_line(lines[0], QUOTED) if lines else type(error).__name__

@@ -18,7 +18,7 @@ from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
 from spikewright.tensors import Kind, read_tensors, write_tensors
-from spikewright.text import reason
+from spikewright.text import first_line
 
 KIND = Kind(
     key="spikewright-statistics",
@@ -190,7 +190,7 @@ class Statistics:
             if arrays:
                 raise ValueError(f"it holds '{min(arrays)}', which is of no node")
         except (ValueError, LookupError, SettingsError) as error:
-            raise ModelFileError(f"{path}: damaged, {reason(error)}; {KIND.again}") from error
+            raise ModelFileError(f"{path}: damaged, {first_line(error)}; {KIND.again}") from error
         known = {label: facts[label] for label in ("key", "samples", "exact", "input_scale")}
         return cls(nodes=nodes, inputs=inputs, scores=scores, remarks=tuple(facts["remarks"]), **known)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -21,6 +23,7 @@ from spikewright.cli.simulate import simulate
 from spikewright.cli.synapses import synapses
 from spikewright.errors import SpikewrightError
 from spikewright.files import Written, reason, recording, shown
+from spikewright.text import first_line, one_line, visible
 
 app = typer.Typer(
     name="spikewright",
@@ -35,6 +38,8 @@ INTERRUPTED = 130
 INTERRUPTED_EARLY = "interrupted; nothing was written"
 CLOSED = 1
 """What typer makes of a pipe that nobody reads any more."""
+FAULT = 1
+"""Exit status where it was not the user's mistake."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """Of click, which typer carries inside itself or not, depending on its version."""
 
@@ -60,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Returns:
-        the exit status: 0, or 2 for everything that was refused or interrupted.
+        the exit status: 0; 2 for everything that was refused or interrupted; 1 for a fault of Spikewright itself.
     """
     with recording() as written:
         return _run(arguments, written)
@@ -90,10 +95,21 @@ def _run(arguments: Sequence[str], written: Written) -> int:
         _silence()
         return _failed(_of_the_system(error, written))
     except USAGE_ERROR as error:
-        cast(Any, error).show()
-        return 2
+        return _misused(cast(Any, error))
     except MemoryError:
+        if debug:
+            raise
         return _failed("out of memory; a smaller --batch-size or fewer --samples need less")
+    except Exception as error:
+        if debug:
+            raise
+        place = [f for f in traceback.extract_tb(error.__traceback__) if "spikewright" in f.filename][-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return _failed(
+            f"a fault of spikewright {__version__}, not yours: {type(error).__name__} at {where}: {first_line(error)}; "
+            f"please report it with what '{visible(_with_debug(arguments))[:120]}' prints",
+            FAULT,
+        )
     if result == INTERRUPTED:
         return _failed(f"interrupted; written before that: {written}" if written.paths else INTERRUPTED_EARLY)
     return result if isinstance(result, int) else 0
@@ -111,6 +127,20 @@ def _silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _failed(message: str) -> int:
+def _with_debug(arguments: Sequence[str]) -> str:
+    return shlex.join(["spikewright", "--debug", *arguments])
+
+
+def _misused(error: Any) -> int:
+    """One line for words that no command knows; the help where no words were given."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return 2
+    path = getattr(error.ctx, "command_path", "spikewright")
+    said = one_line(error.format_message()).rstrip(".")
+    return _failed(f"{said[:1].lower()}{said[1:]}; see '{path} --help'")
+
+
+def _failed(message: str, status: int = 2) -> int:
     print(f"error: {message}", file=sys.stderr)
-    return 2
+    return status

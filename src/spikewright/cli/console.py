@@ -12,18 +12,38 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
-from spikewright.text import one_line
+from spikewright.text import one_line, visible
 
-out = Console()
-err = Console(stderr=True)
+
+class Terminal(Console):
+    """A console that prints text as it is: names and paths are no markup, no emoji, and steer no terminal."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text with its control characters written out, but for the ends of lines."""
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+
+
+class PlainTable(Table):
+    """A table whose cells hold one line each, whatever is in the names they show."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 ModelArgument = Annotated[
     str,
@@ -122,8 +142,8 @@ def compact_table(
         last_is_text: whether the last one is text too.
         footer: of each column; empty for none.
     """
-    table = Table(
-        title=title,
+    table = PlainTable(
+        title=visible(title),
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -161,9 +181,9 @@ def parse_spikes(text: str) -> int | None:
 @contextmanager
 def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on the error stream; gives the function that moves it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(visible(label), total=None)
         last = [0.0]
 
         def move(done: int, total: int) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spikewright.data.resize import PIXELS, Filter, Size, cropped, padded, resized, size_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, Shape
+from spikewright.settings import check_fields
 
 IMAGENET = "mean=0.485:0.456:0.406,std=0.229:0.224:0.225"
 PRESETS = {
@@ -63,8 +64,7 @@ class Preprocessing:
     range: float | None = None
 
     def __post_init__(self) -> None:
-        if not all(isfinite(n) for n in (self.scale, *self.mean, *self.std)):
-            raise SettingsError("preprocessing: scale, mean and std must be finite numbers")
+        check_fields(self)
         if not all(s > 0 for s in self.std):
             raise SettingsError(f"preprocessing: std must be positive, not {self.std}")
         if self.range is not None and not (isfinite(self.range) and self.range > 0):

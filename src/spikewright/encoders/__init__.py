@@ -17,6 +17,8 @@ def encoder(name: str, **settings: object) -> Encoder:
     Raises:
         SettingsError: for a name or a setting that does not exist.
     """
+    if not isinstance(name, str):
+        raise SettingsError(f"an encoder is named by text or made by its class, not {name!r:.60}")
     names = sorted(info.name for info in iter_modules(__path__) if info.name != "encoder")
     if name not in names:
         raise SettingsError(f"unknown encoder '{name}'; choose one of {', '.join(names)}")

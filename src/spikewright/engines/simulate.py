@@ -23,7 +23,7 @@ from spikewright.events import Events, events_folder
 from spikewright.forward import place
 from spikewright.graph import Array, Graph, Shape
 from spikewright.nodes import Output, ReLU
-from spikewright.settings import whole
+from spikewright.settings import check_choices, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,7 +129,10 @@ def simulate(
     import torch
 
     timesteps, batch_size = whole("timesteps", timesteps), whole("batch_size", batch_size)
+    check_choices(engine=(engine, Engine), dtype=(dtype, str), device=(str(device), str), force=(force, bool))
     record = (record,) if isinstance(record, str) else record
+    if not all(isinstance(name, str) for name in record):
+        raise SettingsError(f"record takes names: {', '.join(RECORDS)}")
     unknown = sorted(set(record) - set(RECORDS))
     if unknown:
         raise SettingsError(f"cannot record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
@@ -148,6 +151,7 @@ def simulate(
         for x, y in dataset.batches(batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
             run = simulation.run(batch, timesteps, chosen, wanted, first=done)
+            _check_finite(run)
             watcher(batch, run)
             for observe in observers:
                 observe(batch, run)
@@ -165,6 +169,12 @@ def simulate(
     if not quiet:
         warn(remarks)
     return gathered.run(done, timesteps, remarks)
+
+
+def _check_finite(run: BatchRun) -> None:
+    for name, value in run.outputs.items():
+        if not value.isfinite().all():
+            raise GraphError(f"output '{name}': the answers overflow; check the network's weights and the data")
 
 
 def _check_spiking(graph: Graph) -> None:

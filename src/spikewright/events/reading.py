@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from spikewright.errors import DataError
 from spikewright.events.trains import Events
 from spikewright.events.writing import COLUMNS, FACTS, FORMAT, KEY, facts_of_file, file_name
 from spikewright.graph import MOST_VALUES, Shape
+from spikewright.tensors import DIGEST, digest, strict_json
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -95,11 +96,13 @@ def load_events(folder: Path | str) -> StoredEvents:
     if not (place / FACTS).is_file():
         raise DataError(f"{place}: no events there; 'spikewright simulate --events' writes them")
     with _readable(place / FACTS):
-        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        facts = strict_json((place / FACTS).read_bytes())
         if facts["format"] != FORMAT:
             raise DataError(
                 f"{place}: format {facts['format']!s:.20} of events, this version reads {FORMAT}; upgrade spikewright"
             )
+        if DIGEST in facts and facts.pop(DIGEST) != digest(facts, {}):
+            raise ValueError("it does not have the digest that it states")
         found = StoredEvents(
             place,
             _text(facts["network"]),
@@ -151,8 +154,7 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; simulate again") from None
     except damage as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: damaged ({reason}); simulate again") from error
+        raise DataError(f"{path}: damaged ({first_line(error)}); simulate again") from error
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from errno import EMFILE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,7 @@ from spikewright.errors import StorageError
 from spikewright.events.trains import Events
 from spikewright.files import atomic_folder, check_reachable, exists, shown, storage_errors, tidy
 from spikewright.graph import Graph
+from spikewright.tensors import DIGEST, digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +52,15 @@ class EventWriter:
         self.files: dict[str, Any] = {}
         with storage_errors(target):
             for place, name in enumerate(self.counts):
-                self._open(place, name)
+                try:
+                    self._open(place, name)
+                except OSError as error:
+                    if error.errno != EMFILE:
+                        raise
+                    raise StorageError(
+                        f"cannot write {target}: {len(self.counts):,} populations need as many open files at once, and "
+                        f"only {place:,} could be opened; allow more with 'ulimit -n {len(self.counts) + 200}'"
+                    ) from error
 
     def _open(self, place: int, name: str) -> None:
         from pyarrow.parquet import ParquetWriter
@@ -96,6 +106,7 @@ class EventWriter:
             for place, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
+        facts = {**facts, DIGEST: digest(facts, {})}
         with storage_errors(self.target):
             (self.folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

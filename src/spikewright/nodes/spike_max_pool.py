@@ -10,6 +10,7 @@ from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Place, Shape
 from spikewright.nodes.max_pool import MaxPool
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,11 +41,10 @@ class SpikeMaxPool(MaxPool):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "horizon", whole(f"{self}: horizon", self.horizon))
         if self.policy not in get_args(Policy):
             known = ", ".join(get_args(Policy))
             raise SettingsError(f"{self}: unknown max-pooling policy {self.policy!r}; choose one of {known}")
-        if self.horizon < 1:
-            raise SettingsError(f"{self}: horizon must be 1 timestep or more, not {self.horizon}")
 
     def bind(self, place: Place) -> Callable[..., Tensor]:
         raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")

@@ -19,11 +19,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.hdf5 import check_readable
+from spikewright.text import first_line
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 SLACK = 1 << 26
 """Bytes that anything may unpack to; beyond them, only in proportion to what is stored."""
 RATIO = 200
+PACKED = 20
+"""The same of an entry of an archive: Keras packs none, and trained weights hardly shrink."""
 
 AGAIN = "save the whole model again with model.save('network.keras')"
 DAMAGE = (
@@ -60,18 +64,20 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
     try:
         if archive:
             text, stored = _unpacked(path)
+            check_readable(path, WEIGHTS)
             config = json.loads(text)
             file = h5py.File(io.BytesIO(stored), "r")
         else:
+            check_readable(path)
             file = h5py.File(path, "r")
             config = json.loads(_description(path, file))
-    except DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(f"{path}: damaged or not a Keras file ({reason}); {AGAIN}") from error
-    with file:
         if not isinstance(config, dict):
             raise ModelFileError(f"{path}: its description is not a model; {AGAIN}")
-        yield config, file if archive else child(file, "model_weights"), archive
+        weights = file if archive else child(file, "model_weights")
+    except DAMAGE as error:
+        raise ModelFileError(f"{path}: damaged or not a Keras file ({first_line(error)}); {AGAIN}") from error
+    with file:
+        yield config, weights, archive
 
 
 def _unpacked(path: Path) -> tuple[bytes, bytes]:
@@ -96,7 +102,7 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts or ":" in name or stat.S_ISLNK(entry.external_attr >> 16):
         raise ModelFileError(f"{path}: its entry '{entry.filename}' leads out of the archive; nothing was read")
-    if entry.file_size > SLACK + RATIO * entry.compress_size:
+    if entry.file_size > SLACK + PACKED * entry.compress_size:
         raise ModelFileError(
             f"{path}: its entry '{entry.filename}' would unpack to {entry.file_size:,} bytes from "
             f"{entry.compress_size:,}; nothing was read"

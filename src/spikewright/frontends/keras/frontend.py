@@ -20,6 +20,7 @@ from spikewright.frontends.keras.walk import Walk
 from spikewright.frontends.keras.weights import Archived, Legacy, Live
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Output, Permute
+from spikewright.text import first_line
 
 SUBCLASS = "a subclass of Model says only in code what it does; build it with Model(inputs, outputs) or Sequential"
 
@@ -52,8 +53,7 @@ def from_keras(source: Any, *, shape: Shape | None = None) -> Graph:
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
         except DAMAGE as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ModelFileError(f"{path}: damaged ({reason}); {AGAIN}") from error
+            raise ModelFileError(f"{path}: damaged ({first_line(error)}); {AGAIN}") from error
 
 
 def is_keras(model: Any) -> bool:

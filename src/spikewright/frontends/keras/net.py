@@ -12,6 +12,7 @@ import numpy as np
 from spikewright.errors import ModelFileError
 from spikewright.frontends.keras.file import AGAIN
 from spikewright.frontends.keras.weights import Weights
+from spikewright.text import first_line
 
 FUNCTIONAL = ("Functional", "Model")
 MODELS = ("Sequential", *FUNCTIONAL)
@@ -122,7 +123,9 @@ def parse(data: Mapping[str, Any], weights: Weights) -> Net:
             _labels(config["output_layers"]),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ModelFileError(f"its description is damaged ({type(error).__name__}: {error}); {AGAIN}") from error
+        raise ModelFileError(
+            f"its description is damaged ({type(error).__name__}: {first_line(error)}); {AGAIN}"
+        ) from error
     return _counted(net, old)
 
 

@@ -16,6 +16,7 @@ from spikewright.frontends.keras.names import advice
 from spikewright.frontends.keras.net import Layer, Net, Ref, Site
 from spikewright.graph import Node, Shape
 from spikewright.nodes import Input
+from spikewright.text import first_line
 
 CALLS = 20_000
 """More calls of layers than any network has; models that call models could otherwise grow without end."""
@@ -197,7 +198,7 @@ class Walk:
                 self.problems.append(Problem(kind, where, str(error)))
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
             if not lost:
-                self.problems.append(Problem(kind, where, f"its settings do not make sense ({error})"))
+                self.problems.append(Problem(kind, where, f"its settings do not make sense ({first_line(error)})"))
         return replace(x, lost=True)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.hdf5 import check_readable
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     import h5py
@@ -39,12 +41,12 @@ def read_file(path: Path | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ModelFileError(f"{path}: no such file")
     try:
+        check_readable(Path(path))
         with h5py.File(path, "r") as file:
             reader = _Reader(str(path), BUDGET + PACKED * Path(path).stat().st_size)
             found = reader.group(file, "", 0, only="node").get("node")
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, OverflowError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: damaged or not a NIR file ({reason}); export it again") from error
+        raise ModelFileError(f"{path}: damaged or not a NIR file ({first_line(error)}); export it again") from error
     if not isinstance(found, dict):
         raise ModelFileError(f"{path}: not a NIR file: it has no group 'node'; export it again")
     return found

@@ -29,6 +29,7 @@ from spikewright.frontends.nir.notes import read_notes
 from spikewright.frontends.nir.rules import REFUSED, RULES, SAME_SHAPE
 from spikewright.graph import MOST_VALUES, Graph, Node, Shape
 from spikewright.nodes import Add, Input, Output
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from nir import NIRGraph
@@ -71,6 +72,10 @@ def from_nir(source: str | Path | NIRGraph, *, dt: float | None = None) -> Graph
     except (GraphError, ModelFileError) as error:
         prefix = f"{source}: " if in_file and not str(error).startswith(str(source)) else ""
         raise ModelFileError(f"{prefix}{error}") from error
+    except DAMAGE as error:  # a file may hold anything anywhere
+        if not in_file:
+            raise
+        raise ModelFileError(f"{source}: damaged ({first_line(error)}); export it again") from error
 
 
 def _described(node: Any, depth: int = 0) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def _described(node: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def _read(root: Mapping[str, Any], dt: float | None) -> Graph:
-    if root.get("type") != "NIRGraph":
+    if not isinstance(root.get("type"), str) or root["type"] != "NIRGraph":
         raise ModelFileError(f"holds a {root.get('type')}, not a NIRGraph; export it again")
     flat = flatten(root)
     facts = read_notes(flat.metadata, "the graph")
@@ -170,7 +175,7 @@ class _Walk:
                 raise
             return Problem(kind, where, str(error))
         except DAMAGE as error:  # a file may hold anything
-            return Problem(kind, where, f"its fields do not make sense ({error})")
+            return Problem(kind, where, f"its fields do not make sense ({first_line(error)})")
         return None
 
     def judge(self, name: str, kind: str) -> None:

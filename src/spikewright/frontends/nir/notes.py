@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spikewright.errors import ModelFileError
+from spikewright.text import first_line
 
 KEY = "spikewright"
 
@@ -32,7 +33,9 @@ def read_notes(metadata: Any, where: str) -> dict[str, Any]:
     try:
         facts = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"{where}: its Spikewright metadata is damaged ({error}); export it again") from error
+        raise ModelFileError(
+            f"{where}: its Spikewright metadata is damaged ({first_line(error)}); export it again"
+        ) from error
     if not isinstance(facts, dict):
         raise ModelFileError(f"{where}: its Spikewright metadata is damaged; export it again")
     return facts

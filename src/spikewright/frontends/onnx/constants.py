@@ -16,6 +16,7 @@ from spikewright.frontends.onnx.call import Call, Refusal, whole_numbers
 from spikewright.frontends.onnx.quantised import dequantised, quantised
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.graph import Array
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -148,7 +149,7 @@ def _computed(call: Call) -> list[Array]:
     try:
         size = int(SIZES[call.proto.op_type](call))
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
-        raise Refusal(f"its constant value cannot be computed ({error})") from error
+        raise Refusal(f"its constant value cannot be computed ({first_line(error)})") from error
     if call.proto.op_type == "ConstantOfShape":  # one number seen everywhere takes no memory until it is used
         call.walk.budget(size)
         filled = call.attributes.get("value")
@@ -188,5 +189,5 @@ def _run(proto: NodeProto, call: Call) -> list[Array]:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(model).run(None, {n: call.walk.constants[n] for n in inputs})
     except Exception as error:  # the reference raises all kinds
-        raise Refusal(f"its constant value cannot be computed ({error})") from error
+        raise Refusal(f"its constant value cannot be computed ({first_line(error)})") from error
     return [np.asarray(result) for result in results]

@@ -19,6 +19,7 @@ from spikewright.frontends.onnx.operators import AT_THE_END, RULES, reason
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -131,7 +132,7 @@ def _take(walk: Walk, proto: NodeProto) -> Problem | None:
         return Problem(proto.op_type, where, str(error))
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
         # a file may hold anything
-        return Problem(proto.op_type, where, f"its attributes or constants do not make sense ({error})")
+        return Problem(proto.op_type, where, f"its attributes or constants do not make sense ({first_line(error)})")
     return None
 
 

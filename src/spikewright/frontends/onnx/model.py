@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikewright.errors import ModelFileError, SettingsError
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, ModelProto, NodeProto
@@ -36,8 +37,9 @@ def opened(source: str | Path | ModelProto) -> tuple[ModelProto, Path | None]:
         try:
             model = onnx.load(str(source), format="protobuf", load_external_data=False)
         except (DecodeError, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ModelFileError(f"{source}: damaged or not an ONNX file ({reason}); export it again") from error
+            raise ModelFileError(
+                f"{source}: damaged or not an ONNX file ({first_line(error)}); export it again"
+            ) from error
     else:
         model = source
     _check_text(model)
@@ -46,7 +48,9 @@ def opened(source: str | Path | ModelProto) -> tuple[ModelProto, Path | None]:
         try:
             model = onnx.inliner.inline_local_functions(model)
         except (DecodeError, RuntimeError, ValueError) as error:
-            raise ModelFileError(f"the model's functions cannot be written out ({error}); export it again") from error
+            raise ModelFileError(
+                f"the model's functions cannot be written out ({first_line(error)}); export it again"
+            ) from error
     if not model.graph.node:
         raise ModelFileError(f"{source}: not an ONNX file, or one without a network in it; export it again")
     if not model.graph.output:

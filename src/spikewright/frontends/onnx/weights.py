@@ -10,6 +10,7 @@ import numpy as np
 
 from spikewright.errors import ModelFileError
 from spikewright.graph import Array
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from onnx import TensorProto
@@ -38,7 +39,7 @@ def stored_array(tensor: TensorProto, folder: Path | None) -> Array:
         _check_inside(tensor, where)
         array: Array = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, OSError, OverflowError) as error:
-        raise ModelFileError(f"{where} cannot be read ({error}); export the model again") from error
+        raise ModelFileError(f"{where} cannot be read ({first_line(error)}); export the model again") from error
     return array
 
 

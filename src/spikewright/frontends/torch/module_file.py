@@ -8,12 +8,14 @@ import inspect
 import pickle
 import sys
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError, SpikewrightError
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +45,7 @@ def build_module(spec: str, weights: Path | None) -> nn.Module:
     try:
         module = factory()
     except Exception as error:
-        raise ModelFileError(f"{spec}: failed with {type(error).__name__}: {error}") from error
+        raise ModelFileError(f"{spec}: failed with {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelFileError(f"{spec}: returned a {type(module).__name__}, not a torch.nn.Module")
     if weights is not None:
@@ -84,7 +86,7 @@ def _imported(path: Path) -> ModuleType:
         raise
     except Exception as error:
         del sys.modules[name]
-        raise ModelFileError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+        raise ModelFileError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     finally:
         sys.path.remove(folder)
     return module
@@ -156,7 +158,9 @@ def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{path}: not a whole safetensors file ({error}); download or save it again") from error
+        raise ModelFileError(
+            f"{path}: not a whole safetensors file ({first_line(error)}); download or save it again"
+        ) from error
 
 
 def _torch_save(path: Path) -> Any:
@@ -164,6 +168,13 @@ def _torch_save(path: Path) -> Any:
     import torch
 
     try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"PK"  # which is what torch goes by
+        if packed:
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(info.file_size for info in archive.infolist())
+            if unpacked > path.stat().st_size:
+                raise ValueError("its records unpack to more than the file holds; torch does not compress them")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the errors below say what matters
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -172,5 +183,6 @@ def _torch_save(path: Path) -> Any:
             raise ModelFileError(f"{path}: not a weights file of torch, or damaged; {_SAVE}") from error
         raise ModelFileError(f"{path}: holds pickled objects that could run code, and was not read; {_SAVE}") from error
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise ModelFileError(f"{path}: not a whole weights file ({first[:120]}); download or save it again") from error
+        raise ModelFileError(
+            f"{path}: not a whole weights file ({first_line(error)}); download or save it again"
+        ) from error

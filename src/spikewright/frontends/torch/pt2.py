@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -61,9 +62,11 @@ def read_program(path: Path) -> ExportedProgram:
     try:
         copy = _checked_copy(path)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: not a whole archive that torch.export.save wrote ({error}); {_SAVE}") from error
+        raise ModelFileError(
+            f"{path}: not a whole archive that torch.export.save wrote ({first_line(error)}); {_SAVE}"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: its description is damaged ({error}); {_SAVE}") from error
+        raise ModelFileError(f"{path}: its description is damaged ({first_line(error)}); {_SAVE}") from error
     try:
         return torch.export.load(copy)
     except Exception as error:
@@ -74,9 +77,8 @@ def damaged(path: Path, error: Exception) -> ModelFileError:
     """What to say of a file whose program torch does not understand."""
     import torch
 
-    first = (str(error).splitlines() or [""])[0]
     return ModelFileError(
-        f"{path}: torch {torch.__version__} cannot read it ({type(error).__name__}: {first[:160]}); "
+        f"{path}: torch {torch.__version__} cannot read it ({type(error).__name__}: {first_line(error)}); "
         "it is damaged or was saved by another version of torch"
     )
 

@@ -21,7 +21,10 @@ class Csv(InParts):
 
     suffixes = (".csv",)
     extension = "csv"
-    about = "a neuron is row;column;channel, or row;channel, or channel, as many as its group has axes"
+    about = (
+        "a neuron is row;column;channel, or row;channel, or channel, as many as its group has axes; an apostrophe "
+        "stands before names that a spreadsheet would take for formulas"
+    )
 
     def head(self) -> bytes:
         return (",".join(HEADER) + "\n").encode()
@@ -44,8 +47,16 @@ def texts(values: NDArray[np.float32]) -> list[str]:
     return [f"{value:.9g}" for value in values.tolist()]
 
 
-def _quoted(text: str) -> str:
+def plain_text(name: str) -> str:
+    """A name that no spreadsheet takes for a formula: an apostrophe before ``= + - @`` and what does not show."""
+    return f"'{name}" if name[:1] in FORMULAS else name
+
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def _quoted(name: str) -> str:
     """A name as one field."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow([plain_text(name)])  # which says what is quoted
+    return line.getvalue().removesuffix("\r\n")

@@ -10,6 +10,7 @@ import numpy as np
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers.csv import texts
 from spikewright.synapses.writers.writer import AtOnce, channels_last, every_block, joined, number, offsets
+from spikewright.text import visible
 
 
 class GraphMl(AtOnce):
@@ -36,7 +37,7 @@ class GraphMl(AtOnce):
             for group in synapses.groups.values():
                 indices = [axis.reshape(-1) for axis in np.indices(channels_last(group.shape))]
                 for k, neuron in enumerate(joined(indices), start=first[group.name]):
-                    name = escape(group.name)
+                    name = escape(visible(group.name))
                     data = f'<data key="group">{name}</data><data key="neuron">{neuron}</data>'
                     file.write(f"<node id={quoteattr(f'n{k}')}>{data}</node>\n")
             edge = 0

@@ -11,10 +11,12 @@ from typing import Any, BinaryIO
 
 from spikewright.errors import DataError
 from spikewright.files import atomic_path
+from spikewright.settings import fits
 from spikewright.synapses.projection import Part, Projection
 from spikewright.synapses.stream import Synapses
-from spikewright.synapses.writers.csv import HEADER
+from spikewright.synapses.writers.csv import HEADER, plain_text
 from spikewright.synapses.writers.writer import InParts, neuron
+from spikewright.text import first_line
 
 FIELDS = HEADER[:5]
 
@@ -75,6 +77,8 @@ def dump_to_csv(dump: Path | str, path: Path | str, force: bool = False) -> int:
 def _field(value: Any) -> Any:
     if isinstance(value, tuple):
         return ";".join(map(str, value))
+    if isinstance(value, str):
+        return plain_text(value)
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
@@ -83,11 +87,45 @@ def _dicts(file: BinaryIO, name: Path | str) -> Iterator[dict[str, Any]]:
         where = file.tell()
         try:
             found = _literal(file)
-        except (ValueError, IndexError, KeyError, TypeError) as error:
-            raise DataError(f"{name}: at byte {where}: not a dump of synapses ({error})") from error
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{name}: at byte {where}: not a dump of synapses ({first_line(error)})") from error
         if not isinstance(found, dict) or set(FIELDS) - set(found):
             raise DataError(f"{name}: at byte {where}: not a synapse with {', '.join(FIELDS)}")
+        wrong = [label for label, kind in _KINDS.items() if not fits(found[label], kind)]
+        if wrong:
+            raise DataError(f"{name}: at byte {where}: its {wrong[0]} cannot be {found[wrong[0]]!r:.60}")
         yield found
+
+
+_KINDS = {
+    "source_group": str,
+    "source_neuron": tuple[int, ...],
+    "dest_group": str,
+    "dest_neuron": tuple[int, ...],
+    "edge": float | int | None,
+}
+
+
+MOST_OPERATIONS, MOST_TEXT = 1000, 1 << 20
+"""Of one synapse; the names of groups are no longer than that."""
+
+
+class _Careful:
+    """A file that makes no room for texts of absurd length before there is anything to read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        if size > MOST_TEXT:
+            raise ValueError(f"a text of {size:,} bytes")
+        return self.file.read(size)
+
+    def readline(self) -> bytes:
+        return self.file.readline(MOST_TEXT)
+
+    def tell(self) -> int:
+        return self.file.tell()
 
 
 def _literal(file: BinaryIO) -> Any:
@@ -102,7 +140,9 @@ def _literal(file: BinaryIO) -> Any:
         del stack[at:]
         return taken
 
-    for operation, value, _ in pickletools.genops(file):
+    for count, (operation, value, _) in enumerate(pickletools.genops(_Careful(file))):  # type: ignore[arg-type]
+        if count > MOST_OPERATIONS:
+            raise ValueError("it goes on and on")
         match operation.name:
             case "PROTO" | "FRAME":
                 pass

@@ -11,6 +11,7 @@ import numpy as np
 from spikewright.synapses.settings import KEY, digest
 from spikewright.synapses.stream import Synapses
 from spikewright.synapses.writers.writer import AtOnce, every_block, number
+from spikewright.text import visible
 
 PAIRS = "pairs.txt"
 
@@ -39,7 +40,7 @@ class Scipy(AtOnce):
         for k, ((start, end), found) in enumerate(pairs.items()):
             row, col, data = (np.concatenate(column) for column in zip(*found, strict=True))
             shape = synapses.groups[start].neurons, synapses.groups[end].neurons
-            names.append(f"{k:03d}.npz\t{start}\t{end}\n")
+            names.append(f"{k:03d}.npz\t{visible(start)}\t{visible(end)}\n")
             with (path / f"{k:03d}.npz").open("wb") as file:
                 facts: dict[str, Any] = {KEY: np.array(digest(synapses, self))}  # which SciPy does not look at
                 np.savez_compressed(file, row=row, col=col, format=b"coo", shape=shape, data=data, **facts)
