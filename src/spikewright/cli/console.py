@@ -30,6 +30,14 @@ WeightsOption = Annotated[
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
 DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
+VerifyOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Run the graph beside the model's framework on random samples; by default where PyTorch does it.",
+        show_default=False,
+    ),
+]
 PreprocessOption = Annotated[
     str, typer.Option(help="What is done to samples: scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225.")
 ]

@@ -18,6 +18,7 @@ from spikewright.cli.console import (
     ModelArgument,
     PreprocessOption,
     ShapeOption,
+    VerifyOption,
     WeightsOption,
     err,
     out,
@@ -29,6 +30,7 @@ from spikewright.cli.pipeline import Job, compare, comparison
 from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
+from spikewright.frontends.verify import verification
 from spikewright.load import load
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.storage import save
@@ -45,6 +47,7 @@ def convert(
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
     weights: WeightsOption = None,
     shape: ShapeOption = None,
+    verify: VerifyOption = None,
     preprocess: PreprocessOption = "",
     samples: Annotated[int, typer.Option(min=1, help="At most so many calibration samples.")] = 5000,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
@@ -75,7 +78,7 @@ def convert(
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     methods = [parse(text) for text in method or ["percentile:99.9"]]
     steps = Preprocessing.parse(preprocess)
-    graph = load(model, weights=weights, shape=parse_shape(shape))
+    graph = load(model, weights=weights, shape=parse_shape(shape), verify=verify)
     neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
     options = {"view": view, "readout": readout, "softmax": softmax, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json)
@@ -91,6 +94,7 @@ def convert(
         "scales": spiking.meta["scales"],
         "neurons": asdict(neurons),
         "calibration_samples": found.samples,
+        "verified": str(verification(graph)),
     }
     if test is not None and report is not None:
         labelled = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps)
@@ -116,4 +120,5 @@ def convert(
         populations = spiking.populations
         neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
         err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
+        err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
         out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)

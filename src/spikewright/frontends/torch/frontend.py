@@ -116,7 +116,13 @@ def _read(program: ExportedProgram, model: str) -> tuple[Walk, Graph]:
     from spikewright.frontends.torch.pools import POOLS
 
     # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
-    functional = program.run_decompositions({})
+    try:
+        functional = program.run_decompositions({})
+    except Exception as error:  # as for a forward pass that changes what the module holds
+        raise ModelFileError(
+            f"{model}: torch.export cannot make a fixed program of it: {_line(error)}; "
+            "write forward() so that it changes nothing outside of itself"
+        ) from error
     walk = Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model)
     return walk, walk.graph({"source": "torch", "model": model})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,23 @@ def runnable(given: Any) -> nn.Module:
     return given
 
 
+def is_torch(given: Any) -> bool:
+    """Whether an object is of PyTorch, so that ``runnable`` has something to say of it; PyTorch is not imported."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if isinstance(given, type):
+        return issubclass(given, torch.nn.Module)
+    return isinstance(given, torch.nn.Module | torch.jit.ScriptFunction) or is_state_dict(given)
+
+
 def is_state_dict(given: Any) -> bool:
-    """Whether an object is weights by name."""
+    """Whether an object is weights by name, or a checkpoint that holds them."""
     import torch
 
-    return isinstance(given, Mapping) and any(isinstance(value, torch.Tensor) for value in given.values())
+    if not isinstance(given, Mapping):
+        return False
+    return any(isinstance(value, torch.Tensor) or is_state_dict(value) for value in given.values())
 
 
 def _scripted(given: Any) -> str:
@@ -77,7 +90,8 @@ def _check_part(module: nn.Module, path: str, part: nn.Module) -> None:
     tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
     if ".quantized" in home or any(not is_lazy(t) and t.is_quantized for t in tensors):
         raise ModelFileError(
-            f"{model}: {where} is quantised, and its weights are whole numbers; give the module as it was before, in floats"
+            f"{model}: {where} is quantised, and its weights are whole numbers; "
+            "give the module as it was before, in floats"
         )
     for tensor in tensors:
         if is_lazy(tensor):

@@ -16,16 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from spikewright.frontends.torch.call import Value
 from spikewright.frontends.torch.walk import Walk
-from spikewright.frontends.verify import Batch, Original, Trace
-from spikewright.frontends.verify.original import SIZES, TOLERANCE
+from spikewright.frontends.verify import ON_A_GPU, ROUNDED, SIZES, TOLERANCE, Batch, Original, Trace
 from spikewright.graph import Graph
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, fx, nn
 
-ON_A_GPU = 1e-2
-"""The tolerance there: it may multiply with ten-bit mantissas."""
 _RUNS = count()
 
 
@@ -47,7 +43,7 @@ def program_original(walk: Walk, graph: Graph) -> Original:
         {name: value.dtype for name, value in inputs.items()},
         own_size=fixed or SIZES[0],
         sizes=SIZES if fixed is None else (fixed,),
-        tolerance=_tolerance(_stored(walk)),
+        tolerance=_tolerance(_computed(walk)),
         trace=Trace(tuple(_names(walk, graph)), lambda batch: _values(walk, graph, batch), fixed),
     )
 
@@ -63,7 +59,7 @@ def module_original(module: nn.Module, inputs: Sequence[Tensor], walk: Walk, gra
         dtypes={name: inputs[place].dtype for name, place in places.items()},
         own_size=len(inputs[0]),
         sizes=SIZES,
-        tolerance=_tolerance([*module.parameters(), *module.buffers(), *inputs]),
+        tolerance=max(program.tolerance, _tolerance([*module.parameters(), *module.buffers(), *inputs])),
         exact=lambda batch: _exactly(module, inputs, places, walk.targets, batch),
     )
 
@@ -105,10 +101,10 @@ def _parts(walk: Walk, graph: Graph, node: fx.Node) -> Iterator[tuple[str, int |
     if node.op == "placeholder":
         return
     found = walk.values.get(node)
-    several = isinstance(found, list | tuple)
-    for place, value in enumerate(found if several else [found]):
-        if isinstance(value, Value) and value.name in graph:
-            yield value.name, place if several else None
+    parts: list[tuple[Any, int | None]] = [(found, None)]
+    if isinstance(found, list | tuple):
+        parts = [(value, place) for place, value in enumerate(found)]
+    yield from ((value.name, place) for value, place in parts if isinstance(value, Value) and value.name in graph)
 
 
 def _names(walk: Walk, graph: Graph) -> Iterator[str]:
@@ -153,7 +149,7 @@ def _chance() -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(next(_RUNS))
+        torch.default_generator.manual_seed(next(_RUNS))
         yield
 
 
@@ -165,16 +161,14 @@ def _exactly(
     return _runner(copy.deepcopy(module).double(), doubles, places, targets)(batch)
 
 
-def _stored(walk: Walk) -> list[Any]:
-    return [value for value in walk.constants.values() if hasattr(value, "dtype")]
+def _computed(walk: Walk) -> list[Any]:
+    """Everything that a program computes with, as tracing saw it."""
+    return [value for node in walk.live if hasattr(value := node.meta.get("val"), "dtype")]
 
 
 def _tolerance(tensors: Sequence[Any]) -> float:
     """By how many bits a number has where it is computed."""
-    import torch
-
-    of_dtype = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
-    found = [of_dtype.get(x.dtype, TOLERANCE) for x in tensors]
+    found = [ROUNDED.get(str(x.dtype).removeprefix("torch."), TOLERANCE) for x in tensors]
     found += [ON_A_GPU for x in tensors if x.device.type not in ("cpu", "meta")]
     return max(found, default=TOLERANCE)
 

@@ -2,7 +2,22 @@
 
 from spikewright.frontends.verify.comparison import SECONDS, check_seconds, verified
 from spikewright.frontends.verify.fact import UNSEEN, Verified, verification
-from spikewright.frontends.verify.original import Original, Trace
+from spikewright.frontends.verify.original import ON_A_GPU, ROUNDED, SIZES, TOLERANCE, Original, Trace, groups
 from spikewright.frontends.verify.samples import Batch
 
-__all__ = ["SECONDS", "UNSEEN", "Batch", "Original", "Trace", "Verified", "check_seconds", "verification", "verified"]
+__all__ = [
+    "ON_A_GPU",
+    "ROUNDED",
+    "SECONDS",
+    "SIZES",
+    "TOLERANCE",
+    "UNSEEN",
+    "Batch",
+    "Original",
+    "Trace",
+    "Verified",
+    "check_seconds",
+    "groups",
+    "verification",
+    "verified",
+]

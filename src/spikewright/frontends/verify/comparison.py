@@ -79,7 +79,9 @@ class _Comparison:
         end = time.monotonic() + seconds
         values = max(prod(shape) for shape in self.graph.shapes.values())
         if values * max(self.original.own_size, *self.original.sizes) > MOST_VALUES and not self.strict:
-            return Verified(notes=(f"a layer has {values:,} values for one sample; verify=True compares it all the same",))
+            return Verified(
+                notes=(f"a layer has {values:,} values for one sample; verify=True compares it all the same",)
+            )
         sizes = self._sizes()
         notes = list(self.original.notes)
         done: list[Given] = []
@@ -116,10 +118,18 @@ class _Comparison:
 
     def _takes(self, kind: str, size: int) -> bool:
         theirs = self._run(Given(kind, size, self.sampler.draw(kind, size)))
-        taken = theirs is not None and all(y.ndim > 0 and len(y) == size for y in theirs.values())
-        if taken and theirs is not None:
-            self.probed[kind, size] = theirs
-        return taken
+        if theirs is None:
+            return False
+        for name, y in theirs.items():
+            if y.ndim == 0 or len(y) != size:
+                if y.numel() != size * prod(self.graph.shapes[name]):
+                    raise GraphError(
+                        f"{self.model}: it answers a batch of {size} samples with '{name}' of shape {tuple(y.shape)}, "
+                        "which is not one answer for each sample; take what mixes or drops samples out of its code"
+                    )
+                return False
+        self.probed[kind, size] = theirs
+        return True
 
     def _run(self, given: Given) -> Batch | None:
         """What the framework gives; None where it fails."""

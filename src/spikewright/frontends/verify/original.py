@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 """How far values may be apart, as a fraction of the largest."""
+ON_A_GPU = 1e-2
+"""The same on a GPU, which may multiply with ten-bit mantissas."""
+ROUNDED = {"float16": 1e-2, "bfloat16": 5e-2}
+"""The same where a framework computes in half precision."""
+AT_ONCE = 2**26
+"""Intermediate values of a batch that are asked for in one run."""
 SIZES = (2, 3)
 """The batch sizes of samples, where the framework's program leaves it open."""
 
@@ -60,3 +66,19 @@ class Original:
     exact: Callable[[Batch], Batch] | None = None
     hint: Callable[[str], str] = lambda node: ""  # noqa: ARG005
     notes: tuple[str, ...] = ()
+
+
+def groups(sizes: Sequence[int]) -> Iterator[slice]:
+    """Values that are asked for together: so many that they fit in memory.
+
+    Args:
+        sizes: how many numbers each value has.
+    """
+    start, total = 0, 0
+    for place, size in enumerate(sizes):
+        if place > start and total + size > AT_ONCE:
+            yield slice(start, place)
+            start, total = place, 0
+        total += size
+    if sizes:
+        yield slice(start, len(sizes))

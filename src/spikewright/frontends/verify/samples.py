@@ -23,7 +23,7 @@ KINDS: Mapping[str, Draw] = {
     "uniform from 0 to 1": lambda random, shape: random.uniform(0, 1, shape),
     "uniform from 0 to 255": lambda random, shape: random.uniform(0, 255, shape),
     "normal with a deviation of 10": lambda random, shape: 10 * random.standard_normal(shape),
-    "zero": lambda random, shape: np.zeros(shape),
+    "zero": lambda _, shape: np.zeros(shape),
 }
 """What is drawn, by the name under which a difference is reported."""
 
