@@ -59,7 +59,7 @@ def onnx_original(model: ModelProto, walk: Walk, graph: Graph, targets: dict[str
     sources = {walk.values[name]: name for name in elements if name in walk.values}
     dtypes = {node: getattr(torch, DTYPES.get(elements[name], "float32")) for node, name in sources.items()}
     session = cache(lambda: _session(model, walk, []))
-    seen = [(name, node) for name, node in walk.values.items() if node in graph and name not in elements]
+    seen = [(name, node) for name, node in walk.values.items() if node in graph and name in walk.computed]
 
     def run(batch: Batch) -> Batch:
         found = session().run(list(targets.values()), _fed(batch, sources))

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ def from_torch(
         if verify is False:
             return UNSEEN.on(graph)
         original = module_original(module, inputs, walk, graph)
+        if module is wide:
+            original = replace(original, notes=("in float32, from weights in half precision",))
         given = by_name(inputs, walk)
         return verified(graph, original, model, example=given, seconds=verify_seconds, strict=verify is True)
 
@@ -196,6 +199,8 @@ def _inputs(module: nn.Module, example: Example, model: str) -> tuple[Tensor, ..
     import torch
 
     given = tuple(example) if isinstance(example, tuple | list) else (example,)
+    if not given:
+        raise ModelFileError(f"{model}: the example holds no tensor; give a batch for each argument of forward()")
     like = next((p for p in [*module.parameters(), *module.buffers()] if p.is_floating_point()), torch.zeros(0))
     tensors = []
     for value in given:
@@ -232,8 +237,9 @@ def _check_runs(module: nn.Module, inputs: tuple[Tensor, ...], model: str) -> No
             outputs = module(*(x.clone() for x in inputs))
     except Exception as error:
         shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+        whole = next((f" and its type, {x.dtype}" for x in inputs if not x.is_floating_point()), "")
         raise ModelFileError(
-            f"{model}: fails on an example of shape {shapes}: {_line(error)}; check the shape of one sample"
+            f"{model}: fails on an example of shape {shapes}: {_line(error)}; check the shape of one sample{whole}"
         ) from error
     leaves = pytree.tree_leaves(outputs)
     foreign = [y for y in leaves if not isinstance(y, torch.Tensor | int | float | None)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING
 
-from spikewright.errors import GraphError, SettingsError
+from spikewright.errors import GraphError, SettingsError, SpikewrightError
 from spikewright.frontends.verify.fact import Verified
 from spikewright.frontends.verify.lockstep import Difference, Lockstep, changed, distance
 from spikewright.frontends.verify.original import Original
@@ -90,14 +90,13 @@ class _Comparison:
                 notes.append(f"stopped after {seconds:g} s")
                 break
             theirs = self.probed.pop((given.kind, given.size), None) or self._run(given)
-            if theirs is not None:
-                self._compare(given, theirs)
+            if theirs is not None and self._compared(given, theirs):
                 done.append(Given(given.kind, given.size, given.batch if not done else {}))
         if not done:
             return self._impossible()
         samples = sum(given.size for given in done)
         self._check_finite(samples)
-        notes += [*self._silent(done[0]), *self._left_out(), *self._one_size(done[0], sizes)]
+        notes += [*self._silent(done[0]), *self._left_out(), *self._one_size(sizes)]
         used = tuple(sorted({given.size for given in done}))
         return Verified(self.original.framework, samples, used, self.largest, tuple(notes))
 
@@ -136,8 +135,7 @@ class _Comparison:
         try:
             return self.original.run(given.batch)
         except Exception as error:  # a framework, and code of the user's, may raise anything
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            self.failures[given.kind] = (lines[0] if lines else type(error).__name__)[:160]
+            self.failures[given.kind] = _line(error)
             return None
 
     def _impossible(self) -> Verified:
@@ -148,24 +146,37 @@ class _Comparison:
 
     # Comparing.
 
-    def _compare(self, given: Given, theirs: Batch) -> None:
-        """Refuse a graph whose outputs are others.
+    def _compared(self, given: Given, theirs: Batch) -> bool:
+        """Whether a batch could be compared.
 
         Raises:
-            GraphError: saying why, or where the first difference stands.
+            GraphError: where an output is another, saying why, or where the first difference stands.
         """
-        if self.lockstep.steps:
-            found, ours = self.lockstep.walk(given.batch)
-            if found is not None:
-                raise self._explained(given, theirs, found)
-        else:
-            ours = self.lockstep.forward(given.batch)
+        ours = self._ours(given, theirs)
+        if ours is None:
+            return False
         for name, value in theirs.items():
             wide = value.detach().float().cpu()
             found = self.lockstep.difference(name, ours[name], wide, given.batch)
             if found is not None:
                 raise self._explained(given, theirs, found)
             self._note(name, ours[name], wide)
+        return True
+
+    def _ours(self, given: Given, theirs: Batch) -> Batch | None:
+        """What the graph gives; None where there are steps and the framework cannot show what goes into them."""
+        if not self.lockstep.steps:
+            return self.lockstep.forward(given.batch)
+        try:
+            found, ours = self.lockstep.walk(given.batch)
+        except SpikewrightError:
+            raise
+        except Exception as error:  # the framework's
+            self.failures[given.kind] = _line(error)
+            return None
+        if found is not None:
+            raise self._explained(given, theirs, found)
+        return ours
 
     def _note(self, name: str, ours: Tensor, theirs: Tensor) -> None:
         """Remember how large an output was, and how much of it could be compared."""
@@ -262,18 +273,26 @@ class _Comparison:
                 notes.append(f"{share:.1%} of the values of '{name}' are not finite, and were not compared")
         return notes
 
-    def _one_size(self, first: Given, sizes: tuple[int, ...]) -> list[str]:
+    def _one_size(self, sizes: tuple[int, ...]) -> list[str]:
         """What it means that only one batch size was compared."""
         if len(sizes) > 1:
             return []
         if len(self.original.sizes) == 1:
             return [f"it is made for batches of {sizes[0]} only"]
         if self.lockstep.steps and self.original.exact is not None:
-            # Steps turn rounding into differences, so that this is asked in double precision.
-            try:
-                mixed = self._mixes(first, self.original.exact(first.batch), self.original.exact)
-            except Exception:  # it cannot be asked, then
-                mixed = 0.0
-            if mixed:
-                raise self._dependent(mixed)
+            for kind in PROBES:
+                given = Given(kind, sizes[0], self.sampler.draw(kind, sizes[0]))
+                # Steps turn rounding into differences, so that this is asked in double precision.
+                try:
+                    mixed = self._mixes(given, self.original.exact(given.batch), self.original.exact)
+                except Exception:  # it cannot be asked, then
+                    break
+                if mixed:
+                    raise self._dependent(mixed)
         return [f"its code was followed for batches of {sizes[0]} only, and what it does with that number is kept"]
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:160]
