@@ -77,12 +77,12 @@ class _Comparison:
     def fact(self, seconds: float) -> Verified:
         """Compare until all is compared or the time is up."""
         end = time.monotonic() + seconds
-        values = max(prod(shape) for shape in self.graph.shapes.values())
-        if values * max(self.original.own_size, *self.original.sizes) > MOST_VALUES and not self.strict:
-            return Verified(
-                notes=(f"a layer has {values:,} values for one sample; verify=True compares it all the same",)
-            )
-        sizes = self._sizes()
+        sizes = self.original.sizes
+        if not self._too_large(sizes):
+            sizes = self._sizes()
+        if self._too_large(sizes):
+            reason = "its layers are too large to be compared unasked; verify=True (--verify) does it all the same"
+            return Verified(notes=(reason,))
         notes = list(self.original.notes)
         done: list[Given] = []
         for given in self.sampler.batches(sizes):
@@ -101,6 +101,11 @@ class _Comparison:
         return Verified(self.original.framework, samples, used, self.largest, tuple(notes))
 
     # The framework's side.
+
+    def _too_large(self, sizes: tuple[int, ...]) -> bool:
+        """Whether a batch of one node would fill the memory, and nobody asked for that."""
+        values = max(prod(shape) for shape in self.graph.shapes.values())
+        return not self.strict and values * max(sizes) > MOST_VALUES
 
     def _sizes(self) -> tuple[int, ...]:
         """The batch sizes that the framework takes."""
