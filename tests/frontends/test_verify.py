@@ -91,7 +91,8 @@ def test_the_fact_survives_saving_and_converting(tmp_path: Any) -> None:
 def test_a_graph_made_by_hand_and_a_damaged_fact() -> None:
     nodes = [Input(name="input", shape=(2,)), Output(name="output", inputs=("input",))]
     assert str(verification(Graph(nodes))) == "not verified: nothing is known of where this graph comes from"
-    for wrong in (3, [], "yes", {}, {"against": 1}, {**Verified().facts, "samples": "many"}):
+    odd = {"samples": "many", "difference": float("nan"), "batches": 3, "notes": ["x"] * 30, "against": None}
+    for wrong in (3, [], "yes", {}, {"against": 1}, *({**Verified().facts, key: value} for key, value in odd.items())):
         assert "damaged" in str(verification(Graph(nodes, {"verified": wrong})))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from spikewright.graph import Graph
@@ -53,6 +53,9 @@ UNSEEN = Verified(notes=("verify=False (--no-verify)",))
 """Of a graph that its user wanted without a comparison."""
 
 
+_DAMAGED = Verified(notes=("what the file says of it is damaged",))
+
+
 def verification(graph: Graph) -> Verified:
     """What is known of a graph; of a spiking one, of the trained network it was converted from."""
     found = graph.meta.get(KEY)
@@ -67,8 +70,8 @@ def verification(graph: Graph) -> Verified:
             notes=tuple(_text(note) for note in found["notes"]),
         )
     except (TypeError, ValueError, LookupError, OverflowError):
-        return Verified(notes=("what the file says of it is damaged",))
-    return read if isinstance(found, Mapping) else Verified(notes=("what the file says of it is damaged",))
+        return _DAMAGED
+    return read if isfinite(read.difference) and len(read.notes) <= 20 else _DAMAGED
 
 
 def _text(value: Any) -> str:

@@ -75,12 +75,12 @@ class Sampler:
         return torch.as_tensor(np.asarray(values, np.float32)).to(dtype)  # both sides get the same numbers
 
     def batches(self, sizes: Sequence[int]) -> Iterator[Given]:
-        """Every kind in every size, the most telling first."""
-        for turn in range(len(sizes)):
+        """Every kind twice, in one size and then in the other, the most telling first."""
+        for turn in range(2):
             for k, kind in enumerate(KINDS):
                 size = sizes[(turn + k) % len(sizes)]
                 if kind != "zero" or turn == 0:
-                    yield Given(kind, size, self.draw(kind, size))
+                    yield Given(kind, size, self.draw(kind, size, seed=0 if len(sizes) > 1 else turn))
             if turn == 0 and self.example is not None:
                 taken = fitted(self.example, sizes[-1])
                 yield Given("your example", sizes[-1], taken)
