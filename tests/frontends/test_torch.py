@@ -250,7 +250,7 @@ def test_a_residual_network_keeps_its_modules_names() -> None:
         *("blocks.1.down.0", "blocks.1.down.1", "blocks.1.add", "blocks.1.relu_2"),
         *("pool", "view", "dropout", "fc", "output"),
     ]
-    assert dict(graph.meta) == {"source": "torch", "model": "Residual"}
+    assert (graph.meta["source"], graph.meta["model"]) == ("torch", "Residual")
 
 
 def test_a_functional_network() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from spikewright.errors import ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.frontends.torch import from_file, load_pt2
+from spikewright.frontends.verify import verification
 
 SOURCE = """
 from torch import nn
@@ -82,11 +83,13 @@ def test_a_file_a_factory_and_weights(source: Path, tmp_path: Path, name: str) -
     x = torch.randn(3, 1, 4, 4)
     with torch.no_grad():
         np.testing.assert_allclose(run(graph, x)["output"], module(x), atol=1e-6)
-    assert dict(graph.meta) == {"source": "torch", "model": "Net"}
+    assert {key: graph.meta[key] for key in graph.meta if key != "verified"} == {"source": "torch", "model": "Net"}
 
 
 def test_a_function_without_weights(source: Path) -> None:
-    assert from_file(f"{source}:wide", shape=(1, 4, 4)).shapes["0"] == (6, 2, 2)
+    graph = from_file(f"{source}:wide", shape=(1, 4, 4))
+    assert graph.shapes["0"] == (6, 2, 2)
+    assert graph.meta["initialised"] == "as constructed"
 
 
 def test_what_can_be_wrong_with_the_file_and_the_factory(source: Path, tmp_path: Path) -> None:
@@ -195,7 +198,8 @@ def test_a_pt2_file(archive: Path) -> None:
     with torch.no_grad():
         np.testing.assert_allclose(run(graph, x)["output"], network()(x), atol=1e-6)
     assert [node.name for node in graph] == ["input", "0", "1", "2", "3", "output"]
-    assert dict(graph.meta) == {"source": "torch", "model": "Sequential"}
+    assert (graph.meta["source"], graph.meta["model"]) == ("torch", "Sequential")
+    assert verification(graph).against == "PyTorch"
 
 
 def test_pickled_sample_inputs_are_left_alone(archive: Path, tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ WeightsOption = Annotated[
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
 DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
+VerifyOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Run the graph beside the model's framework on random samples; by default where PyTorch does it.",
+        show_default=False,
+    ),
+]
 PreprocessOption = Annotated[
     str,
     typer.Option(

@@ -20,6 +20,7 @@ from spikewright.cli.console import (
     PreprocessOption,
     ShapeOption,
     TaskOption,
+    VerifyOption,
     WeightsOption,
     err,
     out,
@@ -34,6 +35,7 @@ from spikewright.convert import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError, warn
 from spikewright.files import check_place
+from spikewright.frontends.verify import verification
 from spikewright.load import load
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.report.document import check_report
@@ -52,6 +54,7 @@ def convert(
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
     weights: WeightsOption = None,
     shape: ShapeOption = None,
+    verify: VerifyOption = None,
     preprocess: PreprocessOption = "",
     input_scale: Annotated[
         str,
@@ -101,7 +104,7 @@ def convert(
     methods = parse_all(method or "percentile:99.9")
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)
-    graph = load(model, weights=weights, shape=parse_shape(shape))
+    graph = load(model, weights=weights, shape=parse_shape(shape), verify=verify)
     neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
     options = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
     job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json, task=task, input_scale=scale)
@@ -130,6 +133,7 @@ def convert(
         "scales": spiking.meta["scales"],
         "neurons": asdict(neurons),
         "calibration_samples": found.samples,
+        "verified": str(verification(graph)),
         "calibration": choice.as_json(),
         **seen.summary(),
     }
@@ -160,4 +164,5 @@ def convert(
         neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
         say(f"calibrated on {named(choice)}")
         err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
+        err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
         out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)

@@ -15,6 +15,7 @@ from spikewright.cli.console import (
     LeakyOption,
     ModelArgument,
     ShapeOption,
+    VerifyOption,
     WeightsOption,
     compact_table,
     out,
@@ -23,6 +24,7 @@ from spikewright.cli.console import (
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.convert import fates
+from spikewright.frontends.verify import verification
 from spikewright.graph import Graph
 from spikewright.load import load
 from spikewright.prepare import prepare
@@ -39,6 +41,7 @@ def inspect(
     picture: Annotated[Path | None, typer.Option(help="Draw it too: a .svg, .html or .png file.")] = None,
     dt: DtOption = None,
     force: ForceOption = False,
+    verify: VerifyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
@@ -48,7 +51,8 @@ def inspect(
     if picture is not None:
         check_outputs({"--picture": picture}, {"MODEL": model, "--weights": weights})
         check_picture(picture, force)
-    graph = load(model, weights=weights, shape=parse_shape(shape), dt=dt)
+    graph = load(model, weights=weights, shape=parse_shape(shape), dt=dt, verify=verify)
+    proof = verification(graph)
     drawn = graph
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
@@ -58,9 +62,14 @@ def inspect(
         write_picture(picture, drawn, title=Path(model).name, force=force)
     if as_json:
         drawing = {} if picture is None else {"picture": str(picture)}
-        print_json({"model": model, "meta": dict(graph.meta), "nodes": _rows(graph, done), **drawing})
+        known = {"text": str(proof), **proof.facts}
+        print_json(
+            {"model": model, "meta": dict(graph.meta), "verified": known, "nodes": _rows(graph, done), **drawing}
+        )
         return
     out.print(_table(graph, done, model))
+    source = "the network it was converted from: " if graph.populations and proof.against else ""
+    out.print(f"{source}{proof}", highlight=False, soft_wrap=True, markup=False)
     if picture is not None:
         out.print(f"written: {picture}", highlight=False, soft_wrap=True)
 

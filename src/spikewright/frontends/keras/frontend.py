@@ -1,6 +1,7 @@
 """Keras: ``.keras`` archives, legacy ``.h5`` files, and models in memory, of any backend and without running any.
 
-Descriptions and weights are read as they are: Keras is not needed for files, nothing in a file is built or executed,
+Descriptions and weights are read as they are: Keras is not needed for files, nothing in a file is built or executed
+unless a comparison with Keras itself is asked for,
 and what old versions wrote differently is no matter of a loader. Networks with channels last become graphs with
 channels first; axes are moved by a Permute only where their order means something.
 """
@@ -16,8 +17,10 @@ from spikewright.frontends.keras.call import Value
 from spikewright.frontends.keras.file import AGAIN, DAMAGE, opened
 from spikewright.frontends.keras.net import HOMES, MODELS, Net, is_model, parse
 from spikewright.frontends.keras.operators import RULES
+from spikewright.frontends.keras.original import keras_original, loaded
 from spikewright.frontends.keras.walk import Walk
 from spikewright.frontends.keras.weights import Archived, Legacy, Live
+from spikewright.frontends.verify import SECONDS, UNSEEN, Verified, verified
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Output, Permute
 from spikewright.text import first_line
@@ -25,12 +28,21 @@ from spikewright.text import first_line
 SUBCLASS = "a subclass of Model says only in code what it does; build it with Model(inputs, outputs) or Sequential"
 
 
-def from_keras(source: Any, *, shape: Shape | None = None) -> Graph:
+def from_keras(
+    source: Any,
+    *,
+    shape: Shape | None = None,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph:
     """A Keras model as a graph.
 
     Args:
         source: the path of a ``.keras`` or ``.h5`` file, or a functional or sequential model.
         shape: of one sample, channels first, for models that leave it open.
+        verify: whether the graph is run beside the model before it is returned. None does so for a model in memory;
+            True for a file too, which Keras then loads and builds, and refuses what cannot be compared.
+        verify_seconds: after which no further batch of samples is begun.
 
     Returns:
         the graph; its nodes have the names of the layers, those of nested models with a path: ``"encoder/conv1"``.
@@ -40,11 +52,31 @@ def from_keras(source: Any, *, shape: Shape | None = None) -> Graph:
     Raises:
         UnsupportedModelError: with every layer that cannot be converted, and its place.
         ModelFileError: for a file that is missing, damaged or hostile, and for weights that do not fit.
-        GraphError: for weights that are not finite.
+        GraphError: for weights that are not finite, and for a graph that does not compute what the model does.
+        SettingsError: where a package is missing.
     """
     if not isinstance(source, str | Path):
-        return _graph(_live(source), shape)
+        walk, graph, values = _graph(_live(source), shape)
+        if verify is False:
+            return UNSEEN.on(graph)
+        original = keras_original(source, walk, graph, values)
+        return verified(graph, original, source.name, seconds=verify_seconds, strict=verify is True)
     path = Path(source)
+    walk, graph, values = _from_path(path, shape)
+    if verify is False:
+        return UNSEEN.on(graph)
+    if verify is None:
+        return Verified(notes=("a file is compared with verify=True (--verify)",)).on(graph)
+    original = keras_original(loaded(path), walk, graph, values)
+    return verified(graph, original, str(path), seconds=verify_seconds, strict=True)
+
+
+Read = tuple[Walk, Graph, dict[str, Value]]
+"""The walk over a network, the graph, and which of Keras' tensors each output is."""
+
+
+def _from_path(path: Path, shape: Shape | None) -> Read:
+    """What a file says."""
     with opened(path) as (config, weights, archive):
         try:
             if not is_model(config):
@@ -102,7 +134,7 @@ def _foreign(model: Any, path: str) -> list[Problem]:
     return found
 
 
-def _graph(net: Net, shape: Shape | None) -> Graph:
+def _graph(net: Net, shape: Shape | None) -> Read:
     walk = Walk(RULES, net, shape)
     labels = net.labels or tuple("output" if k == 0 else f"output_{k + 1}" for k in range(len(net.outputs)))
     walk.names |= set(labels)
@@ -115,7 +147,7 @@ def _graph(net: Net, shape: Shape | None) -> Graph:
         raise walk.damage
     outputs: list[Node] = [_output(walk, label, value) for label, value in zip(labels, values, strict=True)]
     meta = {"source": "keras", "model": net.name, "layout": walk.layout}
-    return Graph([*walk.nodes, *outputs], meta).needed()
+    return walk, Graph([*walk.nodes, *outputs], meta).needed(), dict(zip(labels, values, strict=True))
 
 
 def _output(walk: Walk, label: str, value: Value) -> Node:

@@ -34,6 +34,10 @@ class Walk:
         rules: what to do with each layer.
         net: the whole network; what its layers say of their layout settles that of its inputs.
         shape: of one sample, channels first, for a network with one input that leaves it open.
+
+    Attributes:
+        inputs: of the whole network, in Keras' order.
+        layers: what came of the outermost layers that are called once and give one tensor, by their names.
     """
 
     def __init__(self, rules: Mapping[str, Rule], net: Net, shape: Shape | None) -> None:
@@ -47,6 +51,8 @@ class Walk:
         self.asked: Counter[str] = Counter()
         self.read: set[str] = set()
         self.calls = 0
+        self.inputs: list[Value] = []
+        self.layers: dict[str, Value] = {}
 
     def unique(self, wish: str) -> str:
         """The wished name, or the next free one."""
@@ -85,6 +91,8 @@ class Walk:
             if ref.layer not in known:
                 raise ModelFileError(f"an input of '{net.name}' is '{ref.layer}', which does not exist; {AGAIN}")
             value = self._input(known[ref.layer]) if given is None else given[position]
+            if given is None:
+                self.inputs.append(value)
             done[ref.layer, ref.call] = (value,)
         waiting = [
             (layer, call) for layer in net.layers for call in range(len(layer.sites)) if (layer.name, call) not in done
@@ -105,6 +113,12 @@ class Walk:
                 stuck = ", ".join(f"'{path}{layer.name}'" for layer, _ in left[:3])
                 raise ModelFileError(f"{stuck} wait for each other; only feed-forward networks can be converted")
             waiting = left
+        if given is None:
+            self.layers = {
+                layer.name: done[layer.name, 0][0]
+                for layer in net.layers
+                if len(layer.sites) == 1 and len(done[layer.name, 0]) == 1
+            }
         return [_tensor(done, ref) for ref in net.outputs]
 
     def _check_references(self, layer: Layer, site: Site, known: Mapping[str, Layer]) -> None:

@@ -16,7 +16,9 @@ from spikewright.frontends.onnx.call import FLOATS, Call, Refusal, Walk
 from spikewright.frontends.onnx.constants import evaluate
 from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
 from spikewright.frontends.onnx.operators import AT_THE_END, RULES, reason
+from spikewright.frontends.onnx.original import not_at_hand, onnx_original
 from spikewright.frontends.onnx.weights import stored_array
+from spikewright.frontends.verify import SECONDS, UNSEEN, Verified, verified
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output
 from spikewright.text import first_line
@@ -25,12 +27,21 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
 
-def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) -> Graph:
+def from_onnx(
+    source: str | Path | ModelProto,
+    *,
+    shape: Shape | None = None,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph:
     """Read an ONNX model.
 
     Args:
         source: a file, or a loaded model.
         shape: of one sample, for models that leave it open.
+        verify: whether the graph is run beside the model in ONNX Runtime before it is returned. None does so for a
+            model in memory, where ONNX Runtime is installed; True refuses what cannot be compared.
+        verify_seconds: after which no further batch of samples is begun.
 
     Returns:
         the analog graph; its first axis of every ONNX shape was the batch.
@@ -38,7 +49,8 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     Raises:
         UnsupportedModelError: with every operator that cannot be taken.
         ModelFileError: for a file that is missing, damaged, or not ONNX.
-        SettingsError: where ``shape`` is not what the model says.
+        SettingsError: where ``shape`` is not what the model says, or a package is missing.
+        GraphError: for a graph that does not compute what the model does.
     """
     model, folder = opened(source)
     read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
@@ -54,7 +66,16 @@ def from_onnx(source: str | Path | ModelProto, *, shape: Shape | None = None) ->
     problems = settled([*walk.nodes, *_outputs(walk, model)], problems, walk.reserved)
     if problems:
         raise UnsupportedModelError(problems)
-    return _finish(walk, model)
+    graph = _finish(walk, model)
+    if verify is False:
+        return UNSEEN.on(graph)
+    reason = not_at_hand(model, not isinstance(source, str | Path), verify)
+    if reason:
+        return Verified(notes=(reason,)).on(graph)
+    targets = dict(zip(_output_names(model), (value.name for value in model.graph.output), strict=True))
+    original = onnx_original(model, walk, graph, targets)
+    name = str(source) if isinstance(source, str | Path) else model.graph.name or "the model"
+    return verified(graph, original, name, seconds=verify_seconds, strict=verify is True)
 
 
 def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> None:

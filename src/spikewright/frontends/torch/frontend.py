@@ -6,15 +6,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
-from spikewright.forward import Forward
+from spikewright.errors import ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.frontends.inputs import channels_noted
+from spikewright.frontends.torch.given import runnable
+from spikewright.frontends.torch.original import by_name, in_float32, module_original, program_original
+from spikewright.frontends.torch.trace import model_class
+from spikewright.frontends.torch.walk import Walk
+from spikewright.frontends.verify import SECONDS, UNSEEN, verified
 from spikewright.graph import Graph, Shape
 
 if TYPE_CHECKING:
@@ -25,17 +30,25 @@ Example = Any
 """A batch for a model: a tensor or array ``(B, *shape)``, or a tuple with one for each argument."""
 
 
-def from_torch(module: nn.Module, example: Example, *, name: str | None = None) -> Graph:
+def from_torch(
+    module: nn.Module,
+    example: Example,
+    *,
+    name: str | None = None,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph:
     """A module as a graph.
 
     The module is traced in evaluation mode by ``torch.export`` and left as it was. Its axis 0 must be the batch.
-    The graph is run on the example and compared with the module before it is returned.
+    Before it is returned, the graph is run beside the module on random samples, and on the example.
 
     Args:
-        module: trained.
-        example: a batch ``(B, *shape)`` of any size, as tensor or array; a tuple for several arguments. Its
-            values do not matter.
+        module: trained. One in half precision is taken as what it is in float32.
+        example: a batch ``(B, *shape)`` of any size, as tensor or array; a tuple for several arguments.
         name: of the model, for messages and ``meta``; its class name otherwise.
+        verify: False leaves the comparison out; True refuses what cannot be compared.
+        verify_seconds: after which no further batch of samples is begun.
 
     Returns:
         the graph; its nodes are named after the modules, such as ``"blocks.0.conv1"``.
@@ -43,81 +56,132 @@ def from_torch(module: nn.Module, example: Example, *, name: str | None = None) 
     Raises:
         ModelFileError: when the module fails on the example, or cannot be traced.
         UnsupportedModelError: with every operator that cannot be converted, and its place in the module.
-        GraphError: for weights that are not finite.
+        GraphError: for weights that are not finite, and for a graph that does not compute what the module does.
     """
+    module = runnable(module)
     model = name or type(module).__name__
+    wide = in_float32(module)
+    if wide is not None and _runs(wide, example, model):
+        module = wide
     inputs = _inputs(module, example, model)
     with _evaluating(module), _quietly():
-        expected = _expected(module, inputs, model)
+        _check_runs(module, inputs, model)
         try:
-            graph = from_exported(_exported(module, inputs, model, dynamic=True), name=model)
+            walk, graph = _read(_exported(module, inputs, model, dynamic=True), model)
         except SpikewrightError as error:
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:
-                graph = from_exported(_exported(module, inputs, model, dynamic=False), name=model)
+                walk, graph = _read(_exported(module, inputs, model, dynamic=False), model)
             except SpikewrightError as again:
                 told = error if isinstance(error, UnsupportedModelError) else again
                 raise told from told.__cause__
-    _check(graph, inputs, expected, model)
-    return graph
+        if verify is False:
+            return UNSEEN.on(graph)
+        original = module_original(module, inputs, walk, graph)
+        if module is wide:
+            original = replace(original, notes=("in float32, from weights in half precision",))
+        given = by_name(inputs, walk)
+        return verified(graph, original, model, example=given, seconds=verify_seconds, strict=verify is True)
 
 
-def from_exported(program: ExportedProgram, *, name: str | None = None) -> Graph:
+def from_exported(
+    program: ExportedProgram,
+    *,
+    name: str | None = None,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph:
     """A program of ``torch.export.export`` as a graph.
 
     Args:
         program: exported in evaluation mode, axis 0 of every input the batch.
         name: of the model; the class name the program remembers otherwise.
+        verify: False leaves out the comparison with the program; True refuses what cannot be compared.
+        verify_seconds: after which no further batch of samples is begun.
 
     Raises:
         UnsupportedModelError: with every operator that cannot be converted, and its place in the module.
         ModelFileError: when no output depends on an input.
-        GraphError: for weights that are not finite.
+        GraphError: for weights that are not finite, and for a graph that does not compute what the program does.
     """
+    model = name or model_class(program) or "model"
+    with _quietly():
+        walk, graph = _read(program, model)
+        if verify is False:
+            return UNSEEN.on(graph)
+        original = program_original(walk, graph)
+        return verified(graph, original, model, seconds=verify_seconds, strict=verify is True)
+
+
+def _read(program: ExportedProgram, model: str) -> tuple[Walk, Graph]:
+    """The graph of a program, and how it came to be."""
     from spikewright.frontends.torch.activations import ACTIVATIONS
     from spikewright.frontends.torch.operators import OPERATORS
     from spikewright.frontends.torch.pools import POOLS
-    from spikewright.frontends.torch.trace import model_class
-    from spikewright.frontends.torch.walk import Walk
 
-    model = name or model_class(program) or "model"
-    with _quietly():
-        # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
+    # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
+    try:
         functional = program.run_decompositions({})
-        walk = Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model)
-        return channels_noted(walk.graph({"source": "torch", "model": model}))
+    except Exception as error:  # as for a forward pass that changes what the module holds
+        raise ModelFileError(
+            f"{model}: torch.export cannot make a fixed program of it: {_line(error)}; "
+            "write forward() so that it changes nothing outside of itself"
+        ) from error
+    walk = Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model)
+    return walk, channels_noted(walk.graph({"source": "torch", "model": model}))
 
 
-def load_pt2(path: Path | str) -> Graph:
-    """A ``.pt2`` file, as ``torch.export.save`` writes it, as a graph. Nothing in the file is executed.
+def load_pt2(path: Path | str, *, verify: bool | None = None, verify_seconds: float = SECONDS) -> Graph:
+    """A ``.pt2`` file, as ``torch.export.save`` writes it, as a graph.
+
+    Nothing in the file is executed but the operators of PyTorch that reading it has looked at.
+
+    Args:
+        path: of the file.
+        verify: False leaves out the comparison with the program; True refuses what cannot be compared.
+        verify_seconds: after which no further batch of samples is begun.
 
     Raises:
         ModelFileError: for a file that is missing, damaged, no ``.pt2`` archive, or holds pickled objects.
         UnsupportedModelError: with every operator that cannot be converted.
+        GraphError: for a graph that does not compute what the program does.
     """
     from spikewright.frontends.torch.pt2 import damaged, read_program
 
     with _quietly():
         program = read_program(Path(path))
     try:
-        return from_exported(program)
+        return from_exported(program, verify=verify, verify_seconds=verify_seconds)
     except SpikewrightError:
         raise
     except Exception as error:  # a program that torch could load may still make no sense to it
         raise damaged(Path(path), error) from error
 
 
-def from_file(spec: str, weights: Path | None = None, shape: Shape | None = None) -> Graph:
+def from_file(
+    spec: str,
+    weights: Path | None = None,
+    shape: Shape | None = None,
+    *,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph:
     """A module from the command line's words. The Python file named in ``spec`` is executed.
 
     Args:
         spec: ``FILE.py:NAME``, where NAME is a function or class that gives the module when called without arguments.
         weights: a state dict: ``.safetensors``, or what ``torch.save(model.state_dict(), …)`` wrote.
         shape: of one sample, channels first.
+        verify: False leaves out the comparison with the module; True refuses what cannot be compared.
+        verify_seconds: after which no further batch of samples is begun.
+
+    Returns:
+        the graph; ``meta["initialised"]`` is ``"as constructed"`` where no weights were given.
 
     Raises:
         ModelFileError: for a missing file, factory or shape, and for weights that cannot be read or do not fit.
         UnsupportedModelError: with every operator that cannot be converted.
+        GraphError: for a graph that does not compute what the module does.
     """
     import torch
 
@@ -127,7 +191,8 @@ def from_file(spec: str, weights: Path | None = None, shape: Shape | None = None
         raise ModelFileError(f"{spec}: the shape of one sample is needed to trace it; give it, such as 1,28,28")
     module = build_module(spec, weights)
     example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
-    return from_torch(module, example)
+    graph = from_torch(module, example, verify=verify, verify_seconds=verify_seconds)
+    return graph if weights is not None else graph.with_nodes(graph, initialised="as constructed")
 
 
 def _inputs(module: nn.Module, example: Example, model: str) -> tuple[Tensor, ...]:
@@ -135,12 +200,22 @@ def _inputs(module: nn.Module, example: Example, model: str) -> tuple[Tensor, ..
     import torch
 
     given = tuple(example) if isinstance(example, tuple | list) else (example,)
+    if not given:
+        raise ModelFileError(f"{model}: the example holds no tensor; give a batch for each argument of forward()")
     like = next((p for p in [*module.parameters(), *module.buffers()] if p.is_floating_point()), torch.zeros(0))
     tensors = []
     for value in given:
         if not isinstance(value, torch.Tensor | np.ndarray):
             raise ModelFileError(f"{model}: an example must be a tensor or an array, not a {type(value).__name__}")
-        tensor = torch.as_tensor(value).detach()
+        try:
+            tensor = torch.as_tensor(value).detach()
+        except TypeError:  # numpy knows more types: text, objects, bfloat16 by another package
+            dtype = value.dtype
+            raise ModelFileError(f"{model}: an example of {dtype} is no tensor; give it as float32") from None
+        if tensor.is_complex() or tensor.is_meta or tensor.is_sparse or tensor.is_quantized:
+            raise ModelFileError(
+                f"{model}: the example must hold plain numbers, not be complex, sparse, quantised or without values"
+            )
         if not tensor.ndim or not len(tensor):
             raise ModelFileError(
                 f"{model}: the example of shape {tuple(tensor.shape)} is no batch; axis 0 is the batch"
@@ -149,8 +224,12 @@ def _inputs(module: nn.Module, example: Example, model: str) -> tuple[Tensor, ..
     return tuple(tensors)
 
 
-def _expected(module: nn.Module, inputs: tuple[Tensor, ...], model: str) -> list[Tensor]:
-    """What the module gives for the example."""
+def _check_runs(module: nn.Module, inputs: tuple[Tensor, ...], model: str) -> None:
+    """Refuse a module that fails on the example, or whose answer holds no tensor.
+
+    Raises:
+        ModelFileError: saying how it fails, or what it returns.
+    """
     import torch
     from torch.utils import _pytree as pytree
 
@@ -159,10 +238,28 @@ def _expected(module: nn.Module, inputs: tuple[Tensor, ...], model: str) -> list
             outputs = module(*(x.clone() for x in inputs))
     except Exception as error:
         shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+        whole = next((f" and its type, {x.dtype}" for x in inputs if not x.is_floating_point()), "")
         raise ModelFileError(
-            f"{model}: fails on an example of shape {shapes}: {_line(error)}; check the shape of one sample"
+            f"{model}: fails on an example of shape {shapes}: {_line(error)}; check the shape of one sample{whole}"
         ) from error
-    return [y for y in pytree.tree_leaves(outputs) if isinstance(y, torch.Tensor)]
+    leaves = pytree.tree_leaves(outputs)
+    foreign = [y for y in leaves if not isinstance(y, torch.Tensor | int | float | None)]
+    if foreign or not any(isinstance(y, torch.Tensor) for y in leaves):
+        kind = type((foreign or [outputs])[0]).__name__
+        raise ModelFileError(
+            f"{model}: its forward() returns {'None' if kind == 'NoneType' else f'a {kind}'}; it must return a tensor, "
+            "or tuples, lists or dictionaries of tensors"
+        )
+
+
+def _runs(module: nn.Module, example: Example, model: str) -> bool:
+    """Whether a copy of a module takes the example."""
+    try:
+        with _evaluating(module), _quietly():
+            _check_runs(module, _inputs(module, example, model), model)
+    except SpikewrightError:
+        return False
+    return True
 
 
 def _exported(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dynamic: bool) -> ExportedProgram:
@@ -194,32 +291,6 @@ def _by_argument(module: nn.Module, sizes: tuple[Any, ...]) -> Any:
 
     first = next(iter(inspect.signature(module.forward).parameters.values()), None)
     return (sizes,) if first is not None and first.kind is inspect.Parameter.VAR_POSITIONAL else sizes
-
-
-def _check(graph: Graph, inputs: tuple[Tensor, ...], expected: list[Tensor], model: str) -> None:
-    """Run the graph on the example.
-
-    Raises:
-        GraphError: when it does not compute what the module computes.
-    """
-    import torch
-
-    forward = Forward(graph)
-    if len(forward.input_names) != len(inputs) or len(forward.output_names) != len(expected):
-        return
-    found = forward({n: x.float().cpu() for n, x in zip(forward.input_names, inputs, strict=True)})
-    for ours, theirs in zip(found.values(), expected, strict=True):
-        if theirs.dtype in (torch.float16, torch.bfloat16) or not torch.isfinite(theirs).all():
-            continue
-        tolerance = 1e-3 if theirs.device.type == "cpu" else 1e-2  # a GPU may multiply with ten-bit mantissas
-        theirs = theirs.float().cpu()
-        apart = float((ours.reshape(theirs.shape) - theirs).abs().max())
-        size = float(theirs.abs().max())
-        if apart > tolerance * size + 1e-5:
-            raise GraphError(
-                f"{model}: the imported graph differs from the module by {apart:.3g} where values reach {size:.3g}; "
-                "nothing was converted: please report this model"
-            )
 
 
 @contextmanager

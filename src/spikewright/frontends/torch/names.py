@@ -38,6 +38,7 @@ _FOLDABLE = "use a batch norm, whose statistics are fixed after training and fol
 _PRODUCT = "it multiplies activations with each other, which synapses cannot do"
 _RECURRENT = "only feed-forward networks can be converted"
 _NONE = "it has no spiking counterpart: take it out of the network, or train with something else in its place"
+_RANDOM = "its answer is random: it draws anew each time; take that out of what the network does when it is not trained"
 _NEAREST = "use nearest-neighbour upsampling"
 
 _ADVICE = {
@@ -56,6 +57,10 @@ _ADVICE = {
     ),
     **dict.fromkeys(_words("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"), _RECURRENT),
     **dict.fromkeys(_words("upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"), _NEAREST),
+    **dict.fromkeys(
+        _words("rand randn randint rand_like randn_like randint_like bernoulli normal uniform multinomial poisson"),
+        _RANDOM,
+    ),
     "round": "use floor(x + 0.5): a neuron's count rounds down",
     "embedding": "feed the embedded values to a network that starts behind it",
 }

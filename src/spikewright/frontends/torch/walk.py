@@ -43,6 +43,13 @@ class Walk:
         program: functional (no operator changes its arguments).
         handlers: what to do with each ATen operator, by its name without namespace.
         model: the class name of the model, for messages.
+
+    Attributes:
+        values: what became of each node of the program: a node of the graph, several, or a constant.
+        batch: the size of the batch axis, a number or a symbol.
+        sources: the program's node that is each input of the graph.
+        targets: which of the program's results each output of the graph is.
+        live: the program's nodes that its results depend on.
     """
 
     def __init__(self, program: ExportedProgram, handlers: Mapping[str, Handler], model: str) -> None:
@@ -54,6 +61,8 @@ class Walk:
         self.names: set[str] = set()
         self.arrays: dict[int, tuple[Tensor, Array]] = {}
         self.batch: Any = None
+        self.sources: dict[str, fx.Node] = {}
+        self.targets: dict[str, int] = {}
         self.constants = self._constants()
         self.live = self._live()
         self.calls = self._calls()
@@ -73,7 +82,7 @@ class Walk:
                 found[name] = stored.detach() if hasattr(stored, "detach") else stored
         return found
 
-    def _results(self) -> list[Any]:
+    def results(self) -> list[Any]:
         """What the program returns to its user: nodes of the exported graph, or constants."""
         from torch.export.graph_signature import OutputKind
 
@@ -85,7 +94,7 @@ class Walk:
         """The nodes that the results depend on."""
         from torch import fx
 
-        waiting = [r for r in self._results() if isinstance(r, fx.Node)]
+        waiting = [r for r in self.results() if isinstance(r, fx.Node)]
         live = set(waiting)
         while waiting:
             for source in waiting.pop().all_input_nodes:
@@ -243,6 +252,7 @@ class Walk:
             name = self.unique("input" if len(tensors) == 1 else node.name)
             self.nodes.append(Input(name=name, shape=shape))
             self.values[node] = Value(name, shape)
+            self.sources[name] = node
 
     def _visit(self, node: fx.Node) -> Any:
         import operator
@@ -306,7 +316,7 @@ class Walk:
     def _outputs(self) -> list[Node]:
         from torch.utils import _pytree as pytree
 
-        results = self._results()
+        results = self.results()
         self.names.discard("output")
         names = ["output"] * len(results)
         structure = pytree.tree_unflatten(list(range(len(results))), self.program.call_spec.out_spec)
@@ -315,10 +325,11 @@ class Walk:
                 if isinstance(place, int):
                     names[place] = str(key)
         outputs: list[Node] = []
-        for wish, result in zip(names, results, strict=True):
+        for place, (wish, result) in enumerate(zip(names, results, strict=True)):
             value = self.resolve(result)
             if isinstance(value, Value):
                 outputs.append(Output(name=self.unique(wish), inputs=(value.name,)))
+                self.targets[outputs[-1].name] = place
         if not outputs:
             raise ModelFileError(f"{self.model}: none of its outputs depends on an input tensor")
         return outputs
