@@ -14,6 +14,7 @@ import numpy as np
 
 from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import Forward
+from spikewright.frontends.torch.batches import check_batches, check_sizes
 from spikewright.graph import Graph, Shape
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def from_torch(module: nn.Module, example: Example, *, name: str | None = None) 
     with _evaluating(module), _quietly():
         expected = _expected(module, inputs, model)
         try:
-            graph = from_exported(_exported(module, inputs, model, dynamic=True), name=model)
+            graph = _read(module, inputs, model, dynamic=True)
         except SpikewrightError as error:
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:
-                graph = from_exported(_exported(module, inputs, model, dynamic=False), name=model)
+                graph = _read(module, inputs, model, dynamic=False)
             except SpikewrightError as again:
                 told = error if isinstance(error, UnsupportedModelError) else again
                 raise told from told.__cause__
@@ -126,6 +127,15 @@ def from_file(spec: str, weights: Path | None = None, shape: Shape | None = None
     module = build_module(spec, weights)
     example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     return from_torch(module, example)
+
+
+def _read(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dynamic: bool) -> Graph:
+    """The graph of a module traced at the example's batch size, or at any; samples may not know of each other."""
+    program = _exported(module, inputs, model, dynamic=dynamic)
+    graph = from_exported(program, name=model)
+    check_sizes(program, model)
+    check_batches(module, inputs, model)
+    return graph
 
 
 def _inputs(module: nn.Module, example: Example, model: str) -> tuple[Tensor, ...]:

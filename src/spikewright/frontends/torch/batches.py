@@ -1,0 +1,86 @@
+"""Whether a module answers for each sample by itself: the size of its batch, and who else is in it, must not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from spikewright.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+SAMPLES = 3
+APART = 1e-3
+"""How far apart answers may be, as a share of their range: far more than the order of a sum makes."""
+
+
+def check_batches(module: nn.Module, inputs: Sequence[Tensor], model: str) -> None:
+    """Run a module on a batch of random samples and on some of them alone.
+
+    A module that takes no such batches was written for one size, and is what it is at that size.
+
+    Args:
+        module: in evaluation mode.
+        inputs: an example batch for each argument.
+        model: its name, for messages.
+
+    Raises:
+        ModelFileError: where all samples that were tried are answered otherwise alone; by rounding, one might be.
+    """
+    import torch
+
+    state = torch.Generator().manual_seed(0)
+    batch = [_random(x, state) for x in inputs]
+    try:
+        together = _answers(module, batch)
+        alone = {k: _answers(module, [x[k : k + 1] for x in batch]) for k in range(1, SAMPLES)}
+    except Exception:  # it is not meant for such a batch
+        return
+    for k, answers in alone.items():
+        if not any(_differ(y, one, k) for y, one in zip(together, answers, strict=True)):
+            return
+    raise ModelFileError(
+        f"{model}: what it answers to a sample depends on the other samples of the batch, on how many there are, "
+        "or on chance; a network must answer each sample by itself"
+    )
+
+
+def check_sizes(program: ExportedProgram, model: str) -> None:
+    """Refuse a program that was traced for batches of any size, and holds for some sizes only.
+
+    Raises:
+        ModelFileError: where ``forward()`` asked how large the batch is.
+    """
+    for span in program.range_constraints.values():
+        if str(span.upper) != "int_oo" or span.lower > 2:
+            raise ModelFileError(
+                f"{model}: forward() does one thing for batches of {span.lower} to {span.upper} samples and another "
+                "for others, so it is not one fixed network; take that decision out of it"
+            )
+
+
+def _random(example: Tensor, state: Any) -> Tensor:
+    import torch
+
+    if example.is_floating_point():
+        return torch.randn(SAMPLES, *example.shape[1:], generator=state).to(example.device, example.dtype)
+    return torch.cat([example[:1]] * SAMPLES)
+
+
+def _answers(module: nn.Module, batch: Sequence[Tensor]) -> list[Tensor]:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    with torch.no_grad():
+        found = module(*(x.clone() for x in batch))
+    return [y for y in pytree.tree_leaves(found) if isinstance(y, torch.Tensor) and y.is_floating_point()]
+
+
+def _differ(together: Tensor, alone: Tensor, k: int) -> bool:
+    if not together.ndim or len(together) != SAMPLES or together[k].numel() != alone.numel():
+        return True
+    one, other = together[k].flatten().double(), alone.flatten().double()
+    apart = float((one - other).abs().max()) if one.numel() else 0.0
+    return apart > APART * float(other.abs().max())  # where anything is no number, it is not so
