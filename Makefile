@@ -12,7 +12,7 @@ SANITIZED := .venv-sanitized
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers sanitize lint check bench clean
+.PHONY: help venv demo test layers sanitize lint check bench torture clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -58,6 +58,9 @@ check: lint test  ## all that CI checks
 bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
 	for program in accuracy calibration synapses; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
+
+torture: $(STAMP)  ## thousands of random networks, with the result in benchmarks/results
+	$(BIN)/python tests/torture/networks.py
 
 # What the peers ask for is not what they need: beside our packages a few of theirs do.
 $(PEERS)/.installed: $(STAMP) benchmarks/peers.txt

@@ -1,5 +1,7 @@
 """Random Keras models, in memory and from both kinds of file: both layouts, shared layers, nested models, oddities."""
 
+# ruff: noqa: ARG005
+
 from __future__ import annotations
 
 import os
@@ -68,7 +70,9 @@ class Drawing:
 
 
 def activation(c: Chance) -> Any:
-    return c.pick(None, None, "relu", "relu", "linear", "relu6", "leaky_relu", L.ReLU(max_value=2.0), keras.activations.relu)
+    return c.pick(
+        None, None, "relu", "relu", "linear", "relu6", "leaky_relu", L.ReLU(max_value=2.0), keras.activations.relu
+    )
 
 
 def plain(d: Drawing) -> bool:
@@ -121,7 +125,9 @@ def plain(d: Drawing) -> bool:
             )
         )
     if kind == "dense":
-        return axes <= 3 and d.layer(lambda: L.Dense(c.between(1, 6), use_bias=c.happens(0.7), activation=activation(c)))
+        return axes <= 3 and d.layer(
+            lambda: L.Dense(c.between(1, 6), use_bias=c.happens(0.7), activation=activation(c))
+        )
     if kind == "norm":
         axis = (-1 if d.last else 1) if c.happens(0.8) else c.between(1, len(sample))
         return axes <= 3 and d.layer(
@@ -134,11 +140,15 @@ def plain(d: Drawing) -> bool:
             )
         )
     if kind == "relu":
-        made = c.pick(*(L.ReLU() for _ in range(2)), L.ReLU(6.0), L.Activation("relu"), L.Activation("relu6"), L.ReLU(1.5))
+        made = c.pick(
+            *(L.ReLU() for _ in range(2)), L.ReLU(6.0), L.Activation("relu"), L.Activation("relu6"), L.ReLU(1.5)
+        )
         return d.layer(lambda: made)
     if kind == "leaky":
         shared = None if c.happens(0.4) or axes < 1 else list(range(1, axes + 1))
-        made = c.pick(L.LeakyReLU(), L.LeakyReLU(negative_slope=0.1), L.ReLU(negative_slope=0.2), L.Activation("leaky_relu"))
+        made = c.pick(
+            L.LeakyReLU(), L.LeakyReLU(negative_slope=0.1), L.ReLU(negative_slope=0.2), L.Activation("leaky_relu")
+        )
         return d.layer(lambda: L.PReLU(shared_axes=shared) if c.happens(0.4) else made)
     if kind == "pool" and windows:
         which, padding = c.pick("MaxPooling", "AveragePooling"), c.pick("valid", "same")
@@ -158,7 +168,9 @@ def plain(d: Drawing) -> bool:
         size = c.between(1, 3) if axes == 1 else c.ints(axes, 1, 2)
         return d.layer(lambda: getattr(L, f"UpSampling{axes}D")(size, **({} if axes == 1 else data)))
     if kind == "drop":
-        made = c.pick(L.Dropout(0.4), L.GaussianNoise(0.3), L.SpatialDropout1D(0.2), L.Identity(), L.ActivityRegularization(1.0))
+        made = c.pick(
+            L.Dropout(0.4), L.GaussianNoise(0.3), L.SpatialDropout1D(0.2), L.Identity(), L.ActivityRegularization(1.0)
+        )
         return d.layer(lambda: made)
     if kind == "move":
         size = int(np.prod(sample))
@@ -185,7 +197,15 @@ def plain(d: Drawing) -> bool:
     if kind == "arithmetic":
         k = c.pick(2.0, -0.5, 0.0, 3)
         row = c.normal(sample[-1])
-        ways = (lambda x: x * k, lambda x: x + k, lambda x: k - x, lambda x: x - row, lambda x: -x, lambda x: x / 4, lambda x: x * row)
+        ways = (
+            lambda x: x * k,
+            lambda x: x + k,
+            lambda x: k - x,
+            lambda x: x - row,
+            lambda x: -x,
+            lambda x: x / 4,
+            lambda x: x * row,
+        )
         return d.layer(lambda: c.pick(*ways), told="arithmetic")
     if kind == "add":
         alike = [v for v in d.values if v.shape == d.at.shape and v is not d.at]
@@ -198,7 +218,11 @@ def plain(d: Drawing) -> bool:
         return bool(fits) and d.layer(lambda: L.Concatenate(axis=axis), c.pick(*fits))
     if kind == "again" and d.layers:
         again = c.pick(*d.layers)
-        return isinstance(again, L.Layer) and not isinstance(again, (L.Add, L.Concatenate, L.Subtract, L.Average)) and d.layer(lambda: again, told="again")
+        return (
+            isinstance(again, L.Layer)
+            and not isinstance(again, (L.Add, L.Concatenate, L.Subtract, L.Average))
+            and d.layer(lambda: again, told="again")
+        )
     if kind == "nested":
         return nested(d)
     if kind == "branch":
@@ -216,10 +240,10 @@ PLAIN = (
 
 def nested(d: Drawing, **call: Any) -> bool:
     """A model in the model."""
-    start = L.Input(d.sample)
-    inside = L.Dropout(0.3)(L.Dense(d.chance.between(1, 4))(start))
     if len(d.sample) > 4:
         return False
+    start = L.Input(d.sample)
+    inside = L.Dropout(0.3)(L.Dense(d.chance.between(1, 4))(start))
     model = keras.Model(start, L.BatchNormalization()(inside))
     return d.layer(lambda: (lambda x: model(x, **call)) if call else model, told=f"nested {call}")
 
@@ -271,7 +295,10 @@ ODD: tuple[tuple[str, Callable[[Drawing], bool]], ...] = (
     ("division by next to nothing", _one(lambda d: lambda x: x / 1e-42)),
     ("one by x", _one(lambda d: lambda x: 1.0 / x)),
     ("infinite", _one(lambda d: lambda x: x * np.float32("inf"))),
-    ("constant of samples", _one(lambda d: lambda x: x + np.arange(2.0, dtype=np.float32).reshape(2, *(1 for _ in d.sample)))),
+    (
+        "constant of samples",
+        _one(lambda d: lambda x: x + np.arange(2.0, dtype=np.float32).reshape(2, *(1 for _ in d.sample))),
+    ),
     ("constant with an axis more", _one(lambda d: lambda x: x * np.ones((1, *d.sample), np.float32))),
     ("constant that widens", _one(lambda d: lambda x: x + np.ones((3, *(1 for _ in d.sample)), np.float32))),
     ("times the batch", _one(lambda d: lambda x: x * ops.cast(ops.shape(x)[0], "float32"))),
@@ -294,8 +321,14 @@ ODD: tuple[tuple[str, Callable[[Drawing], bool]], ...] = (
     ("adaptive", _one(lambda d: L.AdaptiveAveragePooling2D(2, data_format=d.layout))),
     ("adaptive max", _one(lambda d: L.AdaptiveMaxPooling2D(2, data_format=d.layout))),
     ("other layout", _one(lambda d: L.Conv2D(2, 2, data_format="channels_first" if d.last else "channels_last"))),
-    ("pooling in the other layout", _one(lambda d: L.MaxPooling2D(2, data_format="channels_first" if d.last else "channels_last"))),
-    ("flatten in the other layout", _one(lambda d: L.Flatten(data_format="channels_first" if d.last else "channels_last"))),
+    (
+        "pooling in the other layout",
+        _one(lambda d: L.MaxPooling2D(2, data_format="channels_first" if d.last else "channels_last")),
+    ),
+    (
+        "flatten in the other layout",
+        _one(lambda d: L.Flatten(data_format="channels_first" if d.last else "channels_last")),
+    ),
     ("time distributed", _one(lambda d: L.TimeDistributed(L.Dense(2)))),
     ("recurrence", _one(lambda d: L.SimpleRNN(2))),
     ("einsum", _one(lambda d: L.EinsumDense("bi,io->bo", output_shape=2))),
@@ -306,7 +339,6 @@ ODD: tuple[tuple[str, Callable[[Drawing], bool]], ...] = (
     ("centre crop", _one(lambda d: L.CenterCrop(2, 2))),
     ("resizing", _one(lambda d: L.Resizing(3, 3))),
     ("spectral norm", _one(lambda d: L.SpectralNormalization(L.Dense(2)))),
-    ("half", _one(lambda d: L.Dense(2, dtype="mixed_float16"))),
     ("regularised", _one(lambda d: L.Dense(2, activity_regularizer="l2", kernel_regularizer="l1"))),
     ("product", _twice(lambda: L.Multiply())),
     ("maximum of branches", _twice(lambda: L.Maximum())),
@@ -378,11 +410,15 @@ def _drawn(seed: int) -> Network:
             model.save(given)
         except Exception:  # Keras itself cannot write it
             given = model
-    layers = [layer.get_config().get("data_format") for layer in model._flatten_layers() if not isinstance(layer, L.Flatten)]
+    layers = [
+        layer.get_config().get("data_format") for layer in model._flatten_layers() if not isinstance(layer, L.Flatten)
+    ]
     said = next((layout for layout in layers if layout), None)
     last = said == "channels_last" if said else any(len(x.shape) > 3 for x in d.inputs)
     shapes = [tuple(x.shape[1:]) for x in d.inputs]
-    return Network(given, shapes, _truth(model), {}, d.odd, channels_last=last, story=[*d.story, f"last {last} way {way}"])
+    return Network(
+        given, shapes, _truth(model), {}, d.odd, channels_last=last, story=[*d.story, f"last {last} way {way}"]
+    )
 
 
 def _truth(model: Any) -> Callable[[Sequence[Array]], list[Array] | None]:

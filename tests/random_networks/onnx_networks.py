@@ -4,6 +4,8 @@ A model is drawn operator by operator and run by ONNX Runtime, or by ONNX's own 
 on a batch of three: what that does not take is drawn again.
 """
 
+# ruff: noqa: ARG005
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -79,13 +81,17 @@ class Drawing:
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
-    def operator(self, kind: str, *inputs: str, outputs: int = 1, before: Sequence[Any] = (), **attributes: Any) -> bool:
+    def operator(
+        self, kind: str, *inputs: str, outputs: int = 1, before: Sequence[Any] = (), **attributes: Any
+    ) -> bool:
         """Add an operator if ONNX takes it there."""
         names = [f"v{len(self.shapes)}_{k}" for k in range(outputs)]
         try:
             made = helper.make_node(kind, list(inputs), names, name=f"{kind}_{len(self.nodes)}", **attributes)
             nodes = [*self.nodes, *before, made]
-            feeds = {k: np.random.default_rng(0).normal(size=(PROBE, *s)).astype(np.float32) for k, s in self.inputs.items()}
+            feeds = {
+                k: np.random.default_rng(0).normal(size=(PROBE, *s)).astype(np.float32) for k, s in self.inputs.items()
+            }
             found = evaluated(self.model(names, nodes))(feeds)
         except Exception:
             return False
@@ -115,7 +121,9 @@ def window(d: Drawing, axes: int, dilated: bool = False) -> dict[str, Any]:
     way = c.pick("none", "pads", "pads", "SAME_UPPER", "SAME_LOWER", "VALID")
     if way == "pads":
         found["pads"] = [c.between(0, k - 1) for k in (*kernel, *kernel)]
-    elif way == "VALID" or (way != "none" and "dilations" not in found and all(s <= k for k, s in zip(kernel, strides))):
+    elif way == "VALID" or (
+        way != "none" and "dilations" not in found and all(s <= k for k, s in zip(kernel, strides, strict=True))
+    ):
         found["auto_pad"] = way  # of other windows runtimes have views of their own
     if any(k > n for k, n in zip(kernel, d.sample[1:], strict=True)):  # runtimes round such shapes towards zero
         return {"kernel_shape": (1,) * axes}
@@ -211,7 +219,11 @@ def plain(d: Drawing) -> bool:
         return d.operator(c.pick("Add", "Sub", "Sum"), x, other)
     if kind == "Concat":
         place = c.between(1, axes + 1)
-        fits = [n for n, s in d.shapes.items() if len(s) == axes + 2 and s[:place] + s[place + 1 :] == d.shapes[x][:place] + d.shapes[x][place + 1 :]]
+        fits = [
+            n
+            for n, s in d.shapes.items()
+            if len(s) == axes + 2 and s[:place] + s[place + 1 :] == d.shapes[x][:place] + d.shapes[x][place + 1 :]
+        ]
         axis = place - axes - 2 if d.opset >= 11 and c.happens(0.3) else place
         return d.operator("Concat", x, c.pick(*fits), axis=axis)
     if kind == "Split":
@@ -457,7 +469,10 @@ ODD: tuple[tuple[str, Callable[[Drawing, str, tuple[int, ...]], bool]], ...] = (
     ("division of one", lambda d, x, s: d.operator("Div", d.constant(1.0), x)),
     ("constant that widens", lambda d, x, s: d.operator("Add", x, d.constant(np.ones((2, *(1 for _ in s)))))),
     ("constant with an axis more", lambda d, x, s: d.operator("Mul", x, d.constant(np.ones((1, 1, *(1 for _ in s)))))),
-    ("constant of samples", lambda d, x, s: d.operator("Add", x, d.constant(np.arange(PROBE).reshape(-1, *(1 for _ in s))))),
+    (
+        "constant of samples",
+        lambda d, x, s: d.operator("Add", x, d.constant(np.arange(PROBE).reshape(-1, *(1 for _ in s)))),
+    ),
     ("row and column", lambda d, x, s: d.operator("Sub", x, x + "") if len(s) < 1 else d.operator("Add", x, "x")),
     ("product", lambda d, x, s: d.operator("Mul", x, x)),
     ("mixes samples", lambda d, x, s: d.operator("Reshape", x, d.ints(-1, s[-1]))),
@@ -471,13 +486,25 @@ ODD: tuple[tuple[str, Callable[[Drawing, str, tuple[int, ...]], bool]], ...] = (
     ("turned round", lambda d, x, s: d.operator("Transpose", x)),
     ("reduces the batch", lambda d, x, s: d.axes_of("ReduceSum", 13, x, [0])),
     ("reduces all", lambda d, x, s: d.operator("ReduceMean", x)),
-    ("reduces nothing", _since(13, lambda d, x, s: d.operator("ReduceSum", x, d.constant([], np.int64), noop_with_empty_axes=1))),
+    (
+        "reduces nothing",
+        _since(13, lambda d, x, s: d.operator("ReduceSum", x, d.constant([], np.int64), noop_with_empty_axes=1)),
+    ),
     ("reduces a sample", lambda d, x, s: d.axes_of("ReduceSum", 13, x, list(range(1, len(s) + 1)))),
     ("first sample", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0), d.ints(1), d.ints(0)))),
     ("all samples", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0), d.ints(2**62), d.ints(0)))),
-    ("every other sample", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0), d.ints(9), d.ints(0), d.ints(2)))),
-    ("backwards", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(-1), d.ints(-(2**40)), d.ints(1), d.ints(-1)))),
-    ("every other channel", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0), d.ints(99), d.ints(1), d.ints(2)))),
+    (
+        "every other sample",
+        _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0), d.ints(9), d.ints(0), d.ints(2))),
+    ),
+    (
+        "backwards",
+        _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(-1), d.ints(-(2**40)), d.ints(1), d.ints(-1))),
+    ),
+    (
+        "every other channel",
+        _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0), d.ints(99), d.ints(1), d.ints(2))),
+    ),
     ("two axes", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0, 1), d.ints(99, 99), d.ints(1, len(s))))),
     ("without axes", _since(10, lambda d, x, s: d.operator("Slice", x, d.ints(0, 1), d.ints(99, 99)))),
     ("gathered", lambda d, x, s: d.operator("Gather", x, d.ints(0), axis=1)),
@@ -487,34 +514,169 @@ ODD: tuple[tuple[str, Callable[[Drawing, str, tuple[int, ...]], bool]], ...] = (
     ("tiled", lambda d, x, s: d.operator("Tile", x, d.ints(1, *(2 for _ in s)))),
     ("expanded", lambda d, x, s: d.operator("Expand", x, d.ints(1, 2, *(1 for _ in s)))),
     ("expanded samples", lambda d, x, s: d.operator("Expand", x, d.ints(PROBE, *s))),
-    ("padded with ones", _since(11, lambda d, x, s: d.operator("Pad", x, d.ints(*(0 for _ in s), 0, *(1 for _ in s), 0), d.constant(1.0)))),
-    ("reflected", _since(11, lambda d, x, s: d.operator("Pad", x, d.ints(0, *(0 for _ in s), 0, *(1 for _ in s)), mode="reflect"))),
+    (
+        "padded with ones",
+        _since(
+            11, lambda d, x, s: d.operator("Pad", x, d.ints(*(0 for _ in s), 0, *(1 for _ in s), 0), d.constant(1.0))
+        ),
+    ),
+    (
+        "reflected",
+        _since(
+            11, lambda d, x, s: d.operator("Pad", x, d.ints(0, *(0 for _ in s), 0, *(1 for _ in s)), mode="reflect")
+        ),
+    ),
     ("padded batch", _since(11, lambda d, x, s: d.operator("Pad", x, d.ints(1, *(0 for _ in s), 0, *(0 for _ in s))))),
-    ("linear", _since(11, lambda d, x, s: d.operator("Resize", x, "", d.constant((1, 1, *(2 for _ in s[1:]))), mode="linear"))),
-    ("nearest by corners", _since(11, lambda d, x, s: d.operator("Resize", x, d.constant([]), d.constant((1, 1, *(2 for _ in s[1:]))), mode="nearest", coordinate_transformation_mode="align_corners"))),
-    ("nearest above", _since(11, lambda d, x, s: d.operator("Resize", x, d.constant([]), d.constant((1, 1, *(2 for _ in s[1:]))), mode="nearest", nearest_mode="ceil"))),
-    ("nearest floor of halves", _since(11, lambda d, x, s: d.operator("Resize", x, d.constant([]), d.constant((1, 1, *(3 for _ in s[1:]))), mode="nearest", nearest_mode="floor"))),
-    ("broken factor", _since(11, lambda d, x, s: d.operator("Resize", x, d.constant([]), d.constant((1, 1, *(1.7 for _ in s[1:]))), mode="nearest"))),
-    ("dropout that drops", _since(12, lambda d, x, s: d.operator("Dropout", x, d.constant(0.5), d.constant(True, np.bool_)))),
-    ("norm in training", _since(14, lambda d, x, s: d.operator("BatchNormalization", x, *(d.constant(np.ones(s[0])) for _ in range(4)), training_mode=1))),
-    ("instance norm", lambda d, x, s: d.operator("InstanceNormalization", x, d.constant(np.ones(s[0])), d.constant(np.ones(s[0])))),
+    (
+        "linear",
+        _since(11, lambda d, x, s: d.operator("Resize", x, "", d.constant((1, 1, *(2 for _ in s[1:]))), mode="linear")),
+    ),
+    (
+        "nearest by corners",
+        _since(
+            11,
+            lambda d, x, s: d.operator(
+                "Resize",
+                x,
+                d.constant([]),
+                d.constant((1, 1, *(2 for _ in s[1:]))),
+                mode="nearest",
+                coordinate_transformation_mode="align_corners",
+            ),
+        ),
+    ),
+    (
+        "nearest above",
+        _since(
+            11,
+            lambda d, x, s: d.operator(
+                "Resize",
+                x,
+                d.constant([]),
+                d.constant((1, 1, *(2 for _ in s[1:]))),
+                mode="nearest",
+                nearest_mode="ceil",
+            ),
+        ),
+    ),
+    (
+        "nearest floor of halves",
+        _since(
+            11,
+            lambda d, x, s: d.operator(
+                "Resize",
+                x,
+                d.constant([]),
+                d.constant((1, 1, *(3 for _ in s[1:]))),
+                mode="nearest",
+                nearest_mode="floor",
+            ),
+        ),
+    ),
+    (
+        "broken factor",
+        _since(
+            11,
+            lambda d, x, s: d.operator(
+                "Resize", x, d.constant([]), d.constant((1, 1, *(1.7 for _ in s[1:]))), mode="nearest"
+            ),
+        ),
+    ),
+    (
+        "dropout that drops",
+        _since(12, lambda d, x, s: d.operator("Dropout", x, d.constant(0.5), d.constant(True, np.bool_))),
+    ),
+    (
+        "norm in training",
+        _since(
+            14,
+            lambda d, x, s: d.operator(
+                "BatchNormalization", x, *(d.constant(np.ones(s[0])) for _ in range(4)), training_mode=1
+            ),
+        ),
+    ),
+    (
+        "instance norm",
+        lambda d, x, s: d.operator("InstanceNormalization", x, d.constant(np.ones(s[0])), d.constant(np.ones(s[0]))),
+    ),
     ("lrn", lambda d, x, s: d.operator("LRN", x, size=1)),
-    ("dilated mean", _since(19, lambda d, x, s: d.operator("AveragePool", x, kernel_shape=[2] * (len(s) - 1), dilations=[2] * (len(s) - 1)))),
-    ("windows apart", lambda d, x, s: d.operator("MaxPool", x, kernel_shape=[1] * (len(s) - 1), strides=[3] * (len(s) - 1), auto_pad=d.chance.pick("SAME_UPPER", "SAME_LOWER"))),
-    ("windows wide apart", lambda d, x, s: d.operator("Conv", x, d.constant(np.ones((1, s[0], *(1 for _ in s[1:])))), strides=[3] * (len(s) - 1), auto_pad=d.chance.pick("SAME_UPPER", "SAME_LOWER"))),
-    ("dilated windows", _since(10, lambda d, x, s: d.operator("MaxPool", x, kernel_shape=[2] * (len(s) - 1), dilations=[2] * (len(s) - 1), auto_pad="SAME_UPPER"))),
+    (
+        "dilated mean",
+        _since(
+            19,
+            lambda d, x, s: d.operator("AveragePool", x, kernel_shape=[2] * (len(s) - 1), dilations=[2] * (len(s) - 1)),
+        ),
+    ),
+    (
+        "windows apart",
+        lambda d, x, s: d.operator(
+            "MaxPool",
+            x,
+            kernel_shape=[1] * (len(s) - 1),
+            strides=[3] * (len(s) - 1),
+            auto_pad=d.chance.pick("SAME_UPPER", "SAME_LOWER"),
+        ),
+    ),
+    (
+        "windows wide apart",
+        lambda d, x, s: d.operator(
+            "Conv",
+            x,
+            d.constant(np.ones((1, s[0], *(1 for _ in s[1:])))),
+            strides=[3] * (len(s) - 1),
+            auto_pad=d.chance.pick("SAME_UPPER", "SAME_LOWER"),
+        ),
+    ),
+    (
+        "dilated windows",
+        _since(
+            10,
+            lambda d, x, s: d.operator(
+                "MaxPool", x, kernel_shape=[2] * (len(s) - 1), dilations=[2] * (len(s) - 1), auto_pad="SAME_UPPER"
+            ),
+        ),
+    ),
     ("lp pool", lambda d, x, s: d.operator("LpPool", x, kernel_shape=[2] * (len(s) - 1))),
     ("matrix on the left", lambda d, x, s: d.operator("MatMul", d.constant(np.ones((2, s[0]))), x)),
     ("matrices", lambda d, x, s: d.operator("MatMul", x, d.constant(np.ones((PROBE, s[-1], 2))))),
     ("vector", lambda d, x, s: d.operator("MatMul", x, d.constant(np.ones(s[-1])))),
     ("turned gemm", lambda d, x, s: d.operator("Gemm", x, d.constant(np.ones((PROBE, 2))), transA=1)),
-    ("gemm of rows", _since(11, lambda d, x, s: d.operator("Gemm", x, d.constant(np.ones((s[0], 2))), d.constant(np.arange(PROBE).reshape(-1, 1))))),
-    ("transposed same", lambda d, x, s: d.operator("ConvTranspose", x, d.constant(np.ones((s[0], 1, *(3 for _ in s[1:])))), strides=[2 for _ in s[1:]], auto_pad=d.chance.pick("SAME_UPPER", "SAME_LOWER"))),
-    ("transposed to a shape", lambda d, x, s: d.operator("ConvTranspose", x, d.constant(np.ones((s[0], 1, *(3 for _ in s[1:])))), strides=[2 for _ in s[1:]], output_shape=[2 * n for n in s[1:]])),
+    (
+        "gemm of rows",
+        _since(
+            11,
+            lambda d, x, s: d.operator(
+                "Gemm", x, d.constant(np.ones((s[0], 2))), d.constant(np.arange(PROBE).reshape(-1, 1))
+            ),
+        ),
+    ),
+    (
+        "transposed same",
+        lambda d, x, s: d.operator(
+            "ConvTranspose",
+            x,
+            d.constant(np.ones((s[0], 1, *(3 for _ in s[1:])))),
+            strides=[2 for _ in s[1:]],
+            auto_pad=d.chance.pick("SAME_UPPER", "SAME_LOWER"),
+        ),
+    ),
+    (
+        "transposed to a shape",
+        lambda d, x, s: d.operator(
+            "ConvTranspose",
+            x,
+            d.constant(np.ones((s[0], 1, *(3 for _ in s[1:])))),
+            strides=[2 for _ in s[1:]],
+            output_shape=[2 * n for n in s[1:]],
+        ),
+    ),
     ("where", lambda d, x, s: d.operator("Where", d.constant(True, np.bool_), x, d.constant(0.0))),
     ("half", lambda d, x, s: d.operator("Max", x, x)),
     ("squeezes all", lambda d, x, s: d.operator("Squeeze", x)),
-    ("einsum", _since(12, lambda d, x, s: d.operator("Einsum", x, d.constant(np.ones((s[-1], 2))), equation="...i,ij->...j"))),
+    (
+        "einsum",
+        _since(12, lambda d, x, s: d.operator("Einsum", x, d.constant(np.ones((s[-1], 2))), equation="...i,ij->...j")),
+    ),
 )
 
 

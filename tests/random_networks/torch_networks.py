@@ -4,6 +4,8 @@ A network is a list of steps that is run eagerly while it is drawn, on a probe o
 does not take there is drawn again.
 """
 
+# ruff: noqa: ARG005
+
 from __future__ import annotations
 
 import copy
@@ -113,10 +115,7 @@ class Drawing:
 
     def with_constant(self, function: Callable[..., Any], value: Array | Tensor, told: str) -> bool:
         name = self.module.constant(value)
-        done = self.step(
-            lambda m, x: function(x, getattr(m, name)), told=f"{told} constant {tuple(np.shape(value))}"
-        )
-        return done
+        return self.step(lambda m, x: function(x, getattr(m, name)), told=f"{told} constant {tuple(np.shape(value))}")
 
 
 def trained(part: nn.Module, chance: Chance) -> None:
@@ -306,9 +305,7 @@ RECTIFIERS: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = (
 
 
 def joinable(v: Tensor, x: Tensor, dim: int) -> bool:
-    return v.ndim == x.ndim and all(
-        a == b for k, (a, b) in enumerate(zip(v.shape, x.shape, strict=True)) if k != dim
-    )
+    return v.ndim == x.ndim and all(a == b for k, (a, b) in enumerate(zip(v.shape, x.shape, strict=True)) if k != dim)
 
 
 def shuffled(d: Drawing) -> bool:
@@ -480,7 +477,10 @@ ODD: tuple[tuple[str, Step], ...] = (
     ("batched matrix", lambda m, x: x.flatten(2) @ torch.ones(1, x.flatten(2).shape[2], 2)),
     ("vector", lambda m, x: x @ torch.ones(x.shape[-1])),
     ("addmm", lambda m, x: torch.addmm(torch.ones(2), x.flatten(1), torch.ones(x[0].numel(), 2), beta=2)),
-    ("addmm of rows", lambda m, x: torch.addmm(torch.arange(3.0).view(3, 1), x.flatten(1), torch.ones(x[0].numel(), 2))),
+    (
+        "addmm of rows",
+        lambda m, x: torch.addmm(torch.arange(3.0).view(3, 1), x.flatten(1), torch.ones(x[0].numel(), 2)),
+    ),
     ("squeeze", lambda m, x: x.squeeze()),
     ("strided", lambda m, x: x.contiguous().as_strided((x.shape[0], 2), (x[0].numel(), 1))),
     ("broken factor", lambda m, x: F.interpolate(x, scale_factor=2.3)),
@@ -493,7 +493,10 @@ ODD: tuple[tuple[str, Step], ...] = (
     ("padded channels", lambda m, x: F.pad(x, [0, 0] * (x.ndim - 2) + [1, 2])),
     ("pixel shuffle over the batch", lambda m, x: F.pixel_unshuffle(x, 1) if x.ndim == 3 else F.pixel_shuffle(x, 1)),
     ("pool of each sample", lambda m, x: F.avg_pool2d(x, 2) if x.ndim == 3 else F.max_pool1d(x, 2)),
-    ("adaptive pool of each sample", lambda m, x: F.adaptive_avg_pool2d(x, 2) if x.ndim == 3 else F.adaptive_avg_pool1d(x, 1)),
+    (
+        "adaptive pool of each sample",
+        lambda m, x: F.adaptive_avg_pool2d(x, 2) if x.ndim == 3 else F.adaptive_avg_pool1d(x, 1),
+    ),
     ("max pool that differs", lambda m, x: F.adaptive_max_pool1d(x.flatten(2), 3)),
     ("indices", lambda m, x: F.max_pool1d(x.flatten(2), 2, return_indices=True)[1].float()),
     ("largest and where", lambda m, x: x.max(-1).indices.float()),

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 SAMPLES = 3
 APART = 1e-3
 """How far apart answers may be, as a share of their range: far more than the order of a sum makes."""
+MANY = 2**20
+"""No batch is as large: what holds up to there holds for all."""
+
+
+class BatchError(ModelFileError):
+    """A module that asks how large its batch is."""
 
 
 def check_batches(module: nn.Module, inputs: Sequence[Tensor], model: str) -> None:
@@ -51,13 +57,14 @@ def check_sizes(program: ExportedProgram, model: str) -> None:
     """Refuse a program that was traced for batches of any size, and holds for some sizes only.
 
     Raises:
-        ModelFileError: where ``forward()`` asked how large the batch is.
+        BatchError: where ``forward()`` asked how large the batch is.
     """
     for span in program.range_constraints.values():
-        if str(span.upper) != "int_oo" or span.lower > 2:
-            raise ModelFileError(
-                f"{model}: forward() does one thing for batches of {span.lower} to {span.upper} samples and another "
-                "for others, so it is not one fixed network; take that decision out of it"
+        if span.lower > 2 or span.upper < MANY:
+            sizes = f"more than {span.lower - 1}" if span.lower > 2 else f"up to {span.upper}"
+            raise BatchError(
+                f"{model}: forward() does one thing for batches of {sizes} samples and another for others, "
+                "so it is not one fixed network; take that decision out of it"
             )
 
 

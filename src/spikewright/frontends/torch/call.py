@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Call"], Any]
 
 BATCH_AXIS = "the batch axis must stay first and apart from the others"
-TRAINING = (
-    "it draws at random: call model.eval() before exporting, or give it training=self.training"
-)
+TRAINING = "it draws at random: call model.eval() before exporting, or give it training=self.training"
 
 
 @dataclass(frozen=True)

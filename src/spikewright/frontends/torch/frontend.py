@@ -14,7 +14,7 @@ import numpy as np
 
 from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import Forward
-from spikewright.frontends.torch.batches import check_batches, check_sizes
+from spikewright.frontends.torch.batches import BatchError, check_batches, check_sizes
 from spikewright.graph import Graph, Shape
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def from_torch(module: nn.Module, example: Example, *, name: str | None = None) 
         expected = _expected(module, inputs, model)
         try:
             graph = _read(module, inputs, model, dynamic=True)
+        except BatchError:
+            raise
         except SpikewrightError as error:
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:

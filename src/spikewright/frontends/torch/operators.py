@@ -304,6 +304,8 @@ def crop(call: Call) -> Value:
     axis = call.axis(x, call["dim"])
     (first, last) = call.ints([call["start"] or 0, x.sample[axis] if call["end"] is None else call["end"]], 2)
     start, stop, _ = slice(first, last).indices(x.sample[axis])
+    if stop <= start:
+        call.refuse(f"it leaves nothing, from {start} to {stop} of {x.sample[axis]}")
     value = _cropped(call, axis, start, stop, part="crop" if step != 1 else "")
     if step == 1:
         return value
