@@ -83,7 +83,7 @@ class Drawing:
     def sample(self) -> tuple[int, ...]:
         return tuple(self.x.shape[1:])
 
-    def step(self, function: Step, *others: int, told: str = "") -> bool:
+    def step(self, function: Step, *others: int, told: str = "", odd: bool = False) -> bool:
         """Add a step if PyTorch takes it; what it gives must stay small."""
         reads = (self.at, *others)
         try:
@@ -92,7 +92,7 @@ class Drawing:
         except Exception:
             return False
         several = list(found) if isinstance(found, list | tuple) else [found]
-        if not all(isinstance(y, Tensor) and y.numel() <= 6000 for y in several) or not several:
+        if not several or not all(isinstance(y, Tensor) and (odd or y.numel()) and y.numel() <= 6000 for y in several):
             return False
         self.module.steps.append((function, reads))
         self.values += several
@@ -223,7 +223,11 @@ def plain(d: Drawing) -> bool:
         order = [0, *(n + 1 for n in c.order(len(sample)))]
         return d.function(lambda x: x.permute(order), told=f"permute {order}")
     if kind == "flatten":
-        ways = (lambda x: x.flatten(1), lambda x: x.view(x.size(0), -1), lambda x: x.reshape(x.shape[0], -1))
+        ways = (
+            lambda x: x.flatten(1),
+            lambda x: x.contiguous().view(x.size(0), -1),
+            lambda x: x.reshape(x.shape[0], -1),
+        )
         return d.function(c.pick(*ways), told="flatten")
     if kind == "fold" and axes:
         return d.function(lambda x: x.flatten(-2), told="flatten last two")
@@ -365,7 +369,7 @@ def oddity(d: Drawing) -> bool:
     """A step that may be refused; if it is not, it must be exact."""
     c = d.chance
     name, function = c.pick(*ODD)
-    if not d.step(function, told=name):
+    if not d.step(function, told=name, odd=True):
         return False
     d.odd.append(name)
     return True

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -56,7 +57,23 @@ def run(framework: str, first: int, count: int, seconds: float) -> Counter[str]:
     return tally
 
 
-def table(tallies: dict[str, Counter[str]], first: int, seconds: float) -> str:
+Record = dict[str, dict[str, float]]
+"""By framework: the first seed, what became of the networks, and how many seconds it took."""
+
+
+def recorded(place: Path, framework: str, first: int, tally: Counter[str], seconds: float) -> Record:
+    """What is known with a run added: to the run before it, where that ended with the seed before ``first``."""
+    known: Record = json.loads(place.read_text()) if place.exists() else {}
+    before = known.get(framework, {})
+    entry: dict[str, float] = {"first": first, "seconds": round(seconds), **tally}
+    if before and before["first"] + before["networks"] == first:
+        entry = {**before, **{k: before.get(k, 0) + v for k, v in entry.items() if k != "first"}}
+    known = {name: entry if name == framework else known[name] for name in FRAMEWORKS if name in {*known, framework}}
+    place.write_text(json.dumps(known, indent=1) + "\n")
+    return known
+
+
+def table(record: Record) -> str:
     """The result as Markdown."""
     lines = [
         "# Random networks",
@@ -66,23 +83,27 @@ def table(tallies: dict[str, Counter[str]], first: int, seconds: float) -> str:
         "equals what the framework answers (1e-4 of the range), in batches of several sizes; what became of it after",
         "folding, scaling and conversion too; both engines send the same spikes; its file holds the same graph.",
         "",
-        f"| | {' | '.join(COLUMNS)} | read, of those without oddities |",
-        f"|---|{'---:|' * (len(COLUMNS) + 1)}",
+        f"| | {' | '.join(COLUMNS)} | read, of those without oddities | seeds from | minutes |",
+        f"|---|{'---:|' * (len(COLUMNS) + 3)}",
     ]
-    for framework, tally in tallies.items():
-        share = tally["plain and read"] / max(tally["plain"], 1)
-        cells = " | ".join(f"{tally[column]:,}" for column in COLUMNS)
-        lines.append(f"| {framework} | {cells} | {share:.1%} |")
-    whole = sum(tallies.values(), Counter())
-    cells = " | ".join(f"{whole[column]:,}" for column in COLUMNS)
+    whole: Counter[str] = Counter()
+    for framework, entry in record.items():
+        whole.update({k: int(v) for k, v in entry.items() if k != "first"})
+        lines.append(_row(framework, Counter({k: int(v) for k, v in entry.items()}), str(entry["first"])))
     lines += [
-        f"| **all** | {cells} | {whole['plain and read'] / max(whole['plain'], 1):.1%} |",
+        _row("**all**", whole, ""),
         "",
-        f"Seeds from {first}; {seconds / 60:.0f} minutes on one core. A fault is a traceback, a warning, a wrong",
-        "number or a message that says nothing; each is printed with its seed.",
+        "On one core, beside other work. A fault is a traceback, a warning, a wrong number or a message that says",
+        "nothing; each is printed with its seed.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _row(name: str, tally: Counter[str], first: str) -> str:
+    cells = " | ".join(f"{tally[column]:,}" for column in COLUMNS)
+    share = tally["plain and read"] / max(tally["plain"], 1)
+    return f"| {name} | {cells} | {share:.1%} | {first} | {tally['seconds'] / 60:.0f} |"
 
 
 def main() -> int:
@@ -93,12 +114,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for each framework")
     parser.add_argument("--result", type=Path, default=RESULT)
     given = parser.parse_args()
-    start = time.monotonic()
-    tallies = {name: run(name, given.first, given.count, given.seconds) for name in given.frameworks}
-    text = table(tallies, given.first, time.monotonic() - start)
-    given.result.write_text(text)
-    print(text)
-    return 1 if any(tally["faults"] for tally in tallies.values()) else 0
+    faults = 0
+    for framework in given.frameworks:
+        start = time.monotonic()
+        tally = run(framework, given.first, given.count, given.seconds)
+        faults += tally["faults"]
+        place = given.result.with_suffix(".json")
+        text = table(recorded(place, framework, given.first, tally, time.monotonic() - start))
+        given.result.write_text(text)
+        print(text, flush=True)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

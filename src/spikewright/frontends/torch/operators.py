@@ -217,7 +217,8 @@ def multiply(call: Call) -> Value:
 
 @converts("alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "_to_copy", "to", "type_as")
 def same(call: Call) -> Value:
-    before, after = (node.meta["val"].dtype for node in (call.node.args[0], call.node))
+    source: Any = call.node.args[0]
+    before, after = source.meta["val"].dtype, call.node.meta["val"].dtype
     if before != after and not after.is_floating_point:
         call.refuse("it rounds to whole numbers")
     if "Dropout" in scope_class(call.node):

@@ -305,7 +305,8 @@ class Walk:
     def _problem(self, operator: str, where: str, reason: str, node: fx.Node) -> Value:
         """Note a problem, and go on with the shape the refused call would have had."""
         self.problems.setdefault(Problem(operator, where, reason))
-        return Value("", self.sample_shape(first(node.meta.get("val"))))
+        shape = self.sample_shape(first(node.meta.get("val")))
+        return Value("", None if shape is None or 0 in shape else shape)
 
     def _outputs(self) -> list[Node]:
         from torch.utils import _pytree as pytree
