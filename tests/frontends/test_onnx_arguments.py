@@ -166,3 +166,30 @@ def test_constants_that_are_no_numbers(nodes: Nodes) -> None:
     folded: Nodes = [("Div", ["one", "none"], {}), (nodes[0][0], ["x", "" if "c" in nodes[0][1] else "tiny"], {})]
     constants = {"one": np.ones(1, np.float32), "none": np.zeros(1, np.float32), "tiny": np.full(1, 1e-42, np.float32)}
     assert "its constant is infinite, or no number" in refused(folded, ["N", 2], **constants)
+
+
+@pytest.mark.parametrize("order", [["open", "n1"], ["n1", "n1"], ["four", "n1"]])
+def test_the_batch_is_told_from_what_is_left(order: list[str]) -> None:
+    """``(-1, batch)`` turns samples into columns; ``(batch, -1)`` flattens them. Both end in the same numbers."""
+    nodes: Nodes = [
+        ("Shape", ["x"], {}),
+        ("Gather", ["", "zero"], {"axis": 0}),
+        ("Concat", order, {"axis": 0}),
+        ("Reshape", ["x", ""], {}),
+    ]
+    constants = {"zero": ints(0), "open": ints(-1), "four": ints(4)}
+    assert "so that samples would mix" in refused(nodes, ["N", 2, 3], **constants)
+    nodes[2] = ("Concat", ["n1", "open"], {"axis": 0})
+    assert same(model(nodes, ["N", 2, 3], **constants)).shapes["output"] == (6,)
+
+
+def test_the_batch_as_a_truth_value() -> None:
+    """Nothing is left of it that could be told from another number."""
+    nodes: Nodes = [
+        ("Shape", ["x"], {}),
+        ("Gather", ["", "zero"], {"axis": 0}),
+        ("Cast", [""], {"to": onnx.TensorProto.BOOL}),
+        ("Cast", [""], {"to": onnx.TensorProto.FLOAT}),
+        ("Add", ["x", ""], {}),
+    ]
+    assert "it casts the batch size to numbers that cannot hold it" in refused(nodes, ["N", 2], zero=ints(0))

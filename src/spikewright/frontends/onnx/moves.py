@@ -52,17 +52,18 @@ def reshape(call: Call) -> None:
 def _sample_shape(call: Call, target: Shape) -> Shape:
     """The shape of one sample after a reshape whose first axis is the batch, however that is written."""
     size, rest = prod(call.shape()), target[1:]
-    if not rest:
-        raise Refusal(f"it reshapes to {target}, so that samples would mix")
+    told = tuple("batch" if n == BATCH else n for n in target)
+    if not rest or BATCH in rest:
+        raise Refusal(f"it reshapes to {told}, so that samples would mix")
     open_axes = [k for k, n in enumerate(rest) if n == -1]
-    if len(open_axes) > 1 or any(n < -1 or n == 0 for n in rest):
-        raise Refusal(f"it reshapes to {target}, which cannot be resolved")
+    if target.count(-1) > 1 or any(n < -1 or n == 0 for n in rest):
+        raise Refusal(f"it reshapes to {told}, which cannot be resolved")
     known = prod(n for n in rest if n != -1)
     alone = target[0] == 1 and not open_axes and call.walk.batch is None  # it takes one sample at a time
-    if target[0] not in (BATCH, call.walk.batch) and not alone:
-        raise Refusal(f"it reshapes a batch of samples of {call.shape()} to {target}, so that samples would mix")
+    if target[0] not in (BATCH, -1, call.walk.batch) and not alone:
+        raise Refusal(f"it reshapes a batch of samples of {call.shape()} to {told}, so that samples would mix")
     if size % known or (not open_axes and known != size):
-        raise Refusal(f"it reshapes samples of {call.shape()} to {target}, so that samples would mix")
+        raise Refusal(f"it reshapes samples of {call.shape()} to {told}, so that samples would mix")
     return tuple(size // known if n == -1 else n for n in rest)
 
 
