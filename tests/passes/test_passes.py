@@ -15,7 +15,7 @@ from spikewright.convert import fates
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
-from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, Output, ReLU, Softmax
+from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, Input, Output, ReLU, Softmax
 from spikewright.prepare import prepare
 
 EVERY = (
@@ -368,3 +368,19 @@ def test_a_damaged_record_is_refused(record: object) -> None:
     graph = plain(0).graph()
     with pytest.raises(GraphError, match="the record of what was folded is damaged; convert the network again"):
         passes.recorded(graph.with_nodes(graph, changes=record))
+
+
+@pytest.mark.parametrize("factor", [3.99995, 4.00005, 3.5])
+def test_steps_that_do_not_make_up_the_ceiling_are_no_staircase(factor: float) -> None:
+    """The network never reaches its fourth step with 3.99995; a ReLU with four levels would."""
+    graph = Graph(
+        [
+            Input(name="x", shape=(1,)),
+            ReLU(name="clip", inputs=("x",), ceiling=1.0),
+            ChannelAffine(name="scale", inputs=("clip",), scale=np.full(1, factor), bias=np.zeros(1)),
+            Floor(name="floor", inputs=("scale",)),
+            Output(name="output", inputs=("floor",)),
+        ]
+    )
+    with pytest.raises(UnsupportedModelError, match="rounding is only known from"):
+        prepare(graph)

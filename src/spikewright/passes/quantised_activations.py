@@ -13,6 +13,9 @@ from spikewright.nodes import BatchNorm, ChannelAffine, Floor, ReLU
 from spikewright.passes.rewrite import rewrite
 from spikewright.passes.scale_and_shift import scale_and_shift
 
+WHOLE = 2e-6
+"""How far, as a share, ``s·c`` may be from whole: what the rounding of both to single precision makes."""
+
 
 @rewrite("folded", into="before")
 def quantised_activations(graph: Graph) -> Graph:
@@ -51,7 +54,10 @@ def _stepped(graph: Graph, floor: Floor, clip: Node, source: str, scale: float, 
     behind = floor.name in clip.inputs
     ceiling = float(np.asarray(clip.ceiling)) / (scale if behind else 1.0)
     levels = round(scale * ceiling)
-    if levels < 1 or abs(scale * ceiling - levels) > 1e-4:
+    if levels < 1 or abs(scale * ceiling - levels) > WHOLE * levels:
+        return graph
+    highest = np.floor(np.float32(scale) * np.float32(ceiling) + np.float32(shift))
+    if not behind and highest != levels:  # by rounding alone the last step is never reached
         return graph
     alone = behind or len(graph.consumers[clip.name]) == 1
     steps = ReLU(

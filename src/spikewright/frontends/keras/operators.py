@@ -93,6 +93,9 @@ def _affine(call: Call, x: Value, scale: Any = 1.0, shift: Any = 0.0, part: str 
     for values in factors:
         if np.broadcast_shapes(values.shape, x.shape) != x.shape:
             raise GraphError(f"a constant of shape {values.shape} does not fit a sample of shape {x.shape}")
+        with np.errstate(over="ignore"):
+            if not np.isfinite(values.astype(np.float32)).all():
+                call.refuse("its constant is infinite, or no number")
     laid = [call.laid_like(values, x) for values in factors]
     return call.emit(ChannelAffine, x, part=part, scale=laid[0], bias=laid[1])
 

@@ -169,6 +169,10 @@ class Walk:
             raise ModelFileError(f"calls more than {CALLS:,} layers; only a damaged or hostile file does")
         values = [i for i in inputs if isinstance(i, Value)]
         if layer.inside is not None and not layer.custom:
+            try:
+                _check_call(layer, site)
+            except Refusal as refusal:
+                self.problems.append(Problem(refusal.operator, f"'{name}'", refusal.advice))
             return tuple(self.run(layer.inside, f"{name}/", values))
         return (self._taken(Call(self, layer, name, inputs), site),)
 
@@ -238,6 +242,9 @@ def _check_call(layer: Layer, site: Site) -> None:
         raise Refusal(layer.kind, "it is called with training=True, so that it never rests; take that out")
     if site.settings.get("mask") is not None:
         raise Refusal(layer.kind, advice("Masking"))
+    further = sorted(k for k, v in site.settings.items() if k not in ("training", "mask") and v not in (None, False))
+    if further:
+        raise Refusal(layer.kind, f"it is called with {', '.join(further)}, which no rule reads; take that out")
     policy = layer.config.get("dtype")
     if isinstance(policy, dict) and "Quantized" in str(policy.get("class_name")):
         raise Refusal(layer.kind, "its weights are quantised; give the network as it was before, in floats")

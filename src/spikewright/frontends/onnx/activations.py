@@ -6,6 +6,7 @@ import numpy as np
 
 from spikewright.frontends.onnx.arithmetic import per_channel
 from spikewright.frontends.onnx.call import FLOATS, Call, Refusal
+from spikewright.graph import Array
 from spikewright.nodes import Floor, Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 
 
@@ -28,7 +29,7 @@ def maximum(call: Call) -> None:
         identity(call)
         return
     position = _data(call)
-    _clipped(call, position, _number(call, 1 - position), None)
+    _clipped(call, position, _number(call, 1 - position, position), None)
 
 
 def minimum(call: Call) -> None:
@@ -37,7 +38,7 @@ def minimum(call: Call) -> None:
         identity(call)
         return
     position = _data(call)
-    _clipped(call, position, None, _number(call, 1 - position))
+    _clipped(call, position, None, _number(call, 1 - position, position))
 
 
 def _data(call: Call) -> int:
@@ -49,9 +50,13 @@ def _data(call: Call) -> int:
     return constant.index(False)
 
 
-def _number(call: Call, position: int) -> float:
-    """A constant that is the same everywhere."""
-    value = call.needed(position).reshape(-1)
+def _number(call: Call, position: int, data: int = 0) -> float:
+    """A constant that is the same everywhere, and no wider than the data it is compared with."""
+    given, shape = call.needed(position), (1, *call.shape(data))
+    room = shape[max(len(shape) - given.ndim, 0) :]
+    if given.ndim > len(shape) or any(n not in (1, m) for n, m in zip(given.shape, room, strict=True)):
+        raise Refusal(f"its constant of shape {given.shape} does not fit samples of {shape[1:]}")
+    value = given.reshape(-1)
     if not value.size or (value != value[0]).any():
         raise Refusal("its bound differs from channel to channel; only one for all is supported")
     return float(value[0])
@@ -74,15 +79,21 @@ def _clipped(call: Call, position: int, low: float | None, high: float | None) -
 
 
 def leaky_relu(call: Call) -> None:
-    slope = np.asarray(float(call.attributes.get("alpha", 0.01)))
-    call.add(LeakyReLU(name=call.name, inputs=(call.source(),), slope=slope))
+    _leaky(call, np.asarray(float(call.attributes.get("alpha", 0.01))))
 
 
 def prelu(call: Call) -> None:
     shape, slope = call.shape(), call.weights(1)
     if call.walk.opset < 7 and slope.ndim == 1:  # then it goes with the channels, not with the last axis
         slope = slope.reshape(-1, *(1,) * (len(shape) - 1))
-    call.add(LeakyReLU(name=call.name, inputs=(call.source(),), slope=per_channel(call, slope, shape)))
+    _leaky(call, per_channel(call, slope, shape))
+
+
+def _leaky(call: Call, slope: Array) -> None:
+    if slope.any():
+        call.add(LeakyReLU(name=call.name, inputs=(call.source(),), slope=slope))
+    else:
+        relu(call)
 
 
 def floor(call: Call) -> None:
@@ -115,7 +126,8 @@ def identity(call: Call) -> None:
     if call.further_outputs:
         raise Refusal("its mask is asked for; export the network in evaluation mode")
     mode = call.constant(2) if source == "dropout" and call.given(2) else None
-    if mode is not None and bool(mode):
+    learning = source == "dropout" and call.walk.opset < 7 and not call.attributes.get("is_test")
+    if learning or (mode is not None and bool(mode)):
         raise Refusal("it is in training mode; export the network in evaluation mode")
     call.add(Identity(name=call.name, inputs=(call.source(),), source=source))
 

@@ -132,6 +132,9 @@ def div(call: Call) -> None:
 def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
     """A factor and a shift by constants; a shift right after a fully connected layer joins its bias."""
     shape = call.shape(position)
+    with np.errstate(over="ignore"):
+        if not all(np.isfinite(values.astype(np.float32)).all() for values in (scale, shift)):
+            raise Refusal("its constant is infinite, or no number")
     wide_scale, wide_shift = (per_channel(call, _aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
     source = call.source(position)
     if (wide_scale == 1).all() and _joins_bias(call, source, shape, wide_shift):

@@ -21,8 +21,8 @@ from spikewright.text import first_line
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-BATCH = -1
-"""Stands for the batch size in shapes: it is never a real length."""
+BATCH = -7654321
+"""Stands for the batch size in shapes: it is no length, and no -1, which asks for what is left."""
 
 MOVES = ("Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 """What may be done with the batch size: anything else would compute with its stand-in."""
@@ -139,6 +139,8 @@ def evaluate(call: Call) -> bool:
     if batched and (proto.op_type not in MOVES or (proto.op_type != "Concat" and batched != [0])):
         raise Refusal("it computes with the batch size, which a spiking network leaves open")
     for name, value in zip(proto.output, _computed(call), strict=False):
+        if batched and proto.op_type == "Cast" and (value != call.constants[0]).any():
+            raise Refusal("it casts the batch size to numbers that cannot hold it")
         walk.constants[name] = value
         if batched and (value == BATCH).any():
             walk.batched.add(name)

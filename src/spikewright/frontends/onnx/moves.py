@@ -52,18 +52,18 @@ def reshape(call: Call) -> None:
 def _sample_shape(call: Call, target: Shape) -> Shape:
     """The shape of one sample after a reshape whose first axis is the batch, however that is written."""
     size, rest = prod(call.shape()), target[1:]
-    if not rest and (not target or size != 1):
-        raise Refusal(f"it reshapes to {target}, so that samples would mix")
+    told = tuple("batch" if n == BATCH else n for n in target)
+    if BATCH in rest or (not rest and (not target or size != 1)):
+        raise Refusal(f"it reshapes to {told}, so that samples would mix")
     open_axes = [k for k, n in enumerate(rest) if n == -1]
-    if len(open_axes) > 1 or any(n < -1 or n == 0 for n in rest):
-        raise Refusal(f"it reshapes to {target}, which cannot be resolved")
+    if target.count(-1) > 1 or any(n < -1 or n == 0 for n in rest):
+        raise Refusal(f"it reshapes to {told}, which cannot be resolved")
     known = prod(n for n in rest if n != -1)
-    if (
-        target[0] not in (BATCH, call.walk.batch, 1, *(() if rest else (-1,)))
-        or size % known
-        or (not open_axes and known != size)
-    ):
-        raise Refusal(f"it reshapes samples of {call.shape()} to {target}, so that samples would mix")
+    alone = target[0] == 1 and not open_axes and call.walk.batch is None  # it takes one sample at a time
+    if target[0] not in (BATCH, -1, call.walk.batch) and not alone:
+        raise Refusal(f"it reshapes a batch of samples of {call.shape()} to {told}, so that samples would mix")
+    if size % known or (not open_axes and known != size):
+        raise Refusal(f"it reshapes samples of {call.shape()} to {told}, so that samples would mix")
     return tuple(size // known if n == -1 else n for n in rest)
 
 
@@ -295,6 +295,8 @@ def _factors(call: Call) -> tuple[float, ...]:
         if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
             raise Refusal("it keeps the aspect ratio; give it the factors instead")
         sizes = call.needed(3)
+        if any(a == 0 and n not in (BATCH, call.walk.batch) for n, a in zip(sizes, axes, strict=True)):
+            raise Refusal(f"it resizes the batch to {sizes[axes.index(0)]} samples")
         given = np.array([1.0 if a == 0 else n / full[a] for n, a in zip(sizes, axes, strict=True)])
     found = dict(zip(axes, (float(f) for f in given), strict=True))
     return tuple(found.get(a, 1.0) for a in range(len(full)))

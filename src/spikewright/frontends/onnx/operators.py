@@ -41,7 +41,8 @@ from spikewright.nodes import BatchNorm
 
 
 def batch_normalization(call: Call) -> None:
-    if call.attributes.get("training_mode") or call.further_outputs:
+    learning = call.walk.opset < 7 and not call.attributes.get("is_test")
+    if learning or call.attributes.get("training_mode") or call.further_outputs:
         raise Refusal("it is in training mode; export the network in evaluation mode")
     if not call.attributes.get("spatial", 1):
         raise Refusal("spatial=0 is not supported")

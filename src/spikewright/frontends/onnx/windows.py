@@ -59,7 +59,11 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
         raise Refusal(f"unknown auto_pad {auto}")
     found = []
     for n, k, s, d in zip(spatial, kernel, stride, dilation, strict=True):
-        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        total = (-(-n // s) - 1) * s + d * (k - 1) + 1 - n
+        differs = total < (-1 if auto == "SAME_UPPER" else 0) or d > 1
+        if differs and call.proto.op_type != "Conv":
+            raise Refusal(f"runtimes differ in where {auto} puts windows of {kernel} by {stride}; give it pads instead")
+        total = max(total, 0)
         small, large = total // 2, total - total // 2
         found.append((small, large) if auto == "SAME_UPPER" else (large, small))
     return tuple(found)

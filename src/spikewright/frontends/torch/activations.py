@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.frontends.torch.call import Call, Handlers, Value
+from spikewright.frontends.torch.call import TRAINING, Call, Handlers, Value
 from spikewright.frontends.torch.trace import base_name
 from spikewright.nodes import Floor, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 
@@ -24,8 +24,10 @@ def rectifier(call: Call) -> Value:
     if name == "hardtanh":
         return _bounded(call, call.x, call["min_val"], call["max_val"])
     if name == "threshold":
-        same = call["threshold"] == call["value"] == 0
-        return _bounded(call, call.x, 0 if same else call["threshold"], None)
+        if call["threshold"] != 0 or call["value"] != 0:
+            told = f"it puts {call['value']} where nothing exceeds {call['threshold']}"
+            call.refuse(f"{told}; only with 0 and 0 is it a rectifier")
+        return call.emit(ReLU, call.x)
     if name in ("maximum", "minimum"):
         x, bound = _sides(call)
         return _bounded(call, x, *((bound, None) if name == "maximum" else (None, bound)))
@@ -65,7 +67,7 @@ def _number(call: Call, bound: Any) -> Any:
     if not isinstance(bound, torch.Tensor):
         call.refuse("its bound is computed from activations")
     values = call.constant(bound)
-    if (values != values.flat[0]).any():
+    if not values.size or (values != values.flat[0]).any():
         call.refuse("its bounds differ between neurons; use one for the layer")
     return float(values.flat[0])
 
@@ -80,6 +82,8 @@ def leaky(call: Call) -> Value:
     if name == "leaky_relu":
         slope: Any = np.asarray(call["negative_slope"], np.float32)
     elif name == "rrelu":  # at inference: the middle of the range it was drawn from
+        if call["training"]:
+            call.refuse(TRAINING)
         slope = np.asarray((call["lower"] + call["upper"]) / 2, np.float32)
     else:
         slope = call.constant(call["weight"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Call"], Any]
 
 BATCH_AXIS = "the batch axis must stay first and apart from the others"
+TRAINING = "it draws at random: call model.eval() before exporting, or give it training=self.training"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Call:
 
         if not isinstance(argument, torch.Tensor):
             self.refuse("its weights are computed from activations; only fixed weights can be synapses")
+        if argument.is_complex():
+            self.refuse("its constant is complex; only real numbers can be weights")
         return self.walk.array(argument)
 
     def ints(self, argument: Any, count: int) -> Shape:

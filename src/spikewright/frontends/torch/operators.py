@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.frontends.torch.call import BATCH_AXIS, Call, Handlers, Value
+from spikewright.frontends.torch.call import BATCH_AXIS, TRAINING, Call, Handlers, Value
 from spikewright.frontends.torch.trace import base_name, scope_class
 from spikewright.graph import Shape
 from spikewright.nodes import (
@@ -27,6 +27,8 @@ from spikewright.nodes import (
     Reshape,
     Upsample,
 )
+
+LARGEST = float(np.finfo(np.float32).max)
 
 OPERATORS = Handlers()
 converts = OPERATORS.converts
@@ -53,9 +55,12 @@ def linear(call: Call) -> Value:
             call.refuse("scaled by alpha or beta")
     outputs = weight.shape[0]
     bias = np.zeros(outputs, np.float32) if given is None else call.constant(given)
-    if bias.shape != (outputs,):
-        bias = np.broadcast_to(bias, (1, outputs))[0]
+    if bias.ndim > 1 and len(bias) > 1:
+        call.refuse("its addend differs from sample to sample")
+    bias = np.broadcast_to(bias.reshape(-1), (outputs,))
     axes = len(x.sample)
+    if not axes:
+        call.refuse(BATCH_AXIS)
     if axes == 1:
         return call.emit(Linear, x, weight=weight, bias=bias)
     if axes > 4:
@@ -144,19 +149,26 @@ def batch_norm(call: Call) -> Value:
 # Arithmetic.
 
 
-def _per_sample(call: Call, constant: Any, shape: Shape) -> NDArray[np.float64]:
-    """A number or constant tensor as one value a channel where that is enough, otherwise in the sample's shape."""
+def _numbers(call: Call, operand: Any) -> NDArray[np.float64]:
+    """A number or constant tensor of whatever type in double precision: what is made of it must not round or wrap."""
     import torch
 
-    if not isinstance(constant, torch.Tensor | int | float):
+    if not isinstance(operand, torch.Tensor | int | float):
         call.refuse("its operand is a number computed from the input or the batch size")
-    array = call.constant(constant) if isinstance(constant, torch.Tensor) else np.asarray(constant)
+    array = call.constant(operand) if isinstance(operand, torch.Tensor) else np.asarray(operand)
+    return array.astype(np.float64)
+
+
+def _per_sample(call: Call, array: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+    """A constant as one value a channel where that is enough, otherwise in the sample's shape."""
+    if (np.abs(array) > LARGEST).any() or np.isnan(array).any():
+        call.refuse("its constant is infinite, or no number")
     if array.ndim > len(shape):
         if array.ndim > len(shape) + 1 or (array != array[:1]).any():
             call.refuse("its constant differs between the samples of a batch")
         array = array[0]
     try:
-        wide = np.broadcast_to(array.astype(np.float64), shape)
+        wide = np.broadcast_to(array, shape)
     except ValueError:
         call.refuse(f"its constant of shape {array.shape} does not fit a sample of shape {shape}")
     if not shape:
@@ -166,7 +178,7 @@ def _per_sample(call: Call, constant: Any, shape: Shape) -> NDArray[np.float64]:
 
 
 def _affine(call: Call, x: Value, scale: Any = 1, bias: Any = 0, part: str = "") -> Value:
-    factors = _per_sample(call, scale, x.sample), _per_sample(call, bias, x.sample)
+    factors = [_per_sample(call, np.asarray(values, np.float64), x.sample) for values in (scale, bias)]
     return call.emit(ChannelAffine, x, part=part, scale=factors[0], bias=factors[1])
 
 
@@ -177,14 +189,14 @@ def add(call: Call) -> Value:
     name = base_name(call.node)
     if name == "rsub":
         a, b = b, a
-    weight: Any = (call.get("alpha", 1)) * (1 if name == "add" else -1)
+    weight = _numbers(call, call.get("alpha", 1)) * (1 if name == "add" else -1)
     if isinstance(a, Value) and isinstance(b, Value):
         if a.sample != b.sample:
             call.refuse(f"its branches have the shapes {a.sample} and {b.sample}; they must be equal")
         return call.emit(Add, a, b if weight == 1 else _affine(call, b, weight, part="scaled"))
     if isinstance(a, Value):
-        return _affine(call, a, bias=weight * b)
-    return _affine(call, call.value(b), scale=weight, bias=a)
+        return _affine(call, a, bias=weight * _numbers(call, b))
+    return _affine(call, call.value(b), scale=weight, bias=_numbers(call, a))
 
 
 @converts("mul", "multiply", "div", "divide", "true_divide", "neg", "negative")
@@ -195,10 +207,14 @@ def multiply(call: Call) -> Value:
             call.refuse("nothing can be divided by an activation")
         if call.get("rounding_mode") is not None:
             call.refuse("it rounds")
-        return _affine(call, a, scale=1 / b)
+        divisor = _numbers(call, b)
+        if (divisor == 0).any():
+            call.refuse("it divides by zero")
+        return _affine(call, a, scale=1 / divisor)
     if isinstance(a, Value) and isinstance(b, Value):
         call.refuse()
-    return _affine(call, a, scale=b) if isinstance(a, Value) else _affine(call, call.value(b), scale=a)
+    x, factor = (a, b) if isinstance(a, Value) else (call.value(b), a)
+    return _affine(call, x, scale=_numbers(call, factor))
 
 
 # Moving values.
@@ -206,7 +222,9 @@ def multiply(call: Call) -> Value:
 
 @converts("alias", "clone", "contiguous", "detach", "lift_fresh", "lift_fresh_copy", "_to_copy", "to", "type_as")
 def same(call: Call) -> Value:
-    if not call.node.meta["val"].dtype.is_floating_point:
+    source: Any = call.node.args[0]
+    before, after = source.meta["val"].dtype, call.node.meta["val"].dtype
+    if before != after and not after.is_floating_point:
         call.refuse("it rounds to whole numbers")
     if "Dropout" in scope_class(call.node):
         return call.emit(Identity, call.x, source="dropout")
@@ -215,6 +233,8 @@ def same(call: Call) -> Value:
 
 @converts("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
 def dropout(call: Call) -> Any:
+    if call["train"] and call["p"] != 0:
+        call.refuse(TRAINING)
     value = call.emit(Identity, call.x, source="dropout")
     return (value, None) if base_name(call.node) == "native_dropout" else value
 
@@ -222,6 +242,8 @@ def dropout(call: Call) -> Any:
 @converts("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "expand", "view_as")
 def reshape(call: Call) -> Value:
     x, shape = call.x, call.shape
+    if "dtype" in call.arguments:
+        call.refuse("it reads the bits of numbers as other numbers")
     if prod(shape) != prod(x.sample):
         call.refuse("it repeats values; use nearest-neighbour upsampling")
     if shape == x.sample:
@@ -288,6 +310,8 @@ def crop(call: Call) -> Value:
     axis = call.axis(x, call["dim"])
     (first, last) = call.ints([call["start"] or 0, x.sample[axis] if call["end"] is None else call["end"]], 2)
     start, stop, _ = slice(first, last).indices(x.sample[axis])
+    if stop <= start:
+        call.refuse(f"it leaves nothing, from {start} to {stop} of {x.sample[axis]}")
     value = _cropped(call, axis, start, stop, part="crop" if step != 1 else "")
     if step == 1:
         return value
@@ -315,8 +339,9 @@ def split(call: Call) -> list[Value]:
     axis = call.axis(call.x, call["dim"])
     sizes = [int(part.shape[axis + 1]) for part in call.node.meta["val"]]
     ends = np.cumsum(sizes)
+    read = {user.args[1] for user in call.node.users}
     return [
-        _cropped(call, axis, int(end) - size, int(end), part=str(k))
+        _cropped(call, axis, int(end) - size, int(end), part=str(k)) if k in read else call.x
         for k, (size, end) in enumerate(zip(sizes, ends, strict=True))
     ]
 
@@ -328,22 +353,40 @@ def upsample(call: Call) -> Value:
     before, after = call.x.sample[1:], call.shape[1:]
     if any(b % a for a, b in zip(before, after, strict=True)):
         call.refuse(f"from {before} to {after}; only whole factors repeat every value equally often")
-    return call.emit(Upsample, call.x, factor=tuple(b // a for a, b in zip(before, after, strict=True)))
+    factor = tuple(b // a for a, b in zip(before, after, strict=True))
+    # Which value is repeated goes by the factor that was given, where one was, and not by the shapes.
+    given = call.get("scale_factors") or [v for k, v in call.arguments.items() if k.startswith("scales")]
+    if any(said is not None and said != real for said, real in zip(given, factor, strict=False)):
+        call.refuse(f"by {tuple(given)}; only whole factors repeat every value equally often")
+    return call.emit(Upsample, call.x, factor=factor)
 
 
 @converts("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
 def shuffle(call: Call) -> Value:
-    """Values that change places in blocks: split some axes, put the parts in another order, join them again."""
-    channels, *spatial = call.x.sample
+    """Values that change places in blocks: split some axes, put the parts in another order, join them again.
+
+    Pixels are of the last three axes: before these a sample may have more, or be all channels.
+    """
+    sample = call.x.sample
     if base_name(call.node) == "channel_shuffle":
+        channels, *spatial = sample
         groups = call["groups"]
-        split, axes = (groups, channels // groups, *spatial), (1, 0, *range(2, len(spatial) + 2))
-    elif base_name(call.node) == "pixel_shuffle":
-        r, (height, width) = call["upscale_factor"], spatial
-        split, axes = (channels // r**2, r, r, height, width), (0, 3, 1, 4, 2)
+        split, axes = (groups, channels // groups, *spatial), [1, 0, *range(2, len(spatial) + 2)]
+        return _rearranged(call, split, axes)
+    if len(sample) < 3:
+        call.refuse(f"it takes the batch for the channels of a picture of {sample}")
+    *more, channels, height, width = sample
+    if base_name(call.node) == "pixel_shuffle":
+        r = call["upscale_factor"]
+        split, axes = (channels // r**2, r, r, height, width), [0, 3, 1, 4, 2]
     else:
-        r, (height, width) = call["downscale_factor"], spatial
-        split, axes = (channels, height // r, r, width // r, r), (0, 2, 4, 1, 3)
+        r = call["downscale_factor"]
+        split, axes = (channels, height // r, r, width // r, r), [0, 2, 4, 1, 3]
+    before = len(more)
+    return _rearranged(call, (*more, *split), [*range(before), *(before + axis for axis in axes)])
+
+
+def _rearranged(call: Call, split: Shape, axes: list[int]) -> Value:
     apart = call.emit(Reshape, call.x, part="split", shape=split)
-    moved = call.emit(Permute, apart, part="moved", axes=axes)
+    moved = call.emit(Permute, apart, part="moved", axes=tuple(axes))
     return call.emit(Reshape, moved, shape=call.shape)

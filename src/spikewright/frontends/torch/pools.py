@@ -45,10 +45,8 @@ def _overhang(n: int, kernel: int, stride: int, padding: int, dilation: int) -> 
 
 def _windows(call: Call) -> tuple[Shape, Shape, Shape, Shape, Shape]:
     """Kernel, stride, padding (both sides), dilation and overhang of a pool, one for each axis."""
-    axes = len(call.x.sample) - 1
+    axes = _axes(call)
     kernel = call.ints(call["kernel_size"], axes)
-    if len(kernel) != axes:
-        call.refuse(f"a sample of shape {call.x.sample} has no batch axis of its own")
     stride = call.ints(call["stride"], axes) if call["stride"] else kernel
     padding = call.ints(call["padding"], axes)
     dilation = call.ints(call.get("dilation", 1), axes)
@@ -57,6 +55,14 @@ def _windows(call: Call) -> tuple[Shape, Shape, Shape, Shape, Shape]:
         sizes = zip(call.x.sample[1:], kernel, stride, padding, dilation, strict=True)
         overhang = tuple(_overhang(*axis) for axis in sizes)
     return kernel, stride, padding, dilation, overhang
+
+
+def _axes(call: Call) -> int:
+    """How many axes a pool's windows have, from its name; a sample has its channels before them."""
+    axes = next(int(letter) for letter in base_name(call.node) if letter.isdigit())
+    if len(call.x.sample) != axes + 1:
+        call.refuse(f"a sample of shape {call.x.sample} has no batch axis of its own")
+    return axes
 
 
 @converts(
@@ -97,8 +103,8 @@ def avg_pool(call: Call) -> Value:
 )
 def adaptive_pool(call: Call) -> Any:
     largest = "max" in base_name(call.node)
+    sizes = call.ints(call["output_size"], _axes(call))
     before = call.x.sample[1:]
-    sizes = call.ints(call["output_size"], len(before))
     if any(n % size for n, size in zip(before, sizes, strict=True)):
         if largest:
             call.refuse(f"from {before} to {sizes}; its windows differ in length: use a size that divides evenly")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from spikewright.answer import settled
 from spikewright.errors import GraphError, ModelFileError, Problem, UnsupportedModelError
 from spikewright.frontends.torch.call import BATCH_AXIS, Call, Handler, Refusal, Value
+from spikewright.frontends.torch.constants import fold
 from spikewright.frontends.torch.names import NO_OPERATION, REARRANGING, advice, readable
 from spikewright.frontends.torch.trace import (
     base_name,
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
-MOST_CONSTANTS = 2**28
-"""How many numbers a constant may have that is computed while reading: one gigabyte."""
+MOVES = NO_OPERATION | REARRANGING | frozenset(("cat", "chunk", "select", "slice", "split", "split_with_sizes"))
+"""Operators that whole numbers pass unchanged."""
+CHANGES = (
+    "forward() changes it and computes with it, so that every call answers differently; keep it out of the network"
+)
 
 
 class Walk:
@@ -63,8 +66,10 @@ class Walk:
         self.batch: Any = None
         self.sources: dict[str, fx.Node] = {}
         self.targets: dict[str, int] = {}
+        self.by_batch: dict[fx.Node, list[Any]] = {}
         self.constants = self._constants()
         self.live = self._live()
+        self.changing = self._changing()
         self.calls = self._calls()
 
     # What the program holds.
@@ -102,6 +107,17 @@ class Walk:
                     live.add(source)
                     waiting.append(source)
         return live
+
+    def _changing(self) -> dict[str, str]:
+        """The buffers that a call of the module changes and computes with, by placeholder name; but not statistics."""
+        signature = self.program.graph_signature
+        changed = set(signature.buffers_to_mutate.values())
+        named = {name: buffer for name, buffer in signature.inputs_to_buffers.items() if buffer in changed}
+        return {
+            node.name: named[node.name]
+            for node in self.program.graph.nodes
+            if node.name in named and any(u in self.live and "batch_norm" not in base_name(u) for u in node.users)
+        }
 
     def _calls(self) -> Counter[tuple[str, bool]]:
         """How many operators each module call makes on activations: rearranging ones, and others."""
@@ -178,44 +194,6 @@ class Walk:
             return None
         return tuple(int(n) for n in shape[1:])
 
-    def _folded(self, node: fx.Node) -> Any:
-        """The value of a call on constants; the batch axis of what is made for a whole batch has length one.
-
-        Returns:
-            None where the call depends on an activation, on chance, or is no ATen operator.
-        """
-        import torch
-
-        target: Any = node.target
-        given = [*leaves([self.resolve(a) for a in [*node.args, *node.kwargs.values()]])]
-        if any(isinstance(a, Value) for a in given) or target.namespace not in ("aten", "prims"):
-            return None
-        if torch.Tag.nondeterministic_seeded in target.tags:
-            return None
-        sizes = [a for a in given if isinstance(a, torch.SymInt)]
-        if any(not same_size(a, self.batch) for a in sizes):
-            return None
-
-        if self._absurd(node):
-            raise Refusal(readable(base_name(node)), "its constant value would fill the memory")
-
-        def plain(argument: Any) -> Any:
-            if isinstance(argument, list):
-                return [plain(a) for a in argument]
-            return 1 if isinstance(argument, torch.SymInt) else argument
-
-        with torch.no_grad():
-            return target(
-                *(plain(self.resolve(a)) for a in node.args),
-                **{k: plain(self.resolve(v)) for k, v in node.kwargs.items()},
-            )
-
-    def _absurd(self, node: fx.Node) -> bool:
-        """Whether a result is too large to be computed while reading, by the shape that tracing found."""
-        examples = node.meta.get("val")
-        shapes = [getattr(e, "shape", ()) for e in (examples if isinstance(examples, list | tuple) else [examples])]
-        return any(prod(n for n in shape if isinstance(n, int)) > MOST_CONSTANTS for shape in shapes)
-
     # The walk.
 
     def graph(self, meta: dict[str, Any]) -> Graph:
@@ -260,6 +238,8 @@ class Walk:
         import torch
 
         if node.op == "placeholder":
+            if node.name in self.changing:
+                return self._problem(f"buffer '{self.changing[node.name]}'", f"forward of {self.model}", CHANGES, node)
             return self.constants.get(node.name)
         if node.op == "get_attr":
             found: Any = self.program.graph_module
@@ -267,8 +247,7 @@ class Walk:
                 found = getattr(found, part)
             return found
         if node.target is operator.getitem:
-            source = self.resolve(node.args[0])
-            return source if isinstance(source, Value) else source[node.args[1]]
+            return self._item(node)
         result = node.meta.get("val")
         if isinstance(result, torch.SymInt | torch.SymFloat | torch.SymBool | int | float | bool):
             return result
@@ -278,10 +257,23 @@ class Walk:
         if not isinstance(node.target, torch._ops.OpOverload):
             return self._problem(str(node.target), self._where(node), advice(str(node.target)), node)
         try:
-            folded = self._folded(node)
+            folded = fold(self, node)
         except Refusal as refusal:
             return self._problem(refusal.operator, self._where(node), refusal.advice, node)
         return self._convert(node) if folded is None else folded
+
+    def _item(self, node: fx.Node) -> Any:
+        """One of the results of a call that has several."""
+        source, index = self.resolve(node.args[0]), node.args[1]
+        if not isinstance(source, Value):
+            source = source[index]
+        elif index != 0 and source.name:  # of an operator with one result that depends on data
+            source = None
+        if source is not None:
+            return source
+        call: Any = node.args[0]
+        reason = "more of it is read than its first result: where the largest stood has no spiking form"
+        return self._problem(readable(base_name(call)), self._where(call), reason, node)
 
     def _convert(self, node: fx.Node) -> Any:
         name = base_name(node)
@@ -292,12 +284,33 @@ class Walk:
                 Call(self, node).refuse()
             if lost:
                 return Value("", None)
+            self._check_numbers(node, name)
             value = handler(Call(self, node))
         except Refusal as refusal:
             return self._problem(refusal.operator, self._where(node), refusal.advice, node)
-        if isinstance(value, Value) and value.shape != self.sample_shape(first(node.meta.get("val"))):
-            return self._problem(readable(name), self._where(node), BATCH_AXIS, node)
+        except GraphError as error:
+            if "finite" in str(error):  # trained weights, and where they stand
+                raise
+            return self._problem(readable(name), self._where(node), str(error), node)
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+            return self._problem(readable(name), self._where(node), f"its arguments do not make sense ({error})", node)
+        if isinstance(value, Value) and value.name:
+            shape = self.sample_shape(first(node.meta.get("val")))
+            if shape is None:
+                return self._problem(readable(name), self._where(node), BATCH_AXIS, node)
+            if shape != value.shape:
+                reason = f"it repeats values of {value.shape} to {shape}; use nearest-neighbour upsampling"
+                return self._problem(readable(name), self._where(node), reason, node)
+            if 0 in shape:
+                return self._problem(readable(name), self._where(node), f"it leaves nothing, {shape}", node)
         return value
+
+    def _check_numbers(self, node: fx.Node, name: str) -> None:
+        """Refuse to compute with numbers that are not floating-point: they wrap, round, or are complex."""
+        given = [source for source in node.all_input_nodes if isinstance(self.values[source], Value)]
+        types = [getattr(first(n.meta.get("val")), "dtype", None) for n in (*given, node)]
+        if name not in MOVES and any(t is not None and not t.is_floating_point for t in types):
+            raise Refusal(readable(name), "it computes with numbers other than floating-point ones: cast them first")
 
     def _where(self, node: fx.Node) -> str:
         return scope(node)[1] or f"forward of {self.model}"
@@ -311,7 +324,8 @@ class Walk:
     def _problem(self, operator: str, where: str, reason: str, node: fx.Node) -> Value:
         """Note a problem, and go on with the shape the refused call would have had."""
         self.problems.setdefault(Problem(operator, where, reason))
-        return Value("", self.sample_shape(first(node.meta.get("val"))))
+        shape = self.sample_shape(first(node.meta.get("val")))
+        return Value("", None if shape is None or 0 in shape else shape)
 
     def _outputs(self) -> list[Node]:
         from torch.utils import _pytree as pytree

@@ -1,0 +1,91 @@
+"""Calls of an exported graph that depend on no input are computed while reading: weight norms, masks, ones."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from spikewright.frontends.torch.call import Refusal, Value
+from spikewright.frontends.torch.names import readable
+from spikewright.frontends.torch.trace import base_name, leaves, same_size
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from spikewright.frontends.torch.walk import Walk
+
+BATCHES = (1, 2, 3)
+"""Sizes of a batch for which constants are computed that are made for a whole one."""
+MOST_CONSTANTS = 2**28
+"""How many numbers a constant may have that is computed while reading: one gigabyte."""
+
+
+def fold(walk: Walk, node: fx.Node) -> Any:
+    """The value of a call on constants; the batch axis of what is made for a whole batch has length one.
+
+    What is made for a whole batch is made for batches of several sizes: it must hold the same for every sample.
+
+    Returns:
+        None where the call depends on an activation, on chance, or is no ATen operator.
+
+    Raises:
+        Refusal: for what depends on the size of the batch, or would fill the memory.
+    """
+    import torch
+    from torch import fx
+
+    target: Any = node.target
+    given = [*leaves([walk.resolve(a) for a in [*node.args, *node.kwargs.values()]])]
+    if any(isinstance(a, Value) for a in given) or target.namespace not in ("aten", "prims"):
+        return None
+    if torch.Tag.nondeterministic_seeded in target.tags:
+        return None
+    sizes = [a for a in given if isinstance(a, torch.SymInt)]
+    if any(not same_size(a, walk.batch) for a in sizes) or any(isinstance(a, torch.SymFloat) for a in given):
+        return None
+    if _absurd(node):
+        raise Refusal(readable(base_name(node)), "its constant value would fill the memory")
+
+    def at(argument: Any, k: int) -> Any:
+        """An argument for the k-th size of a batch."""
+        if isinstance(argument, list | tuple):
+            return [at(a, k) for a in argument]
+        if isinstance(argument, fx.Node) and argument in walk.by_batch:
+            return walk.by_batch[argument][k]
+        found = walk.resolve(argument)
+        return BATCHES[k] if isinstance(found, torch.SymInt) else found
+
+    depends = bool(sizes) or not walk.by_batch.keys().isdisjoint(node.all_input_nodes)
+    with torch.no_grad():
+        made = [
+            target(*(at(a, k) for a in node.args), **{name: at(a, k) for name, a in node.kwargs.items()})
+            for k in range(len(BATCHES) if depends else 1)
+        ]
+    if depends and not _alike(made):
+        if not _one_for_each_sample(made):
+            raise Refusal(readable(base_name(node)), "its constant depends on the size of the batch")
+        walk.by_batch[node] = made
+    return made[0]
+
+
+def _absurd(node: fx.Node) -> bool:
+    """Whether a result is too large to be computed while reading, by the shape that tracing found."""
+    examples = node.meta.get("val")
+    shapes = [getattr(e, "shape", ()) for e in (examples if isinstance(examples, list | tuple) else [examples])]
+    return any(prod(n for n in shape if isinstance(n, int)) > MOST_CONSTANTS for shape in shapes)
+
+
+def _alike(made: list[Any]) -> bool:
+    """Whether batches of all sizes have the same constant."""
+    import torch
+
+    return all(isinstance(m, torch.Tensor) and torch.equal(m, made[0]) for m in made)
+
+
+def _one_for_each_sample(made: list[Any]) -> bool:
+    """Whether a constant repeats, along a first axis as long as the batch, what is the same for all samples."""
+    import torch
+
+    if not all(isinstance(m, torch.Tensor) and m.ndim and len(m) == n for m, n in zip(made, BATCHES, strict=True)):
+        return False
+    return all(m.shape[1:] == made[0].shape[1:] and torch.equal(m, made[0].expand(m.shape)) for m in made)
