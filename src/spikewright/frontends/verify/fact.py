@@ -60,6 +60,8 @@ def verification(graph: Graph) -> Verified:
     """What is known of a graph; of a spiking one, of the trained network it was converted from."""
     found = graph.meta.get(KEY)
     if found is None:
+        if graph.meta.get("source") == "nir":
+            return Verified(notes=("NIR comes without a framework that could run it",))
         return Verified(notes=("nothing is known of where this graph comes from",))
     try:
         read = Verified(
