@@ -81,4 +81,5 @@ def test_what_the_poisson_encoder_sent_is_counted() -> None:
     encoder = sw.encoders.encoder("poisson", seed=3)
     found = simulated_rates(graph, x, 16, encoder=encoder, batch_size=2)
     run = sw.simulate(graph, x, 16, encoder=encoder, record=("nonzero",))
-    np.testing.assert_allclose(found.values["input"], run.nonzero["input"] / (3 * 16))
+    value = graph["input"].event_value  # one event stands for it
+    np.testing.assert_allclose(found.values["input"], value * run.nonzero["input"] / (3 * 16), rtol=1e-6)
