@@ -17,7 +17,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("nir")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes fork and end otherwise there")
 RENAMES = ["rename", "replace", "exchange"]
-QUICK = [c for c in COMMANDS if c.name in ("convert", "simulate --events", "synapses .parquet")]
+QUICK = [c for c in COMMANDS if c.name in ("convert --statistics", "simulate --events", "synapses .parquet")]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,17 @@ import spikewright as sw
 from networks import plain
 from owners import dead_owner
 from spikewright.errors import StorageError
-from spikewright.files import abandoned, atomic_folder, atomic_path, mine, recording, swap, write_bytes, write_text
+from spikewright.files import (
+    abandoned,
+    atomic_folder,
+    atomic_path,
+    check_place,
+    mine,
+    recording,
+    swap,
+    write_bytes,
+    write_text,
+)
 
 EXISTS = r"exists; choose another path, or give --force \(force=True\) to replace it"
 
@@ -175,9 +185,9 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
         False,
         False,
     ]
-    write_text(path, "whole")
+    check_place(path)  # before anything is written
     left = sorted(one.name for one in tmp_path.iterdir())
-    expected = [path.name, f".result.txt.{alive}.abcd.part", ".result.txt.elsewhere-1-1.abcd.part"]
+    expected = [f".result.txt.{alive}.abcd.part", ".result.txt.elsewhere-1-1.abcd.part"]
     expected += [f".other.txt.{dead}.abcd.part"]
     expected += [] if abandoned(reused) else [f".result.txt.{reused}.abcd.part"]
     assert left == sorted(expected)

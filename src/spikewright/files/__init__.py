@@ -1,7 +1,7 @@
 """Writing files and folders: whole or not at all, replaced only if that is said, with every error in one line."""
 
 from spikewright.files.errors import reason, shown, storage_errors
-from spikewright.files.owners import abandoned, leftovers, mine, stem, token
+from spikewright.files.owners import abandoned, leftovers, mine, stem, tidy, token
 from spikewright.files.places import check_place, check_reachable, exists
 from spikewright.files.record import Written, recording
 from spikewright.files.writing import (
@@ -11,7 +11,6 @@ from spikewright.files.writing import (
     put_file,
     put_folder,
     sync,
-    tidy,
     write_bytes,
     write_text,
 )

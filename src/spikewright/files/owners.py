@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -50,11 +51,23 @@ def leftovers(path: Path, *endings: str) -> Iterator[tuple[Path, str]]:
         each, and its ending.
     """
     prefix = f"{stem(path)}."
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path.parent) as there:
+    with suppress(OSError), os.scandir(path.parent) as there:
         for entry in sorted(there, key=lambda one: one.name):
             words = entry.name.removeprefix(prefix).split(".")
             if entry.name.startswith(prefix) and len(words) == 3 and words[2] in endings and abandoned(words[0]):
                 yield Path(entry.path), words[2]
+
+
+def tidy(place: Path) -> None:
+    """What processes that are no more left beside a place: what is not whole goes, what was set aside comes back."""
+    for left, ending in leftovers(place, "part", "old"):
+        with suppress(OSError):
+            if ending == "old" and not os.path.lexists(place):
+                left.rename(place)
+            elif left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 def abandoned(owner: str) -> bool:

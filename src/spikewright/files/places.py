@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spikewright.errors import StorageError
 from spikewright.files.errors import shown, storage_errors
+from spikewright.files.owners import tidy
 
 
 def check_place(path: Path | str, force: bool = False) -> None:
@@ -42,7 +43,7 @@ def exists(path: Path | str) -> StorageError:
 
 
 def check_reachable(path: Path | str) -> Path:
-    """Refuse a place where nothing can be written, whatever stands there.
+    """Refuse a place where nothing can be written, whatever stands there; what a killed process left beside it goes.
 
     Returns:
         the place itself, behind all links.
@@ -63,6 +64,7 @@ def check_reachable(path: Path | str) -> Path:
             raise StorageError(f"cannot write {shown(path)}: {shown(above)} is a file, not a folder")
         if not os.access(above, os.W_OK | os.X_OK):
             raise StorageError(f"cannot write {shown(path)}: no permission to write into {shown(above)}")
+    tidy(place)
     return place
 
 

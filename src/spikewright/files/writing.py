@@ -17,7 +17,7 @@ from pathlib import Path
 from spikewright.errors import StorageError
 from spikewright.files import swap
 from spikewright.files.errors import shown, storage_errors
-from spikewright.files.owners import leftovers, mine, stem, token
+from spikewright.files.owners import mine, stem, token
 from spikewright.files.places import check_place, check_reachable, exists
 from spikewright.files.record import note
 
@@ -89,7 +89,6 @@ def _beside(place: Path, said: Path | str | None = None) -> Iterator[Path]:
     with parents(place, place if said is None else said):
         try:
             with storage_errors(place if said is None else said):
-                tidy(place)
                 temporary.mkdir()
             yield temporary
         finally:
@@ -183,18 +182,6 @@ def put_folder(made: Path, place: Path, force: bool, said: Path | str) -> None:
             ) from error
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def tidy(place: Path) -> None:
-    """What processes that are no more left beside a place: what is not whole goes, what was set aside comes back."""
-    for left, ending in leftovers(place, "part", "old"):
-        with suppress(OSError):
-            if ending == "old" and not os.path.lexists(place):
-                left.rename(place)
-            elif left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink()
 
 
 def sync(path: Path) -> None:

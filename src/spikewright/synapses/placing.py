@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from spikewright.errors import StorageError
-from spikewright.files import abandoned, exists, mine, put_file, put_folder, reason, shown, stem, sync, tidy, token
+from spikewright.files import abandoned, exists, mine, put_file, put_folder, reason, shown, stem, sync, token
 
 SETTINGS, PIECES, WHOLE, PLACING = "settings.json", "pieces", "whole", "placing.json"
 LOGS = (".json", ".txt")
@@ -123,7 +123,6 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
 
 def recover(place: Path) -> None:
     """Finish, or take back, what processes that are no more had begun at a place."""
-    tidy(place)
     for folder, words in _folders(place):
         if len(words) == 4 and abandoned(words[2]):
             taken = _private(place, folder.name.removeprefix(f"{stem(place)}.").partition(".")[0])
