@@ -150,20 +150,30 @@ def analog_of(graph: Graph) -> Graph:
 
     Args:
         graph: from ``convert``.
+
+    Raises:
+        GraphError: for thresholds that differ within a channel, which no analog network here can stand for, and for
+            a record of ceilings that does not fit.
     """
     ceilings: Mapping[str, Any] = graph.meta.get("ceilings", {})
     nodes: list[Node] = []
     for node in graph:
         if isinstance(node, IF):
-            source = node.inputs[0]
+            source, shape = node.inputs[0], graph.shapes[node.name]
             if not (node.threshold == 1).all():
                 source = graph.fresh_name(f"{node.name}_in_thresholds")
-                scale = 1 / node.spread(node.threshold, graph.shapes[node.name])
-                inverse = np.atleast_1d(narrowed(scale)) + np.zeros(graph.shapes[node.name][:1])
+                scale = narrowed(1 / node.spread(node.threshold, shape))
+                if scale.ndim > 1:
+                    raise GraphError(f"{node}: its thresholds differ within a channel; no analog network stands for it")
+                inverse = np.atleast_1d(scale) + np.zeros(shape[:1])
                 nodes.append(ChannelAffine(name=source, inputs=node.inputs, scale=inverse, bias=0 * inverse))
             ceiling = np.asarray(ceilings[node.name]) if node.name in ceilings else None
+            if ceiling is not None and ceiling.shape not in ((), shape[:1], shape):
+                raise GraphError(
+                    f"{node}: its recorded ceiling {ceiling.shape} does not fit; convert the network again"
+                )
             if ceiling is not None and graph.meta.get("view") == "thresholds":
-                ceiling = ceiling / node.threshold
+                ceiling = np.asarray(narrowed(node.spread(ceiling, shape) / node.spread(node.threshold, shape)))
             levels, shift = graph.meta.get("levels", {}).get(node.name, (None, 0.0))
             nodes.append(ReLU(name=node.name, inputs=(source,), ceiling=ceiling, levels=levels, shift=shift))
         elif isinstance(node, SpikeMaxPool):

@@ -54,8 +54,9 @@ class Rates:
 
     def arrays(self) -> dict[str, Any]:
         """What an ``.npz`` holds of them: the rates, in spikes per neuron and timestep, and whose they are."""
-        facts = {"network": np.array(self.network), "samples": np.array(self.samples)}
-        return {**facts, **{f"{PREFIX}{name}": values for name, values in self.values.items()}}
+        facts = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
+        facts_as_arrays = {label: np.array(value) for label, value in facts.items()}
+        return {**facts_as_arrays, **{f"{PREFIX}{name}": values for name, values in self.values.items()}}
 
     def checked(self, graph: Graph) -> Rates:
         """The same, once it is clear that they are rates of this network.
@@ -116,17 +117,22 @@ def load_rates(path: Path | str, graph: Graph) -> Rates:
     try:
         for name, label in there.items():  # before any values are unpacked
             _check_shape(name, headers[label].shape, graph)
-        if headers["network"].nbytes > 1024 or ("samples" in headers and headers["samples"].shape):
+        if any(headers[label].nbytes > 1024 for label in FACTS if label in headers):
             raise DataError(f"it does not say whose rates they are; {AGAIN}")
-        arrays = read_npz(path, ["network", "samples", *there.values()], advice=AGAIN)
+        arrays = read_npz(path, [*FACTS, *there.values()], advice=AGAIN)
         values = {name: _numbers(arrays, label) for name, label in there.items()}
-        steps = prod(headers["timestep"].shape) if "timestep" in headers else 0
-        return Rates(values, _text(arrays["network"]), _samples(arrays), steps).checked(graph)
+        network, samples, timesteps = _text(arrays["network"]), _count(arrays, "samples"), _count(arrays, "timesteps")
+        if network and "samples" not in arrays:
+            raise DataError(f"it does not say of how many samples its rates are; {AGAIN}")
+        if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
+            timesteps = prod(headers["timestep"].shape)
+        return Rates(values, network, samples, timesteps).checked(graph)
     except SpikewrightError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 AGAIN = "simulate again"
+FACTS = ("network", "samples", "timesteps")
 
 
 def _numbers(arrays: Mapping[str, NDArray[Any]], label: str) -> NDArray[np.float64]:
@@ -143,10 +149,10 @@ def _text(array: NDArray[Any]) -> str:
     return str(array.item())
 
 
-def _samples(arrays: Mapping[str, NDArray[Any]]) -> int:
-    array = arrays.get("samples", np.array(0))
+def _count(arrays: Mapping[str, NDArray[Any]], label: str) -> int:
+    array = arrays.get(label, np.array(0))
     if array.ndim or array.dtype.kind not in "iu" or array < 0:
-        raise DataError(f"its number of samples is none; {AGAIN}")
+        raise DataError(f"its number of {label} is none; {AGAIN}")
     return int(array)
 
 

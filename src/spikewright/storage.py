@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from inspect import isabstract
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
-
-import numpy as np
+from typing import Any, get_type_hints
 
 from spikewright.errors import ModelFileError, SettingsError, SpikewrightError
+from spikewright.facts import check_facts
 from spikewright.files import atomic_path, check_place, shown
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
@@ -76,54 +75,10 @@ def load_graph(path: Path | str) -> Graph:
     try:
         if not isinstance(meta, dict) or not isinstance(entries, list):
             raise ModelFileError("its nodes are no list, or its facts no table")
-        check_meta(meta)
+        check_facts(meta)
         return Graph([_node(entry, arrays) for entry in entries], meta)
     except (SpikewrightError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise ModelFileError(f"{path}: the graph inside is damaged: {error}") from error
-
-
-_LEVELS = list[int | float | None]
-_META: Mapping[str, Any] = {
-    "preprocessing": str,
-    "method": str,
-    "source": str,
-    "view": Literal["weights", "thresholds"],
-    "readout": Literal["potential", "count"],
-    "calibration_samples": int,
-    "neurons": dict[str, Any],
-    "changes": list[dict[str, Any]],
-    "scales": dict[str, Any],
-    "ceilings": dict[str, Any],
-    "levels": dict[str, _LEVELS],
-}
-"""Facts that are read again after a graph comes from a file; others are only shown."""
-
-
-def check_meta(meta: Mapping[str, Any]) -> None:
-    """Refuse facts of a graph, from a file, that are not what the commands take them to be.
-
-    Raises:
-        ModelFileError: naming the fact.
-    """
-    for label, hint in _META.items():
-        if label in meta and not fits(meta[label], hint):
-            raise ModelFileError(f"its fact '{label}' cannot be {meta[label]!s:.40}")
-    for label in ("scales", "ceilings"):
-        for name, values in meta.get(label, {}).items():
-            if not _positive(values):
-                raise ModelFileError(f"{label} of '{name}' cannot be {values!s:.40}")
-    for name, pair in meta.get("levels", {}).items():
-        if len(pair) != 2 or pair[1] is None or not (pair[0] is None or (type(pair[0]) is int and pair[0] > 0)):
-            raise ModelFileError(f"levels of '{name}' cannot be {pair!s:.40}")
-
-
-def _positive(values: Any) -> bool:
-    """Whether this is a positive number, or an array of such as nested lists."""
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return bool(array.size and np.isfinite(array).all() and (array > 0).all())
 
 
 def _node(entry: Any, arrays: Mapping[str, Array]) -> Node:

@@ -22,6 +22,7 @@ from spikewright.errors import (
     SpikewrightError,
     UnsupportedModelError,
 )
+from spikewright.facts import check_facts
 from spikewright.frontends.nir.call import Call, Refusal, numbers, shape_of
 from spikewright.frontends.nir.file import read_file
 from spikewright.frontends.nir.flat import DEEPEST, TERMINALS, Flat, cycles, flatten
@@ -266,4 +267,7 @@ class _Walk:
             place = {name: k for k, name in enumerate(order) if isinstance(name, str)}
             kept.sort(key=lambda node: place.get(node.name, len(place)))
         meta = facts.get("meta")
-        return Graph(kept, meta if isinstance(meta, Mapping) else {"source": "nir", "dt": self.dt})
+        if not isinstance(meta, Mapping):
+            return Graph(kept, {"source": "nir", "dt": self.dt})
+        check_facts(meta)
+        return Graph(kept, meta)
