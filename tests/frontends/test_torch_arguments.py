@@ -121,6 +121,11 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Any], tuple[int, ...], str]] = {
         "none of its outputs|its output does not depend|batch_norm at",
     ),
     "nothing": (lambda x: x[..., 2:2], SEQUENCE, "slice at .*: it leaves nothing"),
+    "nothing left of a row, and more behind it": (
+        lambda x: F.pad(x, (-2, -2)) + 1,
+        ROW,
+        r"1 operator cannot be .*: pad at .*: it leaves nothing, \(0,\)",
+    ),
     "less than nothing": (lambda x: x[..., 3:1], SEQUENCE, "slice at .*: it leaves nothing"),
     "a broken factor": (lambda x: F.interpolate(x, scale_factor=2.3), (4, 3), r"by \(2.3,\); only whole factors"),
     "pixel shuffle over the batch": (

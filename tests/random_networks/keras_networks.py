@@ -377,7 +377,7 @@ def keras_network(seed: int) -> Network:
     Keras infers shapes for some layers that PyTorch then does not run: such a network is drawn again.
     """
     network = _drawn(seed)
-    while network.reference(network.batches(3, seed)) is None:
+    while network.answers(network.batches(3, seed)) is None:
         seed += 10**6
         network = _drawn(seed)
     return network

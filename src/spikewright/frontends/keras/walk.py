@@ -240,14 +240,21 @@ def _check_call(layer: Layer, site: Site) -> None:
         raise Refusal(layer.kind, f"it is code of its own ({home}), and none is run; write it with layers of Keras")
     if site.settings.get("training") is True:
         raise Refusal(layer.kind, "it is called with training=True, so that it never rests; take that out")
-    if site.settings.get("mask") is not None:
+    if _said(site.settings.get("mask")):
         raise Refusal(layer.kind, advice("Masking"))
-    further = sorted(k for k, v in site.settings.items() if k not in ("training", "mask") and v not in (None, False))
+    further = sorted(k for k, v in site.settings.items() if k not in ("training", "mask") and _said(v))
     if further:
         raise Refusal(layer.kind, f"it is called with {', '.join(further)}, which no rule reads; take that out")
     policy = layer.config.get("dtype")
     if isinstance(policy, dict) and "Quantized" in str(policy.get("class_name")):
         raise Refusal(layer.kind, "its weights are quantised; give the network as it was before, in floats")
+
+
+def _said(setting: Any) -> bool:
+    """Whether a setting of a call says anything; it may be one for each of several inputs."""
+    if isinstance(setting, dict | list | tuple):
+        return any(_said(part) for part in (setting.values() if isinstance(setting, dict) else setting))
+    return setting is not None and setting is not False
 
 
 def _tensor(done: Mapping[tuple[str, int], tuple[Value, ...]], ref: Ref) -> Value:
