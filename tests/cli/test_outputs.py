@@ -327,17 +327,26 @@ def test_an_interruption_says_what_was_written(
     assert run([*CONVERT, *REPORT, "page.html"]) == 2
     said = capsys.readouterr().err
     expected = f"interrupted; written before that: {written}" if written else "interrupted; nothing was written"
-    assert said == f"error: {expected}\n"
+    assert said.splitlines()[-1] == f"error: {expected}"
     assert ", ".join(sorted(contents(folder).keys() - before, reverse=True)) == written
 
 
 def test_what_fails_later_says_what_was_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.savez("odd.npz", x=np.load("data.npz")["x"], y=np.array([0, 1, 2, 77]))
+    x = np.load("data.npz")["x"].astype(np.float32)
+    x[-1, 0] = np.nan
+    np.savez("odd.npz", x=x, y=np.arange(len(x)) % 3)
     assert run([*CONVERT, "--test", "odd.npz", "--report", "page.html", "-T", "2"]) == 2
-    first, second = capsys.readouterr().err.splitlines()
-    assert "label 77" in first
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert "holds NaN or infinity" in first
     assert second == "written before that: spiking.safetensors"
     assert not Path("page.html").exists()
+
+
+def test_labels_that_do_not_fit_are_refused_before_anything_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez("odd.npz", x=np.load("data.npz")["x"], y=np.array([0, 1, 2, 77]))
+    assert "label 77" in refused(capsys, *CONVERT, "--test", "odd.npz", "--report", "page.html", "-T", "2")
 
 
 @pytest.mark.parametrize(("name", "kept"), [("graph.csv", True), ("graph.graphml", False)])
