@@ -302,8 +302,8 @@ def test_several_outputs_counted_saved_and_exported(tmp_path: Path) -> None:
             np.testing.assert_allclose(found[:, -1], value, atol=0.03 * max(value.max(), 1))
     for net in (counted, sw.convert(graph, scales_of(graph, x))):
         before = sw.simulate(net, x, 16).outputs
-        sw.save(net, tmp_path / "n.safetensors")
-        sw.export(net, tmp_path / "n.nir")
+        sw.save(net, tmp_path / "n.safetensors", force=True)
+        sw.export(net, tmp_path / "n.nir", force=True)
         for name in ("n.safetensors", "n.nir"):
             again = sw.simulate(sw.load(tmp_path / name), x, 16).outputs
             assert before.keys() == again.keys()
@@ -316,7 +316,7 @@ def test_several_outputs_counted_saved_and_exported(tmp_path: Path) -> None:
 def test_an_activation_comes_back_from_files(name: str, tmp_path: Path) -> None:
     net = spiking(from_torch(name)[0])
     expected = sw.simulate(net, X, 12).output
-    sw.save(net, tmp_path / "n.safetensors")
+    sw.save(net, tmp_path / "n.safetensors", force=True)
     pytest.importorskip("nir")
     sw.export(net, tmp_path / "n.nir")
     for file in ("n.safetensors", "n.nir"):

@@ -55,7 +55,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: Poisson("x"), "scale must be positive and finite, not x"),  # type: ignore[arg-type]
     (lambda: Poisson(seed=1.5), "seed must be a whole number, not 1.5"),  # type: ignore[arg-type]
     (lambda: Preprocessing(scale="1/255"), "scale must be a finite number, not '1/255'"),  # type: ignore[arg-type]
-    (lambda: Preprocessing(mean=(None,)), "mean must be a row of numbers"),  # type: ignore[arg-type]
+    (lambda: Preprocessing(mean=(None,)), "mean must be a row of finite numbers"),  # type: ignore[arg-type]
     (lambda: sw.simulate(converted(), X, "8"), "timesteps must be a whole number, not '8'"),  # type: ignore[arg-type]
     (lambda: sw.simulate(converted(), X, 2.5), "timesteps must be a whole number, not 2.5"),  # type: ignore[arg-type]
     (lambda: sw.simulate(converted(), X, 0), "timesteps must be 1 or more, not 0"),

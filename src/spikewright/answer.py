@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from spikewright.errors import Problem
+from spikewright.errors import GraphError, Problem
 from spikewright.graph import Node, Shape
 from spikewright.nodes import (
     Add,
@@ -117,8 +117,15 @@ def settled(nodes: Sequence[Node], problems: Iterable[Problem], reserved: Mappin
         reserved: those among them that are none at the end, by the name of the activation's node.
     """
     problems = list(problems)
+    if not reserved:
+        return problems
     cut_short = any(problem not in reserved.values() for problem in problems)
-    inside = {node.name for node in misplaced(nodes, drop=True, open_ended=cut_short)}
+    try:
+        inside = {node.name for node in misplaced(nodes, drop=True, open_ended=cut_short)}
+    except GraphError:
+        if not cut_short:
+            raise
+        return problems  # what was refused leaves no graph to look at
     known = {node.name for node in nodes}
     last = {name for node in nodes if isinstance(node, Output) for name in node.inputs}
     wrong = {p for name, p in reserved.items() if name in inside or not (name in known or name in last)}

@@ -109,11 +109,11 @@ def words(hint: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(words(one) for one in inner)
     if origin is Literal:
-        return " or ".join(f"'{one}'" for one in inner)
+        return " or ".join(repr(one) for one in inner)
     if origin in (tuple, list):
         return f"a row of {_PLURALS.get(inner[0], 'values')}"
     return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 _WORDS = {float: "a finite number", int: "a whole number", bool: "True or False", str: "text", NoneType: "None"}
-_PLURALS = {float: "numbers", int: "whole numbers", str: "texts"}
+_PLURALS = {float: "finite numbers", int: "whole numbers", str: "texts"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from math import isfinite
 from typing import Any, Literal
@@ -71,10 +70,6 @@ class Preprocessing:
             raise SettingsError(f"preprocessing: range must be positive, not {self.range}")
         if self.filter == "bicubic" and not self.antialias:
             raise SettingsError("preprocessing: bicubic without antialias means something else in every framework")
-        for label, allowed in _WORDS.items():
-            if getattr(self, label) not in allowed:
-                known = ", ".join("yes" if w is True else "no" if w is False else str(w) for w in allowed)
-                raise SettingsError(f"preprocessing: {label} is one of {known}, not {getattr(self, label)}")
         sizes = [s if isinstance(s, tuple) else (s, 1) for s in (self.resize, self.crop) if s is not None]
         if any(len(s) != 2 or min(s) < 1 or s[0] * s[1] > PIXELS for s in (*sizes, *_outer(self.pad))):
             raise SettingsError(f"preprocessing: sizes are from 1 to {PIXELS:,} pixels, and padding is 0 or more")
@@ -188,15 +183,6 @@ class Preprocessing:
                     f"{', '.join(PRESETS)}"
                 )
         return cls(**settings)
-
-
-_WORDS: Mapping[str, tuple[Any, ...]] = {
-    "channels": (None, 1, 3, 4),
-    "alpha": ("refuse", "drop", "white", "black"),
-    "filter": ("bilinear", "nearest", "bicubic"),
-    "antialias": (True, False),
-    "order": ("rgb", "bgr"),
-}
 
 
 def _given(steps: Preprocessing) -> dict[str, Any]:

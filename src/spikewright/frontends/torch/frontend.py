@@ -15,7 +15,7 @@ import numpy as np
 
 from spikewright.errors import ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.frontends.inputs import channels_noted
-from spikewright.frontends.torch.batches import BatchError, check_sizes
+from spikewright.frontends.torch.batches import BatchError, check_batches, check_sizes
 from spikewright.frontends.torch.given import runnable
 from spikewright.frontends.torch.original import by_name, in_float32, module_original, program_original
 from spikewright.frontends.torch.trace import model_class
@@ -71,12 +71,14 @@ def from_torch(
             program = _exported(module, inputs, model, dynamic=True)
             walk, graph = _read(program, model)
             check_sizes(program, model)
+            check_batches(module, inputs, model)
         except BatchError:
             raise
         except SpikewrightError as error:
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:
                 walk, graph = _read(_exported(module, inputs, model, dynamic=False), model)
+                check_batches(module, inputs, model)
             except SpikewrightError as again:
                 told = error if isinstance(error, UnsupportedModelError) else again
                 raise told from told.__cause__

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.errors import GraphError, SettingsError, SpikewrightError
 from spikewright.frontends.verify.fact import Verified
-from spikewright.frontends.verify.lockstep import Difference, Lockstep, changed, distance
+from spikewright.frontends.verify.lockstep import VANISHING, Difference, Lockstep, changed, distance
 from spikewright.frontends.verify.original import Original
 from spikewright.frontends.verify.samples import Batch, Given, Sampler
 from spikewright.graph import Graph
@@ -189,14 +189,14 @@ class _Comparison:
         self.finite[name] += count
         self.infinite[name] += theirs.numel() - count
         apart, reach = distance(ours, theirs)
-        self.largest = max(self.largest, apart / reach if reach else 0.0)
+        self.largest = max(self.largest, apart / max(reach, self.lockstep.floors.get(name, VANISHING)))
         self.reach[name] = max(self.reach.get(name, 0.0), reach)
 
     # What a difference comes from.
 
     def _explained(self, given: Given, theirs: Batch, found: Difference) -> GraphError:
         again = self._run(given)
-        moved = changed(theirs, again, self.original.tolerance) if again else 0.0
+        moved = changed(theirs, again, self.original.tolerance, self.lockstep.floors) if again else 0.0
         if moved:
             return GraphError(
                 f"{self.model}: its answer is random: two runs on the same samples differ by {moved:.3g}; "
@@ -234,7 +234,9 @@ class _Comparison:
                 continue
             mine = {name: y[:1] for name, y in theirs.items() if y.ndim}
             if all(found[name].ndim and len(found[name]) == size for name in mine):
-                return changed(mine, {name: found[name][:1] for name in mine}, self.original.tolerance)
+                return changed(
+                    mine, {name: found[name][:1] for name in mine}, self.original.tolerance, self.lockstep.floors
+                )
         return 0.0
 
     def _located(self, given: Given) -> Difference | None:

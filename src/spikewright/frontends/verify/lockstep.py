@@ -7,6 +7,7 @@ itself where that value is not next to one, and both sides go on from the framew
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
@@ -15,13 +16,17 @@ from spikewright.forward import Forward
 from spikewright.frontends.verify.original import Trace
 from spikewright.frontends.verify.samples import Batch
 from spikewright.graph import Graph
-from spikewright.nodes import Floor
+from spikewright.nodes import Floor, Sigmoid, Softmax, Tanh
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDING = 8.0
 """How often the graph's own rounding error may come on top of the tolerance: both sides round, each in its order."""
+VANISHING = 1e-30
+"""What lies below is nothing, whatever the range."""
+SATURATED = 1e-6
+"""The same behind a sigmoid, tanh or softmax, whose tails every framework rounds in its own way: their range is 1."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ class Lockstep:
         self.graph, self.trace, self.tolerance = graph, trace, tolerance
         self.forward = Forward(graph)
         self.outputs = self.forward.output_names
+        self.floors: dict[str, float] = {}
+        for node in graph:
+            bounded = isinstance(node, Sigmoid | Tanh | Softmax)
+            self.floors[node.name] = (
+                SATURATED if bounded else max((self.floors[n] for n in node.inputs), default=VANISHING)
+            )
         self.steps = {node.name for node in graph.of_type(Floor)} & set(trace.names if trace else ())
 
     def difference(self, name: str, ours: Tensor, theirs: Tensor, batch: Batch) -> Difference | None:
@@ -72,7 +83,7 @@ class Lockstep:
             shapes = f"the graph gives {tuple(ours.shape)}, the model {tuple(theirs.shape)}"
             return Difference(name, inf, inf, shapes)
         apart, reach = distance(ours, theirs)
-        allowed = self.tolerance * reach
+        allowed = max(self.tolerance * reach, self.floors.get(name, VANISHING))
         if apart > allowed and not self.steps:
             allowed += ROUNDING * self._rounding(name, batch)
         return Difference(name, apart, reach) if apart > allowed else None
@@ -169,15 +180,15 @@ def distance(ours: Tensor, theirs: Tensor) -> tuple[float, float]:
     return float(apart.max()), float(theirs.abs().max())
 
 
-def changed(before: Batch, after: Batch, tolerance: float) -> float:
-    """By how much outputs differ; 0 where that is within the tolerance."""
+def changed(before: Batch, after: Batch, tolerance: float, floors: Mapping[str, float]) -> float:
+    """By how much outputs differ; 0 where that is within the tolerance, or below the floor of the output."""
     most = 0.0
     for name, value in before.items():
         theirs, ours = value.detach().float().cpu(), after[name].detach().float().cpu()
         if ours.shape != theirs.shape:
             return inf
         apart, reach = distance(ours, theirs)
-        if apart > tolerance * reach:
+        if apart > max(tolerance * reach, floors.get(name, VANISHING)):
             most = max(most, apart)
     return most
 
