@@ -193,6 +193,26 @@ def test_threads_that_write_one_graph_all_succeed(tmp_path: Path, suffix: str) -
             target.with_name(target.name + ending).unlink()
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "scipy"])
+def test_threads_that_write_different_graphs_leave_one_and_its_log(tmp_path: Path, suffix: str) -> None:
+    graphs = [weights_only(), made()] if suffix == "scipy" else [made(), synapses(made().graph, part_rows=1 << 20)]
+    target = tmp_path / f"graph.{suffix}"
+    whole = [bytes_of(graph.write(tmp_path / f"whole{k}.{suffix}")) for k, graph in enumerate(graphs)]
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(graph.write, target, force=True) for graph in graphs]
+        for one in waiting:
+            try:
+                one.result()
+            except StorageError as error:  # the other was still gathering its parts
+                assert "being written by another process" in str(error)  # noqa: PT017
+        now = bytes_of(target)
+        assert now in whole
+        assert_consistent(target, graphs[whole.index(now)])
+    for left in hidden(tmp_path):
+        shutil.rmtree(left)
+
+
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "graph.parquet").mkdir()
     made().write(tmp_path / "graph.parquet")

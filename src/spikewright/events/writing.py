@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from spikewright.arrow import pyarrow
 from spikewright.errors import StorageError
 from spikewright.events.trains import Events
-from spikewright.files import atomic_folder, check_reachable, exists, shown, storage_errors, tidy
+from spikewright.files import atomic_folder, check_reachable, exists, one_at_a_time, shown, storage_errors, tidy
 from spikewright.graph import Graph
 from spikewright.tensors import DIGEST, digest
 
@@ -147,11 +147,12 @@ def check_place(folder: Path | str, force: bool = False) -> None:
     with storage_errors(folder):
         place = Path(os.path.realpath(folder))
         tidy(place)  # what a killed run set aside comes back
-        if os.path.lexists(place) and not place.is_dir():
-            there, ours = [place], False
-        else:
-            there = list(place.iterdir()) if place.exists() else []
-            ours = _all_ours(there)
+        with one_at_a_time(place.parent):
+            if os.path.lexists(place) and not place.is_dir():
+                there, ours = [place], False
+            else:
+                there = list(place.iterdir()) if place.exists() else []
+                ours = _all_ours(there)
     if there and not ours:
         raise StorageError(f"{shown(folder)} is not a folder of events and is not replaced; choose another path")
     if there and not force:

@@ -17,6 +17,7 @@ from pathlib import Path
 from spikewright.errors import StorageError
 from spikewright.files import swap
 from spikewright.files.errors import shown, storage_errors
+from spikewright.files.lock import one_at_a_time
 from spikewright.files.owners import mine, stem, token
 from spikewright.files.places import check_place, check_reachable, exists
 from spikewright.files.record import note
@@ -67,7 +68,8 @@ def atomic_folder(path: Path | str, force: bool = False) -> Iterator[Path]:
             for file in temporary.rglob("*"):
                 if file.is_file():
                     sync(file)
-            put_folder(temporary, place, force, path)
+            with one_at_a_time(place.parent):
+                put_folder(temporary, place, force, path)
 
 
 def write_text(path: Path | str, text: str, force: bool = False) -> None:

@@ -18,7 +18,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from spikewright.errors import StorageError
-from spikewright.files import abandoned, exists, mine, put_file, put_folder, reason, shown, stem, sync, token
+from spikewright.files import (
+    abandoned,
+    exists,
+    mine,
+    one_at_a_time,
+    put_file,
+    put_folder,
+    reason,
+    shown,
+    stem,
+    sync,
+    token,
+)
 
 SETTINGS, PIECES, WHOLE, PLACING = "settings.json", "pieces", "whole", "placing.json"
 LOGS = (".json", ".txt")
@@ -104,7 +116,7 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
         StorageError: when a graph came there in the meantime, or it stands there and only its log does not.
         OSError: when the disk refuses; what stood there is in its place then.
     """
-    made = taken / product
+    made, stood = taken / product, False
     try:
         for ending, text in logs.items():
             (taken / f"new{ending}").write_text(text, encoding="utf-8")
@@ -112,13 +124,22 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
         noted = json.dumps({"identity": _identity(made), "logs": list(logs)})
         (taken / "noted").write_text(noted, encoding="utf-8")
         sync(taken / "noted")
-        (taken / "noted").replace(taken / PLACING)
-        for ending in logs:
-            with suppress(FileNotFoundError):
-                _beside(place, ending).replace(taken / f"old{ending}")
-        (put_folder if made.is_dir() else put_file)(made, place, force, said)
+        if not made.is_dir():
+            sync(made)
+        with one_at_a_time(place.parent):
+            try:
+                (taken / "noted").replace(taken / PLACING)
+                for ending in logs:
+                    with suppress(FileNotFoundError):
+                        _beside(place, ending).replace(taken / f"old{ending}")
+                (put_folder if made.is_dir() else put_file)(made, place, force, said)
+            finally:
+                stood = _settle(taken, place, said)
     finally:
-        _settle(taken, place, said)
+        if stood:
+            shutil.rmtree(taken, ignore_errors=True)
+        elif taken.exists() and not (taken / PLACING).exists():
+            give_back(taken)
 
 
 def recover(place: Path) -> None:
@@ -127,8 +148,11 @@ def recover(place: Path) -> None:
         if len(words) == 4 and abandoned(words[2]):
             taken = _private(place, folder.name.removeprefix(f"{stem(place)}.").partition(".")[0])
             with suppress(FileNotFoundError):  # another process was first
-                folder.rename(taken)
-                _settle(taken, place, place)
+                with one_at_a_time(place.parent):
+                    folder.rename(taken)
+                    stood = _settle(taken, place, place)
+                if stood:
+                    shutil.rmtree(taken, ignore_errors=True)
 
 
 def stands(place: Path, key: str) -> bool:
@@ -153,15 +177,19 @@ def give_back(taken: Path) -> None:
             shutil.rmtree(taken)
 
 
-def _settle(taken: Path, place: Path, said: Path) -> None:
-    """Whatever step it stopped at: with the graph in its place its log comes after it, else all is as it was."""
+def _settle(taken: Path, place: Path, said: Path) -> bool:
+    """Whatever step it stopped at: with the graph in its place its log comes after it, else all is as it was.
+
+    Returns:
+        whether the graph stands; what is left of its folder may go then.
+    """
     try:
         facts = json.loads(_read(taken / PLACING) or "")
     except ValueError:  # nothing was to be placed yet
         give_back(taken)
-        return
+        return False
     try:
-        stands = _identity(place) == facts["identity"]
+        stands = bool(_identity(place) == facts["identity"])
     except FileNotFoundError:
         stands = False
     age = "new" if stands else "old"
@@ -173,10 +201,9 @@ def _settle(taken: Path, place: Path, said: Path) -> None:
     except OSError as error:
         which = "is written, but not its log" if stands else "is as it was, but its log is now in " + shown(taken)
         raise StorageError(f"{shown(said)} {which}: {reason(error)}") from error
-    if stands:
-        shutil.rmtree(taken, ignore_errors=True)
-    else:
+    if not stands:
         give_back(taken)
+    return stands
 
 
 def check_logs(path: Path, place: Path, force: bool) -> None:

@@ -18,7 +18,18 @@ from pathlib import Path
 
 from spikewright.arrow import pyarrow
 from spikewright.errors import SettingsError, SpikewrightError, StorageError
-from spikewright.files import check_reachable, exists, mine, parents, reason, shown, storage_errors, sync, token
+from spikewright.files import (
+    check_reachable,
+    exists,
+    mine,
+    one_at_a_time,
+    parents,
+    reason,
+    shown,
+    storage_errors,
+    sync,
+    token,
+)
 from spikewright.files.errors import about_writing
 from spikewright.settings import whole
 from spikewright.synapses import placing
@@ -120,18 +131,18 @@ def check_place(path: Path, made: Writer, force: bool) -> None:
 
 
 def _check_stands(path: Path, place: Path, made: Writer, force: bool) -> None:
-    with storage_errors(path):
+    with storage_errors(path), one_at_a_time(place.parent):
         stands = os.path.lexists(place)
         if stands and made.folder and place.is_dir():
             there = list(place.iterdir())
             stands, ours = bool(there), all(_is_ours(entry, made) for entry in there)
         else:
             ours = not made.folder and place.is_file()
-    if stands and not force:
-        raise exists(path)
-    if stands and not ours:
-        raise StorageError(f"{shown(path)} is not a graph of this format and is not replaced; choose another path")
-    placing.check_logs(path, place, force)
+        if stands and not force:
+            raise exists(path)
+        if stands and not ours:
+            raise StorageError(f"{shown(path)} is not a graph of this format and is not replaced; choose another path")
+        placing.check_logs(path, place, force)
 
 
 def _is_ours(entry: Path, made: Writer) -> bool:
