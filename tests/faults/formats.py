@@ -279,7 +279,7 @@ def _dump() -> Format:
     def read(folder: Path) -> Any:
         from spikewright.synapses.writers.pickle import dump_to_csv
 
-        return dump_to_csv(folder / "dump.pickle", folder / "made.csv")
+        return dump_to_csv(folder / "dump.pickle", folder / "made.csv", force=True)
 
     return Format("dump.pickle", write, read)
 
