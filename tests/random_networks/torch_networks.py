@@ -135,6 +135,9 @@ def trained(part: nn.Module, chance: Chance) -> None:
 def plain(d: Drawing) -> bool:
     """A step that every network may have, and that a graph has a node for."""
     c, sample = d.chance, d.sample
+    if not sample or 0 in sample:  # an oddity left nothing, or no axes: go on from elsewhere
+        d.at = c.between(0, len(d.shapes) - 1)
+        return False
     axes = len(sample) - 1
     kind = c.pick(*PLAIN)
     if kind == "conv" and 1 <= axes <= 3:
