@@ -1,6 +1,6 @@
 """Thousands of random networks of each framework: refused in words, or exact; never anything else.
 
-``make torture`` runs it, and writes what became of them into ``benchmarks/results/torture-networks.md``.
+``make torture`` runs it, and writes what became of them into ``benchmarks/results/torture/networks.md``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from random_networks import FRAMEWORKS, generator
 from random_networks.checking import check
 
-RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "torture-networks.md"
+RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "torture" / "networks.md"
 COLUMNS = ("networks", "read", "refused", "converted", "run by both engines", "faults")
 
 
