@@ -76,9 +76,13 @@ def beginnings(place: Path) -> list[Path]:
 def new_private(place: Path, key: str, facts: str) -> Path:
     """A folder for some settings that no other process touches."""
     made = _private(place, key)
-    made.mkdir()
-    (made / PIECES).mkdir()
-    (made / SETTINGS).write_text(facts, encoding="utf-8")
+    try:
+        made.mkdir()
+        (made / PIECES).mkdir()
+        (made / SETTINGS).write_text(facts, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
     return made
 
 
