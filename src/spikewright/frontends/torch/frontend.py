@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import ModelFileError, SpikewrightError, UnsupportedModelError
+from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.frontends.inputs import channels_noted
-from spikewright.frontends.torch.batches import BatchError, check_batches, check_sizes
+from spikewright.frontends.torch.batches import BatchError, check_sizes
 from spikewright.frontends.torch.given import runnable
 from spikewright.frontends.torch.original import by_name, in_float32, module_original, program_original
 from spikewright.frontends.torch.trace import model_class
 from spikewright.frontends.torch.walk import Walk
-from spikewright.frontends.verify import SECONDS, UNSEEN, verified
+from spikewright.frontends.verify import SECONDS, UNSEEN, BatchDependence, verified
 from spikewright.graph import Graph, Shape
 
 if TYPE_CHECKING:
@@ -67,18 +67,18 @@ def from_torch(
     inputs = _inputs(module, example, model)
     with _evaluating(module), _quietly():
         _check_runs(module, inputs, model)
+        refused: SpikewrightError | None = None
         try:
             program = _exported(module, inputs, model, dynamic=True)
             walk, graph = _read(program, model)
             check_sizes(program, model)
-            check_batches(module, inputs, model)
         except BatchError:
             raise
         except SpikewrightError as error:
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:
                 walk, graph = _read(_exported(module, inputs, model, dynamic=False), model)
-                check_batches(module, inputs, model)
+                refused = error if isinstance(error, UnsupportedModelError) else None
             except SpikewrightError as again:
                 told = error if isinstance(error, UnsupportedModelError) else again
                 raise told from told.__cause__
@@ -88,7 +88,14 @@ def from_torch(
         if module is wide:
             original = replace(original, notes=("in float32, from weights in half precision",))
         given = by_name(inputs, walk)
-        return verified(graph, original, model, example=given, seconds=verify_seconds, strict=verify is True)
+        try:
+            return verified(graph, original, model, example=given, seconds=verify_seconds, strict=verify is True)
+        except BatchDependence:
+            raise
+        except GraphError as differs:
+            if refused is None:
+                raise
+            raise refused from differs  # what could not be taken for batches of any size is what makes the difference
 
 
 def from_exported(

@@ -1,6 +1,6 @@
 """Imports prove themselves: a graph runs beside the framework it came from before it is given out."""
 
-from spikewright.frontends.verify.comparison import SECONDS, check_seconds, verified
+from spikewright.frontends.verify.comparison import SECONDS, BatchDependence, check_seconds, verified
 from spikewright.frontends.verify.fact import UNSEEN, Verified, verification
 from spikewright.frontends.verify.original import ON_A_GPU, ROUNDED, SIZES, TOLERANCE, Original, Trace, groups
 from spikewright.frontends.verify.samples import Batch
@@ -13,6 +13,7 @@ __all__ = [
     "TOLERANCE",
     "UNSEEN",
     "Batch",
+    "BatchDependence",
     "Original",
     "Trace",
     "Verified",

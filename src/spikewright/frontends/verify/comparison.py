@@ -26,6 +26,10 @@ PROBES = ("standard normal", "uniform from 0 to 1")
 """What a model is tried on to learn which batch sizes it takes."""
 
 
+class BatchDependence(GraphError):
+    """A network whose answer for one sample depends on the batch it stands in."""
+
+
 def verified(
     graph: Graph,
     original: Original,
@@ -91,6 +95,8 @@ class _Comparison:
                 break
             theirs = self.probed.pop((given.kind, given.size), None) or self._run(given)
             if theirs is not None and self._compared(given, theirs):
+                if not done and len(sizes) > 1:
+                    self._check_alone(given, theirs)
                 done.append(Given(given.kind, given.size, given.batch if not done else {}))
         if not done:
             return self._impossible()
@@ -127,7 +133,7 @@ class _Comparison:
         for name, y in theirs.items():
             if y.ndim == 0 or len(y) != size:
                 if y.numel() != size * prod(self.graph.shapes[name]):
-                    raise GraphError(
+                    raise BatchDependence(
                         f"{self.model}: it answers a batch of {size} samples with '{name}' of shape {tuple(y.shape)}, "
                         "which is not one answer for each sample; take what mixes or drops samples out of its code"
                     )
@@ -215,8 +221,8 @@ class _Comparison:
             f"{self.original.hint(name) or 'please report this model'}"
         )
 
-    def _dependent(self, apart: float) -> GraphError:
-        return GraphError(
+    def _dependent(self, apart: float) -> BatchDependence:
+        return BatchDependence(
             f"{self.model}: its answer for one sample depends on the batch it stands in (by {apart:.3g}), but a graph "
             "answers each sample for itself; take what uses the batch size, or mixes samples, out of its code"
         )
@@ -238,6 +244,17 @@ class _Comparison:
                     mine, {name: found[name][:1] for name in mine}, self.original.tolerance, self.lockstep.floors
                 )
         return 0.0
+
+    def _check_alone(self, given: Given, theirs: Batch) -> None:
+        """Refuse what answers a sample otherwise when it is the only one of its batch."""
+        try:
+            alone = self.original.run({name: x[:1] for name, x in given.batch.items()})
+        except Exception:  # not made for one sample
+            return
+        mine = {name: y[:1] for name, y in theirs.items() if y.ndim and alone[name].ndim and len(alone[name]) == 1}
+        moved = changed(mine, alone, self.original.tolerance, self.lockstep.floors)
+        if moved:
+            raise self._dependent(moved)
 
     def _located(self, given: Given) -> Difference | None:
         """The first node that differs, where the framework can be asked."""
