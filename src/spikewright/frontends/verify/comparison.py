@@ -95,8 +95,8 @@ class _Comparison:
                 break
             theirs = self.probed.pop((given.kind, given.size), None) or self._run(given)
             if theirs is not None and self._compared(given, theirs):
-                if not done and len(sizes) > 1:
-                    self._check_alone(given, theirs)
+                if not done and len(sizes) > 1 and not self.lockstep.steps:
+                    self._check_alone(given)
                 done.append(Given(given.kind, given.size, given.batch if not done else {}))
         if not done:
             return self._impossible()
@@ -245,16 +245,18 @@ class _Comparison:
                 )
         return 0.0
 
-    def _check_alone(self, given: Given, theirs: Batch) -> None:
+    def _check_alone(self, given: Given) -> None:
         """Refuse what answers a sample otherwise when it is the only one of its batch."""
+        one = {name: x[:1] for name, x in given.batch.items()}
         try:
-            alone = self.original.run({name: x[:1] for name, x in given.batch.items()})
+            theirs = self.original.run(one)
         except Exception:  # not made for one sample
             return
-        mine = {name: y[:1] for name, y in theirs.items() if y.ndim and alone[name].ndim and len(alone[name]) == 1}
-        moved = changed(mine, alone, self.original.tolerance, self.lockstep.floors)
-        if moved:
-            raise self._dependent(moved)
+        ours = self.lockstep.forward(one)
+        for name, y in theirs.items():
+            found = self.lockstep.difference(name, ours[name], y, one) if y.ndim and len(y) == 1 else None
+            if found is not None:
+                raise self._dependent(found.apart)
 
     def _located(self, given: Given) -> Difference | None:
         """The first node that differs, where the framework can be asked."""
