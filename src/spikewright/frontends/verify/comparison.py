@@ -254,7 +254,8 @@ class _Comparison:
             return
         ours = self.lockstep.forward(one)
         for name, y in theirs.items():
-            found = self.lockstep.difference(name, ours[name], y, one) if y.ndim and len(y) == 1 else None
+            wide = y.detach().float().cpu()
+            found = self.lockstep.difference(name, ours[name], wide, one) if y.ndim and len(y) == 1 else None
             if found is not None:
                 raise self._dependent(found.apart)
 
