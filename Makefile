@@ -41,7 +41,7 @@ answers: $(STAMP)  ## the table of docs/answers.md anew, from what its test find
 
 torture: $(STAMP)  ## hours of faults: kills, full disks, damaged files, random networks; results in benchmarks/results/torture
 	SPIKEWRIGHT_TORTURE=full $(BIN)/pytest -m torture
-	$(BIN)/python tests/torture/networks.py
+	$(BIN)/python tests/torture/many_networks.py
 
 sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
