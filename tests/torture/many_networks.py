@@ -78,8 +78,8 @@ def table(record: Record) -> str:
     lines = [
         "# Random networks",
         "",
-        "Written by `make torture` (`tests/torture/many_networks.py`). Every network is drawn from its seed, from ordinary",
-        "layers and, in two of five, from one or two operators that are odd or forbidden. Read: what the graph answers",
+        "Written by `make torture` (`tests/torture/many_networks.py`). Every network is drawn from its seed, from",
+        "ordinary layers and, in two of five, from one or two operators that are odd or forbidden. Read: what the graph answers",
         "equals what the framework answers (1e-4 of the range), in batches of several sizes; what became of it after",
         "folding, scaling and conversion too; both engines send the same spikes; its file holds the same graph.",
         "",
