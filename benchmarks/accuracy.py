@@ -16,7 +16,7 @@ import numpy as np
 
 import spikewright as sw
 from _data import folder
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.data import Dataset
 from spikewright.forward import run
 from spikewright.graph import Graph

@@ -34,7 +34,7 @@ from _picture import bars
 from spikewright.encoders import encoder
 from spikewright.engines.event.simulation import EventSimulation
 from spikewright.graph import Graph
-from spikewright.measure.synops import synops
+from spikewright.measures.synops import synops
 from spikewright.nodes import IF, AvgPool, MaxPool
 
 BATCH = 100

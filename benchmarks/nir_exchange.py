@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 import spikewright as sw
-from spikewright.convert import Neurons
+from spikewright.conversion import Neurons
 from spikewright.demo import demo_data, demo_graph
 from spikewright.frontends.torch import from_torch
 from spikewright.graph import Array, Graph

@@ -29,9 +29,9 @@ import numpy as np
 from spikewright.graph import Graph, Node
 from spikewright.nodes import IF, Add, ChannelAffine, Conv, Flatten, Input, Linear, Output, SpikeMaxPool, SumPool
 from spikewright.rates import Rates
-from spikewright.synapses import Synapses, synapses
-from spikewright.synapses.writers import formats
-from spikewright.synapses.writing import write
+from spikewright.synapse_graph import Synapses, synapses
+from spikewright.synapse_graph.writers import formats
+from spikewright.synapse_graph.writing import write
 
 ROUNDS = 3
 PREFIX = 400_000_000

@@ -11,8 +11,8 @@ import torch
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import IF, Input, Output
 from spikewright.rates import Rates
-from spikewright.synapses import Projection, Synapses
-from spikewright.synapses.blocks import COLUMNS
+from spikewright.synapse_graph import Projection, Synapses
+from spikewright.synapse_graph.blocks import COLUMNS
 
 Row = tuple[tuple[int, ...], tuple[int, ...], float]
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import spikewright as sw
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.encoders.constant import Constant
 from spikewright.engines.cuda.simulation import CudaSimulation
 from spikewright.errors import UnsupportedModelError
@@ -328,7 +328,7 @@ def test_an_activation_comes_back_from_files(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("key", "value"), [("activation", 5), ("axis", 0.5), ("ceiling", "six"), ("scalar", 1)])
 def test_damaged_notes_of_an_output_are_refused(key: str, value: object) -> None:
     pytest.importorskip("nir")
-    from spikewright.export.nir import to_nir
+    from spikewright.exporters.nir import to_nir
     from spikewright.frontends.nir.notes import notes
 
     written = to_nir(spiking(from_torch("softmax")[0]))

@@ -21,7 +21,7 @@ from torch import nn
 
 import spikewright as sw
 from brute_force import brute_force
-from spikewright.convert import Neurons, analog_of
+from spikewright.conversion import Neurons, analog_of
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.tasks import SCORES
@@ -197,7 +197,7 @@ def onnx_answers(network: Network) -> Answers:
 
 def nir_answers(network: Network) -> Answers:
     """The spiking network of the PyTorch module, written as NIR and read again."""
-    nir = pytest.importorskip("spikewright.export.nir")
+    nir = pytest.importorskip("spikewright.exporters.nir")
     graph, theirs = torch_answers(network)
     spiking = converted(graph, network.x, Neurons(reset="zero", v_init=0.0))
     return sw.load(nir.to_nir(spiking)), theirs

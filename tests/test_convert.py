@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import spikewright as sw
 from networks import ALL, Builder, dense, plain, pools
 from spikewright.calibration import Max, Percentile
-from spikewright.convert import Neurons, analog_of, fates
+from spikewright.conversion import Neurons, analog_of, fates
 from spikewright.errors import GraphError, SettingsError
 from spikewright.forward import run
 from spikewright.graph import Graph

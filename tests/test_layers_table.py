@@ -21,7 +21,7 @@ from torch import nn
 import spikewright as sw
 from layers import KINDS, Call, Kind, Onnx, weights
 from spikewright.calibration import Max
-from spikewright.convert import fates
+from spikewright.conversion import fates
 from spikewright.errors import UnsupportedModelError
 from spikewright.graph import Graph
 

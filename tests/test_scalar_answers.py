@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 
 import spikewright as sw
 from spikewright.cli.app import app
-from spikewright.convert import analog_of
-from spikewright.engines.simulate import Run
+from spikewright.conversion import analog_of
+from spikewright.engines.simulation import Run
 from spikewright.errors import GraphError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Input, Output
 from spikewright.rates import simulated_rates
-from spikewright.synapses import synapses
+from spikewright.synapse_graph import synapses
 from test_answers import ENGINES, T, X, answers, dyadic, quarters, scales_of, spiking
 
 PICTURES = quarters(6, 8, 1, 5, 5)

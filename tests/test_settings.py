@@ -11,7 +11,7 @@ import pytest
 import spikewright as sw
 from networks import plain
 from spikewright.calibration import Max, Percentile, Scale
-from spikewright.convert import Neurons
+from spikewright.conversion import Neurons
 from spikewright.data import Preprocessing
 from spikewright.encoders.poisson import Poisson
 from spikewright.errors import GraphError, SettingsError

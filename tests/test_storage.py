@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 import spikewright as sw
 from networks import ALL, Builder, pools
-from spikewright.convert import Neurons
+from spikewright.conversion import Neurons
 from spikewright.errors import ModelFileError, StorageError
 from spikewright.files import atomic_path, write_text
 from spikewright.graph import Graph

@@ -9,7 +9,7 @@ from torch import nn
 
 import spikewright as sw
 from spikewright.calibration import Max
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.errors import DataError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph

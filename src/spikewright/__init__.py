@@ -12,20 +12,20 @@
 
 from spikewright.calibration import Look, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
-from spikewright.convert import Neurons, convert
+from spikewright.conversion import Neurons, convert
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Run, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
-from spikewright.export import export
+from spikewright.exporters import export
 from spikewright.graph import Graph
-from spikewright.load import load
-from spikewright.measure import Measures, measure
-from spikewright.normalise import normalise
-from spikewright.prepare import prepare
+from spikewright.loading import load
+from spikewright.measures import Measures, measure
+from spikewright.normalisation import normalise
+from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.storage import save
-from spikewright.synapses import Synapses, synapses
+from spikewright.synapse_graph import Synapses, synapses
 
 __version__ = "0.1.0"
 __all__ = [

@@ -15,7 +15,7 @@ from spikewright.cli.app import run
 from spikewright.cli.console import Terminal, compact_table, out
 from spikewright.graph import Graph
 from spikewright.nodes import Conv, Flatten, Input, Linear, Output, ReLU
-from spikewright.synapses.writers.csv import plain_text
+from spikewright.synapse_graph.writers.csv import plain_text
 from spikewright.text import LONGEST, one_line, visible
 
 INPUT, CONV, RELU = "in[/]put", "[bold red]:smile:=conv\x1b[31m", "=\trelu[/]\n\u202e\x07"

@@ -17,10 +17,10 @@ from spikewright.calibration import Max
 from spikewright.cli.app import run
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import swap
-from spikewright.report import write_report
-from spikewright.report.network import write_picture
-from spikewright.synapses.writers.csv import Csv
-from spikewright.synapses.writers.graphml import GraphMl
+from spikewright.reports import write_report
+from spikewright.reports.network import write_picture
+from spikewright.synapse_graph.writers.csv import Csv
+from spikewright.synapse_graph.writers.graphml import GraphMl
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("nir")
@@ -308,7 +308,7 @@ INTERRUPTED: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "measuring": ("spiking.safetensors", lambda patch: patch.setattr("spikewright.cli.pipeline.measure", stop)),
     "writing the report": (
         "spiking.safetensors",
-        lambda patch: patch.setattr("spikewright.report.document.Document.html", stop),
+        lambda patch: patch.setattr("spikewright.reports.document.Document.html", stop),
     ),
     "printing": (
         "spiking.safetensors, page.html",

@@ -150,7 +150,7 @@ def test_threads_and_batches_change_nothing() -> None:
 
 def test_measuring_gives_the_same_numbers() -> None:
     graph, x = converted(ALL[5])
-    from spikewright.convert import analog_of
+    from spikewright.conversion import analog_of
 
     both = [sw.measure(graph, analog_of(graph), x, 16, engine=engine).summary() for engine in ("reference", "event")]
     for name, synops in both[0]["synops"].items():

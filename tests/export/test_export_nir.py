@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import spikewright as sw
 from networks import Builder, anything, plain, pools, residual
-from spikewright.convert import Neurons
+from spikewright.conversion import Neurons
 from spikewright.errors import GraphError, Problem, SettingsError, StorageError, UnsupportedModelError
-from spikewright.export._selections import selections
+from spikewright.exporters._selections import selections
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
 from spikewright.nodes import (
@@ -38,7 +38,7 @@ from spikewright.nodes import (
 
 nir = pytest.importorskip("nir")
 
-from spikewright.export.nir import to_nir  # noqa: E402
+from spikewright.exporters.nir import to_nir  # noqa: E402
 from spikewright.frontends.nir import from_nir  # noqa: E402
 
 NEURONS = (

@@ -19,14 +19,14 @@ from faults import mutations as m
 from faults.mutations import BYTES, Mutator
 from networks import plain, pools
 from spikewright.calibration import Statistics, statistics_key
-from spikewright.convert import analog_of, fates
+from spikewright.conversion import analog_of, fates
 from spikewright.data import load_data
 from spikewright.forward import run
 from spikewright.graph import Graph
-from spikewright.load import load
+from spikewright.loading import load
 from spikewright.passes.rewrite import recorded
 from spikewright.rates import load_rates, simulated_rates
-from spikewright.report.network.diagram import diagram
+from spikewright.reports.network.diagram import diagram
 
 METHOD = "percentile:99,channels"
 
@@ -239,7 +239,7 @@ def _keras(name: str) -> Format:
 
 def _nir() -> Format:
     def write(folder: Path) -> None:
-        from spikewright.export import export
+        from spikewright.exporters import export
 
         export(spiking(analog()), folder / "net.nir")
 
@@ -277,7 +277,7 @@ def _dump() -> Format:
         (folder / "dump.pickle").write_bytes(b"".join(pickle.dumps(s, protocol=4) for s in synapses))
 
     def read(folder: Path) -> Any:
-        from spikewright.synapses.writers.pickle import dump_to_csv
+        from spikewright.synapse_graph.writers.pickle import dump_to_csv
 
         return dump_to_csv(folder / "dump.pickle", folder / "made.csv", force=True)
 

@@ -20,7 +20,7 @@ from spikewright.calibration import Statistics
 from spikewright.errors import SpikewrightError
 from spikewright.frontends.torch.module_file import load_weights
 from spikewright.rates import load_rates
-from spikewright.synapses.writers.pickle import dump_to_csv
+from spikewright.synapse_graph.writers.pickle import dump_to_csv
 from spikewright.tensors import MOST_PARTS, strict_json
 
 ROOM = 150e6

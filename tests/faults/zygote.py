@@ -31,10 +31,10 @@ IMPORTED = (
     "pyarrow.parquet",
     "safetensors.numpy",
     "spikewright.cli.app",
-    "spikewright.export.nir",
+    "spikewright.exporters.nir",
     "spikewright.frontends.nir",
     "spikewright.frontends.torch",
-    "spikewright.report.synapses",
+    "spikewright.reports.synapses",
 )
 """So that a forked process need not."""
 
@@ -117,7 +117,7 @@ def main() -> None:
     import pyarrow
     import torch
 
-    import_module("spikewright.synapses.writers").formats()
+    import_module("spikewright.synapse_graph.writers").formats()
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     torch.set_num_threads(1)

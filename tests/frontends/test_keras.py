@@ -27,7 +27,7 @@ from keras_networks import (
     shared,
 )
 from spikewright.calibration import Max
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.errors import DataError, ModelFileError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph

@@ -9,11 +9,11 @@ import pytest
 
 import spikewright as sw
 from networks import Builder, plain, residual
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.errors import DataError
 from spikewright.forward import run
 from spikewright.graph import Graph
-from spikewright.measure import Energy, SynOps, accuracy, agreement, operations, synops
+from spikewright.measures import Energy, SynOps, accuracy, agreement, operations, synops
 from spikewright.nodes import IF, AvgPool, Conv, Flatten, Input, Linear, Output
 from spikewright.nodes._window import output_length, window_counts
 

@@ -10,11 +10,11 @@ import torch
 
 import spikewright as sw
 from networks import Builder
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.encoders.constant import Constant
 from spikewright.engines.reference import Simulation
 from spikewright.graph import Array, Graph, Node
-from spikewright.measure import Energy, SynOps, synops
+from spikewright.measures import Energy, SynOps, synops
 from spikewright.nodes import (
     IF,
     Add,

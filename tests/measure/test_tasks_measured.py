@@ -17,7 +17,7 @@ import spikewright as sw
 from brute_force import brute_force
 from networks import Builder
 from spikewright.cli.app import run as command
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.data import Dataset
 from spikewright.data.dataset import Batch
 from spikewright.errors import DataError, SettingsError
@@ -113,7 +113,7 @@ def test_labels_are_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("simulated")
 
-    monkeypatch.setattr(sys.modules["spikewright.measure.measure"], "simulate", never)
+    monkeypatch.setattr(sys.modules["spikewright.measures.measurement"], "simulate", never)
     with pytest.raises(DataError, match="no task is seen in that"):
         sw.measure(spiking, analog_of(spiking), (X, np.arange(N)), T)
     with pytest.raises(DataError, match="that is no classification"):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewright.answer import own_ending
-from spikewright.convert import fates
+from spikewright.conversion import fates
 from spikewright.errors import UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph, Node
@@ -34,7 +34,7 @@ from spikewright.nodes import (
     Tanh,
     Upsample,
 )
-from spikewright.prepare import prepare
+from spikewright.preparation import prepare
 
 MAP = (4, 4, 2)
 ENDINGS: dict[str, Callable[[str, str, int], Node]] = {

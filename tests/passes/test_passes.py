@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from networks import ALL, Builder, anything, norm_after_relu, plain, residual
 from spikewright import passes
-from spikewright.convert import fates
+from spikewright.conversion import fates
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
 from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, Input, Output, ReLU, Softmax
-from spikewright.prepare import prepare
+from spikewright.preparation import prepare
 
 EVERY = (
     passes.scalars_as_rows,

@@ -16,7 +16,7 @@ import torch
 import spikewright as sw
 from random_networks.drawing import Array, Network
 from spikewright.calibration import Max, Percentile
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import Simulation

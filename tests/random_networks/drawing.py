@@ -71,7 +71,7 @@ class Network:
     """A network as it was drawn.
 
     Attributes:
-        model: what ``spikewright.load`` takes, and ``settings``, by name.
+        model: what ``spikewright.loading`` takes, and ``settings``, by name.
         shapes: of one sample of each input, as the framework has it.
         reference: the framework itself.
         odd: what was drawn that may be refused by design; a network without may be refused only where two parts of it

@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 
 import spikewright as sw
 from networks import ALL, Builder, anything, plain, pre_activation, residual
-from spikewright.convert import prepare
+from spikewright.conversion import prepare
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
-from spikewright.report.network import Picture, network_picture, write_picture
-from spikewright.report.network.diagram import diagram
-from spikewright.report.network.layered import Layout, Rectangle, layered
-from spikewright.report.network.lettering import shortened, text_width
-from spikewright.report.network.picture import arranged
-from spikewright.report.network.rows import Edge
+from spikewright.reports.network import Picture, network_picture, write_picture
+from spikewright.reports.network.diagram import diagram
+from spikewright.reports.network.layered import Layout, Rectangle, layered
+from spikewright.reports.network.lettering import shortened, text_width
+from spikewright.reports.network.picture import arranged
+from spikewright.reports.network.rows import Edge
 
 CHROMIUM = shutil.which("chromium")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -203,8 +203,8 @@ def test_a_chain_is_straight_and_shortcuts_stand_beside_it() -> None:
 
 def test_the_same_graph_gives_the_same_picture() -> None:
     code = (
-        "from networks import anything; from spikewright.prepare import prepare; from hashlib import sha256;"
-        "from spikewright.report.network import network_picture;"
+        "from networks import anything; from spikewright.preparation import prepare; from hashlib import sha256;"
+        "from spikewright.reports.network import network_picture;"
         "print(sha256(network_picture(prepare(anything(7), leaky='split')[0], title='a').svg.encode()).hexdigest())"
     )
     said = set()

@@ -16,12 +16,12 @@ import pytest
 
 import spikewright as sw
 from networks import Builder, residual
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import ReLU
-from spikewright.report import Candidate, write_report
-from spikewright.report.document import Document
+from spikewright.reports import Candidate, write_report
+from spikewright.reports.document import Document
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (

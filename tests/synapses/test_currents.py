@@ -14,7 +14,7 @@ from spikewright.calibration import Max
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF
 from spikewright.rates import simulated_rates
-from spikewright.synapses import Synapses, synapses
+from spikewright.synapse_graph import Synapses, synapses
 
 STEPS = 24
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from listing import columns
-from spikewright.synapses import Synapses
+from spikewright.synapse_graph import Synapses
 
 pytest.importorskip("pyarrow")
 PAGE = (Path(__file__).parents[2] / "docs" / "synapses.md").read_text(encoding="utf-8")

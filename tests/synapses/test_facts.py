@@ -8,7 +8,7 @@ import pytest
 from listing import between, columns, rows
 from spikewright.nodes import AvgPool, Conv
 from spikewright.rates import Rates
-from spikewright.synapses import synapses
+from spikewright.synapse_graph import synapses
 
 
 def conv(kernel: int, stride: int, padding: tuple[int, int], dilation: int = 1, axes: int = 1) -> Conv:

@@ -26,7 +26,7 @@ from spikewright.nodes import (
     SpikeMaxPool,
     SumPool,
 )
-from spikewright.synapses import synapses
+from spikewright.synapse_graph import synapses
 
 random = np.random.default_rng(0)
 

@@ -13,7 +13,7 @@ from spikewright.calibration import Max
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF, Add, Concat, Conv, Flatten, Input, Linear, Output, Permute, SpikeMaxPool, Upsample
 from spikewright.rates import mean_values
-from spikewright.synapses import Synapses, synapses
+from spikewright.synapse_graph import Synapses, synapses
 from zoo import ARCHITECTURES, architecture
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from listing import between, random_rates
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Conv, Linear
-from spikewright.synapses import Synapses, parquet, synapses
-from spikewright.synapses.blocks import COLUMNS, Block
-from spikewright.synapses.parquet import Column, ParquetFile
-from spikewright.synapses.thrift import varint, zigzag
+from spikewright.synapse_graph import Synapses, parquet, synapses
+from spikewright.synapse_graph.blocks import COLUMNS, Block
+from spikewright.synapse_graph.parquet import Column, ParquetFile
+from spikewright.synapse_graph.thrift import varint, zigzag
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -15,9 +15,9 @@ from test_writing import ROWS, bytes_of, made, network
 from owners import dead_owner
 from spikewright.errors import StorageError
 from spikewright.files import mine
-from spikewright.synapses import Synapses, synapses
-from spikewright.synapses.settings import KEY, digest
-from spikewright.synapses.writers import writer
+from spikewright.synapse_graph import Synapses, synapses
+from spikewright.synapse_graph.settings import KEY, digest
+from spikewright.synapse_graph.writers import writer
 
 pq = pytest.importorskip("pyarrow.parquet")
 

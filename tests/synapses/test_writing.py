@@ -24,10 +24,10 @@ from spikewright.calibration import Max
 from spikewright.errors import DataError, SettingsError, StorageError
 from spikewright.graph import Graph
 from spikewright.nodes import Linear
-from spikewright.synapses import Synapses, synapses
-from spikewright.synapses.writers import formats
-from spikewright.synapses.writers.parquet import Parquet
-from spikewright.synapses.writers.pickle import dump_to_csv
+from spikewright.synapse_graph import Synapses, synapses
+from spikewright.synapse_graph.writers import formats
+from spikewright.synapse_graph.writers.parquet import Parquet
+from spikewright.synapse_graph.writers.pickle import dump_to_csv
 
 pytest.importorskip("pyarrow")
 ROWS = 300
@@ -204,7 +204,7 @@ KILLED = """
 import sys, time
 sys.path[:0] = {paths!r}
 from test_writing import made
-from spikewright.synapses.writers.parquet import Parquet
+from spikewright.synapse_graph.writers.parquet import Parquet
 write = Parquet.part
 def slowly(self, synapses, projection, part, path):
     write(self, synapses, projection, part, path)

@@ -1,8 +1,8 @@
 """Statistics of a network's activations over data of any size, and thresholds from them."""
 
-from spikewright.calibration.calibrate import calibrate, statistics_key
+from spikewright.calibration.gathering import calibrate, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
-from spikewright.calibration.look import Look, look
+from spikewright.calibration.looking import Look, look
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, methods, parse, parse_all

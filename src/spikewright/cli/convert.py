@@ -31,14 +31,14 @@ from spikewright.cli.console import (
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.pipeline import Job, compare, comparison, tasks_text
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
-from spikewright.convert import Neurons
+from spikewright.conversion import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError, warn
 from spikewright.files import check_place
 from spikewright.frontends.verify import verification
-from spikewright.load import load
+from spikewright.loading import load
 from spikewright.nodes.spike_max_pool import Policy
-from spikewright.report.document import check_report
+from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
 from spikewright.tasks import heads
 from spikewright.text import short

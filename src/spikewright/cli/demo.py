@@ -11,7 +11,7 @@ import typer
 from spikewright.calibration import parse
 from spikewright.cli.console import JsonOption, err, out, print_json
 from spikewright.cli.pipeline import Job, compare, comparison
-from spikewright.convert import Neurons
+from spikewright.conversion import Neurons
 from spikewright.demo import demo_data, demo_graph
 from spikewright.errors import SettingsError
 from spikewright.files import check_place

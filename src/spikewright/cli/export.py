@@ -9,9 +9,9 @@ import typer
 
 from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.export import check_export
-from spikewright.export import export as write
-from spikewright.load import load
+from spikewright.exporters import check_export
+from spikewright.exporters import export as write
+from spikewright.loading import load
 from spikewright.nodes import Output
 
 

@@ -23,12 +23,12 @@ from spikewright.cli.console import (
     print_json,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.convert import fates
+from spikewright.conversion import fates
 from spikewright.frontends.verify import verification
 from spikewright.graph import Graph
-from spikewright.load import load
-from spikewright.prepare import prepare
-from spikewright.report.network import check_picture, write_picture
+from spikewright.loading import load
+from spikewright.preparation import prepare
+from spikewright.reports.network import check_picture, write_picture
 from spikewright.text import shape_text
 
 

@@ -13,14 +13,14 @@ from rich.table import Table
 
 from spikewright.calibration import Method, Statistics, calibrate, statistics_key
 from spikewright.cli.console import compact_table, progress
-from spikewright.convert import Neurons, analog_of, check_countable, convert
+from spikewright.conversion import Neurons, analog_of, check_countable, convert
 from spikewright.data import Dataset
 from spikewright.errors import CalibrationError
 from spikewright.graph import Graph
-from spikewright.measure import HeadMeasures, Measures, measure
+from spikewright.measures import HeadMeasures, Measures, measure
 from spikewright.passes import Change
-from spikewright.prepare import prepare
-from spikewright.report import Candidate, write_report
+from spikewright.preparation import prepare
+from spikewright.reports import Candidate, write_report
 from spikewright.tasks import SCORES, Head, Said
 from spikewright.text import short, steps_to_show
 

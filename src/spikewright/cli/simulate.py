@@ -30,16 +30,16 @@ from spikewright.cli.console import (
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.pipeline import agreement_lines, comparison, tasks_text
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
-from spikewright.convert import analog_of
+from spikewright.conversion import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
 from spikewright.events import check_place as check_events
 from spikewright.events import load_events
 from spikewright.files import atomic_path, check_place, shown
-from spikewright.load import load
-from spikewright.measure import Measures, measure
-from spikewright.measure.scores import agreement_name
+from spikewright.loading import load
+from spikewright.measures import Measures, measure
+from spikewright.measures.scores import agreement_name
 from spikewright.text import shape_text, short
 
 

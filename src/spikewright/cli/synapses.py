@@ -33,15 +33,15 @@ from spikewright.files import check_place as check_file
 from spikewright.files import shown
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
-from spikewright.report.document import check_report
+from spikewright.reports.document import check_report
 from spikewright.storage import load_graph
-from spikewright.synapses import Synapses
-from spikewright.synapses import synapses as synapse_graph
-from spikewright.synapses.placing import beginnings, logs_of
-from spikewright.synapses.summary import Degrees, Summary
-from spikewright.synapses.writers import writer
-from spikewright.synapses.writers.pickle import dump_to_csv
-from spikewright.synapses.writing import check_place
+from spikewright.synapse_graph import Synapses
+from spikewright.synapse_graph import synapses as synapse_graph
+from spikewright.synapse_graph.placing import beginnings, logs_of
+from spikewright.synapse_graph.summary import Degrees, Summary
+from spikewright.synapse_graph.writers import writer
+from spikewright.synapse_graph.writers.pickle import dump_to_csv
+from spikewright.synapse_graph.writing import check_place
 from spikewright.text import shape_text, short
 
 
@@ -118,7 +118,7 @@ def synapses(
         written = _write(made, output, kind, share, force, workers, as_json)
     summary = made.summary()
     if report is not None:
-        from spikewright.report.synapses import write_synapse_report
+        from spikewright.reports.synapses import write_synapse_report
 
         settings = {"command": context.obj, "network": graph.fingerprint, "pools": pools, "pool weight": pool_weight}
         write_synapse_report(

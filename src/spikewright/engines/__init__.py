@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from spikewright.engines.choose import ENGINES, Engine
 from spikewright.engines.reference import RECORDS, BatchRun, Simulation
-from spikewright.engines.simulate import Run, simulate
+from spikewright.engines.simulation import Run, simulate
 
 __all__ = ["ENGINES", "RECORDS", "BatchRun", "Engine", "Run", "Simulation", "simulate"]

@@ -1,0 +1,29 @@
+"""Measures of a spiking network, one a file, and all of them at once."""
+
+from spikewright.measures.accuracy import accuracy
+from spikewright.measures.agreement import agreement
+from spikewright.measures.correlation import Correlation, CorrelationObserver
+from spikewright.measures.energy import Energy
+from spikewright.measures.firing_rate import FiringRate, firing_rates
+from spikewright.measures.measurement import LayerMeasures, Measures, measure
+from spikewright.measures.operations import Operations, operations
+from spikewright.measures.scores import HeadMeasures
+from spikewright.measures.synops import SynOps, synops
+
+__all__ = [
+    "Correlation",
+    "CorrelationObserver",
+    "Energy",
+    "FiringRate",
+    "HeadMeasures",
+    "LayerMeasures",
+    "Measures",
+    "Operations",
+    "SynOps",
+    "accuracy",
+    "agreement",
+    "firing_rates",
+    "measure",
+    "operations",
+    "synops",
+]

@@ -1,6 +1,0 @@
-"""A picture of a network as a graph."""
-
-from spikewright.report.network.picture import Picture, network_picture
-from spikewright.report.network.write import check_picture, write_picture
-
-__all__ = ["Picture", "check_picture", "network_picture", "write_picture"]

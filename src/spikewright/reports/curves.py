@@ -1,0 +1,123 @@
+"""The charts of scores: against time, and against the work done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from spikewright.measures import HeadMeasures
+from spikewright.reports.candidate import Candidate
+from spikewright.reports.charts import LARGE, Chart, framed, line
+from spikewright.tasks import SCORES, Curve, Score
+from spikewright.text import short
+
+
+def score(
+    candidates: Sequence[Candidate],
+    head: str,
+    name: str,
+    *,
+    against: bool = False,
+    close: bool = False,
+    linear: bool = False,
+) -> Chart:
+    """A score against timesteps, one line for each candidate, with the analog network's as a level.
+
+    Args:
+        candidates: to compare.
+        head: the output.
+        name: of the score.
+        against: against the analog network instead of the labels.
+        close: show only what lies near the final values; of an error, from zero up instead of in powers of ten.
+        linear: a linear axis of time instead of one in powers of two.
+    """
+    kind = SCORES[name]
+    heads = [candidate.measures.heads[head] for candidate in candidates]
+    curves = [(one.agreement if against else one.scores)[name] for one in heads]
+    level = None if against else heads[0].analog.get(name)
+    values = _axis(kind, [*curves, *([] if level is None else [np.full(1, level)])], close)
+    traces = []
+    for k, (candidate, curve) in enumerate(zip(candidates, curves, strict=True)):
+        steps = list(range(1, candidate.measures.timesteps + 1))
+        traces.append(line(k, candidate.label, steps, _shown(curve, kind), _hover(kind)))
+    end = max(c.measures.timesteps for c in candidates)
+    if level is not None and np.isfinite(level):
+        traces.append(
+            {
+                "x": [1, end],
+                "y": _shown(np.full(2, level), kind),
+                "name": f"analog, {kind.text(level, unit=True)}",
+                "mode": "lines",
+                "line": {"color": "muted", "dash": "dash", "width": 1.5},
+                "hoverinfo": "skip",
+            }
+        )
+    ticks = [2**k for k in range(24) if 2**k <= end]
+    powers = {"type": "log", "tickvals": ticks, "ticktext": [str(t) for t in ticks], "hoverformat": "d"}
+    return framed(
+        traces,
+        "timesteps",
+        kind.axis(against=against),
+        xaxis={"rangemode": "tozero"} if linear else powers,
+        yaxis=values,
+        height=LARGE,
+        legend=True,
+        hovermode="x unified",
+    )
+
+
+def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
+    """The main score against the work done: synaptic operations up to each timestep, taken as even over time."""
+    first = candidates[0].measures.heads[head]
+    kind = SCORES[first.task.main]
+    traces, most, least = [], 1.0, np.inf
+    for k, candidate in enumerate(candidates):
+        measures = candidate.measures
+        done = measures.total_synops * np.arange(1, measures.timesteps + 1) / measures.timesteps
+        if done[0] <= 0:  # a network that never fires has no place on this axis
+            continue
+        most, least = max(most, float(done[-1])), min(least, float(done[0]))
+        curve = main_curve(measures.heads[head])
+        traces.append(line(k, candidate.label, done.tolist(), _shown(curve, kind), _hover(kind) + " at %{x:.3s}"))
+    ticks = [m * 10.0**e for e in range(16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
+    return framed(
+        traces,
+        "synaptic operations per sample",
+        kind.axis(against=not first.labelled),
+        xaxis={"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]},
+        yaxis=_axis(kind, [main_curve(c.measures.heads[head]) for c in candidates], close=False),
+        height=LARGE,
+        legend=True,
+    )
+
+
+def main_curve(head: HeadMeasures) -> Curve:
+    """``(T,)``: the main score of an output, or the agreement in it where there are no labels."""
+    return head.curves[head.task.main]
+
+
+def _axis(kind: Score, curves: Sequence[Curve], close: bool) -> Mapping[str, Any]:
+    """The axis of a score: shares from zero up, errors in powers of ten, R² where it says something."""
+    ends = [float(curve[-1]) for curve in curves if np.isfinite(curve[-1])]
+    if kind.percent:
+        if close and ends:
+            return {"range": [max(0.0, 100 * min(ends) - 4), min(100.2, 100 * max(ends) + 2)]}
+        return {"rangemode": "tozero"}
+    if not kind.higher:
+        if close and ends and max(ends) > 0:
+            return {"range": [0.0, 2 * max(ends)]}
+        positive = any(bool((curve > 0).any()) for curve in curves)
+        return {"rangemode": "tozero"} if close or not positive else {"type": "log", "exponentformat": "power"}
+    lowest = min([float(np.nanmin(curve)) for curve in curves if np.isfinite(curve).any()], default=0.0)
+    return {"range": [max(lowest, min([-0.1, *(end - 0.5 for end in ends)])) - 0.02, 1.03]}
+
+
+def _shown(curve: Curve, kind: Score) -> list[float]:
+    values: list[float] = (100 * curve if kind.percent else curve).tolist()
+    return values
+
+
+def _hover(kind: Score) -> str:
+    return "%{y:.2f} %" if kind.percent else "%{y:.4g}"

@@ -1,0 +1,102 @@
+"""The file around the text: style, charts as data, plotly.js and the script that draws."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikewright.errors import SettingsError
+from spikewright.files import check_place, shown
+from spikewright.reports.charts import Chart
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""The page may run what it holds and load nothing: the browser itself keeps it from the network."""
+
+
+def check_report(path: Path | str, force: bool = False) -> None:
+    """Refuse a place that no report can be written to, before any work is done.
+
+    Args:
+        path: of the page.
+        force: whether a file that stands there may be replaced.
+
+    Raises:
+        SettingsError: for a name that no browser takes for a page.
+        StorageError: as ``files.check_place``.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise SettingsError(f"{shown(path)}: a report is a .html file")
+    check_place(path, force)
+
+
+class Document:
+    """Collects charts while the text is written, then puts the file together."""
+
+    def __init__(self) -> None:
+        self.charts: list[Chart] = []
+
+    def figure(self, chart: Chart, caption: str) -> str:
+        """A place for one chart."""
+        return self.figures([("", chart)], caption)
+
+    def figures(self, views: Sequence[tuple[str, Chart]], caption: str) -> str:
+        """A place for one of several charts, with a button for each."""
+        first = len(self.charts)
+        self.charts += [chart for _, chart in views]
+        buttons = "".join(
+            f'<button type="button" data-show="{k}" aria-pressed="{str(k == first).lower()}">{escape(name)}</button>'
+            for k, (name, _) in enumerate(views, first)
+        )
+        choice = f'<span class="choice">{buttons}</span>' if len(views) > 1 else ""
+        height, label = views[0][1]["layout"]["height"], escape(caption)
+        place = f'<div data-chart="{first}" role="img" aria-label="{label}" style="height:{height}px"></div>'
+        return f"<figure><figcaption>{label}{choice}</figcaption>{place}</figure>"
+
+    def html(self, title: str, body: str) -> str:
+        """The whole file.
+
+        Raises:
+            SettingsError: when plotly is not installed.
+        """
+        data = json.dumps(_numbers(self.charts), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        style = "".join(map(resource, ("palette.css", "style.css", "network.css")))
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+            f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n{body}\n</main>\n"
+            f'<script type="application/json" id="charts">{data}</script>\n'
+            f"<script>{_plotly()}</script>\n<script>{resource('page.js')}</script></body></html>\n"
+        )
+
+
+def resource(name: str) -> str:
+    """A file that stands beside this one."""
+    return (files("spikewright.reports") / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise SettingsError("the report needs plotly: pip install 'spikewright[report]'") from None
+    return str(get_plotlyjs())
+
+
+def _numbers(value: Any) -> Any:
+    """The same with numbers to five digits, more than a screen shows; what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_numbers(inner) for inner in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,219 @@
+"""A picture of a network: boxes for groups of neurons, arrows for what lies between, as one SVG."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from spikewright.graph import Graph
+from spikewright.nodes import MaxPool, ReLU
+from spikewright.reports.document import resource
+from spikewright.reports.network.diagram import Arrow, Diagram, Part, Vertex, diagram
+from spikewright.reports.network.layered import Layout, Point, Rectangle, layered
+from spikewright.reports.network.lettering import shortened, text_width, xml
+from spikewright.reports.network.rows import Edge, Size
+from spikewright.text import short
+
+SIZES = {"title": 16.0, "name": 13.0}
+NAME, LINE = SIZES["name"], 11.5
+"""Sizes of letters, in pixels; network.css has the same."""
+BOLDER = 1.06
+"""How much wider bold letters are."""
+STEP = 16.0
+"""From one line of text to the next."""
+WIDEST = 216.0
+"""Of any line of text."""
+PADDING = 16.0
+"""Between the sides of a box and its text."""
+MARGIN = 24.0
+"""Around the whole."""
+JOINT = 22.0
+
+
+@dataclass(frozen=True)
+class Text:
+    """One line: what stands there, and its class in network.css."""
+
+    text: str
+    style: str
+
+    @property
+    def size(self) -> float:
+        return SIZES.get(self.style, LINE)
+
+    @property
+    def width(self) -> float:
+        return text_width(self.text, self.size * (BOLDER if self.style in ("name", "title") else 1.0))
+
+
+@dataclass(frozen=True)
+class Block:
+    """The lines about one operator of an arrow, or about none, and how far below the top of the label they start."""
+
+    part: Part | None
+    top: float
+    lines: tuple[Text, ...]
+
+    @property
+    def bottom(self) -> float:
+        return self.top + STEP * len(self.lines)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG element as text, and its width and height in pixels."""
+
+    svg: str
+    width: float
+    height: float
+
+
+def network_picture(
+    graph: Graph, *, title: str = "", standalone: bool = True, said: Mapping[str, Sequence[str]] | None = None
+) -> Picture:
+    """Draw a graph.
+
+    Args:
+        graph: folded or spiking; one as a frontend made it is drawn too.
+        title: above it; "" for none.
+        standalone: with a background and the palette; else for a page that has them.
+        said: further lines for some nodes.
+    """
+    shown = diagram(graph, said)
+    layout = arranged(shown)
+    heading = _heading(graph, title) if title else []
+    top = MARGIN + (58.0 if heading else 0.0)
+    inner = max([layout.width, *(line.width for line in heading)])
+    width, height = inner + 2 * MARGIN, top + layout.height + MARGIN
+    size = f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}"'
+    label = xml(title or "the network as a graph")
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" class="network" {size} role="img" aria-label="{label}">']
+    if standalone:
+        style = "".join(map(resource, ("palette.css", "network.css")))
+        parts += [f"<style>{style}</style>", '<rect class="paper" width="100%" height="100%"/>']
+    parts += [_text(line, MARGIN, MARGIN + 14 + k * 22) for k, line in enumerate(heading)]
+    parts.append(f'<g transform="translate({_n(MARGIN + (inner - layout.width) / 2)} {_n(top)})">')
+    for arrow, place, strokes in zip(shown.arrows, layout.labels, layout.strokes, strict=True):
+        parts.append(_arrow(arrow, place, strokes, fork=shown.vertices[arrow.target].kind == "fork"))
+    parts += [_vertex(vertex, place) for vertex, place in zip(shown.vertices, layout.vertices, strict=True)]
+    return Picture("\n".join([*parts, "</g></svg>", ""]), width, height)
+
+
+def arranged(shown: Diagram) -> Layout:
+    """Where everything of a diagram goes: boxes are as wide as the widest of them, so that they stand in columns."""
+    wide = max((_box_width(v) for v in shown.vertices if v.kind not in ("joint", "fork")), default=0.0)
+    arriving = Counter(arrow.target for arrow in shown.arrows)
+    sizes = []
+    for number, vertex in enumerate(shown.vertices):
+        if vertex.kind == "fork":
+            sizes.append((6.0, 6.0))
+        elif vertex.kind == "joint":
+            room = min(24.0 * arriving[number] + 4, 150.0)
+            sizes.append((max(room, text_width(vertex.tag, LINE) + 20), JOINT))
+        else:
+            sizes.append((wide, STEP * len(_box_text(vertex)) + 14))
+    edges = [Edge(arrow.source, arrow.target, _label_size(_label(arrow))) for arrow in shown.arrows]
+    return layered(sizes, edges)
+
+
+def _heading(graph: Graph, title: str) -> list[Text]:
+    groups = [node for node in graph if node.population or isinstance(node, ReLU | MaxPool)]
+    neurons = sum(prod(graph.shapes[node.name]) for node in groups)
+    weights = sum(node.arrays["weight"].size for node in graph if "weight" in node.arrays)
+    populations = f"{len(groups)} population{'' if len(groups) == 1 else 's'}"
+    facts = f"{populations}, {short(neurons)} neurons, {short(weights)} weights"
+    return [Text(shortened(title, 2 * WIDEST, SIZES["title"] * BOLDER), "title"), Text(facts, "line")]
+
+
+def _box_text(vertex: Vertex) -> list[Text]:
+    name = shortened(vertex.node, WIDEST - text_width(vertex.tag, LINE) - 12, NAME * BOLDER)
+    lines = [Text(line, "line") for line in vertex.lines]
+    return [Text(name, "name"), *lines, *_notes(vertex.notes)]
+
+
+def _label(arrow: Arrow) -> list[Block]:
+    """What is written on an arrow; operators stand a little apart, but for those that are one line each."""
+    blocks = [Block(None, 0.0, tuple(_notes(arrow.notes)))] if arrow.notes else []
+    for part in arrow.parts:
+        name = [Text(shortened(part.title, WIDEST, NAME * BOLDER), "name")] if part.title else []
+        lines = (*name, Text(part.line, "line"), *_notes(part.notes))
+        apart = bool(blocks) and len(blocks[-1].lines) + len(lines) > 2
+        blocks.append(Block(part, (blocks[-1].bottom if blocks else 0.0) + 6 * apart, lines))
+    return blocks
+
+
+def _label_size(blocks: Sequence[Block]) -> Size | None:
+    if not blocks:
+        return None
+    return max(line.width for block in blocks for line in block.lines), blocks[-1].bottom + 3
+
+
+def _notes(notes: Sequence[str]) -> list[Text]:
+    return [Text(shortened(note, WIDEST, LINE), "note") for note in notes]
+
+
+def _box_width(vertex: Vertex) -> float:
+    name, *others = _box_text(vertex)
+    return max(name.width + 12 + text_width(vertex.tag, LINE), *(line.width for line in others)) + 2 * PADDING
+
+
+def _vertex(vertex: Vertex, place: Rectangle) -> str:
+    if vertex.kind == "fork":
+        return f'<circle class="fork" cx="{_n(place.x)}" cy="{_n(place.y)}" r="{_n(place.width / 2)}"/>'
+    round_ = {"joint": place.height / 2, "terminal": 14.0}.get(vertex.kind, 5.0)
+    box = _rectangle(place, round_)
+    if vertex.kind == "joint":
+        inside = _text(Text(vertex.tag, "line"), place.x, place.y + 4, "middle")
+    else:
+        left, first = place.left + PADDING, place.top + 19
+        inside = "".join(_text(line, left, first + STEP * k) for k, line in enumerate(_box_text(vertex)))
+        inside += _text(Text(vertex.tag, "tag"), place.right - PADDING, first, "end")
+        if vertex.kind != "terminal":
+            inside += f'<path class="bar" d="M{_n(place.left + 6)} {_n(place.top + 8)}V{_n(place.bottom - 8)}"/>'
+    return _group(vertex.kind, vertex.node, vertex.hover, box + inside)
+
+
+def _arrow(arrow: Arrow, label: Rectangle | None, strokes: Sequence[Sequence[Point]], fork: bool) -> str:
+    lines = "".join(f'<path class="line" d="{_path(points)}"/>' for points in strokes)
+    if not fork:
+        x, y = strokes[-1][-1]
+        lines += f'<path class="head" d="M{_n(x)} {_n(y)}l-4 -8h8z"/>'
+    if label is None:
+        return lines
+    for block in _label(arrow):
+        first = label.top + block.top + 13
+        text = "".join(_text(line, label.x, first + STEP * k, "middle") for k, line in enumerate(block.lines))
+        lines += text if block.part is None else _group("part", block.part.node, block.part.hover, text)
+    return lines
+
+
+def _group(kind: str, node: str, hover: str, inside: str) -> str:
+    return f'<g class="{kind}" data-node="{xml(node)}"><title>{xml(hover)}</title>{inside}</g>'
+
+
+def _rectangle(place: Rectangle, radius: float) -> str:
+    corner = f'x="{_n(place.left)}" y="{_n(place.top)}" width="{_n(place.width)}" height="{_n(place.height)}"'
+    return f'<rect class="box" {corner} rx="{_n(radius)}"/>'
+
+
+def _text(line: Text, x: float, y: float, anchor: str = "start") -> str:
+    side = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    return f'<text class="{line.style}" x="{_n(x)}" y="{_n(y)}"{side}>{xml(line.text)}</text>'
+
+
+def _path(points: Sequence[Point]) -> str:
+    """Straight where it goes down, else a curve that is upright at both ends."""
+    (x, y), *others = points
+    path = f"M{_n(x)} {_n(y)}"
+    for to_x, to_y in others:
+        middle = _n((y + to_y) / 2)
+        path += f"V{_n(to_y)}" if to_x == x else f"C{_n(x)} {middle} {_n(to_x)} {middle} {_n(to_x)} {_n(to_y)}"
+        x, y = to_x, to_y
+    return path
+
+
+def _n(number: float) -> str:
+    """A number of pixels, to a tenth."""
+    return f"{number:.1f}".removesuffix(".0")

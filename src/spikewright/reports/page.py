@@ -1,0 +1,167 @@
+"""The report: what the page says, from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from spikewright.calibration import Look, Statistics, look
+from spikewright.conversion import fates
+from spikewright.errors import SettingsError
+from spikewright.files import write_text
+from spikewright.graph import Graph
+from spikewright.measures import Measures
+from spikewright.passes import Change
+from spikewright.reports import charts
+from spikewright.reports.answers import facts, how_good, score_columns, score_rows
+from spikewright.reports.candidate import Candidate
+from spikewright.reports.document import Document, check_report
+from spikewright.reports.layers import closer
+from spikewright.reports.network import network_picture
+from spikewright.reports.table import table
+from spikewright.text import shape_text, short, steps_to_show
+
+
+def write_report(
+    path: Path | str,
+    *,
+    title: str,
+    graph: Graph,
+    folded: Graph,
+    changes: Sequence[Change],
+    statistics: Statistics,
+    candidates: Sequence[Candidate],
+    settings: Mapping[str, Any],
+    force: bool = False,
+) -> Path:
+    """Write one HTML file that needs nothing else, whole or not at all.
+
+    Args:
+        path: of the file.
+        title: of the page.
+        graph: as trained.
+        folded: from ``prepare``.
+        changes: from ``prepare``.
+        statistics: of the folded graph.
+        candidates: the conversions to compare, on the same samples; the first gives the numbers at the top.
+        settings: what reproduces it, by name; "command" is shown as a command line.
+        force: whether a file that stands there is replaced, once this one is whole.
+
+    Returns:
+        the path.
+
+    Raises:
+        SettingsError: without a candidate, for a name that is no page's, or when plotly is not installed.
+        StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
+    """
+    check_report(path, force)
+    if not candidates:
+        raise SettingsError("a report needs at least one conversion")
+    document = Document()
+    sections = [
+        _head(title, candidates[0]),
+        _seen(look(folded, statistics), candidates),
+        how_good(document, candidates),
+        _table_of_candidates(candidates),
+        _work(document, candidates),
+        closer(document, folded, statistics, candidates),
+        _network(graph, candidates[0], fates(graph, changes)),
+        settings_section(settings),
+    ]
+    write_text(path, document.html(title, "\n".join(sections)), force)
+    return Path(path)
+
+
+def _head(title: str, first: Candidate) -> str:
+    measures = first.measures
+    analog = f"{measures.energy_analog / 1000:.3g}"
+    found = [
+        *facts(measures),
+        (f"{measures.firing_rate:.3f}", "spikes per neuron and timestep"),
+        (short(measures.total_synops), "synaptic operations per sample"),
+        (f"{measures.energy_spiking / 1000:.3g} µJ", f"per sample, estimated; the analog network {analog} µJ"),
+    ]
+    cards = "".join(f'<div class="fact"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for v, k in found)
+    steps = f"{measures.timesteps} timestep{'' if measures.timesteps == 1 else 's'}"
+    samples = f"{measures.samples:,} sample{'' if measures.samples == 1 else 's'}"
+    line = f"{samples}, {steps}, thresholds by {first.label}"
+    return f'<h1>{escape(title)}</h1><p class="soft">{escape(line)}</p><div class="facts">{cards}</div>'
+
+
+def _seen(seen: Look, candidates: Sequence[Candidate]) -> str:
+    """What calibration saw of data and network, and all warnings."""
+    odd = dict.fromkeys([*seen.warnings, *(w for c in candidates for w in c.measures.warnings)])
+    lines = "".join(f"<li>{escape(line)}</li>" for line in seen.lines)
+    warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in odd)
+    return f'<ul class="seen">{lines}{warnings}</ul>'
+
+
+def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
+    longest = max(c.measures.timesteps for c in candidates)
+    steps = steps_to_show(longest)
+    rows = []
+    for candidate in candidates:
+        measures = candidate.measures
+        energy = [f"{measures.energy_spiking / 1000:.3g}", f"{_input_energy(measures) / 1000:.3g}"]
+        work = [f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy]
+        first, *others = score_rows(measures, steps)
+        rows += [[candidate.label, *first, *work], *(["", *other, *[""] * len(work)] for other in others)]
+    columns = score_columns(candidates[0].measures, steps)
+    header = ["method", *columns, "firing rate", "synops", "energy, µJ", "the input's part, µJ"]
+    constants = candidates[0].measures.energy
+    note = (
+        f"Energy is an estimate of arithmetic alone: {constants.ac} pJ an accumulate, {constants.mac} pJ a "
+        "multiply-accumulate (32-bit, 45 nm); no memory, no chip. A spike costs accumulates; values that layers "
+        "without neurons hand on cost multiply-accumulates, as an analog input does at every timestep."
+    )
+    return f'{table(header, rows, text=1 + len(columns) - len(steps))}<p class="soft">{escape(note)}</p>'
+
+
+def _input_energy(measures: Measures) -> float:
+    """Nanojoules per sample that the analog input costs."""
+    connections = sum(layer.input_connections for layer in measures.synops.values())
+    return connections * measures.timesteps * measures.energy.mac / 1000
+
+
+def _work(document: Document, candidates: Sequence[Candidate]) -> str:
+    plot = document.figure(charts.synops(candidates), "synaptic operations, by the layer that spikes arrive at")
+    return f"<h2>Where the work is</h2>{plot}"
+
+
+def _network(graph: Graph, first: Candidate, done: Mapping[str, str]) -> str:
+    rows = [
+        [
+            node.name,
+            node.type,
+            shape_text(graph.shapes[node.name]),
+            f"{node.parameters:,}" if node.parameters else "",
+            f"{graph.macs(node):,}" if graph.macs(node) else "",
+            done[node.name],
+        ]
+        for node in graph
+    ]
+    header = ["node", "type", "output shape", "parameters", "MACs", "conversion"]
+    total = f"{graph.parameters:,} parameters, {sum(graph.macs(n) for n in graph):,} multiply-accumulates a sample."
+    caption = f"as spikes, thresholds by {first.label}: populations, and what the connections between them are made of"
+    drawing = network_picture(first.spiking, standalone=False).svg
+    figure = (
+        f'<figure><figcaption>{escape(caption)}</figcaption><div class="drawing" tabindex="0">{drawing}</div></figure>'
+    )
+    rows_table = table(header, rows, text=3, last_is_text=True)
+    return f"<h2>The network</h2><p class='soft'>{total}</p>{figure}{rows_table}"
+
+
+def settings_section(settings: Mapping[str, Any]) -> str:
+    """What reproduces a page."""
+    command = settings.get("command")
+    shown = "" if command is None else f"<pre>{escape(str(command))}</pre>"
+    others = {**{key: value for key, value in settings.items() if key != "command"}, "spikewright": _version()}
+    rows = [[key, "–" if value in (None, "") else str(value)] for key, value in others.items()]
+    return f'<h2>To reproduce it</h2>{shown}<div class="settings">{table(["setting", "value"], rows, text=2)}</div>'
+
+
+def _version() -> str:
+    return version("spikewright")

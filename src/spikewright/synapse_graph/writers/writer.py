@@ -1,0 +1,106 @@
+"""What a format of synapses is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.graph import Shape
+from spikewright.synapse_graph.blocks import Block
+from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.stream import Synapses
+
+
+@dataclass(frozen=True)
+class Writer(ABC):
+    """Base of all formats: one a file, whose name is the format's."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """What paths of this format end with."""
+    folder: ClassVar[bool] = False
+    """Whether it is a folder of files."""
+    limit: ClassVar[int | None] = None
+    """How many synapses it can take; None for any number."""
+
+    needs_arrow: ClassVar[bool] = False
+    """Whether it needs pyarrow."""
+    about: ClassVar[str] = ""
+    """What neurons and numbers mean in it, for the log."""
+
+    def mark(self, file: Path) -> str | None:  # noqa: ARG002
+        """What a file in a folder of this format says of the settings it was made by.
+
+        Returns:
+            their digest; empty for a file that is ours and does not say; None for what is not ours.
+
+        Raises:
+            Exception: of any kind, for a file that cannot be read.
+        """
+        return None
+
+
+class InParts(Writer):
+    """A format in which every part of a projection is written by itself, so that a run can go on where it stopped."""
+
+    extension: ClassVar[str]
+
+    @abstractmethod
+    def part(self, synapses: Synapses, projection: Projection, part: Part, path: Path) -> None:
+        """Write one part."""
+
+    def head(self) -> bytes:
+        """What stands before the first part, where all become one file."""
+        return b""
+
+
+class AtOnce(Writer):
+    """A format for small networks, written in one go."""
+
+    @abstractmethod
+    def whole(self, synapses: Synapses, path: Path) -> None:
+        """Write everything to a file, or into a folder that is there."""
+
+
+def every_block(synapses: Synapses, projection: Projection) -> Iterator[Block]:
+    """The blocks of all parts of a projection."""
+    for part in synapses.parts(projection):
+        yield from synapses.blocks(projection, part)
+
+
+def channels_last(shape: Shape) -> Shape:
+    """The (row, column, channel) axes of a group, as many as it has: planes count into the rows."""
+    if len(shape) < 3:
+        return (*shape[1:], shape[0])
+    return (prod(shape[1:-1]), shape[-1], shape[0])
+
+
+def neuron(block: Block, side: str, shape: Shape) -> tuple[NDArray[np.int64], ...]:
+    """The index of a neuron along each axis that its group has, for every synapse."""
+    names = {1: ("channel",), 2: ("row", "channel")}.get(len(shape), ("row", "column", "channel"))
+    return tuple(block.column(f"{side}_{name}") for name in names)
+
+
+def number(block: Block, side: str, shape: Shape) -> NDArray[np.int64]:
+    """Which neuron of its group, counted through (row, column, channel) with the channel fastest."""
+    found = np.zeros(block.rows, np.int64)
+    for index, length in zip(neuron(block, side, shape), channels_last(shape), strict=True):
+        found = found * length + index
+    return found
+
+
+def offsets(synapses: Synapses) -> dict[str, int]:
+    """Where the neurons of each group start when those of all groups are counted through."""
+    ends = np.cumsum([0, *(group.neurons for group in synapses.groups.values())]).tolist()
+    return dict(zip(synapses.groups, ends, strict=False))
+
+
+def joined(indices: Sequence[NDArray[np.int64]], separator: str = ";") -> list[str]:
+    """Indices as text: 3;4;0."""
+    return [separator.join(map(str, index)) for index in zip(*(axis.tolist() for axis in indices), strict=True)]

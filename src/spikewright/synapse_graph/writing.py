@@ -1,0 +1,274 @@
+"""A synapse graph on disk: part by part, whole or not at all, going on where an earlier run stopped.
+
+What a part holds depends on the settings alone, so finished parts of an earlier run with the same are kept as they are,
+and several processes can write one graph. ``placing.py`` says where all that lies until the graph is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikewright.arrow import pyarrow
+from spikewright.errors import SettingsError, SpikewrightError, StorageError
+from spikewright.files import (
+    check_reachable,
+    exists,
+    mine,
+    one_at_a_time,
+    parents,
+    reason,
+    shown,
+    storage_errors,
+    sync,
+    token,
+)
+from spikewright.files.errors import about_writing
+from spikewright.settings import whole
+from spikewright.synapse_graph import placing
+from spikewright.synapse_graph.log import as_json, as_text, log
+from spikewright.synapse_graph.placing import PIECES, WHOLE
+from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.settings import digest, settings
+from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One part to write, and where it is until it is whole."""
+
+    projection: Projection
+    part: Part
+    hidden: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return self.hidden / PIECES / self.name
+
+
+class _Overtaken(Exception):
+    """Another process with the same settings has taken the parts to put the graph in its place."""
+
+
+def write(
+    synapses: Synapses,
+    path: Path,
+    format: str | None = None,  # noqa: A002
+    *,
+    shard: tuple[int, int] = (1, 1),
+    force: bool = False,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a graph, or one shard of it: see ``Synapses.write``."""
+    made = writer(path, format)
+    workers = whole("workers", workers)
+    try:
+        which, of = (whole("a shard", number) for number in shard)
+    except (TypeError, ValueError):
+        raise SettingsError(f"shard must be two whole numbers such as (2, 8), not {repr(shard)[:40]}") from None
+    if which > of:
+        raise SettingsError(f"shard {which} of {of} does not exist; they are counted from 1")
+    if made.limit is not None and len(synapses) > made.limit:
+        raise SettingsError(
+            f"{len(synapses):,} synapses are too many for this format, which takes {made.limit:,}; write .parquet"
+        )
+    if of > 1 and isinstance(made, AtOnce):
+        raise SettingsError("this format is written in one go; write it without shards")
+    place = Path(os.path.realpath(path))
+    check_place(path, made, force)
+    with parents(place, path), _clearly(path, place):
+        key, facts = digest(synapses, made), as_json(settings(synapses, made))
+        if isinstance(made, AtOnce):
+            taken = placing.new_private(place, key, facts)
+        else:
+            assert isinstance(made, InParts)
+            gathered = _all_parts(synapses, made, place, key, facts, (which, of), force, workers, progress)
+            if gathered is None:
+                hidden = placing.hidden_folder(place, key)
+                return hidden if hidden.exists() else path
+            taken = gathered
+        try:
+            product = _whole(synapses, made, taken)
+            _check_stands(path, place, made, force)  # who knows what has come there since
+            said = log(synapses, made)
+            logs = dict(zip(placing.LOGS, (as_json(said), as_text(said)), strict=True))
+        except BaseException:
+            placing.give_back(taken)
+            raise
+        placing.put_in_place(taken, product, place, logs, force, path)
+        if progress is not None and isinstance(made, AtOnce):
+            progress(len(synapses), len(synapses))
+    return path
+
+
+def check_place(path: Path, made: Writer, force: bool) -> None:
+    """Refuse a place where something stands, before any work is done; with ``force`` only what is not a graph.
+
+    What a killed process had begun to put there is finished or taken back first.
+
+    Raises:
+        SettingsError: for a format that needs pyarrow, where there is none.
+        StorageError: saying what stands there, or why nothing can be written.
+    """
+    if made.needs_arrow:
+        pyarrow()
+    place = check_reachable(path)
+    with storage_errors(path):
+        placing.recover(place)
+    _check_stands(path, place, made, force)
+
+
+def _check_stands(path: Path, place: Path, made: Writer, force: bool) -> None:
+    with storage_errors(path), one_at_a_time(place.parent):
+        stands = os.path.lexists(place)
+        if stands and made.folder and place.is_dir():
+            there = list(place.iterdir())
+            stands, ours = bool(there), all(_is_ours(entry, made) for entry in there)
+        else:
+            ours = not made.folder and place.is_file()
+        if stands and not force:
+            raise exists(path)
+        if stands and not ours:
+            raise StorageError(f"{shown(path)} is not a graph of this format and is not replaced; choose another path")
+        placing.check_logs(path, place, force)
+
+
+def _is_ours(entry: Path, made: Writer) -> bool:
+    """Whether a file in a folder says itself that it is of a graph."""
+    try:
+        return entry.is_file() and not entry.is_symlink() and made.mark(entry) is not None
+    except Exception:  # whatever reading a stranger's file makes a library say
+        return False
+
+
+def _all_parts(
+    synapses: Synapses,
+    made: InParts,
+    place: Path,
+    key: str,
+    facts: str,
+    shard: tuple[int, int],
+    force: bool,
+    workers: int,
+    progress: Progress | None,
+) -> Path | None:
+    """Write the parts of a shard.
+
+    Returns:
+        the folder of all parts, which is private now; None if those of other shards are still to come, or if another
+        process has put the graph in its place.
+    """
+    while True:
+        hidden = placing.begin(place, key, facts, force)
+        jobs = _jobs(synapses, hidden, made.extension)
+        which, of = shard
+        try:
+            _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
+            if all(job.file.exists() for job in jobs):
+                taken = placing.take(place, key)
+                if taken is not None:
+                    return taken
+            elif hidden.exists():
+                return None  # other shards are still to come
+        except _Overtaken:
+            pass
+        while placing.taken_by_others(place, key):
+            time.sleep(0.02)
+        if placing.stands(place, key):
+            return None
+
+
+def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
+    return [
+        _Job(projection, part, hidden, f"{p:04d}-{k:05d}.{extension}")
+        for p, projection in enumerate(synapses.projections)
+        for k, part in enumerate(synapses.parts(projection))
+    ]
+
+
+def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
+    total = sum(job.part.rows for job in jobs)
+    done = sum(job.part.rows for job in jobs if job.file.exists())
+    if progress is not None:
+        progress(done, total)
+    stop = threading.Event()
+    _ = synapses.mean_values  # once, before the threads
+
+    def one(job: _Job) -> int:
+        if stop.is_set():
+            return 0
+        temporary = job.hidden / f"{job.name}.{mine()}.{token()}.tmp"
+        try:
+            made.part(synapses, job.projection, job.part, temporary)
+            sync(temporary)
+            temporary.replace(job.file)
+        except FileNotFoundError:
+            if job.hidden.exists():
+                raise
+            raise _Overtaken from None
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+        return job.part.rows
+
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = [pool.submit(one, job) for job in jobs if not job.file.exists()]
+        try:
+            for finished in as_completed(waiting):
+                done += finished.result()
+                if progress is not None:
+                    progress(done, total)
+        except BaseException:
+            stop.set()
+            for future in waiting:
+                future.cancel()
+            raise
+
+
+def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
+    """The graph in one piece; gives what it is called in its folder."""
+    if isinstance(made, InParts):
+        if made.folder:
+            return PIECES
+        with (taken / WHOLE).open("wb") as file:
+            file.write(made.head())
+            for one in sorted((taken / PIECES).glob(f"*.{made.extension}")):
+                with one.open("rb") as part:
+                    shutil.copyfileobj(part, file, 1 << 20)
+    elif isinstance(made, AtOnce):
+        if made.folder:
+            (taken / WHOLE).mkdir()
+        made.whole(synapses, taken / WHOLE)
+        if made.folder:
+            for one in (taken / WHOLE).iterdir():
+                sync(one)
+    return WHOLE
+
+
+@contextmanager
+def _clearly(path: Path, place: Path) -> Iterator[None]:
+    """Errors of the disk, and of libraries that write, as one line that says what is left and what to do."""
+    try:
+        yield
+    except SpikewrightError:
+        raise
+    except Exception as error:
+        if not about_writing(error):
+            raise
+        left = placing.beginnings(place)
+        kept = "; nothing was changed there"
+        if left:
+            kept = f"; finished parts stay in {shown(left[0])}: the same call goes on from there"
+        raise StorageError(f"cannot write {shown(path)}: {reason(error)}{kept}") from error
