@@ -93,6 +93,7 @@ class Node(ABC):
 
     @property
     def type(self) -> str:
+        """The name of its class, which is what files call it."""
         return type(self).__name__
 
     @property

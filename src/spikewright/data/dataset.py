@@ -39,11 +39,12 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def shape(self) -> Shape:
-        """Of one sample, channels first."""
+        """The shape of one sample, channels first."""
 
     @property
     @abstractmethod
-    def has_labels(self) -> bool: ...
+    def has_labels(self) -> bool:
+        """Whether samples have targets."""
 
     @abstractmethod
     def batches(self, size: int) -> Iterator[Batch]:
@@ -51,7 +52,7 @@ class Dataset(ABC):
 
     @property
     def targets(self) -> Targets | None:
-        """Of all samples; a data set that knows them without reading its samples says so here."""
+        """The targets of all samples; a data set that knows them without reading its samples says so here."""
         if not self.has_labels:
             return None
         return joined([y for _, y in self.batches(4096) if y is not None])

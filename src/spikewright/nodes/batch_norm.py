@@ -40,10 +40,12 @@ class BatchNorm(Node):
 
     @property
     def scale(self) -> NDArray[np.float64]:
+        """The factor of each channel, ``γ / √(variance + ε)``."""
         return self.gamma / np.sqrt(self.variance.astype(np.float64) + self.epsilon)
 
     @property
     def shift(self) -> NDArray[np.float64]:
+        """What each channel is shifted by, ``β − mean · scale``."""
         return self.beta - self.mean * self.scale
 
     def infer_shape(self, *inputs: Shape) -> Shape:

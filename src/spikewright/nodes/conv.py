@@ -53,6 +53,7 @@ class Conv(Node):
 
     @property
     def kernel(self) -> Shape:
+        """The lengths of the kernel along the axes behind the channels."""
         return self.weight.shape[2:]
 
     def infer_shape(self, *inputs: Shape) -> Shape:
@@ -87,7 +88,7 @@ class Conv(Node):
         return forward
 
     def macs(self, *inputs: Shape) -> int:
-        """As everybody counts them: those with padding too."""
+        """The multiply-accumulates as everybody counts them: those with padding too."""
         return self.weight.size * prod(self.infer_shape(*inputs)[1:])
 
     def connections(self, *inputs: Shape) -> Connections:

@@ -49,6 +49,7 @@ class ConvTranspose(Node):
 
     @property
     def kernel(self) -> Shape:
+        """The lengths of the kernel along the axes behind the channels."""
         return self.weight.shape[2:]
 
     @property
