@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
+from spikewright.connections.moves import moved, scale_moved, table_of, times_moved
+from spikewright.connections.scales import across_channels, channel_scale
 from spikewright.errors import GraphError
-from spikewright.moves import moved, scale_moved, table_of, times_moved
-from spikewright.scales import across_channels, channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor

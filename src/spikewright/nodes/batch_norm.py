@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, one_to_one
+from spikewright.connections.scales import across_channels
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
-from spikewright.scales import across_channels
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, sliding
+from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
@@ -23,7 +24,6 @@ from spikewright.nodes._window import (
     torch_padding,
     window_shape,
 )
-from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor

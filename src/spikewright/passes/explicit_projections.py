@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.connections.scales import across_channels
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import (
     AdaptiveAvgPool,
@@ -17,7 +18,6 @@ from spikewright.nodes import (
     SumPool,
 )
 from spikewright.passes.rewrite import rewrite
-from spikewright.scales import across_channels
 
 WINDOWED = (Conv, ConvTranspose, MaxPool, SumPool, AdaptiveAvgPool)
 """What slides over a channel, and so needs all its positions in one scale."""
