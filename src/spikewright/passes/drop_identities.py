@@ -7,6 +7,6 @@ from spikewright.nodes import Identity
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("absorbed", into="before")
+@rewrite("absorbed", into="before", stage="recognise", after=("scalars_as_rows",))
 def drop_identities(graph: Graph) -> Graph:
     return graph.without(*(node.name for node in graph.of_type(Identity)))
