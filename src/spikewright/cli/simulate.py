@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from spikewright.cli.console import (
@@ -116,6 +117,8 @@ def simulate(
     out.print(comparison({str(graph.meta.get("method", model)): measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
+    if any(reading.layers for reading in measures.others.values()):
+        out.print(_others(measures))
     out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
     for line in agreement_lines(measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -149,6 +152,15 @@ def _connections(measures: Measures) -> Table:
     return table
 
 
+def _others(measures: Measures) -> Table:
+    """What found measures say of single layers."""
+    shown = [reading for reading in measures.others.values() if reading.layers]
+    table = compact_table("by layer", ("", *(escape(reading.title) for reading in shown)), 1)
+    for name in dict.fromkeys(name for reading in shown for name in reading.layers):
+        table.add_row(name, *(reading.text(name) for reading in shown))
+    return table
+
+
 def _check_output(path: Path, force: bool) -> None:
     if path.suffix.lower() != ".npz":
         raise SettingsError(f"{shown(path)}: curves and rates are written as .npz")
@@ -170,6 +182,9 @@ def _write(measures: Measures, path: Path, force: bool) -> None:
     for name, layer in measures.layers.items():
         arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
         arrays[f"firing_rate_edges/{name}"] = layer.firing.edges
+    for name, reading in measures.others.items():
+        arrays[f"others/{name}"] = np.array(reading.value)
+        arrays |= {f"others/{name}/{layer}": np.array(value) for layer, value in reading.layers.items()}
     arrays |= measures.rates.arrays()
     with atomic_path(path, force) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 from spikewright.errors import SettingsError
 from spikewright.files import check_place, shown
 from spikewright.graph import Graph
+from spikewright.registry import Registry, function
+
+exporters = Registry("spikewright.exporters", "an export format", function("export_"), folder=__name__)
+"""The function that writes each format, by the format's name, which is the suffix of its files."""
 
 
 def export(graph: Graph, path: Path | str, *, force: bool = False, **options: Any) -> None:
@@ -17,7 +20,7 @@ def export(graph: Graph, path: Path | str, *, force: bool = False, **options: An
 
     Args:
         graph: most often a spiking one, from ``convert``.
-        path: ends in ``.nir``.
+        path: ends in the name of a format, such as ``.nir``.
         force: whether a file that stands there is replaced, once this one is whole.
         options: of the format: ``dt`` for NIR.
 
@@ -27,8 +30,12 @@ def export(graph: Graph, path: Path | str, *, force: bool = False, **options: An
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
     check_export(path, force)
-    module = import_module(f"{__name__}.{_format(path)}")
-    getattr(module, f"export_{_format(path)}")(graph, path, force=force, **options)
+    write = exporters()[_format(path)]
+    try:
+        signature(write).bind(graph, path, force=force, **options)
+    except TypeError as error:
+        raise SettingsError(f"{shown(path)}: the format .{_format(path)}: {error}") from error
+    write(graph, path, force=force, **options)
 
 
 def check_export(path: Path | str, force: bool = False) -> None:
@@ -47,7 +54,7 @@ def _format(path: Path | str) -> str:
 
 def formats() -> tuple[str, ...]:
     """The formats that can be written."""
-    return tuple(sorted(info.name for info in iter_modules(__path__) if not info.name.startswith("_")))
+    return tuple(sorted(exporters()))
 
 
-__all__ = ["check_export", "export", "formats"]
+__all__ = ["check_export", "export", "exporters", "formats"]

@@ -21,6 +21,7 @@ from spikewright.graph import Array, Graph, Shape
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
+from spikewright.measures.found import FoundMeasures, Reading
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measures.synops import SynOps, synops
@@ -64,6 +65,7 @@ class Measures:
         energy: the constants of the estimate.
         rates: of every neuron.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
+        others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
     """
 
@@ -79,6 +81,7 @@ class Measures:
     energy: Energy
     rates: Rates
     raster: dict[str, Array] = field(default_factory=dict)
+    others: Mapping[str, Reading] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -150,6 +153,7 @@ class Measures:
                 for name, layer in self.layers.items()
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
+            "others": {name: reading.summary() for name, reading in self.others.items()},
         }
 
     def _of_one_output(self) -> dict[str, Any]:
@@ -210,6 +214,7 @@ def measure(
     chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
     observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen, answers=scoring)
     sums = InputSums(graph, chosen, timesteps)
+    found = FoundMeasures(graph, timesteps)
     run = simulate(
         graph,
         dataset,
@@ -220,7 +225,7 @@ def measure(
         engine=engine,
         device=device,
         dtype=dtype,
-        observers=(observer, sums),
+        observers=(observer, sums, found),
         progress=progress,
         events_to=events_to,
         force=force,
@@ -232,7 +237,7 @@ def measure(
         graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype, quiet=True
     )
     rates = Rates.of(graph, run, sums.sums)
-    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates)
+    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates, found)
     warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
 
@@ -247,6 +252,7 @@ def _measures(
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
+    found: FoundMeasures,
 ) -> Measures:
     correlations = observer.results()
     firing = firing_rates(run)
@@ -255,6 +261,7 @@ def _measures(
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
     active = {name: steps / run.samples for name, steps in run.nonzero.items()}
     layers, judged = synops(graph, counts, active, run.timesteps), scoring.results()
+    others = found.readings(run)
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
@@ -271,7 +278,8 @@ def _measures(
         energy=energy,
         rates=rates,
         raster=raster,
-        warnings=(*run.warnings, *_near_chance(judged, run.samples)),
+        others=others,
+        warnings=(*run.warnings, *found.warnings, *_near_chance(judged, run.samples)),
     )
 
 

@@ -23,7 +23,7 @@ WINDOWED = (Conv, ConvTranspose, MaxPool, SumPool, AdaptiveAvgPool)
 """What slides over a channel, and so needs all its positions in one scale."""
 
 
-@rewrite("replaced")
+@rewrite("replaced", stage="scale")
 def explicit_projections(graph: Graph) -> Graph:
     """Put a ChannelAffine of ones before an Add, ReLU or Output whose operand could not be scaled on its own.
 

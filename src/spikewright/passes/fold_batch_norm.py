@@ -21,7 +21,12 @@ FOLDABLE = (Conv, ConvTranspose, Linear)
 """Layers whose weights can take in what stands before or behind them."""
 
 
-@rewrite("folded", into="before")
+@rewrite(
+    "folded",
+    into="before",
+    after=("permutation_into_linear",),
+    again_after=("norm_behind_max_pool",),  # norms that met behind a pool
+)
 def fold_batch_norm_backwards(graph: Graph) -> Graph:
     """Fold norms into the layer before, where that layer has no other reader."""
     for name in [node.name for node in graph.of_type(BatchNorm, ChannelAffine)]:
@@ -43,7 +48,7 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
     return graph
 
 
-@rewrite("folded", into="after")
+@rewrite("folded", into="after", after=("norm_behind_max_pool",))
 def fold_batch_norm_forwards(graph: Graph) -> Graph:
     """Fold norms into the layer after, where every reader of the norm can take it."""
     for name in [node.name for node in reversed(graph.of_type(BatchNorm, ChannelAffine))]:  # the last of a chain first
@@ -59,7 +64,7 @@ def fold_batch_norm_forwards(graph: Graph) -> Graph:
     return graph
 
 
-@rewrite("replaced")
+@rewrite("replaced", after=("fold_batch_norm_forwards",))
 def batch_norm_as_affine(graph: Graph) -> Graph:
     """What could not be folded stays, as one factor and one shift a channel."""
     return graph.replaced(

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
-
 from spikewright.errors import SettingsError
+from spikewright.registry import Registry, class_of
 from spikewright.tasks.task import Task
 
-
-@cache
-def tasks() -> dict[str, type[Task]]:
-    """Every task of this folder by name."""
-    package = __name__.rpartition(".")[0]
-    found: dict[str, type[Task]] = {}
-    for info in iter_modules(import_module(package).__path__):
-        if info.name in ("task", "find", "named"):
-            continue
-        module = import_module(f"{package}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__:
-                found[info.name] = value
-    return found
+tasks = Registry("spikewright.tasks", "a task", class_of(Task), folder="spikewright.tasks")
+"""Every task by name."""
 
 
 def parse(text: str) -> Task:

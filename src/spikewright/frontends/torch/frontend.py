@@ -18,6 +18,7 @@ from spikewright.frontends.inputs import channels_noted
 from spikewright.frontends.torch.batches import BatchError, check_sizes
 from spikewright.frontends.torch.given import runnable
 from spikewright.frontends.torch.original import by_name, in_float32, module_original, program_original
+from spikewright.frontends.torch.rules import rules
 from spikewright.frontends.torch.trace import model_class
 from spikewright.frontends.torch.walk import Walk
 from spikewright.frontends.verify import SECONDS, UNSEEN, BatchDependence, verified
@@ -129,10 +130,6 @@ def from_exported(
 
 def _read(program: ExportedProgram, model: str) -> tuple[Walk, Graph]:
     """The graph of a program, and how it came to be."""
-    from spikewright.frontends.torch.activations import ACTIVATIONS
-    from spikewright.frontends.torch.operators import OPERATORS
-    from spikewright.frontends.torch.pools import POOLS
-
     # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
     try:
         functional = program.run_decompositions({})
@@ -141,7 +138,7 @@ def _read(program: ExportedProgram, model: str) -> tuple[Walk, Graph]:
             f"{model}: torch.export cannot make a fixed program of it: {_line(error)}; "
             "write forward() so that it changes nothing outside of itself"
         ) from error
-    walk = Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model)
+    walk = Walk(functional, rules(), model)
     return walk, channels_noted(walk.graph({"source": "torch", "model": model}))
 
 
