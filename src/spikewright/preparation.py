@@ -1,4 +1,4 @@
-"""From the graph as a frontend made it to one whose weights can be scaled: all passes there are, in their order."""
+"""All passes there are, in their order: from the graph as a frontend made it to one whose weights can be scaled."""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ def check(graph: Graph) -> None:
     links: Counter[tuple[str, str]] = Counter()
     for arrow in shown.arrows:
         start, end = shown.vertices[arrow.source], shown.vertices[arrow.target]
-        names = [
+        ends = [end.node] if end.kind != "fork" else []
+        names = [start.node, *(operator.node for operator in arrow.operators), *ends]
             start.node,
             *(operator.node for operator in arrow.operators),
             *([end.node] if end.kind != "fork" else []),

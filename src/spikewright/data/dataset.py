@@ -24,7 +24,7 @@ Batch = tuple[NDArray[np.float32], Targets | None]
 Raw = bytes | memoryview
 """What stands for one sample before preprocessing: the bytes of a file, or values side by side."""
 RAW_BYTES = 2**20
-"""Of raw samples that are brought to float32 at once."""
+"""How many bytes of raw samples are brought to float32 at once."""
 
 
 class Dataset(ABC):

@@ -32,6 +32,7 @@ class Projection:
 
     @property
     def connections(self) -> Connections:
+        """What connects inputs to outputs along its path."""
         return self.path.connections
 
     @cached_property
