@@ -201,10 +201,9 @@ def _check_float32(label: str, values: Sequence[float]) -> None:
     Raises:
         SettingsError: naming the number.
     """
-    limits = np.finfo(np.float32)
-    least = 0.0 if label == "mean" else limits.tiny
+    least, most = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
     for value in values:
-        if value and not least <= abs(value) <= limits.max:
+        if abs(value) > most or (0 < abs(value) < least and label != "mean"):
             raise SettingsError(f"preprocessing: {label} must be a number that float32 holds, not {value}")
 
 
