@@ -29,7 +29,7 @@ def place(device: str = "cpu", dtype: str = "float32") -> Place:
         raise SettingsError(f"dtype must be 'float32' or 'float64', not {dtype!r}")
     try:
         target = torch.device(device)
-        torch.empty(0, device=target)
+        torch.zeros(1, device=target).item()  # "meta" has no values
     except (RuntimeError, AssertionError) as error:
         raise SettingsError(f"device '{device}' cannot be used here; 'cpu' always works") from error
     kind: torch.dtype = getattr(torch, dtype)

@@ -34,6 +34,7 @@ from spikewright.files import shown
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.reports.document import check_report
+from spikewright.settings import digits
 from spikewright.storage import load_graph
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
@@ -155,9 +156,10 @@ def _write(
 
 def _shard(text: str) -> tuple[int, int]:
     which, _, of = text.partition("/")
-    if not (which.isdigit() and of.isdigit() and 1 <= int(which) <= int(of)):
+    share, shares = digits(which), digits(of)
+    if not share or not shares or share > shares:
         raise SettingsError(f"--shard takes a share like 2/8, not '{text}'")
-    return int(which), int(of)
+    return share, shares
 
 
 def _simulated(

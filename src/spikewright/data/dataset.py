@@ -17,8 +17,10 @@ from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.sampling import Choice, Rows, classes_of, draw
+from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
+from spikewright.settings import whole
 
 Batch = tuple[NDArray[np.float32], Targets | None]
 Raw = bytes | memoryview
@@ -63,6 +65,11 @@ class Dataset(ABC):
     @property
     def targets(self) -> Targets | None:
         """The targets of all samples; a data set that knows them without reading its samples says so here."""
+        return self._read_targets
+
+    @cached_property
+    def _read_targets(self) -> Targets | None:
+        """The targets of all batches, for which samples are read once, however often they are asked for."""
         if not self.has_labels:
             return None
         return joined([y for _, y in self.batches(4096) if y is not None])
@@ -77,8 +84,12 @@ class Dataset(ABC):
         return None
 
     def take(self, count: int) -> Dataset:
-        """The first ``count`` samples."""
-        return self.subset(np.arange(min(max(count, 0), len(self))))
+        """The first ``count`` samples.
+
+        Raises:
+            SettingsError: for anything but a whole number, 0 or more.
+        """
+        return self.subset(np.arange(min(whole("samples", count, 0), len(self))))
 
     def sample(self, count: int, seed: int = 0) -> Dataset:
         """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
@@ -156,9 +167,8 @@ class ArrayDataset(Dataset):
     def batches(self, size: int) -> Iterator[Batch]:
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size], self.axis)
-            if not np.isfinite(x).all():
-                row = start + int(np.argwhere(~np.isfinite(x))[0][0])
-                raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
+            if (row := not_finite(x)) is not None:
+                raise DataError(f"sample {start + row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
     def raw(self) -> Iterator[Raw]:
@@ -170,7 +180,7 @@ class ArrayDataset(Dataset):
         return self._part(rows)
 
     def take(self, count: int) -> ArrayDataset:
-        return self._part(slice(max(count, 0)))
+        return self._part(slice(whole("samples", count, 0)))
 
     def _part(self, which: Rows | slice) -> ArrayDataset:
         return replace(self, x=self.x[which], y=rows(self.y, which))

@@ -74,7 +74,7 @@ def abandoned(owner: str) -> bool:
     """Whether what is called after a process was left behind by one of this machine that is no more."""
     machine, _, rest = owner.partition("-")
     process, _, start = rest.partition("-")
-    if sys.platform == "win32" or machine != _machine() or not (process.isdigit() and start.isdigit()):
+    if sys.platform == "win32" or machine != _machine() or not (process.isdecimal() and start.isdecimal()):
         return False
     try:
         os.kill(int(process), 0)

@@ -59,7 +59,7 @@ def check_reachable(path: Path | str) -> Path:
     with storage_errors(path):
         place = Path(os.path.realpath(text))
         _stat(place)  # a name that is too long, links in a circle, a folder that may not be looked into
-        above = next(folder for folder in place.parents if _stat(folder) is not None)
+        above = next((folder for folder in place.parents if _stat(folder) is not None), place)  # "/" has none
         if not above.is_dir():
             raise StorageError(f"cannot write {shown(path)}: {shown(above)} is a file, not a folder")
         if not os.access(above, os.W_OK | os.X_OK):

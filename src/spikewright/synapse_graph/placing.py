@@ -251,6 +251,8 @@ def _is_log(path: Path) -> bool:
 
 
 def _beside(place: Path, ending: str) -> Path:
+    if not place.name:  # "." and "/"
+        raise StorageError(f"{shown(place)} is a folder; give the name of a file")
     return place.with_name(f"{place.name}{ending}")
 
 

@@ -10,27 +10,27 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from spikewright.arrow import pyarrow
-from spikewright.errors import SettingsError, SpikewrightError, StorageError
+from spikewright.errors import SettingsError, StorageError
 from spikewright.files import (
     check_reachable,
     exists,
     mine,
     one_at_a_time,
     parents,
-    reason,
     shown,
     storage_errors,
     sync,
     token,
 )
-from spikewright.files.errors import about_writing
+from spikewright.files.errors import UNCHANGED
 from spikewright.settings import whole
 from spikewright.synapse_graph import placing
 from spikewright.synapse_graph.log import as_json, as_text, log
@@ -89,7 +89,7 @@ def write(
         raise SettingsError("this format is written in one go; write it without shards")
     place = Path(os.path.realpath(path))
     check_place(path, made, force)
-    with parents(place, path), _clearly(path, place):
+    with parents(place, path), storage_errors(path, partial(_left, place)):
         key, facts = digest(synapses, made), as_json(settings(synapses, made))
         if isinstance(made, AtOnce):
             taken = placing.new_private(place, key, facts)
@@ -258,18 +258,7 @@ def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
     return WHOLE
 
 
-@contextmanager
-def _clearly(path: Path, place: Path) -> Iterator[None]:
-    """Errors of the disk, and of libraries that write, as one line that says what is left and what to do."""
-    try:
-        yield
-    except SpikewrightError:
-        raise
-    except Exception as error:
-        if not about_writing(error):
-            raise
-        left = placing.beginnings(place)
-        kept = "; nothing was changed there"
-        if left:
-            kept = f"; finished parts stay in {shown(left[0])}: the same call goes on from there"
-        raise StorageError(f"cannot write {shown(path)}: {reason(error)}{kept}") from error
+def _left(place: Path) -> str:
+    """What is left of a writing that went wrong, and what to do."""
+    left = placing.beginnings(place)
+    return f"finished parts stay in {shown(left[0])}: the same call goes on from there" if left else UNCHANGED

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.errors import DataError
 from spikewright.graph import Shape
 from spikewright.text import shape_text
 
@@ -59,17 +58,11 @@ class Labels:
     """Targets of one output, looked at.
 
     Args:
-        values: ``(N, ...)``, whole numbers or floats.
-
-    Raises:
-        DataError: for NaN or infinity among them.
+        values: ``(N, ...)``, whole numbers or finite floats, as ``as_targets`` gives them.
     """
 
     def __init__(self, values: NDArray[Any]) -> None:
         self.values = values
-        if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
-            row = int(np.argwhere(~finite)[0][0])
-            raise DataError(f"the label of sample {row} holds NaN or infinity; remove the sample or repair it")
 
     @property
     def samples(self) -> int:

@@ -44,7 +44,7 @@ def build_module(spec: str, weights: Path | None) -> nn.Module:
         pass  # a callable without a signature: calling it tells
     try:
         module = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the user's own
         raise ModelFileError(f"{spec}: failed with {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelFileError(f"{spec}: returned a {type(module).__name__}, not a torch.nn.Module")
@@ -84,7 +84,7 @@ def _imported(path: Path) -> ModuleType:
         found.loader.exec_module(module)
     except SpikewrightError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the user's own
         del sys.modules[name]
         raise ModelFileError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     finally:
