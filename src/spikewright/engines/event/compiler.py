@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, sources_of
+from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, has_fast_form, sources_of
 from spikewright.engines.event.view import View, all_neurons, behind_taps, channels_last, nothing, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, Add, Conv, ConvTranspose, Input, Linear, Output, SpikeMaxPool
+from spikewright.nodes import IF, Add, Input, Output, SpikeMaxPool
 
 
 @dataclass(eq=False)
@@ -122,11 +122,12 @@ class _Compiler:
         viewed = view_of(node, [_view(value) for value in given])
         if viewed is not None:
             return viewed
-        if node.connections(*self.graph.input_shapes(node)) is None:
+        made = node.connections(*self.graph.input_shapes(node))
+        if made is None:
             raise SettingsError(
                 f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'"
             )
-        return (Term(_view(given[0]), node),)
+        return (Term(_view(given[0]), made),)
 
     def _given(self, node: Node, name: str) -> Value:
         if isinstance(self.graph[name], Output):
@@ -160,9 +161,8 @@ class _Compiler:
             return False
         if isinstance(reader, SpikeMaxPool):
             return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
-        if isinstance(reader, Conv | ConvTranspose | Linear):
-            return fits_grid(value, self.made.sources)
-        return True
+        made = reader.connections(value.shape)
+        return made is None or not has_fast_form(made) or fits_grid(value, self.made.sources)
 
     def _received(self, node: Node) -> Shape:
         """The shape of what a layer receives: an answer without axes is one value too."""
