@@ -102,3 +102,10 @@ def test_every_kind_has_an_example_but_those_that_are_said_for_a_run() -> None:
     groups = set(re.findall(r'Registry(?:\[.*\])?\(\s*"(spikewright\.\w+)"', sources))
     assert groups - {"spikewright.encoders", "spikewright.tasks"} == set(project())
     assert set(project()) == {f"spikewright.{kind}" for kind in FOLDERS}
+
+
+def test_the_page_knows_every_kind() -> None:
+    page = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^\| `spikewright\.(\w+)` \| `([\w/]+)/` \|$", page, re.MULTILINE))
+    assert said == {**FOLDERS, "encoders": "encoders", "tasks": "tasks"}
+    assert all((Path(spikewright.__file__).parent / folder).is_dir() for folder in said.values())
