@@ -103,7 +103,7 @@ def _grouped(problems: Sequence[Problem]) -> list[str]:
 
 
 PLACES = 3
-"""Of one kind of problem that are named; ``problems`` has them all."""
+"""How many of one kind of problem are named; ``problems`` has them all."""
 
 
 def _short(name: str) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
+from spikewright.connections.moves import moved, scale_moved, table_of, times_moved
+from spikewright.connections.scales import across_channels, channel_scale
 from spikewright.errors import GraphError
-from spikewright.moves import moved, scale_moved, table_of, times_moved
-from spikewright.scales import across_channels, channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,6 +95,7 @@ class Node(ABC):
 
     @property
     def type(self) -> str:
+        """The name of its class, which is what files call it."""
         return type(self).__name__
 
     @property

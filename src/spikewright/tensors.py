@@ -25,7 +25,7 @@ DIGEST = "digest"
 NESTED = 100
 """Levels of lists and tables in a description."""
 DIGITS = 400
-"""Of a number in a description; the largest float has 309."""
+"""The most digits of a number in a description; the largest float has 309."""
 MOST_TEXT, MOST_PARTS = 1 << 26, 1 << 21
 """Characters of a description, and lists and tables in it: Python needs a hundred bytes for each of these."""
 

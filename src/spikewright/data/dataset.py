@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
 Batch = tuple[NDArray[np.float32], Targets | None]
+Raw = bytes | memoryview
+"""What stands for one sample before preprocessing: the bytes of a file, or values side by side."""
+RAW_BYTES = 2**20
+"""Of raw samples that are brought to float32 at once."""
 
 
 class Dataset(ABC):
@@ -39,19 +44,25 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def shape(self) -> Shape:
-        """Of one sample, channels first."""
+        """The shape of one sample, channels first."""
 
     @property
     @abstractmethod
-    def has_labels(self) -> bool: ...
+    def has_labels(self) -> bool:
+        """Whether samples have targets."""
 
     @abstractmethod
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches ``(B, *shape)`` as float32 with their targets ``(B, ...)``; the last one may be smaller."""
 
+    def raw(self) -> Iterator[Raw]:
+        """What stands for each sample before preprocessing, one by one: see ``sample_digests``."""
+        for x, _ in self.batches(256):
+            yield from values_of_each(x)
+
     @property
     def targets(self) -> Targets | None:
-        """Of all samples; a data set that knows them without reading its samples says so here."""
+        """The targets of all samples; a data set that knows them without reading its samples says so here."""
         if not self.has_labels:
             return None
         return joined([y for _, y in self.batches(4096) if y is not None])
@@ -150,6 +161,11 @@ class ArrayDataset(Dataset):
                 raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
+    def raw(self) -> Iterator[Raw]:
+        step = max(1, RAW_BYTES // (4 * prod(self.x.shape[1:])))
+        for start in range(0, len(self), step):
+            yield from values_of_each(self.x[start : start + step])
+
     def subset(self, rows: Rows) -> ArrayDataset:
         return self._part(rows)
 
@@ -184,6 +200,13 @@ class ArrayDataset(Dataset):
         for start in range(0, len(self.x), 4096):
             digest.update(np.ascontiguousarray(self.x[start : start + 4096]).tobytes())
         return digest.hexdigest()
+
+
+def values_of_each(x: Array) -> Iterator[memoryview]:
+    """The values of each sample of a batch ``(B, ...)`` side by side, as float32 and without minus zero."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what no float32 holds is refused where it is used
+        values = np.ascontiguousarray(x, "<f4").reshape(len(x), -1) + np.float32(0)
+    yield from (row.data for row in values)
 
 
 def check_samples(shape: Shape, kind: np.dtype[Any] | None = None) -> None:

@@ -77,6 +77,12 @@ class PictureDataset(Dataset):
             x = self._batch(range(start, min(start + size, len(self))))
             yield self._in_place(x), None if self.y is None else self.y[start : start + size]
 
+    def raw(self) -> Iterator[bytes]:
+        for file in self.files:
+            with sane(file):
+                content = file.read_bytes()
+            yield content
+
     def subset(self, rows: Rows) -> PictureDataset:
         files = tuple(self.files[int(row)] for row in rows)
         return replace(self, files=files, y=None if self.y is None else self.y[rows])
@@ -97,9 +103,8 @@ class PictureDataset(Dataset):
     @cached_property
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.shape} {self.channels} {self.preprocessing}".encode())
-        for file in self.files:
-            with sane(file):
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
+        for content in self.raw():
+            digest.update(hashlib.sha256(content).digest())
         return digest.hexdigest()
 
     @cached_property

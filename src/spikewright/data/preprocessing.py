@@ -163,7 +163,10 @@ class Preprocessing:
 
     @classmethod
     def parse(cls, text: str) -> Preprocessing:
-        """From a form like ``imagenet,resize=128`` or ``scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225``.
+        """The preprocessing that a text says.
+
+        Args:
+            text: ``imagenet,resize=128`` or ``scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225``, say.
 
         Raises:
             SettingsError: for an unknown word or something that is not a number.

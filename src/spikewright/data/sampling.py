@@ -90,7 +90,7 @@ class Choice:
 
     @classmethod
     def of(cls, used: Rows | None, whole: Rows | None, counts: tuple[int, int], names: Sequence[str] = ()) -> Choice:
-        """From the classes of the samples that are used and of all, and how many samples these are."""
+        """The choice of some samples, from their classes and those of all, and how many samples these are."""
         if used is None or whole is None:
             return cls(*counts, names=tuple(names))
         everything, found = set(np.unique(whole).tolist()) | set(range(len(names))), set(np.unique(used).tolist())

@@ -52,4 +52,5 @@ def _of_tensor(tensor: Any) -> Array:
 
 
 def is_picture(values: Any) -> bool:
+    """Whether a value is a picture of Pillow, which need not be installed to say so."""
     return any(c.__module__ == "PIL.Image" and c.__name__ == "Image" for c in type(values).__mro__)

@@ -126,7 +126,7 @@ def load_events(folder: Path | str) -> StoredEvents:
 
 
 _KINDS = {name: kind.replace("float32", "float") for name, kind in COLUMNS.items()}
-"""As Arrow writes them."""
+"""The types of the columns as Arrow writes them."""
 
 
 def _events(file: ParquetFile, group: int, shape: Shape) -> Events:

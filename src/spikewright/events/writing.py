@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 FACTS = "events.json"
 KEY = "spikewright-events"
-"""Under which a Parquet file says in its metadata whose events it holds."""
+"""The key under which a Parquet file says in its metadata whose events it holds."""
 COLUMNS = {"sample": "int64", "timestep": "int32", "neuron": "int32", "value": "float32"}
 
 
@@ -187,7 +187,7 @@ def facts_of_file(network: str, timesteps: int, name: str, shape: tuple[int, ...
 
 
 def schema(facts: str) -> pa.Schema:
-    """Of one file."""
+    """The Arrow schema of one file."""
     pa = pyarrow()
     fields = [pa.field(name, pa.type_for_alias(kind), nullable=False) for name, kind in COLUMNS.items()]
     return pa.schema(fields, {KEY: facts})

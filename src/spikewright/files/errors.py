@@ -50,5 +50,5 @@ def shown(path: Path | str) -> str:
 
 
 def cut(text: str) -> str:
-    """At most so much of a text, its beginning and its end."""
+    """A text of at most so many letters: its beginning and its end."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 + 1 :]}"

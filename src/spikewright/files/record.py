@@ -22,6 +22,7 @@ class Written:
         self._noted: list[tuple[str, Path, tuple[int, int]]] = []
 
     def note(self, said: Path | str, place: Path, made: Path) -> None:
+        """Remember that what was made is about to be renamed to a place."""
         self._noted.append((shown(said), place, _identity(made)))
 
     @property

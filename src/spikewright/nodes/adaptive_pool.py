@@ -42,7 +42,7 @@ class AdaptiveAvgPool(Node):
         return lambda x: pool(x, self.size)
 
     def windows(self, spatial: Shape) -> list[NDArray[np.bool_]]:
-        """For each axis ``(outputs, inputs)``: which input lies in the window of which output."""
+        """The windows along each axis ``(outputs, inputs)``: which input lies in the window of which output."""
         found = []
         for n, m in zip(spatial, self.size, strict=True):
             output, position = np.arange(m)[:, None], np.arange(n)[None, :]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, one_to_one
+from spikewright.connections.scales import across_channels
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
-from spikewright.scales import across_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,10 +40,12 @@ class BatchNorm(Node):
 
     @property
     def scale(self) -> NDArray[np.float64]:
+        """The factor of each channel, ``γ / √(variance + ε)``."""
         return self.gamma / np.sqrt(self.variance.astype(np.float64) + self.epsilon)
 
     @property
     def shift(self) -> NDArray[np.float64]:
+        """What each channel is shifted by, ``β − mean · scale``."""
         return self.beta - self.mean * self.scale
 
     def infer_shape(self, *inputs: Shape) -> Shape:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from spikewright.connections import Connections, one_to_one
+from spikewright.connections.scales import across_channels
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
-from spikewright.scales import across_channels
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, sliding
+from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
@@ -23,7 +24,6 @@ from spikewright.nodes._window import (
     torch_padding,
     window_shape,
 )
-from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +54,7 @@ class Conv(Node):
 
     @property
     def kernel(self) -> Shape:
+        """The lengths of the kernel along the axes behind the channels."""
         return self.weight.shape[2:]
 
     def infer_shape(self, *inputs: Shape) -> Shape:
@@ -88,7 +89,7 @@ class Conv(Node):
         return forward
 
     def macs(self, *inputs: Shape) -> int:
-        """As everybody counts them: those with padding too."""
+        """The multiply-accumulates as everybody counts them: those with padding too."""
         return self.weight.size * prod(self.infer_shape(*inputs)[1:])
 
     def connections(self, *inputs: Shape) -> Connections:

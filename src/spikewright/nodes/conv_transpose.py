@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from spikewright.connections import Connections, inside
+from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape, check_size
 from spikewright.nodes._window import (
@@ -19,7 +20,6 @@ from spikewright.nodes._window import (
     check_positive,
     torch_padding,
 )
-from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +50,7 @@ class ConvTranspose(Node):
 
     @property
     def kernel(self) -> Shape:
+        """The lengths of the kernel along the axes behind the channels."""
         return self.weight.shape[2:]
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spikewright.connections.scales import across_channels, channel_scale
 from spikewright.errors import GraphError
 from spikewright.graph import Array, Node, Place, Shape
 from spikewright.nodes._window import (
@@ -15,7 +16,6 @@ from spikewright.nodes._window import (
     torch_padding,
     window_shape,
 )
-from spikewright.scales import across_channels, channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections.moves import NOWHERE
 from spikewright.errors import GraphError
 from spikewright.graph import Node, Place, Shape, check_size
-from spikewright.moves import NOWHERE
 from spikewright.nodes._window import Padding, check_pairs, torch_padding
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.connections.scales import across_channels
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import Add, ChannelAffine, Output, ReLU
 from spikewright.passes.rewrite import rewrite
-from spikewright.scales import across_channels
 
 
 @rewrite("replaced", stage="scale")

@@ -25,7 +25,7 @@ from spikewright.passes.scale_and_shift import scale_and_shift
     again_after=("norm_behind_max_pool",),  # norms that met behind a pool
 )
 def fold_batch_norm_backwards(graph: Graph) -> Graph:
-    """Into the layer before, where that layer has no other reader."""
+    """Fold norms into the layer before, where that layer has no other reader."""
     for name in [node.name for node in graph.of_type(BatchNorm, ChannelAffine)]:
         norm = graph[name]  # as it is by now: what it reads may have been folded away
         layer = graph.sources(norm)[0]
@@ -49,7 +49,7 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
 
 @rewrite("folded", into="after", after=("norm_behind_max_pool",))
 def fold_batch_norm_forwards(graph: Graph) -> Graph:
-    """Into the layer after, where every reader of the norm can take it."""
+    """Fold norms into the layer after, where every reader of the norm can take it."""
     for name in [node.name for node in reversed(graph.of_type(BatchNorm, ChannelAffine))]:  # the last of a chain first
         norm = graph[name]
         layers = _layers_after(graph, norm)

@@ -9,6 +9,7 @@ from spikewright.passes.rewrite import rewrite
 
 @rewrite("replaced", after=("split_leaky",))
 def pool_globally(graph: Graph) -> Graph:
+    """Make every global pool a pool with one window."""
     return graph.replaced(*(_pool(graph, node) for node in graph.of_type(GlobalAvgPool, GlobalMaxPool)))
 
 

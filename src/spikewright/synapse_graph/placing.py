@@ -262,7 +262,10 @@ def _remove_other(other: Path, force: bool) -> None:
         )
     if any(not abandoned(_owner(left)) for left in other.glob("*.tmp")):
         raise StorageError(f"{shown(other)} is being written by another process; wait for it, or choose another path")
-    shutil.rmtree(other)
+    gone = other.with_name(f"{other.name}.{mine()}.{token()}")
+    with suppress(FileNotFoundError):  # another process was first
+        other.rename(gone)  # whoever begins to write there meanwhile sees that it is gone, and begins anew
+        shutil.rmtree(gone)
 
 
 def _folders(place: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -34,11 +34,12 @@ from spikewright.files.errors import about_writing
 from spikewright.settings import whole
 from spikewright.synapse_graph import placing
 from spikewright.synapse_graph.log import as_json, as_text, log
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.placing import PIECES, WHOLE
-from spikewright.synapse_graph.projection import Part, Projection
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
+from spikewright.wiring import Projection
 
 Progress = Callable[[int, int], None]
 

@@ -46,7 +46,7 @@ class Answer:
 
     @property
     def threshold(self) -> float:
-        """Above it one answer says yes: a logit's sign, also behind a sigmoid or tanh."""
+        """The value above which one answer says yes: a logit's sign, also behind a sigmoid or tanh."""
         return 0.5 if self.activation == "sigmoid" else 0.0
 
     def __str__(self) -> str:
@@ -73,11 +73,12 @@ class Labels:
 
     @property
     def samples(self) -> int:
+        """The number of samples."""
         return len(self.values)
 
     @property
     def shape(self) -> Shape:
-        """Of one sample's target."""
+        """The shape of one sample's target."""
         return tuple(self.values.shape[1:])
 
     @property
@@ -87,10 +88,12 @@ class Labels:
 
     @cached_property
     def low(self) -> float:
+        """The smallest label; 0 where there is none."""
         return float(self.values.min()) if self.values.size else 0.0
 
     @cached_property
     def high(self) -> float:
+        """The largest label; 0 where there is none."""
         return float(self.values.max()) if self.values.size else 0.0
 
     @cached_property

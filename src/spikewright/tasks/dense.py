@@ -17,7 +17,7 @@ IGNORED = -1
 
 @dataclass(frozen=True)
 class Dense(Task):
-    """At every position the channel with the largest answer; with one channel, class 1 above the threshold.
+    """A class at every position: the channel with the largest answer; with one channel, 1 above the threshold.
 
     Labels are the index of a class at every position, ``(N, H, W)`` or with one channel, or 0 and 1 of the answer's
     shape that sum to 1 over the channels. Accuracy is the fraction of positions that are right, over all samples.

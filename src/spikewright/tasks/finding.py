@@ -42,7 +42,7 @@ class Head:
     remark: str | None = None
 
     def scores(self, outputs: NDArray[Any]) -> dict[str, float]:
-        """Of answers ``(N, *shape)`` without time, those of the analog network, say; empty without labels."""
+        """The scores of answers ``(N, *shape)`` without time, of the analog network, say; empty without labels."""
         return {} if self.targets is None else self.task.scores(outputs, self.targets, self.answer)
 
     def chance(self) -> dict[str, float]:

@@ -43,4 +43,4 @@ SCORES = {
     "mae": Score("mean absolute error", "mean absolute error against the analog network", percent=False, higher=False),
     "r2": Score("R²", "R² against the analog network", percent=False),
 }
-"""By the name they have in results."""
+"""All scores, by the name they have in results."""

@@ -40,7 +40,7 @@ class Task(ABC):
     title: ClassVar[str]
     """What people call it."""
     needs: ClassVar[str]
-    """In words, what an answer must be like."""
+    """What an answer must be like, in words."""
 
     @abstractmethod
     def fits(self, answer: Answer, labels: Labels) -> bool:
@@ -48,7 +48,7 @@ class Task(ABC):
 
     @abstractmethod
     def takes(self, answer: Answer) -> str | None:
-        """In words, the labels that show it for such an answer; None where none do."""
+        """The labels that show it for such an answer, in words; None where none do."""
 
     @abstractmethod
     def targets(self, answer: Answer, labels: Labels) -> NDArray[Any]:
@@ -103,7 +103,7 @@ class Task(ABC):
 
     @property
     def name(self) -> str:
-        """Of its file, and on the command line."""
+        """The name of its file, which is what the command line calls it."""
         return type(self).__module__.rpartition(".")[2]
 
     def refused(self, answer: Answer, labels: Labels, advice: str = "") -> DataError:
@@ -119,7 +119,7 @@ class Task(ABC):
 
     @classmethod
     def from_words(cls, words: Sequence[str]) -> Self:
-        """From the parts after the colon of the command-line form."""
+        """The task that the words after the colon of the command-line form say."""
         name = cls.__module__.rpartition(".")[2]
         known = {f.name: f for f in fields(cls)}
         settings: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikewright.synapse_graph.projection import Part, Projection
+
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers.writer import InParts, number, offsets
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
+from spikewright.connections.listing import one_by_one
 from spikewright.engines.event.view import View, channels_last
 from spikewright.graph import Node, Shape
 from spikewright.nodes import Conv, ConvTranspose, Linear
@@ -185,45 +186,11 @@ def _add_sparse(
 
 
 def _matrix(made: Connections) -> _Matrix:
-    """Connections one by one, in the order of the inputs."""
-    per_group, filters = made.channels
-    positions, entries, source, weight = _taps(made)
-    group, channel, out = (a[..., None] for a in np.ix_(*map(np.arange, (made.groups, per_group, filters))))
-    output = group * filters + out
-    value = weight if made.kernel is None else weight * _by_channel(made.kernel)[..., entries]
-    if made.gain is not None:
-        value = value * made.gain.reshape(made.outputs[0], -1)[output, positions]
-    whole = (made.groups, per_group, filters, len(positions))
-    pre = (group * per_group + channel) * prod(made.inputs[1:]) + source
-    pre, post, value = (np.broadcast_to(a, whole).ravel() for a in (pre, positions * made.outputs[0] + output, value))
-    by_input = np.argsort(pre, kind="stable")
-    start = np.concatenate(([0], np.cumsum(np.bincount(pre, minlength=prod(made.inputs)))))
-    return _Matrix(start, post[by_input], value[by_input].astype(np.float32))
-
-
-def _taps(made: Connections) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of every tap inside the map: the output position, the entry of the kernel, the input position, the share."""
-    source, share = np.zeros((1, 1), np.int64), np.ones((1, 1))
-    inside = np.ones((1, 1), bool)
-    for axis, taps in enumerate(made.axes):
-        each = np.ones(len(taps)) if made.factors is None else made.factors[axis]
-        source = _outer(source * made.inputs[axis + 1], np.maximum(taps, 0), np.add)
-        share = _outer(share, np.broadcast_to(each[:, None], taps.shape), np.multiply)
-        inside = _outer(inside, taps >= 0, np.logical_and)
-    positions, entries = np.nonzero(inside)
-    return positions, entries, source[inside], share[inside]
-
-
-def _outer(a: NDArray[Any], b: NDArray[Any], how: np.ufunc) -> NDArray[Any]:
-    """Two tables of outputs and taps as one, of all pairs of outputs and all pairs of taps."""
-    pairs: NDArray[Any] = how(a[:, None, :, None], b[None, :, None, :])
-    return pairs.reshape(len(a) * len(b), -1)
-
-
-def _by_channel(kernel: NDArray[Any]) -> NDArray[np.float64]:
-    """``(groups, inputs, filters, entries)``."""
-    flat = kernel.reshape(*kernel.shape[:3], -1)
-    return flat.swapaxes(1, 2).astype(np.float64)
+    """Connections one by one, in the order of the inputs; outputs in the engine's order."""
+    listed = one_by_one(made)
+    channel, position = np.divmod(listed.outputs, prod(made.outputs[1:]))
+    start = np.concatenate(([0], np.cumsum(np.bincount(listed.inputs, minlength=prod(made.inputs)))))
+    return _Matrix(start, position * made.outputs[0] + channel, listed.weights.astype(np.float32))
 
 
 def _as_convolution(node: ConvTranspose, view: View) -> tuple[Conv, View]:

@@ -1,4 +1,4 @@
-"""Two operators as one: a pool and the layer behind it, or the layer before it, with the pairs that meet merged."""
+"""Products: a pool and the layer behind it, or before it, as one operator, with the pairs that meet merged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.connections import Array, Connections, Taps, one_to_one
+from spikewright.connections.connections import Array, Connections, Taps, one_to_one
 
 
 def folded(first: Connections, moves: Array | None, second: Connections) -> tuple[Connections, Array | None] | None:
@@ -85,11 +85,7 @@ def _matrix(taps: Taps, factors: NDArray[np.float64] | None, length: int) -> NDA
 
 def _entries(one: Connections, axis: int, length: int) -> NDArray[np.float64]:
     """``(outputs, inputs, entries of the kernel)`` along one axis."""
-    taps = one.axes[axis]
-    entries = np.eye(taps.shape[1]) if one.kernel is not None else np.ones((taps.shape[1], 1))
-    mixes = np.broadcast_to(entries, (len(taps), *entries.shape)) if one.mixes is None else one.mixes[axis]
-    if one.factors is not None:
-        mixes = mixes * one.factors[axis][:, None, None]
+    taps, mixes = one.axes[axis], one.entries(axis)
     found = np.zeros((len(taps), length, mixes.shape[2]))
     for k, tap in enumerate(taps.T):
         reached = np.flatnonzero(tap >= 0)

@@ -1,9 +1,9 @@
-"""From a spiking graph to groups of neurons and the projections between them.
+"""Paths: from a group of neurons to another, through what moves values and one operator that connects.
 
-A projection is one path: from a source group through operators that only move values, through one operator that
-connects, through moves again, into a destination group. Where two connecting operators follow each other without
-neurons between them, what lies between becomes a group of its own: a pool, or a relay, which has values instead of
-spikes. Pools are folded into their neighbours instead if that is asked for.
+A path holds one operator: it goes from its source through operators that only move values, through one that connects,
+through moves again, into its destination. Where two connecting operators follow each other without neurons between
+them, what lies between is a group of its own: a pool, or a relay, which has values instead of spikes. Pools are folded
+into their neighbours instead if that is asked for.
 """
 
 from __future__ import annotations
@@ -11,40 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 import numpy as np
 
-from spikewright.connections import Array, Connections, one_to_one
+from spikewright.connections import NOWHERE, Array, Connections, one_to_one
+from spikewright.connections.products import folded
 from spikewright.errors import GraphError
 from spikewright.graph import Graph, Node, Shape
-from spikewright.moves import NOWHERE
-from spikewright.nodes import AdaptiveAvgPool, Add, Input, Output, ReLU, SpikeMaxPool, SumPool
-from spikewright.synapse_graph.folding import folded
-
-Kind = Literal["input", "spiking", "pool", "relay", "output"]
-Pools = Literal["groups", "folded"]
-POOLS = (SumPool, AdaptiveAvgPool)  # AvgPool is a SumPool
-
-
-@dataclass(frozen=True)
-class Group:
-    """Neurons that synapses start and end at.
-
-    Attributes:
-        name: of the node.
-        kind: "spiking" neurons; an "input" or "output" of the network; a "pool"; or a "relay": the sum of a layer's
-            synapses on its way to the next layer, which no neuron makes spikes of. Pools and relays hold values.
-        shape: channels first.
-    """
-
-    name: str
-    kind: Kind
-    shape: Shape
-
-    @property
-    def neurons(self) -> int:
-        return prod(self.shape)
+from spikewright.nodes import Add, ReLU
+from spikewright.wiring.group import Group, Pools, found_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +46,11 @@ class Path:
 def groups_and_paths(graph: Graph, pools: Pools = "groups") -> tuple[dict[str, Group], tuple[Path, ...]]:
     """Every group of a spiking graph by name, and every path between two, by destination.
 
+    Args:
+        graph: a spiking graph.
+        pools: "groups": pools are groups of neurons of their own; "folded": they become part of the path behind them,
+            or before them, where that leads to neurons.
+
     Raises:
         GraphError: for a graph that is not a spiking network.
     """
@@ -78,80 +58,31 @@ def groups_and_paths(graph: Graph, pools: Pools = "groups") -> tuple[dict[str, G
         raise GraphError(f"{node}: has no spikes; convert the network first")
     if not graph.populations:
         raise GraphError("the network has no spiking populations; convert it first")
-    stay: set[str] = set()
+    unfolded: set[str] = set()
     while True:  # what cannot be folded stays a group, and then others may need to be groups too
-        groups = _groups(graph, pools, stay)
+        found = found_groups(graph, pools, unfolded)
         try:
-            return groups, tuple(path for name in groups for path in _Walk(graph, groups, name).paths())
+            return found, tuple(path for name in found for path in _Walk(graph, found, name).paths())
         except _NotFolded as problem:
-            if problem.names <= stay:
+            if problem.names <= unfolded:
                 raise GraphError(f"two layers without neurons between them lead to {problem}") from problem
-            stay |= problem.names
+            unfolded |= problem.names
+
+
+def groups(graph: Graph, pools: Pools = "groups") -> Mapping[str, Group]:
+    """The groups of ``groups_and_paths``."""
+    return groups_and_paths(graph, pools)[0]
+
+
+def paths(graph: Graph, pools: Pools = "groups") -> tuple[Path, ...]:
+    """The paths of ``groups_and_paths``."""
+    return groups_and_paths(graph, pools)[1]
 
 
 class _NotFolded(Exception):
     def __init__(self, *names: str) -> None:
         super().__init__(", ".join(names))
         self.names = set(names)
-
-
-def _groups(graph: Graph, pools: Pools, stay: set[str]) -> dict[str, Group]:
-    kinds: dict[str, Kind] = {}
-    for node in graph:
-        if isinstance(node, Input):
-            kinds[node.name] = "input"
-        elif isinstance(node, Output):
-            kinds[node.name] = "output"
-        elif node.population:
-            kinds[node.name] = "spiking"
-        elif isinstance(node, POOLS) and (pools == "groups" or node.name in stay):
-            kinds[node.name] = "pool"
-    connecting = {node.name for node in graph if _connects(graph, node)}
-    leads = _leads_to_layer(graph, kinds, connecting)
-    values = _is_made_by_layer(graph, kinds, connecting)
-    for node in graph:
-        weighted = node.name in connecting and node.name not in kinds and not isinstance(node, POOLS)
-        a_sum = isinstance(node, Add) and any(values[name] for name in node.inputs)
-        if node.name in leads and (weighted or a_sum):
-            kinds[node.name] = "relay"
-    return {
-        node.name: Group(node.name, kinds[node.name], _neurons(graph, node)) for node in graph if node.name in kinds
-    }
-
-
-def _neurons(graph: Graph, node: Node) -> Shape:
-    """The shape of a group; of an output that of what it reads, since an answer may have no axes."""
-    return graph.input_shapes(node)[0] if isinstance(node, Output) else graph.shapes[node.name]
-
-
-def _leads_to_layer(graph: Graph, kinds: Mapping[str, Kind], connecting: set[str]) -> set[str]:
-    """The nodes whose values reach a connecting operator without passing neurons or a sum that can stand in between."""
-    values = _is_made_by_layer(graph, kinds, connecting)
-    found: set[str] = set()
-    for node in reversed(graph.nodes):
-        for name in graph.consumers[node.name]:
-            reader = graph[name]
-            folds = isinstance(reader, POOLS) and name not in kinds
-            if name in connecting and not folds:
-                found.add(node.name)
-            elif name in found and name not in kinds:
-                stands = isinstance(reader, Add) and any(values[i] for i in reader.inputs)
-                if not stands:
-                    found.add(node.name)
-    return found
-
-
-def _is_made_by_layer(graph: Graph, kinds: Mapping[str, Kind], connecting: set[str]) -> dict[str, bool]:
-    """Whether a value was made by a connecting operator since the last neurons or pools."""
-    found: dict[str, bool] = {}
-    for node in graph:
-        made = node.name in connecting or any(found[name] for name in node.inputs)
-        found[node.name] = made and node.name not in kinds
-    return found
-
-
-def _connects(graph: Graph, node: Node) -> bool:
-    return bool(node.inputs) and node.connections(*graph.input_shapes(node)) is not None
 
 
 class _Walk:
@@ -191,12 +122,16 @@ class _Walk:
             yield from self._from(node.inputs[0], None, (name,), connections, after)
         else:
             pair = folded(connections, moves, made)
-            pooling = isinstance(self.graph[through[0]], SpikeMaxPool)  # a maximum of means is not a mean
-            if pair is None or pooling:
-                raise _NotFolded(*(n for n in (name, *through) if isinstance(self.graph[n], POOLS)))
+            choosing = self.graph[through[0]].population  # a maximum of means is not a mean
+            if pair is None or choosing:
+                raise _NotFolded(*(n for n in (name, *through) if self._pools(n)))
             product, channels = pair
             before = None if channels is None else _channels_of(channels, product.inputs, shapes[0])
             yield from self._from(node.inputs[0], before, (name, *through), product, after)
+
+    def _pools(self, name: str) -> bool:
+        made = self.graph[name].connections(*self.graph.input_shapes(name))
+        return made is not None and made.pools and not self.graph[name].population
 
 
 def _moved(node: Node, shapes: tuple[Shape, ...], which: int, moves: Array | None) -> Array | None:

@@ -1,9 +1,9 @@
-#include "shape.hpp"
+#include "operator_grid.hpp"
 
 #include <algorithm>
 
 #include "bits.hpp"
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 
 namespace spikewright {
 namespace {
@@ -13,8 +13,8 @@ int row_read(const Axis& axis, int output, int kernel) {
   return at >= 0 && at < axis.length ? at : -1;
 }
 
-// False where more neurons stand at one place than there are digits for.
-bool find_crowding(const Projection& p, Shape& to) {
+// False where more neurons share a grid point than there are digits for.
+bool find_crowding(const Projection& p, OperatorGrid& to) {
   std::vector<uint32_t> crowd(size_t(p.grid), 0);
   int64_t placed = 0;
   uint32_t most = 1;
@@ -23,25 +23,25 @@ bool find_crowding(const Projection& p, Shape& to) {
   }
   to.crowding = double(placed) / p.grid;
   to.digits = highest_bit(most) + 1;
-  return to.digits <= most_digits;
+  return to.digits <= max_digits;
 }
 
-bool is_diagonal(const Layer& layer, const Projection& p) {
-  bool still = p.kind == Operator::conv && p.remap.empty() && p.groups == p.channels && p.channels == layer.channels;
-  for (const Axis& a : p.axis) still = still && a.kernel == 1 && a.stride == 1 && a.low == 0 && a.outputs == a.length;
-  return still;
+bool is_one_to_one(const Layer& layer, const Projection& p) {
+  bool alone = p.kind == Operator::conv && p.remap.empty() && p.groups == p.channels && p.channels == layer.channels;
+  for (const Axis& a : p.axis) alone = alone && a.kernel == 1 && a.stride == 1 && a.low == 0 && a.outputs == a.length;
+  return alone;
 }
 
 }  // namespace
 
-bool find_shape(const Layer& layer, const Projection& p, Shape& to) {
+bool find_operator_grid(const Layer& layer, const Projection& p, OperatorGrid& to) {
   if (!p.remap.empty() && !find_crowding(p, to)) return false;
   if (p.kind == Operator::dense) {
     to.channels = p.grid, to.tap_rows = {0};
     return layer.positions == 1;
   }
   if (p.kind != Operator::conv) return false;
-  to.diagonal = is_diagonal(layer, p);
+  to.one_to_one = is_one_to_one(layer, p);
   const Axis &z = p.axis[0], &y = p.axis[1], &x = p.axis[2];
   to.rows = z.length * y.length, to.columns = x.length, to.channels = p.channels, to.groups = p.groups;
   to.out_rows = z.outputs * y.outputs, to.out_columns = x.outputs;
@@ -52,7 +52,8 @@ bool find_shape(const Layer& layer, const Projection& p, Shape& to) {
   if (int64_t(to.out_rows) * to.taps > max_values) return false;
   for (int row = 0; row < to.out_rows; ++row) {
     for (int tap = 0; tap < to.taps; ++tap) {
-      const int at_z = row_read(z, row / y.outputs, tap / y.kernel), at_y = row_read(y, row % y.outputs, tap % y.kernel);
+      const int at_z = row_read(z, row / y.outputs, tap / y.kernel);
+      const int at_y = row_read(y, row % y.outputs, tap % y.kernel);
       to.tap_rows.push_back(at_z < 0 || at_y < 0 ? -1 : at_z * y.length + at_y);
     }
   }

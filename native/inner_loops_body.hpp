@@ -1,10 +1,10 @@
-// The inner loops, written once over a vector type; each kernels_*.cpp compiles them for its instruction set.
+// The inner loops, written once over a vector type; each inner_loops_*.cpp compiles them for its instruction set.
 #pragma once
 
 #include <math.h>
 #include <string.h>
 
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 #include "listing_body.hpp"
 #include "vectors.hpp"
 
@@ -31,22 +31,22 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
       uint16_t* const first = ends[p];
       uint16_t* to = first;
       for (const Slice* s = a.slices; s != a.slices_end; ++s) {
-        const uint32_t begin = s->from[most_chunk - 1 - t], n = s->to[most_chunk - 1 - t] - begin;
+        const uint32_t begin = s->from[max_chunk - 1 - t], n = s->to[max_chunk - 1 - t] - begin;
         const uint16_t* from = s->list + begin;
         copy_entries(from, s->shift, to);
         for (uint32_t i = 16; i < n; i += 16) copy_entries(from + i, s->shift, to + i);
         to += n;
       }
-      for (int i = 0; i < group_size; ++i) to[i] = zeros;
-      const uint32_t groups = (uint32_t(to - first) + group_size - 1) / group_size;
-      a.groups[t] = uint16_t(groups);
-      ends[p] = first + groups * group_size;
+      for (int i = 0; i < rows_per_round; ++i) to[i] = zeros;
+      const uint32_t rounds = (uint32_t(to - first) + rows_per_round - 1) / rows_per_round;
+      a.rounds[t] = uint16_t(rounds);
+      ends[p] = first + rounds * rows_per_round;
     }
   }
 }
 
 template <class V, int vectors>
-void add_direct(const Direct<typename V::Value>& s) {
+void add_one_to_one(const OneToOneSums<typename V::Value>& s) {
   using T = typename V::Value;
   constexpr int span = V::History::span, parts = 32 / span;
   constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
@@ -73,12 +73,12 @@ void add_direct(const Direct<typename V::Value>& s) {
 }
 
 template <class V, class T = typename V::Value>
-void add_directs(const Direct<T>& direct, int vectors) {
+void add_any_one_to_one(const OneToOneSums<T>& sums, int vectors) {
   switch (vectors) {
-    case 1: return add_direct<V, 1>(direct);
-    case 2: return add_direct<V, 2>(direct);
-    case 3: return add_direct<V, 3>(direct);
-    default: return add_direct<V, 4>(direct);
+    case 1: return add_one_to_one<V, 1>(sums);
+    case 2: return add_one_to_one<V, 2>(sums);
+    case 3: return add_one_to_one<V, 3>(sums);
+    default: return add_one_to_one<V, 4>(sums);
   }
 }
 
@@ -111,8 +111,8 @@ void sum(const Sums<typename V::Value>& s) {
   const V zero = V::all(T(0)), decay = V::all(s.decay), rest = V::all(s.v_reset);
   for (int position = 0; position < s.positions; ++position) {
     const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
-    const uint16_t* rows = s.windows[position].rows;
-    const uint16_t* groups = s.windows[position].groups;
+    const uint16_t* rows = s.row_lists[position].rows;
+    const uint16_t* rounds = s.row_lists[position].rounds;
     T* current = s.current ? s.current + ptrdiff_t(position) * s.steps * lanes : nullptr;
     const T* from = s.first ? s.base + at : current;
     const ptrdiff_t from_stride = s.first ? 0 : lanes;
@@ -121,7 +121,7 @@ void sum(const Sums<typename V::Value>& s) {
       v[j] = V::load(s.v + at + j * V::width);
       threshold[j] = V::load(s.threshold + own + j * V::width);
     }
-    for (int word = 0; word < most_chunk; word += 32) {
+    for (int word = 0; word < max_chunk; word += 32) {
       History history[vectors][parts];
       for (int part = 0; part < parts; ++part) {
         const int begin = word + part * span;
@@ -133,8 +133,8 @@ void sum(const Sums<typename V::Value>& s) {
           for (int a = 1; a < sets; ++a) {
             for (int j = 0; j < vectors; ++j) sum[a][j] = zero;
           }
-          for (int g = groups[t]; g; --g, rows += group_size) {
-            for (int k = 0; k < group_size; ++k) {
+          for (int g = rounds[t]; g; --g, rows += rows_per_round) {
+            for (int k = 0; k < rows_per_round; ++k) {
               const T* w = s.weight + rows[k] * lanes;
               for (int j = 0; j < vectors; ++j) sum[k % sets][j] = sum[k % sets][j] + V::load(w + j * V::width);
             }
@@ -184,7 +184,7 @@ void fire(const Sums<typename V::Value>& s) {
       v[j] = V::load(s.v + at + j * V::width), base[j] = V::load(s.base + at + j * V::width);
       threshold[j] = V::load(s.threshold + own + j * V::width);
     }
-    for (int word = 0; word < most_chunk; word += 32) {
+    for (int word = 0; word < max_chunk; word += 32) {
       History history[vectors][parts];
       for (int part = 0; part < parts; ++part) {
         const int begin = word + part * span;
@@ -208,7 +208,7 @@ void fire(const Sums<typename V::Value>& s) {
 
 template <class V, int vectors>
 void sum_plain(const Sums<typename V::Value>& s) {
-  s.windows ? sum<V, vectors, true>(s) : fire<V, vectors>(s);
+  s.row_lists ? sum<V, vectors, true>(s) : fire<V, vectors>(s);
 }
 
 template <class V>
@@ -236,7 +236,7 @@ void sum_shorts(const Sums<int16_t>& sums, int vectors) {
 }
 
 template <class V>
-void step(const Step& s) {
+void step_neurons(const NeuronStep& s) {
   const bool plain = s.decay == 1.0f && s.subtract && !s.v_min;
   const V one = V::all(1.0f), zero = V::all(0.0f), decay = V::all(s.decay), rest = V::all(s.v_reset);
   int i = 0;
@@ -299,7 +299,7 @@ void add_row(float* to, const float* row, float factor, int values) {
   for (; i < values; ++i) to[i] += factor * row[i];
 }
 
-inline void narrow(const float* from, const float* scale, int values, int16_t* to) {
+inline void quantise(const float* from, const float* scale, int values, int16_t* to) {
 #if defined(__AVX2__)
   const auto eight = [&](int i) {
     return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i), _mm256_loadu_ps(scale + i)));
@@ -317,9 +317,22 @@ inline void narrow(const float* from, const float* scale, int values, int16_t* t
 }
 
 template <class V, class Shorts>
-constexpr Kernels make_kernels(const char* name) {
-  return {name,       V::width, Shorts::width, 4,       turn_row, list_rows, assemble, add_directs<V>, add_directs<Shorts>, sum_floats<V>, sum_shorts<Shorts>,
-          step<V>,    compress<V>, narrow, add_row<V>};
+constexpr InnerLoops make_inner_loops(const char* name) {
+  return {name,
+          V::width,
+          Shorts::width,
+          4,
+          transpose_row,
+          list_rows,
+          assemble,
+          add_any_one_to_one<V>,
+          add_any_one_to_one<Shorts>,
+          sum_floats<V>,
+          sum_shorts<Shorts>,
+          step_neurons<V>,
+          compress<V>,
+          quantise,
+          add_row<V>};
 }
 
 }  // namespace

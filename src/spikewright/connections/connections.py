@@ -57,7 +57,13 @@ class Connections:
     @property
     def pools(self) -> bool:
         """Whether it adds up each channel by itself, with no weights but the share of a window."""
-        return self.kernel is None and self.gain is None and self.mixes is None and self.groups == self.inputs[0]
+        return self.gain is None and self.channelwise
+
+    @property
+    def channelwise(self) -> bool:
+        """Whether it adds up each channel by itself, with no weights but the share of a window and the gain."""
+        plain = self.kernel is None and self.mixes is None
+        return plain and self.groups == self.inputs[0] == self.outputs[0]
 
     @property
     def pairs(self) -> tuple[NDArray[np.int64], ...]:
@@ -78,6 +84,48 @@ class Connections:
         for axis, pairs in enumerate(self.pairs, start=1):
             sent = np.moveaxis(np.tensordot(sent, pairs.astype(np.float64), axes=(axis, 1)), -1, axis)
         return np.repeat(sent, filters, axis=0)
+
+    def entries(self, axis: int) -> NDArray[np.float64]:
+        """``(outputs, taps, entries of the kernel)`` of an axis: what of the weight behind each tap depends on it."""
+        taps = self.axes[axis]
+        if self.mixes is not None:
+            found = self.mixes[axis]
+        else:
+            each = np.ones((taps.shape[1], 1)) if self.kernel is None else np.eye(taps.shape[1])
+            found = np.broadcast_to(each, (len(taps), *each.shape))
+        return found if self.factors is None else found * self.factors[axis][:, None, None]
+
+    def total(self, values: Array) -> float | None:
+        """The sum over all connections of the input's value times the weight, without listing them.
+
+        Args:
+            values: in the shape of the inputs.
+
+        Returns:
+            None where each output has a factor of its own beside a kernel or a window: only a list of them can say.
+        """
+        per_group, filters = self.channels
+        met = np.asarray(values, np.float64)
+        if self.gain is not None:
+            if self.kernel is not None or not self._in_place():
+                return None
+            return float((met * self.gain.astype(np.float64)).sum())
+        met = met.reshape(self.groups, per_group, *self.inputs[1:])
+        for axis, (taps, n) in enumerate(zip(self.axes, self.inputs[1:], strict=True)):
+            entries = self.entries(axis)
+            meets = np.zeros((n, entries.shape[2]))  # how strongly each input position meets each entry
+            output, tap = np.nonzero(taps >= 0)
+            np.add.at(meets, taps[output, tap], entries[output, tap])
+            met = np.moveaxis(np.tensordot(met, meets, axes=(axis + 2, 0)), -1, axis + 2)
+        if self.kernel is None:
+            return filters * float(met.sum())
+        return float((met * self.kernel.sum(axis=1, dtype=np.float64)).sum())
+
+    def _in_place(self) -> bool:
+        """Whether each input leads to the output in its place and nowhere else, with no weight but the gain."""
+        plain = self.factors is None and self.mixes is None and self.groups == self.inputs[0]
+        axes = zip(self.axes, self.inputs[1:], strict=True)
+        return plain and self.inputs == self.outputs and all(np.array_equal(t, np.arange(n)[:, None]) for t, n in axes)
 
 
 def one_to_one(shape: Shape, gain: Array | None = None) -> Connections:

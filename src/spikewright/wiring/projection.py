@@ -1,4 +1,4 @@
-"""One projection: how many synapses it has and which neurons they join, without listing them."""
+"""Projections: how many synapses one has, which neurons they join and what they weigh, without listing them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Array, Connections
-from spikewright.synapse_graph.folding import channel_map
-from spikewright.synapse_graph.paths import Path
+from spikewright.connections.products import channel_map
+from spikewright.graph import Graph
+from spikewright.wiring.group import Pools
+from spikewright.wiring.path import Path, groups_and_paths
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a projection that one file holds.
-
-    Attributes:
-        first, last: of the output positions along the first axis; 0 and 1 where there is no axis.
-        low, high: of the input channels of each group.
-        rows: how many synapses.
-    """
-
-    first: int
-    last: int
-    low: int
-    high: int
-    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +58,23 @@ class Projection:
         if self.path.before is None:
             return np.arange(reads[0]) if reads == source else None
         return channel_map(self.path.before, reads, source)
+
+    @cached_property
+    def weights(self) -> int:
+        """How many numbers hold the weights of all synapses: those of the kernel that any source neuron meets.
+
+        All positions of a map share them. A pool has none; of one to one it is one a channel, where each has one.
+        """
+        made = self.connections
+        if made.kernel is None:
+            if made.gain is None:
+                return 0
+            of_channels = made.gain.reshape(len(made.gain), -1)
+            return len(of_channels) if (of_channels == of_channels[:, :1]).all() else of_channels.size
+        if self.open_channels is None:
+            return made.kernel.size
+        groups, channels = self.open_channels
+        return made.kernel[0, :, 0].size * len(groups) * len(channels)
 
     # Counting. Along every axis counts multiply, so an outer product of small matrices says all.
 
@@ -134,61 +136,23 @@ class Projection:
         there = self.path.before >= 0
         return np.bincount(self.path.before[there], each[there], self.path.source.neurons).astype(np.int64)
 
-    # Adding up. The sum of all edges needs the rates each entry of the kernel meets, not the synapses.
+    def total(self, values: Array) -> float | None:
+        """The sum over all synapses of the source's value times the weight; None where only the list of them can say.
 
-    def traffic(self, rates: Array) -> float | None:
-        """The sum of the edges of all synapses; None where only the list of them can say."""
-        made, (channels, filters) = self.connections, self.connections.channels
-        if self.path.after is not None and len(np.unique((self.path.after >= 0).sum(axis=1))) > 1:
+        Args:
+            values: ``(neurons of the source,)``.
+        """
+        after = self.path.after
+        if after is not None and len(np.unique((after >= 0).sum(axis=1))) > 1:
             return None
-        copies = 1 if self.path.after is None else int((self.path.after[0] >= 0).sum())
-        read = rates.astype(np.float64) if self.path.before is None else _gathered(rates, self.path.before)
-        if made.gain is not None and made.mixes is not None:
-            return None
-        if made.gain is not None:
-            return copies * float((read * made.gain.reshape(-1).astype(np.float64)).sum())
-        met = read.reshape(made.groups, channels, *made.inputs[1:])
-        for axis, meets in enumerate(self._meets(), start=2):
-            met = np.moveaxis(np.tensordot(met, meets, axes=(axis, 1)), -1, axis)
-        if made.kernel is None:
-            return copies * filters * float(met.sum())
-        kernel = made.kernel.sum(axis=1, dtype=np.float64)
-        return copies * float((met * kernel).sum())
+        copies = 1 if after is None else int((after[0] >= 0).sum())
+        read = values.astype(np.float64) if self.path.before is None else _gathered(values, self.path.before)
+        found = self.connections.total(read.reshape(self.connections.inputs))
+        return None if found is None else copies * found
 
-    def _meets(self) -> list[Vector]:
-        """Of every axis ``(entries of the kernel, inputs)``: how often, and how strongly, the two meet."""
-        made, found = self.connections, []
-        for axis, (taps, n) in enumerate(zip(made.axes, made.inputs[1:], strict=True)):
-            entries = np.eye(taps.shape[1]) if made.kernel is not None else np.ones((taps.shape[1], 1))
-            mixes = np.broadcast_to(entries, (len(taps), *entries.shape)) if made.mixes is None else made.mixes[axis]
-            if made.factors is not None:
-                mixes = mixes * made.factors[axis][:, None, None]
-            meets = np.zeros((n, mixes.shape[2]))
-            output, tap = np.nonzero(taps >= 0)
-            np.add.at(meets, taps[output, tap], mixes[output, tap])
-            found.append(meets.T)
-        return found
-
-    def parts(self, rows: int) -> tuple[Part, ...]:
-        """Cut into stretches of about so many synapses: of output positions, then of input channels."""
-        channels = self.connections.channels[0]
-        per_position = (self.arriving * self.leaving).sum(axis=0)
-        along = per_position.reshape(per_position.shape[0] if per_position.ndim else 1, -1).sum(axis=1)
-        found: list[Part] = []
-        first = 0
-        ends = np.cumsum(along)
-        while first < len(along):
-            start = int(ends[first] - along[first])
-            last = max(int(np.searchsorted(ends, start + rows, side="right")), first + 1)
-            total = int(ends[last - 1]) - start
-            cuts = min(-(-total // rows), channels) if last == first + 1 and self.path.before is None else 1
-            for piece in range(max(cuts, 1)):
-                low, high = piece * channels // max(cuts, 1), (piece + 1) * channels // max(cuts, 1)
-                share = total if cuts <= 1 else total // channels * (high - low)
-                if share:
-                    found.append(Part(first, last, low, high, share))
-            first = last
-        return tuple(found)
+    def __str__(self) -> str:
+        through = ", ".join(self.path.through) or "one to one"
+        return f"{self.path.source} to {self.path.dest} through {through}: {self.synapses:,} synapses"
 
 
 def _through(counts: NDArray[np.int64], matrices: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -216,10 +180,23 @@ def named(paths: Sequence[Path]) -> tuple[Projection, ...]:
     found: dict[str, Projection] = {}
     for path in paths:
         between = [name for name in path.through if name not in (path.source.name, path.dest.name)]
-        wish = name = " > ".join([path.source.name, *between, path.dest.name])
+        stem = name = " > ".join([path.source.name, *between, path.dest.name])
         number = 1
         while name in found:
             number += 1
-            name = f"{wish} ({number})"
+            name = f"{stem} ({number})"
         found[name] = Projection(name, path)
     return tuple(found.values())
+
+
+def projections(graph: Graph, pools: Pools = "groups") -> tuple[Projection, ...]:
+    """Every projection of a spiking graph, by destination.
+
+    Args:
+        graph: a spiking graph.
+        pools: as for ``groups_and_paths``.
+
+    Raises:
+        GraphError: for a graph that is not a spiking network.
+    """
+    return named(groups_and_paths(graph, pools)[1])
