@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from spikewright.calibration.thresholds.method import Method
+from spikewright.encoders import encoders
 from spikewright.errors import GraphError, SpikewrightWarning
 from spikewright.passes import Pass, ordered, passes
 from spikewright.registry import Registry, class_of, classes, values
+from spikewright.tasks import tasks
 
 HALF = """
 from dataclasses import dataclass
@@ -31,7 +33,8 @@ def announce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Announce:
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
-    def made(package: str = "stranger", **files: str) -> Registry[type[Method]]:
+    def made(group: str = "spikewright.methods", **files: str) -> Registry[type[Method]]:
+        package = "stranger"
         facts = tmp_path / f"{package}-1.2.dist-info"
         facts.mkdir()
         (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
@@ -39,7 +42,7 @@ def announce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Announce:
         for name, text in files.items():
             lines.append(f"{name} = {text if text.startswith(package) else f'{package}_{name}'}\n")
             (tmp_path / f"{package}_{name}.py").write_text(text)
-        (facts / "entry_points.txt").write_text("[spikewright.methods]\n" + "".join(lines))
+        (facts / "entry_points.txt").write_text(f"[{group}]\n" + "".join(lines))
         return Registry(
             "spikewright.methods", "a threshold method", class_of(Method), "spikewright.calibration.thresholds"
         )
@@ -177,3 +180,35 @@ def test_files_are_read_by_kind() -> None:
         "fold_batch_norm_forwards",
         "batch_norm_as_affine",
     ]
+
+
+ENCODER = """
+from dataclasses import dataclass
+from spikewright.encoders import Encoder
+
+@dataclass(frozen=True)
+class Late(Encoder):
+    def at(self, x, t, first):
+        return x
+"""
+TASK = """
+from dataclasses import dataclass
+from spikewright.tasks.regression import Regression
+
+@dataclass(frozen=True)
+class Angle(Regression):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("registry", "text", "name"),
+    [(encoders, ENCODER, "stranger_late"), (tasks, TASK, "stranger_late")],
+    ids=["encoder", "task"],
+)
+def test_encoders_and_tasks_of_other_packages_are_found(
+    announce: Announce, registry: Registry[object], text: str, name: str
+) -> None:
+    announce(registry.group, late=text)
+    again = Registry(registry.group, registry.what, registry.held, registry.folder)
+    assert set(again()) == {*registry.own, name}

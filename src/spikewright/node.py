@@ -57,6 +57,8 @@ class Node(ABC):
     """How many inputs it takes; None for one or more."""
     weighted: ClassVar[bool] = False
     """Whether it has weights that can take a scale in and give a scale out."""
+    windowed: ClassVar[bool] = False
+    """Whether it slides over the positions of a channel, which must then be in one scale."""
     population: ClassVar[bool] = False
     """Whether it is made of spiking neurons."""
 

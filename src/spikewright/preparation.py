@@ -1,4 +1,4 @@
-"""All passes there are, in their order: from the graph as a frontend made it to one whose weights can be scaled."""
+"""Preparing a graph, as a frontend made it, so that its weights can be scaled: all passes there are, in their order."""
 
 from __future__ import annotations
 

@@ -50,6 +50,11 @@ class Registry(Generic[T]):
         """
         return self._all
 
+    def names(self) -> tuple[str, ...]:
+        """What can be asked for, of a kind that is named by its files, without importing any of another package."""
+        files = (point.value.rpartition(".")[2] for point in entry_points(group=self.group))
+        return tuple(sorted({*self.own, *files}))
+
     @cached_property
     def own(self) -> Mapping[str, T]:
         """Those in this package's folder: its files by their names, without those that begin with ``_``."""

@@ -19,8 +19,8 @@ import spikewright as sw
 from spikewright.cli.app import app
 from spikewright.exporters import formats
 from spikewright.forward import run
-from spikewright.graph import Graph
-from spikewright.nodes import ReLU, node_types
+from spikewright.graph import Graph, Node
+from spikewright.nodes import Conv, Flatten, Input, Linear, Output, ReLU, node_types
 from spikewright.passes import passes
 from spikewright.synapse_graph.writers import formats as synapse_formats
 
@@ -36,10 +36,29 @@ class Turned(nn.Module):
         return torch.flip(x, self.axes)
 
 
-def network(*between: nn.Module) -> Graph:
-    torch.manual_seed(0)
-    parts = (nn.Conv2d(1, 2, 3), nn.ReLU(), *between, nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4))
-    return sw.load(nn.Sequential(*parts).eval(), shape=(1, 8, 8))
+def network(*axes: int) -> Graph:
+    """Two convolutions and a fully connected layer, with a flip of each axis behind the first."""
+    random = np.random.default_rng(0)
+
+    def weights(*shape: int) -> dict[str, np.ndarray[Any, Any]]:
+        return {"weight": random.normal(0, 0.3, shape), "bias": random.normal(0, 0.1, shape[0])}
+
+    window = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    nodes: list[Node] = [
+        Input(name="input", shape=(1, 8, 8)),
+        Conv(name="conv1", inputs=("input",), **weights(2, 1, 3, 3), **window),
+        ReLU(name="relu1", inputs=("conv1",)),
+    ]
+    for k, axis in enumerate(axes):
+        nodes.append(node_types()["Flip"](name=f"flip{k}", inputs=(nodes[-1].name,), axis=axis))
+    nodes += [
+        Conv(name="conv2", inputs=(nodes[-1].name,), **weights(3, 2, 3, 3), **window),
+        ReLU(name="relu2", inputs=("conv2",)),
+        Flatten(name="flatten", inputs=("relu2",)),
+        Linear(name="linear", inputs=("flatten",), **weights(4, 48)),
+        Output(name="output", inputs=("linear",)),
+    ]
+    return Graph(nodes)
 
 
 def unscaled(graph: Graph) -> Graph:
@@ -57,7 +76,7 @@ def samples() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 def files(tmp_path_factory: pytest.TempPathFactory, samples: Any) -> Path:
     folder = tmp_path_factory.mktemp("flip")
     np.savez(folder / "data.npz", x=samples[0], y=samples[1])
-    sw.save(network(Turned(2)), folder / "network.safetensors")
+    sw.save(network(1), folder / "network.safetensors")
     return folder
 
 
@@ -73,32 +92,33 @@ def test_a_layer_is_read_and_comes_back_from_a_file(files: Path) -> None:
 
 
 def test_a_flip_is_what_torch_flips() -> None:
-    graph = network(Turned(1, 3))  # compared with the module before it is given out
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), Turned(1, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)).eval()
+    graph = sw.load(module, shape=(1, 8, 8))  # compared with the module before it is given out
     assert [node.settings["axis"] for node in graph.of_type(node_types()["Flip"])] == [0, 2]
 
 
 def test_engines_and_synapses_take_it(samples: Any) -> None:
     x, _ = samples
-    folded, _ = sw.prepare(network(Turned(2)))
+    folded, _ = sw.prepare(network(1))
     spiking = sw.convert(folded, sw.calibrate(folded, x, ["half"]).scales("half"))
     reference, event = (sw.simulate(spiking, x, 16, engine=engine) for engine in ("reference", "event"))
     for name, counts in reference.counts.items():
         assert counts.sum() > 0
         np.testing.assert_array_equal(counts, event.counts[name])
-    flipped, plain = unscaled(network(Turned(2))), unscaled(network())
+    flipped, plain = unscaled(network(1)), unscaled(network())
     counts = [[projection.synapses for projection in sw.synapses(one).projections] for one in (flipped, plain)]
     assert counts[0] == counts[1]
 
 
 def test_two_flips_cancel(samples: Any) -> None:
-    graph = network(Turned(2), Turned(2))
+    graph = network(1, 1)
     folded, changes = sw.prepare(graph)
     assert "flips_cancel" in passes()
     assert not folded.of_type(node_types()["Flip"])
     assert [change.by for change in changes if change.was == "Flip"] == ["flips_cancel"] * 2
     for name, values in run(graph, samples[0]).items():
         np.testing.assert_allclose(run(folded, samples[0])[name], values, rtol=1e-5, atol=1e-6)
-    assert sw.prepare(network(Turned(2), Turned(3)))[0].of_type(node_types()["Flip"])
+    assert sw.prepare(network(1, 2))[0].of_type(node_types()["Flip"])
 
 
 def test_the_command_line_converts_and_measures(files: Path) -> None:
@@ -136,7 +156,7 @@ def test_the_command_line_exports(files: Path) -> None:
 
 def test_the_command_line_writes_synapses(files: Path) -> None:
     assert "pairs" in synapse_formats()
-    sw.save(unscaled(network(Turned(2))), files / "ones.safetensors")
+    sw.save(unscaled(network(1)), files / "ones.safetensors")
     command("synapses", files / "ones.safetensors", "-o", files / "net.pairs")
     command("synapses", files / "ones.safetensors", "-o", files / "net.edges")
     pairs = [tuple(map(int, line.split())) for line in (files / "net.pairs").read_text().splitlines()]

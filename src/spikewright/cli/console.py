@@ -17,11 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from spikewright.encoders import Encoder
+from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
 from spikewright.settings import digits
+from spikewright.tasks import tasks
 from spikewright.text import one_line, visible
 
 
@@ -76,11 +77,11 @@ LeakyOption = Annotated[
 TaskOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="What labels mean: classification, binary, dense, dense:ignore=255, regression; of one of several outputs "
-        "NAME=TASK. Seen in the labels otherwise."
+        help=f"What labels mean: {', '.join(tasks.names())}; with its options, as dense:ignore=255; of one of several "
+        "outputs NAME=TASK. Seen in the labels otherwise."
     ),
 ]
-EncoderOption = Annotated[str, typer.Option(help="constant, poisson or events.")]
+EncoderOption = Annotated[str, typer.Option(help=f"{', '.join(encoders.names())}.")]
 SeedOption = Annotated[int, typer.Option(help="Of the poisson encoder.")]
 EventValueOption = Annotated[
     float | None,

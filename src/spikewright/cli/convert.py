@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikewright.calibration import input_scale_text, look, parse_all, parse_input_scale
+from spikewright.calibration import input_scale_text, look, methods, parse_all, parse_input_scale
 from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
@@ -43,7 +43,7 @@ from spikewright.storage import check_save, save
 from spikewright.tasks import heads
 from spikewright.text import short
 
-METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
+METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
 
 
 def convert(

@@ -159,7 +159,7 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
         for score in head.task.agreed:
             kind = SCORES[score]
             title = ("" if len(first.heads) == 1 else f"{escape(name)}: ") + kind.axis(against=not head.labelled)
-            work = () if tables else ("rate", "synops", *(escape(other.title) for other in first.others.values()))
+            work = () if tables else ("rate", "synops", *(other.title for other in first.others.values()))
             table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
             for label, one in measures.items():
                 curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)

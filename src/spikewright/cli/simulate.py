@@ -7,7 +7,6 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from spikewright.cli.console import (
@@ -155,7 +154,7 @@ def _connections(measures: Measures) -> Table:
 def _others(measures: Measures) -> Table:
     """What found measures say of single layers."""
     shown = [reading for reading in measures.others.values() if reading.layers]
-    table = compact_table("by layer", ("", *(escape(reading.title) for reading in shown)), 1)
+    table = compact_table("by layer", ("", *(reading.title for reading in shown)), 1)
     for name in dict.fromkeys(name for reading in shown for name in reading.layers):
         table.add_row(name, *(reading.text(name) for reading in shown))
     return table

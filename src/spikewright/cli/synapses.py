@@ -40,7 +40,7 @@ from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
 from spikewright.synapse_graph.placing import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
-from spikewright.synapse_graph.writers import writer
+from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
 from spikewright.synapse_graph.writing import check_place
 from spikewright.text import shape_text, short
@@ -56,7 +56,7 @@ def synapses(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to: .parquet, .csv, .pickle, .edges, .graphml, .scipy, .metis."),
+        typer.Option("--output", "-o", help=f"Where to; its suffix names the format: {', '.join(formats.names())}."),
     ] = None,
     kind: Annotated[str | None, typer.Option("--format", help="Of the output, if its name does not say.")] = None,
     rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,

@@ -26,6 +26,7 @@ class AdaptiveAvgPool(Node):
     """
 
     size: Shape
+    windowed = True
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         if len(inputs[0]) != len(self.size) + 1 or not 1 <= len(self.size) <= 3:

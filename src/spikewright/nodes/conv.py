@@ -50,6 +50,7 @@ class Conv(Node):
     dilation: Shape
     groups: int = 1
     weighted = True
+    windowed = True
 
     @property
     def kernel(self) -> Shape:

@@ -46,6 +46,7 @@ class ConvTranspose(Node):
     dilation: Shape
     groups: int = 1
     weighted = True
+    windowed = True
 
     @property
     def kernel(self) -> Shape:

@@ -36,6 +36,7 @@ class MaxPool(Node):
     stride: Shape
     padding: Padding
     dilation: Shape
+    windowed = True
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)

@@ -41,6 +41,7 @@ class SumPool(Node):
     kernel: Shape
     stride: Shape
     padding: Padding
+    windowed = True
 
     @property
     def reach(self) -> Padding:

@@ -12,13 +12,10 @@ How weights take in a factor and a shift stands with each layer: ``followed_by``
 from __future__ import annotations
 
 from spikewright.graph import Graph, Node
-from spikewright.nodes import AdaptiveAvgPool, AvgPool, BatchNorm, ChannelAffine, Conv, ConvTranspose, Flatten, Linear
+from spikewright.nodes import AdaptiveAvgPool, AvgPool, BatchNorm, ChannelAffine, Flatten
 from spikewright.nodes._window import has_padding
 from spikewright.passes.rewrite import rewrite
 from spikewright.passes.scale_and_shift import scale_and_shift
-
-FOLDABLE = (Conv, ConvTranspose, Linear)
-"""Layers whose weights can take in what stands before or behind them."""
 
 
 @rewrite(
@@ -36,12 +33,14 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
         if not alone or not _constant_in_channels(graph, norm):
             continue
         scale, shift = scale_and_shift(norm)
-        if isinstance(layer, FOLDABLE):
-            folded: Node = layer.followed_by(scale, shift)
-        elif isinstance(layer, BatchNorm | ChannelAffine) and _constant_in_channels(graph, layer):
+        if isinstance(layer, BatchNorm | ChannelAffine):
+            if not _constant_in_channels(graph, layer):
+                continue
             factor, addend = scale_and_shift(layer)
             both = (factor * scale, addend * scale + shift)
-            folded = ChannelAffine(name=layer.name, inputs=layer.inputs, scale=both[0], bias=both[1])
+            folded: Node = ChannelAffine(name=layer.name, inputs=layer.inputs, scale=both[0], bias=both[1])
+        elif type(layer).followed_by is not Node.followed_by:
+            folded = layer.followed_by(scale, shift)
         else:
             continue
         graph = graph.replaced(folded).without(norm.name)
@@ -81,8 +80,9 @@ def _layers_after(graph: Graph, norm: Node) -> list[Node] | None:
     waiting = list(dict.fromkeys(graph.consumers[norm.name]))
     while waiting:
         node = graph[waiting.pop(0)]
-        if isinstance(node, FOLDABLE) and node not in layers:
-            layers.append(node)
+        if type(node).preceded_by is not Node.preceded_by:
+            if node not in layers:
+                layers.append(node)
         elif isinstance(node, Flatten | AdaptiveAvgPool) or (
             isinstance(node, AvgPool) and _mean_of_real_inputs(graph, node)
         ):

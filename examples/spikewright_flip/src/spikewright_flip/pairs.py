@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spikewright.synapse_graph.parts import Part
-from spikewright.synapse_graph.stream import Synapses
-from spikewright.synapse_graph.writers.writer import InParts, number, offsets
-from spikewright.wiring import Projection
+from spikewright.synapse_graph.writers import InParts, number, offsets
+
+if TYPE_CHECKING:
+    from spikewright.synapse_graph.parts import Part
+    from spikewright.synapse_graph.stream import Synapses
+    from spikewright.wiring import Projection
 
 
 class Pairs(InParts):

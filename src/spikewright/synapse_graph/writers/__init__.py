@@ -7,9 +7,9 @@ from types import ModuleType
 
 from spikewright.errors import SettingsError
 from spikewright.registry import Registry, class_of
-from spikewright.synapse_graph.writers.writer import AtOnce, InParts, Writer
+from spikewright.synapse_graph.writers.writer import AtOnce, InParts, Writer, every_block, number, offsets
 
-__all__ = ["AtOnce", "InParts", "Writer", "formats", "writer"]
+__all__ = ["AtOnce", "InParts", "Writer", "every_block", "formats", "number", "offsets", "writer"]
 
 
 def _held(module: ModuleType) -> dict[str, Writer]:
