@@ -113,7 +113,7 @@ class EventWriter:
 
 @contextmanager
 def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool = False) -> Iterator[EventWriter]:
-    """A writer of events. The folder is put in its place when the block ends well; otherwise nothing is left of it.
+    """A writer of events. The folder is put in its place when the block ends well, else nothing is left of it.
 
     Args:
         folder: new or empty.

@@ -1,8 +1,8 @@
 """Who is writing: names for what only one process may touch, and what a process that is no more has left.
 
-What is not whole yet lies beside its place as ``.NAME.OWNER.TOKEN.part``. The owner is this machine (and, on Linux, its
-space of process ids), the process, and when that process started, so that another one that is given the same number
-later is not taken for it.
+What is not whole yet lies beside its place as ``.NAME.OWNER.TOKEN.part``. The owner is this machine (and,
+on Linux, its space of process ids), the process, and when that process started, so that another one that is given the
+same number later is not taken for it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def leftovers(path: Path, *endings: str) -> Iterator[tuple[Path, str]]:
 
 
 def tidy(place: Path) -> None:
-    """What processes that are no more left beside a place: what is not whole goes, what was set aside comes back."""
+    """Clear what ended processes left beside a place: what is not whole goes, what was set aside comes back."""
     for left, ending in leftovers(place, "part", "old"):
         with suppress(OSError):
             if ending == "old" and not os.path.lexists(place):

@@ -43,7 +43,7 @@ def exists(path: Path | str) -> StorageError:
 
 
 def check_reachable(path: Path | str) -> Path:
-    """Refuse a place where nothing can be written, whatever stands there; what a killed process left beside it goes.
+    """Refuse a place where nothing can be written, whatever stands there; what a killed process left there goes.
 
     Returns:
         the place itself, behind all links.

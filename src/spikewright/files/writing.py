@@ -1,7 +1,7 @@
 """Files and folders that are there whole or not at all.
 
-Everything is made in a hidden folder beside its place and renamed when whole and on the disk. A file replaces another
-by that rename; two folders change their names in one step where the system can, so that there is no moment in which
+Everything is made in a hidden folder beside its place and renamed when whole and on the disk. A file replaces
+another by that rename; two folders change their names in one step where the system can, so that there is no moment in which
 nothing stands at the place.
 """
 
@@ -34,7 +34,7 @@ def atomic_path(path: Path | str, force: bool = False) -> Iterator[Path]:
         force: whether a file that stands there is replaced.
 
     Raises:
-        StorageError: as ``check_place``, and when the file cannot be written; what stood there before is untouched.
+        StorageError: as ``check_place``, and when the file cannot be written; what stood there is untouched.
     """
     check_place(path, force)
     place = Path(os.path.realpath(path))
