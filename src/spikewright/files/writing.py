@@ -1,8 +1,8 @@
 """Files and folders that are there whole or not at all.
 
 Everything is made in a hidden folder beside its place and renamed when whole and on the disk. A file replaces
-another by that rename; two folders change their names in one step where the system can, so that there is no moment in which
-nothing stands at the place.
+another by that rename; two folders change their names in one step where the system can, so that there is no moment in
+which nothing stands at the place.
 """
 
 from __future__ import annotations
