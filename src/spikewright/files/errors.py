@@ -17,7 +17,7 @@ LONGEST = 200
 
 @contextmanager
 def storage_errors(path: Path | str) -> Iterator[None]:
-    """Errors of the disk, and of libraries that write to it, in one line, for what leaves the place as it was.
+    """Errors of the disk, and of libraries that write to it, in one line, for what leaves the destination as it was.
 
     Raises:
         StorageError: for any of them.

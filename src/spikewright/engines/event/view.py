@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
-from spikewright.forward import place
+from spikewright.forward import tensors_on
 from spikewright.graph import Node, Shape
 
 
@@ -129,4 +129,4 @@ def _shifts(node: Node, shape: Shape) -> bool:
     import torch
 
     with torch.inference_mode():
-        return bool(node.bind(place())(torch.zeros((1, *shape))).any())
+        return bool(node.bind(tensors_on())(torch.zeros((1, *shape))).any())
