@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
-Place = Callable[[Array], "Tensor"]
+ToTensor = Callable[[Array], "Tensor"]
 """Puts a numpy array on the device, and in the precision, of the run at hand."""
 
 MOST_VALUES = 2**31
@@ -146,7 +146,7 @@ class Node(ABC):
         return known[1]
 
     @abstractmethod
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         """Its forward function on batches, with its arrays put in place once."""
 
     # How its values hang together: a node moves them, or connects them, or adds up its inputs, or makes spikes of them.

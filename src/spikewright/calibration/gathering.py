@@ -32,7 +32,7 @@ from spikewright.forward import Forward
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
 from spikewright.settings import whole
-from spikewright.tasks import Said
+from spikewright.tasks import TaskChoice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ def calibrate(
     methods: Sequence[Method | str] | Method | str = "percentile:99.9",
     *,
     input_scale: Method | str | float = "max",
-    task: Said = None,
+    task: TaskChoice = None,
     batch_size: int = 256,
     one_pass: bool = False,
     device: str = "cpu",
@@ -92,7 +92,7 @@ def calibrate(
     gatherers = _gatherers(graph, chosen, scale)
     watchers = {name: InputWatcher() for name in graph.inputs}
     forward = Forward(_before_activations(graph), device)
-    scoring = AnalogScoring(graph, dataset, task, forward.place)
+    scoring = AnalogScoring(graph, dataset, task, forward.to_tensor)
     deep = any(wish.channels for g in gatherers.values() for wish in g.wishes)
     refined = any(g.wishes for g in gatherers.values())
     passes = 1 + (0 if not refined else 2 if deep else 0 if one_pass else 1)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from spikewright.data import Dataset
 from spikewright.errors import DataError
-from spikewright.graph import Graph, Place
+from spikewright.graph import Graph, ToTensor
 from spikewright.nodes import Output
 from spikewright.settings import fits
-from spikewright.tasks import SCORES, Head, Said, Tally, Task, heads
+from spikewright.tasks import SCORES, Head, RunningScores, Task, TaskChoice, heads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,16 +98,16 @@ class AnalogScoring:
         graph: the analog network.
         data: with or without labels.
         task: as said; None finds it.
-        place: puts arrays where the network runs.
+        to_tensor: puts arrays where the network runs.
 
     Attributes:
         remarks: what is odd about the labels; also why they are not scored.
     """
 
-    def __init__(self, graph: Graph, data: Dataset, task: Said, place: Place) -> None:
+    def __init__(self, graph: Graph, data: Dataset, task: TaskChoice, to_tensor: ToTensor) -> None:
         self.remarks: tuple[str, ...] = ()
         self.heads: dict[str, Head] = {}
-        self.functions = {node.name: node.bind(place) for node in graph.of_type(Output)}
+        self.functions = {node.name: node.bind(to_tensor) for node in graph.of_type(Output)}
         self.done = 0
         try:
             found = heads(graph, data.targets, task)
@@ -117,14 +117,16 @@ class AnalogScoring:
         self.heads = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}
         whose = "output '{}': " if len(found) > 1 else ""
         self.remarks = tuple(whose.format(n) + head.remark for n, head in self.heads.items() if head.remark)
-        self.tallies: dict[str, Tally] = {n: head.task.tally(1, head.answer) for n, head in self.heads.items()}
+        self.running: dict[str, RunningScores] = {
+            n: head.task.running_scores(1, head.answer) for n, head in self.heads.items()
+        }
 
     def __call__(self, outputs: Mapping[str, Tensor], count: int) -> None:
         """Count one batch of ``count`` samples; ``outputs`` are what every output reads."""
         for name, head in self.heads.items():
             assert head.targets is not None
             answers = self.functions[name](outputs[name]).cpu().numpy()[:, None]
-            self.tallies[name].add(answers, head.targets[self.done : self.done + count])
+            self.running[name].add(answers, head.targets[self.done : self.done + count])
         self.done += count
 
     def results(self) -> dict[str, AnalogScore]:
@@ -132,6 +134,6 @@ class AnalogScoring:
         found = {}
         for name, head in self.heads.items():
             main = head.task.main
-            value = float(self.tallies[name].scores()[main][0])
+            value = float(self.running[name].scores()[main][0])
             found[name] = AnalogScore.of(head.task, value, head.chance()[main], self.done)
         return found

@@ -29,7 +29,7 @@ from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, clas
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
-from spikewright.files import check_place as check_file
+from spikewright.files import check_destination as check_file
 from spikewright.files import shown
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
@@ -42,7 +42,7 @@ from spikewright.synapse_graph.placing import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
-from spikewright.synapse_graph.writing import check_place
+from spikewright.synapse_graph.writing import check_destination
 from spikewright.text import shape_text, short
 
 
@@ -97,7 +97,7 @@ def synapses(
         _convert_dump(Path(model), output, force, as_json)
         return
     if output is not None:
-        check_place(output, writer(output, kind), force)
+        check_destination(output, writer(output, kind), force)
     if rates is not None and data is not None:
         raise SettingsError("give --rates or --data, not both")
     graph = load_graph(model)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.labels import Targets, as_targets, joined, rows
-from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
+from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.sampling import Choice, Rows, classes_of, draw
 from spikewright.data.values import not_finite
@@ -107,7 +107,7 @@ class Dataset(ABC):
         """What this is of a whole data set that it was taken from."""
         return Choice.of(self.labels, whole.labels, (len(self), len(whole)), whole.classes)
 
-    def fitted(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
+    def with_axes_for(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
         """The same samples with their axes as a network wants them, as far as that is clear."""
         return self
 
@@ -128,7 +128,7 @@ class ArrayDataset(Dataset):
         axis: of ``x`` along which its channels lie.
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
-        laid: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
+        layout: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
             lies as it was given.
     """
 
@@ -138,7 +138,7 @@ class ArrayDataset(Dataset):
     axis: int = 1
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    laid: tuple[Shape, str] | None = None
+    layout: tuple[Shape, str] | None = None
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -185,24 +185,24 @@ class ArrayDataset(Dataset):
     def _part(self, which: Rows | slice) -> ArrayDataset:
         return replace(self, x=self.x[which], y=rows(self.y, which))
 
-    def fitted(self, inputs: Inputs) -> ArrayDataset:
+    def with_axes_for(self, inputs: Inputs) -> ArrayDataset:
         if len(inputs) != 1:
             return self
         ((name, shape),) = inputs.items()
         channels = channels_of(inputs, name)
-        if self.laid == (shape, channels):  # where axes could be read in two ways, they are turned once
+        if self.layout == (shape, channels):  # where axes could be read in two ways, they are turned once
             return self
-        given = "first" if self.laid and channels == "moved" else channels
+        given = "first" if self.layout and channels == "moved" else channels
         if not self.preprocessing.spatial:
-            x = laid_out(self.x, shape, given)
+            x = fit_axes(self.x, shape, given)
         elif len(shape) == 3:
-            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], given)
+            x = fit_picture_axes(self.x, shape[-1] if channels == "last" else shape[0], given)
         else:
             x = None
         if x is None:
             return self
         axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
-        return replace(self, x=x, axis=axis, laid=(shape, channels))
+        return replace(self, x=x, axis=axis, layout=(shape, channels))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -90,7 +90,7 @@ class PictureDataset(Dataset):
         files = tuple(self.files[int(row)] for row in rows)
         return replace(self, files=files, y=None if self.y is None else self.y[rows])
 
-    def fitted(self, inputs: Inputs) -> PictureDataset:
+    def with_axes_for(self, inputs: Inputs) -> PictureDataset:
         if len(inputs) != 1:
             raise DataError(
                 f"a network with the inputs {', '.join(inputs)} takes an .npz with these arrays, no pictures"

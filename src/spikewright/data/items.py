@@ -34,7 +34,7 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
         DataError: for anything else, or an empty set.
     """
     if isinstance(data, Dataset):
-        return data if inputs is None else data.fitted(inputs)
+        return data if inputs is None else data.with_axes_for(inputs)
     if isinstance(data, tuple | list) and len(data) == 2 and not _are_items(data):
         x, y = data[0], None if data[1] is None else targets_of(data[1])
     elif isinstance(data, Mapping) or (hasattr(data, "__array__") and not isinstance(data, Sequence)):
@@ -52,7 +52,7 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
             check_samples(part.shape, part.dtype)
         return ArrayDataset(side_by_side(parts, inputs), y)
     made = ArrayDataset(array_of(x), y, classes=_class_names(data))
-    return made if inputs is None else made.fitted(inputs)
+    return made if inputs is None else made.with_axes_for(inputs)
 
 
 def _class_names(data: Any) -> tuple[str, ...]:

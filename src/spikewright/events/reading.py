@@ -92,19 +92,19 @@ def load_events(folder: Path | str) -> StoredEvents:
         DataError: for a folder that is missing, damaged, not of events, or from a later version.
         SettingsError: where there is no pyarrow.
     """
-    place = Path(folder)
-    if not (place / FACTS).is_file():
-        raise DataError(f"{place}: no events there; 'spikewright simulate --events' writes them")
-    with _readable(place / FACTS):
-        facts = strict_json((place / FACTS).read_bytes())
+    where = Path(folder)
+    if not (where / FACTS).is_file():
+        raise DataError(f"{where}: no events there; 'spikewright simulate --events' writes them")
+    with _readable(where / FACTS):
+        facts = strict_json((where / FACTS).read_bytes())
         if facts["format"] != FORMAT:
             raise DataError(
-                f"{place}: format {facts['format']!s:.20} of events, this version reads {FORMAT}; upgrade spikewright"
+                f"{where}: format {facts['format']!s:.20} of events, this version reads {FORMAT}; upgrade spikewright"
             )
         if DIGEST in facts and facts.pop(DIGEST) != digest(facts, {}):
             raise ValueError("it does not have the digest that it states")
         found = StoredEvents(
-            place,
+            where,
             _text(facts["network"]),
             _number(facts["samples"], 2**63),
             _number(facts["timesteps"], 2**31),
@@ -114,7 +114,7 @@ def load_events(folder: Path | str) -> StoredEvents:
         if len(found) != len(facts["populations"]) or found.samples * found.timesteps >= 2**63:
             raise ValueError("a population is there twice, or there are too many steps")
     for index, (name, shape) in enumerate(found.shapes.items()):
-        path = place / file_name(index, name)
+        path = where / file_name(index, name)
         with _readable(path), _opened(path) as file:
             said = (file.schema_arrow.metadata or {}).get(KEY.encode(), b"")
             if said != facts_of_file(found.network, found.timesteps, name, shape).encode():

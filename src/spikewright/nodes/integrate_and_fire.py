@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from spikewright.errors import GraphError, SettingsError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 from spikewright.settings import LARGEST
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class IF(Node):
             return np.broadcast_to(values, shape)
         return np.broadcast_to(values.reshape(-1, *(1 for _ in shape[1:])), shape)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
 
 

@@ -22,12 +22,12 @@ from spikewright.errors import SettingsError, StorageError
 from spikewright.files import (
     check_reachable,
     exists,
-    mine,
     one_at_a_time,
     parents,
     shown,
     storage_errors,
     sync,
+    this_process,
     token,
 )
 from spikewright.files.errors import UNCHANGED
@@ -88,7 +88,7 @@ def write(
     if of > 1 and isinstance(made, AtOnce):
         raise SettingsError("this format is written in one go; write it without shards")
     place = Path(os.path.realpath(path))
-    check_place(path, made, force)
+    check_destination(path, made, force)
     with parents(place, path), storage_errors(path, partial(_left, place)):
         key, facts = digest(synapses, made), as_json(settings(synapses, made))
         if isinstance(made, AtOnce):
@@ -114,7 +114,7 @@ def write(
     return path
 
 
-def check_place(path: Path, made: Writer, force: bool) -> None:
+def check_destination(path: Path, made: Writer, force: bool) -> None:
     """Refuse a place where something stands, before any work is done; with ``force`` only what is not a graph.
 
     What a killed process had begun to put there is finished or taken back first.
@@ -210,7 +210,7 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
     def one(job: _Job) -> int:
         if stop.is_set():
             return 0
-        temporary = job.hidden / f"{job.name}.{mine()}.{token()}.tmp"
+        temporary = job.hidden / f"{job.name}.{this_process()}.{token()}.tmp"
         try:
             made.part(synapses, job.projection, job.part, temporary)
             sync(temporary)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Binary(Task):
     def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:
         return answers > (answer.threshold if self.threshold is None else self.threshold)
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(self, timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(self, timesteps, answer)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         yes = targets.mean(axis=0)
         return {"accuracy": float(np.maximum(yes, 1 - yes).mean())}
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, task: Binary, timesteps: int, answer: Answer) -> None:
         self.task, self.answer = task, answer
         self.decided, self.right = 0, np.zeros(timesteps)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import DataError
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 TOP = 5
 
@@ -48,8 +48,8 @@ class Classification(Task):
         found: NDArray[Any] = answers.reshape(len(answers), -1).argmax(axis=1)
         return found
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(timesteps, answer.classes)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(timesteps, answer.classes)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:
         shares = np.sort(np.bincount(targets))[::-1] / max(len(targets), 1)
@@ -95,7 +95,7 @@ def among_first(outputs: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[
     return among
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, timesteps: int, classes: int) -> None:
         ks = {"accuracy": 1} | ({"top5": TOP} if classes > TOP else {})
         self.ks, self.samples = ks, 0

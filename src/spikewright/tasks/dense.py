@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.classification import within
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 IGNORED = -1
 
@@ -66,7 +66,7 @@ class Dense(Task):
         classes = max(answer.shape[0], 2)
         found = np.empty((labels.samples, *answer.positions), np.int32)
         done = 0
-        for part in labels.parts():
+        for part in labels.chunks():
             maps = part.reshape(-1, *answer.positions)
             left_out = np.zeros(maps.shape, bool) if self.ignore is None else maps == self.ignore
             within(maps[~left_out].astype(np.int64), classes, self._advice(maps))
@@ -88,8 +88,8 @@ class Dense(Task):
         found: NDArray[Any] = answers.argmax(axis=1)
         return found
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(self, timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(self, timesteps, answer)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         shares = np.bincount(targets[targets != IGNORED].ravel())
@@ -97,7 +97,7 @@ class Dense(Task):
         return {"accuracy": share, "mean_iou": share / max(int(np.count_nonzero(shares)), 1)}
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, task: Dense, timesteps: int, answer: Answer) -> None:
         self.task, self.answer = task, answer
         self.classes = classes = max(answer.shape[0], 2)
