@@ -8,10 +8,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from spikewright.calibration.thresholds.method import Method, NodeFacts, Wish, words_of
+from spikewright.calibration.thresholds.method import Method, NodeFacts, words_of
 from spikewright.errors import SettingsError
 
-__all__ = ["Method", "NodeFacts", "Wish", "methods", "parse", "parse_all"]
+__all__ = ["Method", "NodeFacts", "methods", "parse", "parse_all"]
 
 EXAMPLE = "percentile:99.9,channels"
 
