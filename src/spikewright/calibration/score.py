@@ -121,7 +121,7 @@ class AnalogScoring:
                 assert head.targets is not None
                 answers = functions[name](outputs[name]).cpu().numpy()[:, None]
                 self.counts[name].add(answers, head.targets[self.done : self.done + samples])
-            self.done += samples
+            self.done += samples if self.heads else 0
 
         return count
 

@@ -43,8 +43,8 @@ class Distribution:
     """The values of a population over the whole data set, as a histogram with logarithmic bins.
 
     Bin k of a group lies between the float32 numbers with the patterns ``(first + k) << 16`` and one more: 128 bins an
-    octave, each at most 2^-7 (0.78 %) wide. Of a layer they reach over all of float32, of a channel over the 24 octaves
-    below its largest value.
+    octave, each at most 2^-7 (0.78 %) wide, but for the smallest numbers (below 2^-126), which float32 itself holds
+    coarsely. Of a layer they reach over all of float32, of a channel over the 24 octaves below its largest value.
 
     Attributes:
         counts: ``(bins,)``, or ``(channels, bins)``.

@@ -159,9 +159,9 @@ class Request(ABC, Generic[Found_co]):
 class Accumulator(ABC):
     """What a request has seen so far: it adds batches, merges with others, and says whether it needs another pass.
 
-    Merged, those of several parts of a data set are equal to one that saw all parts, whatever the order: to the bit, but
-    for the rounding of sums of floats. They hold arrays and numbers only, so that they can be sent to another machine
-    and back.
+    Merged, those of several parts of a data set are equal to one that saw all parts, whatever the order: to the bit,
+    but for the rounding of sums of floats. They hold arrays and numbers only, so that they can be sent to another
+    machine and back.
     """
 
     @property
