@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,11 @@ from spikewright.calibration import Calibration, Histogram, Method, Moments, Qua
 from spikewright.calibration.inputs import parse_input_scale
 from spikewright.calibration.requests import Request, Totals, Values, parse
 from spikewright.calibration.requests.histogram import CHANNEL_OCTAVES, HistogramCounts, bytes_of_channels
+from spikewright.calibration.statistics import KIND
 from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Input, Linear, Output, ReLU
+from spikewright.tensors import read_tensors, write_tensors
 
 REQUESTS: tuple[Request[object], ...] = (
     Histogram(),
@@ -256,3 +258,13 @@ def test_percentiles_of_channels_take_two_passes_where_few_values_lie_close() ->
     calibrate(relu(), X, "percentile:99.9,channels", progress=lambda done, total: seen.append((done, total)))
     assert calibration.passes_left == 2
     assert seen[-1] == (6000, 6000)
+
+
+def test_files_of_an_earlier_format_are_refused_with_advice(tmp_path: Path) -> None:
+    calibrate(relu(), X, "max").save(tmp_path / "s.safetensors")
+    facts, arrays = read_tensors(tmp_path / "s.safetensors", KIND)
+    assert facts.pop("format") == KIND.format == 3
+    write_tensors(tmp_path / "old.safetensors", replace(KIND, format=2), facts, arrays)
+    message = r"old\.safetensors: statistics format 2, this version reads 3; delete it and calibrate again"
+    with pytest.raises(ModelFileError, match=message):
+        Statistics.load(tmp_path / "old.safetensors")
