@@ -81,8 +81,8 @@ def node_of(made: Connections, name: str, source: str) -> Node:
         def infer_shape(self, *_: Shape) -> Shape:
             return made.outputs
 
-        def bind(self, place: Any) -> Callable[..., torch.Tensor]:
-            matrix = place(matrices(made)[0])
+        def bind(self, to_tensor: Any) -> Callable[..., torch.Tensor]:
+            matrix = to_tensor(matrices(made)[0])
             return lambda x: (x.flatten(1) @ matrix.T).reshape(len(x), *made.outputs)
 
         def connections(self, *_: Shape) -> Connections:

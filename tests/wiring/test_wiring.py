@@ -107,8 +107,8 @@ def test_a_convolution_from_elsewhere_is_set_up_in_no_time() -> None:
         def infer_shape(self, *inputs: Shape) -> Shape:
             return inputs[0]
 
-        def bind(self, place):
-            kernel = place(weight)
+        def bind(self, to_tensor):
+            kernel = to_tensor(weight)
             return lambda x: torch.nn.functional.conv2d(x, kernel, padding=1)
 
         def connections(self, *inputs: Shape) -> Connections:

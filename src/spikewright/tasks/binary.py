@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,10 @@ class _RunningScores(RunningScores):
         right = self.task.decisions(answers, self.answer) == targets[:, None]
         self.decided += targets.size
         self.right += right.reshape(*right.shape[:2], -1).sum(axis=(0, 2))
+
+    def merge(self, other: Self) -> None:
+        self.decided += other.decided
+        self.right += other.right
 
     def scores(self) -> dict[str, Curve]:
         return {"accuracy": self.right / self.decided}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,11 @@ class _RunningScores(RunningScores):
         self.samples += len(row)
         for name, k in self.ks.items():
             self.right[name] += among_first(row, targets, k).sum(axis=0)
+
+    def merge(self, other: Self) -> None:
+        self.samples += other.samples
+        for name, right in other.right.items():
+            self.right[name] += right
 
     def scores(self) -> dict[str, Curve]:
         return {name: right / self.samples for name, right in self.right.items()}

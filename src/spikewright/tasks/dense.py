@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,11 @@ class _RunningScores(RunningScores):
 
     def _count(self, labels: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(labels, minlength=self.classes)
+
+    def merge(self, other: Self) -> None:
+        self.right += other.right
+        self.answered += other.answered
+        self.labelled += other.labelled
 
     def scores(self) -> dict[str, Curve]:
         union = self.labelled + self.answered - self.right

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,16 @@ class _RunningScores(RunningScores):
             error = answers[:, t] - y
             self.squared[t] += (error**2).sum()
             self.absolute[t] += np.abs(error).sum()
+
+    def merge(self, other: Self) -> None:
+        if not self.samples:
+            self.first = other.first.copy()
+        gap = other.first - self.first
+        self.squares += other.squares + 2 * gap * other.sum + other.samples * gap**2
+        self.sum += other.sum + other.samples * gap
+        self.samples += other.samples
+        self.squared += other.squared
+        self.absolute += other.absolute
 
     def scores(self) -> dict[str, Curve]:
         count = self.samples * self.first.size

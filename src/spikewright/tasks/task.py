@@ -25,6 +25,10 @@ class RunningScores(ABC):
         """Answers ``(B, T, *shape)`` of a batch, and its targets as ``Task.targets`` gives them."""
 
     @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Take in what another one has counted of other samples."""
+
+    @abstractmethod
     def scores(self) -> dict[str, Curve]:
         """Every score so far, ``(T,)``; NaN where it does not exist."""
 
