@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from spikewright.causes import Cause
 from spikewright.errors import Problem, SettingsError, UnsupportedModelError
 from spikewright.graph import Graph
 from spikewright.nodes import Floor, LeakyReLU
@@ -28,7 +29,6 @@ from spikewright.passes import (
     split_leaky,
 )
 
-LEAKY = "what is negative has no spikes; leaky='split' (--leaky split) makes two populations of it, one for each sign"
 NO_STAIRCASE = "rounding is only known from floor(s·clip(x, 0, c) + t) with 0 ≤ t < 1 and whole s·c"
 
 
@@ -58,7 +58,11 @@ def prepare(
     problems = [
         *activation_problems(recognised, answer == "keep"),
         *(Problem(n.type, f"'{n.name}'", NO_STAIRCASE) for n in recognised.of_type(Floor)),
-        *(Problem(n.type, f"'{n.name}'", LEAKY) for n in recognised.of_type(LeakyReLU) if leaky == "refuse"),
+        *(
+            Problem.of(n.type, f"'{n.name}'", Cause.NEGATIVE_SLOPE)
+            for n in recognised.of_type(LeakyReLU)
+            if leaky == "refuse"
+        ),
     ]
     if problems:
         raise UnsupportedModelError(problems)

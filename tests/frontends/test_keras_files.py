@@ -462,7 +462,7 @@ def test_other_shapes_and_kinds(archive: Path) -> None:
         return with_weights(archive, change)
 
     refused(put(np.zeros((2, 90), np.float32)), r"'end', kernel: has the shape \(2, 90\) where .* needs \(90, 2\)")
-    refused(put(np.zeros((90, 2), np.int8)), "'end', kernel: is int8, quantised; give the network as it was before")
+    refused(put(np.zeros((90, 2), np.int8)), "'end', kernel: is int8; give the network as it was before")
     refused(put(np.full((90, 2), b"x")), "is |S1, not floats")
     refused(put(np.full((90, 2), np.nan, np.float32)), r"Linear 'end': weight\[0, 0\] is nan", GraphError)
     assert run(sw.load(put(np.ones((90, 2), np.float64))), first(np.ones((1, *INPUT), np.float32)))
