@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 
-def free_name(wish: str, taken: Container[str]) -> str:
-    """The wished name, or the first that is free of ``relu_2``, ``relu_3`` and so on."""
-    name, count = wish, 1
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """The wanted name, or the first that is free of ``relu_2``, ``relu_3`` and so on."""
+    name, count = wanted, 1
     while name in taken:
         count += 1
-        name = f"{wish}_{count}"
+        name = f"{wanted}_{count}"
     return name
 
 
@@ -23,16 +23,20 @@ class Names:
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
+        self._counts: dict[str, int] = {}
 
-    def unique(self, wish: str) -> str:
-        """The wished name, or the next free one, which is taken from now on."""
-        name = self.free(wish)
+    def unique(self, wanted: str) -> str:
+        """The wanted name, or the next free one, which is taken from now on."""
+        name = wanted
+        while name in self.taken:
+            self._counts[wanted] = self._counts.get(wanted, 1) + 1
+            name = f"{wanted}_{self._counts[wanted]}"
         self.taken.add(name)
         return name
 
-    def free(self, wish: str) -> str:
-        """The wished name, or the next free one, which nobody has taken yet."""
-        return free_name(wish, self.taken)
+    def free(self, wanted: str) -> str:
+        """The wanted name, or the next free one, which nobody has taken yet."""
+        return free_name(wanted, self.taken)
 
     def outputs(self, names: Sequence[str]) -> list[str]:
         """The names of a network's outputs, taken before any layer's.

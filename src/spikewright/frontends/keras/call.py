@@ -186,8 +186,8 @@ class Call:
             fields: its parameters.
         """
         lost = any(source.lost for source in sources)
-        wish = self.name + (f".{part}" if part else "")
-        name = wish if lost else self.walk.names.unique(wish)
+        wanted = self.name + (f".{part}" if part else "")
+        name = wanted if lost else self.walk.names.unique(wanted)
         node = kind(name=name, inputs=tuple(source.node for source in sources), **fields)
         shape = node.shape_after(*(source.node_shape for source in sources))
         if not lost:

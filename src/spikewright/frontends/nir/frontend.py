@@ -220,11 +220,11 @@ class _Walk:
         if len(inputs) == 1:
             return inputs[0]
         noted = self.notes(name).get("sum")
-        wished = noted if isinstance(noted, str) else f"{name}.sum"
-        standing = self.nodes.get(wished)
+        wanted = noted if isinstance(noted, str) else f"{name}.sum"
+        standing = self.nodes.get(wanted)
         if isinstance(standing, Add) and standing.inputs == inputs:
-            return wished
-        return self.add(Add(name=self.fresh(wished, name), inputs=inputs))
+            return wanted
+        return self.add(Add(name=self.fresh(wanted, name), inputs=inputs))
 
     def add(self, node: Node) -> str:
         if node.name in self.nodes:
@@ -236,9 +236,9 @@ class _Walk:
         self.shapes[node.name] = shape
         return node.name
 
-    def fresh(self, wish: str, own: str = "") -> str:
+    def fresh(self, wanted: str, own: str = "") -> str:
         """A name that no node has, on either side, or that of the NIR node at hand."""
-        return free_name(wish, self.nodes.keys() | self.flat.nodes.keys() - {own})
+        return free_name(wanted, self.nodes.keys() | self.flat.nodes.keys() - {own})
 
     def graph(self, facts: Mapping[str, Any]) -> Graph:
         """The whole, without what leads to no output, in the order that our writer noted."""

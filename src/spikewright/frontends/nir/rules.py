@@ -93,20 +93,20 @@ def _cropped(call: Call, weight: Array, padding: Padding, dilation: Shape) -> tu
     """The kernel and padding from before a writer of ours made the padding even by zeros in the kernel."""
     noted = call.notes.get("padding")
     try:
-        wished = tuple((int(low), int(high)) for low, high in noted or ())
+        wanted = tuple((int(low), int(high)) for low, high in noted or ())
     except (TypeError, ValueError):
-        wished = ()
-    if len(wished) != len(padding):
+        wanted = ()
+    if len(wanted) != len(padding):
         return weight, padding
     cuts = [slice(None), slice(None)]
-    for k, (low, high), even, d in zip(weight.shape[2:], wished, padding, dilation, strict=True):
+    for k, (low, high), even, d in zip(weight.shape[2:], wanted, padding, dilation, strict=True):
         if not (0 <= low <= even[0] and 0 <= high <= even[1]):
             return weight, padding
         cuts.append(slice((even[0] - low) // d, k - (even[1] - high) // d))
     inner = weight[tuple(cuts)]
     if not inner.size or np.count_nonzero(inner) != np.count_nonzero(weight):
         return weight, padding
-    return inner, wished
+    return inner, wanted
 
 
 def _pool(call: Call) -> tuple[Node, ...]:

@@ -184,9 +184,9 @@ def split(call: Call) -> None:
     for k, (name, (start, stop)) in enumerate(zip(names, moves.parts(sizes), strict=True)):
         if name in call.walk.used:
             padding = moves.crop(call.shape(), axis, start, stop)
-            wish = call.proto.name or name
+            wanted = call.proto.name or name
             node = Pad(
-                name=call.walk.names.free(f"{wish}_{k}" if call.proto.name else wish),
+                name=call.walk.names.free(f"{wanted}_{k}" if call.proto.name else wanted),
                 inputs=(call.source(),),
                 padding=padding,
             )

@@ -123,16 +123,16 @@ def conv_transpose(call: Call) -> None:
 
 def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
     """How much of the whole output a transposed convolution leaves away at both sides."""
-    auto, wished = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
-    if wished is None and auto in ("SAME_UPPER", "SAME_LOWER"):
-        wished = tuple(n * s for n, s in zip(call.shape()[1:], stride, strict=True))
-    if wished is None:
+    auto, wanted = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
+    if wanted is None and auto in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = tuple(n * s for n, s in zip(call.shape()[1:], stride, strict=True))
+    if wanted is None:
         pads = (call.ints("pads") if auto == "NOTSET" else None) or (0,) * (2 * len(stride))
         return tuple(zip(pads[: len(stride)], pads[len(stride) :], strict=True))
-    wished = wished[len(wished) - len(stride) :]  # some writers put the batch and the channels before
-    total = tuple(n - w for n, w in zip(reached, wished, strict=True))
+    wanted = wanted[len(wanted) - len(stride) :]  # some writers put the batch and the channels before
+    total = tuple(n - w for n, w in zip(reached, wanted, strict=True))
     if min(total) < -1:  # runtimes differ in where they put more than one position
-        raise Refusal(f"its output of {wished} would be larger than what it reaches, {reached}")
+        raise Refusal(f"its output of {wanted} would be larger than what it reaches, {reached}")
     return tuple(
         (0, t) if t < 0 else (t // 2, t - t // 2) if auto == "SAME_UPPER" else (t - t // 2, t // 2) for t in total
     )

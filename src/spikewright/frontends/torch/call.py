@@ -134,8 +134,8 @@ class Call:
             part: a word added to its name where one call becomes several nodes.
             fields: its parameters.
         """
-        wish = self.walk.name_of(self.node, self.operator) + (f".{part}" if part else "")
-        name = self.walk.names.unique(wish)
+        wanted = self.walk.name_of(self.node, self.operator) + (f".{part}" if part else "")
+        name = self.walk.names.unique(wanted)
         node = kind(name=name, inputs=tuple(s.name for s in sources), **fields)
         self.walk.nodes.append(node)
         return Value(name, node.infer_shape(*(s.sample for s in sources)))
