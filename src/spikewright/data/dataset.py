@@ -99,7 +99,7 @@ class Dataset(ABC):
         Raises:
             SettingsError: for less than one sample.
         """
-        if count >= len(self):
+        if whole("samples", count) >= len(self):
             return self
         return self.subset(draw(self.labels, len(self), count, seed))
 

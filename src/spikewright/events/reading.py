@@ -56,15 +56,17 @@ class StoredEvents(Mapping[str, Events]):
 
         Raises:
             KeyError: for a population that is not there.
-            DataError: for events that cannot be: outside of the run, in no order, or unreadable.
+            DataError: for events that cannot be: outside of the run, in no order, too many or too few, or unreadable.
         """
-        shape, last = self.shapes[population], (-1, -1)
+        shape, last, count = self.shapes[population], (-1, -1), 0
         path = self.folder / file_name(list(self.shapes).index(population), population)
         with _readable(path), _opened(path) as file:
             for group in range(file.num_row_groups):
                 events = _events(file, group, shape)
-                last = self._check(path, events, last)
+                last, count = self._check(path, events, last), count + len(events.value)
                 yield events
+            if count != self.counts[population]:
+                raise DataError(f"{path}: damaged, {count} events, not the {self.counts[population]} of the run")
 
     def _check(self, path: Path, events: Events, last: tuple[int, int]) -> tuple[int, int]:
         """Refuse events outside of the run or out of order; gives the step and neuron of the last one."""
@@ -131,6 +133,8 @@ _KINDS = {name: kind.replace("float32", "float") for name, kind in COLUMNS.items
 
 def _events(file: ParquetFile, group: int, shape: Shape) -> Events:
     table = file.read_row_group(group, columns=list(COLUMNS))
+    if len(table) != file.metadata.row_group(group).num_rows:
+        raise ValueError("it does not hold as many rows as it claims")
     if any(table[name].null_count for name in COLUMNS):
         raise ValueError("values are missing")
     return Events(shape, *(table[name].to_numpy() for name in COLUMNS))
