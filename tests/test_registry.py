@@ -13,6 +13,7 @@ from spikewright.encoders import encoders
 from spikewright.errors import GraphError, SpikewrightWarning
 from spikewright.passes import Pass, ordered, passes
 from spikewright.registry import Registry, class_of, classes, values
+from spikewright.synapse_graph.writers import formats
 from spikewright.tasks import tasks
 
 HALF = """
@@ -212,3 +213,29 @@ def test_encoders_and_tasks_of_other_packages_are_found(
     announce(registry.group, late=text)
     again = Registry(registry.group, registry.what, registry.held, registry.folder)
     assert set(again()) == {*registry.own, name}
+
+
+@pytest.mark.parametrize(
+    ("registry", "text", "why"),
+    [
+        (tasks, TASK.replace("pass", "measures = ('mse',)"), "its measures must be scores by name"),
+        (
+            formats,
+            "from spikewright.synapse_graph.writers import AtOnce\nclass Late(AtOnce):\n    pass",
+            "TypeError: Can't",
+        ),
+        (
+            formats,
+            "from spikewright.synapse_graph.writers import AtOnce\nclass Late(AtOnce):\n    def whole(self): pass",
+            r"its suffixes must be a tuple, such as \('.csv',\)",
+        ),
+    ],
+    ids=["task", "abstract", "suffixes"],
+)
+def test_what_would_break_other_commands_is_left_out(
+    announce: Announce, registry: Registry[object], text: str, why: str
+) -> None:
+    announce(registry.group, late=text)
+    again = Registry(registry.group, registry.what, registry.held, registry.folder)
+    with pytest.warns(SpikewrightWarning, match=why):
+        assert set(again()) == set(registry.own)
