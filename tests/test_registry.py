@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,7 @@ REWRITE = (
     "fold_batch_norm_forwards",
     "batch_norm_as_affine",
 )
+LAST = "explicit_projections"
 
 
 @pytest.mark.parametrize("answer", ["keep", "drop"])
@@ -138,8 +140,15 @@ def test_what_files_say_of_their_passes_makes_the_order(answer: str, leaky: str)
     assert list(names) == ["recognise", "rewrite", "scale"]
     assert names["recognise"] == RECOGNISE
     assert names["rewrite"] == (f"{answer}_final_activations", *REWRITE[leaky == "refuse" :])
-    assert names["scale"] == ("explicit_projections",)
+    assert names["scale"] == (LAST,)
     assert found == ordered(tuple(passes().values())[::-1], {"answer": answer, "leaky": leaky})
+
+
+def test_the_page_shows_the_order() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## Passes") : page.index("Every pass is run")]
+    shown = [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    assert shown == [*RECOGNISE, "keep_final_activations", "drop_final_activations", *dict.fromkeys(REWRITE), LAST]
 
 
 def step(name: str, **place: object) -> Pass:
