@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from spikewright.encoders import encoders
 from spikewright.errors import GraphError, SpikewrightWarning
 from spikewright.passes import Pass, ordered, passes
 from spikewright.registry import Registry, class_of, classes, values
+from spikewright.synapse_graph.writers import formats
 from spikewright.tasks import tasks
 
 HALF = """
@@ -127,6 +129,7 @@ REWRITE = (
     "fold_batch_norm_forwards",
     "batch_norm_as_affine",
 )
+LAST = "explicit_projections"
 
 
 @pytest.mark.parametrize("answer", ["keep", "drop"])
@@ -137,8 +140,15 @@ def test_what_files_say_of_their_passes_makes_the_order(answer: str, leaky: str)
     assert list(names) == ["recognise", "rewrite", "scale"]
     assert names["recognise"] == RECOGNISE
     assert names["rewrite"] == (f"{answer}_final_activations", *REWRITE[leaky == "refuse" :])
-    assert names["scale"] == ("explicit_projections",)
+    assert names["scale"] == (LAST,)
     assert found == ordered(tuple(passes().values())[::-1], {"answer": answer, "leaky": leaky})
+
+
+def test_the_page_shows_the_order() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## Passes") : page.index("Every pass is run")]
+    shown = [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    assert shown == [*RECOGNISE, "keep_final_activations", "drop_final_activations", *dict.fromkeys(REWRITE), LAST]
 
 
 def step(name: str, **place: object) -> Pass:
@@ -212,3 +222,29 @@ def test_encoders_and_tasks_of_other_packages_are_found(
     announce(registry.group, late=text)
     again = Registry(registry.group, registry.what, registry.held, registry.folder)
     assert set(again()) == {*registry.own, name}
+
+
+@pytest.mark.parametrize(
+    ("registry", "text", "why"),
+    [
+        (tasks, TASK.replace("pass", "measures = ('mse',)"), "its measures must be scores by name"),
+        (
+            formats,
+            "from spikewright.synapse_graph.writers import AtOnce\nclass Late(AtOnce):\n    pass",
+            "TypeError: Can't",
+        ),
+        (
+            formats,
+            "from spikewright.synapse_graph.writers import AtOnce\nclass Late(AtOnce):\n    def whole(self): pass",
+            r"its suffixes must be a tuple, such as \('.csv',\)",
+        ),
+    ],
+    ids=["task", "abstract", "suffixes"],
+)
+def test_what_would_break_other_commands_is_left_out(
+    announce: Announce, registry: Registry[object], text: str, why: str
+) -> None:
+    announce(registry.group, late=text)
+    again = Registry(registry.group, registry.what, registry.held, registry.folder)
+    with pytest.warns(SpikewrightWarning, match=why):
+        assert set(again()) == set(registry.own)

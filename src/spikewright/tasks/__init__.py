@@ -2,8 +2,8 @@
 
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.finding import Head, TaskChoice, chosen_tasks, find_task, heads
-from spikewright.tasks.named import parse, tasks
-from spikewright.tasks.score import SCORES, Score
+from spikewright.tasks.named import SCORES, parse, tasks
+from spikewright.tasks.score import Score
 from spikewright.tasks.task import Curve, RunningScores, Task
 
 __all__ = [

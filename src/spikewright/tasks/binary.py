@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Self
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
+from spikewright.tasks.score import ACCURACY, Score
 from spikewright.tasks.task import Curve, RunningScores, Task
 
 
@@ -25,7 +27,7 @@ class Binary(Task):
     """
 
     threshold: float | None = None
-    measures: ClassVar[tuple[str, ...]] = ("accuracy",)
+    measures: ClassVar[Mapping[str, Score]] = {"accuracy": ACCURACY}
     agreed: ClassVar[tuple[str, ...]] = ("accuracy",)
     title: ClassVar[str] = "binary classification"
     needs: ClassVar[str] = "0 or 1 for each value of the answer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import DataError
 from spikewright.tasks.answer import Answer, Labels
+from spikewright.tasks.score import ACCURACY, Score
 from spikewright.tasks.task import Curve, RunningScores, Task
 
 TOP = 5
@@ -24,7 +26,10 @@ class Classification(Task):
     class is among the five largest.
     """
 
-    measures: ClassVar[tuple[str, ...]] = ("accuracy", "top5")
+    measures: ClassVar[Mapping[str, Score]] = {
+        "accuracy": ACCURACY,
+        "top5": Score("top-5 accuracy", "analog class among the first five"),
+    }
     agreed: ClassVar[tuple[str, ...]] = ("accuracy",)
     title: ClassVar[str] = "classification"
     needs: ClassVar[str] = "an answer that is one row of classes"

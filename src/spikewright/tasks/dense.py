@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.classification import within
+from spikewright.tasks.score import ACCURACY, Score
 from spikewright.tasks.task import Curve, RunningScores, Task
 
 IGNORED = -1
@@ -32,7 +34,10 @@ class Dense(Task):
 
     ignore: int | None = None
     threshold: float | None = None
-    measures: ClassVar[tuple[str, ...]] = ("accuracy", "mean_iou")
+    measures: ClassVar[Mapping[str, Score]] = {
+        "accuracy": ACCURACY,
+        "mean_iou": Score("mean IoU", "mean IoU with the analog network's classes"),
+    }
     agreed: ClassVar[tuple[str, ...]] = ("accuracy", "mean_iou")
     title: ClassVar[str] = "dense prediction"
     needs: ClassVar[str] = "an answer with classes at positions"

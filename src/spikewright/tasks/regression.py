@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
+from spikewright.tasks.score import Score
 from spikewright.tasks.task import Curve, RunningScores, Task
 
 
@@ -22,7 +24,15 @@ class Regression(Task):
     have none.
     """
 
-    measures: ClassVar[tuple[str, ...]] = ("mse", "mae", "r2")
+    measures: ClassVar[Mapping[str, Score]] = {
+        "mse": Score(
+            "mean squared error", "mean squared error against the analog network", percent=False, higher=False
+        ),
+        "mae": Score(
+            "mean absolute error", "mean absolute error against the analog network", percent=False, higher=False
+        ),
+        "r2": Score("R²", "R² against the analog network", percent=False),
+    }
     agreed: ClassVar[tuple[str, ...]] = ("mse", "mae", "r2")
     title: ClassVar[str] = "regression"
     needs: ClassVar[str] = "targets of the answer's shape"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import DataError, SettingsError
 from spikewright.tasks.answer import Answer, Labels
+from spikewright.tasks.score import Score
 
 Curve = NDArray[np.float64]
 """``(T,)``: a score at every timestep."""
@@ -37,8 +38,8 @@ class RunningScores(ABC):
 class Task(ABC):
     """Base of all tasks."""
 
-    measures: ClassVar[tuple[str, ...]]
-    """The names of its scores, in ``SCORES``, the main one first; some need more classes than there are."""
+    measures: ClassVar[Mapping[str, Score]]
+    """Its scores by name, the main one first; some need more classes than there are."""
     agreed: ClassVar[tuple[str, ...]]
     """Those in which the spiking network is compared with the analog one."""
     title: ClassVar[str]
@@ -103,7 +104,7 @@ class Task(ABC):
     @property
     def main(self) -> str:
         """The score that is looked at first."""
-        return self.measures[0]
+        return next(iter(self.measures))
 
     @property
     def name(self) -> str:

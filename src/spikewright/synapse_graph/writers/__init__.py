@@ -13,7 +13,11 @@ __all__ = ["AtOnce", "InParts", "Writer", "every_block", "formats", "number", "o
 
 
 def _held(module: ModuleType) -> dict[str, Writer]:
-    return {name: kind() for name, kind in class_of(Writer)(module).items()}
+    found = {name: kind() for name, kind in class_of(Writer)(module).items()}
+    for kind in found.values():
+        if not isinstance(getattr(kind, "suffixes", None), tuple):
+            raise SettingsError("its suffixes must be a tuple, such as ('.csv',)")
+    return found
 
 
 formats = Registry("spikewright.synapse_writers", "a format of synapses", _held, folder=__name__)
