@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.sampling import Choice, Rows, classes_of, draw
+from spikewright.data.sampling import Choice, Rows, classes_of, draw, part_of
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 
@@ -28,10 +29,12 @@ class Dataset(ABC):
     Attributes:
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    first_sample: int = 0
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -66,8 +69,28 @@ class Dataset(ABC):
         return None
 
     def take(self, count: int) -> Dataset:
-        """The first ``count`` samples."""
-        return self.subset(np.arange(min(max(count, 0), len(self))))
+        """The first ``count`` samples, where they are in the whole."""
+        found = copy(self.subset(np.arange(min(max(count, 0), len(self)))))
+        object.__setattr__(found, "first_sample", self.first_sample)
+        return found
+
+    def part(self, k: int, n: int) -> Dataset:
+        """The k-th of n contiguous parts, whose sizes differ by at most one.
+
+        What is made of all parts in their order is made of the whole: a part knows the place of its first sample, so
+        that random draws go on where the part before ends, and events count samples on.
+
+        Args:
+            k: which part, from 0.
+            n: how many parts, at most one for each sample.
+
+        Raises:
+            SettingsError: for a part that does not exist, or more parts than samples.
+        """
+        start, stop = part_of(len(self), k, n)
+        found = copy(self.subset(np.arange(start, stop)))
+        object.__setattr__(found, "first_sample", self.first_sample + start)
+        return found
 
     def sample(self, count: int, seed: int = 0) -> Dataset:
         """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
@@ -108,6 +131,7 @@ class ArrayDataset(Dataset):
         notes: what was left out when the data were found, one line each.
         laid: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
             lies as it was given.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     x: Array
@@ -117,6 +141,7 @@ class ArrayDataset(Dataset):
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     laid: tuple[Shape, str] | None = None
+    first_sample: int = 0
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -146,17 +171,21 @@ class ArrayDataset(Dataset):
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size], self.axis)
             if not np.isfinite(x).all():
-                row = start + int(np.argwhere(~np.isfinite(x))[0][0])
+                row = self.first_sample + start + int(np.argwhere(~np.isfinite(x))[0][0])
                 raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
     def subset(self, rows: Rows) -> ArrayDataset:
-        return self._part(rows)
+        return replace(self._rows(rows), first_sample=0)
 
     def take(self, count: int) -> ArrayDataset:
-        return self._part(slice(max(count, 0)))
+        return self._rows(slice(max(count, 0)))
 
-    def _part(self, which: Rows | slice) -> ArrayDataset:
+    def part(self, k: int, n: int) -> ArrayDataset:
+        start, stop = part_of(len(self), k, n)
+        return replace(self._rows(slice(start, stop)), first_sample=self.first_sample + start)
+
+    def _rows(self, which: Rows | slice) -> ArrayDataset:
         return replace(self, x=self.x[which], y=rows(self.y, which))
 
     def fitted(self, inputs: Inputs) -> ArrayDataset:
