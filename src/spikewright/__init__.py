@@ -14,7 +14,7 @@ from spikewright.calibration import Look, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.conversion import Neurons, convert
 from spikewright.data import Preprocessing, load_data
-from spikewright.engines import Run, simulate
+from spikewright.engines import Record, Run, RunSettings, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
 from spikewright.exporters import export
@@ -36,7 +36,9 @@ __all__ = [
     "Neurons",
     "Preprocessing",
     "Rates",
+    "Record",
     "Run",
+    "RunSettings",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",

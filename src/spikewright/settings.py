@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from inspect import isabstract
 from math import isfinite
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -37,6 +38,8 @@ def fits(value: Any, hint: Any) -> bool:
         return True
     if hint is float:
         return isinstance(value, float | int) and not isinstance(value, bool) and _finite(value)
+    if isabstract(hint):
+        return isinstance(value, hint)
     return type(value) is (NoneType if hint is None else hint)
 
 

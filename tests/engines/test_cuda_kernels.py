@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs import same, sender
-from spikewright.engines.cuda.scan import Population, Scan, Stepwise, scan_on
+from spikewright.engines.cuda.scan import Scan, Stepwise, scan_on
 from spikewright.engines.cuda.simulation import CudaSimulation
+from spikewright.engines.neurons import Population
 from spikewright.engines.reference import RECORDS, Simulation
 from spikewright.forward import tensors_on
 from spikewright.nodes import LIF

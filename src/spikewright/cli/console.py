@@ -55,7 +55,9 @@ WeightsOption = Annotated[
     Path | None, typer.Option(help="Of FILE.py:FACTORY, a state dict: .safetensors, or .pt read without unpickling.")
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
-DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
+DtOption = Annotated[
+    float | None, typer.Option(help="Length of a timestep in seconds: of a .nir file, and for rates per second.")
+]
 VerifyOption = Annotated[
     bool | None,
     typer.Option(

@@ -104,6 +104,7 @@ def simulate(
             progress=move,
             events_to=events,
             force=force,
+            dt=dt,
         )
     if output is not None:
         _write(measures, output, force)
@@ -125,12 +126,22 @@ def simulate(
     ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
     out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)
+    if measures.dt is not None:
+        out.print(_per_second(measures), highlight=False)
     if output is not None:
         out.print(f"written: {output}", highlight=False)
     if stored is not None:
         groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
         said = f"{sum(stored.counts.values()):,} events of {groups}"
         out.print(f"written: {events}, {said}", highlight=False, soft_wrap=True)
+
+
+def _per_second(measures: Measures) -> str:
+    return (
+        f"at {measures.dt:g} s a timestep: {measures.firing_rate_per_second:.3g} Hz a neuron, "
+        f"{short(measures.synops_per_second or 0)} synaptic operations/s, "
+        f"{measures.power_spiking:.3g} mW against {measures.power_analog:.3g} mW"
+    )
 
 
 def _populations(measures: Measures) -> Table:

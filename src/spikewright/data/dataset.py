@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.sampling import Choice, Rows, classes_of, draw
+from spikewright.data.sampling import Choice, Rows, classes_of, draw, part_of
 from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
@@ -35,10 +36,12 @@ class Dataset(ABC):
     Attributes:
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    first_sample: int = 0
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -84,12 +87,32 @@ class Dataset(ABC):
         return None
 
     def take(self, count: int) -> Dataset:
-        """The first ``count`` samples.
+        """The first ``count`` samples, where they are in the whole.
 
         Raises:
             SettingsError: for anything but a whole number, 0 or more.
         """
-        return self.subset(np.arange(min(whole("samples", count, 0), len(self))))
+        found = copy(self.subset(np.arange(min(whole("samples", count, 0), len(self)))))
+        object.__setattr__(found, "first_sample", self.first_sample)
+        return found
+
+    def part(self, k: int, n: int) -> Dataset:
+        """The k-th of n contiguous parts, whose sizes differ by at most one.
+
+        What is made of all parts in their order is made of the whole: a part knows the place of its first sample, so
+        that random draws go on where the part before ends, and events count samples on.
+
+        Args:
+            k: which part, from 0.
+            n: how many parts, at most one for each sample.
+
+        Raises:
+            SettingsError: for a part that does not exist, or more parts than samples.
+        """
+        start, stop = part_of(len(self), k, n)
+        found = copy(self.subset(np.arange(start, stop)))
+        object.__setattr__(found, "first_sample", self.first_sample + start)
+        return found
 
     def sample(self, count: int, seed: int = 0) -> Dataset:
         """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
@@ -130,6 +153,7 @@ class ArrayDataset(Dataset):
         notes: what was left out when the data were found, one line each.
         layout: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
             lies as it was given.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     x: Array
@@ -139,6 +163,7 @@ class ArrayDataset(Dataset):
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     layout: tuple[Shape, str] | None = None
+    first_sample: int = 0
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -168,7 +193,7 @@ class ArrayDataset(Dataset):
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size], self.axis)
             if (row := not_finite(x)) is not None:
-                raise DataError(f"sample {start + row} holds NaN or infinity; remove or repair it")
+                raise DataError(f"sample {self.first_sample + start + row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
     def raw(self) -> Iterator[Raw]:
@@ -177,12 +202,16 @@ class ArrayDataset(Dataset):
             yield from values_of_each(self.x[start : start + step])
 
     def subset(self, rows: Rows) -> ArrayDataset:
-        return self._part(rows)
+        return replace(self._rows(rows), first_sample=0)
 
     def take(self, count: int) -> ArrayDataset:
-        return self._part(slice(whole("samples", count, 0)))
+        return self._rows(slice(whole("samples", count, 0)))
 
-    def _part(self, which: Rows | slice) -> ArrayDataset:
+    def part(self, k: int, n: int) -> ArrayDataset:
+        start, stop = part_of(len(self), k, n)
+        return replace(self._rows(slice(start, stop)), first_sample=self.first_sample + start)
+
+    def _rows(self, which: Rows | slice) -> ArrayDataset:
         return replace(self, x=self.x[which], y=rows(self.y, which))
 
     def with_axes_for(self, inputs: Inputs) -> ArrayDataset:

@@ -43,6 +43,7 @@ class PictureDataset(Dataset):
         channels: where the network has them, as ``Input.channels``.
         classes: the names of the classes.
         notes: what was left out.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     files: tuple[Path, ...]
@@ -52,6 +53,7 @@ class PictureDataset(Dataset):
     channels: str = "first"
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    first_sample: int = 0
 
     def __len__(self) -> int:
         return len(self.files)
@@ -88,7 +90,7 @@ class PictureDataset(Dataset):
 
     def subset(self, rows: Rows) -> PictureDataset:
         files = tuple(self.files[int(row)] for row in rows)
-        return replace(self, files=files, y=None if self.y is None else self.y[rows])
+        return replace(self, files=files, y=None if self.y is None else self.y[rows], first_sample=0)
 
     def with_axes_for(self, inputs: Inputs) -> PictureDataset:
         if len(inputs) != 1:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.errors import SettingsError
 from spikewright.settings import whole
 
 Rows = NDArray[np.int64]
@@ -40,6 +41,20 @@ def draw(labels: Rows | None, total: int, count: int, seed: int = 0) -> Rows:
     order = order[np.argsort(member.reshape(-1)[order], kind="stable")]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return np.sort(np.concatenate([order[start : start + n] for start, n in zip(starts, shares, strict=True)]))
+
+
+def part_of(total: int, k: int, n: int) -> tuple[int, int]:
+    """Where the k-th of n contiguous parts of ``total`` samples begins and ends, k counted from 0.
+
+    Raises:
+        SettingsError: for a part that does not exist, or more parts than samples.
+    """
+    k, n = whole("the part of a data set", k, 0), whole("the number of parts", n)
+    if n > total:
+        raise SettingsError(f"a data set of {total:,} samples has no {n:,} parts; ask for at most {total:,}")
+    if k >= n:
+        raise SettingsError(f"there is no part {k} of {n}; the parts are 0 to {n - 1}")
+    return total * k // n, total * (k + 1) // n
 
 
 def _shares(sizes: Rows, count: int, random: np.random.Generator) -> Rows:

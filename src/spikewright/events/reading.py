@@ -31,6 +31,7 @@ class StoredEvents(Mapping[str, Events]):
         folder: where they are.
         network: the fingerprint of the graph that ran.
         samples, timesteps: N and T.
+        first_sample: the where of the first sample in its data set.
         shapes: of the populations, in the network's order.
         counts: how many events each of them sent.
     """
@@ -41,6 +42,7 @@ class StoredEvents(Mapping[str, Events]):
     timesteps: int
     shapes: Mapping[str, Shape] = field(repr=False)
     counts: Mapping[str, int]
+    first_sample: int = 0
 
     def __getitem__(self, population: str) -> Events:
         return Events.joined(self.shapes[population], list(self.batches(population)))
@@ -73,7 +75,8 @@ class StoredEvents(Mapping[str, Events]):
         limits = {"sample": self.samples, "timestep": self.timesteps, "neuron": prod(events.shape)}
         for name, limit in limits.items():
             column = getattr(events, name)
-            if len(column) and not 0 <= column.min() <= column.max() < limit:
+            least = self.first_sample if name == "sample" else 0
+            if len(column) and not least <= column.min() <= column.max() < least + limit:
                 raise DataError(f"{path}: damaged, a {name} is not among the {limit} there are; simulate again")
         if not (np.isfinite(events.value).all() and events.value.all()):
             raise DataError(f"{path}: damaged, a value is 0 or no number; simulate again")
@@ -112,8 +115,9 @@ def load_events(folder: Path | str) -> StoredEvents:
             _number(facts["timesteps"], 2**31),
             {_text(one["name"]): _shape(one["shape"]) for one in facts["populations"]},
             {_text(one["name"]): _number(one["events"], 2**63) for one in facts["populations"]},
+            _number(facts.get("first_sample", 0), 2**62),
         )
-        if len(found) != len(facts["populations"]) or found.samples * found.timesteps >= 2**63:
+        if len(found) != len(facts["populations"]) or (found.first_sample + found.samples) * found.timesteps >= 2**63:
             raise ValueError("a population is there twice, or there are too many steps")
     for index, (name, shape) in enumerate(found.shapes.items()):
         path = where / file_name(index, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EMFILE
 from pathlib import Path
@@ -41,13 +41,26 @@ class EventWriter:
         graph: spiking.
         timesteps: T.
         target: where the folder will stand, for messages.
+        populations: those whose events are written; all by default.
+        first_sample: the destination of the first sample in its data set.
     """
 
-    def __init__(self, folder: Path, graph: Graph, timesteps: int, target: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        graph: Graph,
+        timesteps: int,
+        target: Path,
+        populations: Sequence[str] | None = None,
+        first_sample: int = 0,
+    ) -> None:
         self.folder, self.graph, self.target = folder, graph, target
         self.facts: dict[str, Any] = {"format": FORMAT, "network": graph.fingerprint, "timesteps": timesteps}
+        if first_sample:
+            self.facts["first_sample"] = first_sample
         self.samples = 0
-        self.counts = {node.name: 0 for node in graph.populations}
+        names = [node.name for node in graph.populations] if populations is None else populations
+        self.counts = dict.fromkeys(names, 0)
         self.schemas: dict[str, pa.Schema] = {}
         self.files: dict[str, Any] = {}
         with storage_errors(target):
@@ -112,7 +125,14 @@ class EventWriter:
 
 
 @contextmanager
-def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool = False) -> Iterator[EventWriter]:
+def events_folder(
+    folder: Path | str,
+    graph: Graph,
+    timesteps: int,
+    force: bool = False,
+    populations: Sequence[str] | None = None,
+    first_sample: int = 0,
+) -> Iterator[EventWriter]:
     """A writer of events. The folder is put at its destination when the block ends well, else nothing is left of it.
 
     Args:
@@ -120,13 +140,15 @@ def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool 
         graph: spiking.
         timesteps: T.
         force: whether events of an earlier run that stand there are replaced.
+        populations: those whose events are written; all by default.
+        first_sample: the destination of the first sample in its data set.
 
     Raises:
         StorageError: as ``check_destination``, and when the disk refuses; what stood there before is untouched.
     """
     check_destination(folder, force)
     with atomic_folder(folder, force) as hidden:
-        writer = EventWriter(hidden, graph, timesteps, Path(folder))
+        writer = EventWriter(hidden, graph, timesteps, Path(folder), populations, first_sample)
         try:
             yield writer
             writer.finish()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 from spikewright.calibration import AnalogScore
 from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import Engine, Run, simulate
+from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
+from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph, Shape
 from spikewright.measures.correlation import Correlation, CorrelationObserver
@@ -27,7 +27,6 @@ from spikewright.measures.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measures.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
-from spikewright.settings import whole
 from spikewright.tasks import TaskChoice, heads
 
 
@@ -64,6 +63,7 @@ class Measures:
         energy_spiking, energy_analog: estimates, nanojoules per sample.
         energy: the constants of the estimate.
         rates: of every neuron.
+        run: what was simulated: counts, and what was recorded.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
@@ -80,6 +80,7 @@ class Measures:
     energy_analog: float
     energy: Energy
     rates: Rates
+    run: Run
     raster: dict[str, Array] = field(default_factory=dict)
     others: Mapping[str, Reading] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -126,8 +127,38 @@ class Measures:
         """Synaptic operations per sample: of spikes, and of values handed on without neurons between."""
         return sum(layer.total for layer in self.synops.values())
 
+    @property
+    def dt(self) -> float | None:
+        """The length of a timestep in seconds; None where nobody said. With it go all numbers per second."""
+        return self.run.dt
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a sample takes: T timesteps."""
+        return None if self.dt is None else self.timesteps * self.dt
+
+    @property
+    def firing_rate_per_second(self) -> float | None:
+        """Spikes per neuron and second over the whole network, in hertz."""
+        return None if self.dt is None else self.firing_rate / self.dt
+
+    @property
+    def synops_per_second(self) -> float | None:
+        """Synaptic operations per second while samples follow one another without a pause."""
+        return None if self.seconds is None else self.total_synops / self.seconds
+
+    @property
+    def power_spiking(self) -> float | None:
+        """``energy_spiking`` over the time of a sample, in milliwatts."""
+        return None if self.seconds is None else self.energy_spiking / self.seconds * 1e-6
+
+    @property
+    def power_analog(self) -> float | None:
+        """``energy_analog`` over the time of a sample, in milliwatts: at as many samples a second."""
+        return None if self.seconds is None else self.energy_analog / self.seconds * 1e-6
+
     def summary(self) -> dict[str, Any]:
-        """The numbers as plain JSON-like values."""
+        """The numbers as plain JSON-like values; those per second where the length of a timestep is known."""
         return {
             "engine": self.engine,
             "samples": self.samples,
@@ -142,6 +173,7 @@ class Measures:
             "effective_macs_per_sample": sum(o.macs for o in self.operations.values()),
             "energy_spiking_nj": self.energy_spiking,
             "energy_analog_nj": self.energy_analog,
+            **self._per_second(),
             "energy_constants_pj": {"mac": self.energy.mac, "ac": self.energy.ac},
             "layers": {
                 name: {
@@ -154,6 +186,17 @@ class Measures:
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
             "others": {name: reading.summary() for name, reading in self.others.items()},
+        }
+
+    def _per_second(self) -> dict[str, Any]:
+        if self.dt is None:
+            return {}
+        return {
+            "dt": self.dt,
+            "firing_rate_hz": self.firing_rate_per_second,
+            "synops_per_second": self.synops_per_second,
+            "power_spiking_mw": self.power_spiking,
+            "power_analog_mw": self.power_analog,
         }
 
     def _of_one_output(self) -> dict[str, Any]:
@@ -169,18 +212,14 @@ def measure(
     graph: Graph,
     analog: Graph,
     data: Any,
-    timesteps: int = 64,
+    timesteps: int = TIMESTEPS,
     *,
+    settings: RunSettings | None = None,
+    record: Record | Collection[str] = (),
     task: TaskChoice = None,
-    encoder: Encoder | str = "constant",
-    batch_size: int = 100,
-    engine: Engine = "auto",
-    device: str = "cpu",
-    dtype: str = "float32",
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
-    events_to: Path | str | None = None,
-    force: bool = False,
+    **keywords: Unpack[RunKeywords],
 ) -> Measures:
     """Simulate a spiking graph and compare it with the analog one.
 
@@ -188,18 +227,16 @@ def measure(
         graph: the spiking graph.
         analog: the normalised analog graph, from ``normalise``.
         data: a Dataset, an array, or a pair of samples and labels; labels of several outputs by their names.
-        timesteps: T.
+        timesteps: T; 64 by default.
+        settings: how it runs, in place of ``timesteps`` and the keywords of the same names: see ``simulate``.
+        record: what is recorded beside, as for ``simulate``; ``Measures.run`` holds it. Answers are kept only where
+            ``keep_outputs=True`` or a Record says so.
         task: "classification", "binary", "dense", "regression", a Task, or a mapping from the names of outputs to
             such; None finds it in the answer's shape and the labels.
-        encoder: an encoder or its name.
-        batch_size: samples side by side.
-        engine: "event", "cuda", "reference" or "auto".
-        device: a torch device.
-        dtype: of the spiking network: "float32", "float64" or "int16"; see ``simulate``.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
-        events_to: a folder where the spikes of every population are written one by one: see ``simulate``.
-        force: whether it may replace the events of an earlier run.
+        keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, step, events_to, force,
+            keep_outputs: see ``simulate``.
 
     Raises:
         SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, before anything is simulated.
@@ -209,35 +246,21 @@ def measure(
     """
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
+    without_outputs = {} if isinstance(record, Record) else {"keep_outputs": False}
+    chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     scoring = Scoring(heads(graph, dataset.targets, task))
-    timesteps = whole("timesteps", timesteps)
-    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
-    observer = CorrelationObserver(analog, timesteps, len(dataset), device=device, encoder=chosen, answers=scoring)
-    sums = InputSums(graph, chosen, timesteps)
+    encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
+    observer = CorrelationObserver(
+        analog, timesteps, len(dataset), device=chosen.device, encoder=encoder, answers=scoring
+    )
+    sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
     found = FoundMeasures(graph, timesteps)
-    run = simulate(
-        graph,
-        dataset,
-        timesteps,
-        encoder=chosen,
-        record=("nonzero",),
-        batch_size=batch_size,
-        engine=engine,
-        device=device,
-        dtype=dtype,
-        observers=(observer, sums, found),
-        progress=progress,
-        events_to=events_to,
-        force=force,
-        keep_outputs=False,
-        quiet=True,
-    )
-    one = dataset.take(1)
-    first = simulate(
-        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype, quiet=True
-    )
+    recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
+    run = run_over(graph, dataset, chosen, wanted, recording, (observer, sums, found), progress)
+    spikes = Record("spikes", outputs=False)
+    first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums.sums)
-    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), chosen, rates, found)
+    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), encoder, rates, found)
     warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
 
@@ -277,6 +300,7 @@ def _measures(
         energy_analog=energy.analog(analog),
         energy=energy,
         rates=rates,
+        run=run,
         raster=raster,
         others=others,
         warnings=(*run.warnings, *found.warnings, *_near_chance(judged, run.samples)),

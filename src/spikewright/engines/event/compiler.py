@@ -57,7 +57,7 @@ def compile_graph(
     units: Mapping[str, float] | None = None,
     activity: bool = False,
     gather: bool = True,
-    int16: bool = False,
+    fixed_point: bool = False,
     isa: str = "",
 ) -> Compiled:
     """The plan of a spiking graph.
@@ -69,7 +69,7 @@ def compile_graph(
         units: by node, what the plan is to take a value of 1 from it for; see ``event_units``. 1 by default.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
-        int16: whether layers that gather count in 16-bit integers, where their neurons allow it.
+        fixed_point: whether layers that gather count in 16-bit integers, where their neurons allow it.
         isa: an instruction set of the native core; the best one by default.
 
     Raises:
@@ -77,7 +77,8 @@ def compile_graph(
     """
     native = import_module("spikewright.engines.event._native")
     try:
-        return _Compiler(graph, constant, spikes, units or {}, activity, native.Plan()).compile(isa, gather, int16)
+        compiler = _Compiler(graph, constant, spikes, units or {}, activity, native.Plan())
+        return compiler.compile(isa, gather, fixed_point)
     except native.PlanError as error:
         raise SettingsError(f"the event engine cannot run this network: {error}") from error
 
@@ -93,12 +94,12 @@ class _Compiler:
         self.seen: dict[str, View] = {}  # by node whose activity is recorded aside
         self.neurons = 0
 
-    def compile(self, isa: str, gather: bool, int16: bool) -> Compiled:
+    def compile(self, isa: str, gather: bool, fixed_point: bool) -> Compiled:
         for node in self.graph:
             value = self._value(node)
             if not isinstance(node, Output):
                 self.values[node.name] = self._as_read(node, value)
-        self.made.plan.finish(isa, gather, int16)
+        self.made.plan.finish(isa, gather, fixed_point)
         return self.made
 
     def _value(self, node: Node) -> Value:

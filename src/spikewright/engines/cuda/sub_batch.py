@@ -10,9 +10,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spikewright.encoders import Encoder
 from spikewright.engines.cuda.memory import done_after
-from spikewright.engines.reference import BatchRun, estimate, let_through, sent_at
+from spikewright.engines.neurons import NeuronState
+from spikewright.engines.recording import Recording
+from spikewright.engines.reference import BatchRun, PoolState, estimate, let_through, sent_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs
 from spikewright.graph import Node
@@ -26,14 +31,14 @@ if TYPE_CHECKING:
 Values = dict[str, "Tensor"]
 
 
-class Piece:
+class SubBatch:
     """Puts what its samples do into the BatchRun of all.
 
     Args:
         simulation: the network.
         run: with room for the whole batch.
-        record: any of ``RECORDS``.
-        part: which samples of the batch these are.
+        wanted: what is recorded.
+        samples: which of the batch these are.
         resting: the nodes that stay the same over time.
         units: by node, what one event of it stands for.
     """
@@ -42,19 +47,19 @@ class Piece:
         self,
         simulation: CudaSimulation,
         run: BatchRun,
-        record: Collection[str],
-        part: slice,
+        wanted: Recording,
+        samples: slice,
         resting: Collection[str],
         units: Mapping[str, float],
     ) -> None:
         self.simulation, self.graph, self.scan = simulation, simulation.graph, simulation.scan
-        self.run, self.record, self.part, self.units = run, record, part, units
+        self.run, self.wanted, self.samples, self.units = run, wanted, samples, units
         self.still = [node for node in self.graph if node.name in resting]
         self.moving = [node for node in self.graph if node.name not in resting]
         self.done = {**done_after(self.graph, self.still), **done_after(self.graph, self.moving)}
-        self.state = simulation.start(part.stop - part.start)
+        self.state = simulation.start(samples.stop - samples.start)
         self.totals = {
-            name: answers.new_zeros(part.stop - part.start, *self.graph.input_shapes(name)[0])
+            name: answers.new_zeros(samples.stop - samples.start, *self.graph.input_shapes(name)[0])
             for name, answers in run.outputs.items()
         }
         self.known: Mapping[str, Tensor] = {}
@@ -72,7 +77,10 @@ class Piece:
 
     def events(self, first: int) -> dict[str, Events]:
         """What was sent in all chunks."""
-        return {name: Events.of_steps(self.graph.shapes[name], steps, first) for name, steps in self.sent.items()}
+        return {
+            name: Events.of_steps(self.graph.shapes[name], steps, first, self.wanted.steps)
+            for name, steps in self.sent.items()
+        }
 
     def _inputs(self, frames: Sequence[Tensor]) -> Values:
         """By input, what it gives at each of some steps."""
@@ -104,20 +112,22 @@ class Piece:
         return values
 
     def _fire(self, node: IF, current: Tensor, time: slice) -> Tensor:
-        own, steps = self.state[node.name], time.stop - time.start
-        fired = self.scan.fire(self.simulation.neurons[node.name], own.v, current, steps, "potentials" in self.record)
-        own.v = fired.v
-        self._send(node.name, fired.spikes, fired.counts, time)
+        name, steps = node.name, time.stop - time.start
+        rows, kept = self.wanted.within(time)
+        wanted = self.wanted.has("potentials", name) and len(kept) > 0
+        fired = self.scan.fire(self.simulation.neurons[name], self.state[name].v, current, steps, wanted)
+        self.state[name] = NeuronState(fired.v)
+        self._send(name, fired.spikes, fired.counts, time)
         if fired.potentials is not None:
-            self.run.potentials[node.name][self.part, time] = fired.potentials.transpose(0, 1)
+            self.run.potentials[name][self.samples, rows] = _chosen(fired.potentials, kept).transpose(0, 1)
         return fired.spikes
 
     def _pool(self, pool: SpikeMaxPool, spikes: Tensor, time: slice) -> Tensor:
         """``reference.pool_spikes`` over time."""
         import torch
 
-        own, spikes = self.state[pool.name], spikes.expand(time.stop - time.start, *spikes.shape[1:])
-        estimates = self._estimates(pool, spikes, time)
+        own, spikes = self._of_pool(pool), spikes.expand(time.stop - time.start, *spikes.shape[1:])
+        estimates = self._estimates(pool, own, spikes, time)
         if pool.policy == "count_max":
             largest = over_time(self.simulation.windows[pool.name], estimates)
             past = torch.zeros_like(largest[0]) if own.past is None else own.past
@@ -128,11 +138,16 @@ class Piece:
         self._send(pool.name, passed, passed.sum(dim=0), time)
         return passed
 
-    def _estimates(self, pool: SpikeMaxPool, spikes: Tensor, time: slice) -> Tensor:
+    def _of_pool(self, pool: SpikeMaxPool) -> PoolState:
+        state = self.state[pool.name]
+        if not isinstance(state, PoolState):
+            raise TypeError(f"expected the state of a pool, not {state!r:.60}")
+        return state
+
+    def _estimates(self, pool: SpikeMaxPool, own: PoolState, spikes: Tensor, time: slice) -> Tensor:
         """``reference.estimate`` over time."""
         import torch
 
-        own = self.state[pool.name]
         if pool.policy in ("count_max", "avg_max"):
             counts = self.scan.add_up(own.v, spikes, len(spikes))
             own.v = counts[-1].clone()
@@ -145,11 +160,12 @@ class Piece:
         return estimates
 
     def _send(self, name: str, spikes: Tensor, counts: Tensor, time: slice) -> None:
-        self.run.counts[name][self.part] += counts
-        if "spikes" in self.record:
-            self.run.spikes[name][self.part, time] = spikes.transpose(0, 1)
-        if "events" in self.record:
-            self.sent.setdefault(name, []).extend(sent_at(now) for now in spikes)
+        self.run.counts[name][self.samples] += counts
+        rows, kept = self.wanted.within(time)
+        if self.wanted.has("spikes", name):
+            self.run.spikes[name][self.samples, rows] = _chosen(spikes, kept).transpose(0, 1)
+        if self.wanted.has("events", name):
+            self.sent.setdefault(name, []).extend(sent_at(now) for now in _chosen(spikes, kept))
 
     def _answer(self, output: Output, value: Tensor, time: slice) -> Tensor:
         import torch
@@ -159,12 +175,12 @@ class Piece:
         self.totals[name] = totals[-1].clone()
         passed = torch.arange(time.start + 1, time.stop + 1, device=totals.device)
         mean = totals / passed.view(-1, *(1 for _ in totals.shape[1:]))
-        self.run.outputs[name][self.part, time] = over_time(output.answer, mean).transpose(0, 1)
+        self.run.outputs[name][self.samples, time] = over_time(output.answer, mean).transpose(0, 1)
         return value
 
     def _note_activity(self, name: str, value: Tensor, time: slice, unit: float) -> None:
         repeated = (time.stop - time.start) // len(value)
-        self.run.nonzero[name][self.part] += (value != 0).sum(dim=0) * repeated
+        self.run.nonzero[name][self.samples] += (value != 0).sum(dim=0) * repeated
         if name not in self.run.graded and bool(((value != 0) & (value.abs() != unit)).any()):
             self.run.graded.add(name)
 
@@ -174,6 +190,11 @@ def over_time(function: Callable[..., Tensor], *values: Tensor) -> Tensor:
     steps = max(map(len, values))
     rows = [value.expand(steps, *value.shape[1:]).flatten(0, 1) for value in values]
     return _by_step(function(*rows), steps)
+
+
+def _chosen(values: Tensor, kept: NDArray[np.int64]) -> Tensor:
+    """Some of the steps of a chunk."""
+    return values if len(kept) == len(values) else values[kept.tolist()]
 
 
 def _by_step(rows: Tensor, steps: int) -> Tensor:
