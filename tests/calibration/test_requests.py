@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_histograms_of_the_channels_of_vgg16_stay_below_200_mb() -> None:
     tracemalloc.start()
     made = [HistogramCounts(n, windowed=True) for n in (*convolutions, 4096, 4096, 1000)]
     for counts in made:
-        rows = np.random.default_rng(0).normal(size=(8, len(counts.counts), 1)).astype(np.float32)
+        rows = np.random.default_rng(0).normal(size=(8, len(counts.slots), 1)).astype(np.float32)
         counts.add(values(rows))
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -143,9 +144,23 @@ def test_more_values_than_32_bits_count() -> None:
         other.merge(counts)
         counts.merge(other)
         totals.positives *= 2
-    assert counts.counts.dtype == np.int64
+    assert counts.slots.dtype == np.int64
     assert counts.counts.max() == 20 << 30 == totals.positives[0]
     assert counts.below(totals).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 70, 70), (3000, 50, 1), (2, 5, 40_000)], ids=str)
+def test_threads_do_not_matter(shape: tuple[int, ...]) -> None:
+    import torch
+
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=shape).astype(np.float32)).relu()
+    with ThreadPoolExecutor(4) as pool:
+        for windowed, groups in ((False, 1), (True, shape[1])):
+            alone, several = HistogramCounts(groups, windowed), HistogramCounts(groups, windowed)
+            alone.add(Values(x))
+            several.add(Values(x, None, pool, 4))
+            np.testing.assert_array_equal(alone.counts, several.counts)
+            assert alone.counts.sum() == (x > 0).sum()
 
 
 def test_moments() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -256,19 +257,25 @@ class Counts:
         """
         import torch
 
-        hooks: dict[str, list[Callable[[Tensor], None]]] = {name: [watcher] for name, watcher in self.inputs.items()}
-        for population in self.populations.values():
-            for name, hook in population.hooks():
-                hooks.setdefault(name, []).append(hook)
-        watch = {name: _all_of(some) for name, some in hooks.items()}
+        threads = torch.get_num_threads()
         score = self.scoring.bound(forward.to_tensor)
         done = 0
-        for x, _ in data.batches(batch_size):
-            score(forward(torch.from_numpy(np.ascontiguousarray(x)), watch), len(x))
-            done += len(x)
-            if progress is not None:
-                progress(done, len(data))
+        with ThreadPoolExecutor(threads) as several:
+            watch = self._hooks(several if threads > 1 else None, threads)
+            for x, _ in data.batches(batch_size):
+                score(forward(torch.from_numpy(np.ascontiguousarray(x)), watch), len(x))
+                done += len(x)
+                if progress is not None:
+                    progress(done, len(data))
         self.samples += done
+
+    def _hooks(self, pool: ThreadPoolExecutor | None, threads: int) -> dict[str, Callable[[Tensor], None]]:
+        """What to call with the values of which node."""
+        hooks: dict[str, list[Callable[[Tensor], None]]] = {name: [watcher] for name, watcher in self.inputs.items()}
+        for population in self.populations.values():
+            for name, hook in population.hooks(pool, threads):
+                hooks.setdefault(name, []).append(hook)
+        return {name: _all_of(some) for name, some in hooks.items()}
 
     def merge(self, other: Counts) -> None:
         """Take in what another one has counted of other samples in this pass."""

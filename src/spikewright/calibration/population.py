@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,11 +60,11 @@ class Population:
         made.__dict__ = {**self.__dict__, "accumulators": active, "totals": Totals(self.channels)}
         return made
 
-    def hooks(self) -> list[tuple[str, Hook]]:
-        """What to call in this pass with the values of which node."""
+    def hooks(self, pool: ThreadPoolExecutor | None = None, threads: int = 1) -> list[tuple[str, Hook]]:
+        """What to call in this pass with the values of which node; ``pool`` and ``threads`` as for ``Values``."""
         found: list[tuple[str, Hook]] = []
         if self.first_pass or self._of(before=False):
-            found.append((self.name, self._add))
+            found.append((self.name, partial(self._add, pool=pool, threads=threads)))
         if self._of(before=True):
             found.append((self.before, self._add_before))
         return found
@@ -71,7 +73,7 @@ class Population:
         known = ((r, self.accumulators.get(r.key)) for r in self.requests if r.before == before)
         return [a for _, a in known if a is not None and a.needs_pass]
 
-    def _add(self, x: Tensor) -> None:
+    def _add(self, x: Tensor, pool: ThreadPoolExecutor | None, threads: int) -> None:
         """See a batch ``(B, C, ...)`` of the node's values."""
         if self.signed:
             x = x.abs() if self.is_input else x.relu()
@@ -80,7 +82,7 @@ class Population:
         lowest = np.full(self.channels, INFINITY)
         for floor in floors:
             lowest = np.minimum(lowest, floor)
-        values = Values(x, lowest if floors else None)
+        values = Values(x, lowest if floors else None, pool, threads)
         if self.first_pass:
             if not np.isfinite(values.maximum).all():
                 raise DataError(

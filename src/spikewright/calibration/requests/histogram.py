@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,15 +128,20 @@ class HistogramCounts(Accumulator):
         self.bins = self.octaves << MANTISSA_BITS
         self.top = np.full(groups, self.octaves, np.int64)  # the octave behind the window
         self.values = 0
-        self.counts = np.zeros((groups, self.bins), np.int32 if windowed else np.int64)
+        self.slots = np.zeros((groups, self.bins + 1), np.int32 if windowed else np.int64)
         self.finished = False
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """``(groups, bins)``; the slot before them is for all that lies below, zeros too, which nobody reads."""
+        return self.slots[:, 1:]
 
     @property
     def passes_left(self) -> int:
         return 0 if self.finished else 1
 
     def fresh(self) -> HistogramCounts:
-        return HistogramCounts(len(self.counts), self.windowed)
+        return HistogramCounts(len(self.slots), self.windowed)
 
     @property
     def first(self) -> NDArray[np.int64]:
@@ -144,43 +149,67 @@ class HistogramCounts(Accumulator):
         return np.asarray(np.maximum((self.top - self.octaves) << MANTISSA_BITS, 1))
 
     def add(self, values: Values) -> None:
-        import torch
-
         if self.windowed:
             largest = values.maximum.astype(np.float32).view(np.int32).astype(np.int64)
             self._widen((largest >> MANTISSA) + 1)
-        groups, slots = len(self.counts), self.bins + 1
-        self._hold(values.count // groups)
+        self._hold(values.count // len(self.slots))
         rows = patterns(values.rows)
-        device = rows.device
-        before = torch.from_numpy((self.first - 1).astype(np.int32)).to(device)[:, None]
-        starts = torch.arange(groups, dtype=torch.int32, device=device)[:, None] * slots
-        for part in values.chunks(rows, max(1 << 19, groups * slots)):
-            slot = part >> SHIFT
-            if self.windowed:
-                slot.sub_(before)
-            slot.clamp_(min=0)
-            if self.windowed:
-                slot.add_(starts)
-            self._count(slot.reshape(-1), groups, slots)
+        if rows.device.type != "cpu":
+            self._count_there(rows)
+        elif self.windowed:
+            channels = np.array_split(np.arange(rows.shape[1]), values.threads)
+            values.each(lambda some: self._count_channels(rows, some, values.chunk), [c for c in channels if len(c)])
+        else:
+            parts = rows.reshape(-1).tensor_split(values.threads)
+            self.slots += sum(values.each(lambda part: self._counted(part, values.chunk), list(parts)))
 
-    def _count(self, slot: Tensor, groups: int, slots: int) -> None:
-        """Count slots ``(values,)``, of which each group has one for what lies below its window, and one a bin."""
+    def _counted(self, pattern: Tensor, chunk: int) -> NDArray[np.int64]:
+        """``(1, slots)``: counts of patterns ``(values,)`` of a layer."""
         import torch
 
-        if slot.numel() * 2 < groups * slots and slot.device.type == "cpu":
-            row, column = np.divmod(slot.numpy().astype(np.intp), slots)
-            place = (row * self.bins + column - 1)[column > 0]
-            np.add.at(self.counts.reshape(-1), place, self.counts.dtype.type(1))
-            return
-        table = torch.bincount(slot, minlength=groups * slots).reshape(groups, slots)[:, 1:]
-        np.add(self.counts, table.cpu().numpy(), out=self.counts, casting="unsafe")
+        found = torch.zeros(self.slots.shape[1], dtype=torch.int64)
+        one = torch.ones(1, dtype=torch.int64)
+        for start in range(0, len(pattern), chunk):
+            slot = (pattern[start : start + chunk] >> SHIFT).clamp_(min=0).long()
+            found.scatter_add_(0, slot, one.expand(len(slot)))
+        return found.numpy()[None]
+
+    def _count_channels(self, rows: Tensor, channels: NDArray[np.int64], chunk: int) -> None:
+        """Count patterns ``(B, C, positions)`` of neighbouring channels into their own slots."""
+        import torch
+
+        first, last = int(channels[0]), int(channels[-1]) + 1
+        slots = torch.from_numpy(self.slots[first:last].reshape(-1))
+        one = torch.ones(1, dtype=slots.dtype)
+        before = torch.from_numpy((self.first[first:last, None] - 1).astype(np.int32))
+        starts = torch.arange(last - first)[:, None] * self.slots.shape[1]
+        width = max(1, min(rows.shape[2], chunk // (last - first)))
+        samples = max(1, chunk // ((last - first) * width))
+        for sample in range(0, len(rows), samples):
+            for position in range(0, rows.shape[2], width):
+                part = rows[sample : sample + samples, first:last, position : position + width]
+                slot = (part >> SHIFT).sub_(before).clamp_(min=0) + starts
+                slots.scatter_add_(0, slot.reshape(-1), one.expand(slot.numel()))
+
+    def _count_there(self, rows: Tensor) -> None:
+        """Count patterns ``(B, C, positions)`` where they are."""
+        import torch
+
+        groups, width = self.slots.shape
+        slot = rows >> SHIFT
+        if self.windowed:
+            slot.sub_(torch.from_numpy((self.first[:, None] - 1).astype(np.int32)).to(rows.device))
+        slot.clamp_(min=0)
+        if self.windowed:
+            slot.add_(torch.arange(groups, dtype=torch.int32, device=rows.device)[:, None] * width)
+        table = torch.bincount(slot.reshape(-1), minlength=groups * width).reshape(groups, width)
+        np.add(self.slots, table.cpu().numpy(), out=self.slots, casting="unsafe")
 
     def _hold(self, values: int) -> None:
         """Make room for the counts of so many more values a group."""
         self.values += values
-        if self.values > FEW and self.counts.dtype == np.int32:
-            self.counts = self.counts.astype(np.int64)
+        if self.values > FEW and self.slots.dtype == np.int32:
+            self.slots = self.slots.astype(np.int64)
 
     def _widen(self, top: NDArray[np.int64]) -> None:
         """Move the windows of groups with larger values up."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 Found_co = TypeVar("Found_co", covariant=True)
 Arrays = dict[str, NDArray[Any]]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+SERIAL = (1 << 15) - 1
+"""Values of a tensor up to which torch runs one operation in one thread."""
 
 
 class Totals:
@@ -56,16 +61,33 @@ class Values:
     Args:
         given: ``(B, C, ...)``: rectified values, of an input their sizes ``|x|``; or values before rectification.
         floor: ``(C,)``: patterns from which ``upper`` gives values.
+        pool: of threads that count side by side.
+        threads: how many these are.
     """
 
-    def __init__(self, given: Tensor, floor: NDArray[np.int64] | None = None) -> None:
-        self.given, self.floor = given, floor
+    def __init__(
+        self,
+        given: Tensor,
+        floor: NDArray[np.int64] | None = None,
+        pool: ThreadPoolExecutor | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.given, self.floor, self.pool, self.threads = given, floor, pool, threads
         self.count = given.numel()
 
     @property
     def rows(self) -> Tensor:
         """``(B, C, positions)``."""
         return self.given.reshape(*self.given.shape[:2], -1)
+
+    @property
+    def chunk(self) -> int:
+        """Values to count at once: with several threads so few that torch does not divide them once more."""
+        return SERIAL if self.threads > 1 else 1 << 17
+
+    def each(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The results for some items, found side by side."""
+        return list(map(function, items) if self.pool is None else self.pool.map(function, items))
 
     @cached_property
     def maximum(self) -> NDArray[np.float64]:
