@@ -27,7 +27,7 @@ class Step:
 
 
 def reshaped(shape: Shape, part: str = "") -> Step:
-    """The same values in the same order as a sample of another shape."""
+    """The node that gives the same values, in the same order, another shape."""
     return Step(Flatten, part) if len(shape) == 1 else Step(Reshape, part, {"shape": shape})
 
 

@@ -69,7 +69,7 @@ def _pool(kind: Reduction, shape: Shape, window: Shape) -> Step:
 
 
 def _of_all(shape: Shape, kind: Reduction) -> list[Step]:
-    """Of all values of a sample: a layer of one neuron, or a pool over one row."""
+    """The nodes that leave one number of a sample: a layer of one neuron, or a pool over one row."""
     count = prod(shape)
     if kind == "max":
         return [Step(Reshape, "row", {"shape": (1, count)}), Step(GlobalMaxPool)]

@@ -42,7 +42,7 @@ def reduction(call: Call) -> Value:
 
 
 def shaped(call: Call, x: Value, shape: Shape, part: str = "") -> Value:
-    """The same values, in Keras' order, as a sample of another shape."""
+    """A value in another shape, its numbers in Keras' order."""
     if shape == x.shape:
         return x
     step = reshaped(shape, part)
