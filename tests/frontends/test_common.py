@@ -80,8 +80,8 @@ def test_reductions_over_any_axes(kind: Any, keep: bool, rank: int) -> None:
     x = torch.randn(2, *shape)
     for gone in chain.from_iterable(combinations(range(rank), n) for n in range(1, rank + 1)):
         nodes: list[Node] = [Input(name="x", shape=shape)]
-        for k, step in enumerate(reduced(shape, set(gone), kind, keep=keep)):
-            nodes.append(step.kind(name=f"n{k}", inputs=(nodes[-1].name,), **step.fields))
+        for k, plan in enumerate(reduced(shape, set(gone), kind, keep=keep)):
+            nodes.append(plan.kind(name=f"n{k}", inputs=(nodes[-1].name,), **plan.fields))
         found = Forward(Graph([*nodes, Output(name="y", inputs=(nodes[-1].name,))]))({"x": x})["y"]
         reduce = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[kind]
         torch.testing.assert_close(found, reduce(x, [axis + 1 for axis in gone], keepdim=keep))

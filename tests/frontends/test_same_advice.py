@@ -305,4 +305,4 @@ def test_recurrence_among_nir_nodes_is_recurrence() -> None:
 
 def test_every_cause_has_an_advice_of_its_own_that_fits_in_a_message() -> None:
     assert len({cause.value for cause in Cause}) == len(Cause)
-    assert all(20 < len(cause.advice) <= 150 for cause in Cause)
+    assert all(10 < len(cause.advice) <= 150 for cause in Cause)

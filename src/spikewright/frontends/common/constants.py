@@ -36,7 +36,7 @@ def one_a_channel(values: Array, shape: Shape) -> Array:
 
 
 def one_for_all(values: Array, shape: Shape) -> Array:
-    """The same for parameters of which one number may stand for a whole sample, as an array without axes."""
+    """Parameters of a population, as few as say it all: one number without axes, one a channel, or one a neuron."""
     if values.size == 1 or (values == values.flat[0]).all():
         return values.reshape(-1)[:1].reshape(())
     return one_a_channel(values, shape)

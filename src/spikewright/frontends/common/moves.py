@@ -12,7 +12,7 @@ from spikewright.nodes._window import Padding
 
 
 @dataclass(frozen=True)
-class Step:
+class NodePlan:
     """One of the nodes that an operator becomes, each of which reads the one before.
 
     Attributes:
@@ -26,9 +26,9 @@ class Step:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def reshaped(shape: Shape, part: str = "") -> Step:
-    """The same values in the same order as a sample of another shape."""
-    return Step(Flatten, part) if len(shape) == 1 else Step(Reshape, part, {"shape": shape})
+def reshaped(shape: Shape, part: str = "") -> NodePlan:
+    """The node that gives the same values, in the same order, another shape."""
+    return NodePlan(Flatten, part) if len(shape) == 1 else NodePlan(Reshape, part, {"shape": shape})
 
 
 def filled_in(target: Shape, count: int) -> Shape | None:
@@ -50,7 +50,7 @@ def parts(sizes: Shape) -> list[tuple[int, int]]:
     return [(sum(sizes[:k]), sum(sizes[: k + 1])) for k in range(len(sizes))]
 
 
-def depth_to_space(shape: Shape, block: int, *, blocks_first: bool = False) -> list[Step]:
+def depth_to_space(shape: Shape, block: int, *, blocks_first: bool = False) -> list[NodePlan]:
     """Blocks of channels as squares of positions (pixel shuffle).
 
     Args:
@@ -65,7 +65,7 @@ def depth_to_space(shape: Shape, block: int, *, blocks_first: bool = False) -> l
     return _rearranged((*more,), apart, order, (fewer, rows * block, columns * block))
 
 
-def space_to_depth(shape: Shape, block: int, *, blocks_first: bool = False) -> list[Step]:
+def space_to_depth(shape: Shape, block: int, *, blocks_first: bool = False) -> list[NodePlan]:
     """Squares of positions as blocks of channels; arguments as there."""
     *more, channels, rows, columns = shape
     apart = (channels, rows // block, block, columns // block, block)
@@ -73,18 +73,18 @@ def space_to_depth(shape: Shape, block: int, *, blocks_first: bool = False) -> l
     return _rearranged((*more,), apart, order, (channels * block**2, rows // block, columns // block))
 
 
-def channel_shuffle(shape: Shape, groups: int) -> list[Step]:
+def channel_shuffle(shape: Shape, groups: int) -> list[NodePlan]:
     """The first channel of each group, then the second of each."""
     channels, *spatial = shape
     order = (1, 0, *range(2, len(spatial) + 2))
     return _rearranged((), (groups, channels // groups, *spatial), order, shape)
 
 
-def _rearranged(before: Shape, apart: Shape, order: Shape, together: Shape) -> list[Step]:
+def _rearranged(before: Shape, apart: Shape, order: Shape, together: Shape) -> list[NodePlan]:
     """Some axes split, their parts put in another order and joined again; the axes ``before`` them stay."""
     axes = (*range(len(before)), *(len(before) + axis for axis in order))
     return [
-        Step(Reshape, "split", {"shape": (*before, *apart)}),
-        Step(Permute, "moved", {"axes": axes}),
+        NodePlan(Reshape, "split", {"shape": (*before, *apart)}),
+        NodePlan(Permute, "moved", {"axes": axes}),
         reshaped((*before, *together)),
     ]

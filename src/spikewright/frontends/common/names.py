@@ -39,10 +39,10 @@ class Names:
         return free_name(wanted, self.taken)
 
     def outputs(self, names: Sequence[str]) -> list[str]:
-        """The names of a network's outputs, taken before any layer's.
+        """The names of a network's outputs, taken before those of its layers.
 
         Args:
-            names: the framework's, empty where it has none; of a single output too, which is called "output" then.
+            names: the framework's; an output for which it has none ("") is called "output".
         """
         return [self.unique(name or "output") for name in names]
 

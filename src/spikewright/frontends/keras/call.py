@@ -168,7 +168,7 @@ class Call:
         return wide.transpose(tuple(value.order.index(place) for place in range(rank)))
 
     def spread(self, array: Array, value: Value) -> Array:
-        """The same, one number a channel where that says it all."""
+        """Numbers that Keras spreads over a sample, as one a channel where that says it all."""
         return one_a_channel(self.in_node_order(array, value), value.node_shape)
 
     # Results.

@@ -138,7 +138,7 @@ def _constants(call: Call) -> list[Array]:
 
 @converts("Add")
 def add(call: Call) -> Value:
-    """Of branches; between tensors also ``x + 1``."""
+    """A sum of branches; between tensors also ``x + 1``."""
     constants = _constants(call)
     if not constants:
         return call.emit(Add, *_alike(call)) if len(call.values) > 1 else call.x
@@ -217,7 +217,7 @@ def reshape(call: Call) -> Value:
 
 @converts("Permute")
 def permute(call: Call) -> Value:
-    """No node: only what is known of how the axes lie changes."""
+    """A permutation of axes makes no node: only what is known of how they lie changes."""
     x, dims = call.x, tuple(call.config["dims"])
     if sorted(dims) != list(range(1, len(x.shape) + 1)):
         raise GraphError(f"{dims} does not order the axes of an input of shape {x.shape}")

@@ -34,19 +34,19 @@ def reduction(call: Call) -> Value:
     gone, keep = _axes(call, x, []), call.flag("keepdims", default=False)
     kept = [place for axis, place in enumerate(x.order) if keep or axis not in gone]
     order = tuple(sorted(kept).index(place) for place in kept)
-    steps = reduced(x.node_shape, {x.order[axis] for axis in gone}, KINDS[kind], keep=keep)
-    for step in steps:
-        rank = len(step.kind(name="", inputs=("",), **step.fields).infer_shape(x.node_shape))
-        x = call.emit(step.kind, x, part=step.part, order=order if step is steps[-1] else straight(rank), **step.fields)
+    plans = reduced(x.node_shape, {x.order[axis] for axis in gone}, KINDS[kind], keep=keep)
+    for plan in plans:
+        rank = len(plan.kind(name="", inputs=("",), **plan.fields).infer_shape(x.node_shape))
+        x = call.emit(plan.kind, x, part=plan.part, order=order if plan is plans[-1] else straight(rank), **plan.fields)
     return x
 
 
 def shaped(call: Call, x: Value, shape: Shape, part: str = "") -> Value:
-    """The same values, in Keras' order, as a sample of another shape."""
+    """A value in another shape, its numbers in Keras' order."""
     if shape == x.shape:
         return x
-    step = reshaped(shape, part)
-    return call.emit(step.kind, call.written(x), part=part, order=straight(len(shape)), **step.fields)
+    plan = reshaped(shape, part)
+    return call.emit(plan.kind, call.written(x), part=part, order=straight(len(shape)), **plan.fields)
 
 
 def _axes(call: Call, x: Value, default: list[int]) -> set[int]:

@@ -67,7 +67,7 @@ def _swapped(kernel: Array) -> Array:
 
 
 def _shapes(call: Call, outputs: int, **kernels: Shape) -> dict[str, Shape]:
-    """Of all the weights of a layer: its kernels, and its bias where it has one."""
+    """The shapes of all the weights of a layer: its kernels, and its bias where it has one."""
     return {**kernels, **({"bias": (outputs,)} if call.flag("use_bias") else {})}
 
 

@@ -129,8 +129,8 @@ def _flatten(call: Call) -> tuple[Node, ...]:
     if start > end:
         raise Refusal(f"it flattens from axis {start} to axis {end}")
     shape = (*call.shape[:start], prod(call.shape[start : end + 1]), *call.shape[end + 1 :])
-    step = reshaped(shape)
-    return (step.kind(**call.base, **step.fields),)
+    plan = reshaped(shape)
+    return (plan.kind(**call.base, **plan.fields),)
 
 
 def _axis(call: Call, label: str, axes: int) -> int:

@@ -94,12 +94,12 @@ def softmax(call: Call) -> None:
 
 
 def sigmoid(call: Call) -> None:
-    """At the end of a network; anywhere else it is refused once the end is known."""
+    """A sigmoid, which may stand at the end of a network; anywhere else it is refused once the end is known."""
     call.emit(Sigmoid)
 
 
 def tanh(call: Call) -> None:
-    """As ``sigmoid``."""
+    """A hyperbolic tangent, which is taken where a sigmoid is."""
     call.emit(Tanh)
 
 

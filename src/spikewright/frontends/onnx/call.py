@@ -11,7 +11,7 @@ import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.frontends.common.limits import check_constants
-from spikewright.frontends.common.moves import Step, reshaped
+from spikewright.frontends.common.moves import NodePlan, reshaped
 from spikewright.frontends.common.names import Names
 from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.graph import Array, Node, Shape
@@ -228,12 +228,12 @@ class Call:
         self.walk.add(node, f"{self.output}:{part}")
         return node.name
 
-    def emit_all(self, steps: Sequence[Step], source: str = "") -> None:
+    def emit_all(self, plans: Sequence[NodePlan], source: str = "") -> None:
         """Nodes each of which reads the one before; the last of them gives the operator's output."""
         at = source or self.source()
-        for step in steps[:-1]:
-            at = self.part(step.kind, at, step.part, **step.fields)
-        self.emit(steps[-1].kind, at, **steps[-1].fields)
+        for plan in plans[:-1]:
+            at = self.part(plan.kind, at, plan.part, **plan.fields)
+        self.emit(plans[-1].kind, at, **plans[-1].fields)
 
     def reshape(self, source: str, shape: Shape) -> None:
         """The operator's output as a source in another shape."""

@@ -235,7 +235,7 @@ def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) ->
 
 
 def expand(call: Call) -> None:
-    """Only where nothing is repeated."""
+    """A value in a wider shape: taken only where that repeats nothing."""
     target, shape = call.ints_of(1), call.shape()
     wide = (1,) * (len(shape) + 1 - len(target)) + target
     if len(wide) != len(shape) + 1 or wide[0] not in (1, BATCH, call.walk.batch):
@@ -272,7 +272,7 @@ def resize(call: Call) -> None:
 
 
 def _factors(call: Call) -> tuple[float, ...]:
-    """Of every axis, the batch among them: given as such, or as the lengths after resizing."""
+    """How much longer every axis gets, the batch among them: given as such, or as the lengths after resizing."""
     full = (1, *call.shape())
     axes = tuple(a % len(full) for a in call.ints("axes") or range(len(full)))
     attribute = call.attributes.get("scales")

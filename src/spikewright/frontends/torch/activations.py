@@ -92,7 +92,7 @@ def floor(call: Call) -> Value:
 
 @converts("sigmoid", "special_expit", "tanh")
 def squashed(call: Call) -> Value:
-    """At the end of a network; anywhere else it is refused once the end is known."""
+    """A sigmoid or tanh, which may stand at the end of a network; anywhere else it is refused once the end is known."""
     value = call.emit(Tanh if base_name(call.node) == "tanh" else Sigmoid, call.x)
     call.reserve(value)
     return value

@@ -53,7 +53,7 @@ def names_objects(path: Path) -> bool:
 
 
 def _names_objects(pickle: IO[bytes]) -> bool:
-    """The same of one pickle, by its operations; torch writes the names of what it needs in full."""
+    """Whether one pickle names such things, by its operations; torch writes the names of what it needs in full."""
     return any(
         operation.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
         or (operation.name == "GLOBAL" and str(argument).split(" ")[0] not in OF_TENSORS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from spikewright.causes import Cause
 from spikewright.errors import Problem
-from spikewright.frontends.common.moves import Step
+from spikewright.frontends.common.moves import NodePlan
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.torch.names import cause_of, readable
 from spikewright.graph import Array, Node, Shape
@@ -140,8 +140,8 @@ class Call:
         self.walk.nodes.append(node)
         return Value(name, node.infer_shape(*(s.sample for s in sources)))
 
-    def emit_all(self, value: Value, steps: Sequence[Step]) -> Value:
+    def emit_all(self, value: Value, plans: Sequence[NodePlan]) -> Value:
         """Add nodes to the graph, each of which reads the one before."""
-        for step in steps:
-            value = self.emit(step.kind, value, part=step.part, **step.fields)
+        for plan in plans:
+            value = self.emit(plan.kind, value, part=plan.part, **plan.fields)
         return value

@@ -291,12 +291,19 @@ def _exported(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dyna
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it prints what it could not trace
             return torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
     except Exception as error:
-        if isinstance(error, decisions):
+        if any(isinstance(one, decisions) for one in _chain(error)):
             what = "forward() decides by the values of a tensor (if, while, .item() or indexing by values)"
             raise ModelFileError(f"{model}: {Cause.DECISION.told(what)}") from error
         raise ModelFileError(
             f"{model}: torch.export cannot trace it: {first_line(error)}; write forward() with tensor operations only"
         ) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _by_argument(module: nn.Module, sizes: tuple[Any, ...]) -> Any:

@@ -67,6 +67,7 @@ COMPOSITES = {
         ),
         Cause.PRODUCT,
     ),
+    **dict.fromkeys(words("Softsign Tanhshrink"), Cause.CURVED),
     "LocalResponseNorm": Cause.NORM_OF_SAMPLE,
 }
 """Modules of torch.nn that are refused whole: a list of what they are made of would help nobody."""
