@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -101,12 +102,13 @@ def _counts(graph: Graph, node: Node) -> bool:
     return bool(node.inputs) and moves and all(_counts(graph, source) for source in graph.sources(node))
 
 
-def load_rates(path: Path | str, graph: Graph) -> Rates:
+def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
     """The rates that ``spikewright simulate -o`` stored.
 
     Raises:
         DataError: for a file that is missing, damaged, without rates, or of another network.
     """
+    graph = spiking_graph(graph)
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; 'spikewright simulate -o' writes it")
     headers = npz_headers(path, AGAIN)
@@ -177,7 +179,7 @@ class InputSums:
 
 
 def simulated_rates(
-    graph: Graph,
+    graph: Graph | Conversion,
     data: Any,
     timesteps: int = 64,
     *,
@@ -187,6 +189,7 @@ def simulated_rates(
     progress: Callable[[int, int], None] | None = None,
 ) -> Rates:
     """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``."""
+    graph = spiking_graph(graph)
     timesteps = whole("timesteps", timesteps)
     chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
     sums = InputSums(graph, chosen, timesteps)

@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import nn
 
+import spikewright as sw
 from spikewright.cli.app import run
-from spikewright.cli.console import parse_shape, parse_spikes
+from spikewright.cli.console import parse_shape
+from spikewright.conversion import spikes_of
 from spikewright.errors import SettingsError
 from spikewright.events import load_events
-from spikewright.storage import load_graph
 from spikewright.text import short
 
 COMMANDS = ("inspect", "convert", "simulate", "synapses", "export", "demo")
@@ -104,7 +105,7 @@ def test_inspect_draws_a_spiking_network(factory: list[str], capsys: pytest.Capt
     picture = Path("net.svg").read_text(encoding="utf-8")
     assert ">IF</text>" in picture
     assert ">batch norm 1 folded</text>" in picture  # the file remembers
-    assert re.search(r">θ 1, λ [\d.]+</text>", picture)
+    assert re.search(r">λ [\d.]+</text>", picture)
 
 
 def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +116,7 @@ def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixtur
     assert run([*simulate, "--events", "out/events"]) == 0, capsys.readouterr().err
     stored = load_events("out/events")
     assert (stored.samples, stored.timesteps) == (20, 8)
-    assert stored.network == load_graph("spiking.safetensors").fingerprint
+    assert stored.network == sw.load("spiking.safetensors").spiking.fingerprint
     (name,) = stored
     assert f"written: out/events, {stored.counts[name]:,} events of 1 population\n" in capsys.readouterr().out
     assert run([*simulate, "--events", "out/events"]) == 2
@@ -142,9 +143,9 @@ def test_shapes_as_people_type_them() -> None:
 
 
 def test_spikes_as_people_type_them() -> None:
-    assert [parse_spikes(text) for text in ("single", "multi", "3")] == [1, None, 3]
+    assert [spikes_of(text) for text in ("single", "multi", "3")] == [1, None, 3]
     with pytest.raises(SettingsError, match="--spikes takes single, multi"):
-        parse_spikes("some")
+        spikes_of("some", "--spikes")
 
 
 def test_short_numbers() -> None:

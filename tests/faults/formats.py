@@ -19,7 +19,7 @@ from faults import mutations as m
 from faults.mutations import BYTES, Mutator
 from networks import plain, pools
 from spikewright.calibration import Statistics, statistics_key
-from spikewright.conversion import analog_of, fates
+from spikewright.conversion import what_became
 from spikewright.data import load_data
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -70,7 +70,7 @@ def spiking(graph: Graph | None = None) -> Graph:
     graph = graph or pools(1).graph()
     method = sw.threshold_method(METHOD)
     scales = sw.calibrate(sw.prepare(graph)[0], samples(graph), [method]).scales(method)
-    made = sw.convert(graph, scales)
+    made = sw.convert(graph, scales).spiking
     return made.with_nodes(made, method=METHOD, preprocessing="scale=0.5")
 
 
@@ -83,11 +83,11 @@ def understood(graph: Graph) -> Any:
     diagram(graph)
     if not graph.populations:
         folded, changes = sw.prepare(graph, leaky="split")
-        fates(graph, changes)
+        what_became(graph, changes)
         ready = folded
     else:
         recorded(graph)
-        ready = analog_of(graph)
+        ready = graph.normalised
         sw.data.Preprocessing.parse(str(graph.meta.get("preprocessing", "")))
     work = sum(graph.macs(node) for node in graph) + sum(int(np.prod(s)) for s in graph.shapes.values())
     if work < 10**6:

@@ -9,7 +9,6 @@ import typer
 from spikewright.cli.console import err
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 
 SamplesOption = Annotated[
     int | None,
@@ -60,9 +59,3 @@ def named(choice: Choice) -> str:
 def say(text: str) -> None:
     """One line on the error stream, as it is."""
     err.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def classes_of(graph: Graph) -> tuple[str, ...]:
-    """The names of the class folders that a network was converted with; none where there were none."""
-    names = graph.meta.get("classes", ())
-    return tuple(names) if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else ()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.dataset import Batch, Dataset
+from spikewright.data.dataset import Batch, Dataset, short_digest
 from spikewright.data.decode import Look, decode, look
 from spikewright.data.folders import Pictures
 from spikewright.data.layout import Inputs, channels_of
@@ -101,6 +101,13 @@ class PictureDataset(Dataset):
             with sane(file):
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()
+
+    def digests(self) -> NDArray[np.uint64]:
+        found = []
+        for file in self.files:
+            with sane(file):
+                found.append(short_digest(file.read_bytes()))
+        return np.array(found, np.uint64)
 
     @cached_property
     def looks(self) -> tuple[Look, ...]:

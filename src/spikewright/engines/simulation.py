@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Targets, as_dataset
 from spikewright.data.labels import joined
 from spikewright.encoders import Encoder
@@ -74,7 +75,7 @@ class Run:
 
 
 def simulate(
-    graph: Graph,
+    graph: Graph | Conversion,
     data: Any,
     timesteps: int = 64,
     *,
@@ -94,7 +95,7 @@ def simulate(
     """Run a spiking graph over a data set.
 
     Args:
-        graph: a spiking graph, as ``convert`` makes it.
+        graph: a conversion, or a spiking graph.
         data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
             samples and labels ``(N, ...)``.
         timesteps: T, at least 1.
@@ -128,6 +129,7 @@ def simulate(
     """
     import torch
 
+    graph = spiking_graph(graph)
     timesteps, batch_size = whole("timesteps", timesteps), whole("batch_size", batch_size)
     check_choices(engine=(engine, Engine), dtype=(dtype, str), device=(str(device), str), force=(force, bool))
     record = (record,) if isinstance(record, str) else record

@@ -7,16 +7,17 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError
 from spikewright.files import check_place, shown
 from spikewright.graph import Graph
 
 
-def export(graph: Graph, path: Path | str, *, force: bool = False, **options: Any) -> None:
-    """Write a graph in the format that the suffix of its path names.
+def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, **options: Any) -> None:
+    """Write a network in the format that the suffix of its path names.
 
     Args:
-        graph: most often a spiking one, from ``convert``.
+        graph: a conversion, of which the spiking network is written, or a graph.
         path: ends in ``.nir``.
         force: whether a file that stands there is replaced, once this one is whole.
         options: of the format: ``dt`` for NIR.
@@ -28,7 +29,7 @@ def export(graph: Graph, path: Path | str, *, force: bool = False, **options: An
     """
     check_export(path, force)
     module = import_module(f"{__name__}.{_format(path)}")
-    getattr(module, f"export_{_format(path)}")(graph, path, force=force, **options)
+    getattr(module, f"export_{_format(path)}")(spiking_graph(graph), path, force=force, **options)
 
 
 def check_export(path: Path | str, force: bool = False) -> None:

@@ -87,6 +87,15 @@ def heads(graph: Graph, targets: Targets | None = None, task: Said = None) -> di
     return found
 
 
+def tasks_said(graph: Graph, task: Said) -> dict[str, Task]:
+    """The tasks of a network's outputs as they were said; none where nobody said so.
+
+    Raises:
+        SettingsError: as ``said``.
+    """
+    return said(task, _names(graph))
+
+
 def find(answer: Answer, targets: NDArray[Any] | None = None, task: Task | str | None = None) -> Task:
     """The task of an answer: as said, or the one that answer and targets show; without targets a guess.
 
