@@ -235,7 +235,7 @@ def synapses(
         GraphError: for a network that is not spiking.
         DataError: for rates of another network, or that are negative or not numbers.
     """
-    return Synapses(graph, rates, pools, pool_weight, part_rows)
+    return Synapses(spiking_graph(graph), rates, pools, pool_weight, part_rows)
 
 
 def _neutral(path: Path) -> Path:
