@@ -129,7 +129,7 @@ def test_refusals_come_before_anything_is_read() -> None:
     leaky = Graph(
         [
             Input(name="x", shape=(3,)),
-            LeakyReLU(name="l", inputs=("x",)),
+            LeakyReLU(name="l", inputs=("x",), slope=0.1),
             Output(name="y", inputs=("l",)),
         ]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
@@ -80,6 +80,10 @@ class Conversion:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _made, ({name: dict(v) if isinstance(v, MappingProxyType) else v for name, v in plain.items()},)
+
     @property
     def _values(self) -> tuple[Any, ...]:
         """What makes two of them equal."""
@@ -137,6 +141,11 @@ class Conversion:
     def neuron_count(self) -> int:
         """How many neurons the spiking network has."""
         return sum(prod(self.spiking.shapes[population.name]) for population in self.spiking.populations)
+
+
+def _made(values: Mapping[str, Any]) -> Conversion:
+    """A conversion copied or unpickled: made anew, so that what holds of every one holds of it."""
+    return Conversion(**values)
 
 
 def spiking_graph(network: Graph | Conversion) -> Graph:
