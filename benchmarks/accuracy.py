@@ -67,12 +67,9 @@ def exactness(spec: str, weights: Path, graph: Graph, train: Dataset, x: np.ndar
     module.load_state_dict(load_file(weights))
     with torch.inference_mode():
         expected = module.eval()(torch.from_numpy(x)).numpy()
-    folded, _ = sw.prepare(graph)
-    method = sw.threshold_method("percentile:99.9,channels")
-    spiking = sw.convert(graph, sw.calibrate(folded, train, [method]).scales(method)).spiking
-    errors = [
-        np.abs(run(g, x)["output"] - expected).max() / np.abs(expected).max() for g in (folded, spiking.normalised)
-    ]
+    made = sw.convert(graph, train, "percentile:99.9,channels")
+    both = (made.folded, made.normalised)
+    errors = [np.abs(run(g, x)["output"] - expected).max() / np.abs(expected).max() for g in both]
     return f"Largest difference from the module, relative: folded {errors[0]:.1e}, normalised {errors[1]:.1e}."
 
 

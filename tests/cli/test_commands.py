@@ -108,6 +108,59 @@ def test_inspect_draws_a_spiking_network(factory: list[str], capsys: pytest.Capt
     assert re.search(r">λ [\d.]+</text>", picture)
 
 
+def test_inspect_shows_what_it_was_calibrated_on(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).random((20, 4), np.float32)
+    np.savez("x.npz", x=x, y=np.arange(20) % 3)
+    typed = [*factory, "--data", "x.npz", "--task", "classification", "--preprocess", "scale=2"]
+    assert run(["convert", *typed, "--neurons", "*: spikes=3; 2: reset=zero"]) == 0, capsys.readouterr().err
+    conversion = sw.load("spiking.safetensors")
+    capsys.readouterr()
+    assert run(["inspect", "spiking.safetensors"]) == 0
+    said = capsys.readouterr().out
+    ends = " to ".join(f"{2 * end:.6g}" for end in (float(x.min()), float(x.max())))
+    for line in (
+        f"calibration: percentile:99.9 of 20 samples, values from {ends}",
+        "neurons: *: spikes=3; 2: reset=zero",
+        "tasks: output classification",
+        "preprocessing: scale=2.0",
+    ):
+        assert line in said.splitlines()
+    assert run(["inspect", "spiking.safetensors", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["conversion"]["samples"], found["conversion"]["method"]) == (20, "percentile:99.9")
+    assert found["conversion"]["became"]["1"] == "folded"
+    assert [node["conversion"] for node in found["nodes"]] == ["spiking already"] * len(conversion.spiking)
+    assert run(["convert", "spiking.safetensors", "--data", "x.npz", "-o", "again.safetensors"]) == 2
+    assert "is a conversion already; give the trained network" in capsys.readouterr().err
+    assert run(["convert", *factory, "--data", "x.npz", "--neurons", "fc*: spikes=3", "--force"]) == 2
+    assert "neurons: no population is called 'fc*'; there are 2" in capsys.readouterr().err
+
+
+def test_a_network_from_nir_is_measured_without_the_comparison(
+    factory: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("nir")
+    np.savez("x.npz", x=np.random.default_rng(0).random((20, 4), np.float32), y=np.arange(20) % 3)
+    np.save("bare.npy", np.load("x.npz")["x"])
+    assert run(["convert", *factory, "--data", "x.npz"]) == 0
+    assert run(["export", "spiking.safetensors", "-o", "net.nir"]) == 0
+    capsys.readouterr()
+    for data in ("x.npz", "bare.npy"):
+        assert run(["simulate", "net.nir", "--data", data, "-T", "4", "-o", "r.npz", "--force"]) == 0
+        said = capsys.readouterr().out
+        assert (
+            "note: this spiking network comes without the trained one, so there is nothing to compare it with" in said
+        )
+        assert "for the analog network" not in said
+        assert ("accuracy" in said) == (data == "x.npz")
+    assert run(["simulate", "net.nir", "--data", "x.npz", "-T", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["agreement"] is found["analog_accuracy"] is None
+    assert found["notes"][0].startswith("this spiking network comes without")
+    assert run(["inspect", "net.nir"]) == 0
+    assert "calibration" not in capsys.readouterr().out
+
+
 def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pyarrow")
     np.save("x.npy", np.random.default_rng(0).random((20, 4), np.float32))

@@ -356,6 +356,19 @@ def test_interrupted_synapses_say_what_is_kept(
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.parametrize("begun", [("--pools", "folded"), ("--rates", "rates.npz", "--pool-weight", "mean")], ids=str)
+def test_the_beginning_of_another_graph_is_seen_before_data_are_simulated(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, begun: tuple[str, ...]
+) -> None:
+    rates = sw.simulated_rates(sw.load("net.safetensors"), np.load("data.npz")["x"], 2)
+    np.savez("rates.npz", timestep=np.arange(2), **rates.arrays())
+    command = ("synapses", "net.safetensors", "-o", "graph.csv")
+    assert run([*command, *begun, "--shard", "1/2"]) == 0, capsys.readouterr().err
+    monkeypatch.setattr("spikewright.cli.synapses.simulated_rates", stop)
+    said = refused(capsys, *command, "--data", "data.npz", "-T", "2")
+    assert "holds the beginning of another graph (other network, rates or settings); finish that one" in said
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_an_output_stream_that_is_full(folder: Path) -> None:
     code = "import sys; from spikewright.cli.app import run; sys.exit(run(sys.argv[1:]))"

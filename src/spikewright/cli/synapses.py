@@ -34,7 +34,7 @@ from spikewright.synapse_graph.placing import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
-from spikewright.synapse_graph.writing import check_place
+from spikewright.synapse_graph.writing import check_begun, check_place
 from spikewright.text import shape_text, short
 
 
@@ -85,12 +85,15 @@ def synapses(
         raise SettingsError("give --rates or --data, not both")
     network = load_stored(model)
     graph = check_spiking(network, model)
+    chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}
+    if output is not None and data is not None and not force:
+        check_begun(synapse_graph(graph, **chosen), output, writer(output, kind))
     found: Rates | None = None
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
         found = _simulated(network, data, options, encoder, quiet=as_json)
-    made = synapse_graph(graph, found, pools=pools, pool_weight="mean" if pool_weight == "mean" else 1)
+    made = synapse_graph(graph, found, **chosen)
     written: Path | None = None
     if output is not None:
         written = _write(made, output, kind, share, force, workers, as_json)
