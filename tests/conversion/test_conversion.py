@@ -262,7 +262,7 @@ def test_what_cannot_be() -> None:
         CalibrationFacts(samples=3, digests=np.zeros(2, np.uint64))
     with pytest.raises(SettingsError, match="a correction has a name and settings that are text, numbers"):
         Correction("x", (("a", [1]),))  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="is spiking already; convert the trained graph"):
+    with pytest.raises(GraphError, match="is spiking already; convert the trained graph"):
         sw.convert(conversion.spiking, b.samples(4), "max")
     with pytest.raises(SettingsError, match=r"a trained network is converted, .* not a Conversion"):
         sw.convert(conversion, b.samples(4), "max")  # type: ignore[arg-type]

@@ -108,9 +108,14 @@ class Conversion:
 
     @cached_property
     def units(self) -> Mapping[str, Array]:
-        """By population, λ: what one spike stands for in the trained network; ``()``, ``(channels,)`` or its shape."""
+        """By population, λ: what one spike stands for in the trained network; ``()``, ``(channels,)`` or its shape.
+
+        Of populations that the trained network has: of others, put in by hand, nobody knows.
+        """
         found = value_scales(read_out(self.folded, self.readout), self.scales)
-        return {n.name: np.asarray(narrowed(found[n.name])) for n in self.spiking.populations if n.name in found}
+        names = [node.name for node in self.spiking.populations]
+        known = [name for name in names if name in found and found[name].shape == self.spiking.shapes[name]]
+        return {name: np.asarray(narrowed(found[name])) for name in known}
 
     def with_spiking(self, spiking: Graph) -> Conversion:
         """The same with another spiking graph, changed by hand, say."""

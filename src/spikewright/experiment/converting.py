@@ -21,7 +21,7 @@ from spikewright.conversion import (
     neurons_of,
 )
 from spikewright.data import Dataset, as_dataset
-from spikewright.errors import CalibrationError, SettingsError, warn
+from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
 from spikewright.preparation import prepare
@@ -78,6 +78,7 @@ def convert(
     options: dict[str, Any] = {
         "neurons": neurons_of(neurons), "view": view, "readout": readout, "answer": answer, "leaky": leaky
     }  # fmt: skip
+    _check_trained(graph)
     if _holds_scales(graph, source):
         if method is not None:
             raise SettingsError(f"λ are given, so the method {method} has nothing to do: leave one of the two out")
@@ -111,12 +112,10 @@ def prepared(graph: Graph, *, neurons: NeuronsGiven = None, **options: Any) -> G
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes.
-        SettingsError: for options outside their domain, and a graph that is none, or spikes already.
+        GraphError: for a graph that spikes already.
+        SettingsError: for options outside their domain, and a graph that is none.
     """
-    if not isinstance(graph, Graph):
-        raise SettingsError(f"a trained network is converted, as load(...) gives it, not a {type(graph).__name__}")
-    if graph.populations:
-        raise SettingsError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
+    _check_trained(graph)
     chosen = {key: options[key] for key in ("answer", "leaky") if key in options}
     folded, _ = prepare(graph, **chosen)
     if options.get("readout") == "count":
@@ -211,6 +210,13 @@ def statistics_of(
     if store is not None:
         statistics.save(store, force)
     return statistics
+
+
+def _check_trained(graph: Graph) -> None:
+    if not isinstance(graph, Graph):
+        raise SettingsError(f"a trained network is converted, as load(...) gives it, not a {type(graph).__name__}")
+    if graph.populations:
+        raise GraphError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
 
 
 def _holds_scales(graph: Graph, source: Any) -> bool:
