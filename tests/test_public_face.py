@@ -19,7 +19,7 @@ PACKAGES = [
 @pytest.mark.parametrize("name", PACKAGES)
 def test_no_exported_name_is_that_of_a_module(name: str) -> None:
     """``sw.measure`` and ``sw.convert`` hid the modules of their names, so that ``sw.measure.Energy`` failed."""
-    modules = {found.name for found in iter_modules(sw.__path__)}
+    modules = {found.name for found in iter_modules(sw.__path__)} - {name.rpartition(".")[2]}
     assert modules.isdisjoint(getattr(import_module(name), "__all__", ()))
 
 

@@ -81,7 +81,7 @@ def synops_net(stride: int, padding: tuple[int, int]) -> Graph:
 def test_facts_of_synops(stride: int, padding: tuple[int, int], conv: int, dense: int) -> None:
     graph = synops_net(stride, padding)
     counts = {name: np.ones(graph.shapes[name]) for name in ("x", "n")}
-    assert synops(graph.spiking, counts) == {"conv": SynOps(conv, 0, 0), "dense": SynOps(dense, 0, 0)}
+    assert synops(graph, counts) == {"conv": SynOps(conv, 0, 0), "dense": SynOps(dense, 0, 0)}
     assert synops(graph, {"n": counts["n"]})["conv"] == SynOps(0, 0, conv)
 
 
