@@ -175,6 +175,10 @@ def test_conversions_of_any_making_are_compared() -> None:
     x = b.samples(8)
     made = [sw.convert(b.graph(), x, "max", neurons=text) for text in ("", "spikes=multi")]
     given = sw.convert(b.graph(), made[0].scales)
-    found = compared([made[0], given], x, 2)
-    assert list(found.measures) == ["max", "conversion 2"]
+    found = compared([made[0], given, made[1]], x, 2)
+    assert list(found.measures) == ["max", "conversion 2", "max (3)"]
     assert found.graph is found.statistics is None
+    assert list(compared({"single": made[0], "multi": made[1]}, x, 2).measures) == ["single", "multi"]
+    bare = sw.Candidate("bare", made[0], sw.measure(made[0].spiking, x, 2))
+    with pytest.raises(SettingsError, match="bare: was measured without its trained network"):
+        sw.Comparison((bare,))

@@ -57,6 +57,11 @@ class Comparison:
     def __post_init__(self) -> None:
         if not self.candidates:
             raise SettingsError("a comparison needs at least one conversion")
+        for candidate in self.candidates:
+            if not candidate.measures.compared:
+                raise SettingsError(
+                    f"{candidate.label}: was measured without its trained network; measure(conversion, …)"
+                )
 
     def __getitem__(self, label: str) -> Candidate:
         for candidate in self.candidates:
@@ -192,7 +197,7 @@ def compare(
 
 
 def compared(
-    made: Sequence[Conversion],
+    made: Mapping[str, Conversion] | Sequence[Conversion],
     test: Any,
     timesteps: int = 64,
     *,
@@ -205,7 +210,7 @@ def compared(
     """Conversions that were already made, measured on the same samples.
 
     Args:
-        made: the conversions, of one network.
+        made: the conversions, of one network; by label, or labelled by their methods.
         test: data to measure with.
         timesteps: T.
         graph: the network as it was read, for the report.
@@ -221,14 +226,23 @@ def compared(
         SpikewrightWarning: what measuring saw that is odd, once for all.
     """
     candidates = []
-    for number, conversion in enumerate(made):
-        label = conversion.calibration.method or f"conversion {number + 1}"
+    for label, conversion in (made if isinstance(made, Mapping) else _labelled(made)).items():
         watch = _stage(progress, f"simulating {label}")
         measures = measure(conversion, test, timesteps, progress=watch, quiet=True, **options)
         candidates.append(Candidate(label, conversion, measures))
     found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
     remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)
     warn(list(dict.fromkeys([*found._of_measuring, *remarks])))
+    return found
+
+
+def _labelled(made: Sequence[Conversion]) -> dict[str, Conversion]:
+    """Conversions by method; by their number where there is none, or another has the same."""
+    found: dict[str, Conversion] = {}
+    for number, conversion in enumerate(made, 1):
+        method = conversion.calibration.method
+        label = method or f"conversion {number}"
+        found[label if label not in found else f"{label} ({number})"] = conversion
     return found
 
 
