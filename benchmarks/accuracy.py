@@ -16,7 +16,6 @@ import numpy as np
 
 import spikewright as sw
 from _data import folder
-from spikewright.conversion import analog_of
 from spikewright.data import Dataset
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -50,7 +49,7 @@ def curves(graph: Graph, train: Dataset, test: Dataset, methods: tuple[str, ...]
     statistics = sw.calibrate(folded, train, parsed)
     rows = []
     for method in parsed:
-        spiking = sw.convert(graph, statistics.scales(method))
+        spiking = sw.convert(graph, statistics.scales(method)).spiking
         found = sw.simulate(spiking, test, max(STEPS))
         right = [100 * (found.output[:, t - 1].argmax(1) == found.labels).mean() for t in STEPS]
         rows.append(f"| {method} | " + " | ".join(f"{r:.2f}" for r in right) + " |")
@@ -68,12 +67,9 @@ def exactness(spec: str, weights: Path, graph: Graph, train: Dataset, x: np.ndar
     module.load_state_dict(load_file(weights))
     with torch.inference_mode():
         expected = module.eval()(torch.from_numpy(x)).numpy()
-    folded, _ = sw.prepare(graph)
-    method = sw.threshold_method("percentile:99.9,channels")
-    spiking = sw.convert(graph, sw.calibrate(folded, train, [method]).scales(method))
-    errors = [
-        np.abs(run(g, x)["output"] - expected).max() / np.abs(expected).max() for g in (folded, analog_of(spiking))
-    ]
+    made = sw.convert(graph, train, "percentile:99.9,channels")
+    both = (made.folded, made.normalised)
+    errors = [np.abs(run(g, x)["output"] - expected).max() / np.abs(expected).max() for g in both]
     return f"Largest difference from the module, relative: folded {errors[0]:.1e}, normalised {errors[1]:.1e}."
 
 

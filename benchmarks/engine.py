@@ -91,7 +91,7 @@ def averaged(graph: Graph) -> Graph:
 def spiking(graph: Graph, calibration: np.ndarray) -> Graph:
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("percentile:99.9")
-    return sw.convert(graph, sw.calibrate(folded, calibration, [method]).scales(method))
+    return sw.convert(graph, sw.calibrate(folded, calibration, [method]).scales(method)).spiking
 
 
 def timed(run: Run, x: Tensor, timesteps: int) -> float:

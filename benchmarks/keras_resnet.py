@@ -114,7 +114,7 @@ def main() -> None:
         "|---" * (len(STEPS) + 2) + "|",
     ]
     for text, spikes in SETTINGS:
-        spiking = sw.convert(graph, statistics.scales(methods[text]), sw.Neurons(max_spikes=spikes))
+        spiking = sw.convert(graph, statistics.scales(methods[text]), neurons=sw.Neurons(max_spikes=spikes)).spiking
         found = sw.simulate(spiking, x, max(STEPS), batch_size=16)
         agreement = [100 * (found.output[:, t - 1].argmax(1) == theirs.argmax(1)).mean() for t in STEPS]
         row = " | ".join(f"{a:.1f}" for a in agreement)

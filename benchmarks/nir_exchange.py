@@ -180,7 +180,7 @@ def compare(peer: Peer, folder: Path) -> str:
     graph, train, x = NETWORKS[peer.network]()
     method = sw.threshold_method("percentile:99.9")
     scales = sw.calibrate(sw.prepare(graph)[0], train, [method]).scales(method)
-    spiking = sw.convert(graph, scales, peer.neurons)
+    spiking = sw.convert(graph, scales, neurons=peer.neurons).spiking
     path = folder / f"{peer.package}.nir"
     sw.export(spiking, path, dt=peer.dt, force=True)
     # as many side by side as there, since a convolution's rounding depends on it, and once otherwise, to see how much

@@ -154,7 +154,7 @@ def resnet() -> Graph:
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("max")
     images = np.random.default_rng(0).random((64, 1, 28, 28), np.float32)
-    return sw.convert(graph, sw.calibrate(folded, images, [method]).scales(method))
+    return sw.convert(graph, sw.calibrate(folded, images, [method]).scales(method)).spiking
 
 
 def with_rates(graph: Graph) -> Synapses:

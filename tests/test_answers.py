@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import spikewright as sw
-from spikewright.conversion import analog_of
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.encoders.constant import Constant
 from spikewright.engines.cuda.simulation import CudaSimulation
 from spikewright.errors import UnsupportedModelError
@@ -104,15 +104,15 @@ def from_keras(name: str) -> tuple[Graph, Array]:
 FRONTENDS = {"PyTorch": from_torch, "ONNX": from_onnx, "Keras": from_keras}
 
 
-def spiking(graph: Graph, **options: Any) -> Graph:
+def spiking(graph: Graph, **options: Any) -> Conversion:
     return sw.convert(graph, dict.fromkeys((n.name for n in graph.of_type(ReLU)), np.asarray(16.0)), **options)
 
 
-def answers(graph: Graph, x: Array, engine: str, timesteps: int = T) -> dict[str, Array]:
+def answers(network: Graph | Conversion, x: Array, engine: str, timesteps: int = T) -> dict[str, Array]:
     """By output, ``(N, T, *shape)``; the cuda engine runs on the CPU."""
     if engine != "cuda":
-        return dict(sw.simulate(graph, x, timesteps, engine=engine).outputs)
-    found = CudaSimulation(graph, "cpu").run(torch.from_numpy(x), timesteps, Constant())
+        return dict(sw.simulate(network, x, timesteps, engine=engine).outputs)
+    found = CudaSimulation(spiking_graph(network), "cpu").run(torch.from_numpy(x), timesteps, Constant())
     return {name: value.numpy() for name, value in found.outputs.items()}
 
 
@@ -123,11 +123,11 @@ def test_a_final_activation_from_any_framework_is_the_networks_own(frontend: str
     close = {"rtol": 1e-5, "atol": 1e-6}
     np.testing.assert_allclose(run(graph, X)["output"], expected, **close)
     kept, dropped = spiking(graph), spiking(graph, answer="drop")
-    assert kept["output"].settings == {**Output(name="o", inputs=("i",)).settings, **ENDINGS[name][2]}
-    assert dropped["output"].activation is None
+    assert kept.spiking["output"].settings == {**Output(name="o", inputs=("i",)).settings, **ENDINGS[name][2]}
+    assert dropped.spiking["output"].activation is None
     before = np.maximum(X @ W1.T + B1, 0) @ W2.T + B2
-    np.testing.assert_allclose(run(analog_of(kept), X)["output"], expected, **close)
-    np.testing.assert_array_equal(run(analog_of(dropped), X)["output"], before)
+    np.testing.assert_allclose(run(kept.normalised, X)["output"], expected, **close)
+    np.testing.assert_array_equal(run(dropped.normalised, X)["output"], before)
     for engine in ENGINES:
         np.testing.assert_allclose(answers(kept, X, engine)["output"][:, -1], expected, **close)
         np.testing.assert_array_equal(answers(dropped, X, engine)["output"][:, -1], before)
@@ -171,7 +171,7 @@ def test_outputs_that_are_dead_stay_dead() -> None:
     assert (network.max(axis=1) == 0).any()  # so that class 0 is the answer though it never rises
     graph = sw.load(module, example=x)
     net = spiking(graph)
-    measures = sw.measure(net, analog_of(net), (x.numpy(), labels), T)
+    measures = sw.measure(net, (x.numpy(), labels), T)
     right = (network.argmax(1) == labels).mean()
     assert right < 1
     assert measures.analog_accuracy == pytest.approx(right)
@@ -194,8 +194,8 @@ def test_counting_a_final_relu_and_its_ceiling() -> None:
         scales = sw.calibrate(folded, X, [method]).scales(method)
         assert scales["output"] <= (ceiling or np.inf)
         net = sw.convert(graph, scales, readout="count")
-        assert net["output_spikes"].population
-        assert net["output"].activation is None
+        assert net.spiking["output_spikes"].population
+        assert net.spiking["output"].activation is None
         for engine in ENGINES:
             found = answers(net, X, engine, 512)["output"][:, -1]
             np.testing.assert_allclose(found, expected, atol=0.03 * expected.max())
@@ -220,7 +220,7 @@ def test_a_softmax_of_what_is_never_negative_can_be_counted() -> None:
         expected = module(torch.from_numpy(X)).numpy()
     for readout in ("count", "potential"):
         net = spiking(graph, readout=readout)
-        assert net["output"].activation == "softmax"
+        assert net.spiking["output"].activation == "softmax"
         np.testing.assert_allclose(sw.simulate(net, X, 1024).output[:, -1], expected, atol=0.02)
 
 
@@ -235,7 +235,7 @@ def test_steps_at_the_end_are_counted_exactly() -> None:
     with torch.no_grad():
         expected = module(torch.from_numpy(X)).numpy()
     for readout in ("potential", "count"):
-        several = sw.convert(graph, scales_of(graph), sw.Neurons(max_spikes=None), readout=readout)
+        several = sw.convert(graph, scales_of(graph), neurons=sw.Neurons(max_spikes=None), readout=readout)
         np.testing.assert_allclose(sw.simulate(several, X, 1).output[:, 0], expected, atol=1e-5)
 
 
@@ -277,12 +277,12 @@ def test_every_output_has_its_own_activation(engine: str) -> None:
         expected = [value.numpy() for value in module(torch.from_numpy(X))]
     graph = sw.load(module, example=torch.from_numpy(X))
     net = spiking(graph)
-    outputs = net.of_type(Output)
-    assert [(o.activation, *net.shapes[o.name]) for o in outputs] == HEADS
+    outputs = net.spiking.of_type(Output)
+    assert [(o.activation, *net.spiking.shapes[o.name]) for o in outputs] == HEADS
     found = answers(net, X, engine)
     for output, value in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(found[output.name][:, -1], value, rtol=1e-5, atol=1e-6, err_msg=output.name)
-    for name, value in run(analog_of(net), X).items():
+    for name, value in run(net.normalised, X).items():
         np.testing.assert_allclose(value, expected[list(found).index(name)], rtol=1e-5, atol=1e-6)
 
 
@@ -309,7 +309,7 @@ def test_several_outputs_counted_saved_and_exported(tmp_path: Path) -> None:
             assert before.keys() == again.keys()
             for output, values in before.items():
                 np.testing.assert_allclose(again[output], values, atol=1e-6)
-        assert sw.measure(net, analog_of(net), x, 16).summary()
+        assert sw.measure(net, x, 16).summary()
 
 
 @pytest.mark.parametrize("name", ENDINGS)
@@ -321,7 +321,7 @@ def test_an_activation_comes_back_from_files(name: str, tmp_path: Path) -> None:
     sw.export(net, tmp_path / "n.nir")
     for file in ("n.safetensors", "n.nir"):
         again = sw.load(tmp_path / file)
-        assert again["output"].settings == net["output"].settings
+        assert spiking_graph(again)["output"].settings == net.spiking["output"].settings
         np.testing.assert_allclose(sw.simulate(again, X, 12).output, expected, atol=1e-6)
 
 
@@ -331,7 +331,7 @@ def test_damaged_notes_of_an_output_are_refused(key: str, value: object) -> None
     from spikewright.exporters.nir import to_nir
     from spikewright.frontends.nir.notes import notes
 
-    written = to_nir(spiking(from_torch("softmax")[0]))
+    written = to_nir(spiking(from_torch("softmax")[0]).spiking)
     written.nodes["output"].metadata = notes(**{"activation": "softmax", key: value})
     with pytest.raises(UnsupportedModelError, match=f"Output at 'output': its note says that its {key} is {value}"):
         sw.load(written)

@@ -21,7 +21,7 @@ from torch import nn
 
 import spikewright as sw
 from brute_force import brute_force
-from spikewright.conversion import Neurons, analog_of
+from spikewright.conversion import Neurons, spiking_graph
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.tasks import SCORES
@@ -200,16 +200,16 @@ def nir_answers(network: Network) -> Answers:
     nir = pytest.importorskip("spikewright.exporters.nir")
     graph, theirs = torch_answers(network)
     spiking = converted(graph, network.x, Neurons(reset="zero", v_init=0.0))
-    return sw.load(nir.to_nir(spiking)), theirs
+    return sw.load(nir.to_nir(spiking.spiking)), theirs
 
 
 FRONTENDS = {"PyTorch": torch_answers, "Keras": keras_answers, "ONNX": onnx_answers, "NIR": nir_answers}
 
 
-def converted(graph: Graph, x: Array, neurons: Neurons | None = None) -> Graph:
+def converted(graph: Graph, x: Array, neurons: Neurons | None = None) -> sw.Conversion:
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("max")
-    return sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method), neurons)
+    return sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method), neurons=neurons)
 
 
 @cache
@@ -219,10 +219,10 @@ def measured(name: str, frontend: str) -> str:
     network = Network(parts, seed=len(name))
     graph, theirs = FRONTENDS[frontend](network)
     spiking = graph if graph.populations else converted(graph, network.x)
-    names = [node.name for node in spiking.of_type(Output)]
+    names = [node.name for node in spiking_graph(spiking).of_type(Output)]
     labels: Any = dict(zip(names, network.labels, strict=True)) if len(parts) > 1 else network.labels[0]
     said = parts[0].said
-    found = sw.measure(spiking, analog_of(spiking), (network.x, labels), STEPS, task=said, batch_size=7)
+    found = sw.measure(spiking, (network.x, labels), STEPS, task=said, batch_size=7)
     run = sw.simulate(spiking, network.x, STEPS)
     assert list(found.heads) == names
     words = []

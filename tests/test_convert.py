@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import spikewright as sw
 from networks import ALL, Builder, dense, plain, pools
 from spikewright.calibration import Max, Percentile
-from spikewright.conversion import Neurons, analog_of, fates
+from spikewright.conversion import Neurons, what_became
 from spikewright.errors import GraphError, SettingsError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -46,10 +46,10 @@ def test_rates_approach_activations(network: Callable[[int], Builder], view: str
     b = network(5)
     x = b.samples()
     scales = scales_of(b.graph(), x, Max())
-    spiking = sw.convert(b.graph(), scales, view=view)
-    analog = analog_of(spiking)
+    conversion = sw.convert(b.graph(), scales, view=view)
+    analog = conversion.normalised
     expected = run(analog, x)["output"]
-    run_ = sw.simulate(spiking, x, 1024)
+    run_ = sw.simulate(conversion, x, 1024)
     early, late = (np.abs(run_.output[:, t - 1] - expected).mean() for t in (64, 1024))
     assert late < 0.02 * max(np.abs(expected).max(), 1)
     assert late <= early / 4
@@ -106,18 +106,18 @@ def test_normalised_weights_of_the_facts() -> None:
 
 def test_lambda_never_exceeds_a_ceiling() -> None:
     b = dense(3)
-    spiking = sw.convert(b.graph(), {r.name: np.asarray(50.0) for r in sw.prepare(b.graph())[0].of_type(ReLU)})
-    assert spiking.meta["scales"]["relu6"] == 1.0
-    assert analog_of(spiking)["relu6"].arrays["ceiling"] == 1.0
+    conversion = sw.convert(b.graph(), {r.name: np.asarray(50.0) for r in sw.prepare(b.graph())[0].of_type(ReLU)})
+    assert conversion.scales["relu6"] == 1.0
+    assert conversion.normalised["relu6"].arrays["ceiling"] == 1.0
 
 
 def test_counting_outputs() -> None:
     b = plain(4)
     x = b.samples()
-    spiking = sw.convert(b.graph(), scales_of(b.graph(), x, Max()), readout="count")
-    assert spiking["output_spikes"].population
+    conversion = sw.convert(b.graph(), scales_of(b.graph(), x, Max()), readout="count")
+    assert conversion.spiking["output_spikes"].population
     expected = np.maximum(run(b.graph(), x)["output"], 0)
-    np.testing.assert_allclose(sw.simulate(spiking, x, 512).output[:, -1], expected, atol=0.03 * expected.max())
+    np.testing.assert_allclose(sw.simulate(conversion, x, 512).output[:, -1], expected, atol=0.03 * expected.max())
 
 
 def test_an_output_that_is_never_positive_keeps_a_positive_scale() -> None:
@@ -134,7 +134,7 @@ def test_a_final_relu_moves_into_the_readout_and_is_the_population_whose_spikes_
     b = pools(1)
     scales = scales_of(b.graph(), b.samples(), Max())
     last = b.at
-    added, counted = (sw.convert(b.graph(), scales, readout=readout) for readout in ("potential", "count"))
+    added, counted = (sw.convert(b.graph(), scales, readout=readout).spiking for readout in ("potential", "count"))
     assert last not in added
     assert last not in counted
     assert (added["output"].activation, counted["output"].activation) == ("relu", None)
@@ -145,18 +145,18 @@ def test_settings_reach_the_neurons() -> None:
     b = pools(1)
     scales = scales_of(b.graph(), b.samples(), Max())
     neurons = Neurons("zero", 3, 0.25, -1.0, 0.9, "avg_max")
-    spiking = sw.convert(b.graph(), scales, neurons, view="thresholds")
-    for population in spiking.of_type(IF):
+    conversion = sw.convert(b.graph(), scales, neurons=neurons, view="thresholds")
+    for population in conversion.spiking.of_type(IF):
         assert (population.type, population.reset, population.max_spikes) == ("LIF", "zero", 3)
         np.testing.assert_allclose(population.v_init, population.threshold / 4)
         assert population.v_min == pytest.approx(-float(population.threshold))
         assert population.decay == 0.9
-    assert {pool.policy for pool in spiking.of_type(SpikeMaxPool)} == {"avg_max"}
+    assert {pool.policy for pool in conversion.spiking.of_type(SpikeMaxPool)} == {"avg_max"}
 
 
 def test_what_conversion_does_with_each_node() -> None:
     b = pools(1)
-    done = fates(b.graph(), sw.prepare(b.graph())[1])
+    done = what_became(b.graph(), sw.prepare(b.graph())[1])
     assert done["dropout4"] == "absorbed"
     assert done["relu3"] == "replaced by IF"
     assert done["pool2"] == "replaced by SpikeMaxPool"
@@ -175,7 +175,9 @@ def test_refusals() -> None:
     with pytest.raises(SettingsError, match="readout must be 'potential' or 'count', not 'vote'"):
         sw.convert(b.graph(), scales, readout="vote")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match=r"max_pool must be 'count_max' or .*, not 'mean'"):
-        sw.convert(pools(1).graph(), {**scales_of(pools(1).graph(), b.samples(), Max())}, Neurons(max_pool="mean"))  # type: ignore[arg-type]
+        sw.convert(
+            pools(1).graph(), {**scales_of(pools(1).graph(), b.samples(), Max())}, neurons=Neurons(max_pool="mean")
+        )  # type: ignore[arg-type]
 
 
 def test_quantised_activations_in_one_timestep_of_several_spikes() -> None:
@@ -184,10 +186,10 @@ def test_quantised_activations_in_one_timestep_of_several_spikes() -> None:
     graph = sw.load(module, example=batch)
     x = batch.numpy()
     scales = scales_of(graph, x, Max())
-    spiking = sw.convert(graph, scales, Neurons(max_spikes=None))
-    assert [p.max_spikes for p in spiking.of_type(IF)] == [8, 4]
+    conversion = sw.convert(graph, scales, neurons=Neurons(max_spikes=None))
+    assert [p.max_spikes for p in conversion.spiking.of_type(IF)] == [8, 4]
     expected = run(graph, x)["output"]
-    np.testing.assert_allclose(sw.simulate(spiking, x, 1).output[:, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(sw.simulate(conversion, x, 1).output[:, 0], expected, atol=1e-5)
 
 
 def test_quantised_activations_in_as_many_timesteps_as_levels() -> None:
@@ -195,9 +197,9 @@ def test_quantised_activations_in_as_many_timesteps_as_levels() -> None:
     module, batch = architecture("QCFS")
     graph = sw.load(module, example=batch)
     x = batch.numpy()
-    spiking = sw.convert(graph, scales_of(graph, x, Percentile(99.0)))
-    first = spiking.of_type(IF)[0]
-    assert (float(first.v_init), spiking.meta["scales"][first.name]) == (0.5, 1.0)
-    levels = run(analog_of(spiking), x, keep=(first.name,))[first.name] * 8
-    counts = sw.simulate(spiking, x, 8, record=("spikes",)).spikes[first.name].sum(axis=1)
+    conversion = sw.convert(graph, scales_of(graph, x, Percentile(99.0)))
+    first = conversion.spiking.of_type(IF)[0]
+    assert (float(first.v_init), conversion.scales[first.name]) == (0.5, 1.0)
+    levels = run(conversion.normalised, x, keep=(first.name,))[first.name] * 8
+    counts = sw.simulate(conversion, x, 8, record=("spikes",)).spikes[first.name].sum(axis=1)
     np.testing.assert_array_equal(counts, np.round(levels))

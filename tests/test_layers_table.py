@@ -21,7 +21,7 @@ from torch import nn
 import spikewright as sw
 from layers import KINDS, Call, Kind, Onnx, weights
 from spikewright.calibration import Max
-from spikewright.conversion import fates
+from spikewright.conversion import what_became
 from spikewright.errors import UnsupportedModelError
 from spikewright.graph import Graph
 
@@ -126,7 +126,7 @@ def cell(kind: Kind, attribute: str, load: Callable[[Kind], Graph]) -> tuple[str
             _, changes = sw.prepare(graph, leaky=leaky)
         except UnsupportedModelError:
             continue
-        found = fates(graph, changes)
+        found = what_became(graph, changes)
         words = {found[node.name] for node in graph if node.name == "layer" or node.name.startswith("layer.")}
         return ("on request" if on_request else word(words)), lambda: converted(graph, leaky=leaky)  # noqa: B023
     return "refused", None
@@ -145,7 +145,7 @@ def word(found: set[str]) -> str:
 def converted(graph: Graph, **options: Any) -> Graph:
     folded, _ = sw.prepare(graph, **options)
     x = np.random.default_rng(1).uniform(0, 1, (8, *graph.sample_shape)).astype(np.float32)
-    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()), **options)
+    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()), **options).spiking
 
 
 def runs(spiking: Graph, engine: str) -> str:

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 import spikewright as sw
 from spikewright.cli.app import app
-from spikewright.conversion import analog_of
 from spikewright.engines.simulation import Run
 from spikewright.errors import GraphError
 from spikewright.forward import run
@@ -99,11 +98,11 @@ def test_a_number_is_an_answer(name: str, tmp_path: Path) -> None:
         for value, found in zip(expected, answers(net, x, engine).values(), strict=True):
             assert found.shape == (len(x), T, *value.shape[1:])
             np.testing.assert_allclose(found[:, -1], value, rtol=1e-5, atol=0.1 if name in DEEP else 1e-6)
-    for value, found in zip(expected, run(analog_of(net), x).values(), strict=True):
+    for value, found in zip(expected, run(net.normalised, x).values(), strict=True):
         np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-6)
     sw.save(net, tmp_path / "n.safetensors")
     again = sw.load(tmp_path / "n.safetensors")
-    assert again.fingerprint == net.fingerprint
+    assert again == net
     for text in ("max", "max:channels"):
         method = sw.threshold_method(text)
         scales = sw.calibrate(folded, x, [method]).scales(method)
@@ -122,7 +121,7 @@ def test_measures_synapses_and_counts_of_a_number() -> None:
             assert isinstance(found, Run)
             goal = np.maximum(expected[0], 0) if readout == "count" else expected[0]
             np.testing.assert_allclose(found.output[:, -1], goal, atol=0.05 * max(np.abs(goal).max(), 1))
-            measures = sw.measure(net, analog_of(net), x, 16)
+            measures = sw.measure(net, x, 16)
             assert all(np.isfinite(layer.firing.mean) for layer in measures.layers.values())
             assert json.dumps(measures.summary())
             edges = synapses(net, simulated_rates(net, x, 8))
@@ -154,7 +153,7 @@ def test_a_number_on_the_command_line(tmp_path: Path) -> None:
     assert "dropped" in call("inspect", net, "--answer", "drop")
     assert "scalar" in call("inspect", net)
     call("convert", net, "--data", data, "-o", out)
-    assert sw.load(out).meta["answer"] == "keep"
+    assert sw.load(out).answer == "keep"
     written = call("export", out, "-o", str(tmp_path / "n.nir"))
     assert "'output' applies a sigmoid to its readout" in " ".join(written.split())
 

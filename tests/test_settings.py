@@ -29,7 +29,7 @@ def scales(graph: Graph) -> dict[str, Any]:
     return sw.calibrate(sw.prepare(graph)[0], X, [Max()]).scales(Max())
 
 
-def converted(**options: Any) -> Graph:
+def converted(**options: Any) -> sw.Conversion:
     graph = BUILDER.graph()
     return sw.convert(graph, scales(graph), **options)
 
@@ -48,7 +48,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: Neurons(max_pool=["x"]), "max_pool must be 'count_max'"),  # type: ignore[arg-type]
     (lambda: converted(view=3), "view must be 'weights' or 'thresholds', not 3"),
     (lambda: converted(readout=None), "readout must be 'potential' or 'count', not None"),
-    (lambda: converted(neurons="IF"), "neurons must be Neurons, not 'IF'"),
+    (lambda: converted(neurons="IF"), "neurons: unknown setting 'IF'; there are reset=, spikes="),
+    (lambda: converted(neurons=3), "neurons must be Neurons, NeuronsByPopulation, their text or None, not 3"),
     (lambda: Percentile("a"), "percentile must be a finite number, not 'a'"),  # type: ignore[arg-type]
     (lambda: Percentile(99.9, channels="yes"), "channels must be True or False"),  # type: ignore[arg-type]
     (lambda: Percentile(float("nan")), "percentile must be a finite number, not nan"),

@@ -40,7 +40,8 @@ def test_spiking_graphs_come_back_and_spike_alike(tmp_path: Path) -> None:
     x = b.samples()
     method = sw.threshold_method("max:channels")
     scales = sw.calibrate(sw.prepare(b.graph())[0], x, [method]).scales(method)
-    graph = sw.convert(b.graph(), scales, Neurons(leak=0.9, max_spikes=None, v_min=-1.0), view="thresholds")
+    neurons = Neurons(leak=0.9, max_spikes=None, v_min=-1.0)
+    graph = sw.convert(b.graph(), scales, neurons=neurons, view="thresholds").spiking
     sw.save(graph, tmp_path / "g.safetensors")
     found = load_graph(tmp_path / "g.safetensors")
     assert_same(graph, found)

@@ -19,7 +19,8 @@ from networks import pools
 from spikewright.errors import ModelFileError, SpikewrightError
 from spikewright.forward import run
 from spikewright.nodes import Input
-from spikewright.storage import KEY, load_graph
+from spikewright.storage import load_graph
+from spikewright.storage.graphs import KEY
 
 Header = dict[str, Any]
 

@@ -9,7 +9,6 @@ from torch import nn
 
 import spikewright as sw
 from spikewright.calibration import Max
-from spikewright.conversion import analog_of
 from spikewright.errors import DataError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
@@ -40,8 +39,8 @@ def test_an_architecture_is_converted_exactly(name: str) -> None:
     close(run(sw.normalise(folded, scales), x)["output"], expected)
 
     spiking = sw.convert(graph, scales, leaky="split")
-    close(run(analog_of(spiking), x)["output"], expected)
-    goal = run(clipped(analog_of(spiking)), x)["output"]
+    close(run(spiking.normalised, x)["output"], expected)
+    goal = run(clipped(spiking.normalised), x)["output"]
     found = sw.simulate(spiking, x, 1024).output
     early, late = (np.abs(found[:, t - 1] - goal).mean() for t in (64, 1024))
     assert late <= early / 4
@@ -90,10 +89,10 @@ def test_several_inputs_and_outputs() -> None:
     for (name, values), answer in zip(found.items(), expected, strict=True):
         assert np.abs(values[:, -1] - answer).max() < 0.02, name
     labels = {name: answer.argmax(1) for name, answer in zip(found, expected, strict=True)}
-    heads = sw.measure(spiking, analog_of(spiking), (x, labels), 128).heads
+    heads = sw.measure(spiking, (x, labels), 128).heads
     assert [head.scores["accuracy"][-1] for head in heads.values()] == [1, 1]
     with pytest.raises(DataError, match=r"the network has the outputs .* give labels of each by name, not one array"):
-        sw.measure(spiking, analog_of(spiking), (x, labels["output"]), 2)
+        sw.measure(spiking, (x, labels["output"]), 2)
     with pytest.raises(DataError, match="the network has the inputs image, row; the data are for image"):
         sw.simulate(spiking, {"image": x["image"]}, 2)
     with pytest.raises(DataError, match=r"as many samples .* not image: 5, row: 4"):

@@ -2,49 +2,68 @@
 
 >>> import spikewright as sw
 >>> graph = sw.load(module, shape=(1, 28, 28))
->>> folded, _ = sw.prepare(graph)
->>> method = sw.threshold_method("percentile:99.9")
->>> scales = sw.calibrate(folded, images, [method]).scales(method)
->>> spiking = sw.convert(graph, scales)
->>> measures = sw.measure(spiking, sw.normalise(folded, scales), (images, labels), timesteps=64)
+>>> conversion = sw.convert(graph, train, "percentile:99.9,channels")
+>>> measures = sw.measure(conversion, test, timesteps=32)
 >>> measures.accuracy[-1]
+>>> comparison = sw.compare(graph, train, test, ["max", "percentile:99.9,channels"], timesteps=64)
+>>> sw.report("report.html", comparison)
 """
 
-from spikewright.calibration import Look, Statistics, calibrate, look
+from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
-from spikewright.conversion import Neurons, convert
-from spikewright.data import Preprocessing, load_data
+from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
+from spikewright.data import ArrayDataset, Dataset, Preprocessing, load_data
+from spikewright.encoders.constant import Constant
+from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, Run, RunSettings, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
+from spikewright.experiment import Candidate, Comparison, compare, convert
 from spikewright.exporters import export
 from spikewright.graph import Graph
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import Energy, Measures, measure
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
+from spikewright.reports import report, write_picture
 from spikewright.storage import save
 from spikewright.synapse_graph import Synapses, synapses
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArrayDataset",
+    "CalibrationFacts",
+    "Candidate",
+    "Comparison",
+    "Constant",
+    "Conversion",
+    "Correction",
+    "Dataset",
+    "Energy",
     "Events",
     "Graph",
     "Look",
+    "Max",
     "Measures",
+    "Method",
     "Neurons",
+    "NeuronsByPopulation",
+    "Percentile",
+    "Poisson",
     "Preprocessing",
     "Rates",
     "Record",
     "Run",
     "RunSettings",
+    "Scale",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",
     "StoredEvents",
     "Synapses",
     "calibrate",
+    "compare",
     "convert",
     "export",
     "load",
@@ -55,9 +74,11 @@ __all__ = [
     "measure",
     "normalise",
     "prepare",
+    "report",
     "save",
     "simulate",
     "simulated_rates",
     "synapses",
     "threshold_method",
+    "write_picture",
 ]

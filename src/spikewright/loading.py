@@ -6,19 +6,32 @@ import zipfile
 from math import prod
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+from spikewright.conversion import Conversion
 from spikewright.errors import ModelFileError, SettingsError
 from spikewright.frontends.verify import SECONDS, check_seconds
 from spikewright.graph import Graph, Shape
 from spikewright.node import MOST_VALUES
 from spikewright.settings import whole
-from spikewright.storage import load_graph
+from spikewright.storage import load_stored
 
 KNOWN = ".onnx, .pt2, .keras, .h5, .nir, .safetensors or FILE.py:FACTORY"
 """What a path may be."""
 
 
+@overload
+def load(
+    model: str | PathLike[str],
+    *,
+    example: Any = None,
+    shape: Shape | None = None,
+    weights: Path | str | None = None,
+    dt: float | None = None,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph | Conversion: ...
+@overload
 def load(
     model: Any,
     *,
@@ -28,8 +41,18 @@ def load(
     dt: float | None = None,
     verify: bool | None = None,
     verify_seconds: float = SECONDS,
-) -> Graph:
-    """Read a trained network.
+) -> Graph: ...
+def load(
+    model: Any,
+    *,
+    example: Any = None,
+    shape: Shape | None = None,
+    weights: Path | str | None = None,
+    dt: float | None = None,
+    verify: bool | None = None,
+    verify_seconds: float = SECONDS,
+) -> Graph | Conversion:
+    """Read a trained network, or what ``save`` wrote.
 
     Where the framework is at hand, the graph is run beside the network on random samples before it is given out: torch
     modules, ``.pt2`` programs and Keras models, and ONNX models in memory where ONNX Runtime is installed.
@@ -49,7 +72,7 @@ def load(
 
     Returns:
         the graph, which computes what the model computes; spiking already where the model is. ``meta["verified"]``
-        says what was compared.
+        says what was compared. Of a file that holds a conversion, that.
 
     Raises:
         UnsupportedModelError: with everything in the model that has no spiking form.
@@ -60,7 +83,7 @@ def load(
     check_seconds(verify_seconds)
     shape = _checked_shape(shape)
     how: dict[str, Any] = {"verify": verify, "verify_seconds": verify_seconds}
-    if isinstance(model, Graph):
+    if isinstance(model, Graph | Conversion):
         return model
     if isinstance(model, str | PathLike):
         return _from_path(fspath(model), shape, None if weights is None else Path(weights), dt, how)
@@ -125,7 +148,7 @@ def _checked_shape(shape: Any) -> Shape | None:
 
 def _from_path(
     spec: str | bytes, shape: Shape | None, weights: Path | None, dt: float | None, how: dict[str, Any]
-) -> Graph:
+) -> Graph | Conversion:
     if isinstance(spec, bytes):
         raise ModelFileError("a path must be text, not bytes")
     if ".py:" in spec:
@@ -150,7 +173,7 @@ def _from_path(
 
         return from_keras(spec, shape=shape, **how)
     if suffix == ".safetensors":
-        return load_graph(spec)
+        return load_stored(spec)
     if Path(spec).is_dir():
         kind = "a TensorFlow SavedModel" if (Path(spec) / "saved_model.pb").exists() else "a folder"
         advice = "save the Keras model with model.save('network.keras')" if "Saved" in kind else f"give {KNOWN}"

@@ -32,31 +32,50 @@ def normalise(graph: Graph, scales: Scales, *, view: Literal["weights", "thresho
     Raises:
         GraphError: for a ReLU without λ, or a λ that is not positive or fits no channel.
     """
+    lam = value_scales(graph, scales, view=view)
+    nodes: list[Node] = []
+    for node in graph:
+        if isinstance(node, Input) and node.name in scales:
+            node = node.replace(event_value=_event_value(node, scales))
+        elif isinstance(node, ReLU):
+            node = _scaled_ceiling(node, lam[node.inputs[0]])
+        elif node.inputs and node.weighted:
+            node = node.rescale(lam[node.inputs[0]], lam[node.name])
+        nodes.append(node)
+    return graph.with_nodes(nodes)
+
+
+def value_scales(
+    graph: Graph, scales: Scales, *, view: Literal["weights", "thresholds"] = "weights"
+) -> dict[str, Array]:
+    """What one unit of every value of a normalised graph stands for, by node, in the shape of the node's output.
+
+    Args:
+        graph: from ``prepare``.
+        scales: λ for every ReLU.
+        view: where λ goes, as of ``normalise``.
+
+    Raises:
+        GraphError: as ``normalise``.
+    """
     if view not in ("weights", "thresholds"):
         raise SettingsError(f"normalise 'weights' or 'thresholds', not {view!r}")
     lam: dict[str, Array] = {}
-    nodes: list[Node] = []
     for node in graph:
         shape = graph.shapes[node.name]
         before = [lam[name] for name in node.inputs]
         if not node.inputs:
             lam[node.name] = np.ones(shape)
-            if isinstance(node, Input) and node.name in scales:
-                node = node.replace(event_value=_event_value(node, scales))
         elif isinstance(node, ReLU):
             lam[node.name] = lambda_of(node, scales, shape)
-            node = _scaled_ceiling(node, before[0])
         elif node.weighted:
             lam[node.name] = _target(graph, node, scales, view)
-            node = node.rescale(before[0], lam[node.name])
         else:
             carried = node.carry_scale(*before)
             if carried is None:
                 raise GraphError(f"{node}: a {node.type} cannot pass a scale on")
             lam[node.name] = carried
-        nodes.append(node)
-    stated = {n.name: narrowed(lam[n.name]).tolist() for n in graph.of_type(ReLU)}
-    return graph.with_nodes(nodes, scales=stated, view=view)
+    return lam
 
 
 def _event_value(node: Input, scales: Scales) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
@@ -137,12 +138,13 @@ def _counts(graph: Graph, node: Node) -> bool:
     return bool(node.inputs) and moves and all(_counts(graph, source) for source in graph.sources(node))
 
 
-def load_rates(path: Path | str, graph: Graph) -> Rates:
+def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
     """The rates that ``spikewright simulate -o`` stored.
 
     Raises:
         DataError: for a file that is missing, damaged, without rates, or of another network.
     """
+    graph = spiking_graph(graph)
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file; 'spikewright simulate -o' writes it")
     headers = npz_headers(path, AGAIN)
@@ -239,7 +241,7 @@ class InputSums:
 
 
 def simulated_rates(
-    graph: Graph,
+    graph: Graph | Conversion,
     data: Any,
     timesteps: int = TIMESTEPS,
     *,
@@ -252,6 +254,7 @@ def simulated_rates(
 
     Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back.
     """
+    graph = spiking_graph(graph)
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     if wanted.what:
         raise SettingsError(

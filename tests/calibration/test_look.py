@@ -276,10 +276,10 @@ def test_measures_say_that_the_analog_network_knows_nothing() -> None:
     spikes = sw.convert(graph, scales)
     labels = np.random.default_rng(0).integers(0, 3, 400)
     with pytest.warns(SpikewrightWarning, match="analog network near chance"):
-        measures = sw.measure(spikes, sw.normalise(graph, scales), (X, labels), 4)
+        measures = sw.measure(spikes, (X, labels), 4)
     assert "analog network near chance, accuracy" in measures.warnings[0]
     assert measures.summary()["warnings"] == list(measures.warnings)
-    assert sw.measure(spikes, sw.normalise(graph, scales), (X, right_labels()), 4).warnings == ()
+    assert sw.measure(spikes, (X, right_labels()), 4).warnings == ()
 
 
 def test_data_sets_say_their_labels() -> None:

@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import nn
 
+import spikewright as sw
 from spikewright.cli.app import run
-from spikewright.cli.console import parse_shape, parse_spikes
+from spikewright.cli.console import parse_shape
+from spikewright.conversion import spikes_of
 from spikewright.errors import SettingsError
 from spikewright.events import load_events
-from spikewright.storage import load_graph
 from spikewright.text import short
 
 COMMANDS = ("inspect", "convert", "simulate", "synapses", "export", "demo")
@@ -104,7 +105,60 @@ def test_inspect_draws_a_spiking_network(factory: list[str], capsys: pytest.Capt
     picture = Path("net.svg").read_text(encoding="utf-8")
     assert ">IF</text>" in picture
     assert ">batch norm 1 folded</text>" in picture  # the file remembers
-    assert re.search(r">θ 1, λ [\d.]+</text>", picture)
+    assert re.search(r">λ [\d.]+</text>", picture)
+
+
+def test_inspect_shows_what_it_was_calibrated_on(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).random((20, 4), np.float32)
+    np.savez("x.npz", x=x, y=np.arange(20) % 3)
+    typed = [*factory, "--data", "x.npz", "--task", "classification", "--preprocess", "scale=2"]
+    assert run(["convert", *typed, "--neurons", "*: spikes=3; 2: reset=zero"]) == 0, capsys.readouterr().err
+    conversion = sw.load("spiking.safetensors")
+    capsys.readouterr()
+    assert run(["inspect", "spiking.safetensors"]) == 0
+    said = capsys.readouterr().out
+    ends = " to ".join(f"{2 * end:.6g}" for end in (float(x.min()), float(x.max())))
+    for line in (
+        f"calibration: percentile:99.9 of 20 samples, values from {ends}",
+        "neurons: *: spikes=3; 2: reset=zero",
+        "tasks: output classification",
+        "preprocessing: scale=2.0",
+    ):
+        assert line in said.splitlines()
+    assert run(["inspect", "spiking.safetensors", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["conversion"]["samples"], found["conversion"]["method"]) == (20, "percentile:99.9")
+    assert found["conversion"]["became"]["1"] == "folded"
+    assert [node["conversion"] for node in found["nodes"]] == ["spiking already"] * len(conversion.spiking)
+    assert run(["convert", "spiking.safetensors", "--data", "x.npz", "-o", "again.safetensors"]) == 2
+    assert "is a conversion already; give the trained network" in capsys.readouterr().err
+    assert run(["convert", *factory, "--data", "x.npz", "--neurons", "fc*: spikes=3", "--force"]) == 2
+    assert "neurons: no population is called 'fc*'; there are 2" in capsys.readouterr().err
+
+
+def test_a_network_from_nir_is_measured_without_the_comparison(
+    factory: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("nir")
+    np.savez("x.npz", x=np.random.default_rng(0).random((20, 4), np.float32), y=np.arange(20) % 3)
+    np.save("bare.npy", np.load("x.npz")["x"])
+    assert run(["convert", *factory, "--data", "x.npz"]) == 0
+    assert run(["export", "spiking.safetensors", "-o", "net.nir"]) == 0
+    capsys.readouterr()
+    for data in ("x.npz", "bare.npy"):
+        assert run(["simulate", "net.nir", "--data", data, "-T", "4", "-o", "r.npz", "--force"]) == 0
+        said = capsys.readouterr().out
+        assert (
+            "note: this spiking network comes without the trained one, so there is nothing to compare it with" in said
+        )
+        assert "for the analog network" not in said
+        assert ("accuracy" in said) == (data == "x.npz")
+    assert run(["simulate", "net.nir", "--data", "x.npz", "-T", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["agreement"] is found["analog_accuracy"] is None
+    assert found["notes"][0].startswith("this spiking network comes without")
+    assert run(["inspect", "net.nir"]) == 0
+    assert "calibration" not in capsys.readouterr().out
 
 
 def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +169,7 @@ def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixtur
     assert run([*simulate, "--events", "out/events"]) == 0, capsys.readouterr().err
     stored = load_events("out/events")
     assert (stored.samples, stored.timesteps) == (20, 8)
-    assert stored.network == load_graph("spiking.safetensors").fingerprint
+    assert stored.network == sw.load("spiking.safetensors").spiking.fingerprint
     (name,) = stored
     assert f"written: out/events, {stored.counts[name]:,} events of 1 population\n" in capsys.readouterr().out
     assert run([*simulate, "--events", "out/events"]) == 2
@@ -142,9 +196,9 @@ def test_shapes_as_people_type_them() -> None:
 
 
 def test_spikes_as_people_type_them() -> None:
-    assert [parse_spikes(text) for text in ("single", "multi", "3")] == [1, None, 3]
+    assert [spikes_of(text) for text in ("single", "multi", "3")] == [1, None, 3]
     with pytest.raises(SettingsError, match="--spikes takes single, multi"):
-        parse_spikes("some")
+        spikes_of("some", "--spikes")
 
 
 def test_short_numbers() -> None:

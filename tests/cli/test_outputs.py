@@ -17,7 +17,6 @@ from spikewright.calibration import Max
 from spikewright.cli.app import run
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import swap
-from spikewright.reports import write_report
 from spikewright.reports.network import write_picture
 from spikewright.synapse_graph.writers.csv import Csv
 from spikewright.synapse_graph.writers.graphml import GraphMl
@@ -52,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     builder = plain(1)
     graph, x = builder.graph(), builder.samples(4)
     sw.save(graph, "trained.safetensors")
-    spiking = sw.convert(graph, sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max()))
+    spiking = sw.convert(graph, sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max())).spiking
     sw.save(spiking, "net.safetensors")
     np.savez("data.npz", x=x, y=np.arange(4) % 3)
     np.savez("other.npz", x=x[::-1].copy(), y=np.arange(4) % 3)
@@ -96,7 +95,7 @@ def test_a_result_is_replaced_only_with_force(folder: Path, capsys: pytest.Captu
 
 def test_the_library_has_the_same_rule(folder: Path) -> None:
     graph = sw.load("net.safetensors")
-    folded, changes = sw.prepare(sw.load("trained.safetensors"))
+    folded, _ = sw.prepare(sw.load("trained.safetensors"))
     statistics = sw.calibrate(folded, np.load("data.npz")["x"], [Max()])
     calls: dict[str, Callable[..., object]] = {
         "a.safetensors": lambda path, **force: sw.save(graph, path, **force),
@@ -112,16 +111,7 @@ def test_the_library_has_the_same_rule(folder: Path) -> None:
         call(path, force=True)
     Path("f.html").write_text("older")
     with pytest.raises(StorageError, match=r"f.html exists"):
-        write_report(
-            "f.html",
-            title="",
-            graph=graph,
-            folded=folded,
-            changes=changes,
-            statistics=statistics,
-            candidates=[],
-            settings={},
-        )
+        sw.report("f.html", sw.convert(sw.load("trained.safetensors"), statistics, "max"))
 
 
 STATISTICS = (*CONVERT, "--statistics", "found.safetensors", "--force")
@@ -299,13 +289,13 @@ def stopped_after(function: Callable[..., object]) -> Callable[..., object]:
 
 
 INTERRUPTED: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
-    "calibrating": ("", lambda patch: patch.setattr("spikewright.cli.pipeline.calibrate", stop)),
+    "calibrating": ("", lambda patch: patch.setattr("spikewright.experiment.converting.calibrate", stop)),
     "before the first rename": ("", lambda patch: patch.setattr("spikewright.files.swap.rename_to_free", stop)),
     "after the first rename": (
         "spiking.safetensors",
         lambda patch: patch.setattr("spikewright.files.swap.rename_to_free", stopped_after(swap.rename_to_free)),
     ),
-    "measuring": ("spiking.safetensors", lambda patch: patch.setattr("spikewright.cli.pipeline.measure", stop)),
+    "measuring": ("spiking.safetensors", lambda patch: patch.setattr("spikewright.experiment.comparing.measure", stop)),
     "writing the report": (
         "spiking.safetensors",
         lambda patch: patch.setattr("spikewright.reports.document.Document.html", stop),
@@ -364,6 +354,19 @@ def test_interrupted_synapses_say_what_is_kept(
         assert (said, left) == ("error: interrupted; nothing was written\n", [])
     assert run([*SYNAPSES, "-o", name]) == 0
     assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize("begun", [("--pools", "folded"), ("--rates", "rates.npz", "--pool-weight", "mean")], ids=str)
+def test_the_beginning_of_another_graph_is_seen_before_data_are_simulated(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, begun: tuple[str, ...]
+) -> None:
+    rates = sw.simulated_rates(sw.load("net.safetensors"), np.load("data.npz")["x"], 2)
+    np.savez("rates.npz", timestep=np.arange(2), **rates.arrays())
+    command = ("synapses", "net.safetensors", "-o", "graph.csv")
+    assert run([*command, *begun, "--shard", "1/2"]) == 0, capsys.readouterr().err
+    monkeypatch.setattr("spikewright.cli.synapses.simulated_rates", stop)
+    said = refused(capsys, *command, "--data", "data.npz", "-T", "2")
+    assert "holds the beginning of another graph (other network, rates or settings); finish that one" in said
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import spikewright as sw
 from spikewright.cli.app import run
 from spikewright.graph import Graph
 from spikewright.nodes import Flatten, Input, Linear, Output, ReLU
-from spikewright.storage import load_graph, save
+from spikewright.storage import save
 
 
 def write_network(path: str) -> None:
@@ -61,9 +62,9 @@ def test_convert_calibrates_on_every_class(pictures: list[str], capsys: pytest.C
     assert "note: data: hidden folders left out: .ipynb_checkpoints\n" in err
     assert "calibrated on 9 of 60, all 3 classes ([emu], cat, dog)\n" in err
     assert "are not among" not in err
-    graph = load_graph("spiking.safetensors")
-    assert graph.meta["classes"] == ["[emu]", "cat", "dog"]
-    assert graph.meta["preprocessing"] == "range=1.0"
+    conversion = sw.load("spiking.safetensors")
+    assert conversion.classes == ("[emu]", "cat", "dog")
+    assert str(conversion.preprocessing) == "range=1.0"
     assert run([*pictures, "-o", "json.safetensors", "--samples", "9", "--json"]) == 0
     calibration = json.loads(said(capsys)[0])["calibration"]
     assert calibration == {

@@ -88,7 +88,7 @@ def test_where_channels_are_survives_conversion_and_a_file(tmp_path: Path, shape
     x = RANDOM.uniform(0, 1, (10, *shape)).astype(np.float32)
     method = sw.threshold_method("max")
     folded, _ = sw.prepare(graph)
-    spiking = sw.convert(graph, sw.calibrate(folded, x.reshape(10, -1), [method]).scales(method))
+    spiking = sw.convert(graph, sw.calibrate(folded, x.reshape(10, -1), [method]).scales(method)).spiking
     save(spiking, tmp_path / "s.safetensors")
     again = load_graph(tmp_path / "s.safetensors")
     assert again.of_type(Input)[0].channels == "moved"

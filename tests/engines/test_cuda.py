@@ -156,7 +156,7 @@ def converted(make: object) -> tuple[Graph, np.ndarray]:
     x = b.samples(9)
     folded, _ = sw.prepare(b.graph())
     method = sw.threshold_method("percentile:99")
-    return sw.convert(b.graph(), sw.calibrate(folded, x, [method]).scales(method)), x
+    return sw.convert(b.graph(), sw.calibrate(folded, x, [method]).scales(method)).spiking, x
 
 
 @pytest.mark.parametrize("make", ALL)

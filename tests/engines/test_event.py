@@ -124,7 +124,7 @@ def converted(make: object, pool: str = "count_max", **neurons: object) -> tuple
     folded, _ = sw.prepare(b.graph())
     method = sw.threshold_method("percentile:99")
     scales = sw.calibrate(folded, x, [method]).scales(method)
-    return sw.convert(b.graph(), scales, sw.Neurons(max_pool=pool, **neurons)), x
+    return sw.convert(b.graph(), scales, neurons=sw.Neurons(max_pool=pool, **neurons)).spiking, x
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -150,9 +150,8 @@ def test_threads_and_batches_change_nothing() -> None:
 
 def test_measuring_gives_the_same_numbers() -> None:
     graph, x = converted(ALL[5])
-    from spikewright.conversion import analog_of
 
-    both = [sw.measure(graph, analog_of(graph), x, 16, engine=engine).summary() for engine in ("reference", "event")]
+    both = [sw.measure(graph, x, 16, engine=engine).summary() for engine in ("reference", "event")]
     for name, synops in both[0]["synops"].items():
         assert both[1]["synops"][name] == pytest.approx(synops, rel=1e-3)
 

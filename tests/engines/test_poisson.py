@@ -54,7 +54,7 @@ def network() -> Graph:
 
 def spiking(input_scale: object = "max") -> Graph:
     x, _ = pixels()
-    return sw.convert(network(), sw.calibrate(network(), x, ["max"], input_scale=input_scale).scales("max"))  # type: ignore[arg-type]
+    return sw.convert(network(), sw.calibrate(network(), x, ["max"], input_scale=input_scale).scales("max")).spiking  # type: ignore[arg-type]
 
 
 def accuracy(graph: Graph, encoder: Poisson | str) -> float:
@@ -83,7 +83,7 @@ def test_where_nobody_said_what_an_event_stands_for_larger_values_are_refused() 
     for engine in ("reference", "event") if is_built() else ("reference",):
         with pytest.raises(DataError, match=message):
             sw.simulate(plain, x, 4, encoder="poisson", engine=engine)  # type: ignore[arg-type]
-    for measured in (lambda: sw.measure(plain, network(), x, 4, encoder="poisson"),):
+    for measured in (lambda: sw.measure(plain, x, 4, encoder="poisson"),):
         with pytest.raises(DataError, match=message):
             measured()
     with pytest.raises(DataError, match=message):
@@ -177,7 +177,7 @@ def test_events_of_any_value_are_events_to_the_engines() -> None:
     assert simulation.prepare(Poisson(), ("nonzero",)).settings.spikes
     for name, nonzero in expected.nonzero.items():
         torch.testing.assert_close(run.nonzero[name], nonzero, rtol=0, atol=0)
-    measures = sw.measure(graph, network(), pixels()[0], 8, encoder="poisson")
+    measures = sw.measure(graph, pixels()[0], 8, encoder="poisson")
     assert measures.operations["a"].acs > 0
     assert measures.operations["a"].macs == 0
     events = sum(Poisson().fitted(graph).at(torch.from_numpy(pixels()[0]), t, 0).count_nonzero() for t in range(8))
@@ -264,7 +264,7 @@ def test_whole_floats_are_whole_numbers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert sw.simulate(graph, x, 4.0, batch_size=np.int64(2)).output.shape == (4, 4, 4)  # type: ignore[arg-type]
-        assert sw.measure(graph, network(), (x, y), np.float32(4.0)).timesteps == 4  # type: ignore[arg-type]
+        assert sw.measure(graph, (x, y), np.float32(4.0)).timesteps == 4  # type: ignore[arg-type]
         assert simulated_rates(graph, x, 4.0).timesteps == 4  # type: ignore[arg-type]
         assert sw.calibrate(network(), x, "max", batch_size=2.0).samples == 4  # type: ignore[arg-type]
     assert Poisson(seed=3.0).seed == 3  # type: ignore[arg-type]
@@ -273,7 +273,7 @@ def test_whole_floats_are_whole_numbers() -> None:
             with pytest.raises(SettingsError, match="timesteps must be a whole number, not"):
                 call(graph, x, wrong)  # type: ignore[arg-type]
         with pytest.raises(SettingsError, match="timesteps must be a whole number, not"):
-            sw.measure(graph, network(), x, wrong)  # type: ignore[arg-type]
+            sw.measure(graph, x, wrong)  # type: ignore[arg-type]
         with pytest.raises(SettingsError, match="batch_size must be a whole number, not"):
             sw.calibrate(network(), x, "max", batch_size=wrong)  # type: ignore[arg-type]
         with pytest.raises(SettingsError, match="part_rows must be a whole number, not"):

@@ -196,7 +196,7 @@ def small() -> tuple[Graph, np.ndarray]:
     x = b.samples(7)
     folded, _ = sw.prepare(b.graph())
     method = sw.threshold_method("max")
-    return sw.convert(b.graph(), sw.calibrate(folded, x, [method]).scales(method)), x
+    return sw.convert(b.graph(), sw.calibrate(folded, x, [method]).scales(method)).spiking, x
 
 
 @pytest.mark.parametrize("encoder", ["constant", "poisson"])

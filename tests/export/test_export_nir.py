@@ -53,7 +53,7 @@ NEURONS = (
 def spiking(graph: Graph, x: Array, neurons: Neurons, method: str = "max", **options: str) -> Graph:
     chosen = sw.threshold_method(method)
     scales = sw.calibrate(sw.prepare(graph, leaky="split")[0], x, [chosen]).scales(chosen)
-    return sw.convert(graph, scales, neurons, leaky="split", **options)
+    return sw.convert(graph, scales, neurons=neurons, leaky="split", **options).spiking
 
 
 def assert_same_spikes(one: Graph, two: Graph, x: Array, steps: int = 9) -> None:

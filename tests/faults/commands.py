@@ -18,7 +18,6 @@ import numpy as np
 import spikewright as sw
 from networks import plain
 from spikewright.calibration import Max
-from spikewright.graph import Graph
 
 HERE = Path(__file__).parent
 
@@ -82,7 +81,7 @@ def make_world(folder: Path) -> None:
         builder = plain(which + 1)
         graph, x = builder.graph(), builder.samples(8)
         sw.save(graph, folder / f"trained{which}.safetensors")
-        found: Graph = sw.convert(graph, sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max()))
+        found = sw.convert(graph, x, Max())
         sw.save(found, folder / f"net{which}.safetensors")
         np.savez(folder / f"data{which}.npz", x=x, y=np.arange(8) % 3)
         rates = sw.simulated_rates(found, x, 4)

@@ -19,7 +19,7 @@ from faults import mutations as m
 from faults.mutations import BYTES, Mutator
 from networks import plain, pools
 from spikewright.calibration import Histogram, Moments, Statistics, statistics_key
-from spikewright.conversion import analog_of, fates
+from spikewright.conversion import what_became
 from spikewright.data import load_data
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -70,8 +70,13 @@ def spiking(graph: Graph | None = None) -> Graph:
     graph = graph or pools(1).graph()
     method = sw.threshold_method(METHOD)
     scales = sw.calibrate(sw.prepare(graph)[0], samples(graph), [method]).scales(method)
-    made = sw.convert(graph, scales)
-    return made.with_nodes(made, method=METHOD, preprocessing="scale=0.5")
+    return sw.convert(graph, scales).spiking
+
+
+def conversion() -> sw.Conversion:
+    graph = pools(1).graph()
+    data = sw.ArrayDataset(samples(graph), None, sw.Preprocessing(scale=0.5))
+    return sw.convert(graph, data, METHOD, neurons="v_init=0.25; *: v_min=-1", task="classification")
 
 
 def samples(graph: Graph, count: int = 6) -> np.ndarray:
@@ -83,16 +88,16 @@ def understood(graph: Graph) -> Any:
     diagram(graph)
     if not graph.populations:
         folded, changes = sw.prepare(graph, leaky="split")
-        fates(graph, changes)
+        what_became(graph, changes)
         ready = folded
     else:
         recorded(graph)
-        ready = analog_of(graph)
-        sw.data.Preprocessing.parse(str(graph.meta.get("preprocessing", "")))
+        ready = None
     work = sum(graph.macs(node) for node in graph) + sum(int(np.prod(s)) for s in graph.shapes.values())
     if work < 10**6:
         x = np.zeros((1, *graph.sample_shape), np.float32)
-        run(ready, x)
+        if ready is not None:
+            run(ready, x)
         if graph.populations:
             sw.simulate(graph, x, 2, engine="reference")
     return graph.fingerprint, repr(sorted(graph.meta.items()))
@@ -108,6 +113,23 @@ def _graph(name: str, make: Callable[[], Graph]) -> Format:
 
     inside = m.in_safetensors("spikewright-graph")
     return Format(name, write, _network(name), (inside,), sure=True)
+
+
+def _conversion() -> Format:
+    name = "conversion.safetensors"
+
+    def write(folder: Path) -> None:
+        sw.save(conversion(), folder / name)
+
+    def read(folder: Path) -> Any:
+        found = load(str(folder / name))
+        assert isinstance(found, sw.Conversion)
+        work = sum(found.folded.macs(node) for node in found.folded)
+        if work < 10**6:
+            sw.measure(found, np.zeros((1, *found.spiking.sample_shape), np.float32), 2, engine="reference")
+        return understood(found.spiking), found.folded.fingerprint, repr(found), dict(found.became), found.calibration
+
+    return Format(name, write, read, (m.in_safetensors("spikewright-conversion"),), sure=True)
 
 
 def _statistics() -> Format:
@@ -337,7 +359,13 @@ def formats() -> dict[str, Format]:
     """All of them, by name."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     found = (
-        *(_graph("analog.safetensors", analog), _graph("spiking.safetensors", spiking), _statistics(), _rates()),
+        *(
+            _graph("analog.safetensors", analog),
+            _graph("spiking.safetensors", spiking),
+            _conversion(),
+            _statistics(),
+            _rates(),
+        ),
         *(_events("events.json"), _events("events.parquet"), _onnx(), _pt2(), _keras("net.keras"), _keras("net.h5")),
         *(_nir(), _weights("weights.safetensors"), _weights("weights.pt"), _weights("weights_old.pt"), _dump()),
         *(_data(n) for n in ("data.npz", "data.npy", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz")),

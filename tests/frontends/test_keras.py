@@ -27,7 +27,6 @@ from keras_networks import (
     shared,
 )
 from spikewright.calibration import Max
-from spikewright.conversion import analog_of
 from spikewright.errors import DataError, ModelFileError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -50,7 +49,7 @@ def test_architectures(network: Callable[[], Any]) -> None:
         ours = run(normalised, x, dtype="float64")[name]
         assert np.abs(ours - theirs).max() <= 1e-4 * max(np.abs(theirs).max(), 1)
     spiking = sw.convert(graph, scales)
-    expected = run(analog_of(spiking), x)
+    expected = run(spiking.normalised, x)
     found = sw.simulate(spiking, x, 1024)
     name = next(iter(expected))
     early, late = (np.abs(found.output[:, t - 1] - expected[name]).mean() for t in (64, 1024))

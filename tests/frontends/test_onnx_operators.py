@@ -240,7 +240,7 @@ def test_shuffled_channels_keep_their_scales() -> None:
     x = np.random.default_rng(0).uniform(0, 1, (24, 4, 6, 6)).astype(np.float32)
     method = sw.threshold_method("max:channels")
     scales = sw.calibrate(folded, x, [method]).scales(method)
-    spiking = sw.convert(graph, scales)
+    spiking = sw.convert(graph, scales).spiking
     expected = run(graph, x)["output"]
     errors = [np.abs(sw.simulate(spiking, x, steps).output[:, -1] - expected).max() for steps in (32, 512)]
     assert errors[1] < errors[0] / 4

@@ -83,7 +83,7 @@ def test_the_fact_survives_saving_and_converting(tmp_path: Any) -> None:
     x = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("max")
-    spiking = sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method))
+    spiking = sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method)).spiking
     sw.save(spiking, tmp_path / "s.safetensors")
     assert verification(sw.load(tmp_path / "s.safetensors")) == verification(graph)
 

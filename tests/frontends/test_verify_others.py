@@ -187,7 +187,7 @@ def test_nir_has_nothing_to_run_it(tmp_path: Path) -> None:
     method = sw.threshold_method("max")
     folded, _ = sw.prepare(graph)
     scales = sw.calibrate(folded, normal(4, 5), [method]).scales(method)
-    sw.export(sw.convert(graph, scales), tmp_path / "net.nir")
+    sw.export(sw.convert(graph, scales).spiking, tmp_path / "net.nir")
     assert verification(sw.load(tmp_path / "net.nir")) == verification(graph)  # of the network it was converted from
     foreign = graph.with_nodes(graph, verified=None, source="nir")
     assert str(verification(foreign)) == "not verified: NIR comes without a framework that could run it"

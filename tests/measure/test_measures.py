@@ -9,7 +9,6 @@ import pytest
 
 import spikewright as sw
 from networks import Builder, plain, residual
-from spikewright.conversion import analog_of
 from spikewright.errors import DataError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -199,7 +198,7 @@ def test_connections_of_an_adaptive_pool_against_brute_force() -> None:
     np.testing.assert_array_equal(node.events(counts), arriving)
 
 
-def converted(b: Builder, x: np.ndarray) -> Graph:
+def converted(b: Builder, x: np.ndarray) -> sw.Conversion:
     folded, _ = sw.prepare(b.graph())
     method = sw.threshold_method("max")
     return sw.convert(b.graph(), sw.calibrate(folded, x, [method]).scales(method))
@@ -209,13 +208,13 @@ def test_everything_at_once() -> None:
     b = residual(2)
     x, labels = b.samples(20), b.random.integers(0, 3, 20)
     graph = converted(b, x)
-    m = sw.measure(graph, analog_of(graph), (x, labels), 32, batch_size=6)
+    m = sw.measure(graph, (x, labels), 32, batch_size=6)
     answers = run(b.graph(), x)["output"].argmax(1)
     assert m.analog_accuracy == (answers == labels).mean()
     spikes = sw.simulate(graph, x, 32, record=("spikes",))
     np.testing.assert_array_equal(m.accuracy, accuracy(spikes.output, labels))
     np.testing.assert_array_equal(m.agreement, accuracy(spikes.output, answers))
-    analog = run(analog_of(graph), x, keep=tuple(m.layers))
+    analog = run(graph.normalised, x, keep=tuple(m.layers))
     for name, layer in m.layers.items():
         rates = spikes.spikes[name].mean(axis=1)
         assert layer.firing.mean == pytest.approx(rates.mean())
@@ -224,7 +223,7 @@ def test_everything_at_once() -> None:
         assert layer.correlation.pearson == pytest.approx(expected, abs=1e-6)
         assert layer.correlation.rms == pytest.approx(np.sqrt(((rates - analog[name]) ** 2).mean()), rel=1e-4)
     counts = {name: train.sum(axis=(0, 1)) / 20 for name, train in spikes.spikes.items()}
-    assert {k: pytest.approx(v.spikes) for k, v in synops(graph, counts).items()} == {
+    assert {k: pytest.approx(v.spikes) for k, v in synops(graph.spiking, counts).items()} == {
         k: v.spikes for k, v in m.synops.items()
     }
     assert m.summary()["synops_per_sample"] == pytest.approx(m.total_synops)
@@ -234,7 +233,7 @@ def test_effective_operations_against_brute_force() -> None:
     b = plain(1)
     x = b.samples(4)
     x[:, :, ::2] = 0
-    graph = converted(b, x)
+    graph = converted(b, x).spiking
     conv = graph["conv1"]
     weight = np.array(conv.arrays["weight"])
     weight[np.abs(weight) < 0.1] = 0
@@ -263,4 +262,4 @@ def test_labels_that_are_no_classes() -> None:
     x = b.samples(4)
     graph = converted(b, x)
     with pytest.raises(DataError, match="label 9 does not exist: the network has 4 classes, 0 to 3"):
-        sw.measure(graph, analog_of(graph), (x, np.array([0, 9, 1, 2])), 2)
+        sw.measure(graph, (x, np.array([0, 9, 1, 2])), 2)

@@ -10,7 +10,6 @@ import torch
 
 import spikewright as sw
 from networks import Builder
-from spikewright.conversion import analog_of
 from spikewright.encoders.constant import Constant
 from spikewright.engines.reference import Simulation
 from spikewright.graph import Array, Graph, Node
@@ -212,8 +211,9 @@ def test_never_more_than_every_connection_at_every_step(engine: str) -> None:
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("max")
     spiking = sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method))
-    measures = sw.measure(spiking, analog_of(spiking), x, 16, engine=engine)
-    connections = {node.name: spiking.macs(node) for node in spiking if node.weighted}
+    measures = sw.measure(spiking, x, 16, engine=engine)
+    graph = spiking.spiking
+    connections = {node.name: graph.macs(node) for node in graph if node.weighted}
     assert any(layer.relayed for layer in measures.synops.values())
     for name, layer in measures.synops.items():
         assert layer.spikes + layer.relayed <= 16 * connections[name], name

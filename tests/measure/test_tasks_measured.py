@@ -17,7 +17,6 @@ import spikewright as sw
 from brute_force import brute_force
 from networks import Builder
 from spikewright.cli.app import run as command
-from spikewright.conversion import analog_of
 from spikewright.data import Dataset
 from spikewright.data.dataset import Batch
 from spikewright.errors import DataError, SettingsError
@@ -58,7 +57,7 @@ def maps(channels: int, side: int = 4) -> Graph:
     return b.graph()
 
 
-def converted(graph: Graph, x: Array) -> Graph:
+def converted(graph: Graph, x: Array) -> sw.Conversion:
     folded, _ = sw.prepare(graph)
     method = sw.threshold_method("max")
     return sw.convert(graph, sw.calibrate(folded, x, [method]).scales(method))
@@ -67,7 +66,7 @@ def converted(graph: Graph, x: Array) -> Graph:
 def measured(graph: Graph, data: Any, timesteps: int = T, **options: Any) -> sw.Measures:
     x = data[0] if isinstance(data, tuple) else data
     spiking = converted(graph, x)
-    return sw.measure(spiking, analog_of(spiking), data, timesteps, **options)
+    return sw.measure(spiking, data, timesteps, **options)
 
 
 def test_random_numbers_are_no_classes() -> None:
@@ -115,11 +114,11 @@ def test_labels_are_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(sys.modules["spikewright.measures.measurement"], "run_over", never)
     with pytest.raises(DataError, match="no task is seen in that"):
-        sw.measure(spiking, analog_of(spiking), (X, np.arange(N)), T)
+        sw.measure(spiking, (X, np.arange(N)), T)
     with pytest.raises(DataError, match="that is no classification"):
-        sw.measure(spiking, analog_of(spiking), (X, Y["sex"]), T, task="classification")
+        sw.measure(spiking, (X, Y["sex"]), T, task="classification")
     with pytest.raises(SettingsError, match="unknown task 'guess'"):
-        sw.measure(spiking, analog_of(spiking), (X, Y["sex"]), T, task="guess")
+        sw.measure(spiking, (X, Y["sex"]), T, task="guess")
 
 
 def test_timesteps_that_are_none_are_refused_as_ever() -> None:
@@ -148,8 +147,8 @@ class Streamed(Dataset):
 def test_labels_of_any_data_set_are_gathered() -> None:
     data = Streamed()
     spiking = converted(two_heads(), X)
-    found = sw.measure(spiking, analog_of(spiking), data, T, batch_size=5)
-    expected = sw.measure(spiking, analog_of(spiking), (X, Y), T)
+    found = sw.measure(spiking, data, T, batch_size=5)
+    expected = sw.measure(spiking, (X, Y), T)
     for name, head in expected.heads.items():
         assert found.heads[name].scores == {score: pytest.approx(curve) for score, curve in head.scores.items()}
     labels = sw.simulate(spiking, data, 2, batch_size=5).labels
@@ -171,7 +170,7 @@ def test_answers_of_all_samples_and_timesteps_never_lie_side_by_side() -> None:
     spiking, labels = converted(maps(8, 16), x[:4]), RANDOM.integers(0, 8, (64, 16, 16))
     all_answers = 64 * 32 * 8 * 16 * 16 * 4
     tracemalloc.start()
-    sw.measure(spiking, analog_of(spiking), (x, labels), 32, batch_size=4, engine="reference")
+    sw.measure(spiking, (x, labels), 32, batch_size=4, engine="reference")
     _, peak = tracemalloc.get_traced_memory()  # of numpy, where scores are made
     tracemalloc.stop()
     assert peak < all_answers / 4

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewright.answer import own_ending
-from spikewright.conversion import fates
+from spikewright.conversion import what_became
 from spikewright.errors import UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph, Node
@@ -178,7 +178,7 @@ def test_an_activation_that_something_else_reads_stays_for_it() -> None:
     ]
     assert {"hidden", "shaped"} <= set(kept.by_name)
     assert "hidden" not in {change.node for change in changes}
-    assert fates(graph, changes)["hidden"] == "replaced by IF"
+    assert what_became(graph, changes)["hidden"] == "replaced by IF"
 
 
 def test_one_of_two_activations_in_a_row_is_applied_and_all_are_dropped() -> None:

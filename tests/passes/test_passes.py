@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from networks import ALL, Builder, anything, norm_after_relu, plain, residual
 from spikewright import passes
-from spikewright.conversion import fates
+from spikewright.conversion import what_became
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -311,7 +311,7 @@ def test_a_norm_that_took_in_another_and_stays_is_replaced() -> None:
     b.linear(3)
     graph = b.graph()
     _, changes = prepare(graph, leaky="split")
-    assert fates(graph, changes)[start] == "replaced by ChannelAffine"
+    assert what_became(graph, changes)[start] == "replaced by ChannelAffine"
 
 
 def test_a_norm_that_several_layers_read_folds_into_each() -> None:
@@ -339,7 +339,9 @@ def test_dropout_is_absorbed_and_a_softmax_applied_or_dropped() -> None:
     for answer, end in (("keep", ("softmax", "applied", ("output",))), ("drop", ("softmax", "dropped", ("linear2",)))):
         _, changes = prepare(b.graph(), answer=answer)
         assert [(c.node, c.verb, c.into) for c in changes if c.into] == [("dropout3", "absorbed", ("linear2",)), end]
-        assert fates(b.graph(), changes)["softmax"] == ("applied to the readout" if answer == "keep" else "dropped")
+        assert what_became(b.graph(), changes)["softmax"] == (
+            "applied to the readout" if answer == "keep" else "dropped"
+        )
 
 
 def test_a_graph_remembers_what_passes_did_to_it() -> None:

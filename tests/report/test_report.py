@@ -16,11 +16,9 @@ import pytest
 
 import spikewright as sw
 from networks import Builder, residual
-from spikewright.conversion import analog_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import ReLU
-from spikewright.reports import Candidate, write_report
 from spikewright.reports.document import Document
 
 CHROMIUM = shutil.which("chromium")
@@ -46,23 +44,12 @@ def write(path: Path, builder: Builder, methods: Sequence[str], timesteps: int =
     """A report of a random network and random data; its first ReLU is called ``NASTY``."""
     x = builder.samples(12)
     graph = renamed(builder.graph())
-    folded, changes = sw.prepare(graph)
-    chosen = [sw.threshold_method(text) for text in methods]
-    statistics = sw.calibrate(folded, x, chosen)
     data = (x, builder.random.integers(0, 3, 12)) if labelled else x
-    candidates = []
-    for method in chosen:
-        spiking = sw.convert(graph, statistics.scales(method))
-        measures = sw.measure(spiking, analog_of(spiking), data, timesteps)
-        candidates.append(Candidate(str(method), statistics.scales(method), analog_of(spiking), spiking, measures))
-    return write_report(
+    comparison = sw.compare(graph, x, data, methods, timesteps)
+    return sw.report(
         path,
+        comparison,
         title="A <script>alert('title')</script> network",
-        graph=graph,
-        folded=folded,
-        changes=changes,
-        statistics=statistics,
-        candidates=candidates,
         settings={"command": "spikewright </script> & more", "timesteps": timesteps},
     )
 
@@ -161,19 +148,24 @@ def test_nothing_but_numbers_reaches_the_page() -> None:
     assert '{"x":[null,0.33333,null]}' in document.html("title", "body")
 
 
-def test_no_candidates(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="a report needs at least one conversion"):
-        write_report(
-            tmp_path / "r.html",
-            title="",
-            graph=residual(1).graph(),
-            folded=residual(1).graph(),
-            changes=(),
-            statistics=None,  # type: ignore[arg-type]
-            candidates=[],
-            settings={},
-        )
+def test_what_is_no_comparison(tmp_path: Path) -> None:
+    conversion = sw.convert(residual(1).graph(), residual(1).samples(4), "max")
+    with pytest.raises(SettingsError, match="a comparison needs at least one conversion"):
+        sw.Comparison(())
+    for what in (conversion, residual(1).graph(), None):
+        with pytest.raises(SettingsError, match=r"a report shows what compare\(...\) gives, or a conversion with its"):
+            sw.report(tmp_path / "r.html", what)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_of_one_conversion(tmp_path: Path) -> None:
+    builder = residual(1)
+    x = builder.samples(12)
+    conversion = sw.convert(builder.graph(), x, "max")
+    measures = sw.measure(conversion, (x, np.arange(12) % 3), 4)
+    text = sw.report(tmp_path / "r.html", conversion, measures, title="one").read_text(encoding="utf-8")
+    for words in ("max of 12 samples", "replaced by IF", "Layer by layer", "12 of these 12 samples were used"):
+        assert words in text
 
 
 def chromium(page: Path, tmp_path: Path, *flags: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ STEPS = 24
 
 def converted(graph: Graph, x: Array) -> Graph:
     folded, _ = sw.prepare(graph)
-    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()))
+    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max())).spiking
 
 
 def edges_into(made: Synapses, dest: str) -> Array:

@@ -20,7 +20,7 @@ from zoo import ARCHITECTURES, architecture
 def spiking(graph: Graph) -> Graph:
     x = np.random.default_rng(0).random((4, *graph.sample_shape)).astype(np.float32)
     folded, _ = sw.prepare(graph, leaky="split")
-    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()), leaky="split")
+    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()), leaky="split").spiking
 
 
 def operators(made: Synapses, dest: str) -> dict[str, Array]:
@@ -131,7 +131,7 @@ def test_architectures_people_bring(name: str) -> None:
     module, batch = architecture(name)
     graph = sw.load(module, example=batch)
     folded, _ = sw.prepare(graph, leaky="split")
-    graph = sw.convert(graph, sw.calibrate(folded, batch.numpy(), [Max()]).scales(Max()), leaky="split")
+    graph = sw.convert(graph, sw.calibrate(folded, batch.numpy(), [Max()]).scales(Max()), leaky="split").spiking
     for pools in ("groups", "folded"):
         made = synapses(graph, random_rates(graph), pools=pools, pool_weight="mean")
         values = {name: put(mean)[None] for name, mean in mean_values(graph, made.rates).items() if name in made.groups}

@@ -24,7 +24,7 @@ def network(seed: int = 1) -> Graph:
     builder = plain(seed)
     graph, x = builder.graph(), builder.samples(4)
     folded, _ = sw.prepare(graph)
-    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()))
+    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max())).spiking
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def network() -> Graph:
     builder = plain(1)
     graph, x = builder.graph(), builder.samples(4)
     folded, _ = sw.prepare(graph)
-    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max()))
+    return sw.convert(graph, sw.calibrate(folded, x, [Max()]).scales(Max())).spiking
 
 
 def made(**options: object) -> Synapses:

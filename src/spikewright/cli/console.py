@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -179,27 +179,29 @@ def parse_shape(text: str | None) -> Shape | None:
     return shape
 
 
-def parse_spikes(text: str) -> int | None:
-    """``single``, ``multi``, or a cap as a number."""
-    if text in ("single", "multi"):
-        return 1 if text == "single" else None
-    if cap := digits(text):
-        return cap
-    raise SettingsError(f"--spikes takes single, multi, or a cap like 3, not '{text}'")
-
-
 @contextmanager
 def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on the error stream; gives the function that moves it."""
+    with stages(quiet) as tell:
+        yield lambda done, total: tell(label, done, total)
+
+
+@contextmanager
+def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars on the error stream, one after the other; gives the function that moves the bar of a label."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
-        task = bar.add_task(visible(label), total=None)
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
         last = [0.0]
 
-        def move(done: int, total: int) -> None:
+        def move(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                for old in tasks.values():
+                    bars.update(old, visible=False)
+                tasks[label] = bars.add_task(visible(label), total=None)
             if done == total or time.monotonic() - last[0] > 0.1:
                 last[0] = time.monotonic()
-                bar.update(task, completed=done, total=total)
+                bars.update(tasks[label], completed=done, total=total)
 
         yield move
 

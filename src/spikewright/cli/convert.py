@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from math import prod
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,19 +24,22 @@ from spikewright.cli.console import (
     err,
     out,
     parse_shape,
-    parse_spikes,
     print_json,
+    progress,
+    stages,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.pipeline import Job, compare, comparison, tasks_text
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
-from spikewright.conversion import Neurons
+from spikewright.cli.scores import comparison, tasks_text
+from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
 from spikewright.data import Preprocessing, load_data
-from spikewright.errors import SettingsError, warn
+from spikewright.errors import SettingsError
+from spikewright.experiment import compared, conversions, prepared, statistics_of
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
 from spikewright.nodes.spike_max_pool import Policy
+from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
 from spikewright.tasks import heads
@@ -69,6 +71,10 @@ def convert(
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
+    neurons: Annotated[
+        str,
+        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'horizon=8'."),
+    ] = "",
     v_init: Annotated[float, typer.Option(help="Initial potential, as a fraction of the threshold.")] = 0.5,
     v_min: Annotated[float | None, typer.Option(help="Lowest potential, as a fraction of the threshold.")] = None,
     leak: Annotated[float, typer.Option(help="Decay of the potential per step; 1 is no leak.")] = 1.0,
@@ -104,11 +110,13 @@ def convert(
     methods = parse_all(method or "percentile:99.9")
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)
+    base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
+    settings = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
+    options: dict[str, Any] = {**settings, "neurons": NeuronsByPopulation.parse(neurons, base)}
     graph = load(model, weights=weights, shape=parse_shape(shape), verify=verify)
-    neurons = Neurons(reset, parse_spikes(spikes), v_init, v_min, leak, max_pool)
-    options = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
-    job = Job(graph, methods, neurons, options, batch_size, device, quiet=as_json, task=task, input_scale=scale)
-    folded, _ = job.prepared()
+    if isinstance(graph, Conversion):
+        raise SettingsError(f"{model}: is a conversion already; give the trained network")
+    folded = prepared(graph, **options)
     whole = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps)
     labelled, tested, asked = None, None, {}
     if test is not None:
@@ -116,29 +124,39 @@ def convert(
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
-    found = job.statistics(folded, calibration, statistics, force)
+    with progress("calibrating", quiet=as_json) as move:
+        found = statistics_of(
+            folded,
+            calibration,
+            methods,
+            store=statistics,
+            force=force,
+            input_scale=scale,
+            task=task,
+            batch_size=batch_size,
+            device=device,
+            progress=move,
+        )
     seen = look(folded, found)
-    warn(seen.warnings)  # again, where the statistics are from a file
     if not as_json:
         for line in seen.lines:
             err.print(line, highlight=False, markup=False, soft_wrap=True)
-    spiking = job.spiking(found, methods[0])
-    spiking = spiking.with_nodes(spiking, preprocessing=str(steps))
-    if whole.classes:
-        spiking = spiking.with_nodes(spiking, classes=list(whole.classes))
-    save(spiking, output, force)
+    made = conversions(graph, found, methods, calibration, task=task, **options)
+    conversion = replace(made[0], preprocessing=steps)
+    save(conversion, output, force)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": str(methods[0]),
-        "scales": spiking.meta["scales"],
-        "neurons": asdict(neurons),
+        "scales": {name: conversion.scales[name].tolist() for name in conversion.units if name in conversion.scales},
+        "neurons": asdict(conversion.neurons.default),
+        "neurons_by_population": {pattern: asdict(one) for pattern, one in conversion.neurons.exceptions},
         "calibration_samples": found.samples,
         "verified": str(verification(graph)),
         "calibration": choice.as_json(),
         **seen.summary(),
     }
     if labelled is not None and tested is not None and report is not None:
-        settings = {
+        told = {
             "command": context.obj,
             "model": model,
             "calibration": f"{found.samples} samples of {data}: {named(choice)}",
@@ -148,21 +166,33 @@ def convert(
             "task": tasks_text(asked),
             "timesteps": timesteps,
             "preprocess": str(steps),
-            **asdict(neurons),
-            **options,
+            **asdict(conversion.neurons.default),
+            **({"neurons": conversion.neurons} if conversion.neurons.exceptions else {}),
+            **settings,
         }
-        candidates = compare(job, found, labelled, timesteps, report, model, settings, lambda _: None, force)
-        measures = {c.label: c.measures for c in candidates}
+        with stages(quiet=as_json) as tell:
+            compared_ones = compared(
+                made,
+                labelled,
+                timesteps,
+                graph=graph,
+                statistics=found,
+                settings=told,
+                batch_size=batch_size,
+                device=device,
+                progress=tell,
+            )
+        write_report(report, compared_ones, title=model, force=force)
+        measures = compared_ones.measures
         summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
-        summary["warnings"] = list(dict.fromkeys([*seen.warnings, *(w for m in measures.values() for w in m.warnings)]))
+        summary["warnings"] = list(compared_ones.warnings)
         if not as_json:
             out.print(comparison(measures))
     if as_json:
         print_json(summary)
     else:
-        populations = spiking.populations
-        neurons_in_all = sum(prod(spiking.shapes[p.name]) for p in populations)
         say(f"calibrated on {named(choice)}")
-        err.print(f"{len(populations)} populations, {short(neurons_in_all)} neurons, {methods[0]}")
+        populations, count = len(conversion.spiking.populations), short(conversion.neuron_count)
+        err.print(f"{populations} populations, {count} neurons, {methods[0]}")
         err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
         out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)

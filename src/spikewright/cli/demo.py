@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from spikewright.calibration import parse
-from spikewright.cli.console import JsonOption, err, out, print_json
-from spikewright.cli.pipeline import Job, compare, comparison
+from spikewright.cli.console import JsonOption, err, out, print_json, stages
+from spikewright.cli.scores import comparison
 from spikewright.conversion import Neurons
 from spikewright.demo import demo_data, demo_graph
 from spikewright.errors import SettingsError
+from spikewright.experiment import compare
 from spikewright.files import check_destination
+from spikewright.reports import report as write_report
 
 METHODS = ("percentile:99.9", "max", "scale:0.5")
 
@@ -36,30 +37,20 @@ def demo(
     graph = demo_graph()
     train, test = demo_data()
     report = folder / "report.html"
-    job = Job(graph, [parse(text) for text in METHODS], Neurons(), {}, quiet=as_json)
     settings = {
         "command": f"spikewright demo --timesteps {timesteps} --samples {samples}",
         "network": "DemoNet, trained by examples/train_fashion.py",
         "calibration": f"{len(train)} training images of Fashion-MNIST",
         "test": f"the first {min(samples, len(test))} test images of Fashion-MNIST",
         "timesteps": timesteps,
-        "v_init": job.neurons.v_init,
-        "reset": job.neurons.reset,
+        "v_init": Neurons().v_init,
+        "reset": Neurons().reset,
     }
-    say = (lambda _: None) if as_json else (lambda line: err.print(line, highlight=False))
-    statistics = job.statistics(job.prepared()[0], train, None)
-    candidates = compare(
-        job,
-        statistics,
-        test.take(samples),
-        timesteps,
-        report,
-        "Fashion-MNIST, a small residual network",
-        settings,
-        say,
-        force=True,
-    )
-    measures = {c.label: c.measures for c in candidates}
+    with stages(quiet=as_json) as tell:
+        found = compare(graph, train, test.take(samples), METHODS, timesteps, progress=tell)
+    title = "Fashion-MNIST, a small residual network"
+    write_report(report, found, title=title, settings=settings, force=True)
+    measures = found.measures
     if as_json:
         print_json({"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}})
         return

@@ -9,6 +9,7 @@ import typer
 
 from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.conversion import spiking_graph
 from spikewright.exporters import check_export, exporters
 from spikewright.exporters import export as write
 from spikewright.loading import load
@@ -31,7 +32,7 @@ def export(
     options: dict[str, Any] = {} if dt is None else {"dt": dt}
     check_outputs({"--output": output}, {"SPIKING": model})
     check_export(output, force)
-    graph = load(model)
+    graph = spiking_graph(load(model))
     write(graph, output, force=force, **options)
     applied = {node.name: node.activation for node in graph.of_type(Output) if node.activation}
     if as_json:

@@ -23,13 +23,13 @@ from spikewright.cli.console import (
     print_json,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.conversion import fates
+from spikewright.conversion import Conversion, spiking_graph, what_became
 from spikewright.frontends.verify import verification
 from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.preparation import prepare
 from spikewright.reports.network import check_picture, write_picture
-from spikewright.text import shape_text
+from spikewright.text import listed, shape_text
 
 
 def inspect(
@@ -51,27 +51,63 @@ def inspect(
     if picture is not None:
         check_outputs({"--picture": picture}, {"MODEL": model, "--weights": weights})
         check_picture(picture, force)
-    graph = load(model, weights=weights, shape=parse_shape(shape), dt=dt, verify=verify)
+    network = load(model, weights=weights, shape=parse_shape(shape), dt=dt, verify=verify)
+    graph = spiking_graph(network)
     proof = verification(graph)
-    drawn = graph
+    drawn: Graph | Conversion = network
     done = dict.fromkeys((node.name for node in graph), "spiking already")
     if not graph.populations:
         drawn, changes = prepare(graph, answer=answer, leaky=leaky)
-        done = fates(graph, changes)
+        done = what_became(graph, changes)
     if picture is not None:
         write_picture(picture, drawn, title=Path(model).name, force=force)
     if as_json:
         drawing = {} if picture is None else {"picture": str(picture)}
         known = {"text": str(proof), **proof.facts}
-        print_json(
-            {"model": model, "meta": dict(graph.meta), "verified": known, "nodes": _rows(graph, done), **drawing}
-        )
+        made = {"conversion": _facts(network)} if isinstance(network, Conversion) else {}
+        facts = {"model": model, "meta": dict(graph.meta), "verified": known, **made}
+        print_json({**facts, "nodes": _rows(graph, done), **drawing})
         return
     out.print(_table(graph, done, model))
     source = "the network it was converted from: " if graph.populations and proof.against else ""
     out.print(f"{source}{proof}", highlight=False, soft_wrap=True, markup=False)
+    if isinstance(network, Conversion):
+        for line in _lines(network):
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
     if picture is not None:
         out.print(f"written: {picture}", highlight=False, soft_wrap=True)
+
+
+def _lines(conversion: Conversion) -> list[str]:
+    """How a conversion was made."""
+    lines = [f"calibration: {conversion.calibration}"]
+    told = {
+        "neurons": str(conversion.neurons),
+        "readout": "" if conversion.readout == "potential" else conversion.readout,
+        "answer": "" if conversion.answer == "keep" else conversion.answer,
+        "tasks": ", ".join(f"{name} {task}" for name, task in conversion.tasks.items()),
+        "preprocessing": str(conversion.preprocessing),
+        "classes": listed(conversion.classes),
+    }
+    lines += [f"{label}: {text}" for label, text in told.items() if text]
+    return lines + [f"corrected: {correction}" for correction in conversion.corrections]
+
+
+def _facts(conversion: Conversion) -> dict[str, object]:
+    """The same as plain JSON-like values."""
+    calibration = conversion.calibration
+    return {
+        "method": calibration.method,
+        "samples": calibration.samples,
+        "inputs": {name: list(ends) for name, ends in calibration.inputs.items()},
+        "neurons": str(conversion.neurons),
+        **{label: getattr(conversion, label) for label in ("view", "readout", "answer")},
+        "tasks": dict(conversion.tasks),
+        "preprocessing": str(conversion.preprocessing),
+        "classes": list(conversion.classes),
+        "corrections": [str(correction) for correction in conversion.corrections],
+        "became": dict(conversion.became),
+    }
 
 
 def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:

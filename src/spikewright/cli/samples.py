@@ -9,7 +9,6 @@ import typer
 from spikewright.cli.console import err
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 from spikewright.text import visible
 
 SamplesOption = Annotated[
@@ -61,9 +60,3 @@ def named(choice: Choice) -> str:
 def say(text: str) -> None:
     """One line on the error stream, whatever is in the names it shows."""
     err.print(visible(text), highlight=False, markup=False, soft_wrap=True)
-
-
-def classes_of(graph: Graph) -> tuple[str, ...]:
-    """The names of the class folders that a network was converted with; none where there were none."""
-    names = graph.meta.get("classes", ())
-    return tuple(names) if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else ()

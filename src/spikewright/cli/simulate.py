@@ -10,28 +10,21 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.console import (
-    BatchOption,
-    DeviceOption,
     DtOption,
     DtypeOption,
-    EncoderOption,
     EngineOption,
-    EventValueOption,
     JsonOption,
-    NegativeOption,
-    SeedOption,
     TaskOption,
-    chosen_encoder,
     compact_table,
     out,
     print_json,
     progress,
 )
+from spikewright.cli.options import RunOptions, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.pipeline import agreement_lines, comparison, tasks_text
-from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
-from spikewright.conversion import analog_of
-from spikewright.data import Preprocessing, load_data
+from spikewright.cli.samples import named, say
+from spikewright.cli.scores import agreement_lines, comparison, tasks_text
+from spikewright.conversion import Conversion
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
@@ -43,20 +36,13 @@ from spikewright.measures.scores import agreement_name
 from spikewright.text import shape_text, short
 
 
+@with_options
 def simulate(
     model: Annotated[
         str, typer.Argument(help="A .safetensors file that 'convert' wrote, or a .nir file.", metavar="SPIKING")
     ],
     data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
-    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64,
-    samples: SamplesOption = None,
-    first_samples: FirstOption = None,
-    sample_seed: DrawOption = 0,
-    encoder: EncoderOption = "constant",
-    seed: SeedOption = 0,
-    input_scale: EventValueOption = None,
-    negative: NegativeOption = "events",
-    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
+    options: RunOptions,
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
     events: Annotated[
@@ -65,9 +51,7 @@ def simulate(
     ] = None,
     force: ForceOption = False,
     task: TaskOption = None,
-    batch_size: BatchOption = 100,
     engine: EngineOption = "auto",
-    device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
@@ -75,31 +59,25 @@ def simulate(
 
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
-    if timesteps < 1:
-        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    encoder = options.check()
     check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
     if output is not None:
         _check_output(output, force)
     if events is not None:
         check_events(events, force)
-    chosen = chosen_encoder(encoder, seed, input_scale, negative)
-    graph = load(model, dt=dt)
-    if not graph.populations:
-        raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
-    steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
-    whole = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps, classes=classes_of(graph))
-    dataset, choice = picked(whole, samples, first_samples, sample_seed)
+    network = load(model, dt=dt)
+    check_spiking(network, model)
+    dataset, choice = options.data(network, data)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
-            graph,
-            analog_of(graph),
+            network,
             dataset,
-            timesteps,
+            options.timesteps,
             task=task,
-            encoder=chosen,
-            batch_size=batch_size,
+            encoder=encoder,
+            batch_size=options.batch_size,
             engine=cast(Engine, engine),
-            device=device,
+            device=options.device,
             dtype=dtype,
             progress=move,
             events_to=events,
@@ -114,7 +92,8 @@ def simulate(
         print_json({"model": model, "data": choice.as_json(), **measures.summary(), **written})
         return
     say(f"samples: {named(choice)}")
-    out.print(comparison({str(graph.meta.get("method", model)): measures}))
+    method = network.calibration.method if isinstance(network, Conversion) else ""
+    out.print(comparison({method or model: measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
     if any(reading.layers for reading in measures.others.values()):
@@ -123,11 +102,15 @@ def simulate(
     for line in agreement_lines(measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"engine: {measures.engine}", highlight=False)
-    ratio = f"{measures.energy_spiking:,.0f} nJ against {measures.energy_analog:,.0f} nJ"
+    spent = f"{measures.energy_spiking:,.0f} nJ"
+    if measures.energy_analog is not None:
+        spent += f" against {measures.energy_analog:,.0f} nJ for the analog network"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
-    out.print(f"energy, estimated: {ratio} for the analog network ({constants})", highlight=False)
+    out.print(f"energy, estimated: {spent} ({constants})", highlight=False)
     if measures.dt is not None:
         out.print(_per_second(measures), highlight=False)
+    for note in measures.notes:
+        out.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if output is not None:
         out.print(f"written: {output}", highlight=False)
     if stored is not None:

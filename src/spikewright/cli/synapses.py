@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,22 +10,16 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.console import (
-    BatchOption,
-    DeviceOption,
-    EncoderOption,
-    EventValueOption,
     JsonOption,
-    NegativeOption,
-    SeedOption,
-    chosen_encoder,
     compact_table,
     out,
     print_json,
     progress,
 )
+from spikewright.cli.options import RunOptions, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, classes_of, named, picked, say
-from spikewright.data import Choice, Dataset, Preprocessing, load_data
+from spikewright.cli.samples import named, say
+from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import check_destination as check_file
@@ -35,17 +28,18 @@ from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.reports.document import check_report
 from spikewright.settings import digits
-from spikewright.storage import load_graph
+from spikewright.storage import load_stored
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
 from spikewright.synapse_graph.placing import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
-from spikewright.synapse_graph.writing import check_destination
+from spikewright.synapse_graph.writing import check_begun, check_destination
 from spikewright.text import shape_text, short
 
 
+@with_options
 def synapses(
     context: typer.Context,
     model: Annotated[
@@ -54,6 +48,7 @@ def synapses(
             help="A network that 'spikewright convert' wrote; or a .pickle dump, to make CSV.", metavar="NET"
         ),
     ],
+    options: RunOptions,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help=f"Where to; its suffix names the format: {', '.join(formats.names())}."),
@@ -61,15 +56,6 @@ def synapses(
     kind: Annotated[str | None, typer.Option("--format", help="Of the output, if its name does not say.")] = None,
     rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,
     data: Annotated[str | None, typer.Option(help="Samples to simulate for rates: as for convert.")] = None,
-    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of that simulation.")] = 64,
-    samples: SamplesOption = None,
-    first_samples: FirstOption = None,
-    sample_seed: DrawOption = 0,
-    encoder: EncoderOption = "constant",
-    seed: SeedOption = 0,
-    input_scale: EventValueOption = None,
-    negative: NegativeOption = "events",
-    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None,
     pools: Annotated[
         Literal["groups", "folded"], typer.Option(help="Pools: groups of neurons, or part of what they lead to.")
     ] = "groups",
@@ -80,15 +66,13 @@ def synapses(
     workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
     force: ForceOption = False,
     report: Annotated[Path | None, typer.Option(help="An HTML page about the graph.")] = None,
-    batch_size: BatchOption = 100,
-    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """List every synapse of a spiking network, weighted by how much it carries; without -o, only count them.
 
     Example: [bold]spikewright synapses spiking.safetensors --data mnist/ -T 64 -o synapses.parquet[/bold]
     """
-    share = _shard(shard)
+    share, encoder = _shard(shard), options.check()
     logs = {} if output is None else {f"--output's {log.name}": log for log in logs_of(output)}
     check_outputs({"--output": output, **logs, "--report": report}, {"NET": model, "--rates": rates, "--data": data})
     if report is not None:
@@ -100,20 +84,17 @@ def synapses(
         check_destination(output, writer(output, kind), force)
     if rates is not None and data is not None:
         raise SettingsError("give --rates or --data, not both")
-    graph = load_graph(model)
-    if not graph.populations:
-        raise SettingsError(f"{model}: has no spiking populations; run 'spikewright convert' first")
+    network = load_stored(model)
+    graph = check_spiking(network, model)
+    chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}
+    if output is not None and data is not None and not force:
+        check_begun(synapse_graph(graph, **chosen), output, writer(output, kind))
     found: Rates | None = None
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        chosen = chosen_encoder(encoder, seed, input_scale, negative)
-
-        def pick(whole: Dataset) -> tuple[Dataset, Choice]:
-            return picked(whole, samples, first_samples, sample_seed)
-
-        found = _simulated(graph, data, timesteps, pick, chosen, preprocess, batch_size, device, quiet=as_json)
-    made = synapse_graph(graph, found, pools=pools, pool_weight="mean" if pool_weight == "mean" else 1)
+        found = _simulated(network, data, options, encoder, quiet=as_json)
+    made = synapse_graph(graph, found, **chosen)
     written: Path | None = None
     if output is not None:
         written = _write(made, output, kind, share, force, workers, as_json)
@@ -162,27 +143,19 @@ def _shard(text: str) -> tuple[int, int]:
     return share, shares
 
 
-def _simulated(
-    graph: Graph,
-    data: str,
-    timesteps: int,
-    pick: Callable[[Dataset], tuple[Dataset, Choice]],
-    encoder: Encoder,
-    preprocess: str | None,
-    batch_size: int,
-    device: str,
-    quiet: bool,
-) -> Rates:
-    if timesteps < 1:
-        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    steps = Preprocessing.parse(str(graph.meta.get("preprocessing", "")) if preprocess is None else preprocess)
-    whole = load_data(data, split="test", inputs=graph.inputs, preprocessing=steps, classes=classes_of(graph))
-    dataset, choice = pick(whole)
+def _simulated(network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, quiet: bool) -> Rates:
+    dataset, choice = options.data(network, data)
     if not quiet:
         say(f"samples: {named(choice)}")
     with progress("simulating", quiet=quiet) as move:
         return simulated_rates(
-            graph, dataset, timesteps, encoder=encoder, batch_size=batch_size, device=device, progress=move
+            network,
+            dataset,
+            options.timesteps,
+            encoder=encoder,
+            batch_size=options.batch_size,
+            device=options.device,
+            progress=move,
         )
 
 

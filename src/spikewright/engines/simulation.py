@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.recording import Record, Recording
@@ -29,7 +30,7 @@ Observer = Callable[["Tensor", BatchRun], None]
 
 
 def simulate(
-    graph: Graph,
+    graph: Graph | Conversion,
     data: Any,
     timesteps: int = TIMESTEPS,
     *,
@@ -46,7 +47,7 @@ def simulate(
     ``simulate(graph, data, settings=RunSettings(timesteps=32, engine="event"), record=Record("spikes"))``.
 
     Args:
-        graph: a spiking graph, as ``convert`` makes it.
+        graph: a conversion, or a spiking graph.
         data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
             samples and labels ``(N, ...)``.
         timesteps: T, at least 1; 64 by default.
@@ -70,6 +71,7 @@ def simulate(
     Warns:
         SpikewrightWarning: each of ``Run.warnings``.
     """
+    graph = spiking_graph(graph)
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, as_dataset(data, graph.inputs), chosen, wanted, recording, observers, progress)

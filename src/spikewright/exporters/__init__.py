@@ -6,6 +6,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError
 from spikewright.files import check_destination, shown
 from spikewright.graph import Graph
@@ -15,11 +16,11 @@ exporters = Registry("spikewright.exporters", "an export format", function("expo
 """The function that writes each format, by the format's name, which is the suffix of its files."""
 
 
-def export(graph: Graph, path: Path | str, *, force: bool = False, **options: Any) -> None:
-    """Write a graph in the format that the suffix of its path names.
+def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, **options: Any) -> None:
+    """Write a network in the format that the suffix of its path names.
 
     Args:
-        graph: most often a spiking one, from ``convert``.
+        graph: a conversion, of which the spiking network is written, or a graph.
         path: ends in the name of a format, such as ``.nir``.
         force: whether a file that stands there is replaced, once this one is whole.
         options: of the format: ``dt`` for NIR.
@@ -30,12 +31,13 @@ def export(graph: Graph, path: Path | str, *, force: bool = False, **options: An
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
     check_export(path, force)
+    network = spiking_graph(graph)
     write = exporters()[_format(path)]
     try:
-        signature(write).bind(graph, path, force=force, **options)
+        signature(write).bind(network, path, force=force, **options)
     except TypeError as error:
         raise SettingsError(f"{shown(path)}: the format .{_format(path)}: {error}") from error
-    write(graph, path, force=force, **options)
+    write(network, path, force=force, **options)
 
 
 def check_export(path: Path | str, force: bool = False) -> None:

@@ -6,7 +6,7 @@ from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
 from spikewright.measures.found import Measure, Reading
-from spikewright.measures.measurement import LayerMeasures, Measures, measure
+from spikewright.measures.measurement import LayerMeasures, Measures, measure, near_chance
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures
 from spikewright.measures.synops import SynOps, synops
@@ -27,6 +27,7 @@ __all__ = [
     "agreement",
     "firing_rates",
     "measure",
+    "near_chance",
     "operations",
     "synops",
 ]

@@ -13,7 +13,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import BatchRun
 from spikewright.forward import Forward
-from spikewright.graph import Graph
+from spikewright.graph import Array, Graph, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,21 +49,23 @@ class _Sums:
 
 
 class CorrelationObserver:
-    """Watches a simulation and runs the normalised analog graph on the same samples.
+    """Watches a simulation and runs the trained network on the same samples.
 
     Args:
-        analog: the normalised graph, with the names of the spiking one.
+        reference: the trained network, with the names of the spiking one: ``Conversion.reference``.
+        units: λ by population: ``Conversion.units``.
         timesteps: T of the simulation.
         samples: how many samples there will be, to draw the pairs evenly.
         seed: of the draw.
         device: a torch device.
-        encoder: of the simulation; it knows which samples the analog graph sees. None for constant currents.
-        answers: called with the analog graph's outputs by name, and the batch.
+        encoder: of the simulation; it knows which samples the trained network sees. None for constant currents.
+        answers: called with the trained network's outputs by name, and the batch.
     """
 
     def __init__(
         self,
-        analog: Graph,
+        reference: Graph,
+        units: Mapping[str, Array],
         timesteps: int,
         samples: int,
         seed: int = 0,
@@ -71,7 +73,8 @@ class CorrelationObserver:
         encoder: Encoder | None = None,
         answers: Callable[[Mapping[str, Tensor], BatchRun], None] | None = None,
     ) -> None:
-        self.forward = Forward(analog, device)
+        self.forward = Forward(reference, device)
+        self.units = {name: self._placed(unit, reference.shapes[name]) for name, unit in units.items()}
         self.timesteps, self.samples = timesteps, samples
         self.encoder = encoder or Constant()
         self.random = np.random.default_rng(seed)
@@ -79,14 +82,21 @@ class CorrelationObserver:
         self.answers = answers
 
     def __call__(self, x: Tensor, run: BatchRun) -> None:
-        watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.forward.graph}
+        watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.units}
         outputs = self.forward(self.encoder.mean(x, self.timesteps), watch)
         if self.answers is not None:
             self.answers(outputs, run)
 
+    def _placed(self, unit: Array, shape: Shape) -> Tensor:
+        """λ where the trained network runs, in double precision, so that it divides a batch of activations."""
+        import torch
+
+        wide = unit if unit.ndim in (0, len(shape)) else unit.reshape(-1, *(1 for _ in shape[1:]))
+        return torch.tensor(wide, dtype=torch.float64, device=self.forward.to_tensor(np.zeros(0)).device)
+
     def _watcher(self, name: str, counts: Tensor) -> Callable[[Tensor], None]:
         def compare(activation: Tensor) -> None:
-            a = activation.double().flatten()
+            a = (activation.double() / self.units[name]).flatten()
             r = counts.double().flatten() / self.timesteps
             sums = self.sums.setdefault(name, _Sums())
             moments = (len(a), a.sum(), r.sum(), (a * a).sum(), (r * r).sum(), (a * r).sum(), ((a - r) ** 2).sum())

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration import AnalogScore
-from spikewright.data import as_dataset
+from spikewright.conversion import Conversion, spiking_graph
+from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
@@ -60,13 +61,15 @@ class Measures:
         layers: by population.
         synops: by layer, per sample over all timesteps.
         operations: by layer, per sample over all timesteps.
-        energy_spiking, energy_analog: estimates, nanojoules per sample.
+        energy_spiking, energy_analog: estimates, nanojoules per sample; None without the trained network.
         energy: the constants of the estimate.
         rates: of every neuron.
         run: what was simulated: counts, and what was recorded.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
+        compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
+            graph not, and then there is no correlation, no agreement and no score of the analog network.
     """
 
     samples: int
@@ -77,13 +80,19 @@ class Measures:
     synops: dict[str, SynOps]
     operations: dict[str, Operations]
     energy_spiking: float
-    energy_analog: float
+    energy_analog: float | None
     energy: Energy
     rates: Rates
     run: Run
     raster: dict[str, Array] = field(default_factory=dict)
     others: Mapping[str, Reading] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    compared: bool = True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know, a sentence each."""
+        return () if self.compared else (NOT_COMPARED,)
 
     @property
     def head(self) -> HeadMeasures:
@@ -107,13 +116,15 @@ class Measures:
 
     @property
     def agreement(self) -> NDArray[np.float64] | None:
-        """``(T,)`` in 0..1: what the first output answers as the analog network does; None for regression."""
+        """``(T,)`` in 0..1: what the first output answers as the analog network does; None for regression, and where
+        there is no network to compare with."""
         return self.head.agreement.get("accuracy")
 
     @property
-    def curve(self) -> NDArray[np.float64]:
-        """``(T,)``: the main score of the first output, or what stands for it in agreement where no labels are."""
-        return self.head.curves[self.head.task.main]
+    def curve(self) -> NDArray[np.float64] | None:
+        """``(T,)``: the main score of the first output, or what stands for it in agreement where no labels are; None
+        where there is neither."""
+        return self.head.curves.get(self.head.task.main)
 
     @property
     def firing_rate(self) -> float:
@@ -155,7 +166,9 @@ class Measures:
     @property
     def power_analog(self) -> float | None:
         """``energy_analog`` over the time of a sample, in milliwatts: at as many samples a second."""
-        return None if self.seconds is None else self.energy_analog / self.seconds * 1e-6
+        if self.seconds is None or self.energy_analog is None:
+            return None
+        return self.energy_analog / self.seconds * 1e-6
 
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values; those per second where the length of a timestep is known."""
@@ -166,6 +179,7 @@ class Measures:
             **(self._of_one_output() if len(self.heads) == 1 else {}),
             "heads": {name: head.summary() for name, head in self.heads.items()},
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "firing_rate": self.firing_rate,
             "synops_per_sample": self.total_synops,
             "relayed_synops_per_sample": sum(layer.relayed for layer in self.synops.values()),
@@ -204,13 +218,22 @@ class Measures:
         head = self.head.summary()
         found = {**head["scores"], **{f"analog_{name}": value for name, value in head["analog"].items()}}
         agreement = {agreement_name(name): curve for name, curve in head["agreement"].items()}
-        missing = {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in head["agreement"] else {}
+        missing = (
+            {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in self.head.task.agreed else {}
+        )
+        if not self.compared:
+            missing |= dict.fromkeys(map(agreement_name, self.head.task.agreed))
         return {"task": head["task"], **missing, **found, **agreement}
 
 
+NOT_COMPARED = (
+    "this spiking network comes without the trained one, so there is nothing to compare it with: no correlation, no "
+    "agreement, no analog score"
+)
+
+
 def measure(
-    graph: Graph,
-    analog: Graph,
+    graph: Graph | Conversion,
     data: Any,
     timesteps: int = TIMESTEPS,
     *,
@@ -219,22 +242,23 @@ def measure(
     task: TaskChoice = None,
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
+    quiet: bool = False,
     **keywords: Unpack[RunKeywords],
 ) -> Measures:
-    """Simulate a spiking graph and compare it with the analog one.
+    """Simulate a spiking network and compare it with the trained one.
 
     Args:
-        graph: the spiking graph.
-        analog: the normalised analog graph, from ``normalise``.
+        graph: a conversion; or a spiking graph alone, which is measured without the comparison.
         data: a Dataset, an array, or a pair of samples and labels; labels of several outputs by their names.
         timesteps: T; 64 by default.
         settings: how it runs, in place of ``timesteps`` and the keywords of the same names: see ``simulate``.
         record: what is recorded beside, as for ``simulate``; ``Measures.run`` holds it. Answers are kept only where
             ``keep_outputs=True`` or a Record says so.
         task: "classification", "binary", "dense", "regression", a Task, or a mapping from the names of outputs to
-            such; None finds it in the answer's shape and the labels.
+            such; None takes what the conversion was made with, or finds it in the answer's shape and the labels.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
+        quiet: whether what is odd stands in ``Measures.warnings`` only.
         keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, step, events_to, force,
             keep_outputs: see ``simulate``.
 
@@ -244,40 +268,68 @@ def measure(
     Warns:
         SpikewrightWarning: each of ``Measures.warnings``, and what is odd about the labels.
     """
+    conversion = graph if isinstance(graph, Conversion) else None
+    graph = spiking_graph(graph)
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
     without_outputs = {} if isinstance(record, Record) else {"keep_outputs": False}
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
-    scoring = Scoring(heads(graph, dataset.targets, task))
+    remembered = None if conversion is None else conversion.tasks or None
+    scoring = Scoring(heads(graph, dataset.targets, remembered if task is None else task))
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
-    observer = CorrelationObserver(
-        analog, timesteps, len(dataset), device=chosen.device, encoder=encoder, answers=scoring
-    )
+    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
     sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
     found = FoundMeasures(graph, timesteps)
+    observers = (scoring.alone if observer is None else observer, sums, found)
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
-    run = run_over(graph, dataset, chosen, wanted, recording, (observer, sums, found), progress)
+    run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums.sums)
-    measures = _measures(graph, analog, run, observer, scoring, constants, _raster(first), encoder, rates, found)
-    warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
+    seen = () if conversion is None else _seen_before(conversion, dataset)
+    measures = _measures(
+        graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen
+    )
+    if not quiet:
+        warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
+
+
+def _observer(
+    conversion: Conversion | None, timesteps: int, samples: int, device: str, encoder: Encoder, scoring: Scoring
+) -> CorrelationObserver | None:
+    """What runs the trained network beside the spiking one; None where there is none."""
+    if conversion is None:
+        return None
+    reference, units = conversion.reference, conversion.units
+    return CorrelationObserver(reference, units, timesteps, samples, device=device, encoder=encoder, answers=scoring)
+
+
+def _seen_before(conversion: Conversion, dataset: Dataset) -> tuple[str, ...]:
+    """A sentence where samples were calibrated on, so that what is measured on them flatters."""
+    if not len(conversion.calibration.digests):
+        return ()
+    shared = conversion.calibration.shared_with(sample_digests(dataset))
+    if not shared:
+        return ()
+    which = "1 of these samples was" if shared == 1 else f"{shared:,} of these {len(dataset):,} samples were"
+    return (f"{which} used for calibration too: scores on others may be lower",)
 
 
 def _measures(
     graph: Graph,
-    analog: Graph,
+    conversion: Conversion | None,
     run: Run,
-    observer: CorrelationObserver,
+    observer: CorrelationObserver | None,
     scoring: Scoring,
     energy: Energy,
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
     found: FoundMeasures,
+    seen: tuple[str, ...],
 ) -> Measures:
-    correlations = observer.results()
+    correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
     counts = {name: total / run.samples for name, total in run.counts.items()}
     if not isinstance(encoder, Constant):  # every other encoder sends events
@@ -297,17 +349,18 @@ def _measures(
         synops=layers,
         operations=operations(graph, run),
         energy_spiking=energy.spiking(layers, run.timesteps),
-        energy_analog=energy.analog(analog),
+        energy_analog=None if conversion is None else energy.analog(conversion.reference),
         energy=energy,
         rates=rates,
         run=run,
         raster=raster,
         others=others,
-        warnings=(*run.warnings, *found.warnings, *_near_chance(judged, run.samples)),
+        warnings=(*run.warnings, *seen, *found.warnings, *near_chance(judged, run.samples)),
+        compared=conversion is not None,
     )
 
 
-def _near_chance(heads: Mapping[str, HeadMeasures], samples: int) -> list[str]:
+def near_chance(heads: Mapping[str, HeadMeasures], samples: int) -> list[str]:
     """A sentence for each output whose analog network knows little of these samples."""
     found = []
     for name, head in heads.items():

@@ -25,8 +25,9 @@ class HeadMeasures:
         answer: its name and shape.
         task: what it is measured by; without labels what they would most likely be for.
         scores: by name, ``(T,)``: of the spiking network's answers to the labels; empty without labels.
-        analog: the same of the analog network.
-        agreement: by name, ``(T,)``: the scores with the analog network's answers in place of the labels.
+        analog: the same of the analog network; empty where there is none to compare with.
+        agreement: by name, ``(T,)``: the scores with the analog network's answers in place of the labels; empty where
+            there is none.
         chance: the scores of the best constant answer to the labels.
         remark: what is odd about the labels, in a sentence, or None.
     """
@@ -46,7 +47,7 @@ class HeadMeasures:
 
     @property
     def curves(self) -> Mapping[str, Curve]:
-        """The scores, or the agreement where there are no labels."""
+        """The scores, or the agreement where there are no labels; empty where there is neither."""
         return self.scores or self.agreement
 
     def summary(self) -> dict[str, Any]:
@@ -70,16 +71,17 @@ class Scoring:
     """
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
-        self.heads, self.done = heads, 0
+        self.heads, self.done, self.compared = heads, 0, False
         self.spiking: dict[str, RunningScores] = {}
         self.analog: dict[str, RunningScores] = {}
         self.agreement: dict[str, RunningScores] = {}
 
-    def __call__(self, analog: Mapping[str, Tensor], run: BatchRun) -> None:
-        """Count one batch: what the analog network answered, and what the spiking one did."""
+    def __call__(self, analog: Mapping[str, Tensor] | None, run: BatchRun) -> None:
+        """Count one batch: what the analog network answered, where there is one, and what the spiking one did."""
         count = 0
         for name, head in self.heads.items():
-            answers, expected = run.outputs[name].cpu().numpy(), analog[name].cpu().numpy()
+            answers = run.outputs[name].cpu().numpy()
+            expected = None if analog is None else analog[name].cpu().numpy()
             count = len(answers)
             if not self.done:
                 for running, steps in (
@@ -88,27 +90,35 @@ class Scoring:
                     (self.agreement, answers.shape[1]),
                 ):
                     running[name] = head.task.running_scores(steps, head.answer)
-            self.agreement[name].add(answers, head.task.decisions(expected, head.answer))
+            if expected is not None:
+                self.compared = True
+                self.agreement[name].add(answers, head.task.decisions(expected, head.answer))
             if head.targets is not None:
                 targets = head.targets[self.done : self.done + count]
                 if len(targets) < count:
                     raise DataError(f"the data set has {len(head.targets)} labels of '{name}' and more samples")
                 self.spiking[name].add(answers, targets)
-                self.analog[name].add(expected[:, None], targets)
+                if expected is not None:
+                    self.analog[name].add(expected[:, None], targets)
         self.done += count
+
+    def alone(self, _x: Tensor, run: BatchRun) -> None:
+        """Count one batch without an analog network; an observer of ``simulate``."""
+        self(None, run)
 
     def results(self) -> dict[str, HeadMeasures]:
         """By output, in the network's order."""
         found = {}
         for name, head in self.heads.items():
             labelled = head.targets is not None
-            agreement = self.agreement[name].scores()
+            agreement = self.agreement[name].scores() if self.compared else {}
+            analog = self.analog[name].scores() if self.compared and labelled else {}
             found[name] = HeadMeasures(
                 answer=head.answer,
                 task=head.task,
                 scores=self.spiking[name].scores() if labelled else {},
-                analog={k: float(v[0]) for k, v in self.analog[name].scores().items()} if labelled else {},
-                agreement={k: agreement[k] for k in head.task.agreed},
+                analog={k: float(v[0]) for k, v in analog.items()},
+                agreement={k: agreement[k] for k in head.task.agreed} if self.compared else {},
                 chance=head.chance(),
                 remark=head.remark,
             )

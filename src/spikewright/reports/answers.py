@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from spikewright.experiment import Candidate
 from spikewright.measures import HeadMeasures, Measures
 from spikewright.reports import curves
-from spikewright.reports.candidate import Candidate
 from spikewright.reports.charts import Chart
 from spikewright.reports.document import Document
 from spikewright.tasks import SCORES

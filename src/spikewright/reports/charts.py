@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from spikewright.calibration import NodeStatistics
+from spikewright.experiment import Candidate
 from spikewright.graph import Array
 from spikewright.measures import FiringRate, LayerMeasures
-from spikewright.reports.candidate import Candidate
 from spikewright.synapse_graph.summary import Degrees
 
 Chart = dict[str, Any]

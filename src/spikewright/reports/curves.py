@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from spikewright.experiment import Candidate
 from spikewright.measures import HeadMeasures
-from spikewright.reports.candidate import Candidate
 from spikewright.reports.charts import LARGE, Chart, framed, line
 from spikewright.tasks import SCORES, Curve, Score
 from spikewright.text import short

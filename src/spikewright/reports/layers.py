@@ -8,16 +8,16 @@ from html import escape
 import numpy as np
 
 from spikewright.calibration import Statistics
+from spikewright.experiment import Candidate
 from spikewright.graph import Array, Graph
 from spikewright.measures import LayerMeasures
 from spikewright.reports import charts
-from spikewright.reports.candidate import Candidate
 from spikewright.reports.document import Document
 from spikewright.reports.table import table
 from spikewright.text import shape_text, short
 
 
-def closer(document: Document, folded: Graph, statistics: Statistics, candidates: Sequence[Candidate]) -> str:
+def layer_by_layer(document: Document, statistics: Statistics | None, candidates: Sequence[Candidate]) -> str:
     """Layer by layer, for the candidate that the reader chooses."""
     buttons = "".join(
         f'<button type="button" data-choose="{k}" aria-pressed="{str(k == 0).lower()}" '
@@ -27,21 +27,21 @@ def closer(document: Document, folded: Graph, statistics: Statistics, candidates
     chooser = f'<div class="chooser"><span>thresholds by</span>{buttons}</div>' if len(candidates) > 1 else ""
     sections = "".join(
         f'<section data-of="{k}"{"" if k == 0 else " hidden"}>'
-        f"{_layers(document, folded, statistics, candidate, k)}"
+        f"{_layers(document, statistics, candidate, k)}"
         f"{_operations(candidate)}{_others(candidate)}{_raster(document, candidate, k)}</section>"
         for k, candidate in enumerate(candidates)
     )
     return f"<h2>Layer by layer</h2>{chooser}{sections}"
 
 
-def _layers(document: Document, folded: Graph, statistics: Statistics, candidate: Candidate, index: int) -> str:
+def _layers(document: Document, statistics: Statistics | None, candidate: Candidate, index: int) -> str:
     layers = candidate.measures.layers
     busiest = max((layer.firing.mean for layer in layers.values()), default=0.0)
     own = f'style="--own: var(--{charts.colour(index)})"'
     header = "".join(f"<span>{title}</span>" for title in ("population", "shape", "λ", "spikes per step", "", "silent"))
     parts = [f'<div class="layers" {own}><div class="row head">{header}<span>correlation</span></div>']
     for position, (name, layer) in enumerate(layers.items()):
-        plots = _distributions(document, folded, statistics, candidate, index, name)
+        plots = _distributions(document, statistics, candidate, index, name)
         plots += document.figure(charts.rates(layer.firing, index), "firing rates of the neurons, over all samples")
         if layer.correlation is not None:
             caption = f"rates against activations: {_correlation(layer)}, rms error {layer.correlation.rms:.4f}"
@@ -49,7 +49,7 @@ def _layers(document: Document, folded: Graph, statistics: Statistics, candidate
         facts = [
             f"<b>{escape(name)}</b>",
             shape_text(layer.shape),
-            _lambda(candidate.scales.get(name)),
+            _lambda(candidate.conversion.units.get(name)),
             f"{layer.firing.mean:.4f}",
             f'<i style="width:{100 * layer.firing.mean / (busiest or 1.0):.1f}%"></i>',
             f"{layer.firing.silent:.0%}",
@@ -60,7 +60,7 @@ def _layers(document: Document, folded: Graph, statistics: Statistics, candidate
             f'<details data-layer="{position}"{" open" if position == 0 else ""}>'
             f'<summary class="row">{cells}</summary><div class="grid">{plots}</div></details>'
         )
-    return "\n".join([*parts, _readouts(document, folded, candidate, index), "</div>"])
+    return "\n".join([*parts, _readouts(document, candidate, index), "</div>"])
 
 
 def _correlation(layer: LayerMeasures) -> str:
@@ -75,14 +75,15 @@ def _lambda(scale: Array | None) -> str:
 
 
 def _distributions(
-    document: Document, folded: Graph, statistics: Statistics, candidate: Candidate, index: int, name: str
+    document: Document, statistics: Statistics | None, candidate: Candidate, index: int, name: str
 ) -> str:
     """Weights and activations of the population ``name`` before and after."""
-    plots = ""
-    if name in folded:
-        plots += _weights(document, folded, candidate, index, folded[name].inputs[0])
-    if name in statistics.nodes and name in candidate.scales:
-        scale, pairs = candidate.scales[name], candidate.measures.layers[name].correlation
+    plots, reference = "", candidate.conversion.reference
+    if name in reference:
+        plots += _weights(document, candidate, index, reference[name].inputs[0])
+    scales = candidate.conversion.scales
+    if statistics is not None and name in statistics.nodes and name in scales:
+        scale, pairs = scales[name], candidate.measures.layers[name].correlation
         before = charts.activations(statistics.nodes[name], scale, index)
         if scale.ndim == 0 or pairs is None:
             plots += document.figure(before, "activations before and after normalising, λ marked")
@@ -92,8 +93,10 @@ def _distributions(
     return plots
 
 
-def _weights(document: Document, folded: Graph, candidate: Candidate, index: int, source: str) -> str:
-    before, after = (_weights_into(graph, source) for graph in (folded, candidate.normalised))
+def _weights(document: Document, candidate: Candidate, index: int, source: str) -> str:
+    before, after = (
+        _weights_into(graph, source) for graph in (candidate.conversion.reference, candidate.conversion.spiking)
+    )
     if before is None or after is None:
         return ""
     chart = charts.weights(before, after, index)
@@ -112,14 +115,14 @@ def _weights_into(graph: Graph, name: str) -> Array | None:
     return None if array is None else array.ravel()
 
 
-def _readouts(document: Document, folded: Graph, candidate: Candidate, index: int) -> str:
+def _readouts(document: Document, candidate: Candidate, index: int) -> str:
     """The weights of outputs that add up their input and never fire."""
-    parts = []
+    parts, folded = [], candidate.conversion.folded
     for node in folded:
-        if node.type != "Output" or node.inputs[0] not in candidate.spiking:
+        if node.type != "Output" or candidate.conversion.readout == "count":
             continue
         shape = shape_text(folded.shapes[node.name])
-        plot = _weights(document, folded, candidate, index, node.inputs[0])
+        plot = _weights(document, candidate, index, node.inputs[0])
         if plot:
             cells = f"<span><b>{escape(node.name)}</b></span><span>{shape}</span><span></span><span>adds up</span>"
             parts.append(f'<details data-layer="{escape(node.name)}"><summary class="row">{cells}</summary>')

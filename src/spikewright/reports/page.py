@@ -8,76 +8,84 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spikewright.calibration import Look, Statistics, look
-from spikewright.conversion import fates
+from spikewright.calibration import look
+from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
+from spikewright.experiment import Candidate, Comparison
 from spikewright.files import write_text
 from spikewright.graph import Graph
 from spikewright.measures import Measures
-from spikewright.passes import Change
 from spikewright.reports import charts
 from spikewright.reports.answers import facts, how_good, score_columns, score_rows
-from spikewright.reports.candidate import Candidate
 from spikewright.reports.document import Document, check_report
-from spikewright.reports.layers import closer
-from spikewright.reports.network import network_picture
+from spikewright.reports.layers import layer_by_layer
+from spikewright.reports.network import network_picture, said_of
 from spikewright.reports.table import table
 from spikewright.text import shape_text, short, steps_to_show
 
 
-def write_report(
+def report(
     path: Path | str,
+    what: Comparison | Conversion,
+    measures: Measures | None = None,
     *,
-    title: str,
-    graph: Graph,
-    folded: Graph,
-    changes: Sequence[Change],
-    statistics: Statistics,
-    candidates: Sequence[Candidate],
-    settings: Mapping[str, Any],
+    title: str = "A network as spikes",
+    settings: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Path:
     """Write one HTML file that needs nothing else, whole or not at all.
 
     Args:
         path: of the file.
+        what: what ``compare`` gives, of which the first conversion gives the numbers at the top; or a conversion.
+        measures: of the conversion.
         title: of the page.
-        graph: as trained.
-        folded: from ``prepare``.
-        changes: from ``prepare``.
-        statistics: of the folded graph.
-        candidates: the conversions to compare, on the same samples; the first gives the numbers at the top.
-        settings: what reproduces it, by name; "command" is shown as a command line.
+        settings: what reproduces it, by name, in place of those of the comparison; "command" is shown as a command
+            line.
         force: whether a file that stands there is replaced, once this one is whole.
 
     Returns:
         the path.
 
     Raises:
-        SettingsError: without a candidate, for a name that is no page's, or when plotly is not installed.
+        SettingsError: for anything else than a comparison or a conversion with its measures, for a name that is no
+            page's, or when plotly is not installed.
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
     check_report(path, force)
-    if not candidates:
-        raise SettingsError("a report needs at least one conversion")
-    document = Document()
+    comparison = _comparison(what, measures)
+    candidates, document = comparison.candidates, Document()
     sections = [
         _head(title, candidates[0]),
-        _seen(look(folded, statistics), candidates),
+        _seen(comparison),
         how_good(document, candidates),
         _table_of_candidates(candidates),
         _work(document, candidates),
-        closer(document, folded, statistics, candidates),
-        _network(graph, candidates[0], fates(graph, changes)),
-        settings_section(settings),
+        layer_by_layer(document, comparison.statistics, candidates),
+        _network(comparison.graph, candidates[0]),
+        settings_section(comparison.settings if settings is None else settings),
     ]
     write_text(path, document.html(title, "\n".join(sections)), force)
     return Path(path)
 
 
+def _comparison(what: Any, measures: Measures | None) -> Comparison:
+    """A comparison of one, where it is a conversion with its measures."""
+    if isinstance(what, Conversion) and isinstance(measures, Measures):
+        facts = {"calibration": what.calibration, "neurons": what.neurons, "preprocessing": what.preprocessing}
+        facts |= {"readout": what.readout, "samples": measures.samples, "timesteps": measures.timesteps}
+        return Comparison((Candidate(what.calibration.method or "λ given", what, measures),), settings=facts)
+    if not isinstance(what, Comparison) or measures is not None:
+        raise SettingsError(
+            "a report shows what compare(...) gives, or a conversion with its measures: report(path, conversion, "
+            f"measures); not a {type(what).__name__}"
+        )
+    return what
+
+
 def _head(title: str, first: Candidate) -> str:
     measures = first.measures
-    analog = f"{measures.energy_analog / 1000:.3g}"
+    analog = f"{(measures.energy_analog or 0) / 1000:.3g}"
     found = [
         *facts(measures),
         (f"{measures.firing_rate:.3f}", "spikes per neuron and timestep"),
@@ -91,11 +99,13 @@ def _head(title: str, first: Candidate) -> str:
     return f'<h1>{escape(title)}</h1><p class="soft">{escape(line)}</p><div class="facts">{cards}</div>'
 
 
-def _seen(seen: Look, candidates: Sequence[Candidate]) -> str:
+def _seen(comparison: Comparison) -> str:
     """What calibration saw of data and network, and all warnings."""
-    odd = dict.fromkeys([*seen.warnings, *(w for c in candidates for w in c.measures.warnings)])
-    lines = "".join(f"<li>{escape(line)}</li>" for line in seen.lines)
-    warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in odd)
+    first, statistics = comparison.candidates[0].conversion, comparison.statistics
+    seen = [str(first.calibration)] if statistics is None else look(first.folded, statistics).lines
+    notes = dict.fromkeys(note for c in comparison.candidates for note in c.measures.notes)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *notes])
+    warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in comparison.warnings)
     return f'<ul class="seen">{lines}{warnings}</ul>'
 
 
@@ -134,7 +144,9 @@ def _work(document: Document, candidates: Sequence[Candidate]) -> str:
     return f"<h2>Where the work is</h2>{plot}"
 
 
-def _network(graph: Graph, first: Candidate, done: Mapping[str, str]) -> str:
+def _network(read: Graph | None, first: Candidate) -> str:
+    """The network as it was read, where that is at hand, or as it was prepared, and what became of its nodes."""
+    graph, became = read or first.conversion.folded, first.conversion.became
     rows = [
         [
             node.name,
@@ -142,14 +154,14 @@ def _network(graph: Graph, first: Candidate, done: Mapping[str, str]) -> str:
             shape_text(graph.shapes[node.name]),
             f"{node.parameters:,}" if node.parameters else "",
             f"{graph.macs(node):,}" if graph.macs(node) else "",
-            done[node.name],
+            became.get(node.name, "added"),
         ]
         for node in graph
     ]
     header = ["node", "type", "output shape", "parameters", "MACs", "conversion"]
     total = f"{graph.parameters:,} parameters, {sum(graph.macs(n) for n in graph):,} multiply-accumulates a sample."
     caption = f"as spikes, thresholds by {first.label}: populations, and what the connections between them are made of"
-    drawing = network_picture(first.spiking, standalone=False).svg
+    drawing = network_picture(first.conversion.spiking, standalone=False, said=said_of(first.conversion)).svg
     figure = (
         f'<figure><figcaption>{escape(caption)}</figcaption><div class="drawing" tabindex="0">{drawing}</div></figure>'
     )

@@ -13,9 +13,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from spikewright.errors import StorageError
 from spikewright.files import (
@@ -256,12 +257,36 @@ def _beside(place: Path, ending: str) -> Path:
     return place.with_name(f"{place.name}{ending}")
 
 
+def check_begun(place: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a place where another graph was begun, as far as that is clear before the rates are known.
+
+    Args:
+        place: of the graph, behind all links.
+        settings: of the graph; its rates are still to come.
+
+    Raises:
+        StorageError: when there is the beginning of a graph that these settings cannot give, whatever the rates.
+    """
+    for other in beginnings(place):
+        try:
+            found = json.loads(_read(other / SETTINGS) or "null")
+        except (ValueError, RecursionError):
+            found = None
+        known = {**found, "rates": None} if isinstance(found, dict) and found.get("rates") is not None else None
+        if known != {**settings, "rates": None}:
+            raise _another(other)
+
+
+def _another(other: Path) -> StorageError:
+    return StorageError(
+        f"{shown(other)} holds the beginning of another graph (other network, rates or settings); "
+        "finish that one, or give --force (force=True) to start anew"
+    )
+
+
 def _remove_other(other: Path, force: bool) -> None:
     if not force:
-        raise StorageError(
-            f"{shown(other)} holds the beginning of another graph (other network, rates or settings); "
-            "finish that one, or give --force (force=True) to start anew"
-        )
+        raise _another(other)
     if any(not abandoned(_owner(left)) for left in other.glob("*.tmp")):
         raise StorageError(f"{shown(other)} is being written by another process; wait for it, or choose another path")
     gone = other.with_name(f"{other.name}.{this_process()}.{token()}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from spikewright.arrow import pyarrow
 from spikewright.connections import Array
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
@@ -55,6 +56,7 @@ class Synapses:
             raise SettingsError(f"pools must be 'groups' or 'folded', not {self.pools!r}")
         if self.pool_weight not in (1, "mean"):
             raise SettingsError(f"pool_weight must be 1 or 'mean', not {self.pool_weight!r}")
+        object.__setattr__(self, "graph", spiking_graph(self.graph))
         object.__setattr__(self, "part_rows", whole("part_rows", self.part_rows))
         groups, paths = groups_and_paths(self.graph, self.pools)
         if self.pool_weight == 1:
@@ -210,7 +212,7 @@ class Synapses:
 
 
 def synapses(
-    graph: Graph,
+    graph: Graph | Conversion,
     rates: Rates | None = None,
     *,
     pools: Pools = "groups",
@@ -220,7 +222,7 @@ def synapses(
     """The synapse graph of a spiking network.
 
     Args:
-        graph: from ``convert``.
+        graph: a conversion, or a spiking graph.
         rates: from ``simulated_rates`` or ``load_rates``: an edge is the rate of the source neuron times the weight,
             0 where it never fired. None: weights alone, edges are null.
         pools: "groups": pools are groups of neurons of their own. "folded": they become part of the projection
@@ -233,7 +235,7 @@ def synapses(
         GraphError: for a network that is not spiking.
         DataError: for rates of another network, or that are negative or not numbers.
     """
-    return Synapses(graph, rates, pools, pool_weight, part_rows)
+    return Synapses(spiking_graph(graph), rates, pools, pool_weight, part_rows)
 
 
 def _neutral(path: Path) -> Path:

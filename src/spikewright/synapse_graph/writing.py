@@ -114,6 +114,21 @@ def write(
     return path
 
 
+def check_begun(synapses: Synapses, path: Path, made: Writer) -> None:
+    """Refuse a place where another graph was begun, before rates are simulated for this one.
+
+    Args:
+        synapses: the graph without its rates.
+        path: where it will be written.
+        made: its writer.
+
+    Raises:
+        StorageError: as ``write``, as far as it is clear without the rates.
+    """
+    if isinstance(made, InParts):
+        placing.check_begun(Path(os.path.realpath(path)), settings(synapses, made))
+
+
 def check_destination(path: Path, made: Writer, force: bool) -> None:
     """Refuse a place where something stands, before any work is done; with ``force`` only what is not a graph.
 

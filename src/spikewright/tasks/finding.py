@@ -87,6 +87,15 @@ def heads(graph: Graph, targets: Targets | None = None, task: TaskChoice = None)
     return found
 
 
+def tasks_said(graph: Graph, task: TaskChoice) -> dict[str, Task]:
+    """The tasks of a network's outputs as they were said; none where nobody said so.
+
+    Raises:
+        SettingsError: as ``chosen_tasks``.
+    """
+    return chosen_tasks(task, _names(graph))
+
+
 def find_task(answer: Answer, targets: NDArray[Any] | None = None, task: Task | str | None = None) -> Task:
     """The task of an answer: as said, or the one that answer and targets show; without targets a guess.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -141,7 +140,7 @@ def _vertex(graph: Graph, node: Node, notes: tuple[str, ...]) -> Vertex:
     if isinstance(node, MaxPool):
         policy = node.settings.get("policy")
         lines.append(_window(node, graph) + (f", {policy}" if policy else ""))
-    facts = _neuron_facts(graph, node)
+    facts = _neuron_facts(node)
     if facts:
         lines.append(", ".join(facts))
     tag = {"pool": "max pool", "terminal": node.type.lower()}.get(kind, node.type)
@@ -150,15 +149,12 @@ def _vertex(graph: Graph, node: Node, notes: tuple[str, ...]) -> Vertex:
     return Vertex(node.name, kind, tag, tuple(lines), notes, "\n".join([_everything(graph, node), *notes]))
 
 
-def _neuron_facts(graph: Graph, node: Node) -> list[str]:
+def _neuron_facts(node: Node) -> list[str]:
     facts = []
     if isinstance(node, ReLU) and node.ceiling is not None:
         facts.append(f"at most {_spread(node.ceiling)}")
     if isinstance(node, IF):
         facts.append(f"θ {_spread(node.threshold)}")
-    scales = graph.meta.get("scales", {})
-    with suppress(TypeError, ValueError, KeyError):  # a file may hold anything there
-        facts.append(f"λ {_spread(scales[node.name])}")
     if isinstance(node, Output) and node.activation:
         facts.append(f"then {node.activation}" + ("" if node.ceiling is None else f", at most {node.ceiling:g}"))
     return facts

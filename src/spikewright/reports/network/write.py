@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import check_destination, shown, storage_errors, write_bytes, write_text
 from spikewright.graph import Graph
@@ -21,12 +22,12 @@ LARGEST = 16000
 """Pixels that a browser draws along one side."""
 
 
-def write_picture(path: Path | str, graph: Graph, *, title: str, force: bool = False) -> Path:
+def write_picture(path: Path | str, graph: Graph | Conversion, *, title: str, force: bool = False) -> Path:
     """Write a picture of a graph, whole or not at all.
 
     Args:
         path: of a .svg, .html or .png file.
-        graph: as for ``network_picture``.
+        graph: as for ``network_picture``; or a conversion, whose spiking network is drawn with its λ.
         title: above it.
         force: whether a file that stands there is replaced, once this one is whole.
 
@@ -39,13 +40,21 @@ def write_picture(path: Path | str, graph: Graph, *, title: str, force: bool = F
     """
     check_picture(path, force)
     path = Path(path)
-    picture = network_picture(graph, title=title)
+    picture = network_picture(spiking_graph(graph), title=title, said=said_of(graph))
     kind = path.suffix.lower()
     if kind == ".png":
         _write_png(path, picture, force)
     else:
         write_text(path, picture.svg if kind == ".svg" else _page(picture.svg, title), force)
     return path
+
+
+def said_of(network: Graph | Conversion) -> dict[str, list[str]]:
+    """What a picture says of each population besides its neurons: of a conversion λ."""
+    if not isinstance(network, Conversion):
+        return {}
+    ends = {name: (f"{value.min():.3g}", f"{value.max():.3g}") for name, value in network.units.items()}
+    return {name: [f"λ {low}" if low == high else f"λ {low} to {high}"] for name, (low, high) in ends.items()}
 
 
 def check_picture(path: Path | str, force: bool = False) -> None:

@@ -1,0 +1,122 @@
+"""Options that several commands have, as one value each, and what is done with them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from spikewright.cli.console import (
+    BatchOption,
+    DeviceOption,
+    EncoderOption,
+    EventValueOption,
+    NegativeOption,
+    SeedOption,
+    chosen_encoder,
+)
+from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, picked
+from spikewright.conversion import Conversion, spiking_graph
+from spikewright.data import Choice, Dataset, Preprocessing, load_data
+from spikewright.encoders import Encoder
+from spikewright.errors import SettingsError
+from spikewright.graph import Graph
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What samples a spiking network runs on, and how: the same for every command that runs one.
+
+    Attributes:
+        timesteps: T.
+        samples, first_samples, sample_seed: which samples: see ``picked``.
+        encoder, seed, input_scale, negative: see ``chosen_encoder``.
+        preprocess: in place of what a conversion says; None for that.
+        batch_size, device: of the simulation.
+    """
+
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64
+    samples: SamplesOption = None
+    first_samples: FirstOption = None
+    sample_seed: DrawOption = 0
+    encoder: EncoderOption = "constant"
+    seed: SeedOption = 0
+    input_scale: EventValueOption = None
+    negative: NegativeOption = "events"
+    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
+    batch_size: BatchOption = 100
+    device: DeviceOption = "cpu"
+
+    def check(self) -> Encoder:
+        """The encoder, once it is clear that the options make sense; nothing has been read yet.
+
+        Raises:
+            SettingsError: for options that do not.
+        """
+        if self.timesteps < 1:
+            raise SettingsError(f"--timesteps must be 1 or more, not {self.timesteps}")
+        return chosen_encoder(self.encoder, self.seed, self.input_scale, self.negative)
+
+    def data(self, network: Graph | Conversion, spec: str) -> tuple[Dataset, Choice]:
+        """The samples for a network, preprocessed and with classes in the order as when it was converted.
+
+        Args:
+            network: spiking.
+            spec: as typed.
+
+        Raises:
+            DataError: as ``load_data``.
+        """
+        steps, classes = Preprocessing(), tuple[str, ...]()
+        if isinstance(network, Conversion):
+            steps, classes = network.preprocessing, network.classes
+        if self.preprocess is not None:
+            steps = Preprocessing.parse(self.preprocess)
+        inputs = spiking_graph(network).inputs
+        whole = load_data(spec, split="test", inputs=inputs, preprocessing=steps, classes=classes)
+        return picked(whole, self.samples, self.first_samples, self.sample_seed)
+
+
+def check_spiking(network: Graph | Conversion, spec: str) -> Graph:
+    """The spiking graph of a network, refused where it has no spiking populations; ``spec`` is as typed.
+
+    Raises:
+        SettingsError: where it has none.
+    """
+    graph = spiking_graph(network)
+    if not graph.populations:
+        raise SettingsError(f"{spec}: has no spiking populations; run 'spikewright convert' first")
+    return graph
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters that are dataclasses of options are spread out, an option for each field."""
+    hints = get_type_hints(command, include_extras=True)
+    hints.pop("return", None)
+    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint) and isinstance(hint, type)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(annotation=hints[name]))
+            continue
+        inner = get_type_hints(groups[name], include_extras=True)
+        keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters += [
+            inspect.Parameter(f.name, keyword, default=f.default, annotation=inner[f.name])
+            for f in fields(groups[name])
+        ]
+
+    @wraps(command)
+    def spread(**given: Any) -> None:
+        made = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        command(**given, **made)
+
+    # What has no default stands first, as Python wants it.
+    parameters.sort(key=lambda parameter: parameter.default is not inspect.Parameter.empty)
+    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return spread

@@ -1,0 +1,51 @@
+"""Scores as the commands print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from spikewright.cli.console import compact_table
+from spikewright.measures import HeadMeasures, Measures
+from spikewright.tasks import SCORES, Head
+from spikewright.text import short, steps_to_show
+
+
+def comparison(measures: Mapping[str, Measures]) -> Group:
+    """Scores against timesteps by method: a table for each output and score."""
+    first = next(iter(measures.values()))
+    shown = steps_to_show(first.timesteps)
+    tables: list[Table] = []
+    for name, head in first.heads.items():
+        for score in head.curves and head.task.agreed:
+            kind = SCORES[score]
+            title = ("" if len(first.heads) == 1 else f"{escape(name)}: ") + kind.axis(against=not head.labelled)
+            work = () if tables else ("rate", "synops", *(other.title for other in first.others.values()))
+            table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
+            for label, one in measures.items():
+                curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
+                cells = [kind.text(curve[t - 1]) for t in shown] + ["" if analog is None else kind.text(analog)]
+                others = (one.others[k].text() if k in one.others else "" for k in first.others)
+                done = (f"{one.firing_rate:.3f}", short(one.total_synops), *others) if work else ()
+                table.add_row(label, *cells, *done)
+            tables.append(table)
+    return Group(*tables)
+
+
+def agreement_lines(measures: Measures) -> list[str]:
+    """How near labelled answers are to the analog network's at the last timestep: a line for each output."""
+    lines = []
+    for name, head in measures.heads.items():
+        if head.labelled and head.agreement:
+            values = [f"{SCORES[k].title} {SCORES[k].text(v[-1], unit=True)}" for k, v in head.agreement.items()]
+            whose = "" if len(measures.heads) == 1 else f"{name}, "
+            lines.append(f"{whose}against the analog network's answers at T={measures.timesteps}: {', '.join(values)}")
+    return lines
+
+
+def tasks_text(heads: Mapping[str, Head] | Mapping[str, HeadMeasures]) -> str:
+    """The tasks of the outputs: "regression", or of several "age regression, sex binary"."""
+    return ", ".join(str(head.task) if len(heads) == 1 else f"{name} {head.task}" for name, head in heads.items())

@@ -1,0 +1,102 @@
+"""What a conversion remembers of its making: the data it was calibrated on, and what was corrected since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.errors import SettingsError
+from spikewright.settings import fits, plain
+
+
+def _no_digests() -> NDArray[np.uint64]:
+    return np.zeros(0, np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationFacts:
+    """What λ come from.
+
+    Attributes:
+        method: the threshold method, as text; empty where λ were given.
+        samples: how many samples were seen.
+        digests: ``(samples,)``, of each raw sample, before preprocessing: see ``sample_digests``; ``(0,)`` where the
+            samples themselves were not at hand.
+        inputs: by input, the lowest and the highest value that the network saw.
+    """
+
+    method: str = ""
+    samples: int = 0
+    digests: NDArray[np.uint64] = field(default_factory=_no_digests)
+    inputs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        digests = np.array(self.digests)
+        hints = (("method", str), ("samples", int))
+        sound = all(fits(getattr(self, label), hint) for label, hint in hints) and self.samples >= 0
+        if not sound or digests.dtype != np.uint64 or digests.shape not in ((0,), (self.samples,)):
+            raise SettingsError(
+                f"calibration facts of {str(self.samples)[:20]} samples cannot have {digests.dtype} digests of shape "
+                f"{digests.shape}, by the method {str(self.method)[:40]!r}"
+            )
+        for name, ends in self.inputs.items():
+            if not fits(ends, tuple[float, float]) or not ends[0] <= ends[1]:
+                raise SettingsError(f"the values of an input '{name}' cannot range over {str(ends)[:40]}")
+        digests.setflags(write=False)
+        object.__setattr__(self, "digests", digests)
+        object.__setattr__(self, "inputs", dict(self.inputs))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CalibrationFacts):
+            return NotImplemented
+        mine, theirs = ((one.method, one.samples, one.inputs) for one in (self, other))
+        return mine == theirs and np.array_equal(self.digests, other.digests)
+
+    def shared_with(self, digests: NDArray[np.uint64]) -> int:
+        """How many of some samples, by their digests, are among those of calibration."""
+        return int(np.isin(digests, self.digests).sum()) if len(self.digests) else 0
+
+    def __str__(self) -> str:
+        """``percentile:99.9 of 5,000 samples, values from 0 to 1``."""
+        if not self.samples:
+            return "λ were given"
+        samples = "1 sample" if self.samples == 1 else f"{self.samples:,} samples"
+        ranges = [f"{low:.6g} to {high:.6g}" for low, high in self.inputs.values()]
+        if len(self.inputs) > 1:
+            ranges = [f"'{name}' {span}" for name, span in zip(self.inputs, ranges, strict=True)]
+        values = f", values from {', '.join(ranges)}" if ranges else ""
+        return f"{self.method or 'λ'} of {samples}{values}"
+
+
+Setting = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One correction of a spiking graph, made after its conversion.
+
+    Attributes:
+        name: of the correction.
+        settings: what it was made with: names and plain values, in order.
+    """
+
+    name: str
+    settings: tuple[tuple[str, Setting], ...] = ()
+
+    def __post_init__(self) -> None:
+        given: Any = self.settings
+        pairs = given.items() if isinstance(given, Mapping) else given
+        object.__setattr__(self, "settings", tuple((label, plain(value)) for label, value in pairs))
+        if not fits(self.name, str) or not self.name or not fits(self.settings, tuple[tuple[str, Setting], ...]):
+            raise SettingsError(
+                f"a correction has a name and settings that are text, numbers or truth values, not {str(self)[:60]}"
+            )
+
+    def __str__(self) -> str:
+        """``name:label=value,label=value``."""
+        words = ",".join(f"{label}={value}" for label, value in self.settings)
+        return f"{self.name}:{words}" if words else str(self.name)

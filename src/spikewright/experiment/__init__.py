@@ -1,0 +1,17 @@
+"""The main job: calibrate once, convert by several methods, measure each."""
+
+from spikewright.experiment.comparing import Candidate, Comparison, Progress, compare, compared
+from spikewright.experiment.converting import METHOD, conversions, convert, prepared, statistics_of
+
+__all__ = [
+    "METHOD",
+    "Candidate",
+    "Comparison",
+    "Progress",
+    "compare",
+    "compared",
+    "conversions",
+    "convert",
+    "prepared",
+    "statistics_of",
+]

@@ -1,0 +1,253 @@
+"""The main job: calibrate once, convert by several methods, measure each on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikewright.calibration import Method, Statistics, look, parse_all
+from spikewright.conversion import Conversion
+from spikewright.data import as_dataset
+from spikewright.encoders import Encoder
+from spikewright.errors import SettingsError, warn
+from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
+from spikewright.graph import Graph
+from spikewright.measures import HeadMeasures, Measures, measure, near_chance
+from spikewright.tasks import SCORES, TaskChoice, heads
+from spikewright.text import steps_to_show
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A conversion and what was measured of it.
+
+    Attributes:
+        label: the method as text, unless another one was given.
+        conversion: the conversion.
+        measures: on the samples that all are compared on.
+    """
+
+    label: str
+    conversion: Conversion
+    measures: Measures
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Conversions of one network, measured on the same samples.
+
+    ``comparison["max"]`` is the candidate of that label; ``str`` gives their main scores as a table.
+
+    Attributes:
+        candidates: in the order in which they were asked for; at least one.
+        graph: the network as it was read; None where only conversions are known.
+        statistics: of calibration; None where λ were given.
+        settings: what reproduces it, by name.
+    """
+
+    candidates: tuple[Candidate, ...]
+    graph: Graph | None = None
+    statistics: Statistics | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise SettingsError("a comparison needs at least one conversion")
+        for candidate in self.candidates:
+            if not candidate.measures.compared:
+                raise SettingsError(
+                    f"{candidate.label}: was measured without its trained network; measure(conversion, …)"
+                )
+
+    def __getitem__(self, label: str) -> Candidate:
+        for candidate in self.candidates:
+            if candidate.label == label:
+                return candidate
+        raise SettingsError(f"no '{label}' was compared; there are {', '.join(c.label for c in self.candidates)}")
+
+    @property
+    def measures(self) -> dict[str, Measures]:
+        """By label."""
+        return {candidate.label: candidate.measures for candidate in self.candidates}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd, a sentence each: what calibration saw, and then what measuring saw besides."""
+        return tuple(dict.fromkeys([*self._of_calibration, *self._of_measuring]))
+
+    @property
+    def _of_calibration(self) -> tuple[str, ...]:
+        if self.statistics is None:
+            return ()
+        return look(self.candidates[0].conversion.folded, self.statistics).warnings
+
+    @property
+    def _of_measuring(self) -> tuple[str, ...]:
+        """Without what calibration said already: that the trained network knows little."""
+        known = [] if self.statistics is None else [s for s in self.statistics.scores.values() if s.near_chance]
+        found: list[str] = []
+        for measures in self.measures.values():
+            said = near_chance(measures.heads, measures.samples) if known else []
+            found += [text for text in measures.warnings if text not in said]
+        return tuple(dict.fromkeys(found))
+
+    def __str__(self) -> str:
+        first = self.candidates[0].measures
+        shown = steps_to_show(first.timesteps)
+        width = max(len(c.label) for c in self.candidates)
+        lines = []
+        for name, head in first.heads.items():
+            title = SCORES[head.task.main].axis(against=not head.labelled)
+            title = title if len(first.heads) == 1 else f"{name}: {title}"
+            lines.append(f"{title} at {', '.join(f'T={t}' for t in shown)}")
+            lines += [f"  {c.label:{width}}  {_cells(c.measures.heads[name], shown)}" for c in self.candidates]
+        return "\n".join(lines)
+
+
+def _cells(head: HeadMeasures, shown: Sequence[int]) -> str:
+    """The main score of an output at some timesteps, and that of the trained network."""
+    main, kind = head.task.main, SCORES[head.task.main]
+    curve = head.curves.get(main)
+    cells = [] if curve is None else [kind.text(curve[t - 1]) for t in shown if t <= len(curve)]
+    analog = head.analog.get(main)
+    return "  ".join([*cells, *([] if analog is None else [f"trained {kind.text(analog)}"])])
+
+
+def compare(
+    graph: Graph,
+    train: Any,
+    test: Any,
+    methods: Sequence[Method | str] | Method | str = METHOD,
+    timesteps: int = 64,
+    *,
+    task: TaskChoice = None,
+    encoder: Encoder | str = "constant",
+    input_scale: Method | str | float = "max",
+    batch_size: int = 100,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Convert a trained network by several methods and measure each; it is calibrated once.
+
+    Args:
+        graph: as ``load`` gives it.
+        train: data to calibrate with, or ``Statistics`` of the folded graph that hold what the methods ask for.
+        test: data to measure with, with labels if there are any.
+        methods: threshold methods, as values or as their text.
+        timesteps: T.
+        task: what labels mean: see ``measure``.
+        encoder: an encoder or its name.
+        input_scale: how λ of an input comes about: see ``calibrate``.
+        batch_size: samples that run side by side.
+        device: a torch device.
+        progress: called with (what is being done, how much is done, how much there is).
+        options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
+
+    Raises:
+        UnsupportedModelError: with everything that cannot become spikes, before data are read.
+        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit before anything runs.
+
+    Warns:
+        SpikewrightWarning: each of ``Comparison.warnings``, once.
+    """
+    chosen = tuple(dict.fromkeys(parse_all(methods)))
+    folded = prepared(graph, **options)
+    samples = as_dataset(test, graph.inputs)
+    heads(folded, samples.targets, task)  # labels that do not fit are refused before anything is done
+    data = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
+    if data is None:
+        statistics = train
+        warn(look(folded, statistics).warnings)
+    else:
+        statistics = statistics_of(
+            folded,
+            data,
+            chosen,
+            input_scale=input_scale,
+            task=task,
+            batch_size=batch_size,
+            device=device,
+            progress=_stage(progress, "calibrating"),
+        )
+    made = conversions(graph, statistics, chosen, data, task=task, **options)
+    settings = {
+        "methods": ", ".join(map(str, chosen)),
+        "timesteps": timesteps,
+        "calibration": f"{statistics.samples:,} samples",
+        "test": f"{len(samples):,} samples",
+        **{name: value for name, value in options.items() if value is not None},
+    }
+    return compared(
+        made,
+        samples,
+        timesteps,
+        graph=graph,
+        statistics=statistics,
+        settings=settings,
+        encoder=encoder,
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+    )
+
+
+def compared(
+    made: Mapping[str, Conversion] | Sequence[Conversion],
+    test: Any,
+    timesteps: int = 64,
+    *,
+    graph: Graph | None = None,
+    statistics: Statistics | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Conversions that were already made, measured on the same samples.
+
+    Args:
+        made: the conversions, of one network; by label, or labelled by their methods.
+        test: data to measure with.
+        timesteps: T.
+        graph: the network as it was read, for the report.
+        statistics: of calibration, for the report.
+        settings: what reproduces it, by name.
+        progress: as of ``compare``.
+        options: further keywords of ``measure``.
+
+    Raises:
+        SpikewrightError: as ``measure``.
+
+    Warns:
+        SpikewrightWarning: what measuring saw that is odd, once for all.
+    """
+    candidates = []
+    for label, conversion in (made if isinstance(made, Mapping) else _labelled(made)).items():
+        watch = _stage(progress, f"simulating {label}")
+        measures = measure(conversion, test, timesteps, progress=watch, quiet=True, **options)
+        candidates.append(Candidate(label, conversion, measures))
+    found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
+    remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)
+    warn(list(dict.fromkeys([*found._of_measuring, *remarks])))
+    return found
+
+
+def _labelled(made: Sequence[Conversion]) -> dict[str, Conversion]:
+    """Conversions by method; by their number where there is none, or another has the same."""
+    found: dict[str, Conversion] = {}
+    for number, conversion in enumerate(made, 1):
+        method = conversion.calibration.method
+        label = method or f"conversion {number}"
+        found[label if label not in found else f"{label} ({number})"] = conversion
+    return found
+
+
+def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    told: Progress = progress
+    return lambda done, total: told(what, done, total)

@@ -1,0 +1,240 @@
+"""From a trained network to conversions: calibrate once, convert by as many methods as are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from spikewright.calibration import Method, Statistics, calibrate, look, parse, parse_all, statistics_key
+from spikewright.conversion import (
+    CalibrationFacts,
+    Conversion,
+    NeuronsGiven,
+    Readout,
+    View,
+    check_countable,
+    from_scales,
+    neurons_of,
+)
+from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
+from spikewright.graph import Graph
+from spikewright.nodes import MaxPool, ReLU
+from spikewright.preparation import prepare
+from spikewright.tasks import TaskChoice, tasks_said
+
+METHOD = "percentile:99.9"
+"""The threshold method where none is given."""
+
+
+def convert(
+    graph: Graph,
+    source: Any,
+    method: Method | str | None = None,
+    *,
+    neurons: NeuronsGiven = None,
+    view: View = "weights",
+    readout: Readout = "potential",
+    answer: Literal["keep", "drop"] = "keep",
+    leaky: Literal["refuse", "split"] = "refuse",
+    input_scale: Method | str | float = "max",
+    task: TaskChoice = None,
+    batch_size: int = 100,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Conversion:
+    """Make a spiking network of a trained one.
+
+    Args:
+        graph: as ``load`` gives it, or already prepared.
+        source: data to calibrate with, a Dataset, an array ``(N, *shape)`` or a pair of samples and labels; or
+            ``Statistics`` of the folded graph; or λ that were already found, by the names of populations.
+        method: a threshold method as a value or as its text, "percentile:99.9" unless it is given; λ need none.
+        neurons: what the populations are like, all of them or by name: a value, or its text.
+        view: whether weights or thresholds take the scale.
+        readout: "potential": the output layer adds up its input and never fires. "count": the output is a population
+            and its spikes are counted, so that no answer is below zero, nor above the ceiling of a final ReLU.
+        answer: what becomes of the activation that the network ends in: "keep" applies it to the readout at every
+            timestep, "drop" leaves it away; see ``prepare``.
+        leaky: what becomes of leaky rectifiers: refused, or split into two populations.
+        input_scale: how λ of an input comes about: see ``calibrate``.
+        task: what labels mean: see ``measure``, which then knows it.
+        batch_size: samples that run side by side while calibrating.
+        device: a torch device, for calibrating.
+        progress: called with (samples done, samples in all passes).
+
+    Raises:
+        UnsupportedModelError: with everything that cannot become spikes, before data are read.
+        GraphError, SettingsError: for scales or settings outside their domain.
+        DataError, CalibrationError: for data or statistics that do not fit.
+
+    Warns:
+        SpikewrightWarning: what calibration saw that is odd: see ``look``.
+    """
+    options: dict[str, Any] = {
+        "neurons": neurons_of(neurons), "view": view, "readout": readout, "answer": answer, "leaky": leaky
+    }  # fmt: skip
+    _check_trained(graph)
+    if _holds_scales(graph, source):
+        if method is not None:
+            raise SettingsError(f"λ are given, so the method {method} has nothing to do: leave one of the two out")
+        return replace(from_scales(graph, source, **options), tasks=_tasks(graph, task))
+    folded = prepared(graph, **options)
+    chosen, data = parse(METHOD if method is None else method), None
+    if isinstance(source, Statistics):
+        statistics = source
+    else:
+        data = _data(source, graph)
+        statistics = calibrate(
+            folded,
+            data,
+            chosen,
+            input_scale=input_scale,
+            task=task,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+        )
+    return conversions(graph, statistics, [chosen], data, task=task, **options)[0]
+
+
+def prepared(graph: Graph, *, neurons: NeuronsGiven = None, **options: Any) -> Graph:
+    """The folded graph, once it is clear that it can be converted; nothing has been read for it yet.
+
+    Args:
+        graph: as ``load`` gives it.
+        neurons: what the populations are like.
+        options: further keywords of ``convert``: view, readout, answer, leaky.
+
+    Raises:
+        UnsupportedModelError: with everything that cannot become spikes.
+        GraphError: for a graph that spikes already.
+        SettingsError: for options outside their domain, and a graph that is none.
+    """
+    _check_trained(graph)
+    chosen = {key: options[key] for key in ("answer", "leaky") if key in options}
+    folded, _ = prepare(graph, **chosen)
+    if options.get("readout") == "count":
+        check_countable(folded)
+    else:  # where outputs are counted, they are populations too, and known only later
+        neurons_of(neurons).check(node.name for node in folded.of_type(ReLU, MaxPool))
+    return folded
+
+
+def conversions(
+    graph: Graph,
+    statistics: Statistics,
+    methods: Sequence[Method | str] | Method | str,
+    data: Dataset | None = None,
+    *,
+    task: TaskChoice = None,
+    **options: Any,
+) -> tuple[Conversion, ...]:
+    """A conversion by each of several methods.
+
+    Args:
+        graph: as ``load`` gives it.
+        statistics: of the folded graph.
+        methods: threshold methods.
+        data: that the statistics are of, where they are at hand; conversions remember which samples these were.
+        task: what labels mean, where somebody said so.
+        options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
+
+    Raises:
+        SpikewrightError: as ``convert``.
+    """
+    facts = CalibrationFacts(
+        samples=statistics.samples,
+        digests=np.zeros(0, np.uint64) if data is None else sample_digests(data),
+        inputs={name: (values.lowest, values.highest) for name, values in statistics.inputs.items()},
+    )
+    found = []
+    for method in parse_all(methods):
+        made = from_scales(graph, statistics.scales(method), **options)
+        made = replace(made, calibration=replace(facts, method=str(method)), tasks=_tasks(graph, task))
+        if data is not None:
+            made = replace(made, preprocessing=data.preprocessing, classes=tuple(data.classes))
+        found.append(made)
+    return tuple(found)
+
+
+def statistics_of(
+    folded: Graph,
+    data: Dataset,
+    methods: Sequence[Method | str] | Method | str,
+    *,
+    store: Path | None = None,
+    force: bool = False,
+    input_scale: Method | str | float = "max",
+    **options: Any,
+) -> Statistics:
+    """Statistics from a file where it holds those of this network and these data; else gathered, and kept there.
+
+    Args:
+        folded: from ``prepared``.
+        data: to calibrate with.
+        methods: what λ will be asked for.
+        store: the file; None keeps nothing.
+        force: whether a file that holds others is replaced.
+        input_scale: as of ``calibrate``.
+        options: further keywords of ``calibrate``.
+
+    Raises:
+        CalibrationError: when the file holds others, unless ``force`` says that they may be replaced.
+        SpikewrightError: as ``Statistics.load`` and ``calibrate``.
+
+    Warns:
+        SpikewrightWarning: what calibration saw that is odd: see ``look``.
+    """
+    chosen = parse_all(methods)
+    if store is not None and store.exists():
+        try:
+            found = Statistics.load(store, expect_key=statistics_key(folded, data))
+            found = replace(found, input_scale=str(input_scale))
+            for method in chosen:
+                found.scales(method)
+        except CalibrationError as error:
+            if not force:
+                said = str(error).removesuffix("; calibrate again")
+                where = "" if said.startswith(str(store)) else f"{store}: "
+                advice = "choose another path for --statistics, or give --force to replace it"
+                raise CalibrationError(f"{where}{said}; {advice}") from error
+        else:
+            warn(look(folded, found).warnings)
+            return found
+    statistics = calibrate(folded, data, chosen, input_scale=input_scale, **options)
+    if store is not None:
+        statistics.save(store, force)
+    return statistics
+
+
+def _check_trained(graph: Graph) -> None:
+    if not isinstance(graph, Graph):
+        raise SettingsError(f"a trained network is converted, as load(...) gives it, not a {type(graph).__name__}")
+    if graph.populations:
+        raise GraphError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
+
+
+def _holds_scales(graph: Graph, source: Any) -> bool:
+    """Whether these are λ by name, and not samples by the names of inputs."""
+    if not isinstance(source, Mapping):
+        return False
+    return not source or not (source.keys() <= graph.inputs.keys() and all(np.ndim(x) > 1 for x in source.values()))
+
+
+def _data(source: Any, graph: Graph) -> Dataset:
+    if isinstance(source, str | Path):
+        raise SettingsError(
+            f"convert takes data, λ by population or Statistics, not {str(source)[:40]!r}: load_data reads data from a "
+            "path, and a method stands behind the data"
+        )
+    return as_dataset(source, graph.inputs)
+
+
+def _tasks(graph: Graph, task: TaskChoice) -> dict[str, str]:
+    """The tasks that were said, as text, by output."""
+    return {name: str(one) for name, one in tasks_said(graph, task).items()}
