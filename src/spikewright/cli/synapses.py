@@ -37,7 +37,7 @@ from spikewright.reports.document import check_report
 from spikewright.storage import load_graph
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
-from spikewright.synapse_graph.placing import beginnings, logs_of
+from spikewright.synapse_graph.staging import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
