@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ FOLDERS = {
     "synapse_writers": "synapse_graph/writers",
 }
 """Where a file of each kind lies in Spikewright itself."""
+AS_ON_THE_PATH = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "Redirecting" not in type(finder).__name__]
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+"""Runs tests with what is on the path: the finder of an editable installation would know Spikewright first."""
 
 
 def project() -> dict[str, dict[str, str]]:
@@ -57,6 +65,8 @@ def laid_in(folder: Path) -> Path:
     """A copy of Spikewright with the files of the package in its folders."""
     own = Path(spikewright.__file__).parent
     shutil.copytree(own, folder / "spikewright", ignore=shutil.ignore_patterns("__pycache__", "fashion.npz"))
+    if (native := find_spec("spikewright.engines.event._native")) is not None and native.origin is not None:
+        shutil.copy(native.origin, folder / "spikewright" / "engines" / "event")
     homes = {
         value: folder / "spikewright" / FOLDERS[group.removeprefix("spikewright.")]
         for group, names in project().items()
@@ -87,7 +97,12 @@ def test_the_package_works_without_any_list(added: object, tmp_path: Path) -> No
         str(tmp_path),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, str(PACKAGE / "tests")],
+        [
+            sys.executable,
+            *(["-c", AS_ON_THE_PATH] if added is laid_in else ["-m", "pytest"]),
+            *words,
+            str(PACKAGE / "tests"),
+        ],
         capture_output=True,
         text=True,
         env=environment,

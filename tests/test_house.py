@@ -17,21 +17,7 @@ MOST_LINES = 400
 CIRCLES_LEFT = ("spikewright.engines.cuda", "spikewright.frontends", "spikewright.synapse_graph")
 """Packages that may still have circles; this shall be empty."""
 PREPOSITIONS = {
-    "Above",
-    "As",
-    "At",
-    "Behind",
-    "Beside",
-    "By",
-    "For",
-    "From",
-    "In",
-    "Into",
-    "Of",
-    "On",
-    "To",
-    "Under",
-    "With",
+    *("Above", "As", "At", "Behind", "Beside", "By", "For", "From", "In", "Into", "Of", "On", "To", "Under", "With")
 }
 """A summary that begins with one of these leaves away what it speaks of."""
 

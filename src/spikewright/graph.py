@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from spikewright.errors import GraphError
-from spikewright.node import MOST_VALUES, Array, Node, Place, Shape, check_size
+from spikewright.node import MOST_VALUES, Array, Node, Shape, ToTensor, check_size
 
-__all__ = ["MOST_VALUES", "Array", "Graph", "Node", "Place", "SampleShapes", "Shape", "check_size"]
+__all__ = ["MOST_VALUES", "Array", "Graph", "Node", "SampleShapes", "Shape", "ToTensor", "check_size"]
 
 N = TypeVar("N", bound=Node)
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from spikewright.connections import Connections
 from spikewright.connections.moves import moved, scale_moved, table_of, times_moved
 from spikewright.connections.scales import across_channels, channel_scale
-from spikewright.errors import GraphError
+from spikewright.errors import GraphError, NotFiniteError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
-Place = Callable[[Array], "Tensor"]
+ToTensor = Callable[[Array], "Tensor"]
 """Puts a numpy array on the device, and in the precision, of the run at hand."""
 
 MOST_VALUES = 2**31
@@ -80,7 +80,7 @@ class Node(ABC):
             array = value if own and value.dtype == np.float32 else np.array(value, dtype=np.float32, order="C")
         if not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise GraphError(
+            raise NotFiniteError(
                 f"{self}: {label}{list(where)} is {array[where]}, not a finite float32; "
                 "the trained weights are damaged: train or export the network again"
             )
@@ -146,7 +146,7 @@ class Node(ABC):
         return known[1]
 
     @abstractmethod
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         """Its forward function on batches, with its arrays put in place once."""
 
     # How its values hang together: a node moves them, or connects them, or adds up its inputs, or makes spikes of them.

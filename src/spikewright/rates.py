@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -114,12 +115,13 @@ def load_rates(path: Path | str, graph: Graph) -> Rates:
         raise DataError(f"{path}: holds no rates; simulate again with this version of spikewright")
     wanted = {node.name: f"{PREFIX}{node.name}" for node in graph if not node.inputs or node.population}
     there = {name: label for name, label in wanted.items() if label in headers}
-    try:
+    with _in_file(path):
         for name, label in there.items():  # before any values are unpacked
             _check_shape(name, headers[label].shape, graph)
         if any(headers[label].nbytes > 1024 for label in FACTS if label in headers):
             raise DataError(f"it does not say whose rates they are; {AGAIN}")
-        arrays = read_npz(path, [*FACTS, *there.values()], advice=AGAIN)
+    arrays = read_npz(path, [*FACTS, *there.values()], advice=AGAIN)
+    with _in_file(path):
         values = {name: _numbers(arrays, label) for name, label in there.items()}
         network, samples, timesteps = _text(arrays["network"]), _count(arrays, "samples"), _count(arrays, "timesteps")
         if network and "samples" not in arrays:
@@ -127,8 +129,19 @@ def load_rates(path: Path | str, graph: Graph) -> Rates:
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
         return Rates(values, network, samples, timesteps).checked(graph)
+
+
+@contextmanager
+def _in_file(path: Path | str) -> Iterator[None]:
+    """What is wrong with what a file holds, with the file before it.
+
+    Raises:
+        DataError: for any error of ours.
+    """
+    try:
+        yield
     except SpikewrightError as error:
-        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        raise DataError(f"{path}: {error}") from error
 
 
 AGAIN = "simulate again"

@@ -13,6 +13,9 @@ import numpy as np
 
 from spikewright.errors import SettingsError
 
+LARGEST = 2**31 - 1
+"""The largest whole number of a setting that counts something."""
+
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is of a declared type: of exactly that one, with finite numbers, as files must hold it."""
@@ -44,14 +47,18 @@ def _finite(value: Any) -> bool:
         return False
 
 
-def check_fields(instance: Any) -> None:
+def check_fields(instance: Any, name: str = "") -> None:
     """Refuse a dataclass of settings with a field that is not what it is declared to be; numpy's numbers are taken.
+
+    Args:
+        instance: of the dataclass.
+        name: what people call it; its type's name otherwise.
 
     Raises:
         SettingsError: naming the field, what it takes, and what it was given.
     """
     hints = get_type_hints(type(instance))
-    name = type(instance).__name__
+    name = name or type(instance).__name__
     for f in fields(instance):
         value = plain(getattr(instance, f.name))
         if not fits(value, hints[f.name]):
@@ -85,6 +92,11 @@ def whole(label: str, value: Any, least: int = 1) -> int:
     if number < least:
         raise SettingsError(f"{label} must be {least} or more, not {number}")
     return number
+
+
+def digits(text: str) -> int | None:
+    """A whole number that is written in the ten digits of ASCII, at most ``LARGEST``; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST else None
 
 
 def plain(value: Any) -> Any:

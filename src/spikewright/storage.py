@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from spikewright.errors import ModelFileError, SettingsError, SpikewrightError
 from spikewright.facts import check_facts
-from spikewright.files import atomic_path, check_place, shown
+from spikewright.files import atomic_path, check_destination, shown
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
 from spikewright.settings import fits
@@ -56,7 +56,7 @@ def check_save(path: Path | str, force: bool = False) -> None:
             f"{shown(path)}: a network is written as {SUFFIX}, or it cannot be loaded: "
             f"give {shown(place.with_suffix(SUFFIX) if place.name else place / f'network{SUFFIX}')}{advice}"
         )
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def load_graph(path: Path | str) -> Graph:

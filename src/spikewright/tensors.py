@@ -116,6 +116,8 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
         raise ModelFileError(
             f"{path}: {kind.contents} format {found!s:.20}, this version reads {kind.format}; upgrade spikewright"
         )
+    if type(found) is int and 0 < found < kind.format:
+        raise ModelFileError(f"{path}: {kind.contents} format {found}, this version reads {kind.format}; {kind.again}")
     if type(found) is not int or found != kind.format:
         raise ModelFileError(f"{path}: {kind.contents} of an unknown format {found!s:.20}; {kind.again}")
     said = facts.pop(DIGEST, None)

@@ -21,7 +21,7 @@ from runs import same, sender
 from spikewright.cli.app import run
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.encoder import Encoder
-from spikewright.encoders.events import Events
+from spikewright.encoders.events import EventFrames
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.cuda.memory import in_pieces
 from spikewright.engines.cuda.scan import Stepwise
@@ -80,8 +80,10 @@ def test_recorded_events_and_what_comes_after_them(device: str) -> None:
     for seed in range(10):
         graph, x = spiking_network(seed, inputs=1 + seed % 3)
         frames = torch.from_numpy(np.stack([x, x * 0, -x, x > 0], axis=1).astype(np.float32))
-        expected = Simulation(graph).run(frames, 7, Events(), RECORDS)
-        found = CudaSimulation(graph, device, budget_for(graph, "steps", "events")).run(frames, 7, Events(), RECORDS)
+        expected = Simulation(graph).run(frames, 7, EventFrames(), RECORDS)
+        found = CudaSimulation(graph, device, budget_for(graph, "steps", "events")).run(
+            frames, 7, EventFrames(), RECORDS
+        )
         same(graph, expected, found)
 
 

@@ -21,6 +21,7 @@ from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
+from spikewright.settings import digits
 from spikewright.tasks import tasks
 from spikewright.text import one_line, visible
 
@@ -169,11 +170,9 @@ def parse_shape(text: str | None) -> Shape | None:
     """``1,28,28`` or ``1x28x28`` as numbers."""
     if text is None:
         return None
-    try:
-        shape = tuple(int(word) for word in text.lower().replace("x", ",").split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
+    numbers = [digits(word.strip()) for word in text.lower().replace("x", ",").split(",")]
+    shape = tuple(number for number in numbers if number)
+    if len(shape) < len(numbers):
         raise SettingsError(f"--shape takes positive numbers like 1,28,28, not '{text}'")
     return shape
 
@@ -182,8 +181,8 @@ def parse_spikes(text: str) -> int | None:
     """``single``, ``multi``, or a cap as a number."""
     if text in ("single", "multi"):
         return 1 if text == "single" else None
-    if text.isdigit() and int(text) > 0:
-        return int(text)
+    if cap := digits(text):
+        return cap
     raise SettingsError(f"--spikes takes single, multi, or a cap like 3, not '{text}'")
 
 

@@ -34,7 +34,7 @@ from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.conversion import Neurons
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError, warn
-from spikewright.files import check_place
+from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
 from spikewright.nodes.spike_max_pool import Policy
@@ -100,7 +100,7 @@ def convert(
     if report is not None:
         check_report(report, force)
     if statistics is not None:
-        check_place(statistics, force=True)  # reused where it fits
+        check_destination(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)

@@ -21,7 +21,7 @@ from spikewright.measures import HeadMeasures, Measures, measure
 from spikewright.passes import Change
 from spikewright.preparation import prepare
 from spikewright.reports import Candidate, write_report
-from spikewright.tasks import SCORES, Head, Said
+from spikewright.tasks import SCORES, Head, TaskChoice
 from spikewright.text import short, steps_to_show
 
 
@@ -47,7 +47,7 @@ class Job:
     batch_size: int = 100
     device: str = "cpu"
     quiet: bool = False
-    task: Said = None
+    task: TaskChoice = None
     input_scale: str = "max"
 
     def prepared(self) -> tuple[Graph, tuple[Change, ...]]:

@@ -10,6 +10,7 @@ from spikewright.cli.console import err
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
+from spikewright.text import visible
 
 SamplesOption = Annotated[
     int | None,
@@ -58,8 +59,8 @@ def named(choice: Choice) -> str:
 
 
 def say(text: str) -> None:
-    """One line on the error stream, as it is."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
+    """One line on the error stream, whatever is in the names it shows."""
+    err.print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def classes_of(graph: Graph) -> tuple[str, ...]:

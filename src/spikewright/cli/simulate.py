@@ -34,9 +34,9 @@ from spikewright.conversion import analog_of
 from spikewright.data import Preprocessing, load_data
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
-from spikewright.events import check_place as check_events
+from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
-from spikewright.files import atomic_path, check_place, shown
+from spikewright.files import atomic_path, check_destination, shown
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.scores import agreement_name
@@ -163,7 +163,7 @@ def _others(measures: Measures) -> Table:
 def _check_output(path: Path, force: bool) -> None:
     if path.suffix.lower() != ".npz":
         raise SettingsError(f"{shown(path)}: curves and rates are written as .npz")
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def _write(measures: Measures, path: Path, force: bool) -> None:

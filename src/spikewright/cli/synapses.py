@@ -29,11 +29,12 @@ from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, clas
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
-from spikewright.files import check_place as check_file
+from spikewright.files import check_destination as check_file
 from spikewright.files import shown
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.reports.document import check_report
+from spikewright.settings import digits
 from spikewright.storage import load_graph
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
@@ -41,7 +42,7 @@ from spikewright.synapse_graph.placing import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
-from spikewright.synapse_graph.writing import check_place
+from spikewright.synapse_graph.writing import check_destination
 from spikewright.text import shape_text, short
 
 
@@ -96,7 +97,7 @@ def synapses(
         _convert_dump(Path(model), output, force, as_json)
         return
     if output is not None:
-        check_place(output, writer(output, kind), force)
+        check_destination(output, writer(output, kind), force)
     if rates is not None and data is not None:
         raise SettingsError("give --rates or --data, not both")
     graph = load_graph(model)
@@ -155,9 +156,10 @@ def _write(
 
 def _shard(text: str) -> tuple[int, int]:
     which, _, of = text.partition("/")
-    if not (which.isdigit() and of.isdigit() and 1 <= int(which) <= int(of)):
+    share, shares = digits(which), digits(of)
+    if not share or not shares or share > shares:
         raise SettingsError(f"--shard takes a share like 2/8, not '{text}'")
-    return int(which), int(of)
+    return share, shares
 
 
 def _simulated(

@@ -14,17 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.labels import Targets, as_targets, joined, rows
-from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
+from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.sampling import Choice, Rows, classes_of, draw
+from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
+from spikewright.settings import whole
 
 Batch = tuple[NDArray[np.float32], Targets | None]
 Raw = bytes | memoryview
 """What stands for one sample before preprocessing: the bytes of a file, or values side by side."""
 RAW_BYTES = 2**20
-"""Of raw samples that are brought to float32 at once."""
+"""How many bytes of raw samples are brought to float32 at once."""
 
 
 class Dataset(ABC):
@@ -63,6 +65,11 @@ class Dataset(ABC):
     @property
     def targets(self) -> Targets | None:
         """The targets of all samples; a data set that knows them without reading its samples says so here."""
+        return self._read_targets
+
+    @cached_property
+    def _read_targets(self) -> Targets | None:
+        """The targets of all batches, for which samples are read once, however often they are asked for."""
         if not self.has_labels:
             return None
         return joined([y for _, y in self.batches(4096) if y is not None])
@@ -77,8 +84,12 @@ class Dataset(ABC):
         return None
 
     def take(self, count: int) -> Dataset:
-        """The first ``count`` samples."""
-        return self.subset(np.arange(min(max(count, 0), len(self))))
+        """The first ``count`` samples.
+
+        Raises:
+            SettingsError: for anything but a whole number, 0 or more.
+        """
+        return self.subset(np.arange(min(whole("samples", count, 0), len(self))))
 
     def sample(self, count: int, seed: int = 0) -> Dataset:
         """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
@@ -88,7 +99,7 @@ class Dataset(ABC):
         Raises:
             SettingsError: for less than one sample.
         """
-        if count >= len(self):
+        if whole("samples", count) >= len(self):
             return self
         return self.subset(draw(self.labels, len(self), count, seed))
 
@@ -96,7 +107,7 @@ class Dataset(ABC):
         """What this is of a whole data set that it was taken from."""
         return Choice.of(self.labels, whole.labels, (len(self), len(whole)), whole.classes)
 
-    def fitted(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
+    def with_axes_for(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
         """The same samples with their axes as a network wants them, as far as that is clear."""
         return self
 
@@ -117,7 +128,7 @@ class ArrayDataset(Dataset):
         axis: of ``x`` along which its channels lie.
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
-        laid: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
+        layout: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
             lies as it was given.
     """
 
@@ -127,7 +138,7 @@ class ArrayDataset(Dataset):
     axis: int = 1
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    laid: tuple[Shape, str] | None = None
+    layout: tuple[Shape, str] | None = None
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -156,9 +167,8 @@ class ArrayDataset(Dataset):
     def batches(self, size: int) -> Iterator[Batch]:
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size], self.axis)
-            if not np.isfinite(x).all():
-                row = start + int(np.argwhere(~np.isfinite(x))[0][0])
-                raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
+            if (row := not_finite(x)) is not None:
+                raise DataError(f"sample {start + row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
     def raw(self) -> Iterator[Raw]:
@@ -170,29 +180,29 @@ class ArrayDataset(Dataset):
         return self._part(rows)
 
     def take(self, count: int) -> ArrayDataset:
-        return self._part(slice(max(count, 0)))
+        return self._part(slice(whole("samples", count, 0)))
 
     def _part(self, which: Rows | slice) -> ArrayDataset:
         return replace(self, x=self.x[which], y=rows(self.y, which))
 
-    def fitted(self, inputs: Inputs) -> ArrayDataset:
+    def with_axes_for(self, inputs: Inputs) -> ArrayDataset:
         if len(inputs) != 1:
             return self
         ((name, shape),) = inputs.items()
         channels = channels_of(inputs, name)
-        if self.laid == (shape, channels):  # where axes could be read in two ways, they are turned once
+        if self.layout == (shape, channels):  # where axes could be read in two ways, they are turned once
             return self
-        given = "first" if self.laid and channels == "moved" else channels
+        given = "first" if self.layout and channels == "moved" else channels
         if not self.preprocessing.spatial:
-            x = laid_out(self.x, shape, given)
+            x = fit_axes(self.x, shape, given)
         elif len(shape) == 3:
-            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], given)
+            x = fit_picture_axes(self.x, shape[-1] if channels == "last" else shape[0], given)
         else:
             x = None
         if x is None:
             return self
         axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
-        return replace(self, x=x, axis=axis, laid=(shape, channels))
+        return replace(self, x=x, axis=axis, layout=(shape, channels))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -19,6 +19,7 @@ from spikewright.data.layout import Inputs, channels_of
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.resize import Size
 from spikewright.data.sampling import Rows
+from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 from spikewright.npz import sane
@@ -75,6 +76,8 @@ class PictureDataset(Dataset):
         _ = self.looks
         for start in range(0, len(self), size):
             x = self._batch(range(start, min(start + size, len(self))))
+            if (row := not_finite(x)) is not None:
+                raise DataError(f"{self.files[start + row]}: holds NaN or infinity; take it out, or repair it")
             yield self._in_place(x), None if self.y is None else self.y[start : start + size]
 
     def raw(self) -> Iterator[bytes]:
@@ -87,7 +90,7 @@ class PictureDataset(Dataset):
         files = tuple(self.files[int(row)] for row in rows)
         return replace(self, files=files, y=None if self.y is None else self.y[rows])
 
-    def fitted(self, inputs: Inputs) -> PictureDataset:
+    def with_axes_for(self, inputs: Inputs) -> PictureDataset:
         if len(inputs) != 1:
             raise DataError(
                 f"a network with the inputs {', '.join(inputs)} takes an .npz with these arrays, no pictures"

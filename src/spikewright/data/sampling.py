@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.errors import SettingsError
+from spikewright.settings import whole
 
 Rows = NDArray[np.int64]
 
@@ -28,16 +28,14 @@ def draw(labels: Rows | None, total: int, count: int, seed: int = 0) -> Rows:
     Raises:
         SettingsError: for less than one sample, or a seed below 0.
     """
-    for label, number, least in (("samples", count, 1), ("the seed of a draw", seed, 0)):
-        if isinstance(number, bool) or int(number) != number or number < least:
-            raise SettingsError(f"{label} must be a whole number, {least} or more, not {number}")
+    count, seed = whole("samples", count), whole("the seed of a draw", seed, 0)
     if count >= total:
         return np.arange(total)
-    random = np.random.default_rng(int(seed))
+    random = np.random.default_rng(seed)
     if labels is None:
-        return np.sort(random.choice(total, int(count), replace=False))
+        return np.sort(random.choice(total, count, replace=False))
     _, member, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    shares = _shares(sizes, int(count), random)
+    shares = _shares(sizes, count, random)
     order = np.argsort(random.permutation(total), kind="stable")
     order = order[np.argsort(member.reshape(-1)[order], kind="stable")]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])

@@ -20,8 +20,8 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.engines.units import event_units
 from spikewright.events import Events, Step
-from spikewright.forward import place, split_inputs
-from spikewright.graph import Graph, Place
+from spikewright.forward import split_inputs, tensors_on
+from spikewright.graph import Graph, ToTensor
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
@@ -98,15 +98,18 @@ class Simulation:
 
     def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
         self.graph = graph
-        self.place = place(device, dtype)
+        self.to_tensor = tensors_on(device, dtype)
         self.linear: dict[str, Callable[..., Tensor]] = {
-            node.name: node.bind(self.place) for node in graph if not node.population and not isinstance(node, Output)
+            node.name: node.bind(self.to_tensor)
+            for node in graph
+            if not node.population and not isinstance(node, Output)
         }
         self.thresholds = {
-            node.name: self.place(node.spread(node.threshold, graph.shapes[node.name])) for node in graph.of_type(IF)
+            node.name: self.to_tensor(node.spread(node.threshold, graph.shapes[node.name]))
+            for node in graph.of_type(IF)
         }
         self.floors = {
-            node.name: self.place(node.spread(np.asarray(node.v_min), graph.shapes[node.name]))
+            node.name: self.to_tensor(node.spread(np.asarray(node.v_min), graph.shapes[node.name]))
             for node in graph.of_type(IF)
             if node.v_min is not None
         }
@@ -125,7 +128,7 @@ class Simulation:
         """
         import torch
 
-        x = x.to(self.place(np.zeros(0)))
+        x = x.to(self.to_tensor(np.zeros(0)))
         encoder = encoder.fitted(self.graph)
         units = event_units(self.graph, encoder)
         state = self.start(len(x))
@@ -166,9 +169,9 @@ class Simulation:
         for node in self.graph.populations:
             shape = self.graph.shapes[node.name]
             if isinstance(node, IF):
-                v = self.place(node.spread(node.v_init, shape)).expand(batch, *shape)
+                v = self.to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
             else:
-                v = self.place(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
+                v = self.to_tensor(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
             state[node.name] = State(v)
         return state
 
@@ -183,7 +186,7 @@ class Simulation:
                 threshold, v_min = self.thresholds[node.name], self.floors.get(node.name)
                 values[node.name], own.v = fire(node, threshold, own.v, given[0], v_min)
             elif isinstance(node, SpikeMaxPool):
-                values[node.name] = pool_spikes(node, self.place, state[node.name], given[0], t)
+                values[node.name] = pool_spikes(node, self.to_tensor, state[node.name], given[0], t)
             elif isinstance(node, Output):
                 values[node.name] = given[0]
             else:
@@ -191,12 +194,12 @@ class Simulation:
         return values
 
 
-def pool_spikes(pool: SpikeMaxPool, place: Place, state: State, spikes: Tensor, t: int) -> Tensor:
+def pool_spikes(pool: SpikeMaxPool, to_tensor: ToTensor, state: State, spikes: Tensor, t: int) -> Tensor:
     """One step of max pooling."""
     estimate(pool, state, spikes, t)
     if pool.policy != "count_max":
         return let_through(pool, state.v, spikes)
-    largest = MaxPool.bind(pool, place)(state.v)
+    largest = MaxPool.bind(pool, to_tensor)(state.v)
     risen = largest if state.past is None else largest - state.past
     state.past = largest
     return risen

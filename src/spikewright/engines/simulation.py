@@ -20,7 +20,7 @@ from spikewright.engines.reference import RECORDS, BatchRun
 from spikewright.engines.remarks import RunWatcher
 from spikewright.errors import DataError, GraphError, SettingsError, warn
 from spikewright.events import Events, events_folder
-from spikewright.forward import place
+from spikewright.forward import tensors_on
 from spikewright.graph import Array, Graph, Shape
 from spikewright.nodes import Output, ReLU
 from spikewright.settings import check_choices, whole
@@ -142,7 +142,7 @@ def simulate(
     _check_shape(graph, chosen.sample_shape(dataset.shape))
     wanted = record if events_to is None else {*record, "events"}
     simulation = choose_engine(graph, chosen, wanted, engine, device, dtype)
-    like = place(device, "float32" if dtype == "int16" else dtype)(np.zeros(0))
+    like = tensors_on(device, "float32" if dtype == "int16" else dtype)(np.zeros(0))
     gathered, watcher = _Gathered(simulation.name), RunWatcher(graph, chosen)
     done = 0
     with ExitStack() as stack:

@@ -24,9 +24,9 @@ class Events:
 
     Attributes:
         shape: of the population.
-        sample: ``(E,)``, int64: the place of the sample in the data set.
+        sample: ``(E,)``, int64: the index of the sample in the data set.
         timestep: ``(E,)``, int32, from 0.
-        neuron: ``(E,)``, int32: its place in the population's shape, in C order, so that channels come first.
+        neuron: ``(E,)``, int32: its index in the population's shape, in C order, so that channels come first.
         value: ``(E,)``, float32: spikes in that step, mostly 1 and never 0. A max pool sends what its policy makes of
             them, negative values too where it reads some.
     """
@@ -39,7 +39,7 @@ class Events:
 
     @classmethod
     def of_steps(cls, shape: Shape, steps: Sequence[Step], first: int = 0) -> Events:
-        """Put together what each timestep sent; ``first`` is the place of the first sample in its data set."""
+        """Put together what each timestep sent; ``first`` is the index of the first sample in its data set."""
         sample, neuron, value = (np.concatenate(column) for column in zip(*steps, strict=True))
         timestep = np.repeat(np.arange(len(steps), dtype=np.int32), [len(step[0]) for step in steps])
         order = np.argsort(sample, kind="stable")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewright.errors import SettingsError
-from spikewright.files import check_place, shown
+from spikewright.files import check_destination, shown
 from spikewright.graph import Graph
 from spikewright.registry import Registry, function
 
@@ -41,7 +41,7 @@ def export(graph: Graph, path: Path | str, *, force: bool = False, **options: An
 def check_export(path: Path | str, force: bool = False) -> None:
     """Refuse a place that ``export`` cannot write to, before any work is done; arguments and errors as there."""
     _format(path)
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def _format(path: Path | str) -> str:

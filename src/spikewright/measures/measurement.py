@@ -28,7 +28,7 @@ from spikewright.measures.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
 from spikewright.settings import whole
-from spikewright.tasks import Said, heads
+from spikewright.tasks import TaskChoice, heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ def measure(
     data: Any,
     timesteps: int = 64,
     *,
-    task: Said = None,
+    task: TaskChoice = None,
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
     engine: Engine = "auto",

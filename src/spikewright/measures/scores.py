@@ -11,7 +11,7 @@ import numpy as np
 
 from spikewright.engines import BatchRun
 from spikewright.errors import DataError
-from spikewright.tasks import Answer, Curve, Head, Tally, Task
+from spikewright.tasks import Answer, Curve, Head, RunningScores, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,9 +71,9 @@ class Scoring:
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
         self.heads, self.done = heads, 0
-        self.spiking: dict[str, Tally] = {}
-        self.analog: dict[str, Tally] = {}
-        self.agreement: dict[str, Tally] = {}
+        self.spiking: dict[str, RunningScores] = {}
+        self.analog: dict[str, RunningScores] = {}
+        self.agreement: dict[str, RunningScores] = {}
 
     def __call__(self, analog: Mapping[str, Tensor], run: BatchRun) -> None:
         """Count one batch: what the analog network answered, and what the spiking one did."""
@@ -82,12 +82,12 @@ class Scoring:
             answers, expected = run.outputs[name].cpu().numpy(), analog[name].cpu().numpy()
             count = len(answers)
             if not self.done:
-                for tallies, steps in (
+                for running, steps in (
                     (self.spiking, answers.shape[1]),
                     (self.analog, 1),
                     (self.agreement, answers.shape[1]),
                 ):
-                    tallies[name] = head.task.tally(steps, head.answer)
+                    running[name] = head.task.running_scores(steps, head.answer)
             self.agreement[name].add(answers, head.task.decisions(expected, head.answer))
             if head.targets is not None:
                 targets = head.targets[self.done : self.done + count]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ class AdaptiveAvgPool(Node):
             raise GraphError(f"{self}: an input of shape {inputs[0]} cannot be pooled to {self.size}")
         return (inputs[0][0], *self.size)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         pool: Callable[..., Tensor] = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[

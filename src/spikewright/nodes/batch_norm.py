@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikewright.connections import Connections, one_to_one
 from spikewright.connections.scales import across_channels
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,8 +59,8 @@ class BatchNorm(Node):
     def connections(self, *inputs: Shape) -> Connections:
         return one_to_one(inputs[0], across_channels(self.scale, inputs[0]))
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
-        scale, shift = place(self.scale), place(self.shift)
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
+        scale, shift = to_tensor(self.scale), to_tensor(self.shift)
 
         def forward(x: Tensor) -> Tensor:
             view = (-1, *(1 for _ in x.shape[2:]))

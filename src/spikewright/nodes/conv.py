@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikewright.connections import Connections, sliding
 from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 from spikewright.nodes._window import (
     Padding,
     answer_to_constant,
@@ -71,11 +71,11 @@ class Conv(Node):
             raise GraphError(f"{self}: bias {self.bias.shape} is neither {(outputs,)} nor {(outputs, *spatial)}")
         return (outputs, *spatial)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         function = (F.conv1d, F.conv2d, F.conv3d)[len(self.kernel) - 1]
-        weight, bias = place(self.weight), place(self.bias)
+        weight, bias = to_tensor(self.weight), to_tensor(self.bias)
         plain, mapped = (bias, None) if self.bias.ndim == 1 else (None, bias)
         symmetric = is_symmetric(self.padding)
         inner = tuple(low for low, _ in self.padding) if symmetric else 0

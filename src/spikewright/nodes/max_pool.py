@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.connections.scales import across_channels, channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 from spikewright.nodes._window import (
     Padding,
     check_axes,
@@ -45,7 +45,7 @@ class MaxPool(Node):
         spatial = window_shape(self, inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)
         return (inputs[0][0], *spatial)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(self.kernel) - 1]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.causes import Cause
 from spikewright.errors import Problem
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Add, ChannelAffine, LeakyReLU, ReLU
 from spikewright.passes.rewrite import refusal, rewrite
 
-LEAKY = "what is negative has no spikes; leaky='split' (--leaky split) makes two populations of it, one for each sign"
-
 
 @refusal(when={"leaky": "refuse"})
 def unsplit_leaky(graph: Graph) -> list[Problem]:
     """Every leaky ReLU, unless they are to be split."""
-    return [Problem(node.type, f"'{node.name}'", LEAKY) for node in graph.of_type(LeakyReLU)]
+    return [Problem.of(node.type, f"'{node.name}'", Cause.NEGATIVE_SLOPE) for node in graph.of_type(LeakyReLU)]
 
 
 @rewrite("replaced", after=("drop_final_activations", "keep_final_activations"), when={"leaky": "split"})

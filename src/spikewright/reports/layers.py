@@ -17,7 +17,7 @@ from spikewright.reports.table import table
 from spikewright.text import shape_text, short
 
 
-def layer_sections(document: Document, folded: Graph, statistics: Statistics, candidates: Sequence[Candidate]) -> str:
+def closer(document: Document, folded: Graph, statistics: Statistics, candidates: Sequence[Candidate]) -> str:
     """Layer by layer, for the candidate that the reader chooses."""
     buttons = "".join(
         f'<button type="button" data-choose="{k}" aria-pressed="{str(k == 0).lower()}" '

@@ -19,7 +19,7 @@ from spikewright.reports import charts
 from spikewright.reports.answers import facts, how_good, score_columns, score_rows
 from spikewright.reports.candidate import Candidate
 from spikewright.reports.document import Document, check_report
-from spikewright.reports.layers import layer_sections
+from spikewright.reports.layers import closer
 from spikewright.reports.network import network_picture
 from spikewright.reports.table import table
 from spikewright.text import shape_text, short, steps_to_show
@@ -67,7 +67,7 @@ def write_report(
         how_good(document, candidates),
         _table_of_candidates(candidates),
         _work(document, candidates),
-        layer_sections(document, folded, statistics, candidates),
+        closer(document, folded, statistics, candidates),
         _network(graph, candidates[0], fates(graph, changes)),
         settings_section(settings),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.classification import within
 from spikewright.tasks.score import ACCURACY, Score
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 IGNORED = -1
 
@@ -71,7 +71,7 @@ class Dense(Task):
         classes = max(answer.shape[0], 2)
         found = np.empty((labels.samples, *answer.positions), np.int32)
         done = 0
-        for part in labels.parts():
+        for part in labels.chunks():
             maps = part.reshape(-1, *answer.positions)
             left_out = np.zeros(maps.shape, bool) if self.ignore is None else maps == self.ignore
             within(maps[~left_out].astype(np.int64), classes, self._advice(maps))
@@ -93,8 +93,8 @@ class Dense(Task):
         found: NDArray[Any] = answers.argmax(axis=1)
         return found
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(self, timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(self, timesteps, answer)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         shares = np.bincount(targets[targets != IGNORED].ravel())
@@ -102,7 +102,7 @@ class Dense(Task):
         return {"accuracy": share, "mean_iou": share / max(int(np.count_nonzero(shares)), 1)}
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, task: Dense, timesteps: int, answer: Answer) -> None:
         self.task, self.answer = task, answer
         self.classes = classes = max(answer.shape[0], 2)
@@ -120,6 +120,11 @@ class _Tally(Tally):
 
     def _count(self, labels: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(labels, minlength=self.classes)
+
+    def merge(self, other: Self) -> None:
+        self.right += other.right
+        self.answered += other.answered
+        self.labelled += other.labelled
 
     def scores(self) -> dict[str, Curve]:
         union = self.labelled + self.answered - self.right

@@ -18,12 +18,16 @@ Curve = NDArray[np.float64]
 """``(T,)``: a score at every timestep."""
 
 
-class Tally(ABC):
+class RunningScores(ABC):
     """Counts batch after batch, at every timestep, in memory that does not grow with the samples."""
 
     @abstractmethod
     def add(self, answers: NDArray[Any], targets: NDArray[Any]) -> None:
         """Answers ``(B, T, *shape)`` of a batch, and its targets as ``Task.targets`` gives them."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Take in what another one has counted of other samples."""
 
     @abstractmethod
     def scores(self) -> dict[str, Curve]:
@@ -64,7 +68,7 @@ class Task(ABC):
         """What answers ``(N, *shape)`` say, in the form of ``targets``."""
 
     @abstractmethod
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         """Counts its scores, batch by batch, at every timestep."""
 
     @abstractmethod
@@ -80,9 +84,9 @@ class Task(ABC):
 
     def curves(self, outputs: NDArray[Any], targets: NDArray[Any], answer: Answer | None = None) -> dict[str, Curve]:
         """The scores ``(T,)`` of answers ``(N, T, *shape)`` to targets ``(N, ...)``."""
-        tally = self.tally(outputs.shape[1], answer or Answer("", tuple(outputs.shape[2:])))
-        tally.add(outputs, targets)
-        return tally.scores()
+        running = self.running_scores(outputs.shape[1], answer or Answer("", tuple(outputs.shape[2:])))
+        running.add(outputs, targets)
+        return running.scores()
 
     def scores(self, outputs: NDArray[Any], targets: NDArray[Any], answer: Answer | None = None) -> dict[str, float]:
         """The scores of answers without time, ``(N, *shape)``, to targets ``(N, ...)``: of an analog network, say.

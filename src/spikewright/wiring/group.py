@@ -38,6 +38,7 @@ class Group:
 
     @property
     def neurons(self) -> int:
+        """How many there are."""
         return prod(self.shape)
 
     def __str__(self) -> str:

@@ -32,6 +32,7 @@ class Projection:
 
     @property
     def connections(self) -> Connections:
+        """What connects inputs to outputs along its path."""
         return self.path.connections
 
     @cached_property
@@ -152,7 +153,8 @@ class Projection:
 
     def __str__(self) -> str:
         through = ", ".join(self.path.through) or "one to one"
-        return f"{self.path.source} to {self.path.dest} through {through}: {self.synapses:,} synapses"
+        counts = f"{self.synapses:,} synapses, {self.weights:,} weights"
+        return f"{self.path.source} to {self.path.dest} through {through}: {counts}"
 
 
 def _through(counts: NDArray[np.int64], matrices: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

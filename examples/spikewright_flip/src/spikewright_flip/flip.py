@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class Flip(Node):
             raise GraphError(f"{self}: there is no axis {self.axis} in a sample of shape {inputs[0]}")
         return inputs[0]
 
-    def bind(self, place: Place) -> Callable[[Tensor], Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[[Tensor], Tensor]:
         return lambda x: x.flip(self.axis + 1)  # batches have one axis more
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[Any]:

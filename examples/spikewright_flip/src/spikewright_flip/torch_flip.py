@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from spikewright.frontends.torch.call import Call, Handlers, Value
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright_flip.flip import Flip
 
-FLIPS = Handlers()
+FLIPS = Rules[Handler]()
 
 
 @FLIPS.converts("flip")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from spikewright.calibration.thresholds.method import Method, NodeFacts, Wish, words_of
+from spikewright.calibration.thresholds.method import Method, NodeFacts, words_of
 from spikewright.errors import SettingsError
 from spikewright.registry import Registry, class_of
 
-__all__ = ["Method", "NodeFacts", "Wish", "methods", "parse", "parse_all"]
+__all__ = ["Method", "NodeFacts", "methods", "parse", "parse_all"]
 
 EXAMPLE = "percentile:99.9,channels"
 

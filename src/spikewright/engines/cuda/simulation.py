@@ -40,13 +40,13 @@ class CudaSimulation(Simulation):
     def __init__(self, graph: Graph, device: str = "cuda", budget: int = BUDGET, scan: Scan | None = None) -> None:
         super().__init__(graph, device)
         self.budget = budget
-        self.device = self.place(np.zeros(0)).device
+        self.device = self.to_tensor(np.zeros(0)).device
         self.scan = scan or scan_on(self.device)
         self.neurons = {
             node.name: Population(node, self.thresholds[node.name], self.floors.get(node.name))
             for node in graph.of_type(IF)
         }
-        self.windows = {pool.name: MaxPool.bind(pool, self.place) for pool in graph.of_type(SpikeMaxPool)}
+        self.windows = {pool.name: MaxPool.bind(pool, self.to_tensor) for pool in graph.of_type(SpikeMaxPool)}
 
     def run(
         self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
@@ -58,7 +58,7 @@ class CudaSimulation(Simulation):
         """
         import torch
 
-        x = x.to(self.place(np.zeros(0)))
+        x = x.to(self.to_tensor(np.zeros(0)))
         encoder = encoder.fitted(self.graph)
         units = event_units(self.graph, encoder)
         resting = resting_nodes(self.graph) if type(encoder) is Constant else frozenset()

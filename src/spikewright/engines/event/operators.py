@@ -1,4 +1,4 @@
-"""Linear operators as the native core takes them: one function for each kind."""
+"""Linear operators as the native core takes them: one function for each form that connections can have there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from spikewright.connections import Connections
 from spikewright.connections.listing import one_by_one
 from spikewright.engines.event.view import View, channels_last
-from spikewright.graph import Node, Shape
-from spikewright.nodes import Conv, ConvTranspose, Linear
+from spikewright.engines.event.windows import slides
+from spikewright.graph import Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +22,11 @@ class Term:
 
     Attributes:
         view: in the shape of the operator's input.
-        node: the operator, or None.
+        operator: what it connects, or None.
     """
 
     view: View
-    node: Node | None = None
+    operator: Connections | None = None
 
 
 @dataclass(frozen=True)
@@ -72,31 +72,46 @@ def _remap(view: View, source: Source, order: NDArray[np.int64]) -> tuple[NDArra
 
 def add_term(plan: Any, target: int, term: Term, sources: list[Source], shape: Shape) -> None:
     """Give a layer of the plan one more term of what it receives; ``shape`` is the layer's."""
-    if isinstance(term.node, Conv):
-        _add_conv(plan, target, term.node, term.view, sources, shape)
-    elif isinstance(term.node, ConvTranspose):
-        _add_conv(plan, target, *_as_convolution(term.node, term.view), sources, shape)
-    elif isinstance(term.node, Linear):
-        _add_linear(plan, target, term.node, term.view, sources)
-    elif term.node is None:
+    operator = term.operator
+    if operator is None:
         if not _add_scaling(plan, target, term.view, sources, shape):
             _add_sparse(plan, target, term.view, sources, None, shape)
+    elif not fits_grid(term.view, sources) or not has_fast_form(operator):
+        _add_sparse(plan, target, term.view, sources, _matrix(operator), shape)
+    elif not operator.axes:
+        _add_dense(plan, target, operator, term.view, sources)
     else:
-        made = term.node.connections(term.view.shape)
-        if made is None:
-            raise TypeError(f"{term.node} connects nothing")
-        _add_sparse(plan, target, term.view, sources, _matrix(made), shape)
+        _add_conv(plan, target, operator, term.view, sources, shape)
+
+
+def has_fast_form(operator: Connections) -> bool:
+    """Whether the native core takes an operator as a dense layer or a convolution, not connection by connection."""
+    if operator.axes:
+        return slides(operator) is not None
+    return operator.kernel is not None and operator.groups == 1 and operator.gain is None
 
 
 def _three(values: tuple[int, ...], fill: int) -> list[int]:
     return [fill] * (3 - len(values)) + [int(v) for v in values]
 
 
-def _add_conv(plan: Any, target: int, node: Conv, view: View, sources: list[Source], shape: Shape) -> None:
+def _add_conv(plan: Any, target: int, made: Connections, view: View, sources: list[Source], shape: Shape) -> None:
+    windows, kernel = slides(made), made.kernel
+    assert windows is not None
+    assert kernel is not None
+    lows = []
+    for axis, (window, n) in enumerate(zip(windows, made.inputs[1:], strict=True)):
+        grid = np.full((n - 1) * window.spread + 1, -1)
+        grid[:: window.spread] = np.arange(n)[:: -1 if window.inputs_reversed else 1]
+        end = window.stride * (shape[axis + 1] - 1) + window.dilation * (kernel.shape[axis + 3] - 1) - window.low + 1
+        grid = grid[max(-window.low, 0) : end]  # what lies outside of every window takes no room
+        lows.append(max(window.low, 0))
+        if not np.array_equal(grid, np.arange(n)):
+            view = view.chosen(axis + 1, grid)
+        if window.kernel_reversed:
+            kernel = np.flip(kernel, axis + 3)
+    weight = np.moveaxis(kernel, 1, -1)  # (group, channel, *kernel, filter)
     channels, *spatial = view.shape
-    filters, per_group = node.weight.shape[:2]
-    # (group, channel, *kernel, filter)
-    weight = np.moveaxis(node.weight.reshape(node.groups, filters // node.groups, per_group, *node.kernel), 1, -1)
     order = np.moveaxis(np.arange(prod(view.shape)).reshape(*spatial, channels), -1, 0)
     for source in sources_of(view, sources):
         remap, factor = _remap(view, source, order)
@@ -106,17 +121,18 @@ def _add_conv(plan: Any, target: int, node: Conv, view: View, sources: list[Sour
             remap,
             _three(tuple(spatial), 1),
             channels,
-            _three(node.kernel, 1),
-            _three(node.stride, 1),
-            _three(tuple(low for low, _ in node.padding), 0),
-            _three(node.dilation, 1),
+            _three(kernel.shape[3:], 1),
+            _three(tuple(window.stride for window in windows), 1),
+            _three(tuple(lows), 0),
+            _three(tuple(window.dilation for window in windows), 1),
             _three(shape[1:], 1),
-            node.groups,
-            np.ascontiguousarray(weight * factor),
+            made.groups,
+            np.ascontiguousarray(weight * factor, np.float32),
         )
 
 
-def _add_linear(plan: Any, target: int, node: Linear, view: View, sources: list[Source]) -> None:
+def _add_dense(plan: Any, target: int, made: Connections, view: View, sources: list[Source]) -> None:
+    assert made.kernel is not None
     for source in sources_of(view, sources):
         # inputs are put in the order of the neurons that feed them, so that neighbours stay neighbours
         own = (view.neurons >= source.first) & (view.neurons < source.first + source.size)
@@ -125,7 +141,7 @@ def _add_linear(plan: Any, target: int, node: Linear, view: View, sources: list[
         order = np.empty(len(earliest), np.int64)
         order[used] = np.arange(len(used))
         remap, factor = _remap(view, source, order)
-        plan.dense(target, source.layer, remap, len(used), _transposed(node.weight, used, factor))
+        plan.dense(target, source.layer, remap, len(used), _transposed(made.kernel[0], used, factor))
 
 
 def _transposed(weight: NDArray[np.float32], used: NDArray[np.int64], factor: np.float32) -> NDArray[np.float32]:
@@ -191,31 +207,3 @@ def _matrix(made: Connections) -> _Matrix:
     channel, position = np.divmod(listed.outputs, prod(made.outputs[1:]))
     start = np.concatenate(([0], np.cumsum(np.bincount(listed.inputs, minlength=prod(made.inputs)))))
     return _Matrix(start, position * made.outputs[0] + channel, listed.weights.astype(np.float32))
-
-
-def _as_convolution(node: ConvTranspose, view: View) -> tuple[Conv, View]:
-    """A transposed convolution as an ordinary one that slides over a wider grid.
-
-    Between the inputs stand as many places without a neuron as the stride skips; the kernel lies the other way round.
-    """
-    inputs, filters = node.weight.shape[:2]
-    axes = tuple(range(2, node.weight.ndim))
-    weight = np.flip(node.weight, axes).reshape(node.groups, inputs // node.groups, filters, *node.kernel)
-    padding = []
-    for axis, n in enumerate(view.shape[1:]):
-        wide = np.full((n - 1) * node.stride[axis] + 1, -1)
-        wide[:: node.stride[axis]] = np.arange(n)
-        reach = node.dilation[axis] * (node.kernel[axis] - 1)
-        low, high = (reach - cut for cut in node.padding[axis])
-        view = view.chosen(axis + 1, wide[max(-low, 0) : len(wide) - max(-high, 0)])
-        padding.append((max(low, 0), max(high, 0)))
-    return Conv(
-        name=node.name,
-        inputs=node.inputs,
-        weight=weight.swapaxes(1, 2).reshape(node.outputs, -1, *node.kernel),
-        bias=np.zeros(node.outputs),
-        stride=(1,) * len(node.kernel),
-        padding=tuple(padding),
-        dilation=node.dilation,
-        groups=node.groups,
-    ), view

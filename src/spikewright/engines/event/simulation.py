@@ -123,7 +123,7 @@ def _cores() -> int:
 
 
 class _Prepared:
-    def __init__(self, graph: Graph, kind: _Kind, isa: str, narrow: bool) -> None:
+    def __init__(self, graph: Graph, kind: _Kind, isa: str, int16: bool) -> None:
         self.graph, self.kind = graph, kind
         self.compiled: Compiled = compile_graph(
             graph,
@@ -132,7 +132,7 @@ class _Prepared:
             units=dict(kind.units),
             activity=kind.activity,
             gather=kind.gather,
-            narrow=narrow,
+            int16=int16,
             isa=isa,
         )
         silent = [n for n in self.compiled.layers if not isinstance(graph[n], Output) and n not in self.compiled.aside]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spikewright.errors import StorageError
-from spikewright.files import check_place, write_text
+from spikewright.files import check_destination, write_text
 
 CASES = {
     "": "the path of an output is empty; give it a name",
@@ -41,7 +41,7 @@ def test_a_place_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with socket.socket(socket.AF_UNIX) as one:
         one.bind("socket")
         before = sorted(tmp_path.rglob("*"))
-        for refused in (lambda: check_place(path, force=True), lambda: write_text(path, "text", force=True)):
+        for refused in (lambda: check_destination(path, force=True), lambda: write_text(path, "text", force=True)):
             with pytest.raises(StorageError) as error:
                 refused()
             assert str(error.value) == CASES[path].format(here=tmp_path)
@@ -60,7 +60,7 @@ def test_as_another_user_without_permission(tmp_path: Path) -> None:
         status = 1
         try:
             os.setuid(65534)
-            check_place(tmp_path / "closed" / "below" / "result", force=False)
+            check_destination(tmp_path / "closed" / "below" / "result", force=False)
         except StorageError as error:
             there = tmp_path / "closed"
             said = f"cannot write {there / 'below' / 'result'}: no permission to write into {there}"

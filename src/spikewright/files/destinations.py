@@ -1,4 +1,4 @@
-"""Whether something can be written to a place, and may: asked before any work is done."""
+"""Whether something can be written to a destination, and may: asked before any work is done."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from spikewright.files.errors import shown, storage_errors
 from spikewright.files.owners import tidy
 
 
-def check_place(path: Path | str, force: bool = False) -> None:
-    """Refuse a place for a file where something stands, or where nothing can be written, before any work is done.
+def check_destination(path: Path | str, force: bool = False) -> None:
+    """Refuse a destination for a file where something stands, or where nothing can be written, before any work is done.
 
     A link stays a link: what it points to is what counts.
 
@@ -23,10 +23,10 @@ def check_place(path: Path | str, force: bool = False) -> None:
     Raises:
         StorageError: saying what stands in the way.
     """
-    place = check_reachable(path)
+    destination = check_reachable(path)
     with storage_errors(path):
         try:
-            mode = place.stat().st_mode
+            mode = destination.stat().st_mode
         except FileNotFoundError:
             return
     if stat.S_ISDIR(mode):
@@ -43,10 +43,10 @@ def exists(path: Path | str) -> StorageError:
 
 
 def check_reachable(path: Path | str) -> Path:
-    """Refuse a place where nothing can be written, whatever stands there; what a killed process left beside it goes.
+    """Refuse a destination where nothing can be written, whatever stands there; what a killed process left there goes.
 
     Returns:
-        the place itself, behind all links.
+        the destination itself, behind all links.
 
     Raises:
         StorageError: for an empty path, one with control characters, one below a file, or one that may not be written.
@@ -57,15 +57,17 @@ def check_reachable(path: Path | str) -> Path:
     if any(not c.isprintable() and (ord(c) < 160 or 0xD800 <= ord(c) <= 0xDFFF) for c in text):
         raise StorageError(f"{shown(path)}: a line break or another control character in a path; choose another name")
     with storage_errors(path):
-        place = Path(os.path.realpath(text))
-        _stat(place)  # a name that is too long, links in a circle, a folder that may not be looked into
-        above = next(folder for folder in place.parents if _stat(folder) is not None)
+        destination = Path(os.path.realpath(text))
+        _stat(destination)  # a name that is too long, links in a circle, a folder that may not be looked into
+        above = next(
+            (folder for folder in destination.parents if _stat(folder) is not None), destination
+        )  # "/" has none
         if not above.is_dir():
             raise StorageError(f"cannot write {shown(path)}: {shown(above)} is a file, not a folder")
         if not os.access(above, os.W_OK | os.X_OK):
             raise StorageError(f"cannot write {shown(path)}: no permission to write into {shown(above)}")
-    tidy(place)
-    return place
+    tidy(destination)
+    return destination
 
 
 def _stat(path: Path) -> os.stat_result | None:
