@@ -37,7 +37,7 @@ from spikewright.synapse_graph.log import as_json, as_text, log
 from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.staging import PIECES, WHOLE
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
 from spikewright.wiring import Projection
 
@@ -63,7 +63,7 @@ class _Overtaken(Exception):
 
 
 def write(
-    synapses: Synapses,
+    synapses: SynapseStream,
     path: Path,
     format: str | None = None,  # noqa: A002
     *,
@@ -114,7 +114,7 @@ def write(
     return path
 
 
-def check_begun(synapses: Synapses, path: Path, made: Writer) -> None:
+def check_begun(synapses: SynapseStream, path: Path, made: Writer) -> None:
     """Refuse a place where another graph was begun, before rates are simulated for this one.
 
     Args:
@@ -170,7 +170,7 @@ def _is_ours(entry: Path, made: Writer) -> bool:
 
 
 def _all_parts(
-    synapses: Synapses,
+    synapses: SynapseStream,
     made: InParts,
     target: Path,
     key: str,
@@ -206,7 +206,7 @@ def _all_parts(
             return None
 
 
-def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
+def _jobs(synapses: SynapseStream, hidden: Path, extension: str) -> list[_Job]:
     return [
         _Job(projection, part, hidden, f"{p:04d}-{k:05d}.{extension}")
         for p, projection in enumerate(synapses.projections)
@@ -214,7 +214,9 @@ def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
     ]
 
 
-def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
+def _write_parts(
+    synapses: SynapseStream, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None
+) -> None:
     total = sum(job.part.rows for job in jobs)
     done = sum(job.part.rows for job in jobs if job.file.exists())
     if progress is not None:
@@ -253,7 +255,7 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
             raise
 
 
-def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
+def _whole(synapses: SynapseStream, made: Writer, taken: Path) -> str:
     """The graph in one piece; gives what it is called in its folder."""
     if isinstance(made, InParts):
         if made.folder:
