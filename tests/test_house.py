@@ -121,8 +121,7 @@ def says_itself(owner: ast.ClassDef, method: str, classes: dict[str, list[ast.Cl
 
 
 def definitions(body: list[ast.stmt]) -> Iterator[Definition]:
-    """The public ones. What a decorator with arguments registers, a rule of a frontend, is said by these; an overload by
-    the function itself."""
+    """The public ones; not what a decorator with arguments registers, a rule of a frontend, nor overloads."""
     for node in body:
         registered = isinstance(node, ast.FunctionDef) and any(
             isinstance(d, ast.Call) or ast.unparse(d) == "overload" for d in node.decorator_list
