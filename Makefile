@@ -12,7 +12,7 @@ SANITIZED := .venv-sanitized
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers answers torture sanitize lint check bench clean
+.PHONY: help venv demo test layers answers stubs torture sanitize lint check bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -38,6 +38,9 @@ layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
 
 answers: $(STAMP)  ## the table of docs/answers.md anew, from what its test finds
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_answers_table.py
+
+stubs: $(STAMP)  ## what type checkers know of nodes and passes anew, from the files of these folders
+	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_stubs.py
 
 torture: $(STAMP)  ## hours of faults: kills, full disks, damaged files, random networks; results in benchmarks/results/torture
 	SPIKEWRIGHT_TORTURE=full $(BIN)/pytest -m torture

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from _peers import Network, key
 from engine import BATCH, CONSTANT, Run, processor, spiking, trained
-from spikewright.engines.cuda.memory import pieces
+from spikewright.engines.cuda.memory import stretches
 from spikewright.engines.cuda.simulation import CudaSimulation, same_arithmetic
 from spikewright.engines.reference import Simulation
 from spikewright.graph import Graph
@@ -56,7 +56,7 @@ class MultiStep:
             neurons.v = torch.full((len(x), *self.graph.shapes[node.name]), float(node.v_init), device=self.device)
         still = self.network.walk(self.network.first, {}, x[None])
         total = torch.zeros((), device=self.device)
-        for part in pieces(timesteps, CHUNK):
+        for part in stretches(timesteps, CHUNK):
             known = {name: v.expand(part.stop - part.start, *v.shape[1:]) for name, v in still.items()}
             values = self.network.walk(self.network.rest, known, x)
             total = total + values[self.network.last].sum(dim=0)

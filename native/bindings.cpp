@@ -8,7 +8,7 @@
 
 #include <map>
 
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 #include "plan.hpp"
 #include "run.hpp"
 
@@ -33,22 +33,22 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T> values) {
   return {kept->data(), {kept->size()}, owner};
 }
 
-// One field of the trains of all samples, end to end; the trains lose it, so that it is in memory once.
+// One field of the records of all samples, end to end; the records lose it, so that it is in memory once.
 template <class T>
-nb::object joined(std::vector<Train>& trains, std::vector<T> Train::* field) {
+nb::object concatenated(std::vector<EventRecord>& records, std::vector<T> EventRecord::* field) {
   size_t size = 0;
-  for (const Train& train : trains) size += (train.*field).size();
+  for (const EventRecord& record : records) size += (record.*field).size();
   std::vector<T> all;
   all.reserve(size);
-  for (Train& train : trains) {
-    const std::vector<T> part = std::move(train.*field);
-    all.insert(all.end(), part.begin(), part.end());
+  for (EventRecord& record : records) {
+    const std::vector<T> one = std::move(record.*field);
+    all.insert(all.end(), one.begin(), one.end());
   }
   return nb::cast(array_of(std::move(all)));
 }
 
-const Kernels& kernels_named(const std::string& name) {
-  const Kernels* found = find_kernels(name.c_str());
+const InnerLoops& inner_loops_named(const std::string& name) {
+  const InnerLoops* found = find_inner_loops(name.c_str());
   if (!found) throw PlanError("the instruction set '" + name + "' does not exist or does not run here");
   return *found;
 }
@@ -70,8 +70,8 @@ class PyPlan {
     return *plan_;
   }
 
-  void finish(const std::string& isa, bool gather, bool narrow) {
-    open().finish(kernels_named(isa), gather, narrow);
+  void finish(const std::string& isa, bool gather, bool int16) {
+    open().finish(inner_loops_named(isa), gather, int16);
     engine_ = std::make_unique<Engine>(plan_);
   }
 
@@ -79,7 +79,8 @@ class PyPlan {
   // sample (samples), and of all samples end to end their timesteps, neurons and values.
   nb::list run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
                const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
-               const std::vector<std::tuple<int64_t, std::string, Write>>& outputs, const std::vector<int64_t>& events) {
+               const std::vector<std::tuple<int64_t, std::string, Write>>& outputs,
+               const std::vector<int64_t>& events) {
     if (!engine_) throw PlanError("finish the plan before running it");
     constexpr int64_t most = 1 << 30;
     for (int64_t n : {samples, steps, threads, chunk}) {
@@ -88,7 +89,7 @@ class PyPlan {
     Request request;
     request.samples = int(samples), request.steps = int(steps);
     request.threads = int(std::min<int64_t>(threads, 1024));
-    request.chunk = int(std::min({chunk, steps, int64_t(most_chunk)}));
+    request.chunk = int(std::min({chunk, steps, int64_t(max_chunk)}));
     for (const Layer& layer : plan_->layers) {  // events of a chunk are numbered by 32 bits
       request.chunk = int(std::min<int64_t>(request.chunk, int64_t(UINT32_MAX) / layer.size()));
     }
@@ -104,16 +105,18 @@ class PyPlan {
         throw PlanError("layer " + std::to_string(layer) + ": cannot take an array '" + kind + "' of that size");
       }
     }
-    for (const auto& [layer, kind, array] : outputs) place(port_of(request, layer), layer, kind, array, samples, steps);
-    std::vector<std::vector<Train>> trains;
-    trains.reserve(events.size());
+    for (const auto& [layer, kind, array] : outputs) {
+      set_output(port_of(request, layer), layer, kind, array, samples, steps);
+    }
+    std::vector<std::vector<EventRecord>> records;
+    records.reserve(events.size());
     for (int64_t layer : events) {
       Port& port = port_of(request, layer);
       const Kind kind = plan_->layers[size_t(layer)].kind;
-      if (port.trains || (kind != Kind::neurons && kind != Kind::pool)) {
+      if (port.events || (kind != Kind::neurons && kind != Kind::pool)) {
         throw PlanError("layer " + std::to_string(layer) + ": has no events to give, or gives them already");
       }
-      port.trains = trains.emplace_back(size_t(samples)).data();
+      port.events = records.emplace_back(size_t(samples)).data();
     }
     bool whole = false;
     {
@@ -125,11 +128,12 @@ class PyPlan {
     }
     if (!whole) throw nb::python_error();
     nb::list found;
-    for (std::vector<Train>& of_layer : trains) {
+    for (std::vector<EventRecord>& of_layer : records) {
       std::vector<int64_t> counts;
-      for (const Train& train : of_layer) counts.push_back(int64_t(train.neuron.size()));
-      found.append(nb::make_tuple(array_of(std::move(counts)), joined(of_layer, &Train::timestep),
-                                  joined(of_layer, &Train::neuron), joined(of_layer, &Train::value)));
+      for (const EventRecord& record : of_layer) counts.push_back(int64_t(record.neuron.size()));
+      found.append(nb::make_tuple(array_of(std::move(counts)), concatenated(of_layer, &EventRecord::timestep),
+                                  concatenated(of_layer, &EventRecord::neuron),
+                                  concatenated(of_layer, &EventRecord::value)));
     }
     return found;
   }
@@ -142,10 +146,10 @@ class PyPlan {
 
   int64_t bytes_per_thread(int64_t chunk) const {
     if (!engine_) throw PlanError("finish the plan before asking for its size");
-    return engine_->bytes_per_thread(int(std::clamp<int64_t>(chunk, 1, most_chunk)));
+    return engine_->bytes_per_thread(int(std::clamp<int64_t>(chunk, 1, max_chunk)));
   }
 
-  const char* isa() const { return plan_->kernels ? plan_->kernels->name : ""; }
+  const char* isa() const { return plan_->loops ? plan_->loops->name : ""; }
 
  private:
   Port& port_of(Request& request, int64_t layer) const {
@@ -153,8 +157,8 @@ class PyPlan {
     return request.ports[size_t(layer)];
   }
 
-  void place(Port& port, int64_t layer, const std::string& kind, const Write& array, int64_t samples,
-             int64_t steps) const {
+  void set_output(Port& port, int64_t layer, const std::string& kind, const Write& array, int64_t samples,
+                  int64_t steps) const {
     const Layer& of = plan_->layers[size_t(layer)];
     const int64_t once = samples * of.size(), always = once * steps, size = int64_t(array.size());
     if (kind == "counts" && size == once && of.kind != Kind::input) {
@@ -185,7 +189,7 @@ NB_MODULE(_native, m) {
   m.def("instruction_sets", [] {
     std::vector<std::string> names;
     for (const char* name : {"avx512", "avx2", "portable", "wide"}) {
-      if (find_kernels(name)) names.emplace_back(name);
+      if (find_inner_loops(name)) names.emplace_back(name);
     }
     return names;
   }, "Those that run on this machine, the fastest first; 'wide' is plain code that works like avx512.");
@@ -230,7 +234,7 @@ NB_MODULE(_native, m) {
            [](PyPlan& p, int64_t target, int64_t source, const Longs& start, const Longs& column, const Floats& value) {
              p.open().add_sparse(target, source, vector_of(start), vector_of(column), vector_of(value));
            })
-      .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("narrow") = false)
+      .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("int16") = false)
       .def("run", &PyPlan::run, nb::arg("samples"), nb::arg("steps"), nb::arg("threads"), nb::arg("chunk"),
            nb::arg("inputs"), nb::arg("outputs"), nb::arg("events") = Sizes{})
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")

@@ -1,30 +1,30 @@
 #include <cstring>
 
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 
 namespace spikewright {
 namespace {
 
-bool runs_here(const Kernels& kernels) {
+bool runs_here(const InnerLoops& loops) {
 #ifdef SPIKEWRIGHT_X86
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-  if (&kernels == &kernels_avx512) return avx2 && __builtin_cpu_supports("avx512f");
-  if (&kernels == &kernels_avx2) return avx2;
+  if (&loops == &inner_loops_avx512) return avx2 && __builtin_cpu_supports("avx512f");
+  if (&loops == &inner_loops_avx2) return avx2;
 #endif
   return true;
 }
 
 }  // namespace
 
-const Kernels* find_kernels(const char* name) {
-  const Kernels* best_first[] = {
+const InnerLoops* find_inner_loops(const char* name) {
+  const InnerLoops* best_first[] = {
 #ifdef SPIKEWRIGHT_X86
-      &kernels_avx512, &kernels_avx2,
+      &inner_loops_avx512, &inner_loops_avx2,
 #endif
-      &kernels_portable, &kernels_wide,
+      &inner_loops_portable, &inner_loops_wide,
   };
-  for (const Kernels* kernels : best_first) {
-    if ((!*name || !std::strcmp(name, kernels->name)) && runs_here(*kernels)) return kernels;
+  for (const InnerLoops* loops : best_first) {
+    if ((!*name || !std::strcmp(name, loops->name)) && runs_here(*loops)) return loops;
   }
   return nullptr;
 }

@@ -6,193 +6,196 @@
 namespace spikewright {
 namespace {
 
-constexpr int cached_bytes = 112 << 10;  // of weights that a pass may use; those in use most should be in the first cache
-constexpr int most_entries = 65535;      // entries and rows of weights are 16-bit
+constexpr int cached_bytes = 112 << 10;  // of a panel's weights; those in use most should be in the first cache
+constexpr int max_entries = 65535;      // entries and rows of weights are 16-bit
 
 // What times are estimated from: how many neurons fire at a step, and what each position and step costs, apart from a
-// half cycle for each vector that is added. Where several neurons stand at one place, digits are fewer than spikes.
-constexpr double usual_rate = 0.07, digits_per_spike = 0.65, pass_cycles = 30;
+// half cycle for each vector that is added. Where several neurons share a grid point, digits are fewer than spikes.
+constexpr double usual_rate = 0.07, digits_per_spike = 0.65, step_cycles = 30;
 
-// Wide groups waste additions on zeros and save the work that each position and step costs.
-int best_group(const std::vector<Shape>& shapes, int width, int vectors, int most_vectors) {
+// Fusing many positions wastes additions on zeros and saves the work that each position and step costs.
+int best_fusion(const std::vector<OperatorGrid>& grids, int width, int vectors, int max_vectors) {
   int best = 1;
   double least = std::numeric_limits<double>::infinity();
-  for (int group = 1; group * vectors <= most_vectors && group <= width; ++group) {
-    double cycles = pass_cycles;
-    for (const Shape& s : shapes) {
-      if (s.diagonal) continue;
+  for (int fused = 1; fused * vectors <= max_vectors && fused <= width; ++fused) {
+    double cycles = step_cycles;
+    for (const OperatorGrid& s : grids) {
+      if (s.one_to_one) continue;
       const double entries = usual_rate * s.crowding * (s.digits > 1 ? digits_per_spike : 1);
-      const double rows = entries * s.taps * s.reach(group) * s.channels;
-      cycles += rows * std::max(1.0, 0.5 * group * vectors);
+      const double rows = entries * s.taps * s.reach(fused) * s.channels;
+      cycles += rows * std::max(1.0, 0.5 * fused * vectors);
     }
-    cycles *= double((width + group - 1) / group);
-    if (cycles < least) least = cycles, best = group;
+    cycles *= double((width + fused - 1) / fused);
+    if (cycles < least) least = cycles, best = fused;
   }
   return best;
 }
 
-// Adds the runs of one cell, whose neurons, an entry and a slot each, are in order.
-void add_runs(const std::vector<std::pair<uint16_t, uint32_t>>& neurons, Part& part) {
-  const size_t first = part.runs.size();
+// Adds the extents of one cell, whose neurons, an entry and a slot each, are in order.
+void add_extents(const std::vector<std::pair<uint16_t, uint32_t>>& neurons, ChannelRange& range) {
+  const size_t first = range.extents.size();
   for (size_t i = 0, end; i < neurons.size(); i = end) {
     const uint16_t entry = neurons[i].first;
     for (end = i + 1; end < neurons.size() && neurons[end].first == entry;) ++end;
     const size_t members = end - i;
-    if (part.runs.size() > first) {
-      Run& last = part.runs.back();
+    if (range.extents.size() > first) {
+      Extent& last = range.extents.back();
       bool next = last.members == members && last.entry + last.count == entry;
       for (size_t m = 0; next && m < members; ++m) {
-        next = part.slots[last.first + m] + last.count == neurons[i + m].second;
+        next = range.slots[last.first + m] + last.count == neurons[i + m].second;
       }
       if (next) {
         ++last.count;
         continue;
       }
     }
-    part.runs.push_back({uint32_t(part.slots.size()), entry, 1, uint16_t(members)});
-    for (size_t m = i; m < end; ++m) part.slots.push_back(neurons[m].second);
+    range.extents.push_back({uint32_t(range.slots.size()), entry, 1, uint16_t(members)});
+    for (size_t m = i; m < end; ++m) range.slots.push_back(neurons[m].second);
   }
 }
 
-// Where the neurons of a source stand on the grid, as far as their channels belong to the part.
-void find_runs(const Layer& source, const Projection& p, const Shape& shape, Part& part) {
-  std::vector<std::vector<std::pair<uint16_t, uint32_t>>> cells(size_t(shape.rows) * size_t(shape.columns));
+// The neurons of a source by grid point, as far as their channels belong to the range.
+void find_extents(const Layer& source, const Projection& p, const OperatorGrid& grid, ChannelRange& range) {
+  std::vector<std::vector<std::pair<uint16_t, uint32_t>>> cells(size_t(grid.rows) * size_t(grid.columns));
   for (int position = 0; position < source.positions; ++position) {
     for (int c = 0; c < source.channels; ++c) {
       const int32_t at = p.at(uint32_t(position * source.channels + c));
       if (at < 0) continue;
-      const int channel = at % shape.channels - part.first_channel;
-      if (channel < 0 || channel >= part.channels) continue;
-      cells[size_t(at / shape.channels)].emplace_back(uint16_t(channel), uint32_t(source.slot(position)) + uint32_t(c));
+      const int channel = at % grid.channels - range.first_channel;
+      if (channel < 0 || channel >= range.channels) continue;
+      cells[size_t(at / grid.channels)].emplace_back(uint16_t(channel), uint32_t(source.slot(position)) + uint32_t(c));
     }
   }
-  for (size_t row = 0, cell = 0; row < size_t(shape.rows); ++row) {
-    for (int x = 0; x < shape.columns; ++x, ++cell) {
-      part.run_start.push_back(uint32_t(part.runs.size()));
+  for (size_t row = 0, cell = 0; row < size_t(grid.rows); ++row) {
+    for (int x = 0; x < grid.columns; ++x, ++cell) {
+      range.extent_start.push_back(uint32_t(range.extents.size()));
       std::sort(cells[cell].begin(), cells[cell].end());
-      add_runs(cells[cell], part);
+      add_extents(cells[cell], range);
     }
-    part.run_start.push_back(uint32_t(part.runs.size()));
+    range.extent_start.push_back(uint32_t(range.extents.size()));
   }
 }
 
-// Rows of weights of a channel and column that are in use often enough to be worth their place in the cache: second
+// Rows of weights of a channel and column that are in use often enough to be worth their room in the cache: second
 // digits are rarer than first ones.
-int cached_rows(const Part& part) { return part.digits > 1 ? (part.ways() * 3 + 1) / 2 : part.ways(); }
+int cached_rows(const ChannelRange& range) { return range.digits > 1 ? (range.ways() * 3 + 1) / 2 : range.ways(); }
 
-// Parts of one projection: all channels, or so few that the weights of one stack fit the cache. Where channels are
-// grouped, parts are narrow, so that most meet few blocks. False where entries would not be 16-bit.
-bool add_parts(const Layer& source, const Layer& layer, int projection, const Shape& shape, int fitting, Gather& g) {
+// The ranges of one projection: all channels, or so few that the weights of one stack fit the cache. Where channels are
+// grouped, ranges are small, so that most meet few blocks. False where entries would not be 16-bit.
+bool add_ranges(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int rows_in_cache,
+                Gather& g) {
   const Projection& p = layer.projections[size_t(projection)];
-  Part part;
-  part.source = p.source, part.projection = projection;
-  part.columns = shape.columns, part.digits = shape.digits;
-  part.tap_rows = shape.tap_rows, part.taps = shape.taps, part.ring = shape.ring;
-  part.reach = shape.reach(g.group), part.stride = shape.stride * g.group, part.low = shape.low;
-  const int columns = std::max(part.columns, part.reach);
+  ChannelRange range;
+  range.source = p.source, range.projection = projection;
+  range.columns = grid.columns, range.digits = grid.digits;
+  range.tap_rows = grid.tap_rows, range.taps = grid.taps, range.ring = grid.ring;
+  range.reach = grid.reach(g.fused), range.stride = grid.stride * g.fused, range.low = grid.low;
+  const int columns = std::max(range.columns, range.reach);
   const auto fits = [&](int channels, int joined) {
-    return int64_t(columns) * channels * shape.digits * ((1 << joined) - 1) <= most_entries;
+    return int64_t(columns) * channels * grid.digits * ((1 << joined) - 1) <= max_entries;
   };
-  int most = shape.groups > 1 ? std::min(shape.channels, g.lanes) : shape.channels;
-  const int joined = std::min(shape.taps, most_joined);
-  if (shape.digits == 1 && fits(most, joined) && part.reach * most * ((1 << joined) - 1) <= fitting) part.joined = joined;
-  most = std::min(most, std::max(1, fitting / part.reach / cached_rows(part)));
-  while (most > 1 && !fits(most, part.joined)) most = (most + 1) / 2;
-  if (!fits(most, part.joined)) return false;
-  const int count = (shape.channels + most - 1) / most;
-  most = (shape.channels + count - 1) / count;
-  for (int first = 0; first < shape.channels; first += most) {
-    Part& one = g.parts.emplace_back(part);
-    one.first_channel = first, one.channels = std::min(most, shape.channels - first);
-    find_runs(source, p, shape, one);
+  int most = grid.groups > 1 ? std::min(grid.channels, g.lanes) : grid.channels;
+  const int joined = std::min(grid.taps, max_joined);
+  const bool joins = grid.digits == 1 && fits(most, joined);
+  if (joins && range.reach * most * ((1 << joined) - 1) <= rows_in_cache) range.joined = joined;
+  most = std::min(most, std::max(1, rows_in_cache / range.reach / cached_rows(range)));
+  while (most > 1 && !fits(most, range.joined)) most = (most + 1) / 2;
+  if (!fits(most, range.joined)) return false;
+  const int count = (grid.channels + most - 1) / most;
+  most = (grid.channels + count - 1) / count;
+  for (int first = 0; first < grid.channels; first += most) {
+    ChannelRange& one = g.ranges.emplace_back(range);
+    one.first_channel = first, one.channels = std::min(most, grid.channels - first);
+    find_extents(source, p, grid, one);
   }
   return true;
 }
 
-// Stacks in order, as many in a pass as fit. Those of grouped parts, which few blocks need, stay apart where adding zeros
-// in the other blocks would take longer than another pass does. False where more rows of weights could meet at a
-// position and step than 16 bits of groups count, or rows would not be 16-bit.
-bool make_passes(const Layer& layer, int fitting, Gather& g) {
-  const auto alone = [&](const Part& part) {
-    const double rows = usual_rate * part.joined * part.reach * part.channels;
-    return layer.projections[size_t(part.projection)].groups > 1 && rows * 0.5 * g.vectors * (g.blocks - 1) > pass_cycles;
+// Stacks in order, as many in a panel as fit. Those of grouped ranges, which few blocks need, stay apart where adding
+// zeros in the other blocks would take longer than another panel does. False where more rows of weights could meet at a
+// position and step than 16 bits of rounds count, or rows would not be 16-bit.
+bool make_panels(const Layer& layer, int rows_in_cache, Gather& g) {
+  const auto alone = [&](const ChannelRange& range) {
+    const double cycles = usual_rate * range.joined * range.reach * range.channels * 0.5 * g.vectors * (g.blocks - 1);
+    return layer.projections[size_t(range.projection)].groups > 1 && cycles > step_cycles;
   };
   int64_t rows = 0;
   int cached = 0, last = 0;
-  for (int k = 0; k < int(g.parts.size()); ++k) {
-    Part& part = g.parts[size_t(k)];
-    for (int at = 0; at < part.stacks(); ++at) {
-      const int more = part.reach * part.channels * cached_rows(part);
-      const bool apart = last != k && (alone(part) || alone(g.parts[size_t(last)]));
-      if (g.passes.empty() || cached + more > fitting || apart) {
-        rows += !g.passes.empty();  // of zeros
-        g.passes.emplace_back().first = int(rows), cached = 0;
+  for (int k = 0; k < int(g.ranges.size()); ++k) {
+    ChannelRange& range = g.ranges[size_t(k)];
+    for (int at = 0; at < range.stacks(); ++at) {
+      const int more = range.reach * range.channels * cached_rows(range);
+      const bool apart = last != k && (alone(range) || alone(g.ranges[size_t(last)]));
+      if (g.panels.empty() || cached + more > rows_in_cache || apart) {
+        rows += !g.panels.empty();  // of zeros
+        g.panels.emplace_back().first = int(rows), cached = 0;
       }
-      Pass& pass = g.passes.back();
-      pass.stacks.push_back({k, at});
-      pass.capacity += std::min(part.reach, part.columns) * part.width();
-      part.first.push_back(int(rows));
-      rows += part.rows(), cached += more, last = k;
-      pass.rows = int(rows) - pass.first;
-      if (pass.rows > most_entries || pass.capacity > most_entries * 2) return false;
+      Panel& panel = g.panels.back();
+      panel.stacks.push_back({k, at});
+      panel.capacity += std::min(range.reach, range.columns) * range.width();
+      range.first.push_back(int(rows));
+      rows += range.rows(), cached += more, last = k;
+      panel.rows = int(rows) - panel.first;
+      if (panel.rows > max_entries || panel.capacity > max_entries * 2) return false;
       if (int64_t(g.blocks) * g.lanes * (rows + 1) > max_values) return false;
     }
   }
-  g.rows = int(rows) + !g.passes.empty();
+  g.rows = int(rows) + !g.panels.empty();
   return true;
 }
 
-// Where the slots of a layer are going to be: see Layer.
+// The slots that a layer is going to have: see Layer.
 struct Layout {
-  int row = 1, pitch = 1, padded = 1;
+  int row_length = 1, pitch = 1, padded = 1;
 };
 
 // Whether the slots of a source are those that the layer is going to have, neuron by neuron.
 bool same_slots(const Layer& source, const Layer& layer, const Layout& layout) {
   if (source.channels != layer.channels || source.positions != layer.positions) return false;
   if (source.padded != layout.padded) return false;
-  const bool gapless = source.row == source.pitch && layout.row == layout.pitch;
-  return gapless || (source.row == layout.row && source.pitch == layout.pitch);
+  const bool gapless = source.row_length == source.pitch && layout.row_length == layout.pitch;
+  return gapless || (source.row_length == layout.row_length && source.pitch == layout.pitch);
 }
 
 }  // namespace
 
-std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const Kernels& kernels, bool narrow) {
+std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const InnerLoops& loops,
+                                    bool int16) {
   if (!layer.single() && layer.kind != Kind::output) return nullptr;
-  narrow = narrow && layer.kind == Kind::neurons && layer.neurons.plain();
-  const int vector_width = narrow ? kernels.short_width : kernels.width;
+  int16 = int16 && layer.kind == Kind::neurons && layer.neurons.plain();
+  const int vector_width = int16 ? loops.short_width : loops.width;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
   Layout layout{layer.positions};
-  std::vector<Shape> shapes;
+  std::vector<OperatorGrid> grids;
   for (const Projection& p : layer.projections) {
     if (!layers[size_t(p.source)].unit) return nullptr;
-    Shape shape;
-    if (!find_shape(layer, p, shape)) return nullptr;
-    if (!shapes.empty() && (g.height != shape.out_rows || layout.row != shape.out_columns)) return nullptr;
-    g.height = shape.out_rows, layout.row = shape.out_columns;
-    shapes.push_back(std::move(shape));
+    OperatorGrid grid;
+    if (!find_operator_grid(layer, p, grid)) return nullptr;
+    if (!grids.empty() && (g.height != grid.out_rows || layout.row_length != grid.out_columns)) return nullptr;
+    g.height = grid.out_rows, layout.row_length = grid.out_columns;
+    grids.push_back(std::move(grid));
   }
   const int vectors = (layer.channels + vector_width - 1) / vector_width;
-  g.blocks = (vectors + kernels.most_vectors - 1) / kernels.most_vectors;
+  g.blocks = (vectors + loops.max_vectors - 1) / loops.max_vectors;
   g.vectors = (vectors + g.blocks - 1) / g.blocks;
-  if (g.blocks == 1) g.group = best_group(shapes, layout.row, g.vectors, kernels.most_vectors);
+  if (g.blocks == 1) g.fused = best_fusion(grids, layout.row_length, g.vectors, loops.max_vectors);
   layout.padded = g.vectors * g.blocks * vector_width;
-  g.vectors *= g.group, g.lanes = g.vectors * vector_width;
-  g.width = (layout.row + g.group - 1) / g.group, layout.pitch = g.width * g.group;
+  g.vectors *= g.fused, g.lanes = g.vectors * vector_width;
+  g.width = (layout.row_length + g.fused - 1) / g.fused, layout.pitch = g.width * g.fused;
   if (int64_t(g.height) * layout.pitch * layout.padded > max_values) return nullptr;
-  const int fitting = std::max(1, cached_bytes / (narrow ? 2 : 4) / g.lanes);  // rows of weights
-  for (size_t k = 0; k < shapes.size(); ++k) {
+  const int rows_in_cache = std::max(1, cached_bytes / (int16 ? 2 : 4) / g.lanes);  // rows of weights
+  for (size_t k = 0; k < grids.size(); ++k) {
     const int source = layer.projections[k].source;
-    if (shapes[k].diagonal && same_slots(layers[size_t(source)], layer, layout)) {
-      g.shortcuts.push_back({source, int(k)});
-    } else if (!add_parts(layers[size_t(source)], layer, int(k), shapes[k], fitting, g)) {
+    if (grids[k].one_to_one && same_slots(layers[size_t(source)], layer, layout)) {
+      g.one_to_one.push_back({source, int(k)});
+    } else if (!add_ranges(layers[size_t(source)], layer, int(k), grids[k], rows_in_cache, g)) {
       return nullptr;
     }
   }
-  if (!make_passes(layer, fitting, g)) return nullptr;
-  layer.row = layout.row, layer.pitch = layout.pitch, layer.padded = layout.padded;
-  pack_weights(layer, shapes, kernels, narrow, g);
+  if (!make_panels(layer, rows_in_cache, g)) return nullptr;
+  layer.row_length = layout.row_length, layer.pitch = layout.pitch, layer.padded = layout.padded;
+  pack_weights(layer, grids, loops, int16, g);
   return made;
 }
 

@@ -8,37 +8,38 @@
 namespace spikewright {
 namespace {
 
-// The memory of one layer's run, laid out in the workspace.
-class Rows {
+// A gathering layer over one chunk, and the memory that it uses of the workspace.
+class Gathering {
  public:
-  Rows(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps, float* totals,
+  Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps, float* totals,
        const std::atomic<bool>& stop)
       : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), steps_(steps), totals_(totals),
         stop_(stop) {
-    size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0, eights = 0;
-    for (const Part& part : g_.parts) {
-      places_.push_back({list, start, bytes, fires, kept});
-      const size_t of_row = size_t(part.columns) * size_t(part.eights()), lists = size_t(part.lists());
-      list += lists * list_size(part), start += lists * start_size(part);
-      bytes += size_t(part.ring) * of_row * most_chunk, fires += size_t(part.ring) * of_row, kept += size_t(part.ring);
-      words = std::max(words, size_t(turning_words(part.width()))), eights = std::max(eights, of_row);
-      firsts_.emplace_back(lists * size_t(part.columns + 1));
+    size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0, octets = 0;
+    for (const ChannelRange& range : g_.ranges) {
+      offsets_.push_back({list, start, bytes, fires, kept});
+      const size_t of_row = size_t(range.columns) * size_t(range.octets()), lists = size_t(range.lists());
+      list += lists * list_size(range), start += lists * start_size(range);
+      const size_t ring = size_t(range.ring);
+      bytes += ring * of_row * max_chunk, fires += ring * of_row, kept += ring;
+      words = std::max(words, size_t(transposition_words(range.width()))), octets = std::max(octets, of_row);
+      firsts_.emplace_back(lists * size_t(range.columns + 1));
     }
     work.list.reserve(list), work.start.reserve(start), work.bytes.reserve(bytes), work.fires.reserve(fires);
-    work.named.reserve(fires * 8);
-    work.words.reserve(words), work.eights.reserve(eights);
-    work.turned.assign(kept, -1);
+    work.entry_of.reserve(fires * 8);
+    work.words.reserve(words), work.octets.reserve(octets);
+    work.transposed.assign(kept, -1);
     size_t rows = 0;
-    for (const Pass& pass : g_.passes) rows += assembled(pass);
+    for (const Panel& panel : g_.panels) rows += assembled(panel);
     work.rows.reserve(rows * size_t(g_.at_once()));
-    work.groups.reserve(std::max<size_t>(1, g_.passes.size()) * size_t(g_.at_once()) * most_chunk);
+    work.rounds.reserve(std::max<size_t>(1, g_.panels.size()) * size_t(g_.at_once()) * max_chunk);
     const size_t currents = g_.currents(layer.kind == Kind::output, steps);
     g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 
   void run() {
     for (int y = 0; y < g_.height; ++y) {
-      for (size_t k = 0; k < g_.parts.size() && !stopped(); ++k) list(k, y);
+      for (size_t k = 0; k < g_.ranges.size() && !stopped(); ++k) list(k, y);
       for (int x = 0; x < g_.width && !stopped(); x += tile) {
         const int positions = std::min(tile, g_.width - x);
         assemble(y, x, positions);
@@ -48,131 +49,131 @@ class Rows {
   }
 
  private:
-  struct Place {
-    size_t list, start, bytes, fires, turned;
+  struct Offsets {
+    size_t list, start, bytes, fires, transposed;
   };
 
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
-  // Entries of a pass at one position, with a group of zeros at most for each step.
-  size_t assembled(const Pass& pass) const {
-    return size_t(steps_) * size_t(pass.capacity + group_size) + list_slack;
+  // Entries of a panel at one position, with the zeros that fill up the last round of each step.
+  size_t assembled(const Panel& panel) const {
+    return size_t(steps_) * size_t(panel.capacity + rows_per_round) + list_slack;
   }
 
-  static size_t list_size(const Part& part) { return size_t(most_chunk) * size_t(part.list_stride()); }
-  static size_t start_size(const Part& part) {
-    return size_t(most_chunk) * (size_t(part.columns) * size_t(part.eights()) + 1);
+  static size_t list_size(const ChannelRange& range) { return size_t(max_chunk) * size_t(range.list_stride()); }
+  static size_t start_size(const ChannelRange& range) {
+    return size_t(max_chunk) * (size_t(range.columns) * size_t(range.octets()) + 1);
   }
   uint16_t* list_of(size_t k, int list) const {
-    return work_.list.get() + places_[k].list + size_t(list) * list_size(g_.parts[k]);
+    return work_.list.get() + offsets_[k].list + size_t(list) * list_size(g_.ranges[k]);
   }
   uint32_t* start_of(size_t k, int list) const {
-    return work_.start.get() + places_[k].start + size_t(list) * start_size(g_.parts[k]);
+    return work_.start.get() + offsets_[k].start + size_t(list) * start_size(g_.ranges[k]);
   }
   uint32_t* firsts_of(size_t k, int list) {
-    return firsts_[k].data() + size_t(list) * size_t(g_.parts[k].columns + 1);
+    return firsts_[k].data() + size_t(list) * size_t(g_.ranges[k].columns + 1);
   }
 
-  static int row_of(const Part& part, int y, int tap) {
-    return tap < part.taps ? part.tap_rows[size_t(y * part.taps + tap)] : -1;
+  static int row_of(const ChannelRange& range, int y, int tap) {
+    return tap < range.taps ? range.tap_rows[size_t(y * range.taps + tap)] : -1;
   }
 
-  // Lists what row `y` of outputs reads of a part, unless it is listed already.
+  // Lists what row `y` of outputs reads of a range, unless it is listed already.
   void list(size_t k, int y) {
-    const Part& part = g_.parts[k];
-    for (int tap = 0; tap < part.taps; ++tap) {
-      const int row = row_of(part, y, tap);
-      if (row >= 0 && turn(k, row) && part.joined == 1) list(k, row % part.ring, &row);
+    const ChannelRange& range = g_.ranges[k];
+    for (int tap = 0; tap < range.taps; ++tap) {
+      const int row = row_of(range, y, tap);
+      if (row >= 0 && transpose(k, row) && range.joined == 1) list(k, row % range.ring, &row);
     }
-    for (int stack = 0; stack < part.stacks() && part.joined > 1; ++stack) {
-      int rows[most_joined];
-      for (int i = 0; i < part.joined; ++i) rows[i] = row_of(part, y, stack * part.joined + i);
+    for (int stack = 0; stack < range.stacks() && range.joined > 1; ++stack) {
+      int rows[max_joined];
+      for (int i = 0; i < range.joined; ++i) rows[i] = row_of(range, y, stack * range.joined + i);
       list(k, stack, rows);
     }
   }
 
-  // Returns whether that was to be done.
-  bool turn(size_t k, int row) {
-    const Part& part = g_.parts[k];
-    const Place& place = places_[k];
-    const size_t at = size_t(row % part.ring), of_row = size_t(part.columns) * size_t(part.eights());
-    int& turned = work_.turned[place.turned + at];
-    if (turned == row) return false;
-    turned = row;
-    const LayerState& from = work_.layers[size_t(part.source)];
-    plan_.kernels->turn_row({from.trains.data(), from.trains.data() + plan_.layers[size_t(part.source)].slots(),
-                             part.run_start.data() + size_t(row) * size_t(part.columns + 1), part.runs.data(),
-                             part.slots.data(), part.columns, part.digits, part.channels, part.width(),
-                             work_.words.get(), work_.bytes.get() + place.bytes + at * of_row * most_chunk,
-                             work_.fires.get() + place.fires + at * of_row,
-                             part.joined > 1 ? nullptr : work_.named.get() + (place.fires + at * of_row) * 8});
+  // Transposes the trains of a row of the source, unless that is done; returns whether it was to be done.
+  bool transpose(size_t k, int row) {
+    const ChannelRange& range = g_.ranges[k];
+    const Offsets& offset = offsets_[k];
+    const size_t at = size_t(row % range.ring), of_row = size_t(range.columns) * size_t(range.octets());
+    int& transposed = work_.transposed[offset.transposed + at];
+    if (transposed == row) return false;
+    transposed = row;
+    const LayerState& from = work_.layers[size_t(range.source)];
+    plan_.loops->transpose_row({from.trains.data(), from.trains.data() + plan_.layers[size_t(range.source)].slots(),
+                             range.extent_start.data() + size_t(row) * size_t(range.columns + 1), range.extents.data(),
+                             range.slots.data(), range.columns, range.digits, range.channels, range.width(),
+                             work_.words.get(), work_.bytes.get() + offset.bytes + at * of_row * max_chunk,
+                             work_.fires.get() + offset.fires + at * of_row,
+                             range.joined > 1 ? nullptr : work_.entry_of.get() + (offset.fires + at * of_row) * 8});
     return true;
   }
 
   // Lists rows, -1 where there is none. Eights in which no neuron fires are left out.
   void list(size_t k, int list, const int* rows) {
-    static const uint8_t silence[most_chunk] = {};
-    const Part& part = g_.parts[k];
-    const size_t eights = size_t(part.eights()), of_row = size_t(part.columns) * eights;
-    Eight* const first = work_.eights.get();
-    Eight* to = first;
+    static const uint8_t silence[max_chunk] = {};
+    const ChannelRange& range = g_.ranges[k];
+    const size_t octets = size_t(range.octets()), of_row = size_t(range.columns) * octets;
+    Octet* const first = work_.octets.get();
+    Octet* to = first;
     uint32_t* starts = firsts_of(k, list);
-    for (int x = 0; x < part.columns; ++x) {
+    for (int x = 0; x < range.columns; ++x) {
       *starts++ = uint32_t(to - first);
-      for (size_t e = 0; e < eights; ++e) {
+      for (size_t e = 0; e < octets; ++e) {
         bool any = false;
-        size_t named = 0;
-        for (int i = 0; i < part.joined; ++i) {
-          const size_t at = size_t(std::max(rows[i], 0) % part.ring) * of_row + size_t(x) * eights + e;
-          const bool fires = rows[i] >= 0 && work_.fires.get()[places_[k].fires + at];
-          to->bytes[i] = fires ? work_.bytes.get() + places_[k].bytes + at * most_chunk : silence;
-          any = any || fires, named = (places_[k].fires + at) * 8;
+        size_t entry_of = 0;
+        for (int i = 0; i < range.joined; ++i) {
+          const size_t at = size_t(std::max(rows[i], 0) % range.ring) * of_row + size_t(x) * octets + e;
+          const bool fires = rows[i] >= 0 && work_.fires.get()[offsets_[k].fires + at];
+          to->bytes[i] = fires ? work_.bytes.get() + offsets_[k].bytes + at * max_chunk : silence;
+          any = any || fires, entry_of = (offsets_[k].fires + at) * 8;
         }
         if (!any) continue;
-        to->entry = uint16_t(x * part.column() + (part.joined > 1 ? 8 * int(e) * part.ways() : 0));
-        to++->named = part.joined > 1 ? nullptr : work_.named.get() + named;
+        to->entry = uint16_t(x * range.column() + (range.joined > 1 ? 8 * int(e) * range.ways() : 0));
+        to++->entry_of = range.joined > 1 ? nullptr : work_.entry_of.get() + entry_of;
       }
     }
     *starts = uint32_t(to - first);
-    plan_.kernels->list_rows({first, int(to - first), part.joined, steps_, part.list_stride(), list_of(k, list),
+    plan_.loops->list_rows({first, int(to - first), range.joined, steps_, range.list_stride(), list_of(k, list),
                               start_of(k, list)});
   }
 
   void assemble(int y, int x, int positions) {
-    windows_.clear();
+    row_lists_.clear();
     uint16_t* rows = work_.rows.get();
-    uint16_t* groups = work_.groups.get();
-    for (const Pass& pass : g_.passes) {
+    uint16_t* rounds = work_.rounds.get();
+    for (const Panel& panel : g_.panels) {
       slices_.clear();
       size_t ends[tile];
       for (int k = 0; k < positions; ++k) {
-        for (const Stack& stack : pass.stacks) add_slice(pass, stack, y, x + k);
+        for (const Stack& stack : panel.stacks) add_slice(panel, stack, y, x + k);
         ends[k] = slices_.size();
       }
       Assembly to[tile];
-      for (int k = 0; k < positions; ++k, rows += assembled(pass), groups += most_chunk) {
-        to[k] = {slices_.data() + (k ? ends[k - 1] : 0), slices_.data() + ends[k], rows, groups};
-        windows_.push_back({rows, groups});
+      for (int k = 0; k < positions; ++k, rows += assembled(panel), rounds += max_chunk) {
+        to[k] = {slices_.data() + (k ? ends[k - 1] : 0), slices_.data() + ends[k], rows, rounds};
+        row_lists_.push_back({rows, rounds});
       }
-      plan_.kernels->assemble(to, positions, steps_, uint16_t(pass.rows));
+      plan_.loops->assemble(to, positions, steps_, uint16_t(panel.rows));
     }
-    if (g_.passes.empty()) {
-      std::fill(groups, groups + most_chunk, uint16_t(0));
-      windows_.assign(size_t(positions), {rows, groups});
+    if (g_.panels.empty()) {
+      std::fill(rounds, rounds + max_chunk, uint16_t(0));
+      row_lists_.assign(size_t(positions), {rows, rounds});
     }
   }
 
-  void add_slice(const Pass& pass, const Stack& stack, int y, int x) {
-    const size_t k = size_t(stack.part);
-    const Part& part = g_.parts[k];
-    const int left = x * part.stride - part.low;
-    const int from = std::max(left, 0), to = std::min(left + part.reach, part.columns);
-    const int row = part.joined > 1 ? 0 : row_of(part, y, stack.at);
+  void add_slice(const Panel& panel, const Stack& stack, int y, int x) {
+    const size_t k = size_t(stack.range);
+    const ChannelRange& range = g_.ranges[k];
+    const int left = x * range.stride - range.low;
+    const int from = std::max(left, 0), to = std::min(left + range.reach, range.columns);
+    const int row = range.joined > 1 ? 0 : row_of(range, y, stack.at);
     if (row < 0 || from >= to) return;
-    const int list = part.joined > 1 ? stack.at : row % part.ring;
+    const int list = range.joined > 1 ? stack.at : row % range.ring;
     const uint32_t *first = firsts_of(k, list), *start = start_of(k, list);
-    const int shift = part.first[size_t(stack.at)] - pass.first - left * part.column();
-    slices_.push_back({list_of(k, list), start + size_t(first[from]) * most_chunk, start + size_t(first[to]) * most_chunk,
+    const int shift = range.first[size_t(stack.at)] - panel.first - left * range.column();
+    slices_.push_back({list_of(k, list), start + size_t(first[from]) * max_chunk, start + size_t(first[to]) * max_chunk,
                        uint16_t(shift)});
   }
 
@@ -180,21 +181,22 @@ class Rows {
     if (g_.scale.empty()) {
       const bool plain = layer_.neurons.plain();
       sum(y, x, positions, block, g_.floats, state_.v.data(), state_.base.data(), work_.current.get(),
-          [&](const Direct<float>& direct) { plan_.kernels->add_direct(direct, g_.vectors); },
-          [&](const Sums<float>& sums) { plan_.kernels->sum(sums, g_.vectors, plain); });
+          [&](const OneToOneSums<float>& sums) { plan_.loops->add_one_to_one(sums, g_.vectors); },
+          [&](const Sums<float>& sums) { plan_.loops->sum(sums, g_.vectors, plain); });
     } else {
       sum(y, x, positions, block, g_.shorts, state_.short_v.data(), state_.short_base.data(), work_.short_current.get(),
-          [&](const Direct<int16_t>& direct) { plan_.kernels->add_direct_shorts(direct, g_.vectors); },
-          [&](const Sums<int16_t>& sums) { plan_.kernels->sum_shorts(sums, g_.vectors); });
+          [&](const OneToOneSums<int16_t>& sums) { plan_.loops->add_one_to_one_shorts(sums, g_.vectors); },
+          [&](const Sums<int16_t>& sums) { plan_.loops->sum_shorts(sums, g_.vectors); });
     }
   }
 
   template <class T, class Add, class Kernel>
-  void sum(int y, int x, int positions, int block, const Values<T>& values, T* v, const T* base, T* current,
-           const Add& add_direct, const Kernel& kernel) const {
+  void sum(int y, int x, int positions, int block, const Parameters<T>& values, T* v, const T* base, T* current,
+           const Add& add_one_to_one, const Kernel& kernel) const {
     Sums<T> s{};
-    const ptrdiff_t lane = ptrdiff_t(block) * g_.lanes, stride = ptrdiff_t(g_.group) * layer_.padded;
-    const ptrdiff_t at = ptrdiff_t(layer_.slot(y * layer_.row)) + x * stride + lane, own = g_.per_neuron ? at : lane;
+    const ptrdiff_t lane = ptrdiff_t(block) * g_.lanes, stride = ptrdiff_t(g_.fused) * layer_.padded;
+    const ptrdiff_t at = ptrdiff_t(layer_.slot(y * layer_.row_length)) + x * stride + lane;
+    const ptrdiff_t own = g_.per_neuron ? at : lane;
     s.steps = steps_, s.positions = positions, s.stride = stride;
     s.base = base + at, s.v = v + at, s.count = state_.count.data() + at;
     s.decay = T(layer_.neurons.decay), s.v_reset = T(layer_.neurons.v_reset), s.subtract = layer_.neurons.subtract;
@@ -206,39 +208,39 @@ class Rows {
     } else {
       s.threshold = s.v, s.neuron_stride = stride;  // an output compares nothing
     }
-    size_t last = g_.passes.empty() ? 0 : g_.passes.size() - 1;
-    while (last && !g_.passes[last].in_block[size_t(block)]) --last;
-    s.first = g_.shortcuts.empty(), s.current = current;
-    for (size_t k = 0; k < g_.shortcuts.size(); ++k) {
-      const size_t source = size_t(g_.shortcuts[k].source);
+    size_t last = g_.panels.empty() ? 0 : g_.panels.size() - 1;
+    while (last && !g_.panels[last].in_block[size_t(block)]) --last;
+    s.first = g_.one_to_one.empty(), s.current = current;
+    for (size_t k = 0; k < g_.one_to_one.size(); ++k) {
+      const size_t source = size_t(g_.one_to_one[k].source);
       const uint32_t* early = work_.layers[source].trains.data() + at;
-      const T* weight = values.direct.data() + (k * size_t(g_.blocks) + size_t(block)) * size_t(g_.lanes);
-      add_direct({steps_, positions, early, early + plan_.layers[source].slots(), weight, k ? nullptr : base + at,
+      const T* weight = values.one_to_one.data() + (k * size_t(g_.blocks) + size_t(block)) * size_t(g_.lanes);
+      add_one_to_one({steps_, positions, early, early + plan_.layers[source].slots(), weight, k ? nullptr : base + at,
                   current, stride});
     }
-    for (size_t pass = 0; pass <= last; ++pass) {
-      if (pass != last && !g_.passes[pass].in_block[size_t(block)]) continue;
-      s.last = pass == last && fires;
-      const bool rests = s.last && s.first && g_.passes.empty() && layer_.neurons.plain();
-      const size_t row = g_.passes.empty() ? 0 : size_t(g_.passes[pass].first);
+    for (size_t panel = 0; panel <= last; ++panel) {
+      if (panel != last && !g_.panels[panel].in_block[size_t(block)]) continue;
+      s.last = panel == last && fires;
+      const bool rests = s.last && s.first && g_.panels.empty() && layer_.neurons.plain();
+      const size_t row = g_.panels.empty() ? 0 : size_t(g_.panels[panel].first);
       s.weight = values.weight.data() + (size_t(block) * size_t(g_.rows) + row) * size_t(g_.lanes);
-      s.windows = rests ? nullptr : windows_.data() + pass * size_t(positions);
+      s.row_lists = rests ? nullptr : row_lists_.data() + panel * size_t(positions);
       kernel(s);
       s.first = false;
     }
     if constexpr (std::is_same_v<T, float>) {
-      if (!fires) total(y * layer_.row + x * g_.group, positions, block);
+      if (!fires) total(y * layer_.row_length + x * g_.fused, positions, block);
     }
   }
 
   // What has arrived at an output so far.
   void total(int first, int positions, int block) const {
-    const int members = std::min(positions * g_.group, layer_.row - first % layer_.row);
+    const int members = std::min(positions * g_.fused, layer_.row_length - first % layer_.row_length);
     const int lane = g_.blocks > 1 ? block * g_.lanes : 0, lanes = std::min(layer_.channels - lane, g_.lanes);
     for (int k = 0; k < members; ++k) {
       float* v = state_.v.data() + layer_.slot(first + k) + lane;
-      const float* current = work_.current.get() + ptrdiff_t(k / g_.group) * steps_ * g_.lanes;
-      if (g_.blocks == 1) current += k % g_.group * layer_.padded;
+      const float* current = work_.current.get() + ptrdiff_t(k / g_.fused) * steps_ * g_.lanes;
+      if (g_.blocks == 1) current += k % g_.fused * layer_.padded;
       float* to = totals_ ? totals_ + ptrdiff_t(first + k) * layer_.channels + lane : nullptr;
       for (int t = 0; t < steps_; ++t, current += g_.lanes) {
         for (int c = 0; c < lanes; ++c) v[c] += current[c];
@@ -255,9 +257,9 @@ class Rows {
   const int steps_;
   float* const totals_;  // of an output: (steps, values)
   const std::atomic<bool>& stop_;
-  std::vector<Place> places_;
-  std::vector<std::vector<uint32_t>> firsts_;  // of each part, (list, column + 1): eights before a column
-  std::vector<Window> windows_;  // (pass, position)
+  std::vector<Offsets> offsets_;
+  std::vector<std::vector<uint32_t>> firsts_;  // of each range, (list, column + 1): octets before a column
+  std::vector<RowList> row_lists_;  // (panel, position)
   std::vector<Slice> slices_;
 };
 
@@ -265,7 +267,7 @@ class Rows {
 
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps, float* totals,
                   const std::atomic<bool>& stop) {
-  Rows(plan, layer, work, state, steps, totals, stop).run();
+  Gathering(plan, layer, work, state, steps, totals, stop).run();
 }
 
 }  // namespace spikewright

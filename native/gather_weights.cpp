@@ -8,7 +8,7 @@
 namespace spikewright {
 namespace {
 
-// Weights of output channel `out` of the operator from channel `channel` of its grid, by tap and place in the kernel.
+// Weights of output channel `out` of the operator from channel `channel` of its grid, by tap and column of the kernel.
 const float* weight_of(const Projection& p, const Layer& layer, int channel, int out, ptrdiff_t& stride) {
   const int filters = layer.channels / p.groups, inputs = (p.kind == Operator::dense ? p.grid : p.channels) / p.groups;
   if (channel / inputs != out / filters) return nullptr;
@@ -18,26 +18,26 @@ const float* weight_of(const Projection& p, const Layer& layer, int channel, int
 }
 
 // A row of weights stands for one way in which taps of its stack fire together, and is the sum of theirs.
-void pack_part(const Layer& layer, const Shape& shape, const Part& part, Gather& g) {
-  const Projection& p = layer.projections[size_t(part.projection)];
-  const size_t lanes = size_t(g.lanes), digit = size_t(part.channels * part.ways()) * lanes;
-  for (int channel = 0; channel < part.channels; ++channel) {
+void pack_range(const Layer& layer, const OperatorGrid& grid, const ChannelRange& range, Gather& g) {
+  const Projection& p = layer.projections[size_t(range.projection)];
+  const size_t lanes = size_t(g.lanes), digit = size_t(range.channels * range.ways()) * lanes;
+  for (int channel = 0; channel < range.channels; ++channel) {
     for (int out = 0; out < layer.channels; ++out) {
       ptrdiff_t stride = 0;
-      const float* from = weight_of(p, layer, part.first_channel + channel, out, stride);
+      const float* from = weight_of(p, layer, range.first_channel + channel, out, stride);
       if (!from) continue;
-      for (int tap = 0; tap < part.taps; ++tap) {
-        const int first = part.first[size_t(tap / part.joined)] + channel * part.ways();
-        for (int k = 0; k < shape.kernel; ++k, from += stride) {
-          for (int member = 0; member < g.group; ++member) {
-            const int row = first + (member * shape.stride + k * shape.dilation) * part.column();
+      for (int tap = 0; tap < range.taps; ++tap) {
+        const int first = range.first[size_t(tap / range.joined)] + channel * range.ways();
+        for (int k = 0; k < grid.kernel; ++k, from += stride) {
+          for (int member = 0; member < g.fused; ++member) {
+            const int row = first + (member * grid.stride + k * grid.dilation) * range.column();
             const size_t lane = size_t(member * layer.padded + out), block = lane / lanes;
             float* to = g.floats.weight.data() + (block * size_t(g.rows) + size_t(row)) * lanes + lane % lanes;
             float weight = *from;  // in 16 bits rounded before it is added to others
             if (!g.scale.empty()) weight = std::nearbyint(weight * g.scale[lane]) / g.scale[lane];
-            for (int d = 0; d < part.digits; ++d, to += digit, weight *= 2) {
-              for (int way = 0; way < part.ways(); ++way) {
-                if ((way + 1) >> tap % part.joined & 1) to[size_t(way) * lanes] += weight;
+            for (int d = 0; d < range.digits; ++d, to += digit, weight *= 2) {
+              for (int way = 0; way < range.ways(); ++way) {
+                if ((way + 1) >> tap % range.joined & 1) to[size_t(way) * lanes] += weight;
               }
             }
           }
@@ -47,30 +47,31 @@ void pack_part(const Layer& layer, const Shape& shape, const Part& part, Gather&
   }
 }
 
-// Of all shortcuts: one weight a channel.
-void pack_direct(const Layer& layer, Gather& g) {
+// Of all one-to-one projections: one weight a channel.
+void pack_one_to_one(const Layer& layer, Gather& g) {
   const size_t columns = size_t(g.blocks) * size_t(g.lanes);
-  for (const Shortcut& shortcut : g.shortcuts) {
+  for (const OneToOneProjection& shortcut : g.one_to_one) {
     const std::vector<float>& weight = layer.projections[size_t(shortcut.projection)].weight;
-    const size_t first = g.floats.direct.size();
-    g.floats.direct.resize(first + columns, 0.0f);
-    for (size_t member = 0; member < size_t(g.group); ++member) {
-      std::copy(weight.begin(), weight.end(), g.floats.direct.begin() + ptrdiff_t(first + member * size_t(layer.padded)));
+    Aligned<float>& all = g.floats.one_to_one;
+    const size_t first = all.size();
+    all.resize(first + columns, 0.0f);
+    for (size_t member = 0; member < size_t(g.fused); ++member) {
+      std::copy(weight.begin(), weight.end(), all.begin() + ptrdiff_t(first + member * size_t(layer.padded)));
     }
   }
 }
 
 void find_blocks(Gather& g) {
-  for (Pass& pass : g.passes) {
+  for (Panel& panel : g.panels) {
     for (int block = 0; block < g.blocks; ++block) {
       bool any = false;
-      for (const Stack& stack : pass.stacks) {
-        const Part& part = g.parts[size_t(stack.part)];
-        const size_t row = size_t(part.first[size_t(stack.at)]), size = size_t(part.rows()) * size_t(g.lanes);
+      for (const Stack& stack : panel.stacks) {
+        const ChannelRange& range = g.ranges[size_t(stack.range)];
+        const size_t row = size_t(range.first[size_t(stack.at)]), size = size_t(range.rows()) * size_t(g.lanes);
         const float* from = g.floats.weight.data() + (size_t(block) * size_t(g.rows) + row) * size_t(g.lanes);
         any = any || std::any_of(from, from + size, [](float w) { return w != 0; });
       }
-      pass.in_block.push_back(any);
+      panel.in_block.push_back(any);
     }
   }
 }
@@ -78,8 +79,8 @@ void find_blocks(Gather& g) {
 // One value a slot; what pads never fires.
 Aligned<float> spread(const Layer& layer, const Gather& g, const std::vector<float>& values, float padding) {
   const size_t padded = size_t(layer.padded);
-  Aligned<float> wide(g.per_neuron ? layer.slots() : padded * size_t(g.group), padding);
-  const int positions = g.per_neuron ? layer.positions : g.group;
+  Aligned<float> wide(g.per_neuron ? layer.slots() : padded * size_t(g.fused), padding);
+  const int positions = g.per_neuron ? layer.positions : g.fused;
   for (int position = 0; position < positions; ++position) {
     const size_t to = g.per_neuron ? layer.slot(position) : size_t(position) * padded;
     const size_t from = g.per_neuron ? size_t(position) * size_t(layer.channels) : 0;
@@ -105,16 +106,16 @@ void spread_neurons(const Layer& layer, Gather& g) {
   if (!neurons.v_min.empty()) g.floats.v_min = spread(layer, g, neurons.v_min, 0);
 }
 
-// A threshold is 2048 to 4096 units, or less where weights are larger than two of it or, behind pools that add up spikes,
-// than a smaller part of it: rows are sums and multiples of weights. Scales are powers of two, so that what fits 16 bits
-// is exact, and do not depend on how the layer is cut up.
-std::vector<float> find_scales(const Layer& layer, const std::vector<Shape>& shapes, const Gather& g) {
+// A threshold is 2048 to 4096 units, or less where weights are larger than two of it or, behind pools that add up
+// spikes, than a smaller fraction of it: rows are sums and multiples of weights. Scales are powers of two, so that what
+// fits 16 bits is exact, and do not depend on how the layer is cut up.
+std::vector<float> find_scales(const Layer& layer, const std::vector<OperatorGrid>& grids, const Gather& g) {
   const size_t channels = size_t(layer.channels), padded = size_t(layer.padded);
   std::vector<float> largest(channels, 0.0f), scale(size_t(g.blocks) * size_t(g.lanes), 0.0f);
-  for (size_t k = 0; k < shapes.size(); ++k) {
+  for (size_t k = 0; k < grids.size(); ++k) {
     const Projection& p = layer.projections[k];
     const size_t filters = size_t(layer.channels / p.groups), group = p.weight.size() / size_t(p.groups);
-    const float room = float(std::max(4, 1 << shapes[k].digits));
+    const float room = float(std::max(4, 1 << grids[k].digits));
     for (size_t i = 0; i < p.weight.size(); ++i) {
       float& most = largest[i / group * filters + i % filters];
       most = std::max(most, std::abs(p.weight[i]) * room);
@@ -131,20 +132,20 @@ std::vector<float> find_scales(const Layer& layer, const std::vector<Shape>& sha
   return scale;
 }
 
-void narrow_all(const Kernels& kernels, Gather& g) {
+void quantise_all(const InnerLoops& loops, Gather& g) {
   const size_t lanes = size_t(g.lanes), columns = g.scale.size();
-  const auto narrowed = [&](const Aligned<float>& from, size_t width, const auto& scale_of) {
+  const auto quantised = [&](const Aligned<float>& from, size_t width, const auto& scale_of) {
     Aligned<int16_t> to(from.size());
     for (size_t i = 0; i < from.size(); i += width) {
-      kernels.narrow(from.data() + i, scale_of(i), int(width), to.data() + i);
+      loops.quantise(from.data() + i, scale_of(i), int(width), to.data() + i);
     }
     return to;
   };
   const auto whole = [&](size_t) { return g.scale.data(); };
   const auto of_block = [&](size_t i) { return g.scale.data() + i / (size_t(g.rows) * lanes) * lanes; };
-  g.shorts.weight = narrowed(g.floats.weight, lanes, of_block);
-  g.shorts.direct = narrowed(g.floats.direct, columns, whole);
-  g.shorts.v_init = narrowed(g.floats.v_init, columns, whole);
+  g.shorts.weight = quantised(g.floats.weight, lanes, of_block);
+  g.shorts.one_to_one = quantised(g.floats.one_to_one, columns, whole);
+  g.shorts.v_init = quantised(g.floats.v_init, columns, whole);
   g.shorts.threshold.resize(g.floats.threshold.size());
   for (size_t i = 0; i < g.floats.threshold.size(); ++i) {  // infinite where there is no neuron
     const float scaled = std::isfinite(g.floats.threshold[i]) ? g.floats.threshold[i] * g.scale[i % columns] : 32767.0f;
@@ -155,14 +156,15 @@ void narrow_all(const Kernels& kernels, Gather& g) {
 
 }  // namespace
 
-void pack_weights(const Layer& layer, const std::vector<Shape>& shapes, const Kernels& kernels, bool narrow, Gather& g) {
+void pack_weights(const Layer& layer, const std::vector<OperatorGrid>& grids, const InnerLoops& loops, bool int16,
+                  Gather& g) {
   if (layer.kind == Kind::neurons) spread_neurons(layer, g);
-  if (narrow) g.scale = find_scales(layer, shapes, g);
+  if (int16) g.scale = find_scales(layer, grids, g);
   g.floats.weight.assign(size_t(g.blocks) * size_t(g.rows) * size_t(g.lanes), 0.0f);
-  for (const Part& part : g.parts) pack_part(layer, shapes[size_t(part.projection)], part, g);
-  pack_direct(layer, g);
+  for (const ChannelRange& range : g.ranges) pack_range(layer, grids[size_t(range.projection)], range, g);
+  pack_one_to_one(layer, g);
   find_blocks(g);
-  if (narrow) narrow_all(kernels, g);
+  if (int16) quantise_all(loops, g);
 }
 
 }  // namespace spikewright

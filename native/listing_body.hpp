@@ -1,16 +1,16 @@
-// The inner loops that turn the trains of a source into lists of entries by timestep; see kernels.hpp.
+// The inner loops that transpose the trains of a source into lists of entries by timestep; see inner_loops.hpp.
 #pragma once
 
 #include <string.h>
 
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 #include "vectors.hpp"
 
 namespace spikewright {
 namespace {
 
-// Turns the trains of eight neurons: byte 63 - t has the spikes of step t. Bytes are sorted by step first; then eight by
-// eight bits are turned by exchanging ever larger blocks.
+// Transposes the trains of eight neurons: byte 63 - t has the spikes of step t. Bytes are sorted by step first; then
+// eight by eight bits are transposed by exchanging ever larger blocks.
 #if defined(__AVX2__)
 template <int shift>
 inline __m256i exchange(__m256i x, int64_t blocks) {
@@ -19,7 +19,7 @@ inline __m256i exchange(__m256i x, int64_t blocks) {
   return _mm256_xor_si256(x, _mm256_xor_si256(swap, _mm256_slli_epi64(swap, shift)));
 }
 
-inline void turn(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
+inline void transpose(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
   const auto pair = [&](int i) {
     const __m128i a = _mm_cvtsi64_si128(int64_t(train_of(early[i], late[i])));
     const __m128i b = _mm_cvtsi64_si128(int64_t(train_of(early[i + 1], late[i + 1])));
@@ -39,12 +39,12 @@ inline void turn(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
   }
 }
 #else
-inline void turn(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
+inline void transpose(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
   const auto exchange = [](uint64_t x, int shift, uint64_t blocks) {
     const uint64_t swap = (x ^ x >> shift) & blocks;
     return x ^ swap ^ swap << shift;
   };
-  for (int k = 0; k < most_chunk; k += 8) {
+  for (int k = 0; k < max_chunk; k += 8) {
     uint64_t x = 0;
     for (int i = 0; i < 8; ++i) x |= (train_of(early[i], late[i]) >> k & 255) << (8 * i);
     x = exchange(x, 7, 0x00aa00aa00aa00aa);
@@ -56,7 +56,7 @@ inline void turn(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
 #endif
 
 // Adds words of eight neurons to binary sums, whose digits lie `pitch` words from each other.
-inline void add_eight(const uint32_t* words, uint32_t* sums, int digits, int pitch) {
+inline void add_octet(const uint32_t* words, uint32_t* sums, int digits, int pitch) {
 #if defined(__AVX2__)
   __m256i carry = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
   for (int d = 0; d < digits && !_mm256_testz_si256(carry, carry); ++d, sums += pitch) {
@@ -80,11 +80,11 @@ inline void add_eight(const uint32_t* words, uint32_t* sums, int digits, int pit
 }
 
 inline void add_member(const uint32_t* from, int count, uint32_t* sums, int digits, int pitch) {
-  for (; count >= 8; count -= 8, from += 8, sums += 8) add_eight(from, sums, digits, pitch);
+  for (; count >= 8; count -= 8, from += 8, sums += 8) add_octet(from, sums, digits, pitch);
   if (!count) return;
   uint32_t rest[8] = {};
   memcpy(rest, from, size_t(count) * sizeof *rest);
-  add_eight(rest, sums, digits, pitch);
+  add_octet(rest, sums, digits, pitch);
 }
 
 // Which of eight neurons fire at all.
@@ -101,66 +101,66 @@ inline uint32_t firing(const uint32_t* early, const uint32_t* late) {
 #endif
 }
 
-inline void turn_column(const uint32_t* early, const uint32_t* late, int eights, uint8_t* bytes, uint8_t* fires) {
-  for (int e = 0; e < eights; ++e, early += 8, late += 8, bytes += most_chunk) {
+inline void transpose_column(const uint32_t* early, const uint32_t* late, int octets, uint8_t* bytes, uint8_t* fires) {
+  for (int e = 0; e < octets; ++e, early += 8, late += 8, bytes += max_chunk) {
     fires[e] = firing(early, late) != 0;
-    if (fires[e]) turn(early, late, bytes);
+    if (fires[e]) transpose(early, late, bytes);
   }
 }
 
 // Those of a column that fire, side by side.
-inline void turn_firing(const uint32_t* early, const uint32_t* late, int eights, uint8_t* bytes, uint8_t* fires,
-                        uint16_t* named) {
+inline void transpose_firing(const uint32_t* early, const uint32_t* late, int octets, uint8_t* bytes, uint8_t* fires,
+                        uint16_t* entry_of) {
   uint32_t packed[16];
   int n = 0, to = 0;
   const auto flush = [&] {
-    turn(packed, packed + 8, bytes + to * most_chunk);
+    transpose(packed, packed + 8, bytes + to * max_chunk);
     fires[to++] = 1, n = 0;
   };
-  for (int e = 0; e < eights; ++e) {
+  for (int e = 0; e < octets; ++e) {
     for (uint32_t bits = firing(early + 8 * e, late + 8 * e); bits; bits &= bits - 1) {
       const int i = 8 * e + lowest_bit(bits);
-      packed[n] = early[i], packed[n + 8] = late[i], *named++ = uint16_t(i);
+      packed[n] = early[i], packed[n + 8] = late[i], *entry_of++ = uint16_t(i);
       if (++n == 8) flush();
     }
   }
   if (n) {
-    for (; n < 8; ++n) packed[n] = packed[n + 8] = 0, *named++ = 0;
+    for (; n < 8; ++n) packed[n] = packed[n + 8] = 0, *entry_of++ = 0;
     flush();
   }
-  for (; to < eights; ++to) fires[to] = 0;
+  for (; to < octets; ++to) fires[to] = 0;
 }
 
-inline void turn_row(const Turning& row) {
-  const int eights = (row.width + 7) / 8;
-  uint32_t *const words = row.words, *const early = words, *const late = words + turning_words(row.width) / 2;
+inline void transpose_row(const RowTransposition& row) {
+  const int octets = (row.width + 7) / 8;
+  uint32_t *const words = row.words, *const early = words, *const late = words + transposition_words(row.width) / 2;
   for (int x = 0; x < row.columns; ++x) {
-    const Run* const runs = row.runs + row.run_start[x];
-    const uint32_t count = row.run_start[x + 1] - row.run_start[x];
-    uint8_t* bytes = row.bytes + size_t(x) * size_t(eights) * most_chunk;
-    uint8_t* fires = row.fires + size_t(x) * size_t(eights);
+    const Extent* const extents = row.extents + row.extent_start[x];
+    const uint32_t count = row.extent_start[x + 1] - row.extent_start[x];
+    uint8_t* bytes = row.bytes + size_t(x) * size_t(octets) * max_chunk;
+    uint8_t* fires = row.fires + size_t(x) * size_t(octets);
     const auto put = [&](const uint32_t* from_early, const uint32_t* from_late) {
-      if (row.named) {
-        turn_firing(from_early, from_late, eights, bytes, fires, row.named + ptrdiff_t(x) * eights * 8);
+      if (row.entry_of) {
+        transpose_firing(from_early, from_late, octets, bytes, fires, row.entry_of + ptrdiff_t(x) * octets * 8);
       } else {
-        turn_column(from_early, from_late, eights, bytes, fires);
+        transpose_column(from_early, from_late, octets, bytes, fires);
       }
     };
-    if (count == 1 && runs->members == 1 && runs->count == 8 * eights) {
-      const uint32_t slot = row.slots[runs->first];
+    if (count == 1 && extents->members == 1 && extents->count == 8 * octets) {
+      const uint32_t slot = row.slots[extents->first];
       put(row.early + slot, row.late + slot);
       continue;
     }
-    memset(words, 0, size_t(turning_words(row.width)) * sizeof *words);
-    for (const Run* run = runs; run != runs + count; ++run) {
-      for (int m = 0; m < run->members; ++m) {
-        const uint32_t slot = row.slots[run->first + uint32_t(m)];
-        if (run->members == 1) {
-          memcpy(early + run->entry, row.early + slot, run->count * sizeof *early);
-          memcpy(late + run->entry, row.late + slot, run->count * sizeof *late);
+    memset(words, 0, size_t(transposition_words(row.width)) * sizeof *words);
+    for (const Extent* extent = extents; extent != extents + count; ++extent) {
+      for (int m = 0; m < extent->members; ++m) {
+        const uint32_t slot = row.slots[extent->first + uint32_t(m)];
+        if (extent->members == 1) {
+          memcpy(early + extent->entry, row.early + slot, extent->count * sizeof *early);
+          memcpy(late + extent->entry, row.late + slot, extent->count * sizeof *late);
         } else {
-          add_member(row.early + slot, run->count, early + run->entry, row.digits, row.digit);
-          add_member(row.late + slot, run->count, late + run->entry, row.digits, row.digit);
+          add_member(row.early + slot, extent->count, early + extent->entry, row.digits, row.digit);
+          add_member(row.late + slot, extent->count, late + extent->entry, row.digits, row.digit);
         }
       }
     }
@@ -171,7 +171,7 @@ inline void turn_row(const Turning& row) {
 // Where the entries of the next eight begin at each step.
 inline void count_entries(const uint8_t* any, const uint32_t* start, uint32_t* next) {
 #if defined(__AVX2__)
-  for (int at = 0; at < most_chunk; at += 32) {
+  for (int at = 0; at < max_chunk; at += 32) {
     const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(any + at));
     alignas(32) uint8_t ones[32];
     _mm256_store_si256(reinterpret_cast<__m256i*>(ones), ones_of_bytes(bytes));
@@ -182,7 +182,7 @@ inline void count_entries(const uint8_t* any, const uint32_t* start, uint32_t* n
     }
   }
 #else
-  for (int at = 0; at < most_chunk; ++at) next[at] = start[at] + uint32_t(count_bits(any[at]));
+  for (int at = 0; at < max_chunk; ++at) next[at] = start[at] + uint32_t(count_bits(any[at]));
 #endif
 }
 
@@ -207,15 +207,15 @@ inline const Selections& all_selections() {
 }
 
 template <int joined>
-inline void list_eight(const Eight& eight, int steps, const Selections& selections, uint16_t* list, const uint32_t* start,
-                       uint32_t* next) {
-  constexpr int codes = (1 << joined) - 1;
-  alignas(32) uint8_t any[most_chunk];
+inline void list_octet(const Octet& octet, int steps, const Selections& selections, uint16_t* list,
+                       const uint32_t* start, uint32_t* next) {
+  constexpr int ways = (1 << joined) - 1;
+  alignas(32) uint8_t any[max_chunk];
   uint64_t busy = 0;  // steps
-  for (int at = 0; at < most_chunk; at += 32) {
-    __m256i fires = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(eight.bytes[0] + at));
+  for (int at = 0; at < max_chunk; at += 32) {
+    __m256i fires = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(octet.bytes[0] + at));
     for (int k = 1; k < joined; ++k) {
-      fires = _mm256_or_si256(fires, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(eight.bytes[k] + at)));
+      fires = _mm256_or_si256(fires, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(octet.bytes[k] + at)));
     }
     _mm256_store_si256(reinterpret_cast<__m256i*>(any + at), fires);
     const __m256i silent = _mm256_cmpeq_epi8(fires, _mm256_setzero_si256());
@@ -226,35 +226,35 @@ inline void list_eight(const Eight& eight, int steps, const Selections& selectio
     const __m128i order = _mm_load_si128(reinterpret_cast<const __m128i*>(selections.of[any[at]]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(list + start[at]), _mm_shuffle_epi8(entries, order));
   };
-  const __m256i first = _mm256_set1_epi16(short(eight.entry - (joined > 1)));
-  const __m256i lane = _mm256_setr_epi8(0, codes, 2 * codes, 3 * codes, 4 * codes, 5 * codes, 6 * codes, 7 * codes, 0,
-                                        codes, 2 * codes, 3 * codes, 4 * codes, 5 * codes, 6 * codes, 7 * codes, 0,
-                                        codes, 2 * codes, 3 * codes, 4 * codes, 5 * codes, 6 * codes, 7 * codes, 0,
-                                        codes, 2 * codes, 3 * codes, 4 * codes, 5 * codes, 6 * codes, 7 * codes);
+  const __m256i first = _mm256_set1_epi16(short(octet.entry - (joined > 1)));
+  const __m256i lane = _mm256_setr_epi8(0, ways, 2 * ways, 3 * ways, 4 * ways, 5 * ways, 6 * ways, 7 * ways, 0,
+                                        ways, 2 * ways, 3 * ways, 4 * ways, 5 * ways, 6 * ways, 7 * ways, 0,
+                                        ways, 2 * ways, 3 * ways, 4 * ways, 5 * ways, 6 * ways, 7 * ways, 0,
+                                        ways, 2 * ways, 3 * ways, 4 * ways, 5 * ways, 6 * ways, 7 * ways);
   if (joined == 1) {
-    const __m128i named = _mm_loadu_si128(reinterpret_cast<const __m128i*>(eight.named));
-    const __m128i entries = _mm_add_epi16(_mm256_castsi256_si128(first), named);
+    const __m128i entry_of = _mm_loadu_si128(reinterpret_cast<const __m128i*>(octet.entry_of));
+    const __m128i entries = _mm_add_epi16(_mm256_castsi256_si128(first), entry_of);
     if (count_bits(busy) < 48) {
       for (; busy; busy &= busy - 1) put(lowest_bit(busy), entries);
     } else {
-      for (int at = most_chunk - steps; at < most_chunk; ++at) put(at, entries);
+      for (int at = max_chunk - steps; at < max_chunk; ++at) put(at, entries);
     }
     return;
   }
-  const __m256i copies = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3,
-                                          3, 3, 3, 3, 3);
+  const __m256i copies = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3,
+                                          3, 3, 3, 3, 3, 3);
   const __m256i bit = _mm256_set1_epi64x(int64_t(0x8040201008040201u));
-  for (int at = (most_chunk - steps) / 4 * 4; at < most_chunk; at += 4) {
+  for (int at = (max_chunk - steps) / 4 * 4; at < max_chunk; at += 4) {
     __m256i which = _mm256_setzero_si256();  // taps that fire, as a number below zero
     for (int k = joined - 1; k >= 0; --k) {
       int32_t four;
-      memcpy(&four, eight.bytes[k] + at, sizeof four);
+      memcpy(&four, octet.bytes[k] + at, sizeof four);
       const __m256i byte = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(four), copies), bit);
       which = _mm256_add_epi8(_mm256_add_epi8(which, which), _mm256_cmpeq_epi8(byte, bit));
     }
-    const __m256i place = _mm256_sub_epi8(lane, which);
-    const __m256i low = _mm256_add_epi16(first, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(place)));
-    const __m256i high = _mm256_add_epi16(first, _mm256_cvtepu8_epi16(_mm256_extracti128_si256(place, 1)));
+    const __m256i entry = _mm256_sub_epi8(lane, which);
+    const __m256i low = _mm256_add_epi16(first, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(entry)));
+    const __m256i high = _mm256_add_epi16(first, _mm256_cvtepu8_epi16(_mm256_extracti128_si256(entry, 1)));
     put(at, _mm256_castsi256_si128(low)), put(at + 1, _mm256_extracti128_si256(low, 1));
     put(at + 2, _mm256_castsi256_si128(high)), put(at + 3, _mm256_extracti128_si256(high, 1));
   }
@@ -264,25 +264,25 @@ inline void list_eight(const Eight& eight, int steps, const Selections& selectio
 template <int joined>
 inline void list_stack(const Listing& rows) {
   uint32_t* start = rows.start;
-  for (int at = 0; at < most_chunk; ++at) start[at] = uint32_t(at) * rows.stride;
+  for (int at = 0; at < max_chunk; ++at) start[at] = uint32_t(at) * rows.stride;
 #if defined(__AVX2__)
   const Selections& selections = all_selections();
-  for (int e = 0; e < rows.count; ++e, start += most_chunk) {
-    list_eight<joined>(rows.eights[e], rows.steps, selections, rows.list, start, start + most_chunk);
+  for (int e = 0; e < rows.count; ++e, start += max_chunk) {
+    list_octet<joined>(rows.octets[e], rows.steps, selections, rows.list, start, start + max_chunk);
   }
 #else
-  for (int e = 0; e < rows.count; ++e, start += most_chunk) {
-    const Eight& eight = rows.eights[e];
-    for (int at = 0; at < most_chunk; ++at) {
+  for (int e = 0; e < rows.count; ++e, start += max_chunk) {
+    const Octet& octet = rows.octets[e];
+    for (int at = 0; at < max_chunk; ++at) {
       uint32_t any = 0, end = start[at];
-      for (int k = 0; k < joined; ++k) any |= eight.bytes[k][at];
+      for (int k = 0; k < joined; ++k) any |= octet.bytes[k][at];
       for (; any; any &= any - 1) {
         const int i = lowest_bit(any);
-        int code = 0;
-        for (int k = 0; k < joined; ++k) code |= (eight.bytes[k][at] >> i & 1) << k;
-        rows.list[end++] = uint16_t(eight.entry + (joined > 1 ? i * ((1 << joined) - 1) + code - 1 : eight.named[i]));
+        int way = 0;
+        for (int k = 0; k < joined; ++k) way |= (octet.bytes[k][at] >> i & 1) << k;
+        rows.list[end++] = uint16_t(octet.entry + (joined > 1 ? i * ((1 << joined) - 1) + way - 1 : octet.entry_of[i]));
       }
-      start[most_chunk + at] = end;
+      start[max_chunk + at] = end;
     }
   }
 #endif

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "gather.hpp"
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 
 namespace spikewright {
 namespace {
@@ -36,7 +36,7 @@ Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int6
   require(length > 0 && kernel > 0 && stride > 0 && dilation > 0 && outputs > 0,
           "conv: lengths, kernel, stride and dilation must be positive");
   require(std::max({length, kernel, stride, std::abs(low), dilation, outputs}) < (1 << 24), "conv: an axis too long");
-  // whatever is read, for four positions at once too, has a place that 32 bits hold
+  // whatever is read, for four positions at once too, has an index that 32 bits hold
   require(kernel * dilation + std::abs(low) + 4 * outputs * stride < max_values, "conv: an axis reaches too far");
   Axis axis;
   axis.length = int(length), axis.kernel = int(kernel), axis.stride = int(stride);
@@ -196,14 +196,14 @@ void Plan::add_sparse(int64_t target, int64_t source, std::vector<int64_t> start
   layer.projections.push_back(std::move(p));
 }
 
-void Plan::finish(const Kernels& chosen, bool gather, bool narrow) {
+void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
   require(!finished(), "the plan is finished already");
-  for (Layer& layer : layers) layer.row = layer.pitch = layer.positions, layer.padded = layer.channels;
+  for (Layer& layer : layers) layer.row_length = layer.pitch = layer.positions, layer.padded = layer.channels;
   for (Layer& layer : layers) {
-    if (gather) layer.gather = make_gather(layers, layer, chosen, narrow);
+    if (gather) layer.gather = make_gather(layers, layer, chosen, int16);
     for (const Projection& p : layer.projections) {
       Layer& source = layers[size_t(p.source)];
-      (layer.gather ? source.trains : source.lists) = true;
+      (layer.gather ? source.keeps_trains : source.keeps_lists) = true;
     }
     if (layer.kind != Kind::pool) continue;
     Layer& source = layers[size_t(layer.source)];
@@ -214,9 +214,9 @@ void Plan::finish(const Kernels& chosen, bool gather, bool narrow) {
         pool.slot.push_back(uint32_t(source.slot(int(i) / source.channels)) + i % uint32_t(source.channels));
       }
     }
-    (pool.slot.empty() ? source.lists : source.trains) = true;
+    (pool.slot.empty() ? source.keeps_lists : source.keeps_trains) = true;
   }
-  kernels = &chosen;
+  loops = &chosen;
 }
 
 }  // namespace spikewright

@@ -12,7 +12,7 @@
 
 namespace spikewright {
 
-struct Kernels;
+struct InnerLoops;
 
 struct PlanError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
@@ -88,18 +88,18 @@ struct Layer {
   std::vector<Projection> projections;
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
-  int row = 1, pitch = 1, padded = 1;  // positions of a row, and what lies between rows and positions
+  int row_length = 1, pitch = 1, padded = 1;  // positions of a row; positions between rows, slots between positions
   bool unit = false;    // whether what it sends is 0 or 1
-  bool trains = false;  // the spikes of each neuron are kept as the bits of a word: a gathering layer reads them
-  bool lists = false;   // event lists are kept: a scattering layer, a pool or a record reads them
+  bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
+  bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
   // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
   bool makes_trains() const { return (gather && kind == Kind::neurons) || !pool.slot.empty(); }
   size_t slot(int position) const {
-    return (size_t(position / row) * size_t(pitch) + size_t(position % row)) * size_t(padded);
+    return (size_t(position / row_length) * size_t(pitch) + size_t(position % row_length)) * size_t(padded);
   }
-  size_t slots() const { return size_t(positions / row) * size_t(pitch) * size_t(padded); }
+  size_t slots() const { return size_t(positions / row_length) * size_t(pitch) * size_t(padded); }
   int size() const { return positions * channels; }
   bool single() const { return kind == Kind::neurons && neurons.cap == 1; }
 };
@@ -107,7 +107,7 @@ struct Layer {
 class Plan {
  public:
   std::vector<Layer> layers;
-  const Kernels* kernels = nullptr;
+  const InnerLoops* loops = nullptr;
 
   // `unit` promises that what is given is 0 or 1.
   int add_input(int64_t positions, int64_t channels, bool unit);
@@ -125,10 +125,10 @@ class Plan {
   void add_sparse(int64_t target, int64_t source, std::vector<int64_t> start, std::vector<int64_t> column,
                   std::vector<float> value);
 
-  // Chooses how each layer runs. `gather` false keeps every layer on the scattering path; `narrow` lets gathering
+  // Chooses how each layer runs. `gather` false keeps every layer on the scattering path; `int16` lets gathering
   // layers count in 16-bit integers, where their neurons allow it.
-  void finish(const Kernels& kernels, bool gather, bool narrow);
-  bool finished() const { return kernels != nullptr; }
+  void finish(const InnerLoops& loops, bool gather, bool int16);
+  bool finished() const { return loops != nullptr; }
 
  private:
   int add(Kind kind, int64_t positions, int64_t channels);

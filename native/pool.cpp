@@ -16,7 +16,7 @@ void start_pool(const Layer& layer, int inputs, LayerState& state) {
 }
 
 // `t` counts from the start of the chunk, `first + t` from that of the run. What is sent is appended to state.events.
-void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state,
+void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop) {
   const Pool& pool = layer.pool;
   const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
@@ -33,7 +33,7 @@ void step_pool(const Layer& layer, const Events& from, int t, int first, LayerSt
     slot.clear();
     for (uint32_t e = begin; e < end; ++e) slot.emplace_back(from.index[e], from.value[e]);
   }
-  Events& sent = state.events;
+  EventList& sent = state.events;
   sent.reserve(uint32_t(layer.size()));
   uint32_t n = sent.size();
   // Only windows that an event reached can send anything.

@@ -12,7 +12,7 @@
 
 #include "bits.hpp"
 #include "gather.hpp"
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 
 namespace spikewright {
 namespace {
@@ -49,7 +49,7 @@ class Sample {
     const size_t n = size_t(layer.size());
     if (port.active && !layer.makes_trains()) state.active.assign(n, 0.0f);
     if (port.graded && !layer.makes_trains()) state.graded.assign(n, 0.0f);
-    if (layer.trains || layer.makes_trains()) state.trains.resize(2 * layer.slots());
+    if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.slots());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
     start_base(layer, port, state);
@@ -71,7 +71,7 @@ class Sample {
     const std::vector<float>& scale = layer.gather->scale;
     state.short_base.resize(layer.slots());
     for (size_t i = 0; i < layer.slots(); i += scale.size()) {
-      plan_.kernels->narrow(state.base.data() + i, scale.data(), int(scale.size()), state.short_base.data() + i);
+      plan_.loops->quantise(state.base.data() + i, scale.data(), int(scale.size()), state.short_base.data() + i);
     }
   }
 
@@ -82,10 +82,12 @@ class Sample {
     repeat(g.shorts.v_init, layer.slots(), state.short_v);
   }
 
-  template <class Values, class T>
-  static void repeat(const Values& values, size_t slots, Aligned<T>& to) {
+  template <class Parameters, class T>
+  static void repeat(const Parameters& values, size_t slots, Aligned<T>& to) {
     to.resize(slots);
-    for (size_t i = 0; i < slots; i += values.size()) std::copy(values.begin(), values.end(), to.begin() + ptrdiff_t(i));
+    for (size_t i = 0; i < slots; i += values.size()) {
+      std::copy(values.begin(), values.end(), to.begin() + ptrdiff_t(i));
+    }
   }
 
   void advance(size_t k, int first, int steps) const {
@@ -108,13 +110,13 @@ class Sample {
       state.events.clear();
       for (int t = 0; t < steps && !stopped(); ++t) step(k, first, t, state);
       if (stopped()) return;
-      if (layer.trains) train_lists(layer, steps, state);
+      if (layer.keeps_trains) train_lists(layer, steps, state);
     }
     record(layer, port(k), first, steps, state);
   }
 
   static bool needs_lists(const Layer& layer, const Port& port) {
-    return layer.lists || port.spikes || port.trains;
+    return layer.keeps_lists || port.spikes || port.events;
   }
 
   void step(size_t k, int first, int t, LayerState& state) const {
@@ -130,9 +132,9 @@ class Sample {
     }
     state.current = state.base;
     for (const Projection& p : layer.projections) {
-      const Events& from = work_.layers[size_t(p.source)].events;
+      const EventList& from = work_.layers[size_t(p.source)].events;
       const uint32_t begin = from.start[size_t(t)], end = from.start[size_t(t) + 1];
-      scatter(p, layer, *plan_.kernels, from.index.data() + begin, from.value.data() + begin, end - begin,
+      scatter(p, layer, *plan_.loops, from.index.data() + begin, from.value.data() + begin, end - begin,
               state.current.data(), stop_);
     }
     if (layer.kind == Kind::output) {
@@ -151,32 +153,32 @@ class Sample {
   void fire(const Layer& layer, LayerState& state) const {
     const Neurons& neurons = layer.neurons;
     const float* v_min = neurons.v_min.empty() ? nullptr : neurons.v_min.data();
-    plan_.kernels->step({layer.size(), state.v.data(), state.count.data(), state.current.data(),
+    plan_.loops->step_neurons({layer.size(), state.v.data(), state.count.data(), state.current.data(),
                          neurons.threshold.data(), v_min, neurons.threshold.size() > 1, neurons.v_min.size() > 1,
                          neurons.decay, neurons.v_reset, neurons.subtract, neurons.cap});
   }
 
-  void emit(const float* values, int n, Events& events) const {
+  void emit(const float* values, int n, EventList& events) const {
     events.reserve(uint32_t(n));
     const uint32_t at = events.size();
-    events.start.push_back(at + plan_.kernels->compress(values, n, events.index.data() + at, events.value.data() + at));
+    events.start.push_back(at + plan_.loops->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  // Event lists from trains: counted by timestep first, then put in their places.
+  // Event lists from trains: counted by timestep first, then written in that order.
   void list_trains(const Layer& layer, int steps, LayerState& state) const {
-    uint32_t cursor[most_chunk] = {};
+    uint32_t cursor[max_chunk] = {};
     const auto each_spike = [&](const auto& of) {
       const uint32_t *early = state.trains.data(), *late = early + layer.slots();
       for (int p = 0; p < layer.positions && !stopped(); ++p) {
         const size_t slot = layer.slot(p);
         for (int c = 0; c < layer.channels; ++c) {
           uint64_t train = train_of(early[slot + size_t(c)], late[slot + size_t(c)]);
-          for (; train; train &= train - 1) of(most_chunk - 1 - lowest_bit(train), uint32_t(p * layer.channels + c));
+          for (; train; train &= train - 1) of(max_chunk - 1 - lowest_bit(train), uint32_t(p * layer.channels + c));
         }
       }
     };
     each_spike([&](int t, uint32_t) { ++cursor[t]; });
-    Events& events = state.events;
+    EventList& events = state.events;
     events.start.assign(1, 0);
     for (int t = 0; t < steps; ++t) {
       events.start.push_back(events.start.back() + cursor[t]);
@@ -199,10 +201,10 @@ class Sample {
   }
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
-    if (port.trains) keep_train(layer, state.events, first, steps, port.trains[sample_]);
+    if (port.events) record_events(layer, state.events, first, steps, port.events[sample_]);
     const bool notes = (port.active || port.graded) && !layer.makes_trains();
     if (layer.kind == Kind::output || !(port.spikes || notes)) return;
-    const Events& events = state.events;
+    const EventList& events = state.events;
     const size_t n = size_t(layer.size());
     for (int t = 0; t < steps && !stopped(); ++t) {
       float* spikes = port.spikes ? of_sample(port.spikes, layer, true) + size_t(first + t) * n : nullptr;
@@ -216,33 +218,33 @@ class Sample {
   }
 
   // Events come by position: sorted by channel, stably, they are in the graph's order.
-  void keep_train(const Layer& layer, const Events& events, int first, int steps, Train& train) const {
+  void record_events(const Layer& layer, const EventList& events, int first, int steps, EventRecord& to) const {
     const uint32_t channels = uint32_t(layer.channels), positions = uint32_t(layer.positions);
     std::vector<std::pair<uint32_t, float>> sent;
-    std::vector<size_t> place(channels + 1);
+    std::vector<size_t> cursor(channels + 1);
     for (int t = 0; t < steps; ++t) {
       sent.clear();
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         sent.emplace_back(events.index[e], events.value[e]);
       }
       if (layer.kind == Kind::pool) std::sort(sent.begin(), sent.end());  // a pool sends as its windows are reached
-      std::fill(place.begin(), place.end(), 0);
-      for (const auto& [i, value] : sent) ++place[i % channels + 1];
-      place[0] = train.neuron.size();
-      std::partial_sum(place.begin(), place.end(), place.begin());
-      const size_t size = train.neuron.size() + sent.size();
-      train.timestep.resize(size, first + t), train.neuron.resize(size), train.value.resize(size);
+      std::fill(cursor.begin(), cursor.end(), 0);
+      for (const auto& [i, value] : sent) ++cursor[i % channels + 1];
+      cursor[0] = to.neuron.size();
+      std::partial_sum(cursor.begin(), cursor.end(), cursor.begin());
+      const size_t size = to.neuron.size() + sent.size();
+      to.timestep.resize(size, first + t), to.neuron.resize(size), to.value.resize(size);
       for (const auto& [i, value] : sent) {
-        const size_t at = place[i % channels]++;
-        train.neuron[at] = int32_t(i % channels * positions + i / channels);
-        train.value[at] = value;
+        const size_t at = cursor[i % channels]++;
+        to.neuron[at] = int32_t(i % channels * positions + i / channels);
+        to.value[at] = value;
       }
     }
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
     if (port.counts) copy_counts(layer, state, of_sample(port.counts, layer));
-    if (layer.makes_trains()) {  // sends single spikes: it was active as often as it was counted, and nothing was graded
+    if (layer.makes_trains()) {  // single spikes: it was active as often as it was counted, and nothing was graded
       if (port.active) copy_counts(layer, state, of_sample(port.active, layer));
       return;
     }
@@ -326,18 +328,18 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), slots = int64_t(layer.slots());
     if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
-    if (layer.trains || layer.makes_trains()) bytes += 8 * slots;
-    if (layer.lists || !layer.makes_trains()) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
+    if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * slots;
+    if (layer.keeps_lists || !layer.makes_trains()) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;
     if (layer.gather) {
       const Gather& g = *layer.gather;
-      for (const Part& p : g.parts) {
-        const int64_t eights = int64_t(p.columns) * p.eights();
-        lists += int64_t(most_chunk + 17) * p.ring * eights;
-        lists += p.lists() * int64_t(chunk) * (p.list_stride() / 2 + 4 * eights);
+      for (const ChannelRange& p : g.ranges) {
+        const int64_t octets = int64_t(p.columns) * p.octets();
+        lists += int64_t(max_chunk + 17) * p.ring * octets;
+        lists += p.lists() * int64_t(chunk) * (p.list_stride() / 2 + 4 * octets);
       }
-      for (const Pass& p : g.passes) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + group_size);
+      for (const Panel& p : g.panels) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + rows_per_round);
       lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));
     }
     widest = std::max(widest, lists);

@@ -9,17 +9,17 @@
 #include <vector>
 
 #include "aligned.hpp"
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 #include "plan.hpp"
 
 namespace spikewright {
 
 // Timesteps that a layer runs before the next. Long enough that weights and potentials are used many times while they
 // are in cache, short enough that the spikes in flight stay there too.
-constexpr int default_chunk = most_chunk;
+constexpr int default_chunk = max_chunk;
 
-// What one layer sent for one sample, event by event in the graph's order: by timestep, in that channels first.
-struct Train {
+// What one layer sent for one sample over the whole run, in the graph's order: by timestep, in that channels first.
+struct EventRecord {
   std::vector<int32_t> timestep, neuron;
   std::vector<float> value;
 };
@@ -35,7 +35,7 @@ struct Port {
   float* potentials = nullptr;    // (steps, values)
   float* active = nullptr;        // (values): steps in which the value was not zero
   float* graded = nullptr;        // (values): 1 where a value other than -1, 0 and 1 was seen
-  Train* trains = nullptr;        // one for each sample, empty when the run starts
+  EventRecord* events = nullptr;  // one for each sample, empty when the run starts
 };
 
 struct Request {
@@ -43,8 +43,8 @@ struct Request {
   std::vector<Port> ports;  // by layer
 };
 
-// Events of a chunk by timestep.
-struct Events {
+// What one layer sent in a chunk: the events of step t are start[t] to start[t + 1].
+struct EventList {
   std::vector<uint32_t> start, index;
   std::vector<float> value;
 
@@ -64,9 +64,9 @@ struct LayerState {
   Aligned<float> v, count, current, base;
   std::vector<float> active, graded;
   const float* base_from = nullptr;          // where base is a copy of
-  Aligned<int16_t> short_v, short_base;  // in their place where a layer counts in 16-bit integers
+  Aligned<int16_t> short_v, short_base;  // instead, where a layer counts in 16-bit integers
   Aligned<uint32_t> trains;  // (2, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
-  Events events;
+  EventList events;
   // pools
   std::vector<float> spikes, largest;
   std::vector<uint8_t> touched;
@@ -96,13 +96,13 @@ class Scratch {
 struct Workspace {
   std::vector<LayerState> layers;
   Scratch<uint32_t> words;  // of one column of a source
-  Scratch<uint8_t> bytes, fires;  // of rows of sources, turned
-  Scratch<uint16_t> named;
-  std::vector<int> turned;  // which row that is
-  Scratch<Eight> eights;
+  Scratch<uint8_t> bytes, fires;  // of rows of sources, transposed
+  Scratch<uint16_t> entry_of;  // see RowTransposition
+  std::vector<int> transposed;  // which row that is
+  Scratch<Octet> octets;
   Scratch<uint16_t> list;  // entries of stacks of rows
   Scratch<uint32_t> start;
-  Scratch<uint16_t> rows, groups;  // of weights, for a tile of positions
+  Scratch<uint16_t> rows, rounds;  // of weights, for a tile of positions
   Scratch<float> current;
   Scratch<int16_t> short_current;
 };
@@ -124,15 +124,15 @@ class Engine {
   std::timed_mutex running_;
 };
 
-// The pieces of a run, each in its file. What they leave when `stop` is set is of no use.
-void scatter(const Projection& projection, const Layer& target, const Kernels& kernels, const uint32_t* index,
+// The steps of a run, each in its file. What they leave when `stop` is set is of no use.
+void scatter(const Projection& projection, const Layer& target, const InnerLoops& loops, const uint32_t* index,
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps,
                   float* totals, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
                  const std::atomic<bool>& stop);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
-void step_pool(const Layer& layer, const Events& from, int t, int first, LayerState& state,
+void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop);
 
 }  // namespace spikewright

@@ -1,11 +1,11 @@
 // Adding the events of one timestep to the currents of a layer, event by event.
-#include "kernels.hpp"
+#include "inner_loops.hpp"
 #include "run.hpp"
 
 namespace spikewright {
 namespace {
 
-void scatter_conv(const Projection& p, const Kernels& kernels, const uint32_t* index, const float* value,
+void scatter_conv(const Projection& p, const InnerLoops& loops, const uint32_t* index, const float* value,
                   uint32_t events, float* current, const std::atomic<bool>& stop) {
   const Axis &za = p.axis[0], &ya = p.axis[1], &xa = p.axis[2];
   const int filters = p.filters / p.groups, inputs = p.channels / p.groups;
@@ -29,7 +29,7 @@ void scatter_conv(const Projection& p, const Kernels& kernels, const uint32_t* i
           if (filters == 1) {
             *to += value[e] * *from;
           } else {
-            kernels.add_row(to, from, value[e], filters);
+            loops.add_row(to, from, value[e], filters);
           }
         }
       }
@@ -39,14 +39,14 @@ void scatter_conv(const Projection& p, const Kernels& kernels, const uint32_t* i
 
 }  // namespace
 
-void scatter(const Projection& p, const Layer& target, const Kernels& kernels, const uint32_t* index,
+void scatter(const Projection& p, const Layer& target, const InnerLoops& loops, const uint32_t* index,
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop) {
-  if (p.kind == Operator::conv) return scatter_conv(p, kernels, index, value, events, current, stop);
+  if (p.kind == Operator::conv) return scatter_conv(p, loops, index, value, events, current, stop);
   const int outputs = target.size();
   for (uint32_t e = 0; e < events && !stop.load(std::memory_order_relaxed); ++e) {
     if (p.kind == Operator::dense) {
       const int32_t at = p.at(index[e]);
-      if (at >= 0) kernels.add_row(current, p.weight.data() + size_t(at) * size_t(outputs), value[e], outputs);
+      if (at >= 0) loops.add_row(current, p.weight.data() + size_t(at) * size_t(outputs), value[e], outputs);
     } else {
       for (int64_t k = p.start[index[e]]; k < p.start[index[e] + 1]; ++k) {
         current[p.column[size_t(k)]] += value[e] * p.value[size_t(k)];

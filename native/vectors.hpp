@@ -23,7 +23,7 @@ inline __m256i ones_of_bytes(__m256i bytes) {
 }
 #endif
 
-// Adds to each count the ones of its word; there are whole eights of them.
+// Adds to each count the ones of its word; there is a multiple of eight.
 inline void add_ones(const uint32_t* words, int n, float* counts) {
 #if defined(__AVX2__)
   for (int i = 0; i < n; i += 8) {

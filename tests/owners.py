@@ -10,5 +10,5 @@ from functools import cache
 @cache
 def dead_owner() -> str:
     """Of one that has ended."""
-    code = "from spikewright.files import mine; print(mine())"
+    code = "from spikewright.files import this_process; print(this_process())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -56,13 +56,13 @@ def keras_model(kind: Kind) -> Graph:
         x = keras.layers.ReLU(name="act")(keras.layers.Rescaling(2.0, name="tail")(x))
         x = keras.layers.Flatten(name="flat")(x)
     model = keras.Model(start, x)
-    layer = model.get_layer("layer")
+    layer = next((found for found in model.layers if found.name == "layer"), None)
     # Where Keras on PyTorch has another border than TensorFlow, which is what the graph has.
     other = type(layer).__name__.startswith("Average") and getattr(layer, "padding", "") == "same"
     return sw.load(model, verify=False if other else None)
 
 
-def onnx_model(kind: Kind) -> Graph:
+def onnx_model(kind: Kind, opset: int = 18) -> Graph:
     what = kind.onnx
     assert isinstance(what, Onnx)
     channels, axes = kind.shape[0], len(kind.shape) - 1
@@ -82,7 +82,7 @@ def onnx_model(kind: Kind) -> Graph:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["N", *kind.shape]), ("y", None))]
     constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     graph = helper.make_graph(nodes, "one", ends[:1], ends[1:], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     assert isinstance(model, onnx.ModelProto)
     return sw.load(model)
 

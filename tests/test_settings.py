@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import spikewright as sw
 from networks import plain
@@ -16,8 +18,8 @@ from spikewright.data import Preprocessing
 from spikewright.encoders.poisson import Poisson
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Graph
-from spikewright.nodes import ReLU
-from spikewright.settings import fits, whole
+from spikewright.nodes import IF, ReLU
+from spikewright.settings import LARGEST, digits, fits, whole
 
 BUILDER = plain(3)
 X = BUILDER.samples(4)
@@ -97,3 +99,43 @@ def test_what_fits() -> None:
     assert fits(None, float | None)
     assert fits({"a": [1]}, dict[str, list[int]])
     assert not fits({"a": ["1"]}, dict[str, list[int]])
+
+
+@pytest.mark.parametrize("text", ["²", "٣", "1_0", "-1", "+1", " 1", "1.0", "", "2147483648", "9" * 5000])
+def test_digits_that_are_none(text: str) -> None:
+    assert digits(text) is None
+
+
+def test_digits() -> None:
+    assert [digits(text) for text in ("0", "007", "2147483647")] == [0, 7, LARGEST]
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((1, 2.5), r"shape is that of one sample, such as \(1, 28, 28\), not '\(1, 2.5\)'"),
+        ((1, 0), "shape is that of one sample"),
+        ((True, 2), "shape is that of one sample"),
+        (7, "shape is that of one sample"),
+        ((10**20,), "a sample has at most 2,147,483,648 values"),
+        ((2**16, 2**16), "a sample has at most 2,147,483,648 values"),
+    ],
+)
+def test_shapes_that_are_none(shape: object, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        sw.load("nowhere.onnx", shape=shape)  # type: ignore[arg-type]
+
+
+def test_shapes_of_other_numbers() -> None:
+    module = torch.nn.Linear(4, 2)
+    assert sw.load(module, shape=(4.0,), verify=False).sample_shape == (4,)  # type: ignore[arg-type]
+    assert sw.load(module, shape=np.array([4]), verify=False).sample_shape == (4,)  # type: ignore[arg-type]
+
+
+def test_more_spikes_than_a_count_holds() -> None:
+    """The reference engine ended in an OverflowError, the event engine took 2^31 - 1 in silence."""
+    one = np.ones(())
+    node = IF(name="n", inputs=("x",), threshold=one, v_init=one, max_spikes=LARGEST)
+    assert node.max_spikes == LARGEST
+    with pytest.raises(SettingsError, match="max_spikes must be a whole number, 1 to 2,147,483,647, or None, not 100"):
+        replace(node, max_spikes=10**30)

@@ -56,7 +56,7 @@ def test_engines_agree_on_an_architecture(name: str) -> None:
     folded, _ = sw.prepare(graph, leaky="split")
     scales = sw.calibrate(folded, x, [Max()]).scales(Max())
     spiking = sw.convert(graph, scales, leaky="split")
-    runs = [sw.simulate(spiking, x, 32, engine=engine) for engine in ("reference", "auto")]
+    runs = [sw.simulate(spiking, x, 32, engine=engine) for engine in ("reference", "event")]
     for population, counts in runs[0].counts.items():
         assert np.abs(counts - runs[1].counts[population]).sum() <= 2e-3 * counts.sum() + 1, population
     assert np.abs(runs[0].output - runs[1].output).max() <= 0.02 * max(np.abs(runs[0].output).max(), 1)

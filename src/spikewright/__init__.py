@@ -15,7 +15,7 @@ from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neu
 from spikewright.data import ArrayDataset, Dataset, Preprocessing, load_data
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.poisson import Poisson
-from spikewright.engines import Run, simulate
+from spikewright.engines import Record, Run, RunSettings, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
 from spikewright.experiment import Candidate, Comparison, compare, convert
@@ -53,7 +53,9 @@ __all__ = [
     "Poisson",
     "Preprocessing",
     "Rates",
+    "Record",
     "Run",
+    "RunSettings",
     "Scale",
     "SpikewrightError",
     "SpikewrightWarning",

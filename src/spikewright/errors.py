@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from spikewright.causes import Cause
 from spikewright.text import QUOTED, one_line
 
 
@@ -23,6 +24,10 @@ class SpikewrightError(Exception):
 
 class GraphError(SpikewrightError):
     """A graph that cannot be: a missing input, shapes that do not fit, weights that are not finite."""
+
+
+class NotFiniteError(GraphError):
+    """Weights of a trained network that are not finite numbers: the network is damaged, whatever else is refused."""
 
 
 class SpikewrightWarning(UserWarning):
@@ -48,7 +53,16 @@ class DataError(SpikewrightError):
 
 
 class CalibrationError(SpikewrightError):
-    """Statistics that do not hold what is asked of them, or that belong to another network."""
+    """Statistics that do not hold what is asked of them, or that belong to another network.
+
+    Args:
+        what: is wrong.
+        advice: what to do, where whoever asked has no better one.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        self.what = what
+        Exception.__init__(self, f"{what}; {advice}" if advice else what)
 
 
 class SettingsError(SpikewrightError):
@@ -61,11 +75,24 @@ class StorageError(SpikewrightError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One operator a frontend cannot take: what it is, where it stands, and what could be done."""
+    """One operator a frontend cannot take.
+
+    Attributes:
+        operator: what it is, in its framework's words.
+        where: it stands.
+        advice: what could be done about it.
+        cause: why it is refused, where that is one of the known reasons: the advice ends with the cause's own.
+    """
 
     operator: str
     where: str
     advice: str = ""
+    cause: Cause | None = None
+
+    @staticmethod
+    def of(operator: str, where: str, cause: Cause, detail: str = "") -> Problem:
+        """The problem that a cause makes of an operator, with what about it is the matter."""
+        return Problem(operator, where, cause.told(detail), cause)
 
     def __str__(self) -> str:
         return f"{self.operator} at {self.where}" + (f": {self.advice}" if self.advice else "")
@@ -103,7 +130,7 @@ def _grouped(problems: Sequence[Problem]) -> list[str]:
 
 
 PLACES = 3
-"""Of one kind of problem that are named; ``problems`` has them all."""
+"""How many of one kind of problem are named; ``problems`` has them all."""
 
 
 def _short(name: str) -> str:

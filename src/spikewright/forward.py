@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright.errors import DataError, SettingsError
-from spikewright.graph import Array, Graph, Place
+from spikewright.graph import Array, Graph, ToTensor
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-def place(device: str = "cpu", dtype: str = "float32") -> Place:
+def tensors_on(device: str = "cpu", dtype: str = "float32") -> ToTensor:
     """A function that turns a numpy array into a tensor on ``device``.
 
     Raises:
@@ -29,7 +29,7 @@ def place(device: str = "cpu", dtype: str = "float32") -> Place:
         raise SettingsError(f"dtype must be 'float32' or 'float64', not {dtype!r}")
     try:
         target = torch.device(device)
-        torch.empty(0, device=target)
+        torch.zeros(1, device=target).item()  # "meta" has no values
     except (RuntimeError, AssertionError) as error:
         raise SettingsError(f"device '{device}' cannot be used here; 'cpu' always works") from error
     kind: torch.dtype = getattr(torch, dtype)
@@ -51,8 +51,8 @@ class Forward:
 
     def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
         self.graph = graph
-        self.place = place(device, dtype)
-        self.functions: dict[str, Callable[..., Tensor]] = {node.name: node.bind(self.place) for node in graph}
+        self.to_tensor = tensors_on(device, dtype)
+        self.functions: dict[str, Callable[..., Tensor]] = {node.name: node.bind(self.to_tensor) for node in graph}
         self.readers = Counter({name: len(r) for name, r in graph.consumers.items()})
         self.input_names = tuple(node.name for node in graph if not node.inputs)
         self.output_names = tuple(node.name for node in graph if node.type == "Output")
@@ -105,7 +105,7 @@ class Forward:
                     f"the network takes samples of shape {shape}, the data has {tuple(value.shape[1:])} "
                     f"(channels first, without the batch axis){way_out}"
                 )
-            like = self.place(np.zeros(0))
+            like = self.to_tensor(np.zeros(0))
             found[name] = value.to(like.device, like.dtype)
         return found
 

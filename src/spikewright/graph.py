@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from spikewright.errors import GraphError
-from spikewright.node import MOST_VALUES, Array, Node, Place, Shape, check_size
+from spikewright.node import MOST_VALUES, Array, Node, Shape, ToTensor, check_size
 
-__all__ = ["MOST_VALUES", "Array", "Graph", "Node", "Place", "SampleShapes", "Shape", "check_size"]
+__all__ = ["MOST_VALUES", "Array", "Graph", "Node", "SampleShapes", "Shape", "ToTensor", "check_size"]
 
 N = TypeVar("N", bound=Node)
 
@@ -57,6 +57,7 @@ class Graph:
 
     @cached_property
     def by_name(self) -> Mapping[str, Node]:
+        """The nodes by their names."""
         return MappingProxyType({node.name: node for node in self.nodes})
 
     @cached_property
@@ -101,6 +102,7 @@ class Graph:
         return tuple(self[name] for name in found.inputs)
 
     def input_shapes(self, node: Node | str) -> tuple[Shape, ...]:
+        """The shapes per sample of what a node reads, in the order of its inputs."""
         found = self[node] if isinstance(node, str) else node
         return tuple(self.shapes[name] for name in found.inputs)
 
@@ -136,9 +138,11 @@ class Graph:
 
     @property
     def parameters(self) -> int:
+        """The number of weights and biases of all nodes."""
         return sum(node.parameters for node in self.nodes)
 
     def macs(self, node: Node | str) -> int:
+        """The multiply-accumulates of a node for one sample."""
         found = self[node] if isinstance(node, str) else node
         return found.macs(*self.input_shapes(found))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from operator import index
+from math import prod
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, overload
@@ -12,6 +12,8 @@ from spikewright.conversion import Conversion
 from spikewright.errors import ModelFileError, SettingsError
 from spikewright.frontends.verify import SECONDS, check_seconds
 from spikewright.graph import Graph, Shape
+from spikewright.node import MOST_VALUES
+from spikewright.settings import whole
 from spikewright.storage import load_stored
 
 KNOWN = ".onnx, .pt2, .keras, .h5, .nir, .safetensors or FILE.py:FACTORY"
@@ -131,16 +133,16 @@ def _checked_shape(shape: Any) -> Shape | None:
     """A shape as numbers.
 
     Raises:
-        SettingsError: for anything but positive whole numbers.
+        SettingsError: for anything but positive whole numbers, or more values than a sample can have.
     """
     if shape is None:
         return None
     try:
-        numbers = tuple(index(n) for n in shape)
-    except TypeError:
-        numbers = (0,)
-    if any(n < 1 for n in numbers):
-        raise SettingsError(f"shape is that of one sample, such as (1, 28, 28), not {str(shape)[:60]!r}")
+        numbers = tuple(whole("shape", n) for n in shape)
+    except (TypeError, SettingsError):
+        raise SettingsError(f"shape is that of one sample, such as (1, 28, 28), not {str(shape)[:60]!r}") from None
+    if prod(numbers) > MOST_VALUES:
+        raise SettingsError(f"shape: a sample has at most {MOST_VALUES:,} values, not those of {str(numbers)[:60]}")
     return numbers
 
 

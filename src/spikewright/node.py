@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
-from spikewright.errors import GraphError
-from spikewright.moves import moved, scale_moved, table_of, times_moved
-from spikewright.scales import across_channels, channel_scale
+from spikewright.connections.moves import moved, scale_moved, table_of, times_moved
+from spikewright.connections.scales import across_channels, channel_scale
+from spikewright.errors import GraphError, NotFiniteError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
-Place = Callable[[Array], "Tensor"]
+ToTensor = Callable[[Array], "Tensor"]
 """Puts a numpy array on the device, and in the precision, of the run at hand."""
 
 MOST_VALUES = 2**31
@@ -57,6 +57,8 @@ class Node(ABC):
     """How many inputs it takes; None for one or more."""
     weighted: ClassVar[bool] = False
     """Whether it has weights that can take a scale in and give a scale out."""
+    windowed: ClassVar[bool] = False
+    """Whether it slides over the positions of a channel, which must then be in one scale."""
     population: ClassVar[bool] = False
     """Whether it is made of spiking neurons."""
 
@@ -78,7 +80,7 @@ class Node(ABC):
             array = value if own and value.dtype == np.float32 else np.array(value, dtype=np.float32, order="C")
         if not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise GraphError(
+            raise NotFiniteError(
                 f"{self}: {label}{list(where)} is {array[where]}, not a finite float32; "
                 "the trained weights are damaged: train or export the network again"
             )
@@ -93,6 +95,7 @@ class Node(ABC):
 
     @property
     def type(self) -> str:
+        """The name of its class, which is what files call it."""
         return type(self).__name__
 
     @property
@@ -143,7 +146,7 @@ class Node(ABC):
         return known[1]
 
     @abstractmethod
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         """Its forward function on batches, with its arrays put in place once."""
 
     # How its values hang together: a node moves them, or connects them, or adds up its inputs, or makes spikes of them.

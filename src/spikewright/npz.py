@@ -61,7 +61,7 @@ class Header:
 
     @property
     def nbytes(self) -> int:
-        """Of its values."""
+        """The bytes of its values."""
         return prod(self.shape) * self.dtype.itemsize
 
 

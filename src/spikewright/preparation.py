@@ -1,35 +1,12 @@
-"""The passes, in order: from the graph as a frontend made it to one whose weights can be scaled."""
+"""Preparing a graph, as a frontend made it, so that its weights can be scaled: all passes there are, in their order."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from spikewright.errors import Problem, SettingsError, UnsupportedModelError
+from spikewright.errors import SettingsError, UnsupportedModelError
 from spikewright.graph import Graph
-from spikewright.nodes import Floor, LeakyReLU
-from spikewright.passes import (
-    Change,
-    activation_problems,
-    batch_norm_as_affine,
-    drop_final_activations,
-    drop_identities,
-    explicit_projections,
-    fold_batch_norm_backwards,
-    fold_batch_norm_forwards,
-    keep_final_activations,
-    merge_rectifiers,
-    norm_behind_max_pool,
-    permutation_into_linear,
-    pool_globally,
-    quantised_activations,
-    relu_before_max_pool,
-    run_passes,
-    scalars_as_rows,
-    split_leaky,
-)
-
-LEAKY = "what is negative has no spikes; leaky='split' (--leaky split) makes two populations of it, one for each sign"
-NO_STAIRCASE = "rounding is only known from floor(s·clip(x, 0, c) + t) with 0 ≤ t < 1 and whole s·c"
+from spikewright.passes import Change, ordered, passes, refusals, run_passes
 
 
 def prepare(
@@ -54,29 +31,12 @@ def prepare(
         raise SettingsError(f"answer must be 'keep' or 'drop', not {answer!r}")
     if leaky not in ("refuse", "split"):
         raise SettingsError(f"leaky must be 'refuse' or 'split', not {leaky!r}")
-    recognised, first = run_passes(graph, (scalars_as_rows, drop_identities, quantised_activations, merge_rectifiers))
-    problems = [
-        *activation_problems(recognised, answer == "keep"),
-        *(Problem(n.type, f"'{n.name}'", NO_STAIRCASE) for n in recognised.of_type(Floor)),
-        *(Problem(n.type, f"'{n.name}'", LEAKY) for n in recognised.of_type(LeakyReLU) if leaky == "refuse"),
-    ]
+    settings = {"answer": answer, "leaky": leaky}
+    stages = ordered(passes().values(), settings)
+    recognised, first = run_passes(graph, stages["recognise"])
+    problems = [problem for refusal in refusals(settings) for problem in refusal(recognised)]
     if problems:
         raise UnsupportedModelError(problems)
-    folded, then = run_passes(
-        recognised,
-        (
-            keep_final_activations if answer == "keep" else drop_final_activations,
-            split_leaky,
-            pool_globally,
-            relu_before_max_pool,
-            permutation_into_linear,
-            fold_batch_norm_backwards,
-            norm_behind_max_pool,
-            fold_batch_norm_backwards,  # norms that met behind a pool
-            fold_batch_norm_forwards,
-            batch_norm_as_affine,
-            explicit_projections,
-        ),
-    )
+    folded, then = run_passes(recognised, (*stages["rewrite"], *stages["scale"]))
     lost = "drop" in (answer, graph.meta.get("answer"))
     return folded.with_nodes(folded, answer="drop" if lost else "keep"), (*first, *then)

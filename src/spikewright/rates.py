@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import Run, simulate
-from spikewright.errors import DataError, SpikewrightError, warn
+from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
+from spikewright.engines.simulation import first_sample, run_over
+from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, SpikeMaxPool
 from spikewright.npz import npz_headers, read_npz
-from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,12 +39,14 @@ class Rates:
         values: by node, in its shape: spikes in all ÷ timesteps ÷ samples; of an input the mean of its values.
         network: the fingerprint of the graph that ran.
         samples, timesteps: how long it ran; 0 where nobody said.
+        dt: the length of a timestep in seconds; None where nobody said.
     """
 
     values: Mapping[str, NDArray[np.float64]]
     network: str
     samples: int = 0
     timesteps: int = 0
+    dt: float | None = None
 
     @classmethod
     def of(cls, graph: Graph, run: Run, inputs: Mapping[str, NDArray[np.float64]]) -> Rates:
@@ -51,11 +54,44 @@ class Rates:
         steps = run.samples * run.timesteps
         sums = {**inputs, **run.counts}
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
-        return cls(values, graph.fingerprint, run.samples, run.timesteps)
+        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt)
+
+    @classmethod
+    def merged(cls, rates: Sequence[Rates]) -> Rates:
+        """Those of the parts of a data set as those of all of it, to within rounding: a mean by numbers of samples.
+
+        Raises:
+            SettingsError: for none, or rates of which nobody said of how many samples they are.
+            DataError: for rates of different networks, timesteps or nodes.
+        """
+        if not rates or not all(one.samples for one in rates):
+            raise SettingsError("rates merge where each says of how many samples it is; simulate again")
+        first, samples = rates[0], sum(one.samples for one in rates)
+        for one in rates:
+            if (one.network, one.timesteps, one.dt) != (first.network, first.timesteps, first.dt):
+                raise DataError("rates of different networks or timesteps cannot be merged")
+            if {n: np.shape(v) for n, v in one.values.items()} != {n: np.shape(v) for n, v in first.values.items()}:
+                raise DataError("rates of different nodes cannot be merged")
+        values = {
+            name: np.sum([one.values[name] * one.samples for one in rates], axis=0) / samples for name in first.values
+        }
+        return replace(first, values=values, samples=samples)
+
+    @property
+    def per_second(self) -> dict[str, NDArray[np.float64]]:
+        """The same per second: spikes per neuron in hertz; of an input its values per second.
+
+        Raises:
+            SettingsError: where nobody said how long a timestep is.
+        """
+        if self.dt is None:
+            raise SettingsError("nobody said how long a timestep is; simulate with dt=SECONDS")
+        return {name: np.asarray(values) / self.dt for name, values in self.values.items()}
 
     def arrays(self) -> dict[str, Any]:
         """What an ``.npz`` holds of them: the rates, in spikes per neuron and timestep, and whose they are."""
-        facts = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
+        facts: dict[str, Any] = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
+        facts |= {} if self.dt is None else {"dt": self.dt}
         facts_as_arrays = {label: np.array(value) for label, value in facts.items()}
         return {**facts_as_arrays, **{f"{PREFIX}{name}": values for name, values in self.values.items()}}
 
@@ -116,25 +152,37 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
         raise DataError(f"{path}: holds no rates; simulate again with this version of spikewright")
     wanted = {node.name: f"{PREFIX}{node.name}" for node in graph if not node.inputs or node.population}
     there = {name: label for name, label in wanted.items() if label in headers}
-    try:
+    with _in_file(path):
         for name, label in there.items():  # before any values are unpacked
             _check_shape(name, headers[label].shape, graph)
         if any(headers[label].nbytes > 1024 for label in FACTS if label in headers):
             raise DataError(f"it does not say whose rates they are; {AGAIN}")
-        arrays = read_npz(path, [*FACTS, *there.values()], advice=AGAIN)
+    arrays = read_npz(path, [*FACTS, *there.values()], advice=AGAIN)
+    with _in_file(path):
         values = {name: _numbers(arrays, label) for name, label in there.items()}
         network, samples, timesteps = _text(arrays["network"]), _count(arrays, "samples"), _count(arrays, "timesteps")
         if network and "samples" not in arrays:
             raise DataError(f"it does not say of how many samples its rates are; {AGAIN}")
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
-        return Rates(values, network, samples, timesteps).checked(graph)
+        return Rates(values, network, samples, timesteps, _seconds(arrays)).checked(graph)
+
+
+@contextmanager
+def _in_file(path: Path | str) -> Iterator[None]:
+    """What is wrong with what a file holds, with the file before it.
+
+    Raises:
+        DataError: for any error of ours.
+    """
+    try:
+        yield
     except SpikewrightError as error:
-        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+        raise DataError(f"{path}: {error}") from error
 
 
 AGAIN = "simulate again"
-FACTS = ("network", "samples", "timesteps")
+FACTS = ("network", "samples", "timesteps", "dt")
 
 
 def _numbers(arrays: Mapping[str, NDArray[Any]], label: str) -> NDArray[np.float64]:
@@ -158,12 +206,26 @@ def _count(arrays: Mapping[str, NDArray[Any]], label: str) -> int:
     return int(array)
 
 
-class InputSums:
-    """Adds up what every input sends, over samples and timesteps; an observer of ``simulate``."""
+def _seconds(arrays: Mapping[str, NDArray[Any]]) -> float | None:
+    array = arrays.get("dt")
+    if array is not None and (array.ndim or array.dtype.kind not in "fiu" or not 0 < array < np.inf):
+        raise DataError(f"its dt is no number of seconds; {AGAIN}")
+    return None if array is None else float(array)
 
-    def __init__(self, graph: Graph, encoder: Encoder, timesteps: int) -> None:
+
+class InputSums:
+    """Adds up what every input sends, over samples and timesteps; an observer of ``simulate``.
+
+    Args:
+        graph: the spiking graph.
+        encoder: fitted to it.
+        timesteps: T.
+        first: the place of the first sample in its data set.
+    """
+
+    def __init__(self, graph: Graph, encoder: Encoder, timesteps: int, first: int = 0) -> None:
         self.graph, self.encoder, self.timesteps = graph, encoder, timesteps
-        self.samples = 0
+        self.next = first
         self.sums: dict[str, NDArray[np.float64]] = {}
 
     def __call__(self, x: Tensor, _run: object) -> None:
@@ -171,39 +233,37 @@ class InputSums:
 
         constant = isinstance(self.encoder, Constant)
         for t in range(1 if constant else self.timesteps):
-            sent = split_inputs(self.graph, self.encoder.at(x, t, self.samples))
+            sent = split_inputs(self.graph, self.encoder.at(x, t, self.next))
             for name, batch in sent.items():
                 total = batch.double().sum(dim=0).cpu().numpy() * (self.timesteps if constant else 1)
                 self.sums[name] = self.sums[name] + total if name in self.sums else total
-        self.samples += len(x)
+        self.next += len(x)
 
 
 def simulated_rates(
     graph: Graph | Conversion,
     data: Any,
-    timesteps: int = 64,
+    timesteps: int = TIMESTEPS,
     *,
-    encoder: Encoder | str = "constant",
-    batch_size: int = 100,
-    device: str = "cpu",
+    settings: RunSettings | None = None,
+    record: Record | Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    **keywords: Unpack[RunKeywords],
 ) -> Rates:
-    """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``."""
+    """Simulate a spiking network for the rates of its neurons alone; arguments and errors as ``simulate``.
+
+    Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back.
+    """
     graph = spiking_graph(graph)
-    timesteps = whole("timesteps", timesteps)
-    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
-    sums = InputSums(graph, chosen, timesteps)
-    run = simulate(
-        graph,
-        as_dataset(data, graph.inputs),
-        timesteps,
-        encoder=chosen,
-        batch_size=batch_size,
-        device=device,
-        observers=(sums,),
-        progress=progress,
-        quiet=True,
-    )
+    chosen, wanted = given_settings(settings, timesteps, record, keywords)
+    if wanted.what:
+        raise SettingsError(
+            f"rates hold no {', '.join(wanted.what)}: call simulate for them; only events can be recorded, to a folder"
+        )
+    dataset = as_dataset(data, graph.inputs)
+    sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
+    recording = wanted.fitted(graph, chosen.timesteps)
+    run = run_over(graph, dataset, chosen, replace(wanted, outputs=False), recording, (sums,), progress)
     warn(run.warnings)
     return Rates.of(graph, run, sums.sums)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from inspect import isabstract
 from math import isfinite
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -12,6 +13,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from spikewright.errors import SettingsError
+
+LARGEST = 2**31 - 1
+"""The largest whole number of a setting that counts something."""
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -34,6 +38,8 @@ def fits(value: Any, hint: Any) -> bool:
         return True
     if hint is float:
         return isinstance(value, float | int) and not isinstance(value, bool) and _finite(value)
+    if isabstract(hint):
+        return isinstance(value, hint)
     return type(value) is (NoneType if hint is None else hint)
 
 
@@ -44,14 +50,18 @@ def _finite(value: Any) -> bool:
         return False
 
 
-def check_fields(instance: Any) -> None:
+def check_fields(instance: Any, name: str = "") -> None:
     """Refuse a dataclass of settings with a field that is not what it is declared to be; numpy's numbers are taken.
+
+    Args:
+        instance: of the dataclass.
+        name: what people call it; its type's name otherwise.
 
     Raises:
         SettingsError: naming the field, what it takes, and what it was given.
     """
     hints = get_type_hints(type(instance))
-    name = type(instance).__name__
+    name = name or type(instance).__name__
     for f in fields(instance):
         value = plain(getattr(instance, f.name))
         if not fits(value, hints[f.name]):
@@ -85,6 +95,11 @@ def whole(label: str, value: Any, least: int = 1) -> int:
     if number < least:
         raise SettingsError(f"{label} must be {least} or more, not {number}")
     return number
+
+
+def digits(text: str) -> int | None:
+    """A whole number that is written in the ten digits of ASCII, at most ``LARGEST``; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST else None
 
 
 def plain(value: Any) -> Any:

@@ -25,7 +25,7 @@ DIGEST = "digest"
 NESTED = 100
 """Levels of lists and tables in a description."""
 DIGITS = 400
-"""Of a number in a description; the largest float has 309."""
+"""The most digits of a number in a description; the largest float has 309."""
 MOST_TEXT, MOST_PARTS = 1 << 26, 1 << 21
 """Characters of a description, and lists and tables in it: Python needs a hundred bytes for each of these."""
 
@@ -116,6 +116,8 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
         raise ModelFileError(
             f"{path}: {kind.contents} format {found!s:.20}, this version reads {kind.format}; upgrade spikewright"
         )
+    if type(found) is int and 0 < found < kind.format:
+        raise ModelFileError(f"{path}: {kind.contents} format {found}, this version reads {kind.format}; {kind.again}")
     if type(found) is not int or found != kind.format:
         raise ModelFileError(f"{path}: {kind.contents} of an unknown format {found!s:.20}; {kind.again}")
     said = facts.pop(DIGEST, None)

@@ -59,9 +59,9 @@ def one_line(text: object, longest: int = LONGEST) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library said went wrong: its first line, and never empty."""
+    """What a library said went wrong: its first line without the full stop, and never empty."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return one_line(lines[0], QUOTED) if lines else type(error).__name__
+    return one_line(lines[0].strip().removesuffix("."), QUOTED) if lines else type(error).__name__
 
 
 def listed(words: Sequence[object], most: int = 10) -> str:

@@ -87,9 +87,9 @@ def test_percentiles_are_numpys(x: np.ndarray, percentile: float, batch: int, ze
             return np.nan
         return float(np.percentile(chosen, percentile))
 
-    np.testing.assert_equal(float(node.quantile(layer.wishes(0)[0])), expected(x))
-    wish = next(w for w in channels.wishes(0) if w.channels)
-    np.testing.assert_equal(node.quantile(wish), [expected(x[:, c]) for c in range(3)])
+    np.testing.assert_equal(float(node[layer.requests(0)[0]]), expected(x))
+    request = next(r for r in channels.requests(0) if r.channels)
+    np.testing.assert_equal(node[request], [expected(x[:, c]) for c in range(3)])
     assert node.positives.sum() == (x > 0).sum() == node.histogram.sum()
     scales = statistics.scales(channels)["r"]
     assert (np.isfinite(scales) & (scales > 0)).all() or zeros
@@ -209,7 +209,7 @@ def test_a_ceiling_bounds_the_scale() -> None:
 
 def test_the_schedule_is_not_truncated() -> None:
     method = Percentile(99.9, schedule=0.02)
-    assert [w.percentile for layer in (0, 1, 5) for w in method.wishes(layer)] == pytest.approx([99.9, 99.88, 99.8])
+    assert [r.percentile for layer in (0, 1, 5) for r in method.requests(layer)] == pytest.approx([99.9, 99.88, 99.8])
     x = np.random.default_rng(0).random((200, 2), np.float32)
     statistics = calibrate(toolbox_mlp(), x, [method])
     a = run(toolbox_mlp(), x, keep=("r2",))["r2"].astype(float)
@@ -270,7 +270,7 @@ def test_methods_are_values_or_their_text_everywhere() -> None:
     ):
         with pytest.raises(SettingsError, match=message):
             calibrate(graph, x, wrong)  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match=r"scales are λ by population, from calibrate.*, not 'max'"):
+    with pytest.raises(SettingsError, match=r"convert takes data, λ by population or Statistics, not 'max'"):
         sw.convert(graph, "max")  # type: ignore[arg-type]
 
 

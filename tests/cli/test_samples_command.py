@@ -48,6 +48,14 @@ def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     return found.out, found.err
 
 
+def test_a_name_with_a_line_break_is_one_line(pictures: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/cat").rename("data/a\nerror: b\x1b[2J")
+    assert run(pictures) == 0
+    _, err = said(capsys)
+    assert "all 3 classes ([emu], a\\nerror: b\\x1b[2J, dog)\n" in err
+    assert "\nerror" not in err
+
+
 def test_convert_calibrates_on_every_class(pictures: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*pictures, "--samples", "9"]) == 0
     _, err = said(capsys)

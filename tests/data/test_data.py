@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import pickle
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,21 @@ def test_functions_that_return_data(tmp_path: Path) -> None:
         load_data(f"{tmp_path / 'mine.py'}:other")
     with pytest.raises(DataError, match="neither a file nor an importable module"):
         load_data("no.such.module:data")
+
+
+def test_modules_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under ``python -m``: a console script has its own folder in the path, and not this one."""
+    (tmp_path / "data_that_is_here").mkdir()
+    (tmp_path / "data_that_is_here" / "made.py").write_text("def four():\n    return [[1.0, 2.0]] * 4\n")
+    (tmp_path / "json.py").write_text("def four():\n    raise AssertionError\n")  # hides nothing
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry])
+    monkeypatch.delitem(sys.modules, "json")
+    before = list(sys.path)
+    assert len(load_data("data_that_is_here.made:four", shape=(2,))) == 4
+    with pytest.raises(DataError, match="json: has no function 'four'"):
+        load_data("json:four")
+    assert sys.path == before
 
 
 def test_channels_are_put_first() -> None:

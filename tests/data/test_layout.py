@@ -15,7 +15,7 @@ import spikewright as sw
 from keras_networks import L, chain, keras_outputs
 from onnx_models import model as onnx_model
 from spikewright.data import Preprocessing, as_dataset, load_data
-from spikewright.data.layout import laid_out, pictures_laid_out
+from spikewright.data.layout import fit_axes, fit_picture_axes
 from spikewright.errors import DataError
 from spikewright.forward import Forward
 from spikewright.graph import Graph
@@ -174,17 +174,17 @@ def test_onnx_with_channels_last_takes_pictures(tmp_path: Path) -> None:
 def test_every_reading(
     given: tuple[int, ...], wanted: tuple[int, ...], channels: str, found: tuple[int, ...] | None
 ) -> None:
-    made = laid_out(np.zeros(given), wanted, channels)
+    made = fit_axes(np.zeros(given), wanted, channels)
     assert (None if made is None else made.shape) == found
 
 
 def test_pictures_of_any_size() -> None:
-    assert pictures_laid_out(np.zeros((2, 5, 6)), 1).shape == (2, 1, 5, 6)
-    assert pictures_laid_out(np.zeros((2, 5, 6, 3)), 3).shape == (2, 3, 5, 6)
-    assert pictures_laid_out(np.zeros((2, 3, 6, 3)), 3, "moved").shape == (2, 3, 3, 6)
-    assert pictures_laid_out(np.zeros((2, 3, 6, 3)), 3, "first").shape == (2, 3, 6, 3)
-    assert pictures_laid_out(np.zeros((2, 3, 6, 5)), 3, "last").shape == (2, 6, 5, 3)
-    assert pictures_laid_out(np.zeros((2, 4, 6, 5)), 3) is None
+    assert fit_picture_axes(np.zeros((2, 5, 6)), 1).shape == (2, 1, 5, 6)
+    assert fit_picture_axes(np.zeros((2, 5, 6, 3)), 3).shape == (2, 3, 5, 6)
+    assert fit_picture_axes(np.zeros((2, 3, 6, 3)), 3, "moved").shape == (2, 3, 3, 6)
+    assert fit_picture_axes(np.zeros((2, 3, 6, 3)), 3, "first").shape == (2, 3, 6, 3)
+    assert fit_picture_axes(np.zeros((2, 3, 6, 5)), 3, "last").shape == (2, 6, 5, 3)
+    assert fit_picture_axes(np.zeros((2, 4, 6, 5)), 3) is None
 
 
 def test_means_of_event_frames_are_of_channels_and_not_of_frames(tmp_path: Path) -> None:

@@ -375,6 +375,18 @@ def test_libtiff_says_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFi
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_picture_that_holds_no_number(tmp_path: Path, value: float) -> None:
+    """A TIFF of floats: as an array it was refused, as a file it went through."""
+    good = np.zeros((3, 3), np.float32)
+    Image.fromarray(good).save(tmp_path / "a.tif")
+    good[1, 2] = value
+    Image.fromarray(good).save(tmp_path / "b.tif")
+    data = load_data(str(tmp_path), shape=(1, 3, 3))
+    with pytest.raises(DataError, match=r"b\.tif: holds NaN or infinity; take it out, or repair it"):
+        list(data.batches(2))
+
+
 def test_pictures_that_are_in_memory() -> None:
     x, y = next(as_dataset([(Image.fromarray(COLOUR), 1), (Image.fromarray(COLOUR[::-1].copy()), 0)]).batches(9))
     np.testing.assert_array_equal(x[0], np.moveaxis(COLOUR, -1, 0))

@@ -142,7 +142,7 @@ def test_arrays_are_resized_too() -> None:
     steps = parse("resize=5x6,totensor")
     last = np.moveaxis(PIXELS, 1, -1)
     expected = np.stack([np.asarray(Image.fromarray(p).resize((6, 5), Image.Resampling.BILINEAR)) for p in last])
-    data = ArrayDataset(last, None, steps).fitted({"x": (3, 5, 6)})
+    data = ArrayDataset(last, None, steps).with_axes_for({"x": (3, 5, 6)})
     assert data.shape == (3, 5, 6)
     ((x, _),) = data.batches(9)
     np.testing.assert_allclose(x, np.moveaxis(expected, -1, 1) / np.float32(255), rtol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spikewright.data import ArrayDataset, Choice, PictureDataset, Preprocessing, as_dataset, load_data
-from spikewright.data.sampling import classes_of, draw
+from spikewright.data.dataset import Batch, Dataset
+from spikewright.data.sampling import Rows, classes_of, draw
 from spikewright.demo import CLASSES, demo_data, demo_graph
 from spikewright.errors import SettingsError
 from spikewright.forward import run
@@ -84,16 +86,47 @@ def test_large_sets_are_drawn_quickly_and_rare_classes_are_kept() -> None:
     assert set(y[rows]) == {0, 7, 9}
 
 
-@pytest.mark.parametrize("count", [0, -1, 2.5, True])
+@pytest.mark.parametrize("count", [0, -1, 2.5, True, float("nan"), float("inf"), "3", None])
 def test_counts_that_are_none(count: int) -> None:
-    with pytest.raises(SettingsError, match="samples must be a whole number, 1 or more"):
-        as_dataset(np.zeros((5, 2))).sample(count)
+    data = as_dataset(np.zeros((5, 2)))
+    with pytest.raises(SettingsError, match=r"samples must be (a whole number|1 or more), not"):
+        data.sample(count)
+    if count != 0:
+        with pytest.raises(SettingsError, match=r"samples must be (a whole number|0 or more), not"):
+            data.take(count)
+
+
+def test_labels_are_read_once() -> None:
+    """Of a data set that does not know its targets without reading its samples."""
+
+    class Counting(Dataset):
+        reads = 0
+        shape = (2,)
+        has_labels = True
+        fingerprint = ""
+
+        def __len__(self) -> int:
+            return 5
+
+        def batches(self, size: int) -> Iterator[Batch]:
+            self.reads += 1
+            for k in range(0, 5, size):
+                yield np.zeros((min(size, 5 - k), 2), np.float32), np.arange(k, min(k + size, 5))
+
+        def subset(self, rows: Rows) -> Dataset:
+            raise AssertionError(rows)
+
+    data = Counting()
+    for _ in range(3):
+        np.testing.assert_array_equal(data.targets, np.arange(5))
+    assert data.reads == 1
 
 
 def test_take_stays_the_first() -> None:
     data = as_dataset((np.arange(10.0).reshape(5, 2), np.arange(5)))
     assert isinstance(data, ArrayDataset)
     np.testing.assert_array_equal(data.take(2).x, data.x[:2])
+    np.testing.assert_array_equal(data.take(2.0).x, data.x[:2])  # type: ignore[arg-type]
     assert len(data.take(0)) == 0
     assert len(data.take(99)) == 5
     assert data.sample(99) is data

@@ -21,9 +21,10 @@ from runs import same, sender
 from spikewright.cli.app import run
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.encoder import Encoder
-from spikewright.encoders.events import Events
+from spikewright.encoders.events import EventFrames
+from spikewright.engines import Record, RunSettings
 from spikewright.engines.choose import choose_engine
-from spikewright.engines.cuda.memory import in_pieces
+from spikewright.engines.cuda.memory import chunk_sizes
 from spikewright.engines.cuda.scan import Stepwise
 from spikewright.engines.cuda.simulation import CudaSimulation, resting_nodes
 from spikewright.engines.reference import RECORDS, Simulation
@@ -52,7 +53,7 @@ def budget_for(graph: Graph, cut: str, encoder: str = "constant") -> int:
     """Bytes for a batch as a whole, for all samples a few steps at a time, or for single samples and steps."""
     if cut == "steps":
         resting = resting_nodes(graph) if encoder == "constant" else frozenset()
-        return next(b for b in (2**k for k in range(40)) if in_pieces(graph, resting, 3, STEPS, b)[1] >= 3)
+        return next(b for b in (2**k for k in range(40)) if chunk_sizes(graph, resting, 3, STEPS, b)[1] >= 3)
     return {"whole": 2**30, "single": 1}[cut]
 
 
@@ -80,8 +81,10 @@ def test_recorded_events_and_what_comes_after_them(device: str) -> None:
     for seed in range(10):
         graph, x = spiking_network(seed, inputs=1 + seed % 3)
         frames = torch.from_numpy(np.stack([x, x * 0, -x, x > 0], axis=1).astype(np.float32))
-        expected = Simulation(graph).run(frames, 7, Events(), RECORDS)
-        found = CudaSimulation(graph, device, budget_for(graph, "steps", "events")).run(frames, 7, Events(), RECORDS)
+        expected = Simulation(graph).run(frames, 7, EventFrames(), RECORDS)
+        found = CudaSimulation(graph, device, budget_for(graph, "steps", "events")).run(
+            frames, 7, EventFrames(), RECORDS
+        )
         same(graph, expected, found)
 
 
@@ -225,16 +228,16 @@ def test_how_much_is_worked_on_at_a_time() -> None:
     graph = deep()
     resting = resting_nodes(graph)
     assert resting == {"x", "c0"}
-    assert in_pieces(graph, resting, 100, 64, 1) == (1, 1)
-    assert in_pieces(graph, resting, 100, 64, 2**40) == (100, 64)
-    assert in_pieces(graph, resting, 100, 2000, 2**40) == (100, 286)  # 32,768 rows at most, in equal parts
-    sizes = [in_pieces(graph, resting, 100, 64, 2**k) for k in range(16, 32)]
+    assert chunk_sizes(graph, resting, 100, 64, 1) == (1, 1)
+    assert chunk_sizes(graph, resting, 100, 64, 2**40) == (100, 64)
+    assert chunk_sizes(graph, resting, 100, 2000, 2**40) == (100, 286)  # 32,768 rows at most, in equal parts
+    sizes = [chunk_sizes(graph, resting, 100, 64, 2**k) for k in range(16, 32)]
     assert sizes == sorted(sizes)
 
 
 def test_what_does_not_change_is_computed_once_and_the_rest_for_all_steps_of_a_chunk() -> None:
     simulation, rows = CudaSimulation(deep(), "cpu", 2**22), {"c0": [], "c1": []}
-    samples, steps = in_pieces(simulation.graph, resting_nodes(simulation.graph), 4, 40, 2**22)
+    samples, steps = chunk_sizes(simulation.graph, resting_nodes(simulation.graph), 4, 40, 2**22)
     assert samples == 4
     assert 1 < steps < 40
     for name, seen in rows.items():
@@ -325,10 +328,14 @@ def test_the_engine_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("spikewright.engines.cuda.simulation.CudaSimulation", lambda *given: given)
     monkeypatch.setattr("spikewright.engines.choose.Simulation", lambda *given: given)
+
+    def chosen(**settings: str) -> object:
+        return choose_engine(graph, CONSTANT, Record().fitted(graph, 1), RunSettings(**settings))
+
     for engine in ("auto", "cuda"):
-        assert choose_engine(graph, CONSTANT, (), engine, "cuda:1", "float32") == (graph, "cuda:1")
-    assert choose_engine(graph, CONSTANT, (), "auto", "cuda", "float64") == (graph, "cuda", "float64")
-    assert choose_engine(graph, CONSTANT, (), "auto", "cpu", "float32").name in ("event", "reference")
+        assert chosen(engine=engine, device="cuda:1") == (graph, "cuda:1")
+    assert chosen(device="cuda", dtype="float64") == (graph, "cuda", "float64")
+    assert chosen().name in ("event", "reference")
 
 
 @pytest.mark.gpu

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs import same, sender
-from spikewright.engines.cuda.scan import Population, Scan, Stepwise, scan_on
+from spikewright.engines.cuda.scan import Scan, Stepwise, scan_on
 from spikewright.engines.cuda.simulation import CudaSimulation
+from spikewright.engines.neurons import Population
 from spikewright.engines.reference import RECORDS, Simulation
-from spikewright.forward import place
+from spikewright.forward import tensors_on
 from spikewright.nodes import LIF
 from spiking_networks import spiking_network
 
@@ -91,7 +92,7 @@ def test_neurons(
     settings = {"reset": reset, "v_reset": 0.3, "max_spikes": max_spikes, "v_min": lowest, "leak": leak}
     neuron = LIF(name="n", inputs=("x",), threshold=theta, v_init=0.0, **settings)
     both = (neuron.threshold, neuron.v_min)
-    spread = [None if a is None else place()(neuron.spread(np.asarray(a), shape)) for a in both]
+    spread = [None if a is None else tensors_on()(neuron.spread(np.asarray(a), shape)) for a in both]
     v = values(random, "rough" if drawn == "wild" else drawn, samples, *shape)
     current = values(random, drawn, 1 if still else steps, samples, *shape)
     scan, device = kernels

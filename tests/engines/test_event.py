@@ -12,7 +12,7 @@ from networks import ALL
 from runs import same
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
-from spikewright.encoders.events import Events
+from spikewright.encoders.events import EventFrames
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import RECORDS, Simulation
@@ -114,8 +114,8 @@ def test_recorded_events_and_what_comes_after_them() -> None:
         graph, x = spiking_network(seed, inputs=1 + seed % 3)
         frames = torch.from_numpy(np.stack([x, x * 0, -x, x > 0], axis=1).astype(np.float32))
         for first in (0, 3):
-            expected = Simulation(graph).run(frames, 7, Events(), RECORDS, first)
-            same(graph, expected, EventSimulation(graph).run(frames, 7, Events(), RECORDS, first))
+            expected = Simulation(graph).run(frames, 7, EventFrames(), RECORDS, first)
+            same(graph, expected, EventSimulation(graph).run(frames, 7, EventFrames(), RECORDS, first))
 
 
 def converted(make: object, pool: str = "count_max", **neurons: object) -> tuple[Graph, np.ndarray]:

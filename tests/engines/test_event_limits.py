@@ -14,6 +14,7 @@ import pytest
 
 import spikewright as sw
 from spikewright.encoders import encoder as named_encoder
+from spikewright.engines import Record
 from spikewright.engines.event import is_built
 from spikewright.engines.event import memory as memory_of_runs
 from spikewright.engines.event.memory import sample_bytes
@@ -96,10 +97,11 @@ def test_memory_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
         sw.simulate(graph, np.resize(x, (9000, *x.shape[1:])), 64, batch_size=9000, record=("spikes",), engine="event")
     prepared = EventSimulation(graph).prepare(named_encoder("constant"))
     needs = [
-        sample_bytes(graph, prepared.compiled, 64, record, prepared.sampled)
-        for record in ((), ("events",), ("spikes",))
+        sample_bytes(graph, prepared.compiled, record.fitted(graph, 64), prepared.sampled)
+        for record in (Record(), Record("events"), Record("spikes", steps="last:32"), Record("spikes"))
     ]
-    assert needs[0] < needs[1] < needs[2]
+    assert needs[0] < needs[1] < needs[3]
+    assert needs[0] < needs[2] < needs[3]
     monkeypatch.setattr(memory_of_runs, "available", lambda: 1000)
     with pytest.raises(SettingsError, match="record less, or run fewer timesteps or threads"):
         sw.simulate(graph, x, 64, engine="event")

@@ -149,8 +149,8 @@ class Scatter(Node):
     def infer_shape(self, *inputs):
         return (2, *inputs[0][1:])
 
-    def bind(self, place):
-        weight = place(self.matrix())
+    def bind(self, to_tensor):
+        weight = to_tensor(self.matrix())
 
         def forward(x):
             return torch.einsum("fct,bcnt->bfn", weight, self.windows(x))

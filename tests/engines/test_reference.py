@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
-from spikewright.encoders.events import Events
+from spikewright.encoders.events import EventFrames
 from spikewright.encoders.poisson import Poisson
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
@@ -27,7 +27,7 @@ def neuron(**settings: object) -> Graph:
 def train(graph: Graph, current: list[float]) -> tuple[list[int], float]:
     """Spikes at each step and the last potential, for a current that changes with time."""
     x = np.array(current, np.float32).reshape(1, -1, 1)
-    run = sw.simulate(graph, x, len(current), encoder=Events(), record=("spikes", "potentials"))
+    run = sw.simulate(graph, x, len(current), encoder=EventFrames(), record=("spikes", "potentials"))
     return run.spikes["n"].ravel().astype(int).tolist(), float(run.potentials["n"].ravel()[-1])
 
 

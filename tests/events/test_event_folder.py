@@ -20,8 +20,8 @@ import spikewright as sw
 from owners import dead_owner
 from spikewright.engines.event import is_built
 from spikewright.errors import DataError, SettingsError, StorageError
-from spikewright.events import Events, StoredEvents, check_place, load_events
-from spikewright.files import mine
+from spikewright.events import Events, StoredEvents, check_destination, load_events
+from spikewright.files import this_process
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Linear, Output
 from spiking_networks import spiking_network
@@ -317,7 +317,7 @@ def test_a_result_that_was_set_aside_comes_back(tmp_path: Path) -> None:
     write(folder)
     before = bytes_of(folder)
     folder.rename(tmp_path / f".events.{dead_owner()}.abcd.old")
-    (tmp_path / f".events.{mine()}.abcd.part").mkdir()  # of one that still runs
+    (tmp_path / f".events.{this_process()}.abcd.part").mkdir()  # of one that still runs
     with pytest.raises(StorageError, match="events exists"):
         write(folder)
     assert bytes_of(folder) == before
@@ -327,7 +327,7 @@ def test_a_result_that_was_set_aside_comes_back(tmp_path: Path) -> None:
 def test_without_pyarrow_one_line_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(SettingsError, match="this needs pyarrow: pip install"):
-        check_place(tmp_path / "events", force=False)
+        check_destination(tmp_path / "events", force=False)
 
 
 def refused(folder: Path) -> str:

@@ -18,7 +18,7 @@ import spikewright as sw
 from faults import mutations as m
 from faults.mutations import BYTES, Mutator
 from networks import plain, pools
-from spikewright.calibration import Statistics, statistics_key
+from spikewright.calibration import Histogram, Moments, Statistics, statistics_key
 from spikewright.conversion import what_became
 from spikewright.data import load_data
 from spikewright.forward import run
@@ -137,7 +137,8 @@ def _statistics() -> Format:
 
     def write(folder: Path) -> None:
         graph = sw.prepare(pools(1).graph())[0]
-        sw.calibrate(graph, samples(graph), [method]).save(folder / name)
+        requests = (Histogram(channels=True), Moments(), Moments(channels=True, before_relu=True))
+        sw.calibrate(graph, samples(graph), [method], requests=requests).save(folder / name)
 
     def read(folder: Path) -> Any:
         graph = sw.prepare(pools(1).graph())[0]
@@ -145,7 +146,13 @@ def _statistics() -> Format:
         scales = found.scales(method)
         sw.convert(pools(1).graph(), scales)
         facts = [(n, o.layer, o.ceiling, o.count, o.histogram.tobytes()) for n, o in sorted(found.nodes.items())]
-        return found.samples, found.exact, facts, {k: v.tolist() for k, v in scales.items()}
+        results = {
+            (n, key, label): array.tobytes()
+            for n, o in found.nodes.items()
+            for key, arrays in o.results.items()
+            for label, array in arrays.items()
+        }
+        return found.samples, found.exact, facts, results, {k: v.tolist() for k, v in scales.items()}
 
     return Format(name, write, read, (m.in_safetensors("spikewright-statistics"),), sure=True)
 

@@ -5,6 +5,7 @@ The long part, every operation and random times, is in tests/torture.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,17 +13,31 @@ from collections.abc import Iterator
 import pytest
 
 from faults.commands import COMMANDS, Bench, Command, survive
+from spikewright.reports.network.write import BROWSERS
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("nir")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes fork and end otherwise there")
 RENAMES = ["rename", "replace", "exchange"]
-QUICK = [c for c in COMMANDS if c.name in ("convert --statistics", "simulate --events", "synapses .parquet")]
+DRAWN = Command("inspect --picture .png", ("net.png",), ("inspect", "net?.safetensors", "--picture", "net.png"))
+QUICK = [c for c in COMMANDS if c.name in ("convert --statistics", "simulate --events", "synapses .parquet")] + [DRAWN]
+
+
+BROWSER = """#!/bin/sh
+for word in "$@"; do case "$word" in --screenshot=*) shot="${word#*=}";; file://*) page="${word#file://}";; esac; done
+cat "$page" > "$shot"
+"""
+"""Stands in for Chromium: what it draws is the page that it is given."""
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench.made(tmp_path_factory.mktemp("faults"))
+    browser = tmp_path_factory.mktemp("browser") / BROWSERS[0]
+    browser.write_text(BROWSER)
+    browser.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(browser.parent), prepend=os.pathsep)
+        made = Bench.made(tmp_path_factory.mktemp("faults"))
     yield made
     made.zygote.close()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,10 @@ import numpy as np
 import pytest
 
 import spikewright as sw
-from faults.formats import analog, spiking
+from faults.formats import analog, samples, spiking
 from faults.worker import peak
 from spikewright.calibration import Statistics
+from spikewright.data import load_data
 from spikewright.errors import SpikewrightError
 from spikewright.frontends.torch.module_file import load_weights
 from spikewright.rates import load_rates
@@ -89,6 +93,38 @@ def text(path: Path) -> None:
     path.write_bytes(b"\x80\x04}X\xff\xff\xff\x7fabc.")
 
 
+def png(path: Path) -> None:
+    """A picture of 60,000 × 60,000 pixels in a hundred bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def idx(labels: bool) -> Callable[[Path], None]:
+    """Pictures, or the labels beside them, that are gigabytes once they are unpacked."""
+
+    def write(path: Path) -> None:
+        shape = (2, 6, 6) if labels else (2**25, 6, 6)
+        with gzip.open(path, "wb", compresslevel=1) as file:
+            file.write(b"\0\0\x08\3" + struct.pack(">III", *shape))
+            for _ in range(1 if labels else 2**4):
+                file.write(bytes(72 if labels else 2**24))
+        if labels:
+            beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+            beside.write_bytes(gzip.compress(b"\0\0\x08\1" + struct.pack(">I", 2**31) + bytes(2)))
+
+    return write
+
+
+def read_samples(path: Path) -> Any:
+    shape = (3, 12, 12) if path.suffix == ".png" else (1, 6, 6)
+    return list(load_data(str(path), shape=shape).batches(1))
+
+
 def read_weights(path: Path) -> Any:
     from torch import nn
 
@@ -107,6 +143,9 @@ LIES: dict[str, tuple[Callable[[Path], None], Callable[[Path], Any]]] = {
     "net.pt2": (archive("x/models/model.json"), sw.load),
     "net.onnx": (onnx, sw.load),
     "rates.npz": (rates, lambda path: load_rates(path, spiking())),
+    "huge.png": (png, read_samples),
+    "a-images-idx3-ubyte.gz": (idx(labels=False), read_samples),
+    "b-images-idx3-ubyte.gz": (idx(labels=True), read_samples),
     "dump.pickle": (text, lambda path: dump_to_csv(path, path.with_suffix(".csv"))),
 }
 
@@ -134,6 +173,50 @@ def test_parquet_that_claims_rows(tmp_path: Path) -> None:
     (tmp_path / "events/events.json").write_text(json.dumps(facts))
     with pytest.raises(SpikewrightError, match="not the 1000000000000000 events"):
         sw.load_events(tmp_path / "events")
+
+
+def varint(number: int) -> bytes:
+    """A whole number as the footer of a Parquet file has it: zigzag, seven bits a byte."""
+    left, found = number * 2, b""
+    while left >= 128:
+        left, found = left >> 7, found + bytes([left & 127 | 128])
+    return found + bytes([left])
+
+
+@pytest.mark.parametrize("claimed", [2**24, 2**40])
+def test_parquet_whose_footer_claims_rows(claimed: int, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from pyarrow.parquet import read_metadata
+
+    graph = spiking()
+    sw.simulate(graph, samples(graph), 64, events_to=tmp_path / "events")
+    stored = sw.load_events(tmp_path / "events")
+    name = next(name for name, count in stored.counts.items() if count >= 64)
+    path = sorted((tmp_path / "events").glob("*.parquet"))[list(stored.counts).index(name)]
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[-8:-4], "little")
+    assert read_metadata(path).num_rows == stored.counts[name]
+    footer = raw[-8 - length : -8].replace(varint(stored.counts[name]), varint(claimed))
+    path.write_bytes(raw[: -8 - length] + footer + len(footer).to_bytes(4, "little") + raw[-4:])
+    assert read_metadata(path).num_rows == claimed
+    before = peak()
+    with pytest.raises(SpikewrightError, match="does not hold as many rows as it claims"):
+        stored[name]
+    assert peak() - before < ROOM
+
+
+def test_events_that_are_fewer_than_the_run_had(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from pyarrow.parquet import read_table, write_table
+
+    graph = spiking()
+    sw.simulate(graph, samples(graph), 8, events_to=tmp_path / "events")
+    stored = sw.load_events(tmp_path / "events")
+    name, count = next((name, count) for name, count in stored.counts.items() if count)
+    path = sorted((tmp_path / "events").glob("*.parquet"))[list(stored.counts).index(name)]
+    write_table(read_table(path).slice(0, count - 1), path)
+    with pytest.raises(SpikewrightError, match=f"{count - 1} events, not the {count} of the run"):
+        stored[name]
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from spikewright.files import (
     abandoned,
     atomic_folder,
     atomic_path,
-    check_place,
-    mine,
+    check_destination,
     recording,
     swap,
+    this_process,
     write_bytes,
     write_text,
 )
@@ -171,7 +171,7 @@ def test_a_folder_is_replaced_only_if_that_is_said(tmp_path: Path) -> None:
 
 def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
     path = tmp_path / "result.txt"
-    dead, alive, reused = dead_owner(), mine(), f"{mine().rpartition('-')[0]}-1"
+    dead, alive, reused = dead_owner(), this_process(), f"{this_process().rpartition('-')[0]}-1"
     for owner in (dead, alive, reused, "elsewhere-1-1"):
         (tmp_path / f".result.txt.{owner}.abcd.part").mkdir()
         (tmp_path / f".result.txt.{owner}.abcd.part" / "whole.txt").write_text("half")
@@ -185,7 +185,7 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
         False,
         False,
     ]
-    check_place(path)  # before anything is written
+    check_destination(path)  # before anything is written
     left = sorted(one.name for one in tmp_path.iterdir())
     expected = [f".result.txt.{alive}.abcd.part", ".result.txt.elsewhere-1-1.abcd.part"]
     expected += [f".other.txt.{dead}.abcd.part"]

@@ -53,9 +53,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: L.ReLU(max_value=1.0, negative_slope=0.1),
         "ReLU at .*: it is leaky and has a ceiling",
     ),
-    "ceiling of 0": (lambda: L.ReLU(max_value=0.0), "ReLU at .*: its ceiling is 0"),
+    "ceiling of 0": (lambda: L.ReLU(max_value=0.0), "ReLU at .*: its bounds are 0 and 0"),
     "interpolation": (lambda: L.UpSampling2D(2, interpolation="bilinear"), r"UpSampling2D at .*: it interpolates"),
-    "division by zero": (lambda: lambda x: x / 0.0, "TrueDivide at .*: division by an activation or by zero"),
+    "division by zero": (lambda: lambda x: x / 0.0, "TrueDivide at .*: it divides by zero"),
     "division by nearly zero": (
         lambda: lambda x: x / 1e-42,
         "TrueDivide at .*: its constant is infinite, or no number",

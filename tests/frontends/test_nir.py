@@ -303,7 +303,7 @@ def test_everything_that_cannot_be_taken_in_one_error() -> None:
         from_nir(nir.NIRGraph(nodes, edges, type_check=False), dt=1e-4)
     assert str(caught.value) == (
         "11 operators cannot be read: "
-        "recurrence at 'loop', 'back': only networks that feed forward can be taken; "
+        "recurrence at 'loop', 'back': only feed-forward networks can be converted; "
         "CubaLIF at 'cuba': its synaptic current is a second state, which no neuron here has; "
         "CubaLI at 'li': its synaptic current is a second state, which no neuron here has; "
         "Delay at 'late': spikes arrive in the step in which they are sent; "

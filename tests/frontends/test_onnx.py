@@ -184,12 +184,12 @@ def test_everything_unsupported_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("nodes", "advice"),
     [
-        ([("Transpose", [""], {"perm": [1, 0]})], "the batch is no longer first"),
+        ([("Transpose", [""], {"perm": [1, 0]})], "samples would mix: keep the batch axis first"),
         ([("Flatten", [""], {"axis": 0})], "samples would mix"),
         ([("Reshape", ["", "t"], {})], "samples would mix"),
-        ([("MatMul", ["", "x"], {})], "only data times a constant matrix"),
-        ([("Mul", ["", "x"], {})], "a product of two branches"),
-        ([("Clip", ["", "m"], {})], "it clips below at -1"),
+        ([("MatMul", ["", "x"], {})], "it multiplies activations with each other"),
+        ([("Mul", ["", "x"], {})], "it multiplies activations with each other"),
+        ([("Clip", ["", "m"], {})], "its bounds are -1 and none; only a lower bound of 0"),
     ],
 )
 def test_refusals_say_why(nodes: Nodes, advice: str) -> None:

@@ -273,10 +273,10 @@ def branch(name: str) -> onnx.GraphProto:
 @pytest.mark.parametrize(
     ("operator", "attributes", "why"),
     [
-        ("If", {"then_branch": branch("a"), "else_branch": branch("b")}, "which of its networks runs depends on data"),
-        ("Loop", {"body": branch("a")}, "it runs a network again and again"),
-        ("Scan", {"body": branch("a"), "num_scan_inputs": 1}, "it runs a network again and again"),
-        ("SequenceMap", {"body": branch("a")}, "there is no spiking form of it"),
+        ("If", {"then_branch": branch("a"), "else_branch": branch("b")}, "only one fixed network can be converted"),
+        ("Loop", {"body": branch("a")}, "only feed-forward networks can be converted"),
+        ("Scan", {"body": branch("a"), "num_scan_inputs": 1}, "only feed-forward networks can be converted"),
+        ("SequenceMap", {"body": branch("a")}, "it has no spiking counterpart"),
     ],
 )
 @pytest.mark.parametrize("source", ["x", "yes"])

@@ -57,7 +57,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "quantised": (
         quantised,
         "Sequential: its Linear '0' is quantised, and its weights are whole numbers; "
-        "give the module as it was before, in floats",
+        "give the network as it was before it was quantised, in floats",
     ),
     "lazy": (
         lambda: nn.Sequential(nn.LazyLinear(4)),

@@ -112,7 +112,7 @@ def test_labels_are_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("simulated")
 
-    monkeypatch.setattr(sys.modules["spikewright.measures.measurement"], "simulate", never)
+    monkeypatch.setattr(sys.modules["spikewright.measures.measurement"], "run_over", never)
     with pytest.raises(DataError, match="no task is seen in that"):
         sw.measure(spiking, (X, np.arange(N)), T)
     with pytest.raises(DataError, match="that is no classification"):

@@ -18,21 +18,8 @@ from spikewright.graph import Graph
 from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, Input, Output, ReLU, Softmax
 from spikewright.preparation import prepare
 
-EVERY = (
-    passes.scalars_as_rows,
-    passes.keep_final_activations,
-    passes.drop_identities,
-    passes.merge_rectifiers,
-    passes.split_leaky,
-    passes.pool_globally,
-    passes.relu_before_max_pool,
-    passes.norm_behind_max_pool,
-    passes.permutation_into_linear,
-    passes.fold_batch_norm_backwards,
-    passes.fold_batch_norm_forwards,
-    passes.batch_norm_as_affine,
-    passes.explicit_projections,
-)
+EVERY = tuple(step for step in passes.passes().values() if step.verb != "dropped")
+"""All that keep what a network computes; what is dropped (``answer="drop"``) is no longer computed."""
 
 
 def same(before: Graph, after: Graph, x: np.ndarray) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
+D = TypeVar("D")
 Array = np.ndarray[Any, Any]
 
 
@@ -58,6 +59,17 @@ class Chance:
         if kind < 0.06:
             return drawn * np.float32(self.pick(1e4, 1e-5))
         return drawn
+
+
+def draw_blocks(drawing: D, chance: Chance, plain: Callable[[D], bool], oddity: Callable[[D], bool]) -> None:
+    """Two to eight blocks; in four networks of ten one or two of them are odd. What cannot be drawn is tried anew."""
+    wished = 0 if chance.happens(0.6) else chance.between(1, 2)
+    blocks = chance.between(2, 8)
+    places = {chance.between(0, blocks - 1) for _ in range(wished)}
+    for block in range(blocks):
+        for _ in range(6):
+            if (oddity if block in places else plain)(drawing):
+                break
 
 
 class Reference(Protocol):

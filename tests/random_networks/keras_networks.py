@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers as L
 
-from random_networks.drawing import Array, Chance, Network
+from random_networks.drawing import Array, Chance, Network, draw_blocks
 
 SMALL = 4000
 
@@ -386,13 +386,7 @@ def keras_network(seed: int) -> Network:
 def _drawn(seed: int) -> Network:
     d = Drawing(seed)
     c = d.chance
-    wished = 0 if c.happens(0.6) else c.between(1, 2)
-    blocks = c.between(2, 8)
-    places = {c.between(0, blocks - 1) for _ in range(wished)}
-    for block in range(blocks):
-        for _ in range(6):
-            if (oddity if block in places else plain)(d):
-                break
+    draw_blocks(d, c, plain, oddity)
     if all(d.at is not v for v in d.values[len(d.inputs) :]):
         d.at = d.inputs[0]
         d.layer(L.ReLU)

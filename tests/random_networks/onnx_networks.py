@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from random_networks.drawing import Array, Chance, Network
+from random_networks.drawing import Array, Chance, Network, draw_blocks
 
 PROBE = 3
 OPSETS = (9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 21)
@@ -684,13 +684,7 @@ def onnx_network(seed: int) -> Network:
     """A model, its samples' shapes, and a runtime as the truth."""
     d = Drawing(seed)
     c = d.chance
-    wished = 0 if c.happens(0.6) else c.between(1, 2)
-    blocks = c.between(2, 8)
-    places = {c.between(0, blocks - 1) for _ in range(wished)}
-    for block in range(blocks):
-        for _ in range(6):
-            if (oddity if block in places else plain)(d):
-                break
+    draw_blocks(d, c, plain, oddity)
     if not d.nodes:
         d.operator("Relu", "x")
     read = {name for node in d.nodes for name in node.input}

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from random_networks.drawing import Array, Chance, Network
+from random_networks.drawing import Array, Chance, Network, draw_blocks
 
 Step = Callable[..., Any]
 PROBE = 3
@@ -545,13 +545,7 @@ def torch_network(seed: int) -> Network:
     """A module, its samples' shapes, and itself in double precision as the truth."""
     d = Drawing(seed)
     c = d.chance
-    wished = 0 if c.happens(0.6) else c.between(1, 2)
-    blocks = c.between(2, 8)
-    places = {c.between(0, blocks - 1) for _ in range(wished)}
-    for block in range(blocks):
-        for _ in range(6):
-            if (oddity if block in places else plain)(d):
-                break
+    draw_blocks(d, c, plain, oddity)
     if d.x.ndim > 1 and c.happens(0.6):
         d.function(lambda x: x.flatten(1), told="flatten")
         if d.x.ndim == 2 and d.x.shape[1]:

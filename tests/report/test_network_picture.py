@@ -126,7 +126,8 @@ def check(graph: Graph) -> None:
     links: Counter[tuple[str, str]] = Counter()
     for arrow in shown.arrows:
         start, end = shown.vertices[arrow.source], shown.vertices[arrow.target]
-        names = [start.node, *(part.node for part in arrow.parts), *([end.node] if end.kind != "fork" else [])]
+        ends = [end.node] if end.kind != "fork" else []
+        names = [start.node, *(operator.node for operator in arrow.operators), *ends]
         links.update(pairwise(names))
     assert links == Counter((name, node.name) for node in graph for name in node.inputs)
     assert drawn_nodes(network_picture(graph, title="a network")) == sorted(node.name for node in graph)

@@ -53,7 +53,7 @@ def check_network(graph: Graph) -> None:
                 assert np.array_equal(one.fan_in(), np.bincount(end, minlength=group.neurons))
                 assert np.array_equal(one.fan_out(), np.bincount(start, minlength=source.neurons))
                 assert np.array_equal(c["edge"] == 0, (c["weight"] == 0) | (means[source.name].ravel()[start] == 0))
-                total = one.traffic(made.mean_values[source.name])
+                total = one.total(made.mean_values[source.name])
                 if total is not None:
                     assert total == pytest.approx(c["edge"].sum(dtype=np.float64), rel=1e-4, abs=1e-4)
                 if pools == "folded":

@@ -14,7 +14,7 @@ from test_writing import ROWS, bytes_of, made, network
 
 from owners import dead_owner
 from spikewright.errors import StorageError
-from spikewright.files import mine
+from spikewright.files import this_process
 from spikewright.synapse_graph import Synapses, synapses
 from spikewright.synapse_graph.settings import KEY, digest
 from spikewright.synapse_graph.writers import writer
@@ -77,11 +77,13 @@ def test_what_another_process_is_writing_is_not_removed(tmp_path: Path) -> None:
     target = tmp_path / "graph.parquet"
     made().write(target, shard=(1, 2))
     (left,) = hidden(tmp_path)
-    (left / f"0000-00009.parquet.{mine()}.abcd.tmp").write_text("half")
+    (left / f"0000-00009.parquet.{this_process()}.abcd.tmp").write_text("half")
     with pytest.raises(StorageError, match="is being written by another process; wait for it, or choose another path"):
         weights_only().write(target, force=True)
     assert hidden(tmp_path) == [left]
-    (left / f"0000-00009.parquet.{mine()}.abcd.tmp").rename(left / f"0000-00009.parquet.{dead_owner()}.abcd.tmp")
+    (left / f"0000-00009.parquet.{this_process()}.abcd.tmp").rename(
+        left / f"0000-00009.parquet.{dead_owner()}.abcd.tmp"
+    )
     weights_only().write(target, force=True)
     assert not hidden(tmp_path)
 
@@ -172,10 +174,10 @@ class dying_at:
 
 def owned_by_the_dead(folder: Path) -> None:
     for left in hidden(folder):
-        if mine() in left.name:
-            left.rename(folder / left.name.replace(mine(), dead_owner()))
+        if this_process() in left.name:
+            left.rename(folder / left.name.replace(this_process(), dead_owner()))
     for left in folder.glob(".*/*.tmp"):
-        left.rename(left.with_name(left.name.replace(mine(), dead_owner())))
+        left.rename(left.with_name(left.name.replace(this_process(), dead_owner())))
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "graphml"])

@@ -16,7 +16,7 @@ from spikewright.data.labels import joined
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Input, Linear, Output
-from spikewright.tasks import SCORES, Answer, Labels, Task, find, heads, parse, tasks
+from spikewright.tasks import SCORES, Answer, Labels, Task, find_task, heads, parse, tasks
 from spikewright.tasks.binary import Binary
 from spikewright.tasks.dense import Dense
 from spikewright.tasks.regression import Regression
@@ -73,13 +73,13 @@ SEEN: list[tuple[str, tuple[int, ...], Array, str]] = [
 
 @pytest.mark.parametrize(("shape", "labels", "task"), [case[1:] for case in SEEN], ids=[case[0] for case in SEEN])
 def test_the_task_is_seen(shape: tuple[int, ...], labels: Array, task: str) -> None:
-    assert find(Answer("output", shape), labels).name == task
+    assert find_task(Answer("output", shape), labels).name == task
 
 
 def test_the_same_labels_in_every_form() -> None:
     def targets(shape: tuple[int, ...], labels: Array) -> Array:
         answer, looked = Answer("output", shape), Labels(labels)
-        return find(answer, labels).targets(answer, looked)
+        return find_task(answer, labels).targets(answer, looked)
 
     for form in (INDICES, INDICES[:, None].astype(float), np.eye(10)[INDICES]):
         np.testing.assert_array_equal(targets((10,), form), INDICES)
@@ -144,7 +144,7 @@ REFUSED: list[tuple[str, tuple[int, ...], Array, str | None, str]] = [
 )
 def test_what_fits_no_task_is_refused(shape: tuple[int, ...], labels: Array, said: str | None, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        find(Answer("output", shape), labels, said)
+        find_task(Answer("output", shape), labels, said)
     assert len(str(caught.value)) < 330
     assert "\n" not in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_what_fits_no_task_is_refused(shape: tuple[int, ...], labels: Array, sai
     ],
 )
 def test_what_is_said_is_taken(shape: tuple[int, ...], labels: Array, said: str) -> None:
-    assert str(find(Answer("output", shape), labels, said)) == said
+    assert str(find_task(Answer("output", shape), labels, said)) == said
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_what_is_said_is_taken(shape: tuple[int, ...], labels: Array, said: str)
     ],
 )
 def test_without_labels_there_is_a_guess(shape: tuple[int, ...], activation: str | None, task: str) -> None:
-    assert find(Answer("output", shape, activation)).name == task
+    assert find_task(Answer("output", shape, activation)).name == task
 
 
 def test_text_of_tasks() -> None:
@@ -292,10 +292,10 @@ def test_scores_against_their_definitions(seed: int, task: str, integers: bool) 
 
 
 def compare(task: Task, answer: Answer, outputs: Array, targets: Array, expected: dict[str, Array]) -> None:
-    tally = task.tally(outputs.shape[1], answer)
+    running = task.running_scores(outputs.shape[1], answer)
     for start in range(0, len(outputs), 4):
-        tally.add(outputs[start : start + 4], targets[start : start + 4])
-    found = tally.scores()
+        running.add(outputs[start : start + 4], targets[start : start + 4])
+    found = running.scores()
     for name, curve in expected.items():
         np.testing.assert_allclose(found[name], curve, rtol=1e-7, err_msg=name)
     whole = task.curves(outputs, targets, answer)

@@ -1,8 +1,9 @@
 """Statistics of a network's activations over data of any size, and thresholds from them."""
 
-from spikewright.calibration.gathering import calibrate, statistics_key
+from spikewright.calibration.gathering import Calibration, Counts, calibrate, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import Look, look
+from spikewright.calibration.requests import Distribution, Histogram, Moments, MomentSums, Quantile, Request
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, methods, parse, parse_all
@@ -12,12 +13,20 @@ from spikewright.calibration.thresholds.scale import Scale
 
 __all__ = [
     "AnalogScore",
+    "Calibration",
+    "Counts",
+    "Distribution",
+    "Histogram",
     "InputRange",
     "Look",
     "Max",
     "Method",
+    "MomentSums",
+    "Moments",
     "NodeStatistics",
     "Percentile",
+    "Quantile",
+    "Request",
     "Scale",
     "Statistics",
     "calibrate",

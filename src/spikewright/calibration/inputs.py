@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.calibration.thresholds import Method, Wish, parse
+from spikewright.calibration.requests import Quantile, Request
+from spikewright.calibration.thresholds import Method, parse
 from spikewright.errors import CalibrationError, SettingsError
 from spikewright.settings import fits, plain
 
@@ -29,7 +30,7 @@ class InputRange:
         lowest, highest, mean: of all values.
         whole: whether all of them are whole numbers.
         alike: whether all samples are the same; of one sample nobody knows: False.
-        quantiles: percentiles of the sizes ``|x|`` that were asked for, by ``Wish.key``; NaN where all is zero.
+        quantiles: percentiles of the sizes ``|x|`` that were asked for, by ``Quantile.key``; NaN where all is zero.
     """
 
     lowest: float
@@ -57,7 +58,7 @@ class InputRange:
             raise ValueError(f"the range of an input cannot be {facts!s:.60}")
         known = {key: float("nan") if value is None else value for key, value in facts["quantiles"].items()}
         found = cls(**{**facts, "quantiles": known})
-        valid = all(Wish.parse(key) is not None for key in found.quantiles)
+        valid = all((made := Quantile.parse(key)) and made.key == key for key in found.quantiles)
         if not valid or not found.lowest <= found.highest or any(v <= 0 for v in found.quantiles.values()):
             raise ValueError(f"the range of an input cannot be {facts!s:.60}")
         return found
@@ -72,18 +73,18 @@ class InputRange:
         """``(1,)``: the largest size."""
         return np.array([max(-self.lowest, self.highest)])
 
-    def quantile(self, wish: Wish) -> NDArray[np.float64]:
+    def __getitem__(self, request: Request[Any]) -> Any:
         """A percentile of the sizes.
 
         Raises:
             CalibrationError: when it was not asked for.
         """
-        if wish.key not in self.quantiles:
+        if request.key not in self.quantiles:
             have = ", ".join(self.quantiles) or "none"
             raise CalibrationError(
-                f"the statistics hold no percentile {wish.key} of the input (they hold {have}); calibrate again"
+                f"the statistics hold no {request} of the input (they hold {have})", "calibrate again"
             )
-        return np.asarray(self.quantiles[wish.key])
+        return np.asarray(self.quantiles[request.key])
 
     def event_value(self, scale: InputScale) -> float:
         """λ: positive and finite, whatever the data; 1 where all values are zero.
@@ -114,6 +115,8 @@ def parse_input_scale(value: Any) -> InputScale:
     if isinstance(value, Method):
         if getattr(value, "channels", False):
             raise SettingsError("input scale: one event stands for the same in every channel; leave out ',channels'")
+        if not all(isinstance(request, Quantile) for request in value.requests(0)):
+            raise SettingsError(f"input scale: give max, a percentile such as 99.9%, or a positive number, not {value}")
         return value
     number = plain(value)
     if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number < float("inf"):
@@ -135,29 +138,44 @@ class InputWatcher:
         self.lowest, self.highest, self.sum = np.inf, -np.inf, 0.0
         self.count = self.samples = 0
         self.whole = self.alike = True
-        self.first: Tensor | None = None
+        self.first: NDArray[np.float32] | None = None
 
     def __call__(self, x: Tensor) -> None:
         """Look at a batch ``(B, *shape)``."""
+        import torch
+
         low, high = (float(end) for end in x.aminmax())
         self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
         self.sum += _sum(x)
         self.count += x.numel()
         self.samples += len(x)
         if self.first is None:
-            self.first = x[:1].clone()
+            self.first = x[:1].cpu().numpy().copy()
         self.whole = self.whole and bool((x == x.round()).all())
-        self.alike = self.alike and bool((x == self.first).all())
+        self.alike = self.alike and bool((x == torch.from_numpy(self.first).to(x.device)).all())
 
-    def result(self, quantiles: Mapping[str, Any]) -> InputRange:
-        """What was seen, with the percentiles of the sizes by ``Wish.key``."""
+    def merge(self, other: InputWatcher) -> None:
+        """Take in what another one has seen of other samples."""
+        self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
+        self.sum += other.sum
+        self.count += other.count
+        self.samples += other.samples
+        self.whole = self.whole and other.whole
+        if self.first is None:
+            self.first = other.first
+        self.alike = self.alike and other.alike
+        if self.first is not None and other.first is not None:
+            self.alike = self.alike and bool((self.first == other.first).all())
+
+    def result(self, percentiles: Mapping[str, float]) -> InputRange:
+        """What was seen, with the percentiles of the sizes by ``Quantile.key``."""
         return InputRange(
             lowest=self.lowest + 0.0,  # not minus zero
             highest=self.highest + 0.0,
             mean=self.sum / self.count,
             whole=self.whole,
             alike=self.alike and self.samples > 1,
-            quantiles={key: float(value) for key, value in quantiles.items()},
+            quantiles=percentiles,
         )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from spikewright.data import Dataset
 from spikewright.errors import DataError
-from spikewright.graph import Graph, Place
+from spikewright.graph import Graph, ToTensor
 from spikewright.nodes import Output
 from spikewright.settings import fits
-from spikewright.tasks import SCORES, Head, Said, Tally, Task, heads
+from spikewright.tasks import SCORES, Head, RunningScores, Task, TaskChoice, heads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,43 +95,67 @@ class AnalogScoring:
     """Counts the scores of every labelled output, batch by batch.
 
     Args:
-        graph: the analog network.
-        data: with or without labels.
-        task: as said; None finds it.
-        place: puts arrays where the network runs.
-
-    Attributes:
-        remarks: what is odd about the labels; also why they are not scored.
+        heads: by output, what is asked of it, with the targets of the samples that will come.
+        outputs: of the analog network.
     """
 
-    def __init__(self, graph: Graph, data: Dataset, task: Said, place: Place) -> None:
-        self.remarks: tuple[str, ...] = ()
-        self.heads: dict[str, Head] = {}
-        self.functions = {node.name: node.bind(place) for node in graph.of_type(Output)}
+    def __init__(self, heads: Mapping[str, Head], outputs: Iterable[Output]) -> None:
+        self.heads = {name: head for name, head in heads.items() if head.targets is not None and len(head.targets)}
+        self.outputs = [node for node in outputs if node.name in self.heads]
+        self.counts: dict[str, RunningScores] = {
+            n: head.task.running_scores(1, head.answer) for n, head in self.heads.items()
+        }
         self.done = 0
-        try:
-            found = heads(graph, data.targets, task)
-        except DataError as error:
-            self.remarks = (f"the labels are not used: {error}",)
-            return
-        self.heads = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}
-        whose = "output '{}': " if len(found) > 1 else ""
-        self.remarks = tuple(whose.format(n) + head.remark for n, head in self.heads.items() if head.remark)
-        self.tallies: dict[str, Tally] = {n: head.task.tally(1, head.answer) for n, head in self.heads.items()}
 
-    def __call__(self, outputs: Mapping[str, Tensor], count: int) -> None:
-        """Count one batch of ``count`` samples; ``outputs`` are what every output reads."""
-        for name, head in self.heads.items():
-            assert head.targets is not None
-            answers = self.functions[name](outputs[name]).cpu().numpy()[:, None]
-            self.tallies[name].add(answers, head.targets[self.done : self.done + count])
-        self.done += count
+    def fresh(self, samples: slice) -> AnalogScoring:
+        """One that has seen nothing yet, for some of the samples."""
+        heads = {
+            n: replace(h, targets=None if h.targets is None else h.targets[samples]) for n, h in self.heads.items()
+        }
+        return AnalogScoring(heads, self.outputs)
+
+    def bound(self, to_tensor: ToTensor) -> Callable[[Mapping[str, Tensor], int], None]:
+        """What counts a batch of so many samples, given what every output reads, where the network runs."""
+        functions = {node.name: node.bind(to_tensor) for node in self.outputs}
+
+        def count(outputs: Mapping[str, Tensor], samples: int) -> None:
+            for name, head in self.heads.items():
+                assert head.targets is not None
+                answers = functions[name](outputs[name]).cpu().numpy()[:, None]
+                self.counts[name].add(answers, head.targets[self.done : self.done + samples])
+            self.done += samples if self.heads else 0
+
+        return count
+
+    def merge(self, other: AnalogScoring) -> None:
+        """Take in what another one has counted of other samples."""
+        for name, counts in self.counts.items():
+            if name in other.counts:
+                counts.merge(other.counts[name])
+        self.done += other.done
 
     def results(self) -> dict[str, AnalogScore]:
         """By output."""
         found = {}
         for name, head in self.heads.items():
             main = head.task.main
-            value = float(self.tallies[name].scores()[main][0])
+            value = float(self.counts[name].scores()[main][0])
             found[name] = AnalogScore.of(head.task, value, head.chance()[main], self.done)
         return found
+
+
+def scored_heads(graph: Graph, data: Dataset, task: TaskChoice) -> tuple[dict[str, Head], tuple[str, ...]]:
+    """What is asked of the outputs of a network by the labels of a data set, and what is odd about these labels.
+
+    Args:
+        graph: the analog network.
+        data: with or without labels.
+        task: as said; None finds it.
+    """
+    try:
+        found = heads(graph, data.targets, task)
+    except DataError as error:
+        return {}, (f"the labels are not used: {error}",)
+    labelled = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}
+    whose = "output '{}': " if len(found) > 1 else ""
+    return labelled, tuple(whose.format(n) + head.remark for n, head in labelled.items() if head.remark)

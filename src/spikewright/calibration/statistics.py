@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.inputs import InputRange, parse_input_scale
-from spikewright.calibration.quantiles import LAYER_SHIFTS
+from spikewright.calibration.requests import Histogram, Request, Totals
+from spikewright.calibration.requests import parse as request_of
 from spikewright.calibration.score import AnalogScore
-from spikewright.calibration.thresholds import Method, Wish, parse
+from spikewright.calibration.thresholds import Method, parse
 from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
@@ -24,12 +25,11 @@ KIND = Kind(
     key="spikewright-statistics",
     noun="statistics file",
     contents="statistics",
-    format=2,
+    format=3,
     facts=frozenset({"key", "samples", "exact", "nodes", "inputs", "input_scale", "scores", "remarks"}),
     again="delete it and calibrate again",
 )
-BINS = 1 << 15
-"""Of a histogram."""
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,39 +40,46 @@ class NodeStatistics:
         layer: its index among the weighted layers, for schedules.
         ceiling: of its ReLU, or None.
         count: how many values there were.
-        histogram: ``(32768,)``: the positive values of the first samples (64, more in a small layer), for pictures, by
-            the upper 16 bits of their float32 pattern.
         positives: ``(channels,)``: how many values were positive.
         maximum: ``(channels,)``: the largest positive value, 0 without any.
-        quantiles: what was asked for, by ``Wish.key``: shape ``()`` or ``(channels,)``; NaN where a channel
-            has no positive value.
+        results: what was found, by ``Request.key`` and the names of its arrays; ``node[request]`` reads it.
     """
 
     layer: int
     ceiling: float | None
     count: int
-    histogram: NDArray[np.int64]
     positives: NDArray[np.int64]
     maximum: NDArray[np.float64]
-    quantiles: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    results: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+
+    def __getitem__(self, request: Request[Found]) -> Found:
+        """What was found for a request: an array of percentiles, a ``Distribution``, ``MomentSums``.
+
+        Raises:
+            CalibrationError: when it was not asked for when calibrating.
+        """
+        if request.key not in self.results:
+            have = ", ".join(self.results) or "none"
+            raise CalibrationError(f"the statistics hold no {request} (they hold {have})", "calibrate again")
+        return request.found(dict(self.results[request.key]))
+
+    @property
+    def histogram(self) -> NDArray[np.int64]:
+        """``(32768,)``: all positive values by the upper 16 bits of their float32 pattern."""
+        found = self[Histogram()]
+        return np.concatenate([found.below[None], found.counts[:-1]])
 
     @property
     def edges(self) -> NDArray[np.float64]:
         """``(32769,)``: the borders of the histogram's bins."""
-        bits = np.arange(len(self.histogram) + 1, dtype=np.uint32) << LAYER_SHIFTS[0]
-        bits = np.minimum(bits, np.float32(np.inf).view(np.uint32))  # patterns beyond infinity are no numbers
-        return np.asarray(bits.view(np.float32), np.float64)
+        return np.concatenate([[0.0], self[Histogram()].edges[:-1], [np.inf]])[:-1]
 
-    def quantile(self, wish: Wish) -> NDArray[np.float64]:
-        """A percentile that was asked for when calibrating.
-
-        Raises:
-            CalibrationError: when it was not.
-        """
-        if wish.key not in self.quantiles:
-            have = ", ".join(self.quantiles) or "none"
-            raise CalibrationError(f"the statistics hold no percentile {wish.key} (they hold {have}); calibrate again")
-        return self.quantiles[wish.key]
+    @property
+    def totals(self) -> Totals:
+        """What is always counted."""
+        found = Totals(len(self.positives))
+        found.count, found.positives, found.maximum = self.count, self.positives, self.maximum
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +158,10 @@ class Statistics:
         """
         arrays, header = {}, {}
         for name, node in self.nodes.items():
-            for label in ("histogram", "positives", "maximum"):
+            for label in ("positives", "maximum"):
                 arrays[f"{name}/{label}"] = getattr(node, label)
-            for wish, value in node.quantiles.items():
-                arrays[f"{name}/quantile/{wish}"] = value
+            for request, found in node.results.items():
+                arrays |= {f"{name}/{request}/{label}": array for label, array in found.items()}
             header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count")}
         facts = {
             **{label: getattr(self, label) for label in ("key", "samples", "exact", "input_scale")},
@@ -182,7 +189,7 @@ class Statistics:
         try:
             _check(_facts_of_all, facts, "the statistics")
             if expect_key is not None and facts["key"] != expect_key:
-                raise CalibrationError(f"{path}: statistics of another network or other data; calibrate again")
+                raise CalibrationError(f"{path}: statistics of another network or other data", "calibrate again")
             nodes = {name: _node(name, one, arrays) for name, one in facts["nodes"].items()}
             inputs = {name: InputRange.of_facts(one) for name, one in facts["inputs"].items()}
             scores = {name: AnalogScore.of_facts(one) for name, one in facts["scores"].items()}
@@ -216,19 +223,26 @@ def _node(name: str, facts: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) 
     _check(_facts_of_node, facts, f"'{name}'")
     positives = _taken(arrays, f"{name}/positives", np.int64, None)
     channels = positives.shape
-    histogram = _taken(arrays, f"{name}/histogram", np.int64, (BINS,))
     maximum = _taken(arrays, f"{name}/maximum", np.float64, channels)
-    quantiles = {}
-    for key in sorted(arrays):
-        wish = Wish.parse(key.removeprefix(f"{name}/quantile/"))  # of a node called a/quantile none is
-        if wish is not None and key == f"{name}/quantile/{wish.key}":
-            quantiles[wish.key] = _taken(arrays, key, np.float64, channels if wish.channels else ())
-            active = positives > 0 if wish.channels else positives.any()
-            if (np.isnan(quantiles[wish.key]) & active).any():
-                raise ValueError(f"percentile {wish.key} of '{name}' is no number")
     if facts["ceiling"] == 0 or not np.isfinite(maximum).all() or positives.sum() > facts["count"]:
         raise ValueError(f"the statistics of '{name}' contradict each other")
-    return NodeStatistics(**facts, histogram=histogram, positives=positives, maximum=maximum, quantiles=quantiles)
+    node = NodeStatistics(**facts, positives=positives, maximum=maximum, results={})
+    results: dict[str, dict[str, NDArray[Any]]] = {}
+    for key in sorted(k for k in arrays if k.startswith(f"{name}/")):
+        text, _, label = key.removeprefix(f"{name}/").rpartition("/")
+        request = request_of(text)
+        if request is not None and label in request.names:  # others are of a node whose name goes on
+            results.setdefault(text, {})[label] = arrays.pop(key)
+    if Histogram().key not in results:
+        raise ValueError(f"the histogram of '{name}' is missing")
+    for text, found in results.items():
+        request = request_of(text)
+        assert request is not None
+        try:
+            request.check(found, node.totals)
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"{request} of '{name}': {first_line(error)}") from error
+    return replace(node, results=results)
 
 
 def _taken(

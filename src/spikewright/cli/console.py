@@ -17,10 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from spikewright.encoders import Encoder
+from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
+from spikewright.settings import digits
+from spikewright.tasks import tasks
 from spikewright.text import one_line, visible
 
 
@@ -53,7 +55,9 @@ WeightsOption = Annotated[
     Path | None, typer.Option(help="Of FILE.py:FACTORY, a state dict: .safetensors, or .pt read without unpickling.")
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
-DtOption = Annotated[float | None, typer.Option(help="Length of a timestep in a .nir file, in seconds.")]
+DtOption = Annotated[
+    float | None, typer.Option(help="Length of a timestep in seconds: of a .nir file, and for rates per second.")
+]
 VerifyOption = Annotated[
     bool | None,
     typer.Option(
@@ -75,11 +79,11 @@ LeakyOption = Annotated[
 TaskOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="What labels mean: classification, binary, dense, dense:ignore=255, regression; of one of several outputs "
-        "NAME=TASK. Seen in the labels otherwise."
+        help=f"What labels mean: {', '.join(tasks.names())}; with its options, as dense:ignore=255; of one of several "
+        "outputs NAME=TASK. Seen in the labels otherwise."
     ),
 ]
-EncoderOption = Annotated[str, typer.Option(help="constant, poisson or events.")]
+EncoderOption = Annotated[str, typer.Option(help=f"{', '.join(encoders.names())}.")]
 SeedOption = Annotated[int, typer.Option(help="Of the poisson encoder.")]
 EventValueOption = Annotated[
     float | None,
@@ -168,11 +172,9 @@ def parse_shape(text: str | None) -> Shape | None:
     """``1,28,28`` or ``1x28x28`` as numbers."""
     if text is None:
         return None
-    try:
-        shape = tuple(int(word) for word in text.lower().replace("x", ",").split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
+    numbers = [digits(word.strip()) for word in text.lower().replace("x", ",").split(",")]
+    shape = tuple(number for number in numbers if number)
+    if len(shape) < len(numbers):
         raise SettingsError(f"--shape takes positive numbers like 1,28,28, not '{text}'")
     return shape
 

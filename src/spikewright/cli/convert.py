@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikewright.calibration import input_scale_text, look, parse_all, parse_input_scale
+from spikewright.calibration import input_scale_text, look, methods, parse_all, parse_input_scale
 from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
@@ -35,7 +35,7 @@ from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spi
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
 from spikewright.experiment import compared, conversions, prepared, statistics_of
-from spikewright.files import check_place
+from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
 from spikewright.nodes.spike_max_pool import Policy
@@ -45,7 +45,7 @@ from spikewright.storage import check_save, save
 from spikewright.tasks import heads
 from spikewright.text import short
 
-METHOD = "max, percentile:99.9, scale:0.5; options after commas: percentile:99.9,channels,schedule=0.02."
+METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
 
 
 def convert(
@@ -106,7 +106,7 @@ def convert(
     if report is not None:
         check_report(report, force)
     if statistics is not None:
-        check_place(statistics, force=True)  # reused where it fits
+        check_destination(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)

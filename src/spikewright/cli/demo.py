@@ -14,7 +14,7 @@ from spikewright.conversion import Neurons
 from spikewright.demo import demo_data, demo_graph
 from spikewright.errors import SettingsError
 from spikewright.experiment import compare
-from spikewright.files import check_place
+from spikewright.files import check_destination
 from spikewright.reports import report as write_report
 
 METHODS = ("percentile:99.9", "max", "scale:0.5")
@@ -32,7 +32,7 @@ def demo(
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    check_place(folder / "report.html", force=True)  # of the demo before
+    check_destination(folder / "report.html", force=True)  # of the demo before
     started = time.monotonic()
     graph = demo_graph()
     train, test = demo_data()

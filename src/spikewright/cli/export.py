@@ -10,7 +10,7 @@ import typer
 from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.conversion import spiking_graph
-from spikewright.exporters import check_export
+from spikewright.exporters import check_export, exporters
 from spikewright.exporters import export as write
 from spikewright.loading import load
 from spikewright.nodes import Output
@@ -18,7 +18,9 @@ from spikewright.nodes import Output
 
 def export(
     model: Annotated[str, typer.Argument(help="A network that 'spikewright convert' wrote.", metavar="SPIKING")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Its suffix names the format: .nir.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=f"Its suffix names the format: {', '.join(exporters.names())}.")
+    ],
     dt: DtOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,

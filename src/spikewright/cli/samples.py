@@ -9,6 +9,7 @@ import typer
 from spikewright.cli.console import err
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
+from spikewright.text import visible
 
 SamplesOption = Annotated[
     int | None,
@@ -57,5 +58,5 @@ def named(choice: Choice) -> str:
 
 
 def say(text: str) -> None:
-    """One line on the error stream, as it is."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
+    """One line on the error stream, whatever is in the names it shows."""
+    err.print(visible(text), highlight=False, markup=False, soft_wrap=True)

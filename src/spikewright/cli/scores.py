@@ -23,12 +23,14 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
         for score in head.curves and head.task.agreed:
             kind = SCORES[score]
             title = ("" if len(first.heads) == 1 else f"{escape(name)}: ") + kind.axis(against=not head.labelled)
-            work = () if tables else ("rate", "synops")
+            work = () if tables else ("rate", "synops", *(other.title for other in first.others.values()))
             table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
             for label, one in measures.items():
                 curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
                 cells = [kind.text(curve[t - 1]) for t in shown] + ["" if analog is None else kind.text(analog)]
-                table.add_row(label, *cells, *((f"{one.firing_rate:.3f}", short(one.total_synops)) if work else ()))
+                others = (one.others[k].text() if k in one.others else "" for k in first.others)
+                done = (f"{one.firing_rate:.3f}", short(one.total_synops), *others) if work else ()
+                table.add_row(label, *cells, *done)
             tables.append(table)
     return Group(*tables)
 

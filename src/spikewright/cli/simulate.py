@@ -27,9 +27,9 @@ from spikewright.cli.scores import agreement_lines, comparison, tasks_text
 from spikewright.conversion import Conversion
 from spikewright.engines import Engine
 from spikewright.errors import SettingsError
-from spikewright.events import check_place as check_events
+from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
-from spikewright.files import atomic_path, check_place, shown
+from spikewright.files import atomic_path, check_destination, shown
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.scores import agreement_name
@@ -82,6 +82,7 @@ def simulate(
             progress=move,
             events_to=events,
             force=force,
+            dt=dt,
         )
     if output is not None:
         _write(measures, output, force)
@@ -95,6 +96,8 @@ def simulate(
     out.print(comparison({method or model: measures}))
     out.print(_populations(measures))
     out.print(_connections(measures))
+    if any(reading.layers for reading in measures.others.values()):
+        out.print(_others(measures))
     out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
     for line in agreement_lines(measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -104,6 +107,8 @@ def simulate(
         spent += f" against {measures.energy_analog:,.0f} nJ for the analog network"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
     out.print(f"energy, estimated: {spent} ({constants})", highlight=False)
+    if measures.dt is not None:
+        out.print(_per_second(measures), highlight=False)
     for note in measures.notes:
         out.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if output is not None:
@@ -112,6 +117,15 @@ def simulate(
         groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
         said = f"{sum(stored.counts.values()):,} events of {groups}"
         out.print(f"written: {events}, {said}", highlight=False, soft_wrap=True)
+
+
+def _per_second(measures: Measures) -> str:
+    return (
+        f"at {measures.dt:g} s a timestep: {measures.firing_rate_per_second:.3g} Hz a neuron, "
+        f"{short(measures.synops_per_second or 0)} synaptic operations/s, "
+        f"{measures.power_spiking:.3g} mW"
+        + ("" if measures.power_analog is None else f" against {measures.power_analog:.3g} mW")
+    )
 
 
 def _populations(measures: Measures) -> Table:
@@ -132,10 +146,19 @@ def _connections(measures: Measures) -> Table:
     return table
 
 
+def _others(measures: Measures) -> Table:
+    """What found measures say of single layers."""
+    shown = [reading for reading in measures.others.values() if reading.layers]
+    table = compact_table("by layer", ("", *(reading.title for reading in shown)), 1)
+    for name in dict.fromkeys(name for reading in shown for name in reading.layers):
+        table.add_row(name, *(reading.text(name) for reading in shown))
+    return table
+
+
 def _check_output(path: Path, force: bool) -> None:
     if path.suffix.lower() != ".npz":
         raise SettingsError(f"{shown(path)}: curves and rates are written as .npz")
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def _write(measures: Measures, path: Path, force: bool) -> None:
@@ -153,6 +176,9 @@ def _write(measures: Measures, path: Path, force: bool) -> None:
     for name, layer in measures.layers.items():
         arrays[f"firing_rate_neurons/{name}"] = layer.firing.histogram
         arrays[f"firing_rate_edges/{name}"] = layer.firing.edges
+    for name, reading in measures.others.items():
+        arrays[f"others/{name}"] = np.array(reading.value)
+        arrays |= {f"others/{name}/{layer}": np.array(value) for layer, value in reading.layers.items()}
     arrays |= measures.rates.arrays()
     with atomic_path(path, force) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

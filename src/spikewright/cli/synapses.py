@@ -22,19 +22,20 @@ from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
-from spikewright.files import check_place as check_file
+from spikewright.files import check_destination as check_file
 from spikewright.files import shown
 from spikewright.graph import Graph
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.reports.document import check_report
+from spikewright.settings import digits
 from spikewright.storage import load_stored
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
 from spikewright.synapse_graph.placing import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
-from spikewright.synapse_graph.writers import writer
+from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
-from spikewright.synapse_graph.writing import check_begun, check_place
+from spikewright.synapse_graph.writing import check_begun, check_destination
 from spikewright.text import shape_text, short
 
 
@@ -50,7 +51,7 @@ def synapses(
     options: RunOptions,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to: .parquet, .csv, .pickle, .edges, .graphml, .scipy, .metis."),
+        typer.Option("--output", "-o", help=f"Where to; its suffix names the format: {', '.join(formats.names())}."),
     ] = None,
     kind: Annotated[str | None, typer.Option("--format", help="Of the output, if its name does not say.")] = None,
     rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,
@@ -80,7 +81,7 @@ def synapses(
         _convert_dump(Path(model), output, force, as_json)
         return
     if output is not None:
-        check_place(output, writer(output, kind), force)
+        check_destination(output, writer(output, kind), force)
     if rates is not None and data is not None:
         raise SettingsError("give --rates or --data, not both")
     network = load_stored(model)
@@ -136,9 +137,10 @@ def _write(
 
 def _shard(text: str) -> tuple[int, int]:
     which, _, of = text.partition("/")
-    if not (which.isdigit() and of.isdigit() and 1 <= int(which) <= int(of)):
+    share, shares = digits(which), digits(of)
+    if not share or not shares or share > shares:
         raise SettingsError(f"--shard takes a share like 2/8, not '{text}'")
-    return int(which), int(of)
+    return share, shares
 
 
 def _simulated(network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, quiet: bool) -> Rates:

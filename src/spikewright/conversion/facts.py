@@ -24,7 +24,7 @@ class CalibrationFacts:
     Attributes:
         method: the threshold method, as text; empty where λ were given.
         samples: how many samples were seen.
-        digests: ``(samples,)``, of each raw sample, before preprocessing: see ``Dataset.digests``; ``(0,)`` where the
+        digests: ``(samples,)``, of each raw sample, before preprocessing: see ``sample_digests``; ``(0,)`` where the
             samples themselves were not at hand.
         inputs: by input, the lowest and the highest value that the network saw.
     """

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spikewright.errors import SettingsError
 from spikewright.nodes.spike_max_pool import Policy
-from spikewright.settings import check_fields
+from spikewright.settings import check_fields, digits
 from spikewright.text import listed
 
 
@@ -191,8 +191,8 @@ def spikes_of(text: str, label: str = "spikes") -> int | None:
     """
     if text in ("single", "multi"):
         return 1 if text == "single" else None
-    if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31:
-        return int(text)
+    if cap := digits(text):
+        return cap
     raise SettingsError(f"{label} takes single, multi, or a cap like 3, not '{text[:40]}'")
 
 

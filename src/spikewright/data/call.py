@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,10 +45,25 @@ def called(spec: str) -> Any:
         raise DataError(f"{spec}: fails with {type(error).__name__}: {reason} (--debug shows where)") from error
 
 
+@contextmanager
+def _here() -> Iterator[None]:
+    """With modules of the current folder importable, as under ``python -m``; behind all others, so as to hide none."""
+    folder = os.getcwd()  # noqa: PTH109 - as sys.path has it
+    if folder in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
 def _module(source: str, spec: str) -> ModuleType:
     if not source.endswith(".py"):
         try:
-            return importlib.import_module(source)
+            with _here():
+                return importlib.import_module(source)
         except ImportError as error:
             raise DataError(f"{spec}: neither a file nor an importable module ({error})") from error
     path = Path(source).expanduser()

@@ -5,21 +5,29 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.labels import Targets, as_targets, joined, rows
-from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out
+from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes
 from spikewright.data.preprocessing import Preprocessing
-from spikewright.data.sampling import Choice, Rows, classes_of, draw
+from spikewright.data.sampling import Choice, Rows, classes_of, draw, part_of
+from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
+from spikewright.settings import whole
 
 Batch = tuple[NDArray[np.float32], Targets | None]
+Raw = bytes | memoryview
+"""What stands for one sample before preprocessing: the bytes of a file, or values side by side."""
+RAW_BYTES = 2**20
+"""How many bytes of raw samples are brought to float32 at once."""
 
 
 class Dataset(ABC):
@@ -29,11 +37,13 @@ class Dataset(ABC):
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
         preprocessing: what is done to raw samples.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     preprocessing: Preprocessing = Preprocessing()
+    first_sample: int = 0
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -41,19 +51,30 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def shape(self) -> Shape:
-        """Of one sample, channels first."""
+        """The shape of one sample, channels first."""
 
     @property
     @abstractmethod
-    def has_labels(self) -> bool: ...
+    def has_labels(self) -> bool:
+        """Whether samples have targets."""
 
     @abstractmethod
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches ``(B, *shape)`` as float32 with their targets ``(B, ...)``; the last one may be smaller."""
 
+    def raw(self) -> Iterator[Raw]:
+        """What stands for each sample before preprocessing, one by one: see ``sample_digests``."""
+        for x, _ in self.batches(256):
+            yield from values_of_each(x)
+
     @property
     def targets(self) -> Targets | None:
-        """Of all samples; a data set that knows them without reading its samples says so here."""
+        """The targets of all samples; a data set that knows them without reading its samples says so here."""
+        return self._read_targets
+
+    @cached_property
+    def _read_targets(self) -> Targets | None:
+        """The targets of all batches, for which samples are read once, however often they are asked for."""
         if not self.has_labels:
             return None
         return joined([y for _, y in self.batches(4096) if y is not None])
@@ -68,8 +89,32 @@ class Dataset(ABC):
         return None
 
     def take(self, count: int) -> Dataset:
-        """The first ``count`` samples."""
-        return self.subset(np.arange(min(max(count, 0), len(self))))
+        """The first ``count`` samples, where they are in the whole.
+
+        Raises:
+            SettingsError: for anything but a whole number, 0 or more.
+        """
+        found = copy(self.subset(np.arange(min(whole("samples", count, 0), len(self)))))
+        object.__setattr__(found, "first_sample", self.first_sample)
+        return found
+
+    def part(self, k: int, n: int) -> Dataset:
+        """The k-th of n contiguous parts, whose sizes differ by at most one.
+
+        What is made of all parts in their order is made of the whole: a part knows the place of its first sample, so
+        that random draws go on where the part before ends, and events count samples on.
+
+        Args:
+            k: which part, from 0.
+            n: how many parts, at most one for each sample.
+
+        Raises:
+            SettingsError: for a part that does not exist, or more parts than samples.
+        """
+        start, stop = part_of(len(self), k, n)
+        found = copy(self.subset(np.arange(start, stop)))
+        object.__setattr__(found, "first_sample", self.first_sample + start)
+        return found
 
     def sample(self, count: int, seed: int = 0) -> Dataset:
         """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
@@ -79,7 +124,7 @@ class Dataset(ABC):
         Raises:
             SettingsError: for less than one sample.
         """
-        if count >= len(self):
+        if whole("samples", count) >= len(self):
             return self
         return self.subset(draw(self.labels, len(self), count, seed))
 
@@ -87,7 +132,7 @@ class Dataset(ABC):
         """What this is of a whole data set that it was taken from."""
         return Choice.of(self.labels, whole.labels, (len(self), len(whole)), whole.classes)
 
-    def fitted(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
+    def with_axes_for(self, inputs: Inputs) -> Dataset:  # noqa: ARG002 - for those that can
         """The same samples with their axes as a network wants them, as far as that is clear."""
         return self
 
@@ -95,15 +140,6 @@ class Dataset(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Changes when the samples do."""
-
-    def digests(self) -> NDArray[np.uint64]:
-        """``(N,)``: a short digest of each raw sample, before preprocessing, so that samples of two data sets can be
-        compared: numbers are equal where their float32 values are, pictures where their files are.
-
-        A data set that says nothing of its raw samples is read once, as its batches are.
-        """
-        parts = [digests_of(x) for x, _ in self.batches(256)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +153,9 @@ class ArrayDataset(Dataset):
         axis: of ``x`` along which its channels lie.
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
-        laid: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
+        layout: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
             lies as it was given.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     x: Array
@@ -127,7 +164,8 @@ class ArrayDataset(Dataset):
     axis: int = 1
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    laid: tuple[Shape, str] | None = None
+    layout: tuple[Shape, str] | None = None
+    first_sample: int = 0
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -156,41 +194,46 @@ class ArrayDataset(Dataset):
     def batches(self, size: int) -> Iterator[Batch]:
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size], self.axis)
-            if not np.isfinite(x).all():
-                row = start + int(np.argwhere(~np.isfinite(x))[0][0])
-                raise DataError(f"sample {row} holds NaN or infinity; remove or repair it")
+            if (row := not_finite(x)) is not None:
+                raise DataError(f"sample {self.first_sample + start + row} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
+    def raw(self) -> Iterator[Raw]:
+        step = max(1, RAW_BYTES // (4 * prod(self.x.shape[1:])))
+        for start in range(0, len(self), step):
+            yield from values_of_each(self.x[start : start + step])
+
     def subset(self, rows: Rows) -> ArrayDataset:
-        return self._part(rows)
+        return replace(self._rows(rows), first_sample=0)
 
     def take(self, count: int) -> ArrayDataset:
-        return self._part(slice(max(count, 0)))
+        return self._rows(slice(whole("samples", count, 0)))
 
-    def _part(self, which: Rows | slice) -> ArrayDataset:
+    def part(self, k: int, n: int) -> ArrayDataset:
+        start, stop = part_of(len(self), k, n)
+        return replace(self._rows(slice(start, stop)), first_sample=self.first_sample + start)
+
+    def _rows(self, which: Rows | slice) -> ArrayDataset:
         return replace(self, x=self.x[which], y=rows(self.y, which))
 
-    def fitted(self, inputs: Inputs) -> ArrayDataset:
+    def with_axes_for(self, inputs: Inputs) -> ArrayDataset:
         if len(inputs) != 1:
             return self
         ((name, shape),) = inputs.items()
         channels = channels_of(inputs, name)
-        if self.laid == (shape, channels):  # where axes could be read in two ways, they are turned once
+        if self.layout == (shape, channels):  # where axes could be read in two ways, they are turned once
             return self
-        given = "first" if self.laid and channels == "moved" else channels
+        given = "first" if self.layout and channels == "moved" else channels
         if not self.preprocessing.spatial:
-            x = laid_out(self.x, shape, given)
+            x = fit_axes(self.x, shape, given)
         elif len(shape) == 3:
-            x = pictures_laid_out(self.x, shape[-1] if channels == "last" else shape[0], given)
+            x = fit_picture_axes(self.x, shape[-1] if channels == "last" else shape[0], given)
         else:
             x = None
         if x is None:
             return self
         axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
-        return replace(self, x=x, axis=axis, laid=(shape, channels))
-
-    def digests(self) -> NDArray[np.uint64]:
-        return digests_of(self.x)
+        return replace(self, x=x, axis=axis, layout=(shape, channels))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -200,16 +243,11 @@ class ArrayDataset(Dataset):
         return digest.hexdigest()
 
 
-def digests_of(samples: Array) -> NDArray[np.uint64]:
-    """Of each sample ``(N, ...)``, by its values as float32."""
-    with np.errstate(over="ignore"):
-        rows = (np.asarray(sample, np.float32) + np.float32(0) for sample in samples)  # not minus zero
-        return np.array([short_digest(np.ascontiguousarray(row).data) for row in rows], np.uint64)
-
-
-def short_digest(content: bytes | memoryview) -> int:
-    """64 bits of it."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+def values_of_each(x: Array) -> Iterator[memoryview]:
+    """The values of each sample of a batch ``(B, ...)`` side by side, as float32 and without minus zero."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what no float32 holds is refused where it is used
+        values = np.ascontiguousarray(x, "<f4").reshape(len(x), -1) + np.float32(0)
+    yield from (row.data for row in values)
 
 
 def check_samples(shape: Shape, kind: np.dtype[Any] | None = None) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.dataset import Batch, Dataset, short_digest
+from spikewright.data.dataset import Batch, Dataset
 from spikewright.data.decode import Look, decode, look
 from spikewright.data.folders import Pictures
 from spikewright.data.layout import Inputs, channels_of
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.resize import Size
 from spikewright.data.sampling import Rows
+from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 from spikewright.npz import sane
@@ -42,6 +43,7 @@ class PictureDataset(Dataset):
         channels: where the network has them, as ``Input.channels``.
         classes: the names of the classes.
         notes: what was left out.
+        first_sample: of a part, the place of its first sample in the whole.
     """
 
     files: tuple[Path, ...]
@@ -51,6 +53,7 @@ class PictureDataset(Dataset):
     channels: str = "first"
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    first_sample: int = 0
 
     def __len__(self) -> int:
         return len(self.files)
@@ -75,13 +78,21 @@ class PictureDataset(Dataset):
         _ = self.looks
         for start in range(0, len(self), size):
             x = self._batch(range(start, min(start + size, len(self))))
+            if (row := not_finite(x)) is not None:
+                raise DataError(f"{self.files[start + row]}: holds NaN or infinity; take it out, or repair it")
             yield self._in_place(x), None if self.y is None else self.y[start : start + size]
+
+    def raw(self) -> Iterator[bytes]:
+        for file in self.files:
+            with sane(file):
+                content = file.read_bytes()
+            yield content
 
     def subset(self, rows: Rows) -> PictureDataset:
         files = tuple(self.files[int(row)] for row in rows)
-        return replace(self, files=files, y=None if self.y is None else self.y[rows])
+        return replace(self, files=files, y=None if self.y is None else self.y[rows], first_sample=0)
 
-    def fitted(self, inputs: Inputs) -> PictureDataset:
+    def with_axes_for(self, inputs: Inputs) -> PictureDataset:
         if len(inputs) != 1:
             raise DataError(
                 f"a network with the inputs {', '.join(inputs)} takes an .npz with these arrays, no pictures"
@@ -97,17 +108,9 @@ class PictureDataset(Dataset):
     @cached_property
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.shape} {self.channels} {self.preprocessing}".encode())
-        for file in self.files:
-            with sane(file):
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
+        for content in self.raw():
+            digest.update(hashlib.sha256(content).digest())
         return digest.hexdigest()
-
-    def digests(self) -> NDArray[np.uint64]:
-        found = []
-        for file in self.files:
-            with sane(file):
-                found.append(short_digest(file.read_bytes()))
-        return np.array(found, np.uint64)
 
     @cached_property
     def looks(self) -> tuple[Look, ...]:

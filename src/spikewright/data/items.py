@@ -34,7 +34,7 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
         DataError: for anything else, or an empty set.
     """
     if isinstance(data, Dataset):
-        return data if inputs is None else data.fitted(inputs)
+        return data if inputs is None else data.with_axes_for(inputs)
     if isinstance(data, tuple | list) and len(data) == 2 and not _are_items(data):
         x, y = data[0], None if data[1] is None else targets_of(data[1])
     elif isinstance(data, Mapping) or (hasattr(data, "__array__") and not isinstance(data, Sequence)):
@@ -43,13 +43,16 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
         x, y = _collected(data)
     if isinstance(x, Mapping):
         if inputs is None:
-            raise DataError("samples by the names of inputs need the network that has these inputs")
+            raise DataError(
+                f"a dictionary of {', '.join(map(str, x))[:80]}: arrays by name are for a network with several inputs; "
+                "samples and labels are given as (x, y)"
+            )
         parts = {str(name): array_of(part, f"the samples of '{name}'") for name, part in x.items()}
         for part in parts.values():
             check_samples(part.shape, part.dtype)
         return ArrayDataset(side_by_side(parts, inputs), y)
     made = ArrayDataset(array_of(x), y, classes=_class_names(data))
-    return made if inputs is None else made.fitted(inputs)
+    return made if inputs is None else made.with_axes_for(inputs)
 
 
 def _class_names(data: Any) -> tuple[str, ...]:
@@ -119,21 +122,21 @@ def _careful(loader: Any) -> Iterator[Any]:
         yield from loader
     except SpikewrightError:
         raise
-    except Exception as error:  # the code of whoever wrote the data set
+    except (Exception, SystemExit) as error:  # the code of whoever wrote the data set
         raise DataError(f"the DataLoader fails: {type(error).__name__}: {_line(error)}") from error
 
 
 def _length(data: Any) -> int:
     try:
         return len(data)
-    except Exception as error:  # the code of whoever wrote the data set; a stream has none
+    except (Exception, SystemExit) as error:  # the code of whoever wrote the data set; a stream has none
         raise DataError(f"this {type(data).__name__} has no length ({_line(error)}); {GIVE}") from error
 
 
 def _item(data: Any, k: int) -> Any:
     try:
         return data[k]
-    except Exception as error:  # the code of whoever wrote the data set
+    except (Exception, SystemExit) as error:  # the code of whoever wrote the data set
         raise DataError(f"item {k} of the {type(data).__name__} cannot be read: {_line(error)}") from error
 
 
@@ -170,5 +173,5 @@ def _stacked(arrays: Sequence[Array]) -> Array:
     return np.stack(arrays)
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.values import array_of
+from spikewright.data.values import array_of, not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array
 
@@ -47,8 +47,7 @@ def _array_of_targets(values: Any, whose: str) -> Array:
         raise DataError(f"labels {whose}are {found.dtype}; {WANTED}")
     if found.ndim == 0:
         raise DataError(f"labels {whose}are a single number; one is wanted for each sample")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        row = int(np.argwhere(~np.isfinite(found))[0][0])
+    if (row := not_finite(found)) is not None:
         raise DataError(f"the label {whose}of sample {row} holds NaN or infinity; take the sample out, or repair it")
     return found
 

@@ -19,7 +19,7 @@ def channels_of(inputs: Inputs, name: str) -> str:
     return inputs.channels.get(name, "first") if isinstance(inputs, SampleShapes) else "first"
 
 
-def laid_out(x: Array, shape: Shape, channels: str = "first") -> Array | None:
+def fit_axes(x: Array, shape: Shape, channels: str = "first") -> Array | None:
     """Samples with their axes as the network wants them; None where there is no way to see that.
 
     Where both readings fit, as of ``(N, 3, 3, 3)``, samples have their axes as the trained network has them. Flat rows
@@ -51,13 +51,13 @@ def laid_out(x: Array, shape: Shape, channels: str = "first") -> Array | None:
     return None
 
 
-def pictures_laid_out(x: Array, count: int, channels: str = "first") -> Array | None:
+def fit_picture_axes(x: Array, count: int, channels: str = "first") -> Array | None:
     """Pictures of any size with their channels where the network has them; None where there is no way to see that.
 
     Args:
         x: ``(N, rows, columns)``, or with an axis of channels before or behind these.
         count: of channels.
-        channels: as ``laid_out``.
+        channels: as ``fit_axes``.
     """
     last = channels == "last"
     if x.ndim == 3 and count == 1:
@@ -82,7 +82,7 @@ def side_by_side(parts: Mapping[str, Array], inputs: Inputs) -> Array:
         )
     rows = []
     for name, shape in inputs.items():
-        x = laid_out(parts[name], shape, channels_of(inputs, name))
+        x = fit_axes(parts[name], shape, channels_of(inputs, name))
         if x is None:
             raise DataError(f"input '{name}' takes samples of {shape}, the data have {tuple(parts[name].shape[1:])}")
         rows.append(x.reshape(*x.shape[: x.ndim - len(shape)], prod(shape)))

@@ -19,7 +19,7 @@ from spikewright.data.idx import read_idx
 from spikewright.data.images import picture_dataset
 from spikewright.data.items import as_dataset
 from spikewright.data.labels import Targets, targets_of
-from spikewright.data.layout import Inputs, channels_of, laid_out, pictures_laid_out, side_by_side
+from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.errors import DataError
 from spikewright.graph import Array, SampleShapes, Shape
@@ -103,7 +103,7 @@ class _Source:
         self.check(x.shape, x.dtype)
         with _named(self.spec):
             made = ArrayDataset(x, None if y is None else targets_of(y), self.steps)
-        return made if self.inputs is None else made.fitted(self.inputs)
+        return made if self.inputs is None else made.with_axes_for(self.inputs)
 
     def check(self, shape: Shape, kind: np.dtype[Any] | None = None) -> None:
         """Refuse samples that the network does not take, before they are read.
@@ -122,7 +122,7 @@ class _Source:
         one = np.broadcast_to(np.zeros(()), (1, *shape[1:]))
         channels = channels_of(self.inputs, name)
         if not self.steps.spatial:
-            if laid_out(one, wanted, channels) is None:
+            if fit_axes(one, wanted, channels) is None:
                 where = "channels last" if channels == "last" else "channels first"
                 raise DataError(
                     f"{self.spec}: samples have the shape {shape[1:]}, the network takes {wanted} ({where})"
@@ -130,7 +130,7 @@ class _Source:
             return
         last = channels == "last"
         count = wanted[-1] if last else wanted[0]
-        found = pictures_laid_out(one, count, channels) if len(wanted) == 3 else None
+        found = fit_picture_axes(one, count, channels) if len(wanted) == 3 else None
         if found is None:
             raise DataError(
                 f"{self.spec}: samples of the shape {shape[1:]} are no pictures that can be resized, padded or cropped "
@@ -231,13 +231,13 @@ def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing) -> Data
     if not len(data):
         raise DataError(f"{spec}: the data set is empty")
     if not isinstance(data, ArrayDataset):
-        return data if inputs is None else data.fitted(inputs)
+        return data if inputs is None else data.with_axes_for(inputs)
     if steps != Preprocessing():
         data = replace(data, preprocessing=steps)
     if several:
         return data
     _Source(Path(spec), spec, "test", inputs, data.preprocessing, ()).check(data.x.shape, data.x.dtype)
-    return data if inputs is None else data.fitted(inputs)
+    return data if inputs is None else data.with_axes_for(inputs)
 
 
 def _target_names(headers: Mapping[str, Header], plain: str, inputs: Collection[str] = ()) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
-from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikewright.data.resize import PIXELS, Filter, Size, cropped, padded, resized, size_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, Shape
-from spikewright.settings import check_fields
+from spikewright.settings import check_fields, digits
 
 IMAGENET = "mean=0.485:0.456:0.406,std=0.229:0.224:0.225"
 PRESETS = {
@@ -63,10 +63,16 @@ class Preprocessing:
     range: float | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, "preprocessing")
+        _check_float32("scale", [self.scale])
+        _check_float32("mean", self.mean)
+        _check_float32("std", self.std)
+        _check_float32("range", [self.range or 1.0])
+        if not self.scale:
+            raise SettingsError("preprocessing: scale must not be 0, which makes every value 0")
         if not all(s > 0 for s in self.std):
             raise SettingsError(f"preprocessing: std must be positive, not {self.std}")
-        if self.range is not None and not (isfinite(self.range) and self.range > 0):
+        if self.range is not None and self.range <= 0:
             raise SettingsError(f"preprocessing: range must be positive, not {self.range}")
         if self.filter == "bicubic" and not self.antialias:
             raise SettingsError("preprocessing: bicubic without antialias means something else in every framework")
@@ -163,7 +169,10 @@ class Preprocessing:
 
     @classmethod
     def parse(cls, text: str) -> Preprocessing:
-        """From a form like ``imagenet,resize=128`` or ``scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225``.
+        """The preprocessing that a text says.
+
+        Args:
+            text: ``imagenet,resize=128`` or ``scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225``, say.
 
         Raises:
             SettingsError: for an unknown word or something that is not a number.
@@ -187,6 +196,18 @@ class Preprocessing:
 
 def _given(steps: Preprocessing) -> dict[str, Any]:
     return {f.name: getattr(steps, f.name) for f in fields(steps) if getattr(steps, f.name) != f.default}
+
+
+def _check_float32(label: str, values: Sequence[float]) -> None:
+    """Refuse numbers that samples, which are float32, make infinity or 0 of.
+
+    Raises:
+        SettingsError: naming the number.
+    """
+    least, most = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+    for value in values:
+        if abs(value) > most or (0 < abs(value) < least and label != "mean"):
+            raise SettingsError(f"preprocessing: {label} must be a number that float32 holds, not {value}")
 
 
 def _outer(pad: tuple[int, ...]) -> list[Size]:
@@ -223,10 +244,10 @@ def _read(label: str, text: str) -> Any:
 
 def _whole(label: str, text: str) -> Any:
     """One size or several: 224, 224x192, 1:2:3:4."""
-    words = text.lower().split(":" if label == "pad" else "x")
-    if not all(word.isascii() and word.isdigit() and len(word) < 9 for word in words):
+    found = [digits(word) for word in text.lower().split(":" if label == "pad" else "x")]
+    numbers = tuple(number for number in found if number is not None)
+    if len(numbers) < len(found):
         return _wrong(label, text)
-    numbers = tuple(map(int, words))
     if label == "pad" and len(numbers) in (1, 2, 4):
         return numbers * (4 // len(numbers))
     if label == "crop" and len(numbers) == 1:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import SettingsError
+from spikewright.settings import whole
 
 Rows = NDArray[np.int64]
 
@@ -28,20 +29,32 @@ def draw(labels: Rows | None, total: int, count: int, seed: int = 0) -> Rows:
     Raises:
         SettingsError: for less than one sample, or a seed below 0.
     """
-    for label, number, least in (("samples", count, 1), ("the seed of a draw", seed, 0)):
-        if isinstance(number, bool) or int(number) != number or number < least:
-            raise SettingsError(f"{label} must be a whole number, {least} or more, not {number}")
+    count, seed = whole("samples", count), whole("the seed of a draw", seed, 0)
     if count >= total:
         return np.arange(total)
-    random = np.random.default_rng(int(seed))
+    random = np.random.default_rng(seed)
     if labels is None:
-        return np.sort(random.choice(total, int(count), replace=False))
+        return np.sort(random.choice(total, count, replace=False))
     _, member, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    shares = _shares(sizes, int(count), random)
+    shares = _shares(sizes, count, random)
     order = np.argsort(random.permutation(total), kind="stable")
     order = order[np.argsort(member.reshape(-1)[order], kind="stable")]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return np.sort(np.concatenate([order[start : start + n] for start, n in zip(starts, shares, strict=True)]))
+
+
+def part_of(total: int, k: int, n: int) -> tuple[int, int]:
+    """Where the k-th of n contiguous parts of ``total`` samples begins and ends, k counted from 0.
+
+    Raises:
+        SettingsError: for a part that does not exist, or more parts than samples.
+    """
+    k, n = whole("the part of a data set", k, 0), whole("the number of parts", n)
+    if n > total:
+        raise SettingsError(f"a data set of {total:,} samples has no {n:,} parts; ask for at most {total:,}")
+    if k >= n:
+        raise SettingsError(f"there is no part {k} of {n}; the parts are 0 to {n - 1}")
+    return total * k // n, total * (k + 1) // n
 
 
 def _shares(sizes: Rows, count: int, random: np.random.Generator) -> Rows:
@@ -90,7 +103,7 @@ class Choice:
 
     @classmethod
     def of(cls, used: Rows | None, whole: Rows | None, counts: tuple[int, int], names: Sequence[str] = ()) -> Choice:
-        """From the classes of the samples that are used and of all, and how many samples these are."""
+        """The choice of some samples, from their classes and those of all, and how many samples these are."""
         if used is None or whole is None:
             return cls(*counts, names=tuple(names))
         everything, found = set(np.unique(whole).tolist()) | set(range(len(names))), set(np.unique(used).tolist())

@@ -51,5 +51,13 @@ def _of_tensor(tensor: Any) -> Array:
     return np.asarray(found.cpu().resolve_conj().resolve_neg().numpy())
 
 
+def not_finite(values: Array) -> int | None:
+    """The first row with a NaN or an infinity in it; None where there is none."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return None
+    return int(np.argwhere(~np.isfinite(values))[0][0])
+
+
 def is_picture(values: Any) -> bool:
+    """Whether a value is a picture of Pillow, which need not be installed to say so."""
     return any(c.__module__ == "PIL.Image" and c.__name__ == "Image" for c in type(values).__mro__)

@@ -35,7 +35,7 @@ class Encoder(ABC):
 
     @property
     def event_values(self) -> Mapping[str, float]:
-        """By input, what one event stands for, where all that it sends are events of one size; 1 for others."""
+        """What one event of each input stands for, where all that it sends are events of one size; 1 for others."""
         return {}
 
     def mean(self, x: Tensor, timesteps: int) -> Tensor:

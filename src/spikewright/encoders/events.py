@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Events(Encoder):
+class EventFrames(Encoder):
     """Samples of shape ``(frames, *input shape)`` that hold event counts; after the last frame nothing comes."""
 
     def at(self, x: Tensor, t: int, first: int) -> Tensor:

@@ -19,7 +19,7 @@ Negative = Literal["events", "refuse"]
 
 @dataclass(frozen=True)
 class Poisson(Encoder):
-    """At each step a value ``x`` sends a spike of its sign with probability ``min(|x| / scale, 1)``.
+    """Noise: at each step a value ``x`` sends a spike of its sign with probability ``min(|x| / scale, 1)``.
 
     A spike stands for ``scale``, so the mean input is ``x`` wherever ``|x| ≤ scale``. The draw depends on the
     seed, the sample's index and the timestep alone: neither the batch size nor the order matters.

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from spikewright.engines.choose import ENGINES, Engine
-from spikewright.engines.reference import RECORDS, BatchRun, Simulation
-from spikewright.engines.simulation import Run, simulate
+from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
+from spikewright.engines.recording import RECORDS, Record
+from spikewright.engines.reference import BatchRun, Simulation
+from spikewright.engines.run import Run
+from spikewright.engines.settings import ENGINES, Engine, RunSettings
+from spikewright.engines.simulation import simulate
 
-__all__ = ["ENGINES", "RECORDS", "BatchRun", "Engine", "Run", "Simulation", "simulate"]
+__all__ = [
+    "ENGINES",
+    "RECORDS",
+    "BatchRun",
+    "Engine",
+    "IntegrateAndFire",
+    "NeuronState",
+    "NeuronStep",
+    "Population",
+    "Record",
+    "Run",
+    "RunSettings",
+    "Simulation",
+    "simulate",
+]

@@ -3,64 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol
 
 from spikewright.encoders import Encoder
 from spikewright.engines.event import is_built
+from spikewright.engines.neurons import IntegrateAndFire
+from spikewright.engines.recording import Recording
 from spikewright.engines.reference import BatchRun, Simulation
+from spikewright.engines.settings import RunSettings
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Engine = Literal["auto", "event", "cuda", "reference"]
-ENGINES: tuple[str, ...] = get_args(Engine)
-DTYPES = ("float32", "float64", "int16")
 
-
-class Runner(Protocol):
+class Simulator(Protocol):
     """A spiking graph ready to run batch after batch."""
 
     @property
     def name(self) -> str: ...
 
     def run(
-        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+        self,
+        x: Tensor,
+        timesteps: int,
+        encoder: Encoder,
+        record: Recording | Collection[str] = (),
+        first: int = 0,
     ) -> BatchRun: ...
 
 
-def choose_engine(
-    graph: Graph, encoder: Encoder, record: Collection[str], engine: Engine, device: str, dtype: str
-) -> Runner:
+def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Simulator:
     """The engine that was asked for; for "auto" the device's fast one, or the reference engine where that one cannot.
 
+    Args:
+        graph: a spiking graph.
+        encoder: fitted to it.
+        recording: what is recorded.
+        settings: engine, device, dtype and the neurons' step are looked at.
+
     Raises:
-        SettingsError: for an unknown engine, or what the one that was asked for cannot run, with the reason.
+        SettingsError: for what the one that was asked for cannot run, with the reason.
     """
-    if engine not in ENGINES:
-        raise SettingsError(f"unknown engine '{engine}'; choose one of {', '.join(ENGINES)}")
-    if dtype not in DTYPES:
-        raise SettingsError(f"unknown dtype '{dtype}'; choose one of {', '.join(DTYPES)}")
+    engine, device, dtype, step = settings.engine, settings.device, settings.dtype, settings.step
+    if type(step) is not IntegrateAndFire:
+        return _with_step(graph, settings)
     if dtype == "int16" and engine != "cuda":
-        if "potentials" in record:
+        if recording.any("potentials"):
             raise SettingsError("potentials are recorded in float32 or float64, not in int16")
         if engine == "reference":
             raise SettingsError("the reference engine runs in float32 or float64; int16 is the event engine's")
-        return _event_engine(graph, encoder, record, device, dtype)
+        return _event_engine(graph, encoder, recording, device, dtype)
     if engine == "reference":
         return Simulation(graph, device, dtype)
     try:
         if engine == "cuda" or (engine == "auto" and device.startswith("cuda")):
             return _cuda_engine(graph, device, dtype)
-        return _event_engine(graph, encoder, record, device, dtype)
+        return _event_engine(graph, encoder, recording, device, dtype)
     except SettingsError:
         if engine != "auto":
             raise
         return Simulation(graph, device, dtype)
 
 
-def _cuda_engine(graph: Graph, device: str, dtype: str) -> Runner:
+def _with_step(graph: Graph, settings: RunSettings) -> Simulator:
+    """Neurons that do something else than integrate and fire."""
+    if settings.engine not in ("auto", "reference"):
+        raise SettingsError(
+            f"the {settings.engine} engine runs integrate-and-fire neurons, not {settings.step!r:.60}: "
+            "choose engine='reference'"
+        )
+    if settings.dtype == "int16":
+        raise SettingsError(
+            "int16 is the event engine's, which runs integrate-and-fire neurons: choose dtype='float32'"
+        )
+    return Simulation(graph, settings.device, settings.dtype, settings.step)
+
+
+def _cuda_engine(graph: Graph, device: str, dtype: str) -> Simulator:
     import torch
 
     if not torch.cuda.is_available():
@@ -77,7 +98,7 @@ def _cuda_engine(graph: Graph, device: str, dtype: str) -> Runner:
     return CudaSimulation(graph, device)
 
 
-def _event_engine(graph: Graph, encoder: Encoder, record: Collection[str], device: str, dtype: str) -> Runner:
+def _event_engine(graph: Graph, encoder: Encoder, recording: Recording, device: str, dtype: str) -> Simulator:
     if not is_built():
         raise SettingsError("the event engine was not built: install a C++17 compiler, then install Spikewright again")
     if device != "cpu" or dtype not in ("float32", "int16"):
@@ -85,5 +106,5 @@ def _event_engine(graph: Graph, encoder: Encoder, record: Collection[str], devic
     from spikewright.engines.event.simulation import EventSimulation
 
     simulation = EventSimulation(graph, dtype=dtype)
-    simulation.prepare(encoder, record)
+    simulation.prepare(encoder, recording)
     return simulation

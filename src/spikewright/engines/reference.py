@@ -7,40 +7,43 @@ Every other engine is tested against this one. One step, nodes in topological or
 3. it sends ``n = max(0, floor(v / threshold))`` spikes, at most ``max_spikes``;
 4. reset by subtraction ``v ← v − n·threshold``, or to zero ``v ← v_reset`` where ``n > 0``;
 5. ``v ← max(v, v_min)`` where there is a lower clamp.
+
+Lines 2 to 5 are a policy, ``IntegrateAndFire`` (``neurons.py``); another one may take its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikewright.encoders import Encoder
+from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
+from spikewright.engines.recording import RECORDS, Recording, as_recording
 from spikewright.engines.units import event_units
 from spikewright.events import Events, Step
-from spikewright.forward import place, split_inputs
-from spikewright.graph import Graph, Place
+from spikewright.forward import split_inputs, tensors_on
+from spikewright.graph import Array, Graph, Node, ToTensor
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-RECORDS = ("spikes", "events", "potentials", "nonzero")
-"""What can be recorded beside outputs and counts: see BatchRun."""
+__all__ = ["RECORDS", "BatchRun", "Simulation"]
 
 
 @dataclass
 class BatchRun:
-    """What one batch did.
+    """What one batch did, over T timesteps of which S are recorded.
 
     Attributes:
         outputs: by output node, ``(B, T, *shape)``: the answer at every timestep, as mean input over time.
         counts: by population, ``(B, *shape)``: spikes over all timesteps.
-        spikes: by population, ``(B, T, *shape)``, where asked for.
+        spikes: by population, ``(B, S, *shape)``, where asked for.
         events: by population, its spikes one by one, where asked for; samples are numbered as in their data set.
-        potentials: by population, ``(B, T, *shape)``: the membrane potential after each step, where asked for.
+        potentials: by population, ``(B, S, *shape)``: the membrane potential after each step, where asked for.
         nonzero: by node that has weights, ``(B, *input shape)``: in how many steps each input value was not
             zero, where asked for; by Input, of its own values.
         graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1, in units of what an
@@ -55,34 +58,45 @@ class BatchRun:
     nonzero: dict[str, Tensor] = field(default_factory=dict)
     graded: set[str] = field(default_factory=set)
 
+    @classmethod
+    def joined(cls, batches: Sequence[BatchRun]) -> BatchRun:
+        """What consecutive samples did, as one batch."""
+        import torch
+
+        first = batches[0]
+        if len(batches) == 1:
+            return first
+
+        def rows(label: str) -> dict[str, Tensor]:
+            return {name: torch.cat([getattr(one, label)[name] for one in batches]) for name in getattr(first, label)}
+
+        return cls(
+            **{label: rows(label) for label in ("outputs", "counts", "spikes", "potentials", "nonzero")},
+            events={
+                name: Events.joined(events.shape, [one.events[name] for one in batches])
+                for name, events in first.events.items()
+            },
+            graded=set().union(*(one.graded for one in batches)),
+        )
+
 
 @dataclass
-class State:
-    """What a population remembers between steps: membrane potentials, or the counts and estimates of a pool."""
+class PoolState:
+    """What max pooling remembers between steps.
+
+    Attributes:
+        v: ``(B, *shape of what it reads)``: cumulative counts, or estimates of the firing rates.
+        past: ``(B, *shape)``: the largest counts before the step, for "count_max".
+        trains: the spikes of the steps inside the horizon, for "fir_max".
+    """
 
     v: Tensor
     past: Tensor | None = None
     trains: list[Tensor] = field(default_factory=list)
 
 
-def fire(neuron: IF, threshold: Tensor, v: Tensor, current: Tensor, v_min: Tensor | None) -> tuple[Tensor, Tensor]:
-    """One step of a population.
-
-    Args:
-        neuron: its settings.
-        threshold: broadcast over ``v``.
-        v: membrane potentials before the step.
-        current: the input of the step.
-        v_min: the lowest potential, broadcast over ``v``, or None.
-
-    Returns:
-        the number of spikes of each neuron, and the potentials after the step.
-    """
-    v = v + current if neuron.decay == 1.0 else neuron.decay * v + current
-    single = neuron.max_spikes == 1
-    n = (v >= threshold).to(v.dtype) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
-    v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
-    return n, v if v_min is None else v.maximum(v_min)
+State = NeuronState | PoolState
+"""What a population remembers between steps."""
 
 
 class Simulation:
@@ -92,27 +106,50 @@ class Simulation:
         graph: a spiking graph.
         device: a torch device.
         dtype: ``"float32"`` or ``"float64"``.
+        step: what neurons do in one step.
+
+    Attributes:
+        parameters: by node and field, the tensors of its linear operators, where the operator uses the field as it is:
+            a policy that is differentiable carries gradients to those that ask for them (``requires_grad_``).
+        neurons: by population of IF neurons, its settings on the device.
     """
 
     name = "reference"
 
-    def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
+    def __init__(
+        self, graph: Graph, device: str = "cpu", dtype: str = "float32", step: NeuronStep | None = None
+    ) -> None:
         self.graph = graph
-        self.place = place(device, dtype)
+        self.to_tensor = tensors_on(device, dtype)
+        self.neuron_step = step or IntegrateAndFire()
+        self.parameters: dict[tuple[str, str], Tensor] = {}
         self.linear: dict[str, Callable[..., Tensor]] = {
-            node.name: node.bind(self.place) for node in graph if not node.population and not isinstance(node, Output)
+            node.name: self._bound(node) for node in graph if not node.population and not isinstance(node, Output)
         }
-        self.thresholds = {
-            node.name: self.place(node.spread(node.threshold, graph.shapes[node.name])) for node in graph.of_type(IF)
-        }
-        self.floors = {
-            node.name: self.place(node.spread(np.asarray(node.v_min), graph.shapes[node.name]))
-            for node in graph.of_type(IF)
-            if node.v_min is not None
-        }
+        self.neurons = {node.name: self._population(node) for node in graph.of_type(IF)}
+
+    def _bound(self, node: Node) -> Callable[..., Tensor]:
+        """The forward function of a node, its arrays noted on their way to the device."""
+
+        def noted(array: Array) -> Tensor:
+            tensor = self.to_tensor(array)
+            self.parameters |= {(node.name, label): tensor for label, own in node.arrays.items() if own is array}
+            return tensor
+
+        return node.bind(noted)
+
+    def _population(self, node: IF) -> Population:
+        shape = self.graph.shapes[node.name]
+        v_min = None if node.v_min is None else self.to_tensor(node.spread(np.asarray(node.v_min), shape))
+        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min)
 
     def run(
-        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+        self,
+        x: Tensor,
+        timesteps: int,
+        encoder: Encoder,
+        record: Recording | Collection[str] = (),
+        first: int = 0,
     ) -> BatchRun:
         """Simulate one batch.
 
@@ -120,70 +157,75 @@ class Simulation:
             x: ``(B, *sample shape)``.
             timesteps: how many steps.
             encoder: turns the samples into the input of each step.
-            record: any of ``RECORDS``.
+            record: any of ``RECORDS``, or of which nodes and at which steps.
             first: index of the first sample in its data set, for encoders that draw numbers.
         """
         import torch
 
-        x = x.to(self.place(np.zeros(0)))
+        wanted = as_recording(record, self.graph, timesteps)
+        x = x.to(self.to_tensor(np.zeros(0)))
         encoder = encoder.fitted(self.graph)
         units = event_units(self.graph, encoder)
-        state = self.start(len(x))
         total: dict[str, Tensor] = {}
         run = BatchRun({}, {})
         answers: dict[str, list[Tensor]] = {node.name: [] for node in self.graph.of_type(Output)}
         potentials: dict[str, list[Tensor]] = {}
         spikes: dict[str, list[Tensor]] = {}
         sent: dict[str, list[Step]] = {}
-        with torch.inference_mode():
+        with torch.inference_mode(not (self.neuron_step.differentiable and torch.is_grad_enabled())):
+            state = self.start(len(x))
             for t in range(timesteps):
                 values = self.step(encoder.at(x, t, first), state, t)
                 for node in self.graph:
-                    value = values[node.name]
+                    name, value = node.name, values[node.name]
                     if isinstance(node, Output):
-                        total[node.name] = total[node.name] + value if t else value
-                        answers[node.name].append(node.answer(total[node.name] / (t + 1)))
+                        total[name] = total[name] + value if t else value
+                        answers[name].append(node.answer(total[name] / (t + 1)))
                     elif node.population:
-                        run.counts[node.name] = run.counts[node.name] + value if t else value
-                        if "spikes" in record:
-                            spikes.setdefault(node.name, []).append(value)
-                        if "events" in record:
-                            sent.setdefault(node.name, []).append(sent_at(value))
-                        if "potentials" in record and isinstance(node, IF):
-                            potentials.setdefault(node.name, []).append(state[node.name].v)
-                    elif "nonzero" in record and (node.weighted or not node.inputs):
-                        source = node.inputs[0] if node.inputs else node.name
-                        _note_activity(run, node.name, values[source], units[source])
+                        run.counts[name] = run.counts[name] + value if t else value
+                        if t not in wanted.rows:
+                            continue
+                        if wanted.has("spikes", name):
+                            spikes.setdefault(name, []).append(value)
+                        if wanted.has("events", name):
+                            sent.setdefault(name, []).append(sent_at(value))
+                        if wanted.has("potentials", name):
+                            potentials.setdefault(name, []).append(state[name].v)
+                    elif wanted.has("nonzero", name):
+                        source = node.inputs[0] if node.inputs else name
+                        _note_activity(run, name, values[source], units[source])
         run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
-        run.events = {name: Events.of_steps(self.graph.shapes[name], steps, first) for name, steps in sent.items()}
+        run.events = {
+            name: Events.of_steps(self.graph.shapes[name], steps, first, wanted.steps) for name, steps in sent.items()
+        }
         run.potentials = {name: torch.stack(steps, dim=1) for name, steps in potentials.items()}
         return run
 
     def start(self, batch: int) -> dict[str, State]:
         """The state of every population before the first step."""
-        state = {}
+        state: dict[str, State] = {}
         for node in self.graph.populations:
             shape = self.graph.shapes[node.name]
             if isinstance(node, IF):
-                v = self.place(node.spread(node.v_init, shape)).expand(batch, *shape)
+                v = self.to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
+                state[node.name] = self.neuron_step.start(self.neurons[node.name], v)
             else:
-                v = self.place(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
-            state[node.name] = State(v)
+                v = self.to_tensor(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
+                state[node.name] = PoolState(v)
         return state
 
-    def step(self, x: Tensor, state: Mapping[str, State], t: int) -> dict[str, Tensor]:
+    def step(self, x: Tensor, state: MutableMapping[str, State], t: int) -> dict[str, Tensor]:
         """One timestep: the value of every node, with ``state`` moved on."""
         inputs = split_inputs(self.graph, x)
         values: dict[str, Tensor] = {}
         for node in self.graph:
             given = [values[name] for name in node.inputs] or [inputs[node.name]]
-            if isinstance(node, IF):
-                own = state[node.name]
-                threshold, v_min = self.thresholds[node.name], self.floors.get(node.name)
-                values[node.name], own.v = fire(node, threshold, own.v, given[0], v_min)
-            elif isinstance(node, SpikeMaxPool):
-                values[node.name] = pool_spikes(node, self.place, state[node.name], given[0], t)
+            own = state.get(node.name)
+            if isinstance(node, IF) and isinstance(own, NeuronState):
+                values[node.name], state[node.name] = self.neuron_step.step(self.neurons[node.name], own, given[0])
+            elif isinstance(node, SpikeMaxPool) and isinstance(own, PoolState):
+                values[node.name] = pool_spikes(node, self.to_tensor, own, given[0], t)
             elif isinstance(node, Output):
                 values[node.name] = given[0]
             else:
@@ -191,18 +233,18 @@ class Simulation:
         return values
 
 
-def pool_spikes(pool: SpikeMaxPool, place: Place, state: State, spikes: Tensor, t: int) -> Tensor:
+def pool_spikes(pool: SpikeMaxPool, to_tensor: ToTensor, state: PoolState, spikes: Tensor, t: int) -> Tensor:
     """One step of max pooling."""
     estimate(pool, state, spikes, t)
     if pool.policy != "count_max":
         return let_through(pool, state.v, spikes)
-    largest = MaxPool.bind(pool, place)(state.v)
+    largest = MaxPool.bind(pool, to_tensor)(state.v)
     risen = largest if state.past is None else largest - state.past
     state.past = largest
     return risen
 
 
-def estimate(pool: SpikeMaxPool, state: State, spikes: Tensor, t: int) -> None:
+def estimate(pool: SpikeMaxPool, state: PoolState, spikes: Tensor, t: int) -> None:
     """One step of what pooling goes by: ``state.v`` holds cumulative counts, or estimates of the firing rates."""
     if pool.policy == "exp_max":
         # by a tensor: a plain number would be divided by on a CPU, but multiplied by its reciprocal on a GPU
@@ -230,7 +272,7 @@ def let_through(pool: SpikeMaxPool, estimates: Tensor, spikes: Tensor) -> Tensor
 
 def sent_at(value: Tensor) -> Step:
     """The events of one step, sample after sample."""
-    flat = value.flatten(1)
+    flat = value.detach().flatten(1)
     sample, neuron = flat.nonzero(as_tuple=True)
     return sample.cpu().numpy(), neuron.int().cpu().numpy(), flat[sample, neuron].float().cpu().numpy()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.poisson import FittedPoisson
@@ -24,63 +26,113 @@ where the largest is below this part of it."""
 ASK = "are they preprocessed as they were then?"
 
 
-@dataclass
-class _Seen:
-    """The values of one input so far."""
+@dataclass(frozen=True, eq=False)
+class InputSeen:
+    """The values of one input over some samples.
 
-    lowest: float = float("inf")
-    highest: float = -float("inf")
-    values: int = 0
-    nonzero: int = 0
-    beyond: int = 0
-    first: Tensor | None = None
-    alike: bool = True
+    Attributes:
+        lowest, highest: of all values.
+        values, nonzero, beyond: how many there are, are not zero, and lie beyond ``limit``.
+        first: ``(*shape)``, of the first sample.
+        alike: whether all samples are equal.
+        known: what calibration saw at most, or None.
+        limit: what must not be passed: ``known``, or what an event of the encoder stands for; or None.
+        cut: whether the encoder sends what is beyond as the limit.
+    """
+
+    lowest: float
+    highest: float
+    values: int
+    nonzero: int
+    beyond: int
+    first: Array
+    alike: bool
+    known: float | None
+    limit: float | None
+    cut: bool
+
+    @classmethod
+    def of(cls, x: Tensor, known: float | None, limit: float | None, cut: bool) -> InputSeen:
+        """Of one batch ``(B, *shape)``."""
+        low, high = (float(end) for end in x.aminmax())
+        beyond = int((x.abs() > limit).count_nonzero()) if limit is not None and max(-low, high) > limit else 0
+        alike = len(x) == 1 or (bool((x[1] == x[0]).all()) and bool((x == x[:1]).all()))
+        first = x[0].cpu().numpy().copy()
+        return cls(low, high, x.numel(), int(x.count_nonzero()), beyond, first, alike, known, limit, cut)
 
     @property
     def reach(self) -> float:
         """The value of the largest size."""
         return self.highest if self.highest >= -self.lowest else self.lowest
 
+    def merged(self, other: InputSeen) -> InputSeen:
+        """Over the samples of both."""
+        return replace(
+            self,
+            lowest=min(self.lowest, other.lowest),
+            highest=max(self.highest, other.highest),
+            values=self.values + other.values,
+            nonzero=self.nonzero + other.nonzero,
+            beyond=self.beyond + other.beyond,
+            alike=self.alike and other.alike and np.array_equal(self.first, other.first),
+        )
 
-class RunWatcher:
-    """Looks at every batch of a run; an observer of ``simulate``.
+    def remarks(self, which: str, samples: int) -> list[str]:
+        """What is odd about them.
 
-    Args:
-        graph: the spiking graph.
-        encoder: fitted to it.
+        Args:
+            which: "inputs", or which of several.
+            samples: how many there were.
+        """
+        if self.lowest == self.highest:
+            return [f"{which} are {self.lowest + 0.0:.6g} everywhere: are these the data?"]
+        found = []
+        if self.alike and samples > 1:
+            found.append(f"{which} are the same in all {samples:,} samples")
+        if self.cut and self.limit is not None and self.beyond:
+            part = f"{100 * self.beyond / self.values:.2g} % of the values"
+            found.append(
+                f"{which} reach {self.reach:.6g}: poisson sends what is beyond {self.limit:.6g} as that, {part}"
+            )
+        elif self.known is not None and self.beyond > BEYOND * self.nonzero:
+            found.append(f"{which} reach {self.reach:.6g}, calibration saw up to {self.known:.6g}: {ASK}")
+        if self.known is not None and 0 < abs(self.reach) < BELOW * self.known:
+            found.append(f"{which} reach only {self.reach:.6g}, calibration saw up to {self.known:.6g}: {ASK}")
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of some samples of a run, as far as remarks are made of it.
+
+    Attributes:
+        samples: how many.
+        inputs: by input, its values; none where samples are recorded events.
+        answers: by output, the last answer to the first sample.
+        same: by output, whether the last answers to all samples are equal.
+        neurons: names of the populations that are made to fire.
     """
 
-    def __init__(self, graph: Graph, encoder: Encoder) -> None:
-        self.graph, self.encoder = graph, encoder
-        self.inputs = {node.name: _Seen() for node in graph.of_type(Input)}
-        self.known = {node.name: node.event_value for node in graph.of_type(Input)}
-        self.limits = encoder.event_values if isinstance(encoder, FittedPoisson) else self.known
-        self.answers: dict[str, Tensor] = {}
-        self.same: dict[str, bool] = {}
-        self.samples = 0
+    samples: int = 0
+    inputs: Mapping[str, InputSeen] = field(default_factory=dict)
+    answers: Mapping[str, Array] = field(default_factory=dict)
+    same: Mapping[str, bool] = field(default_factory=dict)
+    neurons: tuple[str, ...] = ()
 
-    def __call__(self, x: Tensor, run: BatchRun) -> None:
-        self.samples += len(x)
-        if tuple(x.shape[1:]) == self.graph.sample_shape:  # recorded events are no values
-            for name, values in split_inputs(self.graph, x).items():
-                self._look(name, values)
-        for name, outputs in run.outputs.items():
-            last = outputs[:, -1]
-            first = self.answers.setdefault(name, last[:1].clone())
-            self.same[name] = self.same.get(name, True) and bool((last == first).all())
-
-    def _look(self, name: str, x: Tensor) -> None:
-        seen = self.inputs[name]
-        low, high = (float(end) for end in x.aminmax())
-        seen.lowest, seen.highest = min(seen.lowest, low), max(seen.highest, high)
-        seen.values += x.numel()
-        seen.nonzero += int(x.count_nonzero())
-        limit = self.limits.get(name)
-        if limit is not None and max(-low, high) > limit:
-            seen.beyond += int((x.abs() > limit).count_nonzero())
-        if seen.first is None:
-            seen.first = x[:1].clone()
-        seen.alike = seen.alike and bool((x == seen.first).all())
+    def merged(self, other: Seen) -> Seen:
+        """Over the samples of both, these first."""
+        if not self.samples or not other.samples:
+            return self if self.samples else other
+        return Seen(
+            samples=self.samples + other.samples,
+            inputs={name: own.merged(other.inputs[name]) for name, own in self.inputs.items()},
+            answers=self.answers,
+            same={
+                name: same and other.same[name] and np.array_equal(self.answers[name], other.answers[name])
+                for name, same in self.same.items()
+            },
+            neurons=self.neurons,
+        )
 
     def remarks(self, counts: Mapping[str, Array], timesteps: int) -> tuple[str, ...]:
         """What is odd, a sentence each.
@@ -89,32 +141,44 @@ class RunWatcher:
             counts: spikes by population, over all samples and timesteps.
             timesteps: T.
         """
-        found = [text for name, seen in self.inputs.items() if seen.values for text in self._of_input(name, seen)]
-        silent = [node.name for node in self.graph.of_type(IF) if not counts[node.name].any()]
+        found: list[str] = []
+        for name, own in self.inputs.items():
+            found += own.remarks("inputs" if len(self.inputs) == 1 else f"values of input '{name}'", self.samples)
+        silent = [name for name in self.neurons if not counts[name].any()]
         over = f"in {self.samples:,} sample{'s' * (self.samples > 1)} over {timesteps} timestep{'s' * (timesteps > 1)}"
         if silent:
             groups = "a population" if len(silent) == 1 else f"{len(silent)} populations"
             found.append(f"{groups} never fired {over}: {listed(silent, 3)}")
-        varied = any(not seen.alike for seen in self.inputs.values()) or not any(s.values for s in self.inputs.values())
+        varied = not self.inputs or any(not own.alike for own in self.inputs.values())
         for name, same in self.same.items():
             if same and varied and self.samples > 1:
                 which = "the answer" if len(self.same) == 1 else f"the answer of '{name}'"
                 found.append(f"{which} is the same for all {self.samples:,} samples")
         return tuple(found)
 
-    def _of_input(self, name: str, seen: _Seen) -> list[str]:
-        which = "inputs" if len(self.inputs) == 1 else f"values of input '{name}'"
-        if seen.lowest == seen.highest:
-            return [f"{which} are {seen.lowest + 0.0:.6g} everywhere: are these the data?"]
-        found = []
-        if seen.alike and self.samples > 1:
-            found.append(f"{which} are the same in all {self.samples:,} samples")
-        known, limit = self.known[name], self.limits.get(name)
-        if isinstance(self.encoder, FittedPoisson) and limit is not None and seen.beyond:
-            part = f"{100 * seen.beyond / seen.values:.2g} % of the values"
-            found.append(f"{which} reach {seen.reach:.6g}: poisson sends what is beyond {limit:.6g} as that, {part}")
-        elif known is not None and seen.beyond > BEYOND * seen.nonzero:
-            found.append(f"{which} reach {seen.reach:.6g}, calibration saw up to {known:.6g}: {ASK}")
-        if known is not None and 0 < abs(seen.reach) < BELOW * known:
-            found.append(f"{which} reach only {seen.reach:.6g}, calibration saw up to {known:.6g}: {ASK}")
-        return found
+
+class RunWatcher:
+    """Looks at every batch of a run.
+
+    Args:
+        graph: the spiking graph.
+        encoder: fitted to it.
+    """
+
+    def __init__(self, graph: Graph, encoder: Encoder) -> None:
+        self.graph = graph
+        self.cut = isinstance(encoder, FittedPoisson)
+        self.known = {node.name: node.event_value for node in graph.of_type(Input)}
+        self.limits = encoder.event_values if isinstance(encoder, FittedPoisson) else self.known
+        self.neurons = tuple(node.name for node in graph.of_type(IF))
+
+    def seen(self, x: Tensor, run: BatchRun) -> Seen:
+        """Of one batch ``(B, *sample shape)`` and what it did."""
+        values = split_inputs(self.graph, x) if tuple(x.shape[1:]) == self.graph.sample_shape else {}  # else events
+        inputs = {
+            name: InputSeen.of(one, self.known[name], self.limits.get(name), self.cut) for name, one in values.items()
+        }
+        last = {name: outputs[:, -1].detach() for name, outputs in run.outputs.items()}
+        answers = {name: one[0].cpu().numpy().copy() for name, one in last.items()}
+        same = {name: bool((one == one[:1]).all()) for name, one in last.items()}
+        return Seen(len(x), inputs, answers, same, self.neurons)

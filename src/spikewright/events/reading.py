@@ -31,6 +31,7 @@ class StoredEvents(Mapping[str, Events]):
         folder: where they are.
         network: the fingerprint of the graph that ran.
         samples, timesteps: N and T.
+        first_sample: the where of the first sample in its data set.
         shapes: of the populations, in the network's order.
         counts: how many events each of them sent.
     """
@@ -41,6 +42,7 @@ class StoredEvents(Mapping[str, Events]):
     timesteps: int
     shapes: Mapping[str, Shape] = field(repr=False)
     counts: Mapping[str, int]
+    first_sample: int = 0
 
     def __getitem__(self, population: str) -> Events:
         return Events.joined(self.shapes[population], list(self.batches(population)))
@@ -56,22 +58,25 @@ class StoredEvents(Mapping[str, Events]):
 
         Raises:
             KeyError: for a population that is not there.
-            DataError: for events that cannot be: outside of the run, in no order, or unreadable.
+            DataError: for events that cannot be: outside of the run, in no order, too many or too few, or unreadable.
         """
-        shape, last = self.shapes[population], (-1, -1)
+        shape, last, count = self.shapes[population], (-1, -1), 0
         path = self.folder / file_name(list(self.shapes).index(population), population)
         with _readable(path), _opened(path) as file:
             for group in range(file.num_row_groups):
                 events = _events(file, group, shape)
-                last = self._check(path, events, last)
+                last, count = self._check(path, events, last), count + len(events.value)
                 yield events
+            if count != self.counts[population]:
+                raise DataError(f"{path}: damaged, {count} events, not the {self.counts[population]} of the run")
 
     def _check(self, path: Path, events: Events, last: tuple[int, int]) -> tuple[int, int]:
         """Refuse events outside of the run or out of order; gives the step and neuron of the last one."""
         limits = {"sample": self.samples, "timestep": self.timesteps, "neuron": prod(events.shape)}
         for name, limit in limits.items():
             column = getattr(events, name)
-            if len(column) and not 0 <= column.min() <= column.max() < limit:
+            least = self.first_sample if name == "sample" else 0
+            if len(column) and not least <= column.min() <= column.max() < least + limit:
                 raise DataError(f"{path}: damaged, a {name} is not among the {limit} there are; simulate again")
         if not (np.isfinite(events.value).all() and events.value.all()):
             raise DataError(f"{path}: damaged, a value is 0 or no number; simulate again")
@@ -92,29 +97,30 @@ def load_events(folder: Path | str) -> StoredEvents:
         DataError: for a folder that is missing, damaged, not of events, or from a later version.
         SettingsError: where there is no pyarrow.
     """
-    place = Path(folder)
-    if not (place / FACTS).is_file():
-        raise DataError(f"{place}: no events there; 'spikewright simulate --events' writes them")
-    with _readable(place / FACTS):
-        facts = strict_json((place / FACTS).read_bytes())
+    where = Path(folder)
+    if not (where / FACTS).is_file():
+        raise DataError(f"{where}: no events there; 'spikewright simulate --events' writes them")
+    with _readable(where / FACTS):
+        facts = strict_json((where / FACTS).read_bytes())
         if facts["format"] != FORMAT:
             raise DataError(
-                f"{place}: format {facts['format']!s:.20} of events, this version reads {FORMAT}; upgrade spikewright"
+                f"{where}: format {facts['format']!s:.20} of events, this version reads {FORMAT}; upgrade spikewright"
             )
         if DIGEST in facts and facts.pop(DIGEST) != digest(facts, {}):
             raise ValueError("it does not have the digest that it states")
         found = StoredEvents(
-            place,
+            where,
             _text(facts["network"]),
             _number(facts["samples"], 2**63),
             _number(facts["timesteps"], 2**31),
             {_text(one["name"]): _shape(one["shape"]) for one in facts["populations"]},
             {_text(one["name"]): _number(one["events"], 2**63) for one in facts["populations"]},
+            _number(facts.get("first_sample", 0), 2**62),
         )
-        if len(found) != len(facts["populations"]) or found.samples * found.timesteps >= 2**63:
+        if len(found) != len(facts["populations"]) or (found.first_sample + found.samples) * found.timesteps >= 2**63:
             raise ValueError("a population is there twice, or there are too many steps")
     for index, (name, shape) in enumerate(found.shapes.items()):
-        path = place / file_name(index, name)
+        path = where / file_name(index, name)
         with _readable(path), _opened(path) as file:
             said = (file.schema_arrow.metadata or {}).get(KEY.encode(), b"")
             if said != facts_of_file(found.network, found.timesteps, name, shape).encode():
@@ -126,11 +132,13 @@ def load_events(folder: Path | str) -> StoredEvents:
 
 
 _KINDS = {name: kind.replace("float32", "float") for name, kind in COLUMNS.items()}
-"""As Arrow writes them."""
+"""The types of the columns as Arrow writes them."""
 
 
 def _events(file: ParquetFile, group: int, shape: Shape) -> Events:
     table = file.read_row_group(group, columns=list(COLUMNS))
+    if len(table) != file.metadata.row_group(group).num_rows:
+        raise ValueError("it does not hold as many rows as it claims")
     if any(table[name].null_count for name in COLUMNS):
         raise ValueError("values are missing")
     return Events(shape, *(table[name].to_numpy() for name in COLUMNS))

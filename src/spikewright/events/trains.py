@@ -24,9 +24,9 @@ class Events:
 
     Attributes:
         shape: of the population.
-        sample: ``(E,)``, int64: the place of the sample in the data set.
+        sample: ``(E,)``, int64: the index of the sample in the data set.
         timestep: ``(E,)``, int32, from 0.
-        neuron: ``(E,)``, int32: its place in the population's shape, in C order, so that channels come first.
+        neuron: ``(E,)``, int32: its index in the population's shape, in C order, so that channels come first.
         value: ``(E,)``, float32: spikes in that step, mostly 1 and never 0. A max pool sends what its policy makes of
             them, negative values too where it reads some.
     """
@@ -38,10 +38,20 @@ class Events:
     value: Array
 
     @classmethod
-    def of_steps(cls, shape: Shape, steps: Sequence[Step], first: int = 0) -> Events:
-        """Put together what each timestep sent; ``first`` is the place of the first sample in its data set."""
+    def of_steps(
+        cls, shape: Shape, steps: Sequence[Step], first: int = 0, timesteps: NDArray[np.int64] | None = None
+    ) -> Events:
+        """Put together what each timestep sent.
+
+        Args:
+            shape: of the population.
+            steps: what was sent, step after step.
+            first: the index of the first sample in its data set.
+            timesteps: ``(S,)``, which steps these are; from 0 onwards by default.
+        """
         sample, neuron, value = (np.concatenate(column) for column in zip(*steps, strict=True))
-        timestep = np.repeat(np.arange(len(steps), dtype=np.int32), [len(step[0]) for step in steps])
+        number = np.arange(len(steps)) if timesteps is None else timesteps
+        timestep = np.repeat(number.astype(np.int32), [len(step[0]) for step in steps])
         order = np.argsort(sample, kind="stable")
         return cls(
             shape,
@@ -67,12 +77,24 @@ class Events:
     def __len__(self) -> int:
         return len(self.sample)
 
-    def dense(self, samples: int, timesteps: int) -> Array:
-        """The same as ``(samples, timesteps, *shape)``, 0 where nothing was sent; for the first samples of a data set.
+    def at_steps(self, timesteps: NDArray[np.int64]) -> Events:
+        """Those of some timesteps ``(S,)``, in rising order."""
+        kept = np.isin(self.timestep, timesteps)
+        return Events(self.shape, self.sample[kept], self.timestep[kept], self.neuron[kept], self.value[kept])
+
+    def dense(self, samples: int, timesteps: int, first: int = 0) -> Array:
+        """The same as ``(samples, timesteps, *shape)``, 0 where nothing was sent.
+
+        Args:
+            samples: N.
+            timesteps: T.
+            first: the index of the first of the samples in its data set.
 
         Raises:
             IndexError: where events lie outside.
         """
+        if len(self) and self.sample.min() < first:
+            raise IndexError(f"an event of sample {self.sample.min()} lies before the first sample, {first}")
         found = np.zeros((samples, timesteps, prod(self.shape)), np.float32)
-        found[self.sample, self.timestep, self.neuron] = self.value
+        found[self.sample - first, self.timestep, self.neuron] = self.value
         return found.reshape(samples, timesteps, *self.shape)

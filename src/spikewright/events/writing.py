@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EMFILE
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 FACTS = "events.json"
 KEY = "spikewright-events"
-"""Under which a Parquet file says in its metadata whose events it holds."""
+"""The key under which a Parquet file says in its metadata whose events it holds."""
 COLUMNS = {"sample": "int64", "timestep": "int32", "neuron": "int32", "value": "float32"}
 
 
@@ -41,34 +41,47 @@ class EventWriter:
         graph: spiking.
         timesteps: T.
         target: where the folder will stand, for messages.
+        populations: those whose events are written; all by default.
+        first_sample: the destination of the first sample in its data set.
     """
 
-    def __init__(self, folder: Path, graph: Graph, timesteps: int, target: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        graph: Graph,
+        timesteps: int,
+        target: Path,
+        populations: Sequence[str] | None = None,
+        first_sample: int = 0,
+    ) -> None:
         self.folder, self.graph, self.target = folder, graph, target
         self.facts: dict[str, Any] = {"format": FORMAT, "network": graph.fingerprint, "timesteps": timesteps}
+        if first_sample:
+            self.facts["first_sample"] = first_sample
         self.samples = 0
-        self.counts = {node.name: 0 for node in graph.populations}
+        names = [node.name for node in graph.populations] if populations is None else populations
+        self.counts = dict.fromkeys(names, 0)
         self.schemas: dict[str, pa.Schema] = {}
         self.files: dict[str, Any] = {}
         with storage_errors(target):
-            for place, name in enumerate(self.counts):
+            for index, name in enumerate(self.counts):
                 try:
-                    self._open(place, name)
+                    self._open(index, name)
                 except OSError as error:
                     if error.errno != EMFILE:
                         raise
                     raise StorageError(
                         f"cannot write {target}: {len(self.counts):,} populations need as many open files at once, and "
-                        f"only {place:,} could be opened; allow more with 'ulimit -n {len(self.counts) + 200}'"
+                        f"only {index:,} could be opened; allow more with 'ulimit -n {len(self.counts) + 200}'"
                     ) from error
 
-    def _open(self, place: int, name: str) -> None:
+    def _open(self, index: int, name: str) -> None:
         from pyarrow.parquet import ParquetWriter
 
         shape = self.graph.shapes[name]
         self.schemas[name] = schema(facts_of_file(self.facts["network"], self.facts["timesteps"], name, shape))
         self.files[name] = ParquetWriter(
-            str(self.folder / file_name(place, name)),
+            str(self.folder / file_name(index, name)),
             self.schemas[name],
             compression="zstd",
             use_dictionary=["sample", "timestep", "value"],  # long runs
@@ -102,8 +115,8 @@ class EventWriter:
         """Close the files, and write beside them what they hold."""
         self.close()
         populations = [
-            {"name": name, "file": file_name(place, name), "shape": self.graph.shapes[name], "events": count}
-            for place, (name, count) in enumerate(self.counts.items())
+            {"name": name, "file": file_name(index, name), "shape": self.graph.shapes[name], "events": count}
+            for index, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
         facts = {**facts, DIGEST: digest(facts, {})}
@@ -112,32 +125,41 @@ class EventWriter:
 
 
 @contextmanager
-def events_folder(folder: Path | str, graph: Graph, timesteps: int, force: bool = False) -> Iterator[EventWriter]:
-    """A writer of events. The folder is put in its place when the block ends well; otherwise nothing is left of it.
+def events_folder(
+    folder: Path | str,
+    graph: Graph,
+    timesteps: int,
+    force: bool = False,
+    populations: Sequence[str] | None = None,
+    first_sample: int = 0,
+) -> Iterator[EventWriter]:
+    """A writer of events. The folder is put at its destination when the block ends well, else nothing is left of it.
 
     Args:
         folder: new or empty.
         graph: spiking.
         timesteps: T.
         force: whether events of an earlier run that stand there are replaced.
+        populations: those whose events are written; all by default.
+        first_sample: the destination of the first sample in its data set.
 
     Raises:
-        StorageError: as ``check_place``, and when the disk refuses; what stood there before is untouched.
+        StorageError: as ``check_destination``, and when the disk refuses; what stood there before is untouched.
     """
-    check_place(folder, force)
+    check_destination(folder, force)
     with atomic_folder(folder, force) as hidden:
-        writer = EventWriter(hidden, graph, timesteps, Path(folder))
+        writer = EventWriter(hidden, graph, timesteps, Path(folder), populations, first_sample)
         try:
             yield writer
             writer.finish()
-            check_place(folder, force)  # who knows what has come there since
+            check_destination(folder, force)  # who knows what has come there since
         finally:
             with suppress(Exception):  # closed already, or the folder goes anyway
                 writer.close()
 
 
-def check_place(folder: Path | str, force: bool = False) -> None:
-    """Refuse a place where something stands, before any work is done; with ``force`` only what is not events.
+def check_destination(folder: Path | str, force: bool = False) -> None:
+    """Refuse a destination where something stands, before any work is done; with ``force`` only what is not events.
 
     Raises:
         SettingsError: where there is no pyarrow.
@@ -145,13 +167,13 @@ def check_place(folder: Path | str, force: bool = False) -> None:
     """
     pyarrow()
     with storage_errors(folder):
-        place = Path(os.path.realpath(folder))
-        tidy(place)  # what a killed run set aside comes back
-        with one_at_a_time(place.parent):
-            if os.path.lexists(place) and not place.is_dir():
-                there, ours = [place], False
+        destination = Path(os.path.realpath(folder))
+        tidy(destination)  # what a killed run set aside comes back
+        with one_at_a_time(destination.parent):
+            if os.path.lexists(destination) and not destination.is_dir():
+                there, ours = [destination], False
             else:
-                there = list(place.iterdir()) if place.exists() else []
+                there = list(destination.iterdir()) if destination.exists() else []
                 ours = _all_ours(there)
     if there and not ours:
         raise StorageError(f"{shown(folder)} is not a folder of events and is not replaced; choose another path")
@@ -176,9 +198,9 @@ def _all_ours(there: list[Path]) -> bool:
     return True
 
 
-def file_name(place: int, name: str) -> str:
+def file_name(index: int, name: str) -> str:
     """The file of a population, whose name may hold anything."""
-    return f"{place:03d}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:80]}.parquet"
+    return f"{index:03d}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:80]}.parquet"
 
 
 def facts_of_file(network: str, timesteps: int, name: str, shape: tuple[int, ...]) -> str:
@@ -187,7 +209,7 @@ def facts_of_file(network: str, timesteps: int, name: str, shape: tuple[int, ...
 
 
 def schema(facts: str) -> pa.Schema:
-    """Of one file."""
+    """The Arrow schema of one file."""
     pa = pyarrow()
     fields = [pa.field(name, pa.type_for_alias(kind), nullable=False) for name, kind in COLUMNS.items()]
     return pa.schema(fields, {KEY: facts})

@@ -14,7 +14,7 @@ from spikewright.errors import SettingsError, warn
 from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
 from spikewright.graph import Graph
 from spikewright.measures import HeadMeasures, Measures, measure, near_chance
-from spikewright.tasks import SCORES, Said, heads
+from spikewright.tasks import SCORES, TaskChoice, heads
 from spikewright.text import steps_to_show
 
 Progress = Callable[[str, int, int], None]
@@ -124,7 +124,7 @@ def compare(
     methods: Sequence[Method | str] | Method | str = METHOD,
     timesteps: int = 64,
     *,
-    task: Said = None,
+    task: TaskChoice = None,
     encoder: Encoder | str = "constant",
     input_scale: Method | str | float = "max",
     batch_size: int = 100,

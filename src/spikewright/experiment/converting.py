@@ -20,12 +20,12 @@ from spikewright.conversion import (
     from_scales,
     neurons_of,
 )
-from spikewright.data import Dataset, as_dataset
+from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
 from spikewright.preparation import prepare
-from spikewright.tasks import Said, tasks_said
+from spikewright.tasks import TaskChoice, tasks_said
 
 METHOD = "percentile:99.9"
 """The threshold method where none is given."""
@@ -42,7 +42,7 @@ def convert(
     answer: Literal["keep", "drop"] = "keep",
     leaky: Literal["refuse", "split"] = "refuse",
     input_scale: Method | str | float = "max",
-    task: Said = None,
+    task: TaskChoice = None,
     batch_size: int = 100,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -131,7 +131,7 @@ def conversions(
     methods: Sequence[Method | str] | Method | str,
     data: Dataset | None = None,
     *,
-    task: Said = None,
+    task: TaskChoice = None,
     **options: Any,
 ) -> tuple[Conversion, ...]:
     """A conversion by each of several methods.
@@ -149,7 +149,7 @@ def conversions(
     """
     facts = CalibrationFacts(
         samples=statistics.samples,
-        digests=np.zeros(0, np.uint64) if data is None else data.digests(),
+        digests=np.zeros(0, np.uint64) if data is None else sample_digests(data),
         inputs={name: (values.lowest, values.highest) for name, values in statistics.inputs.items()},
     )
     found = []
@@ -192,24 +192,34 @@ def statistics_of(
     """
     chosen = parse_all(methods)
     if store is not None and store.exists():
-        try:
-            found = Statistics.load(store, expect_key=statistics_key(folded, data))
-            found = replace(found, input_scale=str(input_scale))
-            for method in chosen:
-                found.scales(method)
-        except CalibrationError as error:
-            if not force:
-                said = str(error).removesuffix("; calibrate again")
-                where = "" if said.startswith(str(store)) else f"{store}: "
-                advice = "choose another path for --statistics, or give --force to replace it"
-                raise CalibrationError(f"{where}{said}; {advice}") from error
-        else:
-            warn(look(folded, found).warnings)
-            return found
+        kept = _kept(store, statistics_key(folded, data), chosen, str(input_scale))
+        if isinstance(kept, Statistics):
+            warn(look(folded, kept).warnings)
+            return kept
+        if not force:
+            raise CalibrationError(kept, "choose another path for --statistics, or give --force to replace it")
     statistics = calibrate(folded, data, chosen, input_scale=input_scale, **options)
     if store is not None:
         statistics.save(store, force)
     return statistics
+
+
+def _kept(store: Path, key: str, methods: Sequence[Method], input_scale: str) -> Statistics | str:
+    """The statistics of a file that hold what is asked; else why they do not.
+
+    Raises:
+        ModelFileError: as ``Statistics.load``.
+    """
+    try:
+        found = replace(Statistics.load(store, expect_key=key), input_scale=input_scale)
+    except CalibrationError as error:
+        return error.what
+    try:
+        for method in methods:
+            found.scales(method)
+    except CalibrationError as error:
+        return f"{store}: {error.what}"
+    return found
 
 
 def _check_trained(graph: Graph) -> None:
@@ -235,6 +245,6 @@ def _data(source: Any, graph: Graph) -> Dataset:
     return as_dataset(source, graph.inputs)
 
 
-def _tasks(graph: Graph, task: Said) -> dict[str, str]:
+def _tasks(graph: Graph, task: TaskChoice) -> dict[str, str]:
     """The tasks that were said, as text, by output."""
     return {name: str(one) for name, one in tasks_said(graph, task).items()}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError
-from spikewright.files import check_place, shown
+from spikewright.files import check_destination, shown
 from spikewright.graph import Graph
+from spikewright.registry import Registry, function
+
+exporters = Registry("spikewright.exporters", "an export format", function("export_"), folder=__name__)
+"""The function that writes each format, by the format's name, which is the suffix of its files."""
 
 
 def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, **options: Any) -> None:
@@ -18,7 +21,7 @@ def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, 
 
     Args:
         graph: a conversion, of which the spiking network is written, or a graph.
-        path: ends in ``.nir``.
+        path: ends in the name of a format, such as ``.nir``.
         force: whether a file that stands there is replaced, once this one is whole.
         options: of the format: ``dt`` for NIR.
 
@@ -28,14 +31,18 @@ def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, 
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
     check_export(path, force)
-    module = import_module(f"{__name__}.{_format(path)}")
-    getattr(module, f"export_{_format(path)}")(spiking_graph(graph), path, force=force, **options)
+    write, graph = exporters()[_format(path)], spiking_graph(graph)
+    try:
+        signature(write).bind(graph, path, force=force, **options)
+    except TypeError as error:
+        raise SettingsError(f"{shown(path)}: the format .{_format(path)}: {error}") from error
+    write(graph, path, force=force, **options)
 
 
 def check_export(path: Path | str, force: bool = False) -> None:
     """Refuse a place that ``export`` cannot write to, before any work is done; arguments and errors as there."""
     _format(path)
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def _format(path: Path | str) -> str:
@@ -48,7 +55,7 @@ def _format(path: Path | str) -> str:
 
 def formats() -> tuple[str, ...]:
     """The formats that can be written."""
-    return tuple(sorted(info.name for info in iter_modules(__path__) if not info.name.startswith("_")))
+    return tuple(sorted(exporters()))
 
 
-__all__ = ["check_export", "export", "formats"]
+__all__ = ["check_export", "export", "exporters", "formats"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.frontends.common.windows import mixing, no_padding
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import Add, Concat, Conv, Linear, Pad
 
@@ -37,7 +38,7 @@ def selections(graph: Graph) -> Graph:
 def _joined(graph: Graph, node: Concat) -> list[Node]:
     """Each branch put at its own channels of an output that is zero elsewhere, and the sum of these."""
     outputs = graph.shapes[node.name][0]
-    none = ((0, 0),) * (len(graph.shapes[node.name]) - 1)
+    none = no_padding(len(graph.shapes[node.name]) - 1)
     parts: list[Node] = []
     start = 0
     for k, (source, shape) in enumerate(zip(node.inputs, graph.input_shapes(node), strict=True)):
@@ -53,11 +54,10 @@ def _band(outputs: int, inputs: int, start: int) -> Array:
 
 
 def _selection(name: str, source: str, matrix: Array, padding: tuple[tuple[int, int], ...]) -> Node:
-    bias, ones = np.zeros(len(matrix)), (1,) * len(padding)
-    if not ones:
+    bias = np.zeros(len(matrix))
+    if not padding:
         return Linear(name=name, inputs=(source,), weight=matrix, bias=bias)
-    weight = matrix.reshape(*matrix.shape, *ones)
-    return Conv(name=name, inputs=(source,), weight=weight, bias=bias, stride=ones, padding=padding, dilation=ones)
+    return Conv(name=name, inputs=(source,), **{**mixing(matrix, bias, len(padding)), "padding": padding})
 
 
 def evenly_padded(weight: Array, padding: tuple[tuple[int, int], ...], dilation: Shape) -> tuple[Array, Shape] | None:

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import Problem, SettingsError, StorageError, UnsupportedModelError
+from spikewright.errors import SettingsError, StorageError
 from spikewright.exporters._selections import evenly_padded, selections
 from spikewright.files import reason, shown, write_bytes
+from spikewright.frontends.common.files import missing
+from spikewright.frontends.common.names import free_name
+from spikewright.frontends.common.refusals import Problems, Refusal, problem_of
 from spikewright.frontends.nir.notes import notes
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import (
@@ -41,10 +44,6 @@ if TYPE_CHECKING:
 
 DENSEST = 1024
 """Channels up to which one factor a channel is written as a diagonal matrix."""
-
-
-class _Refusal(Exception):
-    """Why a node has no NIR form."""
 
 
 def export_nir(graph: Graph, path: Path | str, *, dt: float = 1e-4, force: bool = False) -> None:
@@ -86,7 +85,7 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
     try:
         import nir
     except ImportError:
-        raise SettingsError("writing NIR needs the package nir: pip install 'spikewright[nir]'") from None
+        raise missing("writing NIR", "nir", "nir") from None
     if not 0 < dt < np.inf:
         raise SettingsError(f"dt must be a positive number of seconds, not {dt}")
     graph = selections(graph)
@@ -94,7 +93,7 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
     dissolved = {add.name for add in graph.of_type(Add) if _dissolves(graph, add)}
     nodes: dict[str, NIRNode] = {}
     edges: list[tuple[str, str]] = []
-    problems: list[Problem] = []
+    problems = Problems()
     for node in graph:
         if node.name in dissolved:
             continue
@@ -108,18 +107,17 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
             sources = list(graph[sources[0]].inputs)
         try:
             nodes[name] = _written(node, graph, dt, facts)
-        except _Refusal as refusal:
-            problems.append(Problem(node.type, f"'{node.name}'", str(refusal)))
+        except Refusal as refusal:
+            problems.add(problem_of(refusal, node.type, f"'{node.name}'"))
             continue
         for k, source in enumerate(sources):
             start = names[source]
             if source in sources[:k]:  # an edge cannot be there twice: a copy brings the value again
-                start = _unused(f"{name}_copy{k}", {*names.values(), *nodes})
+                start = free_name(f"{name}_copy{k}", {*names.values(), *nodes})
                 nodes[start] = nir.Scale(np.ones(graph.shapes[source], np.float32), metadata=notes(type="copy"))
                 edges.append((names[source], start))
             edges.append((start, name))
-    if problems:
-        raise UnsupportedModelError(problems, "written as NIR")
+    problems.check(purpose="written as NIR")
     facts = notes(format=1, dt=float(dt), order=[node.name for node in graph], meta=dict(graph.meta))
     return nir.NIRGraph(nodes, edges, metadata=facts, type_check=False)
 
@@ -128,12 +126,8 @@ def _names(graph: Graph) -> dict[str, str]:
     """Names that HDF5 and torch take, both ways unique."""
     found: dict[str, str] = {}
     for node in graph:
-        found[node.name] = _unused(re.sub(r"\W", "_", node.name) or "node", set(found.values()))
+        found[node.name] = free_name(re.sub(r"\W", "_", node.name) or "node", set(found.values()))
     return found
-
-
-def _unused(wish: str, taken: set[str]) -> str:
-    return next(w for w in [wish, *(f"{wish}_{k}" for k in range(2, len(taken) + 3))] if w not in taken)
 
 
 def _dissolves(graph: Graph, add: Add) -> bool:
@@ -164,7 +158,7 @@ def _written(node: Node, graph: Graph, dt: float, facts: dict[str, Any]) -> NIRN
     elif type(node) in _RULES:
         made = _RULES[type(node)](node, shapes[0], facts)
     else:
-        raise _Refusal("NIR has no node for it" + ("; convert the network first" if isinstance(node, ReLU) else ""))
+        raise Refusal("NIR has no node for it" + ("; convert the network first" if isinstance(node, ReLU) else ""))
     made.metadata = notes(**facts) if facts else {}
     return made
 
@@ -209,12 +203,12 @@ def _linear(node: Linear, _shape: Shape, _facts: dict[str, Any]) -> NIRNode:
 def _conv(node: Conv, shape: Shape, facts: dict[str, Any]) -> NIRNode:
     axes = len(node.kernel)
     if axes > 2:
-        raise _Refusal("NIR convolves over one or two axes")
+        raise Refusal("NIR convolves over one or two axes")
     if node.bias.ndim > 1:
-        raise _Refusal("its bias differs from position to position; NIR has one a channel")
+        raise Refusal("its bias differs from position to position; NIR has one a channel")
     even = evenly_padded(node.weight, node.padding, node.dilation)
     if even is None:
-        raise _Refusal(f"its padding {node.padding} cannot be made even with a dilation of {node.dilation}")
+        raise Refusal(f"its padding {node.padding} cannot be made even with a dilation of {node.dilation}")
     weight, padding = even
     if weight.shape != node.weight.shape:
         facts["padding"] = [list(pair) for pair in node.padding]
@@ -262,18 +256,18 @@ def _affine(node: ChannelAffine, shape: Shape, facts: dict[str, Any]) -> NIRNode
         facts["type"] = "ChannelAffine"
         kernels = node.scale.reshape(-1, 1, *ones)
         return _as_conv(kernels, node.bias, shape, ones, (0,) * len(ones), ones, shape[0])
-    raise _Refusal("NIR has no shift for each position; it is one a channel over one or two axes, or a small matrix")
+    raise Refusal("NIR has no shift for each position; it is one a channel over one or two axes, or a small matrix")
 
 
 def _pool(node: SumPool, _shape: Shape, _facts: dict[str, Any]) -> NIRNode:
     import nir
 
     if len(node.kernel) != 2:
-        raise _Refusal("NIR pools over two axes")
+        raise Refusal("NIR pools over two axes")
     if any(low != high for low, high in node.padding):
-        raise _Refusal(f"its padding {node.padding} differs between sides")
+        raise Refusal(f"its padding {node.padding} differs between sides")
     if isinstance(node, AvgPool) and not node.uniform:
-        raise _Refusal("it leaves padding out of the mean; NIR counts it")
+        raise Refusal("it leaves padding out of the mean; NIR counts it")
     kind = nir.AvgPool2d if isinstance(node, AvgPool) else nir.SumPool2d
     made: NIRNode = kind(
         kernel_size=np.array(node.kernel),
@@ -287,7 +281,7 @@ def _flatten(node: Flatten | Reshape, shape: Shape, _facts: dict[str, Any]) -> N
     import nir
 
     if isinstance(node, Reshape) and len(node.shape) != 1:
-        raise _Refusal("NIR can only flatten")
+        raise Refusal("NIR can only flatten")
     return nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
 
 

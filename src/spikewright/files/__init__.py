@@ -1,9 +1,9 @@
 """Writing files and folders: whole or not at all, replaced only if that is said, with every error in one line."""
 
+from spikewright.files.destinations import check_destination, check_reachable, exists
 from spikewright.files.errors import reason, shown, storage_errors
 from spikewright.files.lock import one_at_a_time
-from spikewright.files.owners import abandoned, leftovers, mine, stem, tidy, token
-from spikewright.files.places import check_place, check_reachable, exists
+from spikewright.files.owners import abandoned, leftovers, stem, this_process, tidy, token
 from spikewright.files.record import Written, recording
 from spikewright.files.writing import (
     atomic_folder,
@@ -21,11 +21,10 @@ __all__ = [
     "abandoned",
     "atomic_folder",
     "atomic_path",
-    "check_place",
+    "check_destination",
     "check_reachable",
     "exists",
     "leftovers",
-    "mine",
     "one_at_a_time",
     "parents",
     "put_file",
@@ -36,6 +35,7 @@ __all__ = [
     "stem",
     "storage_errors",
     "sync",
+    "this_process",
     "tidy",
     "token",
     "write_bytes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,13 +11,19 @@ from spikewright.errors import SpikewrightError, StorageError
 
 LIBRARIES = frozenset({"safetensors", "safetensors_rust", "pyarrow", "h5py", "PIL", "zipfile"})
 """Packages whose own exceptions, raised while they write, mean that writing failed."""
+UNCHANGED = "nothing was changed there"
+"""What is left of writing that went wrong, where everything is whole or not there."""
 LONGEST = 200
 """Characters of a path or a reason in a message."""
 
 
 @contextmanager
-def storage_errors(path: Path | str) -> Iterator[None]:
-    """Errors of the disk, and of the libraries that write to it, in one line, for what leaves the place as it was.
+def storage_errors(path: Path | str, left: Callable[[], str] = lambda: UNCHANGED) -> Iterator[None]:
+    """Errors of the disk, and of the libraries that write to it, in one line.
+
+    Args:
+        path: that is written.
+        left: says, when it goes wrong, what is left there and what to do.
 
     Raises:
         StorageError: for any of them.
@@ -29,7 +35,7 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     except Exception as error:
         if not about_writing(error):
             raise
-        raise StorageError(f"cannot write {shown(path)}: {reason(error)}; nothing was changed there") from error
+        raise StorageError(f"cannot write {shown(path)}: {reason(error)}; {left()}") from error
 
 
 def about_writing(error: BaseException) -> bool:
@@ -50,5 +56,5 @@ def shown(path: Path | str) -> str:
 
 
 def cut(text: str) -> str:
-    """At most so much of a text, its beginning and its end."""
+    """A text of at most so many letters: its beginning and its end."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 + 1 :]}"

@@ -1,8 +1,8 @@
 """Who is writing: names for what only one process may touch, and what a process that is no more has left.
 
-What is not whole yet lies beside its place as ``.NAME.OWNER.TOKEN.part``. The owner is this machine (and, on Linux, its
-space of process ids), the process, and when that process started, so that another one that is given the same number
-later is not taken for it.
+What is not whole yet lies beside its destination as ``.NAME.OWNER.TOKEN.part``. The owner is this machine (and,
+on Linux, its space of process ids), the process, and when that process started, so that another one that is given the
+same number later is not taken for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_STEM = 120
 """Bytes of a name that stay in the names made from it: there is room for 255."""
 
 
-def mine() -> str:
+def this_process() -> str:
     """The name of this process: MACHINE-NUMBER-START."""
     return f"{_machine()}-{os.getpid()}-{_started(os.getpid()) or 0}"
 
@@ -44,7 +44,7 @@ def leftovers(path: Path, *endings: str) -> Iterator[tuple[Path, str]]:
     """What lies beside a path under hidden names of it, of a process of this machine that is no more.
 
     Args:
-        path: the place.
+        path: the destination.
         endings: last words of names: "part".
 
     Returns:
@@ -58,12 +58,12 @@ def leftovers(path: Path, *endings: str) -> Iterator[tuple[Path, str]]:
                 yield Path(entry.path), words[2]
 
 
-def tidy(place: Path) -> None:
-    """What processes that are no more left beside a place: what is not whole goes, what was set aside comes back."""
-    for left, ending in leftovers(place, "part", "old"):
+def tidy(destination: Path) -> None:
+    """Clear what ended processes left beside a destination: what is not whole goes, what was set aside comes back."""
+    for left, ending in leftovers(destination, "part", "old"):
         with suppress(OSError):
-            if ending == "old" and not os.path.lexists(place):
-                left.rename(place)
+            if ending == "old" and not os.path.lexists(destination):
+                left.rename(destination)
             elif left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
             else:
@@ -74,7 +74,7 @@ def abandoned(owner: str) -> bool:
     """Whether what is called after a process was left behind by one of this machine that is no more."""
     machine, _, rest = owner.partition("-")
     process, _, start = rest.partition("-")
-    if sys.platform == "win32" or machine != _machine() or not (process.isdigit() and start.isdigit()):
+    if sys.platform == "win32" or machine != _machine() or not (process.isdecimal() and start.isdecimal()):
         return False
     try:
         os.kill(int(process), 0)

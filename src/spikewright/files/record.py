@@ -12,7 +12,7 @@ _records: list[Written] = []
 
 
 class Written:
-    """What was put in its place since a moment.
+    """What was put at its destination since a moment.
 
     Noted is what is about to be renamed, and looked at is afterwards whether it was: an interruption may come between
     any two steps.
@@ -21,20 +21,21 @@ class Written:
     def __init__(self) -> None:
         self._noted: list[tuple[str, Path, tuple[int, int]]] = []
 
-    def note(self, said: Path | str, place: Path, made: Path) -> None:
-        self._noted.append((shown(said), place, _identity(made)))
+    def note(self, given: Path | str, destination: Path, made: Path) -> None:
+        """Remember that what was made is about to be renamed to a destination."""
+        self._noted.append((shown(given), destination, _identity(made)))
 
     @property
     def paths(self) -> list[str]:
         """Places as the user named them, where what was made stands now."""
         found: dict[str, None] = {}
-        for said, place, made in self._noted:
+        for given, destination, made in self._noted:
             try:
-                stands = _identity(place) == made
+                stands = _identity(destination) == made
             except OSError:
                 stands = False
             if stands:
-                found[said] = None
+                found[given] = None
         return list(found)
 
     def __str__(self) -> str:
@@ -43,7 +44,7 @@ class Written:
 
 @contextmanager
 def recording() -> Iterator[Written]:
-    """A record of what is put in its place by this process while the block runs."""
+    """A record of what is put at its destination by this process while the block runs."""
     record = Written()
     _records.append(record)
     try:
@@ -52,10 +53,10 @@ def recording() -> Iterator[Written]:
         _records.remove(record)
 
 
-def note(said: Path | str, place: Path, made: Path) -> None:
-    """Say in every record that a file or folder is about to be renamed to a place."""
+def note(given: Path | str, destination: Path, made: Path) -> None:
+    """Say in every record that a file or folder is about to be renamed to a destination."""
     for record in _records:
-        record.note(said, place, made)
+        record.note(given, destination, made)
 
 
 def _identity(path: Path) -> tuple[int, int]:

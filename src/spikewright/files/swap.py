@@ -31,18 +31,18 @@ def exchange(one: Path, other: Path) -> bool:
     return _renamed(one, other, "exchange")
 
 
-def rename_to_free(made: Path, place: Path) -> None:
+def rename_to_free(made: Path, destination: Path) -> None:
     """Rename a file to a name that nothing has.
 
     Raises:
         FileExistsError: when something has it.
         OSError: when it fails for another reason.
     """
-    if _renamed(made, place, "free"):
+    if _renamed(made, destination, "free"):
         return
-    if os.path.lexists(place):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
-    made.rename(place)
+    if os.path.lexists(destination):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(destination))
+    made.rename(destination)
 
 
 def _renamed(one: Path, other: Path, how: str) -> bool:

@@ -1,8 +1,8 @@
 """Files and folders that are there whole or not at all.
 
-Everything is made in a hidden folder beside its place and renamed when whole and on the disk. A file replaces another
-by that rename; two folders change their names in one step where the system can, so that there is no moment in which
-nothing stands at the place.
+Everything is made in a hidden folder beside its destination and renamed when whole and on the disk. A file replaces
+another by that rename; two folders change their names in one step where the system can, so that there is no moment in
+which nothing stands at the destination.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 
 from spikewright.errors import StorageError
 from spikewright.files import swap
+from spikewright.files.destinations import check_destination, check_reachable, exists
 from spikewright.files.errors import shown, storage_errors
 from spikewright.files.lock import one_at_a_time
-from spikewright.files.owners import mine, stem, token
-from spikewright.files.places import check_place, check_reachable, exists
+from spikewright.files.owners import stem, this_process, token
 from spikewright.files.record import note
 
 
@@ -34,25 +34,25 @@ def atomic_path(path: Path | str, force: bool = False) -> Iterator[Path]:
         force: whether a file that stands there is replaced.
 
     Raises:
-        StorageError: as ``check_place``, and when the file cannot be written; what stood there before is untouched.
+        StorageError: as ``check_destination``, and when the file cannot be written; what stood there is untouched.
     """
-    check_place(path, force)
-    place = Path(os.path.realpath(path))
-    with storage_errors(path), _beside(place) as folder:
-        temporary = folder / f"whole{place.suffix[:20]}"
+    check_destination(path, force)
+    destination = Path(os.path.realpath(path))
+    with storage_errors(path), _beside(destination) as folder:
+        temporary = folder / f"whole{destination.suffix[:20]}"
         temporary.touch()
         mode = temporary.stat().st_mode & 0o7777
         yield temporary
         temporary.chmod(mode)
-        put_file(temporary, place, force, path)
+        put_file(temporary, destination, force, path)
 
 
 @contextmanager
 def atomic_folder(path: Path | str, force: bool = False) -> Iterator[Path]:
-    """A temporary folder to write into; put in its place when the block ends well, removed otherwise.
+    """A temporary folder to write into; put at its destination when the block ends well, removed otherwise.
 
     What goes wrong inside the block is not looked at: wrap what writes there in ``storage_errors``. Whether what stands
-    at the place may be replaced is for the caller to find out.
+    at the destination may be replaced is for the caller to find out.
 
     Args:
         path: of the folder; a link stays one.
@@ -61,15 +61,15 @@ def atomic_folder(path: Path | str, force: bool = False) -> Iterator[Path]:
     Raises:
         StorageError: when the folder cannot be made; what stood there before is untouched.
     """
-    place = check_reachable(path)
-    with _beside(place, path) as temporary:
+    destination = check_reachable(path)
+    with _beside(destination, path) as temporary:
         yield temporary
         with storage_errors(path):
             for file in temporary.rglob("*"):
                 if file.is_file():
                     sync(file)
-            with one_at_a_time(place.parent):
-                put_folder(temporary, place, force, path)
+            with one_at_a_time(destination.parent):
+                put_folder(temporary, destination, force, path)
 
 
 def write_text(path: Path | str, text: str, force: bool = False) -> None:
@@ -85,12 +85,12 @@ def write_bytes(path: Path | str, data: bytes | memoryview, force: bool = False)
 
 
 @contextmanager
-def _beside(place: Path, said: Path | str | None = None) -> Iterator[Path]:
-    """A new folder beside a place, gone when the block ends."""
-    temporary = place.with_name(f"{stem(place)}.{mine()}.{token()}.part")
-    with parents(place, place if said is None else said):
+def _beside(destination: Path, given: Path | str | None = None) -> Iterator[Path]:
+    """A new folder beside a destination, gone when the block ends."""
+    temporary = destination.with_name(f"{stem(destination)}.{this_process()}.{token()}.part")
+    with parents(destination, destination if given is None else given):
         try:
-            with storage_errors(place if said is None else said):
+            with storage_errors(destination if given is None else given):
                 temporary.mkdir()
             yield temporary
         finally:
@@ -98,20 +98,20 @@ def _beside(place: Path, said: Path | str | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def parents(place: Path, said: Path | str) -> Iterator[None]:
-    """The folders that a place is in; those made for it go again if the block ends badly and they are empty.
+def parents(destination: Path, given: Path | str) -> Iterator[None]:
+    """The folders that a destination is in; those made for it go again if the block ends badly and they are empty.
 
     Args:
-        place: behind all links.
-        said: the place as the user named it.
+        destination: behind all links.
+        given: the destination as the user named it.
 
     Raises:
         StorageError: when they cannot be made.
     """
     made: list[Path] = []
     try:
-        with storage_errors(said):
-            for folder in reversed(place.parents):
+        with storage_errors(given):
+            for folder in reversed(destination.parents):
                 if not folder.exists():
                     made.append(folder)
                     folder.mkdir(exist_ok=True)
@@ -123,64 +123,64 @@ def parents(place: Path, said: Path | str) -> Iterator[None]:
         raise
 
 
-def put_file(made: Path, place: Path, force: bool, said: Path | str) -> None:
-    """Rename a finished file to its place, once what it holds is on the disk.
+def put_file(made: Path, destination: Path, force: bool, given: Path | str) -> None:
+    """Rename a finished file to its destination, once what it holds is on the disk.
 
     Args:
         made: the file.
-        place: behind all links.
+        destination: behind all links.
         force: whether a file that stands there is replaced.
-        said: the place as the user named it.
+        given: the destination as the user named it.
 
     Raises:
         StorageError: when something stands there that may not be replaced.
         OSError: when the disk refuses.
     """
     sync(made)
-    note(said, place, made)
+    note(given, destination, made)
     if force:
-        made.replace(place)
+        made.replace(destination)
         return
     try:
-        swap.rename_to_free(made, place)
+        swap.rename_to_free(made, destination)
     except FileExistsError:
-        raise exists(said) from None
+        raise exists(given) from None
 
 
-def put_folder(made: Path, place: Path, force: bool, said: Path | str) -> None:
+def put_folder(made: Path, destination: Path, force: bool, given: Path | str) -> None:
     """Rename a folder to where another may stand, which is gone afterwards.
 
     Args:
-        made: the folder. What stood at the place may be under its name afterwards.
-        place: behind all links.
+        made: the folder. What stood at the destination may be under its name afterwards.
+        destination: behind all links.
         force: whether a folder that stands there, and is not empty, is replaced.
-        said: the place as the user named it.
+        given: the destination as the user named it.
 
     Raises:
         StorageError: when something stands there that may not be replaced.
-        OSError: when the disk refuses; what stood there is in its place then.
+        OSError: when the disk refuses; what stood there is at its destination then.
     """
-    note(said, place, made)
+    note(given, destination, made)
     try:
-        made.rename(place)  # where nothing stands, or an empty folder
+        made.rename(destination)  # where nothing stands, or an empty folder
         return
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
             raise
     if not force:
-        raise exists(said)
-    if swap.exchange(made, place):
+        raise exists(given)
+    if swap.exchange(made, destination):
         return
-    old = place.with_name(f"{stem(place)}.{mine()}.{token()}.old")
-    place.rename(old)
+    old = destination.with_name(f"{stem(destination)}.{this_process()}.{token()}.old")
+    destination.rename(old)
     try:
-        made.rename(place)
+        made.rename(destination)
     except BaseException:
         try:
-            old.rename(place)
+            old.rename(destination)
         except OSError as error:
             raise StorageError(
-                f"cannot write {shown(said)}: {error.strerror}; what stood there is now {shown(old)}"
+                f"cannot write {shown(given)}: {error.strerror}; what stood there is now {shown(old)}"
             ) from error
         raise
     shutil.rmtree(old, ignore_errors=True)

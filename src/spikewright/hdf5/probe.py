@@ -43,6 +43,7 @@ def _tolerant() -> Iterator[None]:
 
 
 def main() -> None:
+    """Answer requests, one a line of JSON, until there are no more: the helper process."""
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

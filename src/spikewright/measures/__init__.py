@@ -5,6 +5,7 @@ from spikewright.measures.agreement import agreement
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
+from spikewright.measures.found import Measure, Reading
 from spikewright.measures.measurement import LayerMeasures, Measures, measure, near_chance
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures
@@ -17,8 +18,10 @@ __all__ = [
     "FiringRate",
     "HeadMeasures",
     "LayerMeasures",
+    "Measure",
     "Measures",
     "Operations",
+    "Reading",
     "SynOps",
     "accuracy",
     "agreement",

@@ -92,7 +92,7 @@ class CorrelationObserver:
         import torch
 
         wide = unit if unit.ndim in (0, len(shape)) else unit.reshape(-1, *(1 for _ in shape[1:]))
-        return torch.tensor(wide, dtype=torch.float64, device=self.forward.place(np.zeros(0)).device)
+        return torch.tensor(wide, dtype=torch.float64, device=self.forward.to_tensor(np.zeros(0)).device)
 
     def _watcher(self, name: str, counts: Tensor) -> Callable[[Tensor], None]:
         def compare(activation: Tensor) -> None:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
-from spikewright.data import Dataset, as_dataset
+from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import Engine, Run, simulate
+from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
+from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph, Shape
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
+from spikewright.measures.found import FoundMeasures, Reading
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measures.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
-from spikewright.settings import whole
-from spikewright.tasks import Said, heads
+from spikewright.tasks import TaskChoice, heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,9 @@ class Measures:
         energy_spiking, energy_analog: estimates, nanojoules per sample; None without the trained network.
         energy: the constants of the estimate.
         rates: of every neuron.
+        run: what was simulated: counts, and what was recorded.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
+        others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
         compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
             graph not, and then there is no correlation, no agreement and no score of the analog network.
@@ -81,7 +83,9 @@ class Measures:
     energy_analog: float | None
     energy: Energy
     rates: Rates
+    run: Run
     raster: dict[str, Array] = field(default_factory=dict)
+    others: Mapping[str, Reading] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     compared: bool = True
 
@@ -134,8 +138,40 @@ class Measures:
         """Synaptic operations per sample: of spikes, and of values handed on without neurons between."""
         return sum(layer.total for layer in self.synops.values())
 
+    @property
+    def dt(self) -> float | None:
+        """The length of a timestep in seconds; None where nobody said. With it go all numbers per second."""
+        return self.run.dt
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a sample takes: T timesteps."""
+        return None if self.dt is None else self.timesteps * self.dt
+
+    @property
+    def firing_rate_per_second(self) -> float | None:
+        """Spikes per neuron and second over the whole network, in hertz."""
+        return None if self.dt is None else self.firing_rate / self.dt
+
+    @property
+    def synops_per_second(self) -> float | None:
+        """Synaptic operations per second while samples follow one another without a pause."""
+        return None if self.seconds is None else self.total_synops / self.seconds
+
+    @property
+    def power_spiking(self) -> float | None:
+        """``energy_spiking`` over the time of a sample, in milliwatts."""
+        return None if self.seconds is None else self.energy_spiking / self.seconds * 1e-6
+
+    @property
+    def power_analog(self) -> float | None:
+        """``energy_analog`` over the time of a sample, in milliwatts: at as many samples a second."""
+        if self.seconds is None or self.energy_analog is None:
+            return None
+        return self.energy_analog / self.seconds * 1e-6
+
     def summary(self) -> dict[str, Any]:
-        """The numbers as plain JSON-like values."""
+        """The numbers as plain JSON-like values; those per second where the length of a timestep is known."""
         return {
             "engine": self.engine,
             "samples": self.samples,
@@ -151,6 +187,7 @@ class Measures:
             "effective_macs_per_sample": sum(o.macs for o in self.operations.values()),
             "energy_spiking_nj": self.energy_spiking,
             "energy_analog_nj": self.energy_analog,
+            **self._per_second(),
             "energy_constants_pj": {"mac": self.energy.mac, "ac": self.energy.ac},
             "layers": {
                 name: {
@@ -162,6 +199,18 @@ class Measures:
                 for name, layer in self.layers.items()
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
+            "others": {name: reading.summary() for name, reading in self.others.items()},
+        }
+
+    def _per_second(self) -> dict[str, Any]:
+        if self.dt is None:
+            return {}
+        return {
+            "dt": self.dt,
+            "firing_rate_hz": self.firing_rate_per_second,
+            "synops_per_second": self.synops_per_second,
+            "power_spiking_mw": self.power_spiking,
+            "power_analog_mw": self.power_analog,
         }
 
     def _of_one_output(self) -> dict[str, Any]:
@@ -186,38 +235,32 @@ NOT_COMPARED = (
 def measure(
     graph: Graph | Conversion,
     data: Any,
-    timesteps: int = 64,
+    timesteps: int = TIMESTEPS,
     *,
-    task: Said = None,
-    encoder: Encoder | str = "constant",
-    batch_size: int = 100,
-    engine: Engine = "auto",
-    device: str = "cpu",
-    dtype: str = "float32",
+    settings: RunSettings | None = None,
+    record: Record | Collection[str] = (),
+    task: TaskChoice = None,
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
-    events_to: Path | str | None = None,
-    force: bool = False,
     quiet: bool = False,
+    **keywords: Unpack[RunKeywords],
 ) -> Measures:
     """Simulate a spiking network and compare it with the trained one.
 
     Args:
         graph: a conversion; or a spiking graph alone, which is measured without the comparison.
         data: a Dataset, an array, or a pair of samples and labels; labels of several outputs by their names.
-        timesteps: T.
+        timesteps: T; 64 by default.
+        settings: how it runs, in place of ``timesteps`` and the keywords of the same names: see ``simulate``.
+        record: what is recorded beside, as for ``simulate``; ``Measures.run`` holds it. Answers are kept only where
+            ``keep_outputs=True`` or a Record says so.
         task: "classification", "binary", "dense", "regression", a Task, or a mapping from the names of outputs to
             such; None takes what the conversion was made with, or finds it in the answer's shape and the labels.
-        encoder: an encoder or its name.
-        batch_size: samples side by side.
-        engine: "event", "cuda", "reference" or "auto".
-        device: a torch device.
-        dtype: of the spiking network: "float32", "float64" or "int16"; see ``simulate``.
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
-        events_to: a folder where the spikes of every population are written one by one: see ``simulate``.
-        force: whether it may replace the events of an earlier run.
         quiet: whether what is odd stands in ``Measures.warnings`` only.
+        keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, step, events_to, force,
+            keep_outputs: see ``simulate``.
 
     Raises:
         SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, before anything is simulated.
@@ -230,35 +273,23 @@ def measure(
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
     remembered = None if conversion is None else conversion.tasks or None
+    without_outputs = {} if isinstance(record, Record) else {"keep_outputs": False}
+    chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     scoring = Scoring(heads(graph, dataset.targets, remembered if task is None else task))
-    timesteps = whole("timesteps", timesteps)
-    chosen = (encoder if isinstance(encoder, Encoder) else named_encoder(encoder)).fitted(graph)
-    observer = _observer(conversion, timesteps, len(dataset), device, chosen, scoring)
-    sums = InputSums(graph, chosen, timesteps)
-    run = simulate(
-        graph,
-        dataset,
-        timesteps,
-        encoder=chosen,
-        record=("nonzero",),
-        batch_size=batch_size,
-        engine=engine,
-        device=device,
-        dtype=dtype,
-        observers=(scoring.alone if observer is None else observer, sums),
-        progress=progress,
-        events_to=events_to,
-        force=force,
-        keep_outputs=False,
-        quiet=True,
-    )
-    one = dataset.take(1)
-    first = simulate(
-        graph, one, timesteps, encoder=chosen, record=("spikes",), engine=engine, device=device, dtype=dtype, quiet=True
-    )
+    encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
+    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
+    sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
+    found = FoundMeasures(graph, timesteps)
+    recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
+    watching = scoring.alone if observer is None else observer
+    run = run_over(graph, dataset, chosen, wanted, recording, (watching, sums, found), progress)
+    spikes = Record("spikes", outputs=False)
+    first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums.sums)
     seen = () if conversion is None else _seen_before(conversion, dataset)
-    measures = _measures(graph, conversion, run, observer, scoring, constants, _raster(first), chosen, rates, seen)
+    measures = _measures(
+        graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen
+    )
     if not quiet:
         warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
@@ -278,7 +309,7 @@ def _seen_before(conversion: Conversion, dataset: Dataset) -> tuple[str, ...]:
     """A sentence where samples were calibrated on, so that what is measured on them flatters."""
     if not len(conversion.calibration.digests):
         return ()
-    shared = conversion.calibration.shared_with(dataset.digests())
+    shared = conversion.calibration.shared_with(sample_digests(dataset))
     if not shared:
         return ()
     which = "1 of these samples was" if shared == 1 else f"{shared:,} of these {len(dataset):,} samples were"
@@ -295,6 +326,7 @@ def _measures(
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
+    found: FoundMeasures,
     seen: tuple[str, ...],
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
@@ -304,6 +336,7 @@ def _measures(
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
     active = {name: steps / run.samples for name, steps in run.nonzero.items()}
     layers, judged = synops(graph, counts, active, run.timesteps), scoring.results()
+    others = found.readings(run)
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
@@ -319,8 +352,10 @@ def _measures(
         energy_analog=None if conversion is None else energy.analog(conversion.reference),
         energy=energy,
         rates=rates,
+        run=run,
         raster=raster,
-        warnings=(*run.warnings, *seen, *near_chance(judged, run.samples)),
+        others=others,
+        warnings=(*run.warnings, *found.warnings, *seen, *near_chance(judged, run.samples)),
         compared=conversion is not None,
     )
 

@@ -6,16 +6,14 @@ where every value that arrives at its layer is −1, 0 or 1, else as a multiply-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spikewright.connections import Array, Connections
+from spikewright.connections.listing import one_by_one
 from spikewright.engines import Run
-from spikewright.graph import Array, Graph, Node
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from spikewright.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -39,34 +37,40 @@ class Operations:
 
 def operations(graph: Graph, run: Run) -> dict[str, Operations]:
     """Effective operations of every layer with weights; the run must have recorded "nonzero"."""
-    import torch
-
     found = {}
     for name, active in run.nonzero.items():
         node = graph[name]
-        if not node.weighted:
+        made = node.connections(*graph.input_shapes(node)) if node.weighted else None
+        if made is None:
             continue
-        mask = _mask(node)
-        forward = mask.bind(lambda array: torch.tensor(array, dtype=torch.float64))
-        done: Tensor = forward(torch.from_numpy(np.ascontiguousarray(active))[None]).sum()
-        effective = float(done) / run.samples
+        effective = _meeting(made, active) / run.samples
         graded = name in run.graded
-        weights = np.concatenate([w.ravel() for w in _weights(node).values()])
         found[name] = Operations(
             acs=0.0 if graded else effective,
             macs=effective if graded else 0.0,
             dense=graph.macs(node) * run.timesteps,
             activation_sparsity=1 - float(active.mean()) / (run.samples * run.timesteps),
-            connection_sparsity=float((weights == 0).mean()),
+            connection_sparsity=float(np.mean(np.concatenate([w.ravel() for w in _weights(made)]) == 0)),
         )
     return found
 
 
-def _weights(node: Node) -> dict[str, Array]:
-    return {label: array for label, array in node.arrays.items() if label != "bias"}
+def _weights(made: Connections) -> list[Array]:
+    return [weights for weights in (made.kernel, made.gain) if weights is not None] or [np.ones(1)]
 
 
-def _mask(node: Node) -> Node:
-    """The same connections, with weight one where there is a weight, and no bias."""
-    ones = {label: (array != 0).astype(np.float32) for label, array in _weights(node).items()}
-    return node.replace(**ones, bias=np.zeros_like(node.arrays["bias"]))
+def _meeting(made: Connections, active: Array) -> float:
+    """How often an input value that is not zero meets a weight that is not.
+
+    Args:
+        made: the connections of a layer.
+        active: in the shape of its input, how often each value was not zero.
+    """
+    there = {
+        label: (w != 0).astype(np.float64) for label in ("kernel", "gain") if (w := getattr(made, label)) is not None
+    }
+    found = replace(made, factors=None, **there).total(active)
+    if found is not None:
+        return found
+    listed = one_by_one(made)
+    return float(active.reshape(-1)[listed.inputs[listed.weights != 0]].sum(dtype=np.float64))

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikewright.engines import BatchRun
 from spikewright.errors import DataError
-from spikewright.tasks import Answer, Curve, Head, Tally, Task
+from spikewright.tasks import Answer, Curve, Head, RunningScores, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,9 +72,9 @@ class Scoring:
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
         self.heads, self.done, self.compared = heads, 0, False
-        self.spiking: dict[str, Tally] = {}
-        self.analog: dict[str, Tally] = {}
-        self.agreement: dict[str, Tally] = {}
+        self.spiking: dict[str, RunningScores] = {}
+        self.analog: dict[str, RunningScores] = {}
+        self.agreement: dict[str, RunningScores] = {}
 
     def __call__(self, analog: Mapping[str, Tensor] | None, run: BatchRun) -> None:
         """Count one batch: what the analog network answered, where there is one, and what the spiking one did."""
@@ -84,12 +84,12 @@ class Scoring:
             expected = None if analog is None else analog[name].cpu().numpy()
             count = len(answers)
             if not self.done:
-                for tallies, steps in (
+                for running, steps in (
                     (self.spiking, answers.shape[1]),
                     (self.analog, 1),
                     (self.agreement, answers.shape[1]),
                 ):
-                    tallies[name] = head.task.tally(steps, head.answer)
+                    running[name] = head.task.running_scores(steps, head.answer)
             if expected is not None:
                 self.compared = True
                 self.agreement[name].add(answers, head.task.decisions(expected, head.answer))

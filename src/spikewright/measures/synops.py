@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.graph import Graph
-from spikewright.nodes import MaxPool, SpikeMaxPool
+from spikewright.graph import Graph, Node
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,10 @@ def synops(
     for node in graph:
         name, shape = node.name, graph.shapes[node.name]
         nothing, nowhere = np.zeros(shape), np.zeros(shape, bool)
-        if node.weighted or isinstance(node, SpikeMaxPool):
-            (source,) = node.inputs
-            (fan_out,) = node.fan_out(*graph.input_shapes(node))
+        made = node.connections(*graph.input_shapes(node)) if node.inputs else None
+        gathers = node.population and made is not None
+        if made is not None and (node.weighted or gathers):
+            (source,), fan_out = node.inputs, made.fan_out()
             sent, value, relayed = spikes[source], analog[source], relays[source]
             active = np.asarray(nonzero.get(name, np.full(value.shape, float(timesteps))))
             found[name] = SynOps(
@@ -77,12 +77,12 @@ def synops(
                 relayed=float((active * fan_out)[relayed].sum()),
                 input_connections=int(fan_out[value & ~relayed].sum()),
             )
-        if name in counts and not isinstance(node, SpikeMaxPool):
+        if name in counts and not gathers:
             spikes[name], analog[name], relays[name] = np.asarray(counts[name], np.float64), nowhere, nowhere
         elif not node.inputs:
             spikes[name], analog[name], relays[name] = nothing, ~nowhere, nowhere
-        elif isinstance(node, SpikeMaxPool):
-            analog[name], relays[name] = (_windows(node, where[node.inputs[0]]) for where in (analog, relays))
+        elif gathers:
+            analog[name], relays[name] = (_reached(node, where) for where in (analog, relays))
             spikes[name] = np.asarray(counts.get(name, nothing), np.float64)
         elif node.population:
             spikes[name], analog[name], relays[name] = nothing, nowhere, nowhere
@@ -90,15 +90,10 @@ def synops(
             spikes[name], analog[name], relays[name] = nothing, nowhere, ~nowhere
         else:
             spikes[name] = node.events(*(spikes[i] for i in node.inputs))
-            analog[name], relays[name] = (
-                node.events(*(where[i].astype(np.float64) for i in node.inputs)) > 0 for where in (analog, relays)
-            )
+            analog[name], relays[name] = (_reached(node, where) for where in (analog, relays))
     return found
 
 
-def _windows(pool: SpikeMaxPool, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The windows that hold anything marked."""
-    import torch
-
-    largest = MaxPool.bind(pool, torch.as_tensor)(torch.from_numpy(marked.astype(np.float64))[None])
-    return largest[0].numpy() > 0
+def _reached(node: Node, marked: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """The outputs of a node that anything marked among its inputs reaches."""
+    return node.events(*(marked[name].astype(np.float64) for name in node.inputs)) > 0

@@ -78,10 +78,12 @@ def torch_padding(padding: Padding) -> list[int]:
 
 
 def is_symmetric(padding: Padding) -> bool:
+    """Whether padding is the same on both sides of every axis."""
     return all(low == high for low, high in padding)
 
 
 def has_padding(padding: Padding) -> bool:
+    """Whether there is any padding."""
     return any(low or high for low, high in padding)
 
 

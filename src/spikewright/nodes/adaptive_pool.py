@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,13 +26,14 @@ class AdaptiveAvgPool(Node):
     """
 
     size: Shape
+    windowed = True
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         if len(inputs[0]) != len(self.size) + 1 or not 1 <= len(self.size) <= 3:
             raise GraphError(f"{self}: an input of shape {inputs[0]} cannot be pooled to {self.size}")
         return (inputs[0][0], *self.size)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         pool: Callable[..., Tensor] = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[
@@ -41,7 +42,7 @@ class AdaptiveAvgPool(Node):
         return lambda x: pool(x, self.size)
 
     def windows(self, spatial: Shape) -> list[NDArray[np.bool_]]:
-        """For each axis ``(outputs, inputs)``: which input lies in the window of which output."""
+        """The windows along each axis ``(outputs, inputs)``: which input lies in the window of which output."""
         found = []
         for n, m in zip(spatial, self.size, strict=True):
             output, position = np.arange(m)[:, None], np.arange(n)[None, :]

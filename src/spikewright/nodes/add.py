@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ class Add(Node):
             raise GraphError(f"{self}: its branches have the shapes {', '.join(map(str, inputs))}; they must be equal")
         return inputs[0]
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         def forward(first: Tensor, *others: Tensor) -> Tensor:
             for other in others:
                 first = first + other

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, one_to_one
+from spikewright.connections.scales import across_channels
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
-from spikewright.scales import across_channels
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,10 +40,12 @@ class BatchNorm(Node):
 
     @property
     def scale(self) -> NDArray[np.float64]:
+        """The factor of each channel, ``γ / √(variance + ε)``."""
         return self.gamma / np.sqrt(self.variance.astype(np.float64) + self.epsilon)
 
     @property
     def shift(self) -> NDArray[np.float64]:
+        """What each channel is shifted by, ``β − mean · scale``."""
         return self.beta - self.mean * self.scale
 
     def infer_shape(self, *inputs: Shape) -> Shape:
@@ -57,8 +59,8 @@ class BatchNorm(Node):
     def connections(self, *inputs: Shape) -> Connections:
         return one_to_one(inputs[0], across_channels(self.scale, inputs[0]))
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
-        scale, shift = place(self.scale), place(self.shift)
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
+        scale, shift = to_tensor(self.scale), to_tensor(self.shift)
 
         def forward(x: Tensor) -> Tensor:
             view = (-1, *(1 for _ in x.shape[2:]))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from spikewright.connections import Connections, one_to_one
+from spikewright.connections.scales import across_channels
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
-from spikewright.scales import across_channels
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +40,8 @@ class ChannelAffine(Node):
                 raise GraphError(f"{self}: {label} {array.shape} does not fit an input of shape {inputs[0]}")
         return inputs[0]
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
-        scale, bias = place(self.scale), place(self.bias)
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
+        scale, bias = to_tensor(self.scale), to_tensor(self.bias)
 
         def forward(x: Tensor) -> Tensor:
             ones = tuple(1 for _ in x.shape[2:])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class Concat(Node):
         shape[self.axis] = sum(s[self.axis] for s in inputs)
         return tuple(shape)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch
 
         return lambda *xs: torch.cat(xs, dim=self.axis + 1)

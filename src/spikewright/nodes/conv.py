@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, sliding
+from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 from spikewright.nodes._window import (
     Padding,
     answer_to_constant,
@@ -23,7 +24,6 @@ from spikewright.nodes._window import (
     torch_padding,
     window_shape,
 )
-from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,9 +50,11 @@ class Conv(Node):
     dilation: Shape
     groups: int = 1
     weighted = True
+    windowed = True
 
     @property
     def kernel(self) -> Shape:
+        """The lengths of the kernel along the axes behind the channels."""
         return self.weight.shape[2:]
 
     def infer_shape(self, *inputs: Shape) -> Shape:
@@ -69,11 +71,11 @@ class Conv(Node):
             raise GraphError(f"{self}: bias {self.bias.shape} is neither {(outputs,)} nor {(outputs, *spatial)}")
         return (outputs, *spatial)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         function = (F.conv1d, F.conv2d, F.conv3d)[len(self.kernel) - 1]
-        weight, bias = place(self.weight), place(self.bias)
+        weight, bias = to_tensor(self.weight), to_tensor(self.bias)
         plain, mapped = (bias, None) if self.bias.ndim == 1 else (None, bias)
         symmetric = is_symmetric(self.padding)
         inner = tuple(low for low, _ in self.padding) if symmetric else 0
@@ -87,7 +89,7 @@ class Conv(Node):
         return forward
 
     def macs(self, *inputs: Shape) -> int:
-        """As everybody counts them: those with padding too."""
+        """The multiply-accumulates as everybody counts them: those with padding too."""
         return self.weight.size * prod(self.infer_shape(*inputs)[1:])
 
     def connections(self, *inputs: Shape) -> Connections:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from spikewright.connections import Connections, inside
+from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape, check_size
+from spikewright.graph import Array, Node, Shape, ToTensor, check_size
 from spikewright.nodes._window import (
     Padding,
     answer_to_constant,
@@ -19,7 +20,6 @@ from spikewright.nodes._window import (
     check_positive,
     torch_padding,
 )
-from spikewright.scales import channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,9 +46,11 @@ class ConvTranspose(Node):
     dilation: Shape
     groups: int = 1
     weighted = True
+    windowed = True
 
     @property
     def kernel(self) -> Shape:
+        """The lengths of the kernel along the axes behind the channels."""
         return self.weight.shape[2:]
 
     @property
@@ -78,12 +80,12 @@ class ConvTranspose(Node):
             raise GraphError(f"{self}: bias {self.bias.shape} is neither {(self.outputs,)} nor a map of {spatial}")
         return (self.outputs, *spatial)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(self.kernel) - 1]
-        weight = place(self.weight)
-        bias = place(self.bias if self.bias.ndim > 1 else self.bias.reshape(-1, *(1,) * len(self.kernel)))
+        weight = to_tensor(self.weight)
+        bias = to_tensor(self.bias if self.bias.ndim > 1 else self.bias.reshape(-1, *(1,) * len(self.kernel)))
         cut = torch_padding(tuple((-low, -high) for low, high in self.padding))
 
         def forward(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ class Flatten(Node):
     def infer_shape(self, *inputs: Shape) -> Shape:
         return (prod(inputs[0]),)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x.flatten(1) if x.ndim > 1 else x[:, None]
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:

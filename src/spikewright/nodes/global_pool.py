@@ -10,7 +10,7 @@ import numpy as np
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ class _GlobalPool(Node):
 class GlobalAvgPool(_GlobalPool):
     """The mean of each channel; the pooled axes stay, with length one."""
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
 
     def connections(self, *inputs: Shape) -> Connections:
@@ -41,5 +41,5 @@ class GlobalAvgPool(_GlobalPool):
 class GlobalMaxPool(_GlobalPool):
     """The largest value of each channel; the pooled axes stay, with length one."""
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x.amax(dim=tuple(range(2, x.ndim)), keepdim=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ class Identity(Node):
     def infer_shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from spikewright.errors import GraphError, SettingsError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
+from spikewright.settings import LARGEST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,8 +58,9 @@ class IF(Node):
             raise GraphError(f"{self}: every threshold must be positive; the lowest is {self.threshold.min()}")
         if self.reset not in ("subtract", "zero"):
             raise SettingsError(f"{self}: reset must be 'subtract' or 'zero', not {self.reset!r}")
-        if self.max_spikes is not None and (self.max_spikes < 1 or self.max_spikes != int(self.max_spikes)):
-            raise SettingsError(f"{self}: max_spikes must be a whole number, 1 or more, or None, not {self.max_spikes}")
+        cap = 1 if self.max_spikes is None else self.max_spikes
+        if not 1 <= cap <= LARGEST or cap != int(cap):
+            raise SettingsError(f"{self}: max_spikes must be a whole number, 1 to {LARGEST:,}, or None, not {cap}")
         for label in ("v_reset", "v_min"):
             value = getattr(self, label)
             if value is not None and not np.isfinite(value).all():
@@ -87,7 +89,7 @@ class IF(Node):
             return np.broadcast_to(values, shape)
         return np.broadcast_to(values.reshape(-1, *(1 for _ in shape[1:])), shape)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
 
 

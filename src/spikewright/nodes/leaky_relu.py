@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,8 +42,8 @@ class LeakyReLU(Node):
         """Its slope as one number a channel, or one a neuron where it has those."""
         return self.slope if self.slope.shape == shape else np.broadcast_to(self.slope, shape[:1])
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
-        slope = place(self.slope)
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
+        slope = to_tensor(self.slope)
 
         def forward(x: Tensor) -> Tensor:
             wide = slope.view(-1, *(1 for _ in x.shape[2:])) if slope.ndim == 1 else slope

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikewright.connections import Connections
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,10 +38,10 @@ class Linear(Node):
             raise GraphError(f"{self}: takes {self.weight.shape[1]} values, its input has shape {inputs[0]}{hint}")
         return self.weight.shape[:1]
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
-        weight, bias = place(self.weight), place(self.bias)
+        weight, bias = to_tensor(self.weight), to_tensor(self.bias)
         return lambda x: F.linear(x, weight, bias)
 
     def connections(self, *inputs: Shape) -> Connections:

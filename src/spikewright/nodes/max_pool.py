@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spikewright.connections.scales import across_channels, channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 from spikewright.nodes._window import (
     Padding,
     check_axes,
@@ -15,7 +16,6 @@ from spikewright.nodes._window import (
     torch_padding,
     window_shape,
 )
-from spikewright.scales import across_channels, channel_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +36,7 @@ class MaxPool(Node):
     stride: Shape
     padding: Padding
     dilation: Shape
+    windowed = True
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
@@ -44,7 +45,7 @@ class MaxPool(Node):
         spatial = window_shape(self, inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)
         return (inputs[0][0], *spatial)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(self.kernel) - 1]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.connections.moves import NOWHERE
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape, check_size
-from spikewright.moves import NOWHERE
+from spikewright.graph import Node, Shape, ToTensor, check_size
 from spikewright.nodes._window import Padding, check_pairs, torch_padding
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Pad(Node):
         check_size(self, tuple(n + max(low, 0) + max(high, 0) for n, (low, high) in grown))
         return tuple(n + low + high for n, (low, high) in zip(inputs[0], self.padding, strict=True))
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         return lambda x: F.pad(x, torch_padding(self.padding))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class Permute(Node):
             raise GraphError(f"{self}: {self.axes} does not order the axes of an input of shape {inputs[0]}")
         return tuple(inputs[0][axis] for axis in self.axes)
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x.permute(0, *(axis + 1 for axis in self.axes))
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:

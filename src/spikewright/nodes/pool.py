@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 from spikewright.nodes._window import (
     Padding,
     check_axes,
@@ -41,6 +41,7 @@ class SumPool(Node):
     kernel: Shape
     stride: Shape
     padding: Padding
+    windowed = True
 
     @property
     def reach(self) -> Padding:
@@ -54,7 +55,7 @@ class SumPool(Node):
             raise GraphError(f"{self}: a kernel of {self.kernel} needs channels and {len(self.kernel)} axes")
         return (inputs[0][0], *window_shape(self, inputs[0][1:], self.kernel, self.stride, self.reach))
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: sum_windows(x, self.kernel, self.stride, self.reach)
 
     def connections(self, *inputs: Shape) -> Connections:
@@ -112,7 +113,7 @@ class AvgPool(SumPool):
             counts.append(np.maximum(window_counts(counted[0], k, s, counted[1])[1], 1))
         return counts
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
         if self.uniform and not has_padding(self.padding):
@@ -122,7 +123,7 @@ class AvgPool(SumPool):
             return lambda x: sum_windows(x, self.kernel, self.stride, self.reach) / prod(self.kernel)
 
         def forward(x: Tensor) -> Tensor:
-            divisors = place(self.divisors(tuple(x.shape[2:])))
+            divisors = to_tensor(self.divisors(tuple(x.shape[2:])))
             return sum_windows(x, self.kernel, self.stride, self.reach) / divisors
 
         return forward

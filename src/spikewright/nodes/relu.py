@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Place, Shape
+from spikewright.graph import Array, Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,14 +39,14 @@ class ReLU(Node):
             raise GraphError(f"{self}: {self.levels} levels need a ceiling, and a shift in [0, 1), not {self.shift}")
         return inputs[0]
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         if self.ceiling is None:
             return lambda x: x.relu()
         levels = self.levels
         if levels is None and isinstance(self.ceiling, float | int):
             limit = float(self.ceiling)
             return lambda x: x.clamp(0.0, limit)
-        ceiling = place(np.asarray(self.ceiling))
+        ceiling = to_tensor(np.asarray(self.ceiling))
 
         def forward(x: Tensor) -> Tensor:
             wide = ceiling if ceiling.ndim in (0, x.ndim - 1) else ceiling.view(-1, *(1 for _ in x.shape[2:]))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ class Reshape(Node):
             raise GraphError(f"{self}: {inputs[0]} does not hold as many values as {self.shape}")
         return self.shape
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x.reshape(-1, *self.shape)
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:

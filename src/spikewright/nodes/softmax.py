@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ class Softmax(Node):
             raise GraphError(f"{self}: an input of shape {inputs[0]} has no axis {self.axis}")
         return inputs[0]
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         if self.log:
             return lambda x: x.log_softmax(dim=self.axis + 1)
         return lambda x: x.softmax(dim=self.axis + 1)

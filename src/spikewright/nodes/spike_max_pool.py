@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from spikewright.connections import Connections, sliding
 from spikewright.errors import GraphError, SettingsError
-from spikewright.graph import Place, Shape
+from spikewright.graph import Shape, ToTensor
 from spikewright.nodes.max_pool import MaxPool
 from spikewright.settings import whole
 
@@ -46,7 +46,7 @@ class SpikeMaxPool(MaxPool):
             known = ", ".join(get_args(Policy))
             raise SettingsError(f"{self}: unknown max-pooling policy {self.policy!r}; choose one of {known}")
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         raise GraphError(f"{self}: a spiking population answers over time only; simulate the graph")
 
     def connections(self, *inputs: Shape) -> Connections:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 from spikewright.settings import plain
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Input(Node):
             raise GraphError(f"{self}: channels must be 'first', 'last' or 'moved', not {self.channels!r}")
         return self.shape
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return lambda x: x
 
 
@@ -111,7 +111,7 @@ class Output(Node):
             return values.sigmoid()
         return values.tanh() if self.activation == "tanh" else values
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         return self.answer
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import GraphError
-from spikewright.graph import Node, Place, Shape
+from spikewright.graph import Node, Shape, ToTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class Upsample(Node):
             raise GraphError(f"{self}: factors {self.factor} do not fit an input of shape {inputs[0]}")
         return (inputs[0][0], *(n * f for n, f in zip(inputs[0][1:], self.factor, strict=True)))
 
-    def bind(self, place: Place) -> Callable[..., Tensor]:
+    def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         def forward(x: Tensor) -> Tensor:
             for axis, factor in enumerate(self.factor, start=2):
                 x = x.repeat_interleave(factor, dim=axis)

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.connections.scales import across_channels
 from spikewright.graph import Array, Graph, Node
-from spikewright.nodes import (
-    AdaptiveAvgPool,
-    Add,
-    ChannelAffine,
-    Conv,
-    ConvTranspose,
-    MaxPool,
-    Output,
-    ReLU,
-    SumPool,
-)
+from spikewright.nodes import Add, ChannelAffine, Output, ReLU
 from spikewright.passes.rewrite import rewrite
-from spikewright.scales import across_channels
-
-WINDOWED = (Conv, ConvTranspose, MaxPool, SumPool, AdaptiveAvgPool)
-"""What slides over a channel, and so needs all its positions in one scale."""
 
 
-@rewrite("replaced")
+@rewrite("replaced", stage="scale")
 def explicit_projections(graph: Graph) -> Graph:
     """Put a ChannelAffine of ones before an Add, ReLU or Output whose operand could not be scaled on its own.
 
@@ -50,7 +37,7 @@ def _mixed(graph: Graph) -> list[str]:
     for node in graph:
         shape = graph.shapes[node.name]
         before = [marks[name] for name in node.inputs]
-        if isinstance(node, WINDOWED) and not _constant_in_channels(before[0]):
+        if node.windowed and not _constant_in_channels(before[0]):
             found.append(node.name)
             before = [_fresh(before[0].shape, first)]
             first += shape[0]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spikewright.answer import Ending, endings, misplaced, own_ending
+from spikewright.causes import Cause
 from spikewright.errors import Problem, UnsupportedModelError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Output
-from spikewright.passes.rewrite import rewrite
+from spikewright.passes.rewrite import refusal, rewrite
 
-INSIDE = "only the end of a network may have one"
 ACROSS = (
     "the readout applies one activation to a whole answer, a softmax along one of its axes, and this is another; "
     "answer='drop' (--answer drop) leaves it away"
@@ -25,12 +25,26 @@ def activation_problems(graph: Graph, keep: bool) -> list[Problem]:
     """Every softmax, sigmoid and tanh that can neither be dropped nor, if ``keep``, moved into the readout."""
     alone = {node.name for node in misplaced(graph.nodes, drop=True)}
     return [
-        Problem(node.type, f"'{node.name}'", INSIDE if node.name in alone else ACROSS)
+        Problem.of(node.type, f"'{node.name}'", Cause.NOT_AT_THE_END)
+        if node.name in alone
+        else Problem(node.type, f"'{node.name}'", ACROSS)
         for node in misplaced(graph.nodes, drop=not keep)
     ]
 
 
-@rewrite("applied", into="output")
+@refusal(when={"answer": "keep"})
+def not_for_the_readout(graph: Graph) -> list[Problem]:
+    """Every softmax, sigmoid and tanh that cannot move into the readout."""
+    return activation_problems(graph, keep=True)
+
+
+@refusal(when={"answer": "drop"})
+def not_to_be_dropped(graph: Graph) -> list[Problem]:
+    """Every softmax, sigmoid and tanh that does not stand at the end."""
+    return activation_problems(graph, keep=False)
+
+
+@rewrite("applied", into="output", when={"answer": "keep"})
 def keep_final_activations(graph: Graph) -> Graph:
     """Move the last activation before each output into it; whatever else reads the activation keeps it.
 
@@ -40,7 +54,7 @@ def keep_final_activations(graph: Graph) -> Graph:
     return _moved(graph, keep=True)
 
 
-@rewrite("dropped", into="before")
+@rewrite("dropped", into="before", when={"answer": "drop"})
 def drop_final_activations(graph: Graph) -> Graph:
     """Take out every activation that stands last before an output, and forget those that outputs apply.
 

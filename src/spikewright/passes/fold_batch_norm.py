@@ -12,18 +12,20 @@ How weights take in a factor and a shift stands with each layer: ``followed_by``
 from __future__ import annotations
 
 from spikewright.graph import Graph, Node
-from spikewright.nodes import AdaptiveAvgPool, AvgPool, BatchNorm, ChannelAffine, Conv, ConvTranspose, Flatten, Linear
+from spikewright.nodes import AdaptiveAvgPool, AvgPool, BatchNorm, ChannelAffine, Flatten
 from spikewright.nodes._window import has_padding
 from spikewright.passes.rewrite import rewrite
 from spikewright.passes.scale_and_shift import scale_and_shift
 
-FOLDABLE = (Conv, ConvTranspose, Linear)
-"""Layers whose weights can take in what stands before or behind them."""
 
-
-@rewrite("folded", into="before")
+@rewrite(
+    "folded",
+    into="before",
+    after=("permutation_into_linear",),
+    again_after=("norm_behind_max_pool",),  # norms that met behind a pool
+)
 def fold_batch_norm_backwards(graph: Graph) -> Graph:
-    """Into the layer before, where that layer has no other reader."""
+    """Fold norms into the layer before, where that layer has no other reader."""
     for name in [node.name for node in graph.of_type(BatchNorm, ChannelAffine)]:
         norm = graph[name]  # as it is by now: what it reads may have been folded away
         layer = graph.sources(norm)[0]
@@ -31,21 +33,23 @@ def fold_batch_norm_backwards(graph: Graph) -> Graph:
         if not alone or not _constant_in_channels(graph, norm):
             continue
         scale, shift = scale_and_shift(norm)
-        if isinstance(layer, FOLDABLE):
-            folded: Node = layer.followed_by(scale, shift)
-        elif isinstance(layer, BatchNorm | ChannelAffine) and _constant_in_channels(graph, layer):
+        if isinstance(layer, BatchNorm | ChannelAffine):
+            if not _constant_in_channels(graph, layer):
+                continue
             factor, addend = scale_and_shift(layer)
             both = (factor * scale, addend * scale + shift)
-            folded = ChannelAffine(name=layer.name, inputs=layer.inputs, scale=both[0], bias=both[1])
+            folded: Node = ChannelAffine(name=layer.name, inputs=layer.inputs, scale=both[0], bias=both[1])
+        elif type(layer).followed_by is not Node.followed_by:
+            folded = layer.followed_by(scale, shift)
         else:
             continue
         graph = graph.replaced(folded).without(norm.name)
     return graph
 
 
-@rewrite("folded", into="after")
+@rewrite("folded", into="after", after=("norm_behind_max_pool",))
 def fold_batch_norm_forwards(graph: Graph) -> Graph:
-    """Into the layer after, where every reader of the norm can take it."""
+    """Fold norms into the layer after, where every reader of the norm can take it."""
     for name in [node.name for node in reversed(graph.of_type(BatchNorm, ChannelAffine))]:  # the last of a chain first
         norm = graph[name]
         layers = _layers_after(graph, norm)
@@ -59,7 +63,7 @@ def fold_batch_norm_forwards(graph: Graph) -> Graph:
     return graph
 
 
-@rewrite("replaced")
+@rewrite("replaced", after=("fold_batch_norm_forwards",))
 def batch_norm_as_affine(graph: Graph) -> Graph:
     """What could not be folded stays, as one factor and one shift a channel."""
     return graph.replaced(
@@ -76,8 +80,9 @@ def _layers_after(graph: Graph, norm: Node) -> list[Node] | None:
     waiting = list(dict.fromkeys(graph.consumers[norm.name]))
     while waiting:
         node = graph[waiting.pop(0)]
-        if isinstance(node, FOLDABLE) and node not in layers:
-            layers.append(node)
+        if type(node).preceded_by is not Node.preceded_by:
+            if node not in layers:
+                layers.append(node)
         elif isinstance(node, Flatten | AdaptiveAvgPool) or (
             isinstance(node, AvgPool) and _mean_of_real_inputs(graph, node)
         ):

@@ -7,7 +7,7 @@ from spikewright.nodes import ReLU
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("folded", into="before")
+@rewrite("folded", into="before", stage="recognise", after=("quantised_activations",))
 def merge_rectifiers(graph: Graph) -> Graph:
     """Join each ReLU with the ReLU that alone it reads; one with levels stays where the other leaves it whole."""
     for name in [node.name for node in graph.of_type(ReLU)]:

@@ -11,7 +11,7 @@ from spikewright.passes.rewrite import rewrite
 from spikewright.passes.scale_and_shift import scale_and_shift
 
 
-@rewrite("replaced")
+@rewrite("replaced", after=("fold_batch_norm_backwards",))
 def norm_behind_max_pool(graph: Graph) -> Graph:
     """Swap each such norm, whose only reader is the pool, with it."""
     for pool_name in [node.name for node in graph.of_type(MaxPool)]:

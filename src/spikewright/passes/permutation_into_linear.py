@@ -13,7 +13,7 @@ from spikewright.nodes import Flatten, Linear, Permute
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("folded", into="after")
+@rewrite("folded", into="after", after=("relu_before_max_pool",))
 def permutation_into_linear(graph: Graph) -> Graph:
     """Every Permute that only Flattens read, which only Linears read."""
     for permute in graph.of_type(Permute):

@@ -7,8 +7,9 @@ from spikewright.nodes import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("replaced")
+@rewrite("replaced", after=("split_leaky",))
 def pool_globally(graph: Graph) -> Graph:
+    """Make every global pool a pool with one window."""
     return graph.replaced(*(_pool(graph, node) for node in graph.of_type(GlobalAvgPool, GlobalMaxPool)))
 
 

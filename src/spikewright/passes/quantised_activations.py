@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.errors import Problem
 from spikewright.graph import Graph, Node
 from spikewright.nodes import BatchNorm, ChannelAffine, Floor, ReLU
-from spikewright.passes.rewrite import rewrite
+from spikewright.passes.rewrite import refusal, rewrite
 from spikewright.passes.scale_and_shift import scale_and_shift
 
+NO_STAIRCASE = "rounding is only known from floor(s·clip(x, 0, c) + t) with 0 ≤ t < 1 and whole s·c"
 WHOLE = 2e-6
 """How far, as a share, ``s·c`` may be from whole: what the rounding of both to single precision makes."""
 
 
-@rewrite("folded", into="before")
+@refusal()
+def no_staircase(graph: Graph) -> list[Problem]:
+    """Every Floor that belongs to no staircase."""
+    return [Problem(node.type, f"'{node.name}'", NO_STAIRCASE) for node in graph.of_type(Floor)]
+
+
+@rewrite("folded", into="before", stage="recognise", after=("drop_identities",))
 def quantised_activations(graph: Graph) -> Graph:
     """Recognise staircases; a Floor that belongs to none stays as it is."""
     for floor in graph.of_type(Floor):

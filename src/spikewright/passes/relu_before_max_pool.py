@@ -7,7 +7,7 @@ from spikewright.nodes import MaxPool, ReLU
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("replaced")
+@rewrite("replaced", after=("pool_globally",))
 def relu_before_max_pool(graph: Graph) -> Graph:
     """Swap every MaxPool -> ReLU pair whose pool has no other reader; a ceiling is one number, so it moves too."""
     for relu_name in [node.name for node in graph.of_type(ReLU)]:

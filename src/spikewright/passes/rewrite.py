@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from spikewright.errors import GraphError
+from spikewright.errors import GraphError, Problem
 from spikewright.graph import Graph
 
 Side = Literal["before", "after", "output"]
+Stage = Literal["recognise", "rewrite", "scale"]
+"""The stages in order: "recognise" brings what frontends wrote into one form, behind it stands what is refused;
+"rewrite" is everything else; "scale" gives what must meet a scale weights that can take it."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +25,77 @@ class Pass:
         function: Graph -> Graph.
         into: on which side of a node it takes out stands what took the node in: the node "before" it that is left,
             the weighted nodes "after" it, or the "output" behind it; None for a pass that takes out nothing.
+        stage: which part of ``prepare`` it belongs to.
+        after, before: the names of passes of its stage that it runs behind, or in front of. Of those that may run next,
+            the first by name does.
+        again_after: the names of passes behind each of which it runs once more.
+        when: settings of ``prepare`` with which it runs; with all where none are named.
     """
 
     name: str
     verb: str
     function: Callable[[Graph], Graph]
     into: Side | None = None
+    stage: Stage = "rewrite"
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    again_after: tuple[str, ...] = ()
+    when: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, graph: Graph) -> Graph:
         return self.function(graph)
 
+    @property
+    def made_in(self) -> str:
+        """The file that it stands in."""
+        return self.function.__module__
 
-def rewrite(verb: str, into: Side | None = None) -> Callable[[Callable[[Graph], Graph]], Pass]:
-    """Make a pass of a function; ``verb`` and ``into`` say what becomes of the nodes it takes out."""
-    return lambda function: Pass(function.__name__, verb, function, into)
+
+def rewrite(
+    verb: str,
+    into: Side | None = None,
+    *,
+    stage: Stage = "rewrite",
+    after: tuple[str, ...] = (),
+    before: tuple[str, ...] = (),
+    again_after: tuple[str, ...] = (),
+    when: Mapping[str, str] | None = None,
+) -> Callable[[Callable[[Graph], Graph]], Pass]:
+    """Make a pass of a function, which gives it its name; all else is as ``Pass`` says."""
+    return lambda function: Pass(
+        function.__name__, verb, function, into, stage, after, before, again_after, dict(when or {})
+    )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What no network may have once it is recognised, since it could not become spikes.
+
+    Attributes:
+        function: Graph -> a problem for each node that is refused.
+        when: settings of ``prepare`` with which it is asked; with all where none are named.
+    """
+
+    function: Callable[[Graph], list[Problem]]
+    when: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, graph: Graph) -> list[Problem]:
+        return self.function(graph)
+
+    @property
+    def made_in(self) -> str:
+        """The file that it stands in."""
+        return self.function.__module__
+
+
+def refusal(when: Mapping[str, str] | None = None) -> Callable[[Callable[[Graph], list[Problem]]], Refusal]:
+    """Make a refusal of a function; ``when`` as ``Refusal`` says."""
+    return lambda function: Refusal(function, dict(when or {}))
+
+
+def applies(step: Pass | Refusal, settings: Mapping[str, str]) -> bool:
+    """Whether a pass runs, or a refusal is asked, with some settings."""
+    return all(settings.get(name) == value for name, value in step.when.items())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from spikewright.nodes import BatchNorm, ChannelAffine, Output, Pad, Permute, Re
 from spikewright.passes.rewrite import rewrite
 
 
-@rewrite("absorbed", into="before")
+@rewrite("absorbed", into="before", stage="recognise")
 def scalars_as_rows(graph: Graph) -> Graph:
     """Give every value of shape ``()`` the shape ``(1,)``; an output takes the axis off again in its readout."""
     scalars = {node.name for node in graph if graph.shapes[node.name] == ()}

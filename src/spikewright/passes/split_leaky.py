@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikewright.causes import Cause
+from spikewright.errors import Problem
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Add, ChannelAffine, LeakyReLU, ReLU
-from spikewright.passes.rewrite import rewrite
+from spikewright.passes.rewrite import refusal, rewrite
 
 
-@rewrite("replaced")
+@refusal(when={"leaky": "refuse"})
+def unsplit_leaky(graph: Graph) -> list[Problem]:
+    """Every leaky ReLU, unless they are to be split."""
+    return [Problem.of(node.type, f"'{node.name}'", Cause.NEGATIVE_SLOPE) for node in graph.of_type(LeakyReLU)]
+
+
+@rewrite("replaced", after=("drop_final_activations", "keep_final_activations"), when={"leaky": "split"})
 def split_leaky(graph: Graph) -> Graph:
     """Every leaky ReLU as the difference of two rectifiers. The Add that joins them keeps the node's name."""
     nodes: list[Node] = []

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikewright.errors import SettingsError
-from spikewright.files import check_place, shown
+from spikewright.files import check_destination, shown
 from spikewright.reports.charts import Chart
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -29,11 +29,11 @@ def check_report(path: Path | str, force: bool = False) -> None:
 
     Raises:
         SettingsError: for a name that no browser takes for a page.
-        StorageError: as ``files.check_place``.
+        StorageError: as ``files.check_destination``.
     """
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"{shown(path)}: a report is a .html file")
-    check_place(path, force)
+    check_destination(path, force)
 
 
 class Document:

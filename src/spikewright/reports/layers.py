@@ -28,7 +28,7 @@ def layer_by_layer(document: Document, statistics: Statistics | None, candidates
     sections = "".join(
         f'<section data-of="{k}"{"" if k == 0 else " hidden"}>'
         f"{_layers(document, statistics, candidate, k)}"
-        f"{_operations(candidate)}{_raster(document, candidate, k)}</section>"
+        f"{_operations(candidate)}{_others(candidate)}{_raster(document, candidate, k)}</section>"
         for k, candidate in enumerate(candidates)
     )
     return f"<h2>Layer by layer</h2>{chooser}{sections}"
@@ -154,6 +154,14 @@ def _operations(candidate: Candidate) -> str:
     )
     rows_table = table([*header, "zeros among inputs", "among weights"], rows, text=1)
     return f"<h3>Operations</h3><p class='soft'>{escape(note)}</p>{rows_table}"
+
+
+def _others(candidate: Candidate) -> str:
+    """What found measures say of single layers."""
+    shown = [reading for reading in candidate.measures.others.values() if reading.layers]
+    names = dict.fromkeys(name for reading in shown for name in reading.layers)
+    rows = [[name, *(reading.text(name) for reading in shown)] for name in names]
+    return f"<h3>Other measures</h3>{table(['layer', *(r.title for r in shown)], rows, text=1)}" if shown else ""
 
 
 def _raster(document: Document, candidate: Candidate, index: int) -> str:

@@ -112,15 +112,18 @@ def _seen(comparison: Comparison) -> str:
 def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     longest = max(c.measures.timesteps for c in candidates)
     steps = steps_to_show(longest)
+    first_others = candidates[0].measures.others
     rows = []
     for candidate in candidates:
         measures = candidate.measures
         energy = [f"{measures.energy_spiking / 1000:.3g}", f"{_input_energy(measures) / 1000:.3g}"]
-        work = [f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy]
+        more = [measures.others[k].text() if k in measures.others else "" for k in first_others]
+        work = [f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy, *more]
         first, *others = score_rows(measures, steps)
         rows += [[candidate.label, *first, *work], *(["", *other, *[""] * len(work)] for other in others)]
     columns = score_columns(candidates[0].measures, steps)
     header = ["method", *columns, "firing rate", "synops", "energy, µJ", "the input's part, µJ"]
+    header += [reading.title for reading in first_others.values()]
     constants = candidates[0].measures.energy
     note = (
         f"Energy is an estimate of arithmetic alone: {constants.ac} pJ an accumulate, {constants.mac} pJ a "

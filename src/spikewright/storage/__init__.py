@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
-from spikewright.files import atomic_path, check_place, shown
+from spikewright.files import atomic_path, check_destination, shown
 from spikewright.graph import Graph
 from spikewright.storage.conversions import load_conversion, write_conversion
 from spikewright.storage.graphs import load_graph, write_graph
@@ -46,7 +46,7 @@ def check_save(path: Path | str, force: bool = False) -> None:
             f"{shown(path)}: a network is written as {SUFFIX}, or it cannot be loaded: "
             f"give {shown(place.with_suffix(SUFFIX) if place.name else place / f'network{SUFFIX}')}{advice}"
         )
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def load_stored(path: Path | str) -> Graph | Conversion:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Array, Taps
 from spikewright.graph import Shape
-from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.parts import Part
+from spikewright.wiring import Projection
 
 ROWS = 1 << 19
 """Synapses of a block, at most, but for a single position of a layer with many channels."""
@@ -156,24 +157,28 @@ class _Listing:
     def _weight(self, tile: _Tile, n: int) -> Array:
         """Along outputs, taps, groups, channels, filters and copies; one object for all tiles that share it."""
         made = self.projection.connections
-        axes = 2 * n + 4
-        if made.gain is not None:
-            filters = made.channels[1]
-            gain = made.gain.reshape(made.groups, filters, *made.gain.shape[1:])
-            picked = gain[np.ix_(tile.groups, np.arange(filters), *tile.outputs)]
-            own = _at(np.moveaxis(picked, (0, 1), (-2, -1)), axes, *range(n), 2 * n, 2 * n + 2)
-            return own if made.mixes is None else own * self._mixed(tile, n)
         if made.mixes is not None:
-            return self._mixed(tile, n)
-        if made.kernel is None:
-            share = np.ones((1,) * axes)
-            for a, factors in enumerate(made.factors or ()):
-                share = share * _at(factors[tile.outputs[a]], axes, a)
-            return share.astype(np.float32)
+            weight: Array = self._mixed(tile, n)
+        elif made.kernel is not None:
+            weight = self._kernel(tile, n)
+        else:
+            weight = np.ones((1,) * (2 * n + 4), np.float32)
+        for a, factors in enumerate(made.factors or ()):
+            weight = weight * _at(factors[tile.outputs[a]], 2 * n + 4, a)
+        if made.gain is not None:
+            gain = made.gain.reshape(made.groups, made.channels[1], *made.gain.shape[1:])
+            picked = gain[np.ix_(tile.groups, np.arange(made.channels[1]), *tile.outputs)]
+            weight = weight * _at(np.moveaxis(picked, (0, 1), (-2, -1)), 2 * n + 4, *range(n), 2 * n, 2 * n + 2)
+        return weight.astype(np.float32, copy=False)
+
+    def _kernel(self, tile: _Tile, n: int) -> Array:
+        """The entries of the kernel that a tile meets."""
+        kernel = self.projection.connections.kernel
+        assert kernel is not None
         if tile.key not in self.kept:
             if len(self.kept) >= KEPT:
                 self.kept.pop(next(iter(self.kept)))
-            picked = _picked(made.kernel, tile.groups, None, tile.channels, *tile.taps)
+            picked = _picked(kernel, tile.groups, None, tile.channels, *tile.taps)
             ordered = np.ascontiguousarray(picked.transpose(*range(3, 3 + n), 0, 2, 1))
             self.kept[tile.key] = ordered.reshape((1,) * n + ordered.shape + (1,))
         return self.kept[tile.key]
@@ -194,7 +199,7 @@ class _Listing:
             ordered = picked.reshape(*picked.shape[:3], -1).transpose(3, 0, 2, 1).astype(np.float64)
             weight = np.tensordot(joined, ordered, axes=(2, 0))
         sizes = (*(len(o) for o in tile.outputs), *(len(t) for t in tile.taps))
-        return weight.reshape(*sizes, *weight.shape[2:], 1).astype(np.float32)
+        return weight.reshape(*sizes, *weight.shape[2:], 1)
 
 
 KEPT = 12

@@ -22,7 +22,6 @@ from spikewright.errors import StorageError
 from spikewright.files import (
     abandoned,
     exists,
-    mine,
     one_at_a_time,
     put_file,
     put_folder,
@@ -30,6 +29,7 @@ from spikewright.files import (
     shown,
     stem,
     sync,
+    this_process,
     token,
 )
 
@@ -99,7 +99,7 @@ def take(place: Path, key: str) -> Path | None:
 
 def taken_by_others(place: Path, key: str) -> bool:
     """Whether a process of this machine that still runs is about to put a graph with these settings in its place."""
-    here = mine().partition("-")[0]
+    here = this_process().partition("-")[0]
     owners = [words[2] for folder, words in _folders(place) if len(words) == 4 and f".{key}.parts." in folder.name]
     return any(owner.partition("-")[0] == here and not abandoned(owner) for owner in owners)
 
@@ -252,6 +252,8 @@ def _is_log(path: Path) -> bool:
 
 
 def _beside(place: Path, ending: str) -> Path:
+    if not place.name:  # "." and "/"
+        raise StorageError(f"{shown(place)} is a folder; give the name of a file")
     return place.with_name(f"{place.name}{ending}")
 
 
@@ -287,7 +289,10 @@ def _remove_other(other: Path, force: bool) -> None:
         raise _another(other)
     if any(not abandoned(_owner(left)) for left in other.glob("*.tmp")):
         raise StorageError(f"{shown(other)} is being written by another process; wait for it, or choose another path")
-    shutil.rmtree(other)
+    gone = other.with_name(f"{other.name}.{this_process()}.{token()}")
+    with suppress(FileNotFoundError):  # another process was first
+        other.rename(gone)  # whoever begins to write there meanwhile sees that it is gone, and begins anew
+        shutil.rmtree(gone)
 
 
 def _folders(place: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -306,7 +311,7 @@ def _literal(name: str) -> str:
 
 
 def _private(place: Path, key: str) -> Path:
-    return place.with_name(f"{hidden_folder(place, key).name}.{mine()}.{token()}")
+    return place.with_name(f"{hidden_folder(place, key).name}.{this_process()}.{token()}")
 
 
 def _owner(temporary: Path) -> str:

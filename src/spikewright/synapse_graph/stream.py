@@ -19,8 +19,8 @@ from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
 from spikewright.settings import whole
 from spikewright.synapse_graph.blocks import COLUMNS, Block, blocks
-from spikewright.synapse_graph.paths import Group, Path, Pools, groups_and_paths
-from spikewright.synapse_graph.projection import Part, Projection, named
+from spikewright.synapse_graph.parts import Part, parts_of
+from spikewright.wiring import Group, Path, Pools, Projection, groups_and_paths, named
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +96,7 @@ class Synapses:
         return digest.hexdigest()
 
     def parts(self, projection: Projection) -> tuple[Part, ...]:
-        return projection.parts(self.part_rows)
+        return parts_of(projection, self.part_rows)
 
     def blocks(self, projection: Projection, part: Part) -> Iterator[Block]:
         """The synapses of a part as rectangles, without repeating what repeats."""

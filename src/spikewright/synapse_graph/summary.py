@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.synapse_graph.paths import Group
-from spikewright.synapse_graph.projection import Projection
 from spikewright.synapse_graph.stream import Synapses
+from spikewright.wiring import Group, Projection
 
 BINS = 40
 
@@ -138,7 +137,7 @@ def _carried(
     if synapses.mean_values is None:
         return None, None
     rates = synapses.mean_values[projection.path.source.name]
-    edge = projection.traffic(rates)
+    edge = projection.total(rates)
     if edge is None:  # few synapses, and no shorter way: a map that is cropped or pooled and scaled at once
         each: Sequence[float] = [
             float(block.column("edge").sum(dtype=np.float64))

@@ -10,35 +10,36 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from spikewright.arrow import pyarrow
-from spikewright.errors import SettingsError, SpikewrightError, StorageError
+from spikewright.errors import SettingsError, StorageError
 from spikewright.files import (
     check_reachable,
     exists,
-    mine,
     one_at_a_time,
     parents,
-    reason,
     shown,
     storage_errors,
     sync,
+    this_process,
     token,
 )
-from spikewright.files.errors import about_writing
+from spikewright.files.errors import UNCHANGED
 from spikewright.settings import whole
 from spikewright.synapse_graph import placing
 from spikewright.synapse_graph.log import as_json, as_text, log
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.placing import PIECES, WHOLE
-from spikewright.synapse_graph.projection import Part, Projection
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
+from spikewright.wiring import Projection
 
 Progress = Callable[[int, int], None]
 
@@ -87,8 +88,8 @@ def write(
     if of > 1 and isinstance(made, AtOnce):
         raise SettingsError("this format is written in one go; write it without shards")
     place = Path(os.path.realpath(path))
-    check_place(path, made, force)
-    with parents(place, path), _clearly(path, place):
+    check_destination(path, made, force)
+    with parents(place, path), storage_errors(path, partial(_left, place)):
         key, facts = digest(synapses, made), as_json(settings(synapses, made))
         if isinstance(made, AtOnce):
             taken = placing.new_private(place, key, facts)
@@ -128,7 +129,7 @@ def check_begun(synapses: Synapses, path: Path, made: Writer) -> None:
         placing.check_begun(Path(os.path.realpath(path)), settings(synapses, made))
 
 
-def check_place(path: Path, made: Writer, force: bool) -> None:
+def check_destination(path: Path, made: Writer, force: bool) -> None:
     """Refuse a place where something stands, before any work is done; with ``force`` only what is not a graph.
 
     What a killed process had begun to put there is finished or taken back first.
@@ -224,7 +225,7 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
     def one(job: _Job) -> int:
         if stop.is_set():
             return 0
-        temporary = job.hidden / f"{job.name}.{mine()}.{token()}.tmp"
+        temporary = job.hidden / f"{job.name}.{this_process()}.{token()}.tmp"
         try:
             made.part(synapses, job.projection, job.part, temporary)
             sync(temporary)
@@ -272,18 +273,7 @@ def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
     return WHOLE
 
 
-@contextmanager
-def _clearly(path: Path, place: Path) -> Iterator[None]:
-    """Errors of the disk, and of libraries that write, as one line that says what is left and what to do."""
-    try:
-        yield
-    except SpikewrightError:
-        raise
-    except Exception as error:
-        if not about_writing(error):
-            raise
-        left = placing.beginnings(place)
-        kept = "; nothing was changed there"
-        if left:
-            kept = f"; finished parts stay in {shown(left[0])}: the same call goes on from there"
-        raise StorageError(f"cannot write {shown(path)}: {reason(error)}{kept}") from error
+def _left(place: Path) -> str:
+    """What is left of a writing that went wrong, and what to do."""
+    left = placing.beginnings(place)
+    return f"finished parts stay in {shown(left[0])}: the same call goes on from there" if left else UNCHANGED

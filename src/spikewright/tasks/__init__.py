@@ -1,10 +1,10 @@
 """Tasks, one a file: what labels mean, and the scores of answers."""
 
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.finding import Head, Said, find, heads, said, tasks_said
-from spikewright.tasks.named import parse, tasks
-from spikewright.tasks.score import SCORES, Score
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.finding import Head, TaskChoice, chosen_tasks, find_task, heads, tasks_said
+from spikewright.tasks.named import SCORES, parse, tasks
+from spikewright.tasks.score import Score
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 __all__ = [
     "SCORES",
@@ -12,14 +12,14 @@ __all__ = [
     "Curve",
     "Head",
     "Labels",
-    "Said",
+    "RunningScores",
     "Score",
-    "Tally",
     "Task",
-    "find",
+    "TaskChoice",
+    "chosen_tasks",
+    "find_task",
     "heads",
     "parse",
-    "said",
     "tasks",
     "tasks_said",
 ]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.errors import DataError
 from spikewright.graph import Shape
 from spikewright.text import shape_text
 
@@ -46,7 +45,7 @@ class Answer:
 
     @property
     def threshold(self) -> float:
-        """Above it one answer says yes: a logit's sign, also behind a sigmoid or tanh."""
+        """The value above which one answer says yes: a logit's sign, also behind a sigmoid or tanh."""
         return 0.5 if self.activation == "sigmoid" else 0.0
 
     def __str__(self) -> str:
@@ -59,25 +58,20 @@ class Labels:
     """Targets of one output, looked at.
 
     Args:
-        values: ``(N, ...)``, whole numbers or floats.
-
-    Raises:
-        DataError: for NaN or infinity among them.
+        values: ``(N, ...)``, whole numbers or finite floats, as ``as_targets`` gives them.
     """
 
     def __init__(self, values: NDArray[Any]) -> None:
         self.values = values
-        if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
-            row = int(np.argwhere(~finite)[0][0])
-            raise DataError(f"the label of sample {row} holds NaN or infinity; remove the sample or repair it")
 
     @property
     def samples(self) -> int:
+        """The number of samples."""
         return len(self.values)
 
     @property
     def shape(self) -> Shape:
-        """Of one sample's target."""
+        """The shape of one sample's target."""
         return tuple(self.values.shape[1:])
 
     @property
@@ -87,16 +81,18 @@ class Labels:
 
     @cached_property
     def low(self) -> float:
+        """The smallest label; 0 where there is none."""
         return float(self.values.min()) if self.values.size else 0.0
 
     @cached_property
     def high(self) -> float:
+        """The largest label; 0 where there is none."""
         return float(self.values.max()) if self.values.size else 0.0
 
     @cached_property
     def whole(self) -> bool:
         """Whether all are whole numbers, of whatever type."""
-        return not self.floats or all(bool((part == np.round(part)).all()) for part in self.parts())
+        return not self.floats or all(bool((part == np.round(part)).all()) for part in self.chunks())
 
     @cached_property
     def zero_one(self) -> bool:
@@ -106,9 +102,9 @@ class Labels:
     @cached_property
     def signs(self) -> bool:
         """Whether all are −1 or 1."""
-        return self.low >= -1 and self.high <= 1 and all(bool((np.abs(part) == 1).all()) for part in self.parts())
+        return self.low >= -1 and self.high <= 1 and all(bool((np.abs(part) == 1).all()) for part in self.chunks())
 
-    def parts(self) -> list[NDArray[Any]]:
+    def chunks(self) -> list[NDArray[Any]]:
         """Some samples at a time: what is made of them all would be large."""
         few = max(1, 2**22 // max(prod(self.shape), 1))
         return [self.values[k : k + few] for k in range(0, self.samples, few)]
@@ -117,7 +113,7 @@ class Labels:
         """Whether all are 0 or more and sum to 1 along an axis of several."""
         if self.values.ndim <= abs(axis) or self.values.shape[axis] < 2 or self.low < 0:
             return False
-        return all(bool((np.abs(part.sum(axis=axis, dtype=np.float64) - 1) < 1e-3).all()) for part in self.parts())
+        return all(bool((np.abs(part.sum(axis=axis, dtype=np.float64) - 1) < 1e-3).all()) for part in self.chunks())
 
     def __str__(self) -> str:
         shape = "(" + ", ".join(["N", *map(str, self.shape)]) + ("," if not self.shape else "") + ")"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.score import ACCURACY, Score
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Binary(Task):
     """
 
     threshold: float | None = None
-    measures: ClassVar[tuple[str, ...]] = ("accuracy",)
+    measures: ClassVar[Mapping[str, Score]] = {"accuracy": ACCURACY}
     agreed: ClassVar[tuple[str, ...]] = ("accuracy",)
     title: ClassVar[str] = "binary classification"
     needs: ClassVar[str] = "0 or 1 for each value of the answer"
@@ -46,15 +48,15 @@ class Binary(Task):
     def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:
         return answers > (answer.threshold if self.threshold is None else self.threshold)
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(self, timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(self, timesteps, answer)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         yes = targets.mean(axis=0)
         return {"accuracy": float(np.maximum(yes, 1 - yes).mean())}
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, task: Binary, timesteps: int, answer: Answer) -> None:
         self.task, self.answer = task, answer
         self.decided, self.right = 0, np.zeros(timesteps)
@@ -63,6 +65,10 @@ class _Tally(Tally):
         right = self.task.decisions(answers, self.answer) == targets[:, None]
         self.decided += targets.size
         self.right += right.reshape(*right.shape[:2], -1).sum(axis=(0, 2))
+
+    def merge(self, other: Self) -> None:
+        self.decided += other.decided
+        self.right += other.right
 
     def scores(self) -> dict[str, Curve]:
         return {"accuracy": self.right / self.decided}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import DataError
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.score import ACCURACY, Score
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 TOP = 5
 
@@ -24,7 +26,10 @@ class Classification(Task):
     class is among the five largest.
     """
 
-    measures: ClassVar[tuple[str, ...]] = ("accuracy", "top5")
+    measures: ClassVar[Mapping[str, Score]] = {
+        "accuracy": ACCURACY,
+        "top5": Score("top-5 accuracy", "analog class among the first five"),
+    }
     agreed: ClassVar[tuple[str, ...]] = ("accuracy",)
     title: ClassVar[str] = "classification"
     needs: ClassVar[str] = "an answer that is one row of classes"
@@ -48,8 +53,8 @@ class Classification(Task):
         found: NDArray[Any] = answers.reshape(len(answers), -1).argmax(axis=1)
         return found
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(timesteps, answer.classes)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(timesteps, answer.classes)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:
         shares = np.sort(np.bincount(targets))[::-1] / max(len(targets), 1)
@@ -95,7 +100,7 @@ def among_first(outputs: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[
     return among
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, timesteps: int, classes: int) -> None:
         ks = {"accuracy": 1} | ({"top5": TOP} if classes > TOP else {})
         self.ks, self.samples = ks, 0
@@ -106,6 +111,11 @@ class _Tally(Tally):
         self.samples += len(row)
         for name, k in self.ks.items():
             self.right[name] += among_first(row, targets, k).sum(axis=0)
+
+    def merge(self, other: Self) -> None:
+        self.samples += other.samples
+        for name, right in other.right.items():
+            self.right[name] += right
 
     def scores(self) -> dict[str, Curve]:
         return {name: right / self.samples for name, right in self.right.items()}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.classification import within
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.score import ACCURACY, Score
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 IGNORED = -1
 
 
 @dataclass(frozen=True)
 class Dense(Task):
-    """At every position the channel with the largest answer; with one channel, class 1 above the threshold.
+    """A class at every position: the channel with the largest answer; with one channel, 1 above the threshold.
 
     Labels are the index of a class at every position, ``(N, H, W)`` or with one channel, or 0 and 1 of the answer's
     shape that sum to 1 over the channels. Accuracy is the fraction of positions that are right, over all samples.
@@ -32,7 +34,10 @@ class Dense(Task):
 
     ignore: int | None = None
     threshold: float | None = None
-    measures: ClassVar[tuple[str, ...]] = ("accuracy", "mean_iou")
+    measures: ClassVar[Mapping[str, Score]] = {
+        "accuracy": ACCURACY,
+        "mean_iou": Score("mean IoU", "mean IoU with the analog network's classes"),
+    }
     agreed: ClassVar[tuple[str, ...]] = ("accuracy", "mean_iou")
     title: ClassVar[str] = "dense prediction"
     needs: ClassVar[str] = "an answer with classes at positions"
@@ -66,7 +71,7 @@ class Dense(Task):
         classes = max(answer.shape[0], 2)
         found = np.empty((labels.samples, *answer.positions), np.int32)
         done = 0
-        for part in labels.parts():
+        for part in labels.chunks():
             maps = part.reshape(-1, *answer.positions)
             left_out = np.zeros(maps.shape, bool) if self.ignore is None else maps == self.ignore
             within(maps[~left_out].astype(np.int64), classes, self._advice(maps))
@@ -88,8 +93,8 @@ class Dense(Task):
         found: NDArray[Any] = answers.argmax(axis=1)
         return found
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(self, timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(self, timesteps, answer)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         shares = np.bincount(targets[targets != IGNORED].ravel())
@@ -97,7 +102,7 @@ class Dense(Task):
         return {"accuracy": share, "mean_iou": share / max(int(np.count_nonzero(shares)), 1)}
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     def __init__(self, task: Dense, timesteps: int, answer: Answer) -> None:
         self.task, self.answer = task, answer
         self.classes = classes = max(answer.shape[0], 2)
@@ -115,6 +120,11 @@ class _Tally(Tally):
 
     def _count(self, labels: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(labels, minlength=self.classes)
+
+    def merge(self, other: Self) -> None:
+        self.right += other.right
+        self.answered += other.answered
+        self.labelled += other.labelled
 
     def scores(self) -> dict[str, Curve]:
         union = self.labelled + self.answered - self.right

@@ -21,7 +21,7 @@ from spikewright.tasks.named import parse, tasks
 from spikewright.tasks.regression import Regression
 from spikewright.tasks.task import Task
 
-Said = Task | str | Mapping[str, Task | str] | Sequence[str] | None
+TaskChoice = Task | str | Mapping[str, Task | str] | Sequence[str] | None
 """A task, of every output or by the names of outputs; as typed: "regression", "age=regression"."""
 
 
@@ -42,7 +42,7 @@ class Head:
     remark: str | None = None
 
     def scores(self, outputs: NDArray[Any]) -> dict[str, float]:
-        """Of answers ``(N, *shape)`` without time, those of the analog network, say; empty without labels."""
+        """The scores of answers ``(N, *shape)`` without time, of the analog network, say; empty without labels."""
         return {} if self.targets is None else self.task.scores(outputs, self.targets, self.answer)
 
     def chance(self) -> dict[str, float]:
@@ -50,7 +50,7 @@ class Head:
         return {} if self.targets is None else self.task.chance(self.targets, self.answer)
 
 
-def heads(graph: Graph, targets: Targets | None = None, task: Said = None) -> dict[str, Head]:
+def heads(graph: Graph, targets: Targets | None = None, task: TaskChoice = None) -> dict[str, Head]:
     """What is asked of every output of a network, by its name.
 
     Args:
@@ -66,7 +66,7 @@ def heads(graph: Graph, targets: Targets | None = None, task: Said = None) -> di
     answers = {node.name: Answer(node.name, graph.shapes[node.name], node.activation) for node in graph.of_type(Output)}
     names = ", ".join(answers)
     known = _names(graph)
-    chosen = said(task, known)
+    chosen = chosen_tasks(task, known)
     if targets is not None and not isinstance(targets, Mapping):
         if len(answers) > 1:
             raise DataError(f"the network has the outputs {names}: give labels of each by name, not one array")
@@ -87,16 +87,16 @@ def heads(graph: Graph, targets: Targets | None = None, task: Said = None) -> di
     return found
 
 
-def tasks_said(graph: Graph, task: Said) -> dict[str, Task]:
+def tasks_said(graph: Graph, task: TaskChoice) -> dict[str, Task]:
     """The tasks of a network's outputs as they were said; none where nobody said so.
 
     Raises:
-        SettingsError: as ``said``.
+        SettingsError: as ``chosen_tasks``.
     """
-    return said(task, _names(graph))
+    return chosen_tasks(task, _names(graph))
 
 
-def find(answer: Answer, targets: NDArray[Any] | None = None, task: Task | str | None = None) -> Task:
+def find_task(answer: Answer, targets: NDArray[Any] | None = None, task: Task | str | None = None) -> Task:
     """The task of an answer: as said, or the one that answer and targets show; without targets a guess.
 
     A guess is classification for a row of classes, dense prediction behind a softmax over channels, binary behind a
@@ -114,7 +114,7 @@ def find(answer: Answer, targets: NDArray[Any] | None = None, task: Task | str |
     return _head(answer, targets, task).task
 
 
-def said(task: Said, names: Mapping[str, str]) -> dict[str, Task]:
+def chosen_tasks(task: TaskChoice, names: Mapping[str, str]) -> dict[str, Task]:
     """Tasks by the names of outputs, as they were said.
 
     Args:

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from types import ModuleType
 
 from spikewright.errors import SettingsError
+from spikewright.registry import Registry, class_of
+from spikewright.tasks.score import Score
 from spikewright.tasks.task import Task
 
 
-@cache
-def tasks() -> dict[str, type[Task]]:
-    """Every task of this folder by name."""
-    package = __name__.rpartition(".")[0]
-    found: dict[str, type[Task]] = {}
-    for info in iter_modules(import_module(package).__path__):
-        if info.name in ("task", "find", "named"):
-            continue
-        module = import_module(f"{package}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__:
-                found[info.name] = value
-    return found
+def _held(module: ModuleType) -> dict[str, type[Task]]:
+    found = class_of(Task)(module)
+    for kind in found.values():
+        if not isinstance(getattr(kind, "measures", None), Mapping):
+            raise SettingsError("its measures must be scores by name")
+    return dict(found)
+
+
+tasks = Registry("spikewright.tasks", "a task", _held, folder="spikewright.tasks")
+"""Every task by name."""
+
+
+class _Scores(Mapping[str, Score]):
+    """The scores of all tasks; of two of one name, that of the task that is found first."""
+
+    @cached_property
+    def found(self) -> dict[str, Score]:
+        found: dict[str, Score] = {}
+        for kind in tasks().values():
+            found = {**kind.measures, **found}
+        return found
+
+    def __getitem__(self, name: str) -> Score:
+        return self.found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+
+SCORES = _Scores()
+"""All scores, by the name they have in results."""
 
 
 def parse(text: str) -> Task:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.task import Curve, Tally, Task
+from spikewright.tasks.score import Score
+from spikewright.tasks.task import Curve, RunningScores, Task
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,21 @@ class Regression(Task):
     have none.
     """
 
-    measures: ClassVar[tuple[str, ...]] = ("mse", "mae", "r2")
+    measures: ClassVar[Mapping[str, Score]] = {
+        "mse": Score(
+            "mean squared error", "mean squared error against the analog network", percent=False, higher=False
+        ),
+        "mae": Score(
+            "mean absolute error", "mean absolute error against the analog network", percent=False, higher=False
+        ),
+        "r2": Score("R²", "R² against the analog network", percent=False),
+    }
     agreed: ClassVar[tuple[str, ...]] = ("mse", "mae", "r2")
     title: ClassVar[str] = "regression"
     needs: ClassVar[str] = "targets of the answer's shape"
 
     def fits(self, answer: Answer, labels: Labels) -> bool:
-        if not labels.floats or _laid_out(answer, labels) is None or (answer.single and labels.zero_one):
+        if not labels.floats or _fit_axes(answer, labels) is None or (answer.single and labels.zero_one):
             return False
         rows = len(labels.shape) == 1 and not answer.single
         return not (rows and (labels.zero_one or labels.sums_to_one(1)))
@@ -38,7 +48,7 @@ class Regression(Task):
         return f"floats of shape ({shape}{',' if answer.single else ''})"
 
     def targets(self, answer: Answer, labels: Labels) -> NDArray[Any]:
-        found = _laid_out(answer, labels)
+        found = _fit_axes(answer, labels)
         if found is None:
             raise self.refused(answer, labels)
         return found
@@ -46,8 +56,8 @@ class Regression(Task):
     def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:  # noqa: ARG002
         return answers
 
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
-        return _Tally(timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
+        return _RunningScores(timesteps, answer)
 
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         columns = targets.reshape(len(targets), -1)
@@ -62,7 +72,7 @@ class Regression(Task):
         return {"mse": squared / count, "mae": absolute / count, "r2": 0.0 if squared else float("nan")}
 
 
-class _Tally(Tally):
+class _RunningScores(RunningScores):
     """Sums of errors, and of targets less the first one, so that targets far from 0 keep their digits."""
 
     def __init__(self, timesteps: int, answer: Answer) -> None:
@@ -82,6 +92,16 @@ class _Tally(Tally):
             self.squared[t] += (error**2).sum()
             self.absolute[t] += np.abs(error).sum()
 
+    def merge(self, other: Self) -> None:
+        if not self.samples:
+            self.first = other.first.copy()
+        gap = other.first - self.first
+        self.squares += other.squares + 2 * gap * other.sum + other.samples * gap**2
+        self.sum += other.sum + other.samples * gap
+        self.samples += other.samples
+        self.squared += other.squared
+        self.absolute += other.absolute
+
     def scores(self) -> dict[str, Curve]:
         count = self.samples * self.first.size
         spread = float((self.squares - self.sum**2 / self.samples).sum())
@@ -89,7 +109,7 @@ class _Tally(Tally):
         return {"mse": self.squared / count, "mae": self.absolute / count, "r2": r2}
 
 
-def _laid_out(answer: Answer, labels: Labels) -> NDArray[Any] | None:
+def _fit_axes(answer: Answer, labels: Labels) -> NDArray[Any] | None:
     """Targets with the axes of the answer; None where they are not of its shape."""
     shape, values = answer.shape, labels.values
     if labels.shape == shape:

@@ -35,12 +35,5 @@ class Score:
         return f"{value:.4g}"
 
 
-SCORES = {
-    "accuracy": Score("accuracy", "agreement with the analog network"),
-    "top5": Score("top-5 accuracy", "analog class among the first five"),
-    "mean_iou": Score("mean IoU", "mean IoU with the analog network's classes"),
-    "mse": Score("mean squared error", "mean squared error against the analog network", percent=False, higher=False),
-    "mae": Score("mean absolute error", "mean absolute error against the analog network", percent=False, higher=False),
-    "r2": Score("R²", "R² against the analog network", percent=False),
-}
-"""By the name they have in results."""
+ACCURACY = Score("accuracy", "agreement with the analog network")
+"""The score that several tasks have."""

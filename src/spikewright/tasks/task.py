@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 
 from spikewright.errors import DataError, SettingsError
 from spikewright.tasks.answer import Answer, Labels
+from spikewright.tasks.score import Score
 
 Curve = NDArray[np.float64]
 """``(T,)``: a score at every timestep."""
 
 
-class Tally(ABC):
+class RunningScores(ABC):
     """Counts batch after batch, at every timestep, in memory that does not grow with the samples."""
 
     @abstractmethod
     def add(self, answers: NDArray[Any], targets: NDArray[Any]) -> None:
         """Answers ``(B, T, *shape)`` of a batch, and its targets as ``Task.targets`` gives them."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Take in what another one has counted of other samples."""
 
     @abstractmethod
     def scores(self) -> dict[str, Curve]:
@@ -33,14 +38,14 @@ class Tally(ABC):
 class Task(ABC):
     """Base of all tasks."""
 
-    measures: ClassVar[tuple[str, ...]]
-    """The names of its scores, in ``SCORES``, the main one first; some need more classes than there are."""
+    measures: ClassVar[Mapping[str, Score]]
+    """Its scores by name, the main one first; some need more classes than there are."""
     agreed: ClassVar[tuple[str, ...]]
     """Those in which the spiking network is compared with the analog one."""
     title: ClassVar[str]
     """What people call it."""
     needs: ClassVar[str]
-    """In words, what an answer must be like."""
+    """What an answer must be like, in words."""
 
     @abstractmethod
     def fits(self, answer: Answer, labels: Labels) -> bool:
@@ -48,7 +53,7 @@ class Task(ABC):
 
     @abstractmethod
     def takes(self, answer: Answer) -> str | None:
-        """In words, the labels that show it for such an answer; None where none do."""
+        """The labels that show it for such an answer, in words; None where none do."""
 
     @abstractmethod
     def targets(self, answer: Answer, labels: Labels) -> NDArray[Any]:
@@ -63,7 +68,7 @@ class Task(ABC):
         """What answers ``(N, *shape)`` say, in the form of ``targets``."""
 
     @abstractmethod
-    def tally(self, timesteps: int, answer: Answer) -> Tally:
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         """Counts its scores, batch by batch, at every timestep."""
 
     @abstractmethod
@@ -79,9 +84,9 @@ class Task(ABC):
 
     def curves(self, outputs: NDArray[Any], targets: NDArray[Any], answer: Answer | None = None) -> dict[str, Curve]:
         """The scores ``(T,)`` of answers ``(N, T, *shape)`` to targets ``(N, ...)``."""
-        tally = self.tally(outputs.shape[1], answer or Answer("", tuple(outputs.shape[2:])))
-        tally.add(outputs, targets)
-        return tally.scores()
+        running = self.running_scores(outputs.shape[1], answer or Answer("", tuple(outputs.shape[2:])))
+        running.add(outputs, targets)
+        return running.scores()
 
     def scores(self, outputs: NDArray[Any], targets: NDArray[Any], answer: Answer | None = None) -> dict[str, float]:
         """The scores of answers without time, ``(N, *shape)``, to targets ``(N, ...)``: of an analog network, say.
@@ -99,11 +104,11 @@ class Task(ABC):
     @property
     def main(self) -> str:
         """The score that is looked at first."""
-        return self.measures[0]
+        return next(iter(self.measures))
 
     @property
     def name(self) -> str:
-        """Of its file, and on the command line."""
+        """The name of its file, which is what the command line calls it."""
         return type(self).__module__.rpartition(".")[2]
 
     def refused(self, answer: Answer, labels: Labels, advice: str = "") -> DataError:
@@ -119,7 +124,7 @@ class Task(ABC):
 
     @classmethod
     def from_words(cls, words: Sequence[str]) -> Self:
-        """From the parts after the colon of the command-line form."""
+        """The task that the words after the colon of the command-line form say."""
         name = cls.__module__.rpartition(".")[2]
         known = {f.name: f for f in fields(cls)}
         settings: dict[str, Any] = {}

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
-from spikewright.calibration.thresholds.method import Method, NodeFacts, Wish, words_of
+from spikewright.calibration.thresholds.method import Method, NodeFacts, words_of
 from spikewright.errors import SettingsError
+from spikewright.registry import Registry, class_of
 
-__all__ = ["Method", "NodeFacts", "Wish", "methods", "parse", "parse_all"]
+__all__ = ["Method", "NodeFacts", "methods", "parse", "parse_all"]
 
 EXAMPLE = "percentile:99.9,channels"
 
 
-@cache
-def methods() -> dict[str, type[Method]]:
-    """Every method of this folder by name."""
-    found: dict[str, type[Method]] = {}
-    for info in iter_modules(__path__):
-        module = import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__:
-                found[info.name] = value
-    found.pop("method")
-    return found
+methods = Registry("spikewright.methods", "a threshold method", class_of(Method), folder=__name__)
+"""Every threshold method by name."""
 
 
 def parse(text: Any) -> Method:

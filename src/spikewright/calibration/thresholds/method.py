@@ -6,39 +6,16 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.requests import Request
 from spikewright.errors import SettingsError
 from spikewright.settings import check_fields
 
-
-@dataclass(frozen=True)
-class Wish:
-    """A percentile to be found exactly.
-
-    Attributes:
-        percentile: 0 to 100.
-        channels: one for each channel, or one for the layer.
-        zeros: over all rectified activations; else over the positive ones only.
-    """
-
-    percentile: float
-    channels: bool = False
-    zeros: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"{self.percentile:.10g}" + (",channels" if self.channels else "") + (",zeros" if self.zeros else "")
-
-    @classmethod
-    def parse(cls, key: str) -> Wish | None:
-        """The wish of a key; None for text that is none."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e-\d+)?)(,channels)?(,zeros)?", key)
-        wish = found and cls(float(found[1]), bool(found[2]), bool(found[3]))
-        return wish if wish and wish.key == key and wish.percentile <= 100 else None
+Found = TypeVar("Found")
 
 
 class NodeFacts(Protocol):
@@ -48,7 +25,7 @@ class NodeFacts(Protocol):
     def layer(self) -> int: ...
     @property
     def maximum(self) -> NDArray[np.float64]: ...
-    def quantile(self, wish: Wish) -> NDArray[np.float64]: ...
+    def __getitem__(self, request: Request[Found]) -> Found: ...
 
 
 @dataclass(frozen=True)
@@ -61,8 +38,8 @@ class Method(ABC):
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def wishes(self, layer: int) -> tuple[Wish, ...]:  # noqa: ARG002
-        """The percentiles it needs of the population behind weighted layer ``layer``."""
+    def requests(self, layer: int) -> tuple[Request[Any], ...]:  # noqa: ARG002
+        """What it needs to know of the population behind weighted layer ``layer``, beside ``NodeFacts``."""
         return ()
 
     @abstractmethod

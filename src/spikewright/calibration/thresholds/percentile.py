@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.calibration.thresholds.method import Method, NodeFacts, Wish
+from spikewright.calibration.requests import Quantile
+from spikewright.calibration.thresholds.method import Method, NodeFacts
 from spikewright.errors import SettingsError
 
 
@@ -37,14 +38,14 @@ class Percentile(Method):
         if self.schedule < 0:
             raise SettingsError(f"percentile: schedule must be 0 or more, not {self.schedule:g}")
 
-    def _wish(self, layer: int, channels: bool) -> Wish:
-        return Wish(max(self.percentile - self.schedule * layer, 0.0), channels, self.zeros)
+    def _request(self, layer: int, channels: bool) -> Quantile:
+        return Quantile(max(self.percentile - self.schedule * layer, 0.0), channels, self.zeros)
 
-    def wishes(self, layer: int) -> tuple[Wish, ...]:
-        return tuple(self._wish(layer, channels) for channels in {False, self.channels})
+    def requests(self, layer: int) -> tuple[Quantile, ...]:
+        return tuple(self._request(layer, channels) for channels in {False, self.channels})
 
     def scale(self, node: NodeFacts) -> NDArray[np.float64]:
-        return node.quantile(self._wish(node.layer, self.channels))
+        return node[self._request(node.layer, self.channels)]
 
     def whole(self, node: NodeFacts) -> float:
-        return float(node.quantile(self._wish(node.layer, channels=False)))
+        return float(node[self._request(node.layer, channels=False)])

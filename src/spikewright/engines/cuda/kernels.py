@@ -12,7 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from spikewright.engines.cuda.scan import Fired, Population
+from spikewright.engines.cuda.scan import Fired
+from spikewright.engines.neurons import Population
 
 BLOCK = 256
 """Neurons of one program."""
@@ -89,7 +90,7 @@ def fire_kernel(
     POTENTIALS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """``reference.fire`` over time; a cell is one neuron of one sample."""
+    """``neurons.fire`` over time; a cell is one neuron of one sample."""
     cell = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = cell < cells
     theta = tl.load(threshold + cell % neurons, mask=inside, other=1.0)

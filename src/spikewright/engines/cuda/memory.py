@@ -18,7 +18,7 @@ MOST_ROWS = 2**15
 BYTES = 4
 
 
-def in_pieces(graph: Graph, resting: Collection[str], batch: int, timesteps: int, budget: int) -> tuple[int, int]:
+def chunk_sizes(graph: Graph, resting: Collection[str], batch: int, timesteps: int, budget: int) -> tuple[int, int]:
     """How many samples are worked on at a time, and how many of their timesteps; at least one of each.
 
     Args:
@@ -67,8 +67,8 @@ def done_after(graph: Graph, nodes: Sequence[Node]) -> Mapping[str, Sequence[str
     return done
 
 
-def pieces(total: int, size: int) -> Iterator[slice]:
-    """``total`` things, ``size`` at a time."""
+def stretches(total: int, size: int) -> Iterator[slice]:
+    """``total`` samples or timesteps, ``size`` at a time."""
     return (slice(first, min(first + size, total)) for first in range(0, total, size))
 
 
@@ -87,5 +87,5 @@ def _between(count: int, most: int) -> int:
 
 
 def _evenly(total: int, size: int) -> int:
-    """The size of as many pieces as ``size`` makes, all alike."""
+    """The size of as many stretches as ``size`` makes, all alike."""
     return -(-total // -(-total // size))

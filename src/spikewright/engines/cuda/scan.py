@@ -5,25 +5,14 @@ Time is the first axis of every tensor, samples are the second. What is the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from spikewright.engines.reference import fire
-from spikewright.nodes import IF
+from spikewright.engines.neurons import Population, fire
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Neurons with their thresholds, and their lowest potentials if they have any, in place: ``(*shape)``."""
-
-    neuron: IF
-    threshold: Tensor
-    v_min: Tensor | None
 
 
 class Fired(NamedTuple):
@@ -70,7 +59,7 @@ class Stepwise:
 
         spikes, after, counts = [], [], torch.zeros_like(v)
         for now in current.expand(steps, *v.shape):
-            n, v = fire(population.neuron, population.threshold, v, now, population.v_min)
+            n, v = fire(population, v, now)
             spikes.append(n)
             counts = counts + n
             if potentials:

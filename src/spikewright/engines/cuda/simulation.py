@@ -10,15 +10,16 @@ import numpy as np
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines.cuda.memory import BUDGET, in_pieces, pieces
-from spikewright.engines.cuda.piece import Piece
-from spikewright.engines.cuda.scan import Population, Scan, scan_on
+from spikewright.engines.cuda.memory import BUDGET, chunk_sizes, stretches
+from spikewright.engines.cuda.scan import Scan, scan_on
+from spikewright.engines.cuda.sub_batch import SubBatch
+from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, Simulation
 from spikewright.engines.units import event_units
 from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Graph
-from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes import MaxPool, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
     import torch
@@ -40,16 +41,17 @@ class CudaSimulation(Simulation):
     def __init__(self, graph: Graph, device: str = "cuda", budget: int = BUDGET, scan: Scan | None = None) -> None:
         super().__init__(graph, device)
         self.budget = budget
-        self.device = self.place(np.zeros(0)).device
+        self.device = self.to_tensor(np.zeros(0)).device
         self.scan = scan or scan_on(self.device)
-        self.neurons = {
-            node.name: Population(node, self.thresholds[node.name], self.floors.get(node.name))
-            for node in graph.of_type(IF)
-        }
-        self.windows = {pool.name: MaxPool.bind(pool, self.place) for pool in graph.of_type(SpikeMaxPool)}
+        self.windows = {pool.name: MaxPool.bind(pool, self.to_tensor) for pool in graph.of_type(SpikeMaxPool)}
 
     def run(
-        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+        self,
+        x: Tensor,
+        timesteps: int,
+        encoder: Encoder,
+        record: Recording | Collection[str] = (),
+        first: int = 0,
     ) -> BatchRun:
         """Simulate one batch; see ``reference.Simulation.run``. Recorded spikes and potentials are in host memory.
 
@@ -58,50 +60,51 @@ class CudaSimulation(Simulation):
         """
         import torch
 
-        x = x.to(self.place(np.zeros(0)))
+        wanted = as_recording(record, self.graph, timesteps)
+        x = x.to(self.to_tensor(np.zeros(0)))
         encoder = encoder.fitted(self.graph)
         units = event_units(self.graph, encoder)
         resting = resting_nodes(self.graph) if type(encoder) is Constant else frozenset()
-        samples, steps = in_pieces(self.graph, resting, len(x), timesteps, self.budget)
+        samples, steps = chunk_sizes(self.graph, resting, len(x), timesteps, self.budget)
         sent: dict[str, list[Events]] = {}
         try:
             with torch.inference_mode(), same_arithmetic(self.device):
-                run = self._room(len(x), timesteps, record)
-                for part in pieces(len(x), samples):
-                    piece = Piece(self, run, record, part, resting, units)
+                run = self._room(len(x), wanted)
+                for some in stretches(len(x), samples):
+                    sub_batch = SubBatch(self, run, wanted, some, resting, units)
                     if resting:
-                        piece.rest(x[part], timesteps)
-                    for time in pieces(timesteps, steps):
-                        piece.advance(time, encoder, x[part], first + part.start)
-                    for name, events in piece.events(first + part.start).items():
+                        sub_batch.rest(x[some], timesteps)
+                    for time in stretches(timesteps, steps):
+                        sub_batch.advance(time, encoder, x[some], first + some.start)
+                    for name, events in sub_batch.events(first + some.start).items():
                         sent.setdefault(name, []).append(events)
         except torch.OutOfMemoryError as error:
             raise SettingsError(
                 f"a batch of {len(x)} over {timesteps} timesteps does not fit in the memory of {self.device}: "
                 "take a smaller batch size, or record less"
             ) from error
-        run.events = {name: Events.joined(self.graph.shapes[name], parts) for name, parts in sent.items()}
+        run.events = {name: Events.joined(self.graph.shapes[name], trains) for name, trains in sent.items()}
         return run
 
-    def _room(self, samples: int, timesteps: int, record: Collection[str]) -> BatchRun:
+    def _room(self, samples: int, wanted: Recording) -> BatchRun:
         """Zeros for all that a batch gives."""
         import torch
 
         run = BatchRun({}, {})
         for node in self.graph:
-            shape = self.graph.shapes[node.name]
-            by_step = (samples, timesteps, *shape)
+            name, shape = node.name, self.graph.shapes[node.name]
+            recorded = (samples, len(wanted.steps), *shape)
             if isinstance(node, Output):
-                run.outputs[node.name] = torch.zeros(by_step, device=self.device)
+                run.outputs[name] = torch.zeros(samples, wanted.timesteps, *shape, device=self.device)
             elif node.population:
-                run.counts[node.name] = torch.zeros(samples, *shape, device=self.device)
-                if "spikes" in record:
-                    run.spikes[node.name] = torch.zeros(by_step)
-                if "potentials" in record and isinstance(node, IF):
-                    run.potentials[node.name] = torch.zeros(by_step)
-            elif "nonzero" in record and (node.weighted or not node.inputs):
+                run.counts[name] = torch.zeros(samples, *shape, device=self.device)
+                if wanted.has("spikes", name):
+                    run.spikes[name] = torch.zeros(recorded)
+                if wanted.has("potentials", name):
+                    run.potentials[name] = torch.zeros(recorded)
+            elif wanted.has("nonzero", name):
                 read = self.graph.input_shapes(node)[0] if node.inputs else shape
-                run.nonzero[node.name] = torch.zeros(samples, *read, device=self.device)
+                run.nonzero[name] = torch.zeros(samples, *read, device=self.device)
         return run
 
 

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, sources_of
+from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, has_fast_form, sources_of
 from spikewright.engines.event.view import View, all_neurons, behind_taps, channels_last, nothing, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, Add, Conv, ConvTranspose, Input, Linear, Output, SpikeMaxPool
+from spikewright.nodes import IF, Add, Input, Output, SpikeMaxPool
 
 
 @dataclass(eq=False)
@@ -57,7 +57,7 @@ def compile_graph(
     units: Mapping[str, float] | None = None,
     activity: bool = False,
     gather: bool = True,
-    narrow: bool = False,
+    fixed_point: bool = False,
     isa: str = "",
 ) -> Compiled:
     """The plan of a spiking graph.
@@ -69,7 +69,7 @@ def compile_graph(
         units: by node, what the plan is to take a value of 1 from it for; see ``event_units``. 1 by default.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
-        narrow: whether layers that gather count in 16-bit integers, where their neurons allow it.
+        fixed_point: whether layers that gather count in 16-bit integers, where their neurons allow it.
         isa: an instruction set of the native core; the best one by default.
 
     Raises:
@@ -77,7 +77,8 @@ def compile_graph(
     """
     native = import_module("spikewright.engines.event._native")
     try:
-        return _Compiler(graph, constant, spikes, units or {}, activity, native.Plan()).compile(isa, gather, narrow)
+        compiler = _Compiler(graph, constant, spikes, units or {}, activity, native.Plan())
+        return compiler.compile(isa, gather, fixed_point)
     except native.PlanError as error:
         raise SettingsError(f"the event engine cannot run this network: {error}") from error
 
@@ -93,12 +94,12 @@ class _Compiler:
         self.seen: dict[str, View] = {}  # by node whose activity is recorded aside
         self.neurons = 0
 
-    def compile(self, isa: str, gather: bool, narrow: bool) -> Compiled:
+    def compile(self, isa: str, gather: bool, fixed_point: bool) -> Compiled:
         for node in self.graph:
             value = self._value(node)
             if not isinstance(node, Output):
                 self.values[node.name] = self._as_read(node, value)
-        self.made.plan.finish(isa, gather, narrow)
+        self.made.plan.finish(isa, gather, fixed_point)
         return self.made
 
     def _value(self, node: Node) -> Value:
@@ -122,11 +123,12 @@ class _Compiler:
         viewed = view_of(node, [_view(value) for value in given])
         if viewed is not None:
             return viewed
-        if node.connections(*self.graph.input_shapes(node)) is None:
+        made = node.connections(*self.graph.input_shapes(node))
+        if made is None:
             raise SettingsError(
                 f"the event engine cannot run {node}: it knows no linear form of it; use engine='reference'"
             )
-        return (Term(_view(given[0]), node),)
+        return (Term(_view(given[0]), made),)
 
     def _given(self, node: Node, name: str) -> Value:
         if isinstance(self.graph[name], Output):
@@ -160,9 +162,8 @@ class _Compiler:
             return False
         if isinstance(reader, SpikeMaxPool):
             return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
-        if isinstance(reader, Conv | ConvTranspose | Linear):
-            return fits_grid(value, self.made.sources)
-        return True
+        made = reader.connections(value.shape)
+        return made is None or not has_fast_form(made) or fits_grid(value, self.made.sources)
 
     def _received(self, node: Node) -> Shape:
         """The shape of what a layer receives: an answer without axes is one value too."""

@@ -8,9 +8,10 @@ from math import prod
 from pathlib import Path
 
 from spikewright.engines.event.compiler import Compiled
+from spikewright.engines.recording import Recording, is_noted
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph, Node
-from spikewright.nodes import IF, Input, Output
+from spikewright.graph import Graph
+from spikewright.nodes import Input, Output
 
 FIRING = 0.1
 """Spikes of a neuron in a timestep, on average, where their number decides what is needed: most networks send fewer."""
@@ -20,9 +21,9 @@ MOST_AT_ONCE = 2**22
 """Values that are computed outside the native core in one go: little memory, and Ctrl-C is noticed soon."""
 
 
-def in_pieces(samples: int, work: int) -> Iterator[slice]:
-    """The samples of a batch, few at a time where ``work``, the values computed for one, is much."""
-    few = max(1, MOST_AT_ONCE // work)
+def few_at_a_time(samples: int, work: int, least: int = 1) -> Iterator[slice]:
+    """The samples of a batch, ``least`` at a time where ``work``, the values computed for one, is much."""
+    few = max(least, MOST_AT_ONCE // work)
     return (slice(first, first + few) for first in range(0, samples, few))
 
 
@@ -49,30 +50,33 @@ def check_memory(fixed: int, each: int, batch: int, timesteps: int) -> None:
     )
 
 
-def fixed_bytes(
-    graph: Graph, compiled: Compiled, timesteps: int, record: Collection[str], threads: int, chunk: int
-) -> int:
+def fixed_bytes(graph: Graph, compiled: Compiled, record: Recording, threads: int, chunk: int) -> int:
     """What a run needs whatever the batch: the memory of its threads, and of samples worked on in torch."""
-    thread: int = compiled.plan.bytes_per_thread(min(chunk, timesteps))
+    thread: int = compiled.plan.bytes_per_thread(min(chunk, record.timesteps))
     arrays = 1
-    if "nonzero" in record:
+    if not record.whole:  # all timesteps of few samples, out of which some are kept
+        thread += 4 * record.timesteps * dense_values(graph, record)
+    if record.any("nonzero"):
         thread += 8 * sum(prod(graph.shapes[name]) for name in compiled.layers)
         arrays = 4
     return threads * thread + arrays * 4 * MOST_AT_ONCE
 
 
-def sample_bytes(
-    graph: Graph, compiled: Compiled, timesteps: int, record: Collection[str], sampled: Collection[str]
-) -> int:
+def dense_values(graph: Graph, record: Recording) -> int:
+    """Values of one sample and timestep that are recorded densely."""
+    return sum(prod(graph.shapes[name]) for kind in ("spikes", "potentials") for name in record.nodes.get(kind, ()))
+
+
+def sample_bytes(graph: Graph, compiled: Compiled, record: Recording, sampled: Collection[str]) -> int:
     """What one sample of a batch needs: its input and currents, counts and answers, and what is recorded.
 
     Args:
         graph: the spiking graph.
         compiled: its plan.
-        timesteps: T.
-        record: any of ``RECORDS``.
+        record: what is recorded.
         sampled: the layers that receive currents of the sample's own at every step.
     """
+    timesteps, steps = record.timesteps, len(record.steps)
     values, events = 0, 0.0
     for name in compiled.layers:
         node, arrays = graph[name], 0
@@ -83,23 +87,18 @@ def sample_bytes(
         if name in sampled:
             arrays += 1
         if node.population:
-            arrays += 1 + timesteps * ("spikes" in record)
-        if isinstance(node, IF):
-            arrays += timesteps * ("potentials" in record)
-        if "nonzero" in record and not isinstance(node, Output):
+            arrays += 1
+        arrays += steps * (record.has("spikes", name) + record.has("potentials", name))
+        if record.any("nonzero") and not isinstance(node, Output):
             arrays += 2
-        if node.population and "events" in record:
+        if record.has("events", name):
             events += FIRING * timesteps * prod(graph.shapes[name])
         values += arrays * prod(graph.shapes[name])
-    if "nonzero" in record:
-        noted = (graph.input_shapes(node) or (graph.shapes[node.name],) for node in graph if is_noted(node))
+    if record.any("nonzero"):
+        nodes = (node for node in graph if is_noted(node) and record.has("nonzero", node.name))
+        noted = (graph.input_shapes(node) or (graph.shapes[node.name],) for node in nodes)
         values += sum(prod(shapes[0]) for shapes in noted)
     return 4 * values + int(EVENT_BYTES * events)
-
-
-def is_noted(node: Node) -> bool:
-    """Whether activity is recorded of what a node reads, or is."""
-    return node.weighted or not node.inputs
 
 
 def available() -> int | None:

@@ -1,4 +1,4 @@
-"""Linear operators as the native core takes them: one function for each kind."""
+"""Linear operators as the native core takes them: one function for each form that connections can have there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
+from spikewright.connections.listing import one_by_one
 from spikewright.engines.event.view import View, channels_last
-from spikewright.graph import Node, Shape
-from spikewright.nodes import Conv, ConvTranspose, Linear
+from spikewright.engines.event.windows import slides
+from spikewright.graph import Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +22,11 @@ class Term:
 
     Attributes:
         view: in the shape of the operator's input.
-        node: the operator, or None.
+        operator: what it connects, or None.
     """
 
     view: View
-    node: Node | None = None
+    operator: Connections | None = None
 
 
 @dataclass(frozen=True)
@@ -71,31 +72,46 @@ def _remap(view: View, source: Source, order: NDArray[np.int64]) -> tuple[NDArra
 
 def add_term(plan: Any, target: int, term: Term, sources: list[Source], shape: Shape) -> None:
     """Give a layer of the plan one more term of what it receives; ``shape`` is the layer's."""
-    if isinstance(term.node, Conv):
-        _add_conv(plan, target, term.node, term.view, sources, shape)
-    elif isinstance(term.node, ConvTranspose):
-        _add_conv(plan, target, *_as_convolution(term.node, term.view), sources, shape)
-    elif isinstance(term.node, Linear):
-        _add_linear(plan, target, term.node, term.view, sources)
-    elif term.node is None:
+    operator = term.operator
+    if operator is None:
         if not _add_scaling(plan, target, term.view, sources, shape):
             _add_sparse(plan, target, term.view, sources, None, shape)
+    elif not fits_grid(term.view, sources) or not has_fast_form(operator):
+        _add_sparse(plan, target, term.view, sources, _matrix(operator), shape)
+    elif not operator.axes:
+        _add_dense(plan, target, operator, term.view, sources)
     else:
-        made = term.node.connections(term.view.shape)
-        if made is None:
-            raise TypeError(f"{term.node} connects nothing")
-        _add_sparse(plan, target, term.view, sources, _matrix(made), shape)
+        _add_conv(plan, target, operator, term.view, sources, shape)
+
+
+def has_fast_form(operator: Connections) -> bool:
+    """Whether the native core takes an operator as a dense layer or a convolution, not connection by connection."""
+    if operator.axes:
+        return slides(operator) is not None
+    return operator.kernel is not None and operator.groups == 1 and operator.gain is None
 
 
 def _three(values: tuple[int, ...], fill: int) -> list[int]:
     return [fill] * (3 - len(values)) + [int(v) for v in values]
 
 
-def _add_conv(plan: Any, target: int, node: Conv, view: View, sources: list[Source], shape: Shape) -> None:
+def _add_conv(plan: Any, target: int, made: Connections, view: View, sources: list[Source], shape: Shape) -> None:
+    windows, kernel = slides(made), made.kernel
+    assert windows is not None
+    assert kernel is not None
+    lows = []
+    for axis, (window, n) in enumerate(zip(windows, made.inputs[1:], strict=True)):
+        grid = np.full((n - 1) * window.spread + 1, -1)
+        grid[:: window.spread] = np.arange(n)[:: -1 if window.inputs_reversed else 1]
+        end = window.stride * (shape[axis + 1] - 1) + window.dilation * (kernel.shape[axis + 3] - 1) - window.low + 1
+        grid = grid[max(-window.low, 0) : end]  # what lies outside of every window takes no room
+        lows.append(max(window.low, 0))
+        if not np.array_equal(grid, np.arange(n)):
+            view = view.chosen(axis + 1, grid)
+        if window.kernel_reversed:
+            kernel = np.flip(kernel, axis + 3)
+    weight = np.moveaxis(kernel, 1, -1)  # (group, channel, *kernel, filter)
     channels, *spatial = view.shape
-    filters, per_group = node.weight.shape[:2]
-    # (group, channel, *kernel, filter)
-    weight = np.moveaxis(node.weight.reshape(node.groups, filters // node.groups, per_group, *node.kernel), 1, -1)
     order = np.moveaxis(np.arange(prod(view.shape)).reshape(*spatial, channels), -1, 0)
     for source in sources_of(view, sources):
         remap, factor = _remap(view, source, order)
@@ -105,17 +121,18 @@ def _add_conv(plan: Any, target: int, node: Conv, view: View, sources: list[Sour
             remap,
             _three(tuple(spatial), 1),
             channels,
-            _three(node.kernel, 1),
-            _three(node.stride, 1),
-            _three(tuple(low for low, _ in node.padding), 0),
-            _three(node.dilation, 1),
+            _three(kernel.shape[3:], 1),
+            _three(tuple(window.stride for window in windows), 1),
+            _three(tuple(lows), 0),
+            _three(tuple(window.dilation for window in windows), 1),
             _three(shape[1:], 1),
-            node.groups,
-            np.ascontiguousarray(weight * factor),
+            made.groups,
+            np.ascontiguousarray(weight * factor, np.float32),
         )
 
 
-def _add_linear(plan: Any, target: int, node: Linear, view: View, sources: list[Source]) -> None:
+def _add_dense(plan: Any, target: int, made: Connections, view: View, sources: list[Source]) -> None:
+    assert made.kernel is not None
     for source in sources_of(view, sources):
         # inputs are put in the order of the neurons that feed them, so that neighbours stay neighbours
         own = (view.neurons >= source.first) & (view.neurons < source.first + source.size)
@@ -124,7 +141,7 @@ def _add_linear(plan: Any, target: int, node: Linear, view: View, sources: list[
         order = np.empty(len(earliest), np.int64)
         order[used] = np.arange(len(used))
         remap, factor = _remap(view, source, order)
-        plan.dense(target, source.layer, remap, len(used), _transposed(node.weight, used, factor))
+        plan.dense(target, source.layer, remap, len(used), _transposed(made.kernel[0], used, factor))
 
 
 def _transposed(weight: NDArray[np.float32], used: NDArray[np.int64], factor: np.float32) -> NDArray[np.float32]:
@@ -185,70 +202,8 @@ def _add_sparse(
 
 
 def _matrix(made: Connections) -> _Matrix:
-    """Connections one by one, in the order of the inputs."""
-    per_group, filters = made.channels
-    positions, entries, source, weight = _taps(made)
-    group, channel, out = (a[..., None] for a in np.ix_(*map(np.arange, (made.groups, per_group, filters))))
-    output = group * filters + out
-    value = weight if made.kernel is None else weight * _by_channel(made.kernel)[..., entries]
-    if made.gain is not None:
-        value = value * made.gain.reshape(made.outputs[0], -1)[output, positions]
-    whole = (made.groups, per_group, filters, len(positions))
-    pre = (group * per_group + channel) * prod(made.inputs[1:]) + source
-    pre, post, value = (np.broadcast_to(a, whole).ravel() for a in (pre, positions * made.outputs[0] + output, value))
-    by_input = np.argsort(pre, kind="stable")
-    start = np.concatenate(([0], np.cumsum(np.bincount(pre, minlength=prod(made.inputs)))))
-    return _Matrix(start, post[by_input], value[by_input].astype(np.float32))
-
-
-def _taps(made: Connections) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of every tap inside the map: the output position, the entry of the kernel, the input position, the share."""
-    source, share = np.zeros((1, 1), np.int64), np.ones((1, 1))
-    inside = np.ones((1, 1), bool)
-    for axis, taps in enumerate(made.axes):
-        each = np.ones(len(taps)) if made.factors is None else made.factors[axis]
-        source = _outer(source * made.inputs[axis + 1], np.maximum(taps, 0), np.add)
-        share = _outer(share, np.broadcast_to(each[:, None], taps.shape), np.multiply)
-        inside = _outer(inside, taps >= 0, np.logical_and)
-    positions, entries = np.nonzero(inside)
-    return positions, entries, source[inside], share[inside]
-
-
-def _outer(a: NDArray[Any], b: NDArray[Any], how: np.ufunc) -> NDArray[Any]:
-    """Two tables of outputs and taps as one, of all pairs of outputs and all pairs of taps."""
-    pairs: NDArray[Any] = how(a[:, None, :, None], b[None, :, None, :])
-    return pairs.reshape(len(a) * len(b), -1)
-
-
-def _by_channel(kernel: NDArray[Any]) -> NDArray[np.float64]:
-    """``(groups, inputs, filters, entries)``."""
-    flat = kernel.reshape(*kernel.shape[:3], -1)
-    return flat.swapaxes(1, 2).astype(np.float64)
-
-
-def _as_convolution(node: ConvTranspose, view: View) -> tuple[Conv, View]:
-    """A transposed convolution as an ordinary one that slides over a wider grid.
-
-    Between the inputs stand as many places without a neuron as the stride skips; the kernel lies the other way round.
-    """
-    inputs, filters = node.weight.shape[:2]
-    axes = tuple(range(2, node.weight.ndim))
-    weight = np.flip(node.weight, axes).reshape(node.groups, inputs // node.groups, filters, *node.kernel)
-    padding = []
-    for axis, n in enumerate(view.shape[1:]):
-        wide = np.full((n - 1) * node.stride[axis] + 1, -1)
-        wide[:: node.stride[axis]] = np.arange(n)
-        reach = node.dilation[axis] * (node.kernel[axis] - 1)
-        low, high = (reach - cut for cut in node.padding[axis])
-        view = view.chosen(axis + 1, wide[max(-low, 0) : len(wide) - max(-high, 0)])
-        padding.append((max(low, 0), max(high, 0)))
-    return Conv(
-        name=node.name,
-        inputs=node.inputs,
-        weight=weight.swapaxes(1, 2).reshape(node.outputs, -1, *node.kernel),
-        bias=np.zeros(node.outputs),
-        stride=(1,) * len(node.kernel),
-        padding=tuple(padding),
-        dilation=node.dilation,
-        groups=node.groups,
-    ), view
+    """Connections one by one, in the order of the inputs; outputs in the engine's order."""
+    listed = one_by_one(made)
+    channel, position = np.divmod(listed.outputs, prod(made.outputs[1:]))
+    start = np.concatenate(([0], np.cumsum(np.bincount(listed.inputs, minlength=prod(made.inputs)))))
+    return _Matrix(start, position * made.outputs[0] + channel, listed.weights.astype(np.float32))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from spikewright.forward import place
-from spikewright.graph import Graph, Node, Place
+from spikewright.forward import tensors_on
+from spikewright.graph import Graph, Node, ToTensor
 from spikewright.nodes import Conv, Output
 from spikewright.nodes._window import torch_padding
 
@@ -37,7 +37,7 @@ class Resting:
     def __init__(self, graph: Graph, silent: Collection[str], constant: bool) -> None:
         import torch
 
-        self.put = place()
+        self.put = tensors_on()
         self.silent = frozenset(silent)
         self.zeros = {name: torch.zeros((1, *graph.shapes[name])) for name in silent}
         self.functions: dict[str, Callable[..., Tensor]] = {}
@@ -91,7 +91,7 @@ def _as_it_is(value: Tensor) -> Tensor:
     return value
 
 
-def _as_product(node: Conv, put: Place) -> Callable[[Tensor], Tensor]:
+def _as_product(node: Conv, put: ToTensor) -> Callable[[Tensor], Tensor]:
     """A convolution as the product of all windows and the weights.
 
     Where windows are small this takes a fifth of the time of a convolution, and channels come last in memory, as the

@@ -14,16 +14,17 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.event.compiler import Compiled, compile_graph
-from spikewright.engines.event.memory import check_memory, fixed_bytes, in_pieces, is_noted, sample_bytes
+from spikewright.engines.event.memory import check_memory, dense_values, few_at_a_time, fixed_bytes, sample_bytes
 from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import View, all_neurons, nothing
+from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
 from spikewright.engines.units import event_units
 from spikewright.events import Events
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, Input, Output, SpikeMaxPool
+from spikewright.nodes import Input, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _PlanSettings:
     """What a plan depends on, beside the graph."""
 
     constant: bool
@@ -71,46 +72,61 @@ class EventSimulation:
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
         self.threads = threads or _cores()
-        self.prepared: dict[_Kind, _Prepared] = {}
+        self.prepared: dict[_PlanSettings, _PreparedPlan] = {}
 
-    def prepare(self, encoder: Encoder, record: Collection[str] = (), spikes: bool = True) -> _Prepared:
+    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), spikes: bool = True) -> _PreparedPlan:
         """The plan for one way of running, made once; ``spikes`` says whether an encoder gives events and nothing else.
 
         Raises:
             SettingsError: naming the node that this engine cannot run.
         """
-        constant, gather = type(encoder) is Constant, self.gather and "potentials" not in record
+        wanted = as_recording(record, self.graph, 1)
+        constant, gather = type(encoder) is Constant, self.gather and not wanted.any("potentials")
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
-        kind = _Kind(constant, spikes and not constant, "nonzero" in record, gather, other)
-        if kind not in self.prepared:
-            self.prepared[kind] = _Prepared(self.graph, kind, self.isa, self.dtype == "int16")
-        return self.prepared[kind]
+        settings = _PlanSettings(constant, spikes and not constant, wanted.any("nonzero"), gather, other)
+        if settings not in self.prepared:
+            self.prepared[settings] = _PreparedPlan(self.graph, settings, self.isa, self.dtype == "int16")
+        return self.prepared[settings]
 
     def run(
-        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+        self,
+        x: Tensor,
+        timesteps: int,
+        encoder: Encoder,
+        record: Recording | Collection[str] = (),
+        first: int = 0,
     ) -> BatchRun:
         """Simulate one batch; see ``reference.Simulation.run``.
 
         Raises:
             SettingsError: where memory would not do, with a batch size that would.
         """
+        wanted = as_recording(record, self.graph, timesteps)
         encoder = encoder.fitted(self.graph)
-        prepared = self.prepare(encoder, record)
+        prepared = self.prepare(encoder, wanted)
         threads = min(self.threads, len(x))
-        fixed = fixed_bytes(self.graph, prepared.compiled, timesteps, record, threads, self.chunk)
-        each = sample_bytes(self.graph, prepared.compiled, timesteps, record, prepared.sampled)
+        fixed = fixed_bytes(self.graph, prepared.compiled, wanted, threads, self.chunk)
+        each = sample_bytes(self.graph, prepared.compiled, wanted, prepared.sampled)
         check_memory(fixed, each, len(x), timesteps)
-        frames = {} if prepared.kind.constant else _frames(self.graph, x, timesteps, encoder, first)
-        for name, unit in prepared.kind.units:
+        dense = dense_values(self.graph, wanted)
+        if wanted.whole or not dense:
+            return self._run(x, encoder, wanted, first)
+        some = few_at_a_time(len(x), timesteps * dense, self.threads)  # the native core writes down every timestep
+        return BatchRun.joined([self._run(x[part], encoder, wanted, first + part.start) for part in some])
+
+    def _run(self, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
+        prepared, timesteps = self.prepare(encoder, wanted), wanted.timesteps
+        frames = {} if prepared.settings.constant else _frames(self.graph, x, timesteps, encoder, first)
+        for name, unit in prepared.settings.units:
             if name in frames:
                 frames[name] /= np.float32(unit)  # events of −1 and 1, exactly
         if not all(_are_spikes(values) for values in frames.values()):
-            prepared = self.prepare(encoder, record, spikes=False)
-        batch = _Batch(prepared, x, timesteps)
+            prepared = self.prepare(encoder, wanted, spikes=False)
+        batch = _BatchArrays(prepared, x, wanted)
         batch.give_input(frames)
-        batch.want(record)
-        trains = [prepared.compiled.layers[node.name] for node in self.graph.populations if "events" in record]
+        batch.want()
+        trains = [prepared.compiled.layers[name] for name in batch.sending]
         sent = prepared.compiled.plan.run(
             len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs, trains
         )
@@ -122,21 +138,23 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Prepared:
-    def __init__(self, graph: Graph, kind: _Kind, isa: str, narrow: bool) -> None:
-        self.graph, self.kind = graph, kind
+class _PreparedPlan:
+    """A plan, and what arrives in it whatever the spikes."""
+
+    def __init__(self, graph: Graph, settings: _PlanSettings, isa: str, fixed_point: bool) -> None:
+        self.graph, self.settings = graph, settings
         self.compiled: Compiled = compile_graph(
             graph,
-            constant=kind.constant,
-            spikes=kind.spikes,
-            units=dict(kind.units),
-            activity=kind.activity,
-            gather=kind.gather,
-            narrow=narrow,
+            constant=settings.constant,
+            spikes=settings.spikes,
+            units=dict(settings.units),
+            activity=settings.activity,
+            gather=settings.gather,
+            fixed_point=fixed_point,
             isa=isa,
         )
         silent = [n for n in self.compiled.layers if not isinstance(graph[n], Output) and n not in self.compiled.aside]
-        self.resting = Resting(graph, silent, kind.constant)
+        self.resting = Resting(graph, silent, settings.constant)
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
@@ -153,15 +171,17 @@ class _Prepared:
     def _receiving(self) -> list[str]:
         """The layers that receive something at every step: not those that take events only."""
         nodes = [self.graph[name] for name in self.compiled.layers]
-        framed = not self.kind.constant
+        framed = not self.settings.constant
         return [n.name for n in nodes if not (isinstance(n, SpikeMaxPool) or (framed and isinstance(n, Input)))]
 
 
-class _Batch:
+class _BatchArrays:
     """The arrays of one batch: what goes in, what comes out, and how that is told in the shapes of the graph."""
 
-    def __init__(self, prepared: _Prepared, x: Tensor, timesteps: int) -> None:
-        self.prepared, self.graph, self.x, self.timesteps = prepared, prepared.graph, x, timesteps
+    def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
+        self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
+        self.timesteps = wanted.timesteps
+        self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
@@ -172,7 +192,7 @@ class _Batch:
         self.inputs += [(self.layers[name], "base", base) for name, base in self.prepared.fixed.items()]
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
-            for part in in_pieces(len(self.x), self.prepared.resting.work):
+            for part in few_at_a_time(len(self.x), self.prepared.resting.work):
                 rest = self._rest(part)
                 for name, array in sampled.items():
                     _write(rest[name], array[part])
@@ -181,23 +201,23 @@ class _Batch:
     def _rest(self, part: slice) -> Mapping[str, Tensor]:
         """By node, what arrives there at every step, for some of the samples."""
         resting = self.prepared.resting
-        return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.kind.constant else resting.fixed
+        return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.settings.constant else resting.fixed
 
     def _empty(self, name: str) -> Any:
         return np.empty((len(self.x), prod(self.graph.shapes[name])), np.float32)
 
-    def want(self, record: Collection[str]) -> None:
+    def want(self) -> None:
+        noted = self.prepared.settings.activity
         for name in self.layers:
             node = self.graph[name]
             if isinstance(node, Output):
                 self._array(name, "totals", by_step=True)
             if node.population:
                 self._array(name, "counts")
-                if "spikes" in record:
-                    self._array(name, "spikes", by_step=True)
-                if "potentials" in record and isinstance(node, IF):
-                    self._array(name, "potentials", by_step=True)
-            if "nonzero" in record and not isinstance(node, Output):
+                for kind in ("spikes", "potentials"):
+                    if self.wanted.has(kind, name):
+                        self._array(name, kind, by_step=True)
+            if noted and not isinstance(node, Output):
                 self._array(name, "active")
                 self._array(name, "graded")
 
@@ -211,16 +231,18 @@ class _Batch:
     def result(self, sent: list[tuple[Any, Any, Any, Any]], first: int) -> BatchRun:
         run = BatchRun({}, {})
         samples = np.arange(first, first + len(self.x), dtype=np.int64)
-        for node, (counts, *columns) in zip(self.graph.populations, sent, strict=False):  # of all of them, or of none
-            run.events[node.name] = Events(self.graph.shapes[node.name], np.repeat(samples, counts), *columns)
+        for name, (counts, *columns) in zip(self.sending, sent, strict=True):
+            train = Events(self.graph.shapes[name], np.repeat(samples, counts), *columns)
+            run.events[name] = train if self.wanted.whole else train.at_steps(self.wanted.steps)
         for (name, kind), array in self.arrays.items():
             if kind == "counts":
                 run.counts[name] = _shaped(array, self.graph.shapes[name])
             elif kind in ("spikes", "potentials"):
-                getattr(run, kind)[name] = _shaped(array, self.graph.shapes[name], 2)
+                kept = array if self.wanted.whole else array[:, self.wanted.steps]
+                getattr(run, kind)[name] = _shaped(kept, self.graph.shapes[name], 2)
             elif kind == "totals":
                 run.outputs[name] = self._readout(name, array)
-        if self.prepared.kind.activity:
+        if self.prepared.settings.activity:
             self._note_activity(run)
         return run
 
@@ -236,10 +258,11 @@ class _Batch:
         """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
         import torch
 
-        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in self.graph if is_noted(node)}
+        noted = [node for node in self.graph if self.wanted.has("nonzero", node.name)]
+        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in noted}
         run.nonzero = {name: torch.empty((len(self.x), *neurons.shape)) for name, neurons in read.items()}
         senders = self._senders()
-        for part in in_pieces(len(self.x), sum(map(prod, self.graph.shapes.values()))):
+        for part in few_at_a_time(len(self.x), sum(map(prod, self.graph.shapes.values()))):
             active, graded = (self._by_neuron(senders, kind, part) for kind in ("active", "graded"))
             rest = self._rest(part)
             for name, neurons in read.items():

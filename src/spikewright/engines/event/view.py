@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
-from spikewright.forward import place
 from spikewright.graph import Node, Shape
 
 
@@ -92,7 +91,7 @@ def view_of(node: Node, given: list[View]) -> View | None:
     if table is not None:
         return _moved(given, table)
     made = node.connections(*shapes)
-    return None if made is None or made.kernel is not None else _summed(given[0], made, _shifts(node, shapes[0]))
+    return _summed(given[0], made) if made is not None and made.channelwise else None
 
 
 def _moved(given: list[View], table: NDArray[np.int64]) -> View:
@@ -103,15 +102,18 @@ def _moved(given: list[View], table: NDArray[np.int64]) -> View:
     return from_all.chosen(0, table)
 
 
-def _summed(view: View, made: Connections, shifts: bool) -> View:
-    """For each output the sum of what lies behind its taps, times the window's share and the output's gain."""
+def _summed(view: View, made: Connections) -> View:
+    """For each output the sum of what lies behind its taps, times the window's share and the output's gain.
+
+    What has a gain may have a bias too: something that is the same at every step.
+    """
     behind = behind_taps(view, made)
     share = np.ones((), np.float64)
     for factor in made.factors or ():
         share = share[..., None] * factor
     gain = share.astype(np.float32) if made.gain is None else share * made.gain
     several = any(taps.shape[1] > 1 for taps in made.axes)
-    mixed = view.mixed or several or shifts
+    mixed = view.mixed or several or made.gain is not None
     return View(behind.neurons, (behind.factors * gain[..., None]).astype(np.float32), mixed).without_empty()
 
 
@@ -122,11 +124,3 @@ def behind_taps(view: View, made: Connections) -> View:
     axes = len(made.axes)
     outputs, taps_last = (tuple(first + 2 * axis for axis in range(axes)) for first in (1, 2))
     return view.moved(lambda a: a.transpose(0, *outputs, *taps_last, 1 + 2 * axes).reshape(*made.outputs, -1))
-
-
-def _shifts(node: Node, shape: Shape) -> bool:
-    """Whether a node gives something where nothing comes in."""
-    import torch
-
-    with torch.inference_mode():
-        return bool(node.bind(place())(torch.zeros((1, *shape))).any())

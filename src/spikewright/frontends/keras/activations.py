@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.frontends.keras.call import Call, Rules, Value
-from spikewright.nodes import Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from spikewright.causes import Cause
+from spikewright.frontends.common.activations import ceiling_of, leaky
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.keras.call import Call, Rule, Value
+from spikewright.nodes import Identity, ReLU, Sigmoid, Softmax, Tanh
 
-ACTIVATIONS = Rules()
+ACTIVATIONS = Rules[Rule]()
 converts = ACTIVATIONS.converts
 
 
@@ -40,7 +43,7 @@ def _named(call: Call, spec: Any) -> tuple[str, dict[str, Any]]:
     kind, config = str(spec.get("class_name")), spec.get("config")
     home = str(spec.get("module") or "keras").split(".")[0]
     if home not in ("keras", "builtins", "tensorflow") or ">" in str(spec.get("registered_name")):
-        call.refuse("it is code of its own, and none is run; use an activation of Keras", operator=str(config))
+        call.refuse(Cause.OWN_CODE, operator=str(config))
     if kind == "function":
         return str(config), {}
     return kind, config if isinstance(config, dict) else {}
@@ -57,19 +60,18 @@ def _relu(call: Call, x: Value, config: Any, part: str) -> Value:
     ceiling = config.get("max_value")
     slope, threshold = _number(config.get("negative_slope")), _number(config.get("threshold"))
     if threshold:
-        call.refuse(f"it cuts at {threshold:g}; only a rectifier that cuts at 0 is what a spiking neuron does")
+        call.refuse(Cause.NOT_FROM_ZERO, f"it cuts at {threshold:g}")
     if slope and ceiling is not None:
         call.refuse(f"it is leaky and has a ceiling of {_number(ceiling):g}; only one of these has a spiking form")
-    if ceiling is not None and not _number(ceiling) > 0:
-        call.refuse(f"its ceiling is {_number(ceiling):g}; nothing would pass")
     if slope:
-        return call.emit(LeakyReLU, x, part=part, slope=np.asarray(slope))
-    return call.emit(ReLU, x, part=part, ceiling=None if ceiling is None else _number(ceiling))
+        return _leaky(call, x, {"negative_slope": slope}, part)
+    return call.emit(ReLU, x, part=part, ceiling=ceiling_of(0, None if ceiling is None else _number(ceiling)))
 
 
 def _leaky(call: Call, x: Value, config: Any, part: str) -> Value:
     slope = config.get("negative_slope", config.get("alpha", 0.3))  # Keras 2 called it alpha
-    return call.emit(LeakyReLU, x, part=part, slope=np.asarray(_number(slope)))
+    kind, fields = leaky(_number(slope))
+    return call.emit(kind, x, part=part, **fields)
 
 
 def _softmax(call: Call, x: Value, config: Any, part: str) -> Value:
@@ -138,4 +140,5 @@ def prelu(call: Call) -> Value:
     axes = {call.axis(call.x, axis) for axis in shared}
     shape = tuple(1 if k in axes else n for k, n in enumerate(call.x.shape))
     alpha = call.weights(alpha=shape)["alpha"]
-    return call.emit(LeakyReLU, call.x, slope=call.laid_like(alpha, call.x))
+    kind, fields = leaky(call.spread(alpha, call.x))
+    return call.emit(kind, call.x, **fields)

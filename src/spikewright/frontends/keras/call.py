@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from spikewright.causes import Cause
 from spikewright.errors import GraphError, Problem
-from spikewright.frontends.keras.names import advice
+from spikewright.frontends.common.constants import one_a_channel
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.keras.names import cause_of
 from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import Permute
 
 if TYPE_CHECKING:
     from spikewright.frontends.keras.net import Layer
     from spikewright.frontends.keras.walk import Walk
-
-LARGEST = 1 << 30
-"""Values of one tensor of one sample, beyond which no machine runs a network."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +38,9 @@ class Value:
     lost: bool = False
 
     @property
-    def laid(self) -> Shape:
-        """The shape of the node."""
+    def node_shape(self) -> Shape:
+        """The shape of a sample, in the node's order of axes."""
         return tuple(n for _, n in sorted(zip(self.order, self.shape, strict=True)))
-
-
-class Refusal(Exception):
-    """Why one call cannot be converted. The walk turns it into a Problem and goes on."""
-
-    def __init__(self, operator: str, advice: str) -> None:
-        super().__init__(advice)
-        self.operator, self.advice = operator, advice
 
 
 def straight(rank: int) -> Shape:
@@ -92,20 +83,17 @@ class Call:
     def values(self) -> tuple[Value, ...]:
         return tuple(given for given in self.inputs if isinstance(given, Value))
 
-    def refuse(self, reason: str = "", operator: str | None = None) -> NoReturn:
-        """Say that this call cannot be converted.
+    def refuse(self, why: Cause | str = "", detail: str = "", operator: str = "") -> NoReturn:
+        """Say that this call cannot be converted; why not is known of its layer where nothing is said.
 
         Raises:
             Refusal: always.
         """
-        named = operator or self.layer.kind
-        raise Refusal(named, reason or advice(named))
+        raise Refusal(why or cause_of(operator or self.layer.kind), detail, operator=operator)
 
     def reserve(self, value: Value, operator: str) -> None:
         """Refuse this call unless its value turns out to be what the network ends in."""
-        problem = Problem(operator, f"'{self.name}'", advice(operator))
-        self.walk.problems.append(problem)
-        self.walk.reserved[value.node] = problem
+        self.walk.problems.reserve(value.node, Problem.of(operator, f"'{self.name}'", cause_of(operator)))
 
     # Settings.
 
@@ -155,7 +143,7 @@ class Call:
         if not isinstance(given, int) or not -rank <= given < rank:
             self.refuse(f"its axis {given!r} does not exist in an input of shape {value.shape}")
         if given % rank == 0:
-            self.refuse("it works along the batch axis, so that samples would mix")
+            self.refuse(Cause.BATCH_AXIS)
         return given % rank - 1
 
     def arranged(self, value: Value, order: Shape) -> Value:
@@ -170,14 +158,18 @@ class Call:
         order = [place for place, n in zip(value.order, value.shape, strict=True) if n > 1]
         return value if order == sorted(order) else self.arranged(value, straight(len(value.order)))
 
-    def laid_like(self, array: Array, value: Value) -> Array:
-        """Numbers that Keras broadcasts over a sample, in the node's layout: one a channel where that says it all."""
-        wide = np.broadcast_to(np.asarray(array, np.float64), value.shape)
-        laid = wide.transpose(tuple(value.order.index(place) for place in range(len(value.order))))
-        if not laid.shape:
-            return laid
-        rows = laid.reshape(laid.shape[0], -1)
-        return rows[:, 0].copy() if (rows == rows[:, :1]).all() else laid
+    def in_node_order(self, array: Array, value: Value) -> Array:
+        """Numbers that Keras spreads over a sample, with their axes as those of the value's node."""
+        rank = len(value.shape)
+        wide = np.asarray(array, np.float64)
+        if wide.ndim > rank:
+            raise GraphError(f"a constant of shape {wide.shape} does not fit a sample of shape {value.shape}")
+        wide = wide.reshape((1,) * (rank - wide.ndim) + wide.shape)
+        return wide.transpose(tuple(value.order.index(place) for place in range(rank)))
+
+    def spread(self, array: Array, value: Value) -> Array:
+        """Numbers that Keras spreads over a sample, as one a channel where that says it all."""
+        return one_a_channel(self.in_node_order(array, value), value.node_shape)
 
     # Results.
 
@@ -194,14 +186,10 @@ class Call:
             fields: its parameters.
         """
         lost = any(source.lost for source in sources)
-        wish = self.name + (f".{part}" if part else "")
-        name = wish if lost else self.walk.unique(wish)
+        wanted = self.name + (f".{part}" if part else "")
+        name = wanted if lost else self.walk.names.unique(wanted)
         node = kind(name=name, inputs=tuple(source.node for source in sources), **fields)
-        shape = node.infer_shape(*(source.laid for source in sources))
-        if any(n < 1 for n in shape):
-            raise GraphError(f"its output would be empty, {shape}")
-        if prod(shape) > LARGEST:
-            self.refuse(f"its output of shape {shape} has more values than any machine runs")
+        shape = node.shape_after(*(source.node_shape for source in sources))
         if not lost:
             self.walk.nodes.append(node)
         order = sources[0].order if order is None else order
@@ -209,16 +197,3 @@ class Call:
 
 
 Rule = Callable[[Call], Value]
-
-
-class Rules(dict[str, Rule]):
-    """What to do with each layer, by the name of its class."""
-
-    def converts(self, *kinds: str) -> Callable[[Rule], Rule]:
-        """Register a function for some classes, as a decorator."""
-
-        def register(rule: Rule) -> Rule:
-            self.update(dict.fromkeys(kinds, rule))
-            return rule
-
-        return register

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from spikewright.errors import ModelFileError, SettingsError
+from spikewright.errors import ModelFileError
+from spikewright.frontends.common.files import check_exists, missing
 from spikewright.hdf5 import check_readable
 from spikewright.text import first_line
 
@@ -56,9 +57,8 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
     try:
         import h5py
     except ImportError:
-        raise SettingsError("reading Keras files needs the package h5py: pip install 'spikewright[keras]'") from None
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
+        raise missing("reading Keras files", "h5py", "keras") from None
+    check_exists(path)
     with path.open("rb") as raw:
         archive = raw.read(2) == b"PK"  # by content: TensorFlow wrote HDF5 under either name
     try:

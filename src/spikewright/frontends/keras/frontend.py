@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spikewright.answer import settled
+from spikewright.causes import Cause
 from spikewright.errors import ModelFileError, Problem, UnsupportedModelError
 from spikewright.frontends.keras.call import Value
 from spikewright.frontends.keras.file import AGAIN, DAMAGE, opened
@@ -129,25 +129,21 @@ def _foreign(model: Any, path: str) -> list[Problem]:
         if hasattr(layer, "layers") and type(layer).__name__ in MODELS:
             found += _foreign(layer, f"{path}{layer.name}/")
         elif home.split(".")[0] not in HOMES:
-            advice = f"it is code of its own ({home}), and none is run; write it with layers of Keras"
-            found.append(Problem(type(layer).__name__, f"'{path}{layer.name}'", advice))
+            where = f"'{path}{layer.name}'"
+            found.append(Problem.of(type(layer).__name__, where, Cause.OWN_CODE, f"its class is of {home}"))
     return found
 
 
 def _graph(net: Net, shape: Shape | None) -> Read:
     walk = Walk(RULES, net, shape)
-    labels = net.labels or tuple("output" if k == 0 else f"output_{k + 1}" for k in range(len(net.outputs)))
-    walk.names |= set(labels)
-    values = walk.run(net)
-    ends = [Output(name=label, inputs=(value.node,)) for label, value in zip(labels, values, strict=True)]
-    problems = settled([*walk.nodes, *ends], walk.problems, walk.reserved)
-    if problems:
-        raise UnsupportedModelError(problems)
+    values = dict(zip(walk.outputs, walk.run(net), strict=True))
+    ends = [Output(name=name, inputs=(value.node,)) for name, value in values.items()]
+    walk.problems.check([*walk.nodes, *ends])
     if walk.damage is not None:
         raise walk.damage
-    outputs: list[Node] = [_output(walk, label, value) for label, value in zip(labels, values, strict=True)]
+    outputs: list[Node] = [_output(walk, name, value) for name, value in values.items()]
     meta = {"source": "keras", "model": net.name, "layout": walk.layout}
-    return walk, Graph([*walk.nodes, *outputs], meta).needed(), dict(zip(labels, values, strict=True))
+    return walk, Graph([*walk.nodes, *outputs], meta).needed(), values
 
 
 def _output(walk: Walk, label: str, value: Value) -> Node:
@@ -156,6 +152,6 @@ def _output(walk: Walk, label: str, value: Value) -> Node:
     if value.order == order:
         return Output(name=label, inputs=(value.node,))
     axes = tuple(value.order[order.index(place)] for place in range(len(order)))
-    moved = Permute(name=walk.unique(f"{label}.permute"), inputs=(value.node,), axes=axes)
+    moved = Permute(name=walk.names.unique(f"{label}.permute"), inputs=(value.node,), axes=axes)
     walk.nodes.append(moved)
     return Output(name=label, inputs=(moved.name,))

@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from spikewright.causes import Cause
 from spikewright.errors import GraphError
+from spikewright.frontends.common.constants import factor_and_shift, reciprocal
+from spikewright.frontends.common.moves import filled_in
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.common.windows import mixing
 from spikewright.frontends.keras.activations import ACTIVATIONS
-from spikewright.frontends.keras.call import Call, Rules, Value, channels_moved, straight
+from spikewright.frontends.keras.call import Call, Rule, Value, channels_moved, straight
 from spikewright.frontends.keras.names import INACTIVE
-from spikewright.frontends.keras.reductions import REDUCTIONS
+from spikewright.frontends.keras.reductions import REDUCTIONS, shaped
 from spikewright.frontends.keras.windows import WINDOWS
 from spikewright.graph import Array
 from spikewright.nodes import Add, BatchNorm, ChannelAffine, Concat, Conv, Flatten, Identity, Linear, Reshape, Upsample
 
-LAYERS = Rules()
+LAYERS = Rules[Rule]()
 converts = LAYERS.converts
 
 KERAS_EPSILON = 1e-7
@@ -32,21 +37,13 @@ def dense(call: Call) -> Value:
     x, (units,) = call.x, call.ints("units", 1)
     others = len(x.shape) - 1
     if others > 3:
-        call.refuse("a Dense over the last of more than four axes is not supported")
+        call.refuse(Cause.TOO_MANY_AXES)
     shapes = {"kernel": (x.shape[-1], units), **({"bias": (units,)} if call.flag("use_bias") else {})}
     found = call.weights(**shapes)
     weight, bias = found["kernel"].T, found.get("bias", np.zeros(units))
     if not others:
         return call.emit(Linear, x, weight=weight, bias=bias)
-    return call.emit(
-        Conv,
-        call.arranged(x, channels_moved(others + 1)),
-        weight=weight.reshape(*weight.shape, *(1,) * others),
-        bias=bias,
-        stride=(1,) * others,
-        padding=((0, 0),) * others,
-        dilation=(1,) * others,
-    )
+    return call.emit(Conv, call.arranged(x, channels_moved(others + 1)), **mixing(weight, bias, others))
 
 
 @converts("BatchNormalization")
@@ -89,15 +86,8 @@ def _channel_first(rank: int, axis: int) -> list[int]:
 
 def _affine(call: Call, x: Value, scale: Any = 1.0, shift: Any = 0.0, part: str = "") -> Value:
     """A factor and a shift, as Keras broadcasts them over a sample."""
-    factors = [np.asarray(values, np.float64) for values in (scale, shift)]
-    for values in factors:
-        if np.broadcast_shapes(values.shape, x.shape) != x.shape:
-            raise GraphError(f"a constant of shape {values.shape} does not fit a sample of shape {x.shape}")
-        with np.errstate(over="ignore"):
-            if not np.isfinite(values.astype(np.float32)).all():
-                call.refuse("its constant is infinite, or no number")
-    laid = [call.laid_like(values, x) for values in factors]
-    return call.emit(ChannelAffine, x, part=part, scale=laid[0], bias=laid[1])
+    factor, moved = (call.in_node_order(np.asarray(values), x) for values in (scale, shift))
+    return call.emit(ChannelAffine, x, part=part, **factor_and_shift(factor, moved, x.node_shape))
 
 
 @converts("Rescaling")
@@ -148,7 +138,7 @@ def _constants(call: Call) -> list[Array]:
 
 @converts("Add")
 def add(call: Call) -> Value:
-    """Of branches; between tensors also ``x + 1``."""
+    """A sum of branches; between tensors also ``x + 1``."""
     constants = _constants(call)
     if not constants:
         return call.emit(Add, *_alike(call)) if len(call.values) > 1 else call.x
@@ -181,13 +171,10 @@ def multiply(call: Call) -> Value:
     kind, constants = call.layer.kind, _constants(call)
     if kind == "Negative":
         return _affine(call, call.x, scale=-1.0)
-    if len(call.values) != 1 or len(constants) != 1:
-        call.refuse()
-    if kind == "Multiply":
-        return _affine(call, call.values[0], scale=constants[0])
-    if not isinstance(call.inputs[0], Value) or (constants[0] == 0).any():
-        call.refuse("division by an activation or by zero has no spiking form")
-    return _affine(call, call.values[0], scale=1 / constants[0])
+    divides = kind != "Multiply"
+    if len(call.values) != 1 or len(constants) != 1 or (divides and not isinstance(call.inputs[0], Value)):
+        call.refuse(Cause.QUOTIENT if divides else Cause.PRODUCT)
+    return _affine(call, call.values[0], scale=reciprocal(constants[0]) if divides else constants[0])
 
 
 @converts("Concatenate")
@@ -220,22 +207,17 @@ def reshape(call: Call) -> Value:
     if given is None:  # the function of keras.ops counts the batch too
         batch, *given = call.config["newshape"]
         if batch not in (-1, None):
-            call.refuse("it reshapes the batch axis, so that samples would mix")
+            call.refuse(Cause.BATCH_AXIS)
     target = tuple(int(n) for n in given)
-    size, known = prod(x.shape), prod(n for n in target if n != -1)
-    if target.count(-1) > 1 or any(n == 0 or n < -1 for n in target) or known < 1 or size % known:
+    shape = filled_in(target, prod(x.shape))
+    if shape is None:
         raise GraphError(f"an input of shape {x.shape} cannot take the shape {target}")
-    target = tuple(size // known if n == -1 else n for n in target)
-    if target == x.shape:
-        return x
-    if len(target) == 1:
-        return call.emit(Flatten, call.written(x), order=(0,))
-    return call.emit(Reshape, call.written(x), order=straight(len(target)), shape=target)
+    return shaped(call, x, shape)
 
 
 @converts("Permute")
 def permute(call: Call) -> Value:
-    """No node: only what is known of how the axes lie changes."""
+    """A permutation of axes makes no node: only what is known of how they lie changes."""
     x, dims = call.x, tuple(call.config["dims"])
     if sorted(dims) != list(range(1, len(x.shape) + 1)):
         raise GraphError(f"{dims} does not order the axes of an input of shape {x.shape}")
@@ -253,4 +235,4 @@ def repeat_vector(call: Call) -> Value:
     return Value(repeated.node, repeated.shape[::-1], repeated.order[::-1], repeated.lost)
 
 
-RULES = Rules(LAYERS | ACTIVATIONS | WINDOWS | REDUCTIONS)
+RULES = LAYERS | ACTIVATIONS | WINDOWS | REDUCTIONS

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import ModelFileError, SettingsError
+from spikewright.errors import ModelFileError
+from spikewright.frontends.common.files import missing
 from spikewright.frontends.keras.call import Value
 from spikewright.frontends.keras.walk import Walk
 from spikewright.frontends.verify import ON_A_GPU, ROUNDED, SIZES, TOLERANCE, Batch, Original, Trace, groups
 from spikewright.graph import Array, Graph, Shape
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -43,15 +45,12 @@ def loaded(path: Path) -> Any:
     try:
         import keras
     except ImportError:
-        raise SettingsError(
-            "comparing with Keras needs the package keras and a backend for it: pip install 'spikewright[verify]'"
-        ) from None
+        raise missing("comparing with Keras", "keras and a backend for it", "verify") from None
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what it pleases
-        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelFileError(
-            f"{path}: Keras {keras.__version__} cannot load it to compare with ({first[:160]}); "
+            f"{path}: Keras {keras.__version__} cannot load it to compare with ({first_line(error)}); "
             "verify=False (--no-verify) takes it unseen"
         ) from error
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-
-import numpy as np
-
-from spikewright.frontends.keras.call import Call, Rules, Value, straight
+from spikewright.causes import Cause
+from spikewright.frontends.common.moves import reshaped
+from spikewright.frontends.common.reductions import Reduction, reduced
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.keras.call import Call, Rule, Value, straight
 from spikewright.graph import Shape
-from spikewright.nodes import Flatten, GlobalAvgPool, GlobalMaxPool, Linear, Reshape, SumPool
 
-LONGEST = 1 << 24
-"""Values that one neuron may read."""
-REDUCTIONS = Rules()
+KINDS: dict[str, Reduction] = {"Mean": "mean", "Sum": "sum", "Max": "max", "Amax": "max"}
+REDUCTIONS = Rules[Rule]()
 converts = REDUCTIONS.converts
 
 
@@ -27,41 +25,28 @@ def squeeze(call: Call) -> Value:
 
 @converts("Mean", "Sum", "Max", "Amax")
 def reduction(call: Call) -> Value:
-    """A pool over one axis that holds all that goes; of what leaves nothing, a layer of one neuron."""
+    """A mean, sum or maximum over axes of a sample; those that are kept stay as they lie."""
     x, kind = call.x, call.layer.kind
     if call.config.get("axis") is None:
-        call.refuse("it runs over the batch axis, so that samples would mix")
+        call.refuse(Cause.BATCH_AXIS)
     if call.config.get("initial") is not None:
         call.refuse("a maximum with a value to begin with has no spiking form")
-    gone = _axes(call, x, [])
-    kept = [axis for axis in range(len(x.shape)) if axis not in gone]
-    count = prod(x.shape[axis] for axis in gone)
-    left = tuple(1 if axis in gone else n for axis, n in enumerate(x.shape))
-    if not call.flag("keepdims", default=False):
-        left = tuple(x.shape[axis] for axis in kept)
-    if not kept and kind in ("Mean", "Sum"):
-        if count > LONGEST:
-            call.refuse(f"it joins {count:,} values into one, more than any layer does")
-        row = x if len(x.shape) == 1 else call.emit(Flatten, x, part="row", order=(0,))
-        weight = np.full((1, count), 1.0 if kind == "Sum" else 1 / count)
-        return shaped(call, call.emit(Linear, row, weight=weight, bias=np.zeros(1)), left)
-    place = [*kept, *sorted(gone)]
-    x = call.arranged(x, tuple(place.index(axis) for axis in range(len(x.shape))))
-    rows = call.emit(Reshape, x, part="rows", order=(0, 1), shape=(prod(x.shape[axis] for axis in kept), count))
-    if kind == "Sum":
-        pooled = call.emit(SumPool, rows, kernel=(count,), stride=(count,), padding=((0, 0),))
-    else:
-        pooled = call.emit(GlobalAvgPool if kind == "Mean" else GlobalMaxPool, rows)
-    return shaped(call, pooled, left)
+    gone, keep = _axes(call, x, []), call.flag("keepdims", default=False)
+    kept = [place for axis, place in enumerate(x.order) if keep or axis not in gone]
+    order = tuple(sorted(kept).index(place) for place in kept)
+    plans = reduced(x.node_shape, {x.order[axis] for axis in gone}, KINDS[kind], keep=keep)
+    for plan in plans:
+        rank = len(plan.kind(name="", inputs=("",), **plan.fields).infer_shape(x.node_shape))
+        x = call.emit(plan.kind, x, part=plan.part, order=order if plan is plans[-1] else straight(rank), **plan.fields)
+    return x
 
 
-def shaped(call: Call, x: Value, shape: Shape) -> Value:
-    """The same values, in Keras' order, as a sample of another shape."""
+def shaped(call: Call, x: Value, shape: Shape, part: str = "") -> Value:
+    """A value in another shape, its numbers in Keras' order."""
     if shape == x.shape:
         return x
-    if len(shape) == 1:
-        return call.emit(Flatten, call.written(x), part="shaped", order=(0,))
-    return call.emit(Reshape, call.written(x), part="shaped", order=straight(len(shape)), shape=shape)
+    plan = reshaped(shape, part)
+    return call.emit(plan.kind, call.written(x), part=part, order=straight(len(shape)), **plan.fields)
 
 
 def _axes(call: Call, x: Value, default: list[int]) -> set[int]:

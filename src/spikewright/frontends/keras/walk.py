@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
-from spikewright.errors import GraphError, ModelFileError, Problem
+from spikewright.causes import Cause
+from spikewright.errors import ModelFileError, Problem
+from spikewright.frontends.common.files import open_shape
+from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.refusals import REFUSED, Problems, Refusal, problem_of
 from spikewright.frontends.keras.activations import activate
-from spikewright.frontends.keras.call import LARGEST, Call, Refusal, Rule, Value, channels_moved, straight
+from spikewright.frontends.keras.call import Call, Rule, Value, channels_moved, straight
 from spikewright.frontends.keras.file import AGAIN
-from spikewright.frontends.keras.names import advice
 from spikewright.frontends.keras.net import Layer, Net, Ref, Site
-from spikewright.graph import Node, Shape
+from spikewright.frontends.keras.weights import snake
+from spikewright.graph import MOST_VALUES, Node, Shape
 from spikewright.nodes import Input
-from spikewright.text import first_line
 
 CALLS = 20_000
 """More calls of layers than any network has; models that call models could otherwise grow without end."""
@@ -37,31 +40,25 @@ class Walk:
 
     Attributes:
         inputs: of the whole network, in Keras' order.
+        outputs: the names of the whole network's outputs.
         layers: what came of the outermost layers that are called once and give one tensor, by their names.
+        problems: what of it cannot be converted.
     """
 
     def __init__(self, rules: Mapping[str, Rule], net: Net, shape: Shape | None) -> None:
         self.rules, self.net, self.shape = rules, net, shape
         self.layout = _layout(net)
         self.nodes: list[Node] = []
-        self.problems: list[Problem] = []
-        self.reserved: dict[str, Problem] = {}
+        self.problems = Problems()
         self.damage: ModelFileError | None = None
-        self.names: set[str] = set()
-        self.asked: Counter[str] = Counter()
+        self.names = Names()
+        starts = list(dict.fromkeys(ref.layer for ref in net.inputs))
+        self.input_names = dict(zip(starts, self.names.inputs(starts), strict=True))
+        self.outputs = self.names.outputs(_output_names(net))
         self.read: set[str] = set()
         self.calls = 0
         self.inputs: list[Value] = []
         self.layers: dict[str, Value] = {}
-
-    def unique(self, wish: str) -> str:
-        """The wished name, or the next free one."""
-        self.asked[wish] += 1
-        name = wish if self.asked[wish] == 1 else f"{wish}_{self.asked[wish]}"
-        if name in self.names:
-            return self.unique(wish)
-        self.names.add(name)
-        return name
 
     def order(self, rank: int) -> Shape:
         """How axes lie where values come in and go out: channels first, as far as there are channels."""
@@ -144,20 +141,18 @@ class Walk:
         order = self.order(rank)
         if sample is None or None in sample:
             sample = self._filled(layer.name, sample or (None,) * rank, order)
-        if not sample or not all(isinstance(n, int) and n > 0 for n in sample) or prod(sample) > LARGEST:
+        if not sample or not all(isinstance(n, int) and n > 0 for n in sample) or prod(sample) > MOST_VALUES:
             raise ModelFileError(f"the input '{layer.name}' has the shape {sample}; no network takes samples like that")
-        value = Value(self.unique(layer.name), sample, order)
+        value = Value(self.input_names[layer.name], sample, order)
         first = len(sample) > 1 and order == straight(rank)  # a row is what Keras makes of channels last
-        self.nodes.append(Input(name=value.node, shape=value.laid, channels="first" if first else "moved"))
+        self.nodes.append(Input(name=value.node, shape=value.node_shape, channels="first" if first else "moved"))
         return value
 
     def _filled(self, name: str, sample: tuple[int | None, ...], order: Shape) -> Shape:
         """An open shape, filled in by what the user says."""
         given = self.shape if len(self.net.inputs) == 1 else None
         if given is None or len(given) != len(sample) or not sample:
-            raise ModelFileError(
-                f"the input '{name}' has the open shape {sample}; give the shape of one sample, channels first"
-            )
+            raise open_shape(f"the input '{name}'", sample)
         filled = tuple(given[place] for place in order)
         if any(n is not None and n != m for n, m in zip(sample, filled, strict=True)):
             raise ModelFileError(f"the input '{name}' takes samples of {sample}, which {given}, channels first, is not")
@@ -172,14 +167,14 @@ class Walk:
             try:
                 _check_call(layer, site)
             except Refusal as refusal:
-                self.problems.append(Problem(refusal.operator, f"'{name}'", refusal.advice))
+                self.problems.add(problem_of(refusal, layer.kind, f"'{name}'"))
             return tuple(self.run(layer.inside, f"{name}/", values))
         return (self._taken(Call(self, layer, name, inputs), site),)
 
     def _taken(self, call: Call, site: Site) -> Value:
         """One call by its rule, and what its activation makes of that."""
         if not call.values:
-            self.problems.append(Problem(call.layer.kind, f"'{call.name}'", "it does not depend on the input"))
+            self.problems.add(Problem(call.layer.kind, f"'{call.name}'", "it does not depend on the input"))
             return Value("", (1,), (0,), lost=True)
 
         def rule() -> Value:
@@ -201,23 +196,28 @@ class Walk:
 
         Behind something lost, shapes may be wrong: only what a layer's settings rule out is a problem there.
         """
-        kind, where = call.layer.kind, f"'{call.name}'"
         try:
             return rule()
-        except Refusal as refusal:
-            self.problems.append(Problem(refusal.operator, where, refusal.advice))
         except ModelFileError as error:
             if not lost and self.damage is None:
                 self.damage = error
-        except GraphError as error:
-            if "not a finite" in str(error):
-                raise
-            if not lost:
-                self.problems.append(Problem(kind, where, str(error)))
-        except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
-            if not lost:
-                self.problems.append(Problem(kind, where, f"its settings do not make sense ({first_line(error)})"))
+        except REFUSED as error:
+            problem = problem_of(error, call.layer.kind, f"'{call.name}'")
+            if not lost or isinstance(error, Refusal):
+                self.problems.add(problem)
         return replace(x, lost=True)
+
+
+def _output_names(net: Net) -> tuple[str, ...]:
+    """Those that the network's author gave: the keys of a dictionary, or the layers that several outputs come from.
+
+    Names that Keras made up say nothing: "dense_3" is another one each time the model is built.
+    """
+    kinds = {layer.name: snake(layer.kind) for layer in net.layers}
+    ends = tuple(ref.layer for ref in net.outputs)
+    made_up = any(re.fullmatch(rf"{re.escape(kinds.get(name, name))}(_\d+)?", name) for name in ends)
+    several = len(set(ends)) == len(ends) > 1
+    return net.labels or (ends if several and not made_up else ("",) * len(ends))
 
 
 def _layout(net: Net) -> str:
@@ -237,17 +237,17 @@ def _check_call(layer: Layer, site: Site) -> None:
     """What holds for every layer."""
     if layer.custom:
         home = "your own script" if layer.module is None else layer.module
-        raise Refusal(layer.kind, f"it is code of its own ({home}), and none is run; write it with layers of Keras")
+        raise Refusal(Cause.OWN_CODE, f"its class is of {home}")
     if site.settings.get("training") is True:
-        raise Refusal(layer.kind, "it is called with training=True, so that it never rests; take that out")
+        raise Refusal(Cause.TRAINING, "it is called with training=True")
     if _said(site.settings.get("mask")):
-        raise Refusal(layer.kind, advice("Masking"))
+        raise Refusal(Cause.MASK)
     further = sorted(k for k, v in site.settings.items() if k not in ("training", "mask") and _said(v))
     if further:
-        raise Refusal(layer.kind, f"it is called with {', '.join(further)}, which no rule reads; take that out")
+        raise Refusal(f"it is called with {', '.join(further)}, which no rule reads; take that out")
     policy = layer.config.get("dtype")
     if isinstance(policy, dict) and "Quantized" in str(policy.get("class_name")):
-        raise Refusal(layer.kind, "its weights are quantised; give the network as it was before, in floats")
+        raise Refusal(Cause.QUANTISED, "its weights are quantised")
 
 
 def _said(setting: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from spikewright.causes import Cause
 from spikewright.errors import ModelFileError
 from spikewright.frontends.keras.file import AGAIN, check_stored, child, decoded
 from spikewright.graph import Array, Shape
@@ -200,7 +201,7 @@ def _array(value: Any, shape: Shape, where: str) -> Array:
         check_stored(value, where)
         value = _widened(value)
     if value.dtype.kind in "iub" and shape:
-        raise ModelFileError(f"{where}: is {value.dtype}, quantised; give the network as it was before, in floats")
+        raise ModelFileError(f"{where}: is {value.dtype}; {Cause.QUANTISED.advice}")
     if value.dtype.kind != "f" and value.dtype.name != "bfloat16" and shape:
         raise ModelFileError(f"{where}: is {value.dtype}, not floats; {AGAIN}")
     return np.asarray(value, np.float32 if value.dtype.name == "bfloat16" else None)

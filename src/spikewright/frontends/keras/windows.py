@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.frontends.keras.call import Call, Rules, Value
+from spikewright.causes import Cause
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.common.windows import mixing, no_padding, same_padding
+from spikewright.frontends.keras.call import Call, Rule, Value
 from spikewright.graph import Array, Shape
 from spikewright.nodes import (
     AdaptiveAvgPool,
@@ -22,7 +25,7 @@ from spikewright.nodes import (
 )
 from spikewright.nodes._window import Padding
 
-WINDOWS = Rules()
+WINDOWS = Rules[Rule]()
 converts = WINDOWS.converts
 
 
@@ -35,13 +38,6 @@ def _forms(kind: str, *axes: int) -> tuple[str, ...]:
     return tuple(kind.replace("#", f"{n}D") for n in axes or (1, 2, 3))
 
 
-def same_padding(length: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """As little as makes ``ceil(length / stride)`` windows fit, the odd one at the end."""
-    reach = dilation * (kernel - 1) + 1
-    needed = max((-(-length // stride) - 1) * stride + reach - length, 0)
-    return needed // 2, needed - needed // 2
-
-
 def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> Padding:
     mode = str(call.config.get("padding", "valid")).lower()
     if mode == "same":
@@ -50,7 +46,7 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
         return ((dilation[0] * (kernel[0] - 1), 0),)
     if mode != "valid":
         call.refuse(f"its padding is {mode!r}; 'valid' and 'same' are known")
-    return ((0, 0),) * len(kernel)
+    return no_padding(len(kernel))
 
 
 # Convolutions. Keras keeps kernels as (*kernel, inputs, outputs).
@@ -59,7 +55,7 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
 def _emit_conv(call: Call, x: Value, weight: Array, bias: Array, part: str = "", groups: int = 1) -> Value:
     axes = weight.ndim - 2
     stride, dilation = call.ints("strides", axes), call.ints("dilation_rate", axes)
-    padding = _padding(call, x.laid[1:], weight.shape[2:], stride, dilation)
+    padding = _padding(call, x.node_shape[1:], weight.shape[2:], stride, dilation)
     return call.emit(
         Conv, x, part=part, weight=weight, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
@@ -71,7 +67,7 @@ def _swapped(kernel: Array) -> Array:
 
 
 def _shapes(call: Call, outputs: int, **kernels: Shape) -> dict[str, Shape]:
-    """Of all the weights of a layer: its kernels, and its bias where it has one."""
+    """The shapes of all the weights of a layer: its kernels, and its bias where it has one."""
     return {**kernels, **({"bias": (outputs,)} if call.flag("use_bias") else {})}
 
 
@@ -79,7 +75,7 @@ def _shapes(call: Call, outputs: int, **kernels: Shape) -> dict[str, Shape]:
 def conv(call: Call) -> Value:
     axes = _axes(call)
     x, (filters,), (groups,) = call.spatial(axes), call.ints("filters", 1), call.ints("groups", 1)
-    kernel = (*call.ints("kernel_size", axes), x.laid[0] // groups, filters)
+    kernel = (*call.ints("kernel_size", axes), x.node_shape[0] // groups, filters)
     found = call.weights(**_shapes(call, filters, kernel=kernel))
     return _emit_conv(call, x, _swapped(found["kernel"]), found.get("bias", np.zeros(filters)), groups=groups)
 
@@ -95,7 +91,7 @@ def depthwise(call: Call) -> Value:
     """Some files name ``groups`` too: they can only be the channels, and are not looked at."""
     axes = _axes(call)
     x, (multiplier,) = call.spatial(axes), call.ints("depth_multiplier", 1)
-    channels = x.laid[0]
+    channels = x.node_shape[0]
     kernel = (*call.ints("kernel_size", axes), channels, multiplier)
     label = "kernel" if call.layer.weights.has("kernel") else "depthwise_kernel"  # as Keras 2 called it
     found = call.weights(**_shapes(call, channels * multiplier, **{label: kernel}))
@@ -107,7 +103,7 @@ def depthwise(call: Call) -> Value:
 def separable(call: Call) -> Value:
     axes = _axes(call)
     x, (filters,), (multiplier,) = call.spatial(axes), call.ints("filters", 1), call.ints("depth_multiplier", 1)
-    channels = x.laid[0]
+    channels = x.node_shape[0]
     found = call.weights(
         **_shapes(
             call,
@@ -118,16 +114,8 @@ def separable(call: Call) -> Value:
     )
     weight = _depthwise_weight(found["depthwise_kernel"])
     spread = _emit_conv(call, x, weight, np.zeros(len(weight)), part="depthwise", groups=channels)
-    ones, none = (1,) * axes, ((0, 0),) * axes
-    return call.emit(
-        Conv,
-        spread,
-        weight=_swapped(found["pointwise_kernel"]),
-        bias=found.get("bias", np.zeros(filters)),
-        stride=ones,
-        padding=none,
-        dilation=ones,
-    )
+    weight = _swapped(found["pointwise_kernel"]).reshape(filters, -1)
+    return call.emit(Conv, spread, **mixing(weight, found.get("bias", np.zeros(filters)), axes))
 
 
 @converts(*_forms("Conv#Transpose"))
@@ -140,7 +128,7 @@ def conv_transpose(call: Call) -> Value:
     kernel, stride, dilation = (call.ints(name, axes) for name in ("kernel_size", "strides", "dilation_rate"))
     extra = call.config.get("output_padding")
     extras = extra if isinstance(extra, list | tuple) else [extra] * axes
-    found = call.weights(**_shapes(call, filters, kernel=(*kernel, filters, x.laid[0])))
+    found = call.weights(**_shapes(call, filters, kernel=(*kernel, filters, x.node_shape[0])))
     return call.emit(
         ConvTranspose,
         x,
@@ -176,7 +164,7 @@ def _pool_settings(call: Call, x: Value) -> dict[str, Any]:
     axes = _axes(call)
     kernel = call.ints("pool_size", axes, default=2)
     stride = kernel if call.config.get("strides") is None else call.ints("strides", axes)
-    padding = _padding(call, x.laid[1:], kernel, stride, (1,) * axes)
+    padding = _padding(call, x.node_shape[1:], kernel, stride, (1,) * axes)
     return {"kernel": kernel, "stride": stride, "padding": padding}
 
 
@@ -227,6 +215,6 @@ def cropping(call: Call) -> Value:
 def upsample(call: Call) -> Value:
     mode = call.config.get("interpolation", "nearest")
     if mode != "nearest":
-        call.refuse(f"it interpolates ({mode}); use nearest-neighbour upsampling")
+        call.refuse(Cause.INTERPOLATION)
     axes = _axes(call)
     return call.emit(Upsample, call.spatial(axes), factor=call.ints("size", axes, default=2))

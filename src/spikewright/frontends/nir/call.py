@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.nir.notes import read_notes
 from spikewright.graph import Array, Node, Shape
-
-
-class Refusal(Exception):
-    """Why a node cannot be taken; collected into one error."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +107,3 @@ def shape_of(value: Any, label: str) -> Shape:
     if not values or any(n != n or n < 1 or n != int(min(n, 2**62)) for n in values):
         raise Refusal(f"its {label} is {tuple(values)}, which is no shape")
     return tuple(int(n) for n in values)
-
-
-def narrow(values: Array, shape: Shape) -> Array:
-    """One number where all agree, one a channel where the positions of each channel agree, else all of them."""
-    if values.size == 1 or (values == values.flat[0]).all():
-        return values.reshape(-1)[:1].reshape(())
-    flat = values.reshape(shape[0], -1)
-    return flat[:, 0] if len(shape) > 1 and (flat == flat[:, :1]).all() else values

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikewright.errors import ModelFileError, SettingsError
+from spikewright.errors import ModelFileError
+from spikewright.frontends.common.files import check_exists, missing
 from spikewright.hdf5 import check_readable
 from spikewright.text import first_line
 
@@ -37,9 +38,8 @@ def read_file(path: Path | str) -> dict[str, Any]:
     try:
         import h5py
     except ImportError:
-        raise SettingsError("reading NIR files needs the package nir: pip install 'spikewright[nir]'") from None
-    if not Path(path).is_file():
-        raise ModelFileError(f"{path}: no such file")
+        raise missing("reading NIR files", "nir", "nir") from None
+    check_exists(path)
     try:
         check_readable(Path(path))
         with h5py.File(path, "r") as file:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spikewright.causes import Cause
 from spikewright.errors import ModelFileError, Problem
 
 DEEPEST = 32
@@ -138,8 +139,8 @@ def cycles(flat: Flat) -> list[Problem]:
         if not followers:
             break
         left = [name for name in left if name not in followers]
-    advice = "only networks that feed forward can be taken"
-    return [Problem("recurrence", ", ".join(f"'{n}'" for n in group), advice) for group in _groups(left, readers)]
+    groups = _groups(left, readers)
+    return [Problem.of("recurrence", ", ".join(f"'{n}'" for n in group), Cause.RECURRENT) for group in groups]
 
 
 def _groups(names: list[str], readers: Mapping[str, list[str]]) -> list[list[str]]:

@@ -14,20 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import (
-    GraphError,
-    ModelFileError,
-    Problem,
-    SettingsError,
-    SpikewrightError,
-    UnsupportedModelError,
-)
+from spikewright.causes import Cause
+from spikewright.errors import GraphError, ModelFileError, SettingsError
 from spikewright.facts import check_facts
-from spikewright.frontends.nir.call import Call, Refusal, numbers, shape_of
+from spikewright.frontends.common.names import free_name
+from spikewright.frontends.common.refusals import NONSENSE, REFUSED, Problems, Refusal, problem_of
+from spikewright.frontends.nir.call import Call, numbers, shape_of
 from spikewright.frontends.nir.file import read_file
 from spikewright.frontends.nir.flat import DEEPEST, TERMINALS, Flat, cycles, flatten
 from spikewright.frontends.nir.notes import read_notes
-from spikewright.frontends.nir.rules import REFUSED, RULES, SAME_SHAPE
+from spikewright.frontends.nir.rules import NOT_TAKEN, RULES, SAME_SHAPE
 from spikewright.graph import MOST_VALUES, Graph, Node, Shape
 from spikewright.nodes import Add, Input, Output
 from spikewright.text import first_line
@@ -44,7 +40,6 @@ ANSWER: Mapping[str, tuple[type, ...]] = {
     "scalar": (bool,),
 }
 """What our writer notes of an output, which NIR has no field for."""
-DAMAGE = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)
 
 
 def from_nir(source: str | Path | NIRGraph, *, dt: float | None = None) -> Graph:
@@ -67,15 +62,17 @@ def from_nir(source: str | Path | NIRGraph, *, dt: float | None = None) -> Graph
     """
     if dt is not None and not 0 < dt < np.inf:
         raise SettingsError(f"dt must be a positive number of seconds, not {dt}")
-    in_file = isinstance(source, str | Path)
+    if not isinstance(source, str | Path):
+        try:
+            return _read(_described(source), dt)
+        except GraphError as error:
+            raise ModelFileError(str(error)) from error
+    root = read_file(source)
     try:
-        return _read(read_file(source) if isinstance(source, str | Path) else _described(source), dt)
+        return _read(root, dt)
     except (GraphError, ModelFileError) as error:
-        prefix = f"{source}: " if in_file and not str(error).startswith(str(source)) else ""
-        raise ModelFileError(f"{prefix}{error}") from error
-    except DAMAGE as error:  # a file may hold anything anywhere
-        if not in_file:
-            raise
+        raise ModelFileError(f"{source}: {error}") from error
+    except NONSENSE as error:  # a file may hold anything anywhere
         raise ModelFileError(f"{source}: damaged ({first_line(error)}); export it again") from error
 
 
@@ -97,13 +94,10 @@ def _read(root: Mapping[str, Any], dt: float | None) -> Graph:
     flat = flatten(root)
     facts = read_notes(flat.metadata, "the graph")
     walk = _Walk(flat, _timestep(flat, facts, dt))
-    problems = [*flat.problems, *cycles(flat)]
+    walk.problems.add(*flat.problems, *cycles(flat))
     for name in dict.fromkeys([*flat.ordered(), *flat.nodes]):  # those in cycles last
-        problem = walk.take(name)
-        if problem:
-            problems.append(problem)
-    if problems:
-        raise UnsupportedModelError(problems, "read")
+        walk.take(name)
+    walk.problems.check(purpose="read")
     return walk.graph(facts)
 
 
@@ -140,6 +134,7 @@ class _Walk:
         shapes: of a sample, of the same.
         stands_for: by NIR name, the node of ours that has its value; missing where it has none, because it or
             something before it was refused.
+        problems: what of it cannot be taken.
     """
 
     flat: Flat
@@ -147,19 +142,20 @@ class _Walk:
     nodes: dict[str, Node] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     stands_for: dict[str, str] = field(default_factory=dict)
+    problems: Problems = field(default_factory=Problems)
 
     def __post_init__(self) -> None:
         self.readers = self.flat.readers()
 
-    def take(self, name: str) -> Problem | None:
+    def take(self, name: str) -> None:
         """One NIR node; a problem where it cannot be taken."""
-        kind, where = self.flat.kind(name), f"'{name}'"
+        kind = self.flat.kind(name)
         try:
             if kind == "Input" and name not in self.flat.inner:
                 shape = shape_of(self.flat.nodes[name].get("shape"), "shape")
                 self.add(Input(name=name, shape=shape))
                 self.stands_for[name] = name
-                return None
+                return
             sources = self.flat.reads[name]
             if not sources and not self.flat.problems:
                 raise ModelFileError(f"{kind} '{name}' reads nothing; every path must begin at an Input")
@@ -167,24 +163,17 @@ class _Walk:
                 self.operator(name, kind, self.joined(name, sources))
             else:
                 self.judge(name, kind)
-        except Refusal as refusal:
-            return Problem(kind, where, str(refusal))
         except ModelFileError:
             raise
-        except SpikewrightError as error:
-            if "finite" in str(error):
-                raise
-            return Problem(kind, where, str(error))
-        except DAMAGE as error:  # a file may hold anything
-            return Problem(kind, where, f"its fields do not make sense ({first_line(error)})")
-        return None
+        except (SettingsError, *REFUSED) as error:
+            self.problems.add(problem_of(error, kind, f"'{name}'", "fields"))
 
     def judge(self, name: str, kind: str) -> None:
         """The fields of a node whose input is lost."""
         if kind in RULES:
             RULES[kind](self.call(name, kind, "", None))
         elif kind not in ("Input", "Output"):
-            raise Refusal(REFUSED.get(kind, "there is no node for it here"))
+            raise Refusal(NOT_TAKEN.get(kind, Cause.NO_COUNTERPART))
 
     def operator(self, name: str, kind: str, source: str) -> None:
         shape = self.shapes[source]
@@ -199,11 +188,11 @@ class _Walk:
         elif name in self.flat.inner:
             self.call(name, kind, source, shape).check_stated("shape", shape)
             self.stands_for[name] = source
-        elif kind in REFUSED:
+        elif kind in NOT_TAKEN:
             self.stands_for[name] = source  # of the same shape: so that what follows can be judged
-            raise Refusal(REFUSED[kind])
+            raise Refusal(NOT_TAKEN[kind])
         elif kind not in RULES:
-            raise Refusal("there is no node for it here")
+            raise Refusal(Cause.NO_COUNTERPART)
         else:
             if kind in SAME_SHAPE:
                 self.stands_for[name] = source  # should it be refused
@@ -231,11 +220,11 @@ class _Walk:
         if len(inputs) == 1:
             return inputs[0]
         noted = self.notes(name).get("sum")
-        wished = noted if isinstance(noted, str) else f"{name}.sum"
-        standing = self.nodes.get(wished)
+        wanted = noted if isinstance(noted, str) else f"{name}.sum"
+        standing = self.nodes.get(wanted)
         if isinstance(standing, Add) and standing.inputs == inputs:
-            return wished
-        return self.add(Add(name=self.fresh(wished, name), inputs=inputs))
+            return wanted
+        return self.add(Add(name=self.fresh(wanted, name), inputs=inputs))
 
     def add(self, node: Node) -> str:
         if node.name in self.nodes:
@@ -247,10 +236,9 @@ class _Walk:
         self.shapes[node.name] = shape
         return node.name
 
-    def fresh(self, wish: str, own: str = "") -> str:
+    def fresh(self, wanted: str, own: str = "") -> str:
         """A name that no node has, on either side, or that of the NIR node at hand."""
-        taken = self.nodes.keys() | self.flat.nodes.keys() - {own}
-        return next(w for w in [wish, *(f"{wish}_{k}" for k in range(2, len(taken) + 3))] if w not in taken)
+        return free_name(wanted, self.nodes.keys() | self.flat.nodes.keys() - {own})
 
     def graph(self, facts: Mapping[str, Any]) -> Graph:
         """The whole, without what leads to no output, in the order that our writer noted."""

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.frontends.nir.call import Call, Refusal, narrow
+from spikewright.frontends.common.constants import factor_and_shift, one_for_all
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.nir.call import Call
 from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import IF, LIF, ChannelAffine
 
@@ -46,7 +48,7 @@ def population(call: Call) -> tuple[Node, ...]:
     threshold = limits.astype(np.float32) if notes else _above(limits)
     settings: dict[str, Any] = {
         **call.base,
-        "threshold": narrow(threshold, call.shape),
+        "threshold": one_for_all(threshold, call.shape),
         "v_init": _noted(call, "v_init", call.shape, np.zeros(())),
         "reset": notes.get("reset", "zero"),
         "v_reset": v_zero,
@@ -62,7 +64,7 @@ def threshold(call: Call) -> tuple[Node, ...]:
     if call.shape is None:
         return ()
     notes = call.notes
-    thresholds = narrow(limits.astype(np.float32) if notes else _above(limits), call.shape)
+    thresholds = one_for_all(limits.astype(np.float32) if notes else _above(limits), call.shape)
     settings = {"reset": notes.get("reset", "zero"), "max_spikes": notes.get("max_spikes", 1), "leak": 0.0}
     return (LIF(**call.base, threshold=thresholds, v_init=np.zeros(()), **settings),)
 
@@ -74,11 +76,7 @@ def integrator(call: Call) -> tuple[Node, ...]:
         raise Refusal("an integrator that never fires can only stand before an Output")
     if call.shape is None or (np.abs(gain - 1) < 1e-6).all():
         return ()
-    factors = narrow(gain, call.shape)
-    channels = call.shape[:1]
-    if factors.ndim == 0:
-        factors = np.broadcast_to(factors, channels)
-    return (ChannelAffine(**call.base, scale=factors, bias=np.zeros(channels)),)
+    return (ChannelAffine(**call.base, **factor_and_shift(gain, 0, call.shape)),)
 
 
 def _leak(call: Call, tau: Numbers) -> float:
@@ -115,4 +113,4 @@ def _noted(call: Call, label: str, shape: Shape, default: Any) -> Any:
     """A potential for each neuron that our writer put beside the notes."""
     if not call.notes or label not in call.fields["metadata"]:
         return default
-    return narrow(replace(call, fields=call.fields["metadata"], shape=shape).spread(label), shape)
+    return one_for_all(replace(call, fields=call.fields["metadata"], shape=shape).spread(label), shape)

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.frontends.nir.call import Call, Refusal, Rule, narrow
+from spikewright.frontends.common.constants import factor_and_shift
+from spikewright.frontends.common.moves import reshaped
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.common.windows import no_padding, plain, same_padding
+from spikewright.frontends.nir.call import Call, Rule
 from spikewright.frontends.nir.neurons import integrator, population, threshold
 from spikewright.graph import Array, Node, Shape
-from spikewright.nodes import AvgPool, ChannelAffine, Conv, Flatten, Linear, Reshape, SumPool
-
-Padding = tuple[tuple[int, int], ...]
+from spikewright.nodes import AvgPool, ChannelAffine, Conv, Linear, Reshape, SumPool
+from spikewright.nodes._window import Padding
 
 
 def _affine(call: Call) -> tuple[Node, ...]:
@@ -42,10 +45,8 @@ def _affine(call: Call) -> tuple[Node, ...]:
             inputs=(before,),
             weight=weight.reshape(rows * outputs, inputs, 1),
             bias=np.broadcast_to(bias, (*leading, outputs)).reshape(-1),
-            stride=(1,),
-            padding=((0, 0),),
-            dilation=(1,),
             groups=rows,
+            **plain(1),
         ),
         Reshape(name=call.name, inputs=(conv,), shape=(*leading, outputs)),
     )
@@ -80,33 +81,32 @@ def _padding(call: Call, kernel: Shape, stride: Shape, dilation: Shape) -> Paddi
     if not isinstance(text, str):
         return tuple((n, n) for n in call.integers("padding", len(kernel), 0))
     if text == "valid":
-        return ((0, 0),) * len(kernel)
+        return no_padding(len(kernel))
     if text != "same":
         raise Refusal(f"its padding is {text!r}, neither numbers nor 'same' nor 'valid'")
     if set(stride) != {1}:
         raise Refusal(f"its padding is 'same', which only goes with a stride of 1, not {stride}")
-    around = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    return tuple((n // 2, n - n // 2) for n in around)
+    return tuple(same_padding(1, k, dilation=d) for k, d in zip(kernel, dilation, strict=True))
 
 
 def _cropped(call: Call, weight: Array, padding: Padding, dilation: Shape) -> tuple[Array, Padding]:
     """The kernel and padding from before a writer of ours made the padding even by zeros in the kernel."""
     noted = call.notes.get("padding")
     try:
-        wished = tuple((int(low), int(high)) for low, high in noted or ())
+        wanted = tuple((int(low), int(high)) for low, high in noted or ())
     except (TypeError, ValueError):
-        wished = ()
-    if len(wished) != len(padding):
+        wanted = ()
+    if len(wanted) != len(padding):
         return weight, padding
     cuts = [slice(None), slice(None)]
-    for k, (low, high), even, d in zip(weight.shape[2:], wished, padding, dilation, strict=True):
+    for k, (low, high), even, d in zip(weight.shape[2:], wanted, padding, dilation, strict=True):
         if not (0 <= low <= even[0] and 0 <= high <= even[1]):
             return weight, padding
         cuts.append(slice((even[0] - low) // d, k - (even[1] - high) // d))
     inner = weight[tuple(cuts)]
     if not inner.size or np.count_nonzero(inner) != np.count_nonzero(weight):
         return weight, padding
-    return inner, wished
+    return inner, wanted
 
 
 def _pool(call: Call) -> tuple[Node, ...]:
@@ -129,7 +129,8 @@ def _flatten(call: Call) -> tuple[Node, ...]:
     if start > end:
         raise Refusal(f"it flattens from axis {start} to axis {end}")
     shape = (*call.shape[:start], prod(call.shape[start : end + 1]), *call.shape[end + 1 :])
-    return (Flatten(**call.base) if len(shape) == 1 else Reshape(**call.base, shape=shape),)
+    plan = reshaped(shape)
+    return (plan.kind(**call.base, **plan.fields),)
 
 
 def _axis(call: Call, label: str, axes: int) -> int:
@@ -145,10 +146,8 @@ def _scale(call: Call) -> tuple[Node, ...]:
         return ()
     if scale.size != 1 and scale.shape != call.shape:
         raise Refusal(f"its scale has the shape {scale.shape}, its input {call.shape}")
-    narrowed = narrow(scale, call.shape)
-    channels = call.shape[:1]
-    factors = np.broadcast_to(narrowed, channels) if narrowed.ndim == 0 else narrowed
-    return (ChannelAffine(**call.base, scale=factors, bias=np.zeros(channels, np.float32)),)
+    scale = scale.reshape(()) if scale.size == 1 else scale
+    return (ChannelAffine(**call.base, **factor_and_shift(scale, 0, call.shape)),)
 
 
 RULES: dict[str, Rule] = {
@@ -170,7 +169,7 @@ RULES: dict[str, Rule] = {
 SAME_SHAPE = ("I", "IF", "LIF", "Scale", "Threshold")
 """Those whose output has the shape of their input."""
 
-REFUSED = {
+NOT_TAKEN = {
     "CubaLI": "its synaptic current is a second state, which no neuron here has",
     "CubaLIF": "its synaptic current is a second state, which no neuron here has",
     "Delay": "spikes arrive in the step in which they are sent",

@@ -6,7 +6,11 @@ from math import prod
 
 import numpy as np
 
-from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.causes import Cause
+from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, reciprocal
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.common.windows import mixing
+from spikewright.frontends.onnx.call import Call
 from spikewright.graph import Array, Shape
 from spikewright.nodes import Add, ChannelAffine, Conv, Linear, Permute
 from spikewright.nodes._window import has_padding
@@ -15,7 +19,7 @@ from spikewright.nodes._window import has_padding
 def gemm(call: Call) -> None:
     """``alpha · A' · B' + beta · C``."""
     if call.attributes.get("transA"):
-        raise Refusal("its first input is transposed, so that samples would mix")
+        raise Refusal(Cause.BATCH_AXIS, "its first input is transposed")
     if call.is_constant(0):
         raise Refusal("its first input is a constant; the data must come first")
     weight = call.weights(1)
@@ -33,7 +37,7 @@ def gemm(call: Call) -> None:
 
 def matmul(call: Call) -> None:
     if call.is_constant(0) or not call.is_constant(1):
-        raise Refusal("only data times a constant matrix is a layer; attention and the like have no spiking form")
+        raise Refusal(Cause.PRODUCT)
     weight = call.weights(1)
     while 2 < weight.ndim <= len(call.shape()) + 1 and len(weight) == 1:
         weight = weight[0]
@@ -52,33 +56,18 @@ def _linear(call: Call, weight: Array, bias: Array) -> None:
     if call.shape()[-1] != weight.shape[1]:  # before the weights are copied: they may be large
         raise Refusal(f"it takes {weight.shape[1]} values along the last axis, its input has the shape {call.shape()}")
     if axes == 1:
-        call.add(Linear(name=call.name, inputs=(call.source(),), weight=weight, bias=bias))
+        call.emit(Linear, weight=weight, bias=bias)
         return
     if axes > 4:
-        raise Refusal("a fully connected layer over the last of more than four axes is not supported")
-    first = Permute(
-        name=call.walk.fresh(f"{call.name}_before"),
-        inputs=(call.source(),),
-        axes=(axes - 1, *range(axes - 1)),
-    )
-    call.walk.add(first, f"{call.output}:before")
-    _mix(call, first.name, weight.reshape(*weight.shape, *(1,) * (axes - 1)), bias)
+        raise Refusal(Cause.TOO_MANY_AXES)
+    first = call.part(Permute, call.source(), "before", axes=(axes - 1, *range(axes - 1)))
+    _mix(call, first, weight, bias, axes - 1)
 
 
-def _mix(call: Call, source: str, weight: Array, bias: Array) -> None:
+def _mix(call: Call, source: str, weight: Array, bias: Array, others: int) -> None:
     """The convolution with a kernel of one, and its channels put last again."""
-    others = weight.ndim - 2
-    mixed = Conv(
-        name=call.walk.fresh(f"{call.name}_mixed"),
-        inputs=(source,),
-        weight=weight,
-        bias=bias,
-        stride=(1,) * others,
-        padding=((0, 0),) * others,
-        dilation=(1,) * others,
-    )
-    call.walk.add(mixed, f"{call.output}:mixed")
-    call.add(Permute(name=call.name, inputs=(mixed.name,), axes=(*range(1, others + 1), 0)))
+    mixed = call.part(Conv, source, "mixed", **mixing(weight, bias, others))
+    call.emit(Permute, mixed, axes=(*range(1, others + 1), 0))
 
 
 def add(call: Call) -> None:
@@ -87,7 +76,7 @@ def add(call: Call) -> None:
         if len(data) == 1:
             call.walk.alias(call.output, call.given(0))
             return
-        call.add(Add(name=call.name, inputs=tuple(call.source(k) for k in data)))
+        call.emit(Add, *(call.source(k) for k in data))
         return
     if len(data) != 1:
         raise Refusal("it adds several branches and a constant; split it")
@@ -102,44 +91,32 @@ def sub(call: Call) -> None:
     elif call.is_constant(0):
         _affine(call, 1, -np.ones(()), call.needed(0).astype(np.float64))
     else:
-        channels = call.shape(1)[:1]
-        negative = ChannelAffine(
-            name=call.walk.fresh(f"{call.name}_minus"),
-            inputs=(call.source(1),),
-            scale=-np.ones(channels),
-            bias=np.zeros(channels),
-        )
-        call.walk.add(negative, f"{call.output}:minus")
-        call.add(Add(name=call.name, inputs=(call.source(0), negative.name)))
+        negative = call.part(ChannelAffine, call.source(1), "minus", **factor_and_shift(-1, 0, call.shape(1)))
+        call.emit(Add, call.source(0), negative)
 
 
 def mul(call: Call) -> None:
     if not (call.is_constant(0) or call.is_constant(1)):
-        raise Refusal("a product of two branches has no spiking form")
+        raise Refusal(Cause.PRODUCT)
     position = 1 if call.is_constant(0) else 0
     _affine(call, position, call.needed(1 - position).astype(np.float64), np.zeros(()))
 
 
 def div(call: Call) -> None:
     if not call.is_constant(1):
-        raise Refusal("division by something computed from the data has no spiking form")
-    divisor = call.needed(1).astype(np.float64)
-    if (divisor == 0).any():
-        raise Refusal("it divides by zero")
-    _affine(call, 0, 1 / divisor, np.zeros(()))
+        raise Refusal(Cause.QUOTIENT)
+    _affine(call, 0, reciprocal(call.needed(1)), np.zeros(()))
 
 
 def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
     """A factor and a shift by constants; a shift right after a fully connected layer joins its bias."""
     shape = call.shape(position)
-    with np.errstate(over="ignore"):
-        if not all(np.isfinite(values.astype(np.float32)).all() for values in (scale, shift)):
-            raise Refusal("its constant is infinite, or no number")
-    wide_scale, wide_shift = (per_channel(call, _aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
+    factor, moved = (without_batch(_aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
+    fields = factor_and_shift(factor, moved, shape)
+    call.walk.budget(sum(values.size for values in fields.values()))
     source = call.source(position)
-    if (wide_scale == 1).all() and _joins_bias(call, source, shape, wide_shift):
-        return
-    call.add(ChannelAffine(name=call.name, inputs=(source,), scale=wide_scale, bias=wide_shift))
+    if not ((fields["scale"] == 1).all() and _joins_bias(call, source, shape, fields["bias"])):
+        call.emit(ChannelAffine, source, **fields)
 
 
 def _aligned(call: Call, values: Array, rank: int) -> Array:
@@ -155,7 +132,7 @@ def _joins_bias(call: Call, source: str, shape: Shape, shift: Array) -> bool:
     makers = {node.name: node for node in call.walk.nodes}
     maker = makers[source]
     if isinstance(maker, Linear) and not maker.bias.any():
-        call.add(maker.replace(name=call.name, bias=shift))
+        call.walk.add(maker.replace(name=call.name, bias=shift), call.output)
         return True
     mixed = makers[maker.inputs[0]] if isinstance(maker, Permute) else maker
     if not isinstance(mixed, Conv) or not isinstance(maker, Permute) or mixed.bias.any():
@@ -166,22 +143,21 @@ def _joins_bias(call: Call, source: str, shape: Shape, shift: Array) -> bool:
         return False
     if set(mixed.stride) != {1} or mixed.groups != 1:
         return False
-    _mix(call, mixed.inputs[0], mixed.weight, rows[0].copy())
+    _mix(call, mixed.inputs[0], mixed.weight.reshape(mixed.weight.shape[:2]), rows[0].copy(), len(shape) - 1)
     return True
+
+
+def without_batch(values: Array, shape: Shape) -> Array:
+    """A constant without the batch axis that it may have."""
+    if values.ndim == len(shape) + 1 and len(values) == 1:
+        return values.reshape(values.shape[1:])
+    if values.ndim > len(shape):
+        raise Refusal(Cause.BATCH_AXIS, f"its constant of shape {values.shape} differs from sample to sample")
+    return values
 
 
 def per_channel(call: Call, values: Array, shape: Shape) -> Array:
     """A constant spread over a sample, as one number a channel where that is the same."""
-    missing = max(len(shape) + 1 - values.ndim, 0)
-    padded = values.reshape((1,) * missing + values.shape)
-    if padded.ndim != len(shape) + 1 or padded.shape[0] != 1:
-        raise Refusal(f"its constant of shape {values.shape} would differ from sample to sample")
-    if any(n not in (1, m) for n, m in zip(padded.shape[1:], shape, strict=True)):
-        raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}")
-    if not shape:
-        return padded.reshape(()).copy()
-    rows = padded.reshape(padded.shape[1], -1)
-    one = (rows == rows[:, :1]).all()
-    wide = np.broadcast_to(rows[:, 0] if one else padded[0], shape[:1] if one else shape)
-    call.walk.budget(wide.size)
-    return wide.copy()
+    found = one_a_channel(without_batch(values, shape), shape)
+    call.walk.budget(found.size)
+    return found

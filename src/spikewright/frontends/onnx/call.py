@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.errors import Problem
+from spikewright.causes import Cause
+from spikewright.frontends.common.limits import check_constants
+from spikewright.frontends.common.moves import NodePlan, reshaped
+from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.graph import Array, Node, Shape
-from spikewright.nodes import Flatten, Reshape
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -20,12 +23,6 @@ FLOATS = (1, 10, 11, 16)
 """ONNX's numbers for float32, float16, float64 and bfloat16."""
 SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3), ("Expand", 1))
 """Which inputs of which operators may hold the batch size."""
-MOST_CONSTANTS = 2**28
-"""How many numbers may be computed while reading a model, as weights: one gigabyte."""
-
-
-class Refusal(Exception):
-    """Why one operator cannot be taken; its text becomes the advice."""
 
 
 def whole_numbers(array: Array) -> tuple[int, ...]:
@@ -55,7 +52,7 @@ class Walk:
         batched: the constants that hold the batch size (as its stand-in).
         integers: the values that are whole numbers.
         lost: the outputs of operators that were refused, and what depends on them.
-        reserved: what is a problem anywhere but at the end of the network, by node name.
+        problems: what of it cannot be converted.
         folder: where stored tensors may lie, if there is one.
         computed: everything that the model computes somewhere.
         made: how many constants were computed.
@@ -69,11 +66,11 @@ class Walk:
     values: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
+    names: Names = field(default_factory=Names)
     batched: set[str] = field(default_factory=set)
     integers: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
-    reserved: dict[str, Problem] = field(default_factory=dict)
+    problems: Problems = field(default_factory=Problems)
     folder: Path | None = None
     computed: set[str] = field(default_factory=set)
     made: int = 0
@@ -84,7 +81,7 @@ class Walk:
         self.shapes[output] = node.shape_after(*(self._made[name] for name in node.inputs))
         self._made[node.name] = self.shapes[output]
         self.nodes.append(node)
-        self.names.add(node.name)
+        self.names.taken.add(node.name)
         self.values[output] = node.name
 
     def alias(self, output: str, value: str) -> None:
@@ -97,15 +94,8 @@ class Walk:
         Raises:
             Refusal: where ``size`` numbers more are too many.
         """
-        if self.made + size > MOST_CONSTANTS:
-            raise Refusal("its constant value would fill the memory")
+        check_constants(self.made + size)
         self.made += size
-
-    def fresh(self, wish: str) -> str:
-        """A node name that is not taken."""
-        if wish not in self.names:
-            return wish
-        return next(f"{wish}_{k}" for k in range(2, len(self.names) + 3) if f"{wish}_{k}" not in self.names)
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ class Call:
     @property
     def name(self) -> str:
         """For the node: the operator's own name, or its first output's."""
-        return self.walk.fresh(self.proto.name or self.output)
+        return self.walk.names.free(self.proto.name or self.output)
 
     @property
     def output(self) -> str:
@@ -139,9 +129,9 @@ class Call:
         if not name:
             return None
         if name not in self.walk.constants:
-            raise Refusal(f"its input {position} ('{name}') must be a constant, but it is computed from the data")
+            raise Refusal(Cause.COMPUTED_WEIGHTS, f"its input {position} ('{name}') must be a constant")
         if name in self.walk.batched and (self.proto.op_type, position) not in SHAPE_INPUTS:
-            raise Refusal(f"its input {position} ('{name}') holds the batch size, which a spiking network leaves open")
+            raise Refusal(Cause.BATCH_SIZE, f"its input {position} ('{name}') holds it")
         return self.walk.constants[name]
 
     def needed(self, position: int) -> Array:
@@ -218,22 +208,33 @@ class Call:
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else str(value)
 
-    def add(self, node: Node) -> None:
-        self.walk.add(node, self.output)
+    def emit(self, kind: type[Node], *sources: str, **fields: Any) -> None:
+        """The node that gives the operator's output.
 
-    def part(self, kind: Callable[..., Node], source: str, part: str, **settings: Any) -> str:
+        Args:
+            kind: its type.
+            sources: the nodes that it reads; where left out, the one that computes the operator's first input.
+            fields: its parameters.
+        """
+        self.walk.add(kind(name=self.name, inputs=sources or (self.source(),), **fields), self.output)
+
+    def part(self, kind: type[Node], source: str, part: str, **fields: Any) -> str:
         """A node on the way to the operator's output, named after it.
 
         Returns:
             the node's name.
         """
-        node = kind(name=self.walk.fresh(f"{self.name}_{part}"), inputs=(source,), **settings)
+        node = kind(name=self.walk.names.free(f"{self.name}_{part}"), inputs=(source,), **fields)
         self.walk.add(node, f"{self.output}:{part}")
         return node.name
 
+    def emit_all(self, plans: Sequence[NodePlan], source: str = "") -> None:
+        """Nodes each of which reads the one before; the last of them gives the operator's output."""
+        at = source or self.source()
+        for plan in plans[:-1]:
+            at = self.part(plan.kind, at, plan.part, **plan.fields)
+        self.emit(plans[-1].kind, at, **plans[-1].fields)
+
     def reshape(self, source: str, shape: Shape) -> None:
         """The operator's output as a source in another shape."""
-        if len(shape) == 1:
-            self.add(Flatten(name=self.name, inputs=(source,)))
-        else:
-            self.add(Reshape(name=self.name, inputs=(source,), shape=shape))
+        self.emit_all([reshaped(shape)], source)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikewright.frontends.onnx.call import Call, Refusal, whole_numbers
+from spikewright.causes import Cause
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.onnx.call import Call, whole_numbers
 from spikewright.frontends.onnx.quantised import dequantised, quantised
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.graph import Array
@@ -132,15 +134,15 @@ def evaluate(call: Call) -> bool:
         walk.constants[call.output] = _constant(call)
         return True
     if proto.op_type.startswith("Random") or proto.op_type in ("Bernoulli", "Multinomial"):
-        raise Refusal("random numbers have no place in a trained network")
+        raise Refusal(Cause.RANDOM)
     if proto.op_type not in SIZES:
         raise Refusal("it depends on no data, yet is not computed while reading; fold the model's constants first")
     batched = [k for k, name in enumerate(proto.input) if name in walk.batched]
     if batched and (proto.op_type not in MOVES or (proto.op_type != "Concat" and batched != [0])):
-        raise Refusal("it computes with the batch size, which a spiking network leaves open")
+        raise Refusal(Cause.BATCH_SIZE)
     for name, value in zip(proto.output, _computed(call), strict=False):
         if batched and proto.op_type == "Cast" and (value != call.constants[0]).any():
-            raise Refusal("it casts the batch size to numbers that cannot hold it")
+            raise Refusal(Cause.BATCH_SIZE, "it casts the batch size to numbers that cannot hold it")
         walk.constants[name] = value
         if batched and (value == BATCH).any():
             walk.batched.add(name)

@@ -9,19 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikewright.answer import settled
-from spikewright.errors import GraphError, ModelFileError, Problem, SettingsError, UnsupportedModelError
-from spikewright.frontends.inputs import channels_noted
-from spikewright.frontends.onnx.call import FLOATS, Call, Refusal, Walk
+from spikewright.causes import Cause
+from spikewright.errors import ModelFileError, Problem, SettingsError
+from spikewright.frontends.common.files import open_shape
+from spikewright.frontends.common.inputs import channels_noted
+from spikewright.frontends.common.refusals import REFUSED, Refusal, problem_of
+from spikewright.frontends.onnx.call import FLOATS, Call, Walk
 from spikewright.frontends.onnx.constants import evaluate
 from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
-from spikewright.frontends.onnx.operators import AT_THE_END, RULES, reason
+from spikewright.frontends.onnx.operators import AT_THE_END, RULES, cause_of
 from spikewright.frontends.onnx.original import not_at_hand, onnx_original
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.frontends.verify import SECONDS, UNSEEN, Verified, verified
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output
-from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -56,42 +57,44 @@ def from_onnx(
     read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
     results = frozenset(value.name for value in model.graph.output)
     walk = Walk(opset_of(model), frozenset(read), results=results, folder=folder)
-    problems: list[Problem] = []
-    _start(walk, model, shape)
+    ends = _start(walk, model, shape)
     for proto in model.graph.node:
-        problem = _take(walk, proto)
+        _take(walk, proto)
         walk.lost |= {name for name in proto.output if name not in walk.values and name not in walk.constants}
-        if problem:
-            problems.append(problem)
-    problems = settled([*walk.nodes, *_outputs(walk, model)], problems, walk.reserved)
-    if problems:
-        raise UnsupportedModelError(problems)
-    graph = _finish(walk, model)
+    outputs: list[Node] = [
+        Output(name=name, inputs=(walk.values[value],)) for name, value in ends.items() if value in walk.values
+    ]
+    walk.problems.check([*walk.nodes, *outputs])
+    for value in ends.values():
+        if value not in walk.values:
+            raise ModelFileError(f"the output '{value}' does not depend on the input")
+    meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
+    graph = channels_noted(Graph([*walk.nodes, *outputs], meta).needed())
     if verify is False:
         return UNSEEN.on(graph)
     reason = not_at_hand(model, not isinstance(source, str | Path), verify)
     if reason:
         return Verified(notes=(reason,)).on(graph)
-    targets = dict(zip(_output_names(model), (value.name for value in model.graph.output), strict=True))
-    original = onnx_original(model, walk, graph, targets)
+    original = onnx_original(model, walk, graph, ends)
     name = str(source) if isinstance(source, str | Path) else model.graph.name or "the model"
     return verified(graph, original, name, seconds=verify_seconds, strict=verify is True)
 
 
-def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> None:
-    """Stored tensors and inputs."""
+def _start(walk: Walk, model: ModelProto, shape: Shape | None) -> dict[str, str]:
+    """Stored tensors, inputs, and the names of outputs, with the model's name for each."""
     walk.constants = {t.name: stored_array(t, walk.folder) for t in model.graph.initializer}
     walk.computed = {name for node in model.graph.node for name in node.output}
-    walk.names |= set(_output_names(model))
     inputs = [value for value in model.graph.input if value.name not in walk.constants]
     for value in inputs:
         tensor = value.type.tensor_type
         known = tuple(d.dim_value for d in tensor.shape.dim)
         sample = _sample(value, shape if len(inputs) == 1 else None)
         walk.batch = (known[0] if known else 0) or walk.batch
-        walk.add(Input(name=walk.fresh(value.name), shape=sample), value.name)
+        walk.add(Input(name=walk.names.free(value.name), shape=sample), value.name)
         if tensor.elem_type and tensor.elem_type not in FLOATS:
             walk.integers.add(value.name)
+    results = [value.name for value in model.graph.output]
+    return dict(zip(walk.names.outputs(results if len(results) > 1 else [""]), results, strict=True))
 
 
 def _sample(value: ValueInfoProto, given: Shape | None) -> Shape:
@@ -107,71 +110,59 @@ def _sample(value: ValueInfoProto, given: Shape | None) -> Shape:
         )
     sample = known[1:] if given is None else given
     if not sample or min(sample) < 1:
-        raise ModelFileError(
-            f"input '{value.name}' has the open shape {said}; give the shape of one sample, channels first"
-        )
+        raise open_shape(f"input '{value.name}'", said)
     if known and (len(sample) != len(known[1:]) or any(n and n != m for n, m in zip(known[1:], sample, strict=True))):
         raise SettingsError(f"input '{value.name}' takes samples of the shape {said[1:]}, not {sample}")
     return sample
 
 
-def _take(walk: Walk, proto: NodeProto) -> Problem | None:
+def _take(walk: Walk, proto: NodeProto) -> None:
     """One operator: computed if constant, made a node if there is a rule, a problem otherwise."""
-    from onnx import helper
-
-    where = f"'{proto.name or ', '.join(proto.output)}'"
+    operator, where = proto.op_type, f"'{proto.name or ', '.join(proto.output)}'"
     blocked = [i for i in proto.input if i and i not in walk.constants and i not in walk.values]
     if any(i not in walk.lost for i in blocked):
         name = next(i for i in blocked if i not in walk.lost)
         when = "is only computed after it, or from it" if name in walk.computed else "nothing in the model computes"
-        raise ModelFileError(f"{proto.op_type} at {where} reads '{name}', which {when}")
+        raise ModelFileError(f"{operator} at {where} reads '{name}', which {when}")
+    known = Problem.of(operator, where, cause_of(operator))
+    nested = any(a.HasField("g") or a.graphs for a in proto.attribute)
     if blocked:  # an operator before it was refused and is reported; this one cannot be judged
-        ends = proto.op_type in AT_THE_END and proto.output[0] not in walk.results
-        return Problem(proto.op_type, where, reason(proto.op_type)) if ends or proto.op_type not in RULES else None
-    if proto.domain not in IGNORED_DOMAINS:
-        return Problem(proto.op_type, where, f"the operators of {proto.domain} are not known")
-    try:
-        if any(a.HasField("g") or a.graphs for a in proto.attribute):  # looked at before anything is computed
-            return Problem(proto.op_type, where, reason(proto.op_type))
-        call = Call(walk, proto, {a.name: helper.get_attribute_value(a) for a in proto.attribute})
-        if evaluate(call):
-            return None
-        rule = RULES.get(proto.op_type)
-        if rule is None:
-            return Problem(proto.op_type, where, reason(proto.op_type))
-        if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
-            return Problem(proto.op_type, where, "it computes with whole numbers; cast them to float first")
-        rule(call)
-        if proto.op_type in AT_THE_END:
-            walk.reserved[walk.values[call.output]] = problem = Problem(proto.op_type, where, reason(proto.op_type))
-            return problem
-    except Refusal as refusal:
-        return Problem(proto.op_type, where, str(refusal))
-    except GraphError as error:
-        if "finite" in str(error):
-            raise
-        return Problem(proto.op_type, where, str(error))
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
-        # a file may hold anything
-        return Problem(proto.op_type, where, f"its attributes or constants do not make sense ({first_line(error)})")
-    return None
+        ends = operator in AT_THE_END and proto.output[0] not in walk.results
+        if ends or operator not in RULES:
+            walk.problems.add(known)
+    elif proto.domain not in IGNORED_DOMAINS:
+        walk.problems.add(Problem(operator, where, f"the operators of {proto.domain} are not known"))
+    elif nested:  # looked at before anything is computed
+        walk.problems.add(known)
+    else:
+        try:
+            _convert(walk, proto, known)
+        except REFUSED as error:
+            walk.problems.add(problem_of(error, operator, where, "attributes or constants"))
 
 
-def _finish(walk: Walk, model: ModelProto) -> Graph:
-    """Outputs put on, and what they do not need taken away."""
-    for value in model.graph.output:
-        if value.name not in walk.values:
-            raise ModelFileError(f"the output '{value.name}' does not depend on the input")
-    meta = {"source": "onnx", "model": model.graph.name, "producer": model.producer_name}
-    return channels_noted(Graph([*walk.nodes, *_outputs(walk, model)], meta).needed())
+def _convert(walk: Walk, proto: NodeProto, known: Problem) -> None:
+    """An operator whose inputs are there.
 
+    Args:
+        walk: through the model.
+        proto: the operator.
+        known: the problem with it where it has no rule, or does not stand where it may.
 
-def _outputs(walk: Walk, model: ModelProto) -> list[Node]:
-    """Those that the nodes so far compute."""
-    found = zip(_output_names(model), (value.name for value in model.graph.output), strict=True)
-    return [Output(name=name, inputs=(walk.values[value],)) for name, value in found if value in walk.values]
+    Raises:
+        Refusal: where it cannot be taken.
+    """
+    from onnx import helper
 
-
-def _output_names(model: ModelProto) -> list[str]:
-    """ "output", "output_2" and so on; no other node may take them."""
-    return ["output" if k == 0 else f"output_{k + 1}" for k in range(len(model.graph.output))]
+    call = Call(walk, proto, {a.name: helper.get_attribute_value(a) for a in proto.attribute})
+    if evaluate(call):
+        return
+    rule = RULES.get(proto.op_type)
+    if rule is None:
+        walk.problems.add(known)
+        return
+    if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
+        raise Refusal(Cause.NOT_FLOATS)
+    rule(call)
+    if proto.op_type in AT_THE_END:
+        walk.problems.reserve(walk.values[call.output], known)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikewright.errors import ModelFileError, SettingsError
+from spikewright.errors import ModelFileError
+from spikewright.frontends.common.files import check_exists, missing
 from spikewright.text import first_line
 
 if TYPE_CHECKING:
@@ -28,11 +29,10 @@ def opened(source: str | Path | ModelProto) -> tuple[ModelProto, Path | None]:
         import onnx.inliner
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
-        raise SettingsError("reading ONNX files needs the package onnx: pip install 'spikewright[onnx]'") from None
+        raise missing("reading ONNX files", "onnx", "onnx") from None
     folder = None
     if isinstance(source, str | Path):
-        if not Path(source).is_file():
-            raise ModelFileError(f"{source}: no such file")
+        check_exists(source)
         folder = Path(source).parent
         try:
             model = onnx.load(str(source), format="protobuf", load_external_data=False)

@@ -7,10 +7,14 @@ from math import prod
 
 import numpy as np
 
-from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.causes import Cause
+from spikewright.frontends.common import moves
+from spikewright.frontends.common.moves import filled_in
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.onnx.call import Call
 from spikewright.frontends.onnx.constants import BATCH
 from spikewright.graph import Shape
-from spikewright.nodes import AvgPool, Concat, Flatten, Pad, Permute, Reshape, Upsample
+from spikewright.nodes import AvgPool, Concat, Flatten, Pad, Permute, Upsample
 
 
 def axis_of(call: Call, axis: int) -> int:
@@ -19,7 +23,7 @@ def axis_of(call: Call, axis: int) -> int:
     if not -rank <= axis < rank:
         raise Refusal(f"it has no axis {axis}: its input has {rank}, the batch among them")
     if axis % rank == 0:
-        raise Refusal("it works along the batch axis, so that samples would mix")
+        raise Refusal(Cause.BATCH_AXIS)
     return axis % rank - 1
 
 
@@ -27,8 +31,7 @@ def concat(call: Call) -> None:
     if any(call.is_constant(k) for k in range(len(call.proto.input))):
         raise Refusal("it joins data with a constant")
     axis = axis_of(call, call.whole("axis", 1))
-    inputs = tuple(call.source(k) for k in range(len(call.proto.input)))
-    call.add(Concat(name=call.name, inputs=inputs, axis=axis))
+    call.emit(Concat, *(call.source(k) for k in range(len(call.proto.input))), axis=axis)
 
 
 def flatten(call: Call) -> None:
@@ -36,8 +39,8 @@ def flatten(call: Call) -> None:
     axis = call.whole("axis", 1)
     axis = axis + rank if axis < 0 else axis
     if axis != 1:
-        raise Refusal(f"it flattens from axis {axis}, so that samples would mix; only axis 1 keeps them apart")
-    call.add(Flatten(name=call.name, inputs=(call.source(),)))
+        raise Refusal(Cause.BATCH_AXIS, f"it flattens from axis {axis}, and not from 1")
+    call.emit(Flatten)
 
 
 def reshape(call: Call) -> None:
@@ -54,17 +57,16 @@ def _sample_shape(call: Call, target: Shape) -> Shape:
     size, rest = prod(call.shape()), target[1:]
     told = tuple("batch" if n == BATCH else n for n in target)
     if BATCH in rest or (not rest and (not target or size != 1)):
-        raise Refusal(f"it reshapes to {told}, so that samples would mix")
-    open_axes = [k for k, n in enumerate(rest) if n == -1]
+        raise Refusal(Cause.BATCH_AXIS, f"it reshapes to {told}")
     if target.count(-1) > 1 or any(n < -1 or n == 0 for n in rest):
         raise Refusal(f"it reshapes to {told}, which cannot be resolved")
-    known = prod(n for n in rest if n != -1)
-    alone = target[0] == 1 and not open_axes and call.walk.batch is None  # it takes one sample at a time
+    alone = target[0] == 1 and -1 not in rest and call.walk.batch is None  # it takes one sample at a time
     if target[0] not in (BATCH, -1, call.walk.batch) and not alone:
-        raise Refusal(f"it reshapes a batch of samples of {call.shape()} to {told}, so that samples would mix")
-    if size % known or (not open_axes and known != size):
-        raise Refusal(f"it reshapes samples of {call.shape()} to {told}, so that samples would mix")
-    return tuple(size // known if n == -1 else n for n in rest)
+        raise Refusal(Cause.BATCH_AXIS, f"it reshapes a batch of samples of {call.shape()} to {told}")
+    found = filled_in(rest, size)
+    if found is None:
+        raise Refusal(Cause.BATCH_AXIS, f"it reshapes samples of {call.shape()} to {told}")
+    return found
 
 
 def _reshape(call: Call, shape: Shape) -> None:
@@ -92,7 +94,7 @@ def squeeze(call: Call) -> None:
         raise Refusal(f"it takes out the axes {axes} of {('batch', *call.shape())}, not all of length one")
     kept = tuple(n for k, n in enumerate(shape) if k not in axes)[1:]
     if 0 in axes:
-        raise Refusal("it takes out the batch axis")
+        raise Refusal(Cause.BATCH_AXIS)
     _reshape(call, kept)
 
 
@@ -101,7 +103,7 @@ def unsqueeze(call: Call) -> None:
     axes = axes_of(call, len(shape) + 1 + len(call.ints("axes") or call.ints_of(1)))
     assert axes is not None
     if 0 in axes:
-        raise Refusal("it puts an axis before the batch, so that samples would mix")
+        raise Refusal(Cause.BATCH_AXIS, "it puts an axis before the batch")
     for axis in axes:
         shape.insert(axis - 1, 1)
     _reshape(call, tuple(shape))
@@ -110,31 +112,26 @@ def unsqueeze(call: Call) -> None:
 def transpose(call: Call) -> None:
     order = call.ints("perm") or tuple(reversed(range(len(call.shape()) + 1)))
     if order[0] != 0:
-        raise Refusal(f"it puts the axes in the order {order}, so that the batch is no longer first")
-    call.add(Permute(name=call.name, inputs=(call.source(),), axes=tuple(a - 1 for a in order[1:])))
+        raise Refusal(Cause.BATCH_AXIS, f"it puts the axes in the order {order}")
+    call.emit(Permute, axes=tuple(a - 1 for a in order[1:]))
 
 
 def depth_to_space(call: Call) -> None:
     """Blocks of channels become squares of positions."""
     block, mode = call.whole("blocksize"), call.text("mode", "DCR")
-    channels, rows, columns = _image(call)
+    channels, *_ = _image(call)
     if block < 1 or channels % block**2 or mode not in ("DCR", "CRD"):
         raise Refusal(f"its {channels} channels cannot be laid out in {mode} blocks of {block} by {block}")
-    fewer = channels // block**2
-    apart = (block, block, fewer, rows, columns) if mode == "DCR" else (fewer, block, block, rows, columns)
-    order = (2, 3, 0, 4, 1) if mode == "DCR" else (0, 3, 1, 4, 2)
-    _rearranged(call, apart, order, (fewer, rows * block, columns * block))
+    call.emit_all(moves.depth_to_space(call.shape(), block, blocks_first=mode == "DCR"))
 
 
 def space_to_depth(call: Call) -> None:
     """Squares of positions become blocks of channels."""
     block, mode = call.whole("blocksize"), call.text("mode", "DCR")
-    channels, rows, columns = _image(call)
+    _, rows, columns = _image(call)
     if block < 1 or rows % block or columns % block or mode not in ("DCR", "CRD"):
         raise Refusal(f"{rows} by {columns} positions are not made of {mode} blocks of {block} by {block}")
-    apart = (channels, rows // block, block, columns // block, block)
-    order = (2, 4, 0, 1, 3) if mode == "DCR" else (0, 2, 4, 1, 3)
-    _rearranged(call, apart, order, (channels * block**2, rows // block, columns // block))
+    call.emit_all(moves.space_to_depth(call.shape(), block, blocks_first=mode == "DCR"))
 
 
 def _image(call: Call) -> Shape:
@@ -143,15 +140,10 @@ def _image(call: Call) -> Shape:
     return call.shape()
 
 
-def _rearranged(call: Call, apart: Shape, order: Shape, together: Shape) -> None:
-    blocks = call.part(Reshape, call.source(), "blocks", shape=apart)
-    call.reshape(call.part(Permute, blocks, "moved", axes=order), together)
-
-
 def pad(call: Call) -> None:
     mode = call.text("mode", "constant")
     if mode != "constant":
-        raise Refusal(f"it pads by {mode}; only zeros are supported")
+        raise Refusal(Cause.BORDER, f"it pads by {mode}")
     pads = call.ints("pads") or call.ints("paddings")
     value = float(call.attributes.get("value", 0.0))
     rank = len(call.shape()) + 1
@@ -166,13 +158,13 @@ def pad(call: Call) -> None:
                 full[int(axis) % rank], full[int(axis) % rank + rank] = pads[k], pads[k + len(axes)]
             pads = tuple(full)
     if value != 0:
-        raise Refusal(f"it pads with {value:g}; only zeros are supported")
+        raise Refusal(Cause.BORDER, f"it pads with {value:g}")
     if pads is None or len(pads) != 2 * rank:
         raise Refusal(f"it pads by {pads}; {2 * rank} numbers are needed")
     if pads[0] or pads[rank]:
-        raise Refusal("it pads the batch axis")
+        raise Refusal(Cause.BATCH_AXIS)
     padding = tuple((pads[k], pads[k + rank]) for k in range(1, rank))
-    call.add(Pad(name=call.name, inputs=(call.source(),), padding=padding))
+    call.emit(Pad, padding=padding)
 
 
 def split(call: Call) -> None:
@@ -189,21 +181,16 @@ def split(call: Call) -> None:
         sizes = tuple(min(each, max(length - each * k, 0)) for k in range(len(names)))
     if len(sizes) != len(names) or sum(sizes) != length or min(sizes) < 1:
         raise Refusal(f"it splits {length} into {sizes} for {len(names)} outputs")
-    ends = np.cumsum(sizes)
-    for k, (name, size, end) in enumerate(zip(names, sizes, ends, strict=True)):
+    for k, (name, (start, stop)) in enumerate(zip(names, moves.parts(sizes), strict=True)):
         if name in call.walk.used:
-            padding = _crop(call.shape(), axis, int(end) - size, int(end))
-            wish = call.proto.name or name
+            padding = moves.crop(call.shape(), axis, start, stop)
+            wanted = call.proto.name or name
             node = Pad(
-                name=call.walk.fresh(f"{wish}_{k}" if call.proto.name else wish),
+                name=call.walk.names.free(f"{wanted}_{k}" if call.proto.name else wanted),
                 inputs=(call.source(),),
                 padding=padding,
             )
             call.walk.add(node, name)
-
-
-def _crop(shape: Shape, axis: int, start: int, stop: int) -> tuple[tuple[int, int], ...]:
-    return tuple((-start, stop - n) if a == axis else (0, 0) for a, n in enumerate(shape))
 
 
 def slice_(call: Call) -> None:
@@ -235,7 +222,7 @@ def slice_(call: Call) -> None:
 def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) -> None:
     if set(stride) == {1}:
         if any(any(sides) for sides in padding):
-            call.add(Pad(name=call.name, inputs=(call.source(),), padding=padding))
+            call.emit(Pad, padding=padding)
         else:
             call.walk.alias(call.output, call.given(0))
         return
@@ -244,17 +231,17 @@ def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) ->
     crop = call.part(Pad, call.source(), "crop", padding=padding)
     axes = len(stride) - 1
     none = ((0, 0),) * axes
-    call.add(AvgPool(name=call.name, inputs=(crop,), kernel=(1,) * axes, stride=stride[1:], padding=none))
+    call.emit(AvgPool, crop, kernel=(1,) * axes, stride=stride[1:], padding=none)
 
 
 def expand(call: Call) -> None:
-    """Only where nothing is repeated."""
+    """A value in a wider shape: taken only where that repeats nothing."""
     target, shape = call.ints_of(1), call.shape()
     wide = (1,) * (len(shape) + 1 - len(target)) + target
     if len(wide) != len(shape) + 1 or wide[0] not in (1, BATCH, call.walk.batch):
-        raise Refusal(f"it repeats samples of {shape} to {target}, so that samples would mix")
+        raise Refusal(Cause.BATCH_AXIS, f"it repeats samples of {shape} to {target}")
     if any(n not in (1, m) for n, m in zip(wide[1:], shape, strict=True)):
-        raise Refusal(f"it repeats values of {shape} to {target}; use nearest-neighbour upsampling")
+        raise Refusal(Cause.REPETITION, f"it takes values of {shape} to {target}")
     call.walk.alias(call.output, call.given(0))
 
 
@@ -272,7 +259,7 @@ def resize(call: Call) -> None:
     """Nearest-neighbour by whole factors."""
     mode = call.text("mode", "nearest")
     if mode != "nearest":
-        raise Refusal(f"it interpolates ({mode}); only nearest by whole factors is supported")
+        raise Refusal(Cause.INTERPOLATION)
     if call.proto.op_type == "Resize" and call.walk.opset >= 11:
         sampling = call.text("coordinate_transformation_mode", "half_pixel")
         rounding = call.text("nearest_mode", "round_prefer_floor")
@@ -280,12 +267,12 @@ def resize(call: Call) -> None:
             raise Refusal(f"nearest by {sampling} and {rounding} is not a plain repetition")
     factors = _factors(call)
     if factors[:2] != (1.0, 1.0) or any(f != round(f) or f < 1 for f in factors):
-        raise Refusal(f"it resizes by {factors}; only whole factors of the spatial axes are supported")
-    call.add(Upsample(name=call.name, inputs=(call.source(),), factor=tuple(int(f) for f in factors[2:])))
+        raise Refusal(Cause.BROKEN_FACTOR, f"it resizes by {factors}")
+    call.emit(Upsample, factor=tuple(int(f) for f in factors[2:]))
 
 
 def _factors(call: Call) -> tuple[float, ...]:
-    """Of every axis, the batch among them: given as such, or as the lengths after resizing."""
+    """How much longer every axis gets, the batch among them: given as such, or as the lengths after resizing."""
     full = (1, *call.shape())
     axes = tuple(a % len(full) for a in call.ints("axes") or range(len(full)))
     attribute = call.attributes.get("scales")
@@ -296,7 +283,7 @@ def _factors(call: Call) -> tuple[float, ...]:
             raise Refusal("it keeps the aspect ratio; give it the factors instead")
         sizes = call.needed(3)
         if any(a == 0 and n not in (BATCH, call.walk.batch) for n, a in zip(sizes, axes, strict=True)):
-            raise Refusal(f"it resizes the batch to {sizes[axes.index(0)]} samples")
+            raise Refusal(Cause.BATCH_AXIS, f"it resizes the batch to {sizes[axes.index(0)]} samples")
         given = np.array([1.0 if a == 0 else n / full[a] for n, a in zip(sizes, axes, strict=True)])
     found = dict(zip(axes, (float(f) for f in given), strict=True))
     return tuple(found.get(a, 1.0) for a in range(len(full)))

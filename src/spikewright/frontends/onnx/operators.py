@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from spikewright.causes import Cause
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.common.rules import words
 from spikewright.frontends.onnx.activations import (
     cast,
     clip,
@@ -19,7 +22,7 @@ from spikewright.frontends.onnx.activations import (
     tanh,
 )
 from spikewright.frontends.onnx.arithmetic import add, div, gemm, matmul, mul, sub
-from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.frontends.onnx.call import Call
 from spikewright.frontends.onnx.moves import (
     concat,
     depth_to_space,
@@ -43,21 +46,18 @@ from spikewright.nodes import BatchNorm
 def batch_normalization(call: Call) -> None:
     learning = call.walk.opset < 7 and not call.attributes.get("is_test")
     if learning or call.attributes.get("training_mode") or call.further_outputs:
-        raise Refusal("it is in training mode; export the network in evaluation mode")
+        raise Refusal(Cause.TRAINING)
     if not call.attributes.get("spatial", 1):
         raise Refusal("spatial=0 is not supported")
     gamma, beta, mean, variance = (call.weights(k) for k in range(1, 5))
     epsilon = float(call.attributes.get("epsilon", 1e-5))
-    call.add(
-        BatchNorm(
-            name=call.name,
-            inputs=(call.source(),),
-            mean=mean,
-            variance=variance,
-            gamma=gamma,
-            beta=beta,
-            epsilon=epsilon,
-        )
+    call.emit(
+        BatchNorm,
+        mean=mean,
+        variance=variance,
+        gamma=gamma,
+        beta=beta,
+        epsilon=epsilon,
     )
 
 
@@ -112,34 +112,39 @@ RULES: dict[str, Callable[[Call], None]] = {
 AT_THE_END = ("Sigmoid", "Tanh")
 """The operators that are refused, for the reasons below, unless the network ends in them."""
 
-_BENT = "it bends what a spiking neuron cannot; train with ReLU, or with a ReLU that has a ceiling"
-_MEMORY = "it remembers earlier values; only feed-forward networks can be converted"
-_QUANTISED = "it computes with quantised values; export the network with floating-point activations"
-_DATA = "its result depends on the data in a way that no weight could have"
-
-REASONS = {
+CAUSES = {
     **dict.fromkeys(
-        (
-            *("Celu", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Mish", "Selu", "Sigmoid", "Softplus"),
-            *("Softsign", "Swish", "Tanh", "ThresholdedRelu"),
+        words(
+            "Celu Elu Erf Exp Gelu HardSigmoid HardSwish Mish Selu Sigmoid Softplus Softsign Swish Tanh "
+            "ThresholdedRelu Abs Sin Cos Log"
         ),
-        _BENT,
+        Cause.CURVED,
     ),
-    **dict.fromkeys(("GRU", "LSTM", "RNN"), _MEMORY),
+    **dict.fromkeys(words("GRU LSTM RNN Loop Scan"), Cause.RECURRENT),
     **dict.fromkeys(
-        ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
-        _QUANTISED,
+        words(
+            "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear"
+        ),
+        Cause.QUANTISED,
     ),
-    "QuantizeLinear": _QUANTISED,
     **dict.fromkeys(
-        ("GlobalLpPool", "GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpPool"), _DATA
+        words(
+            "GlobalLpPool GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization LpPool "
+            "MeanVarianceNormalization RMSNormalization"
+        ),
+        Cause.NORM_OF_SAMPLE,
     ),
-    "If": "which of its networks runs depends on data; export the network without branches",
-    "Loop": "it runs a network again and again; only feed-forward networks can be converted",
-    "Scan": "it runs a network again and again; only feed-forward networks can be converted",
+    **dict.fromkeys(words("Attention Einsum Pow Sqrt Reciprocal"), Cause.PRODUCT),
+    **dict.fromkeys(
+        words("Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"), Cause.RANDOM
+    ),
+    "If": Cause.DECISION,
+    "Round": Cause.ROUND_TO_EVEN,
+    "ArgMax": Cause.POSITIONS,
 }
-"""Why some operators have no rule. Others are refused without a reason of their own."""
+"""Why some operators have no rule."""
 
 
-def reason(operator: str) -> str:
-    return REASONS.get(operator, "there is no spiking form of it")
+def cause_of(operator: str) -> Cause:
+    """Why an operator has no counterpart here."""
+    return CAUSES.get(operator, Cause.NO_COUNTERPART)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from spikewright.errors import SettingsError
+from spikewright.frontends.common.files import missing
 from spikewright.frontends.verify import ROUNDED, SIZES, TOLERANCE, Batch, Original, Trace, groups
 from spikewright.graph import Graph
 
@@ -34,10 +34,10 @@ def not_at_hand(model: ModelProto, in_memory: bool, verify: bool | None) -> str:
     if verify is None and not in_memory:
         return "a file is compared with verify=True (--verify)"
     if find_spec("onnxruntime") is None:
-        missing = "comparing with ONNX Runtime needs the package onnxruntime: pip install 'spikewright[verify]'"
+        error = missing("comparing with ONNX Runtime", "onnxruntime", "verify")
         if verify:
-            raise SettingsError(missing)
-        return missing
+            raise error
+        return str(error)
     size = model.ByteSize()
     if verify is None and size > MOST_BYTES:
         return f"the model has {size >> 20} MiB; verify=True compares it all the same"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.onnx.call import Call
 from spikewright.graph import Array
 
 

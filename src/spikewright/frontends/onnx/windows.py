@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikewright.frontends.onnx.call import Call, Refusal
+from spikewright.causes import Cause
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.common.windows import no_padding, overhang, reached, same_padding
+from spikewright.frontends.onnx.call import Call
 from spikewright.graph import Array, Shape
 from spikewright.nodes import AvgPool, Conv, ConvTranspose, MaxPool
-from spikewright.nodes._window import Padding, output_length
+from spikewright.nodes._window import Padding
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,6 @@ class Window:
     dilation: Shape
     padding: Padding
     overhang: Shape
-
-    @property
-    def reach(self) -> Padding:
-        return tuple((low, high + over) for (low, high), over in zip(self.padding, self.overhang, strict=True))
 
 
 def window(call: Call, kernel: Shape | None) -> Window:
@@ -41,11 +40,10 @@ def window(call: Call, kernel: Shape | None) -> Window:
     if min(*kernel, *stride, *dilation) < 1 or not len(kernel) == len(stride) == len(dilation):
         raise Refusal(f"a kernel of {kernel}, strides of {stride} and dilations of {dilation} make no window")
     padding = _padding(call, spatial, kernel, stride, dilation)
-    overhang = (0,) * len(kernel)
+    over = (0,) * len(kernel)
     if call.attributes.get("ceil_mode"):
-        axes = zip(spatial, kernel, stride, dilation, padding, strict=True)
-        overhang = tuple(_overhang(*axis) for axis in axes)
-    return Window(kernel, stride, dilation, padding, overhang)
+        over = tuple(overhang(*axis) for axis in zip(spatial, kernel, stride, padding, dilation, strict=True))
+    return Window(kernel, stride, dilation, padding, over)
 
 
 def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> Padding:
@@ -54,7 +52,7 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
         pads = call.ints("pads") or (0,) * (2 * len(kernel))
         return tuple(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True))
     if auto == "VALID":
-        return ((0, 0),) * len(kernel)
+        return no_padding(len(kernel))
     if auto not in ("SAME_UPPER", "SAME_LOWER"):
         raise Refusal(f"unknown auto_pad {auto}")
     found = []
@@ -63,18 +61,9 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
         differs = total < (-1 if auto == "SAME_UPPER" else 0) or d > 1
         if differs and call.proto.op_type != "Conv":
             raise Refusal(f"runtimes differ in where {auto} puts windows of {kernel} by {stride}; give it pads instead")
-        total = max(total, 0)
-        small, large = total // 2, total - total // 2
-        found.append((small, large) if auto == "SAME_UPPER" else (large, small))
+        sides = same_padding(n, k, s, d)
+        found.append(sides if auto == "SAME_UPPER" else sides[::-1])
     return tuple(found)
-
-
-def _overhang(n: int, k: int, s: int, d: int, padding: tuple[int, int]) -> int:
-    """How far the last window hangs over: one more window, if it starts before the padding at the end."""
-    floor = output_length(n, k, s, padding, d)
-    reach = (floor * s) + d * (k - 1) + 1 - (n + sum(padding))
-    starts_inside = floor * s < n + padding[0]
-    return reach if 0 < reach < s and starts_inside else 0
 
 
 def _bias(call: Call, outputs: int) -> Array:
@@ -91,17 +80,14 @@ def conv(call: Call) -> None:
         raise Refusal(f"its weights of {weight.shape} with {groups} group(s) do not fit samples of {call.shape()}")
     bias = _bias(call, len(weight))
     found = window(call, tuple(weight.shape[2:]))
-    call.add(
-        Conv(
-            name=call.name,
-            inputs=(call.source(),),
-            weight=weight,
-            bias=bias,
-            stride=found.stride,
-            padding=found.padding,
-            dilation=found.dilation,
-            groups=groups,
-        )
+    call.emit(
+        Conv,
+        weight=weight,
+        bias=bias,
+        stride=found.stride,
+        padding=found.padding,
+        dilation=found.dilation,
+        groups=groups,
     )
 
 
@@ -124,32 +110,29 @@ def conv_transpose(call: Call) -> None:
     cut = _cut(call, tuple(n + e for n, e in zip(reached, extra, strict=True)), stride)
     groups = call.whole("group", 1)
     bias = _bias(call, weight.shape[1] * groups)
-    call.add(
-        ConvTranspose(
-            name=call.name,
-            inputs=(call.source(),),
-            weight=weight,
-            bias=bias,
-            stride=stride,
-            padding=tuple((low, high - e) for (low, high), e in zip(cut, extra, strict=True)),
-            dilation=dilation,
-            groups=groups,
-        )
+    call.emit(
+        ConvTranspose,
+        weight=weight,
+        bias=bias,
+        stride=stride,
+        padding=tuple((low, high - e) for (low, high), e in zip(cut, extra, strict=True)),
+        dilation=dilation,
+        groups=groups,
     )
 
 
 def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
     """How much of the whole output a transposed convolution leaves away at both sides."""
-    auto, wished = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
-    if wished is None and auto in ("SAME_UPPER", "SAME_LOWER"):
-        wished = tuple(n * s for n, s in zip(call.shape()[1:], stride, strict=True))
-    if wished is None:
+    auto, wanted = call.text("auto_pad", "NOTSET"), call.ints("output_shape")
+    if wanted is None and auto in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = tuple(n * s for n, s in zip(call.shape()[1:], stride, strict=True))
+    if wanted is None:
         pads = (call.ints("pads") if auto == "NOTSET" else None) or (0,) * (2 * len(stride))
         return tuple(zip(pads[: len(stride)], pads[len(stride) :], strict=True))
-    wished = wished[len(wished) - len(stride) :]  # some writers put the batch and the channels before
-    total = tuple(n - w for n, w in zip(reached, wished, strict=True))
+    wanted = wanted[len(wanted) - len(stride) :]  # some writers put the batch and the channels before
+    total = tuple(n - w for n, w in zip(reached, wanted, strict=True))
     if min(total) < -1:  # runtimes differ in where they put more than one position
-        raise Refusal(f"its output of {wished} would be larger than what it reaches, {reached}")
+        raise Refusal(f"its output of {wanted} would be larger than what it reaches, {reached}")
     return tuple(
         (0, t) if t < 0 else (t // 2, t - t // 2) if auto == "SAME_UPPER" else (t - t // 2, t // 2) for t in total
     )
@@ -157,17 +140,14 @@ def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
 
 def max_pool(call: Call) -> None:
     if call.further_outputs:
-        raise Refusal("its indices are asked for; unpooling has no spiking form")
+        raise Refusal(Cause.POSITIONS)
     found = window(call, None)
-    call.add(
-        MaxPool(
-            name=call.name,
-            inputs=(call.source(),),
-            kernel=found.kernel,
-            stride=found.stride,
-            padding=found.reach,
-            dilation=found.dilation,
-        )
+    call.emit(
+        MaxPool,
+        kernel=found.kernel,
+        stride=found.stride,
+        padding=reached(found.padding, found.overhang),
+        dilation=found.dilation,
     )
 
 
@@ -175,14 +155,11 @@ def average_pool(call: Call) -> None:
     found = window(call, None)
     if any(d != 1 for d in found.dilation):
         raise Refusal("dilated average pooling is not supported")
-    call.add(
-        AvgPool(
-            name=call.name,
-            inputs=(call.source(),),
-            kernel=found.kernel,
-            stride=found.stride,
-            padding=found.padding,
-            overhang=found.overhang,
-            count_padding=bool(call.attributes.get("count_include_pad", 0)),
-        )
+    call.emit(
+        AvgPool,
+        kernel=found.kernel,
+        stride=found.stride,
+        padding=found.padding,
+        overhang=found.overhang,
+        count_padding=bool(call.attributes.get("count_include_pad", 0)),
     )

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.frontends.torch.call import TRAINING, Call, Handlers, Value
+from spikewright.causes import Cause
+from spikewright.frontends.common.activations import ceiling_of, leaky, one_bound
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright.frontends.torch.trace import base_name
-from spikewright.nodes import Floor, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from spikewright.nodes import Floor, ReLU, Sigmoid, Softmax, Tanh
 
-ACTIVATIONS = Handlers()
+ACTIVATIONS = Rules[Handler]()
 converts = ACTIVATIONS.converts
 
 
@@ -26,7 +29,7 @@ def rectifier(call: Call) -> Value:
     if name == "threshold":
         if call["threshold"] != 0 or call["value"] != 0:
             told = f"it puts {call['value']} where nothing exceeds {call['threshold']}"
-            call.refuse(f"{told}; only with 0 and 0 is it a rectifier")
+            call.refuse(Cause.NOT_FROM_ZERO, told)
         return call.emit(ReLU, call.x)
     if name in ("maximum", "minimum"):
         x, bound = _sides(call)
@@ -44,51 +47,42 @@ def _sides(call: Call) -> tuple[Value, Any]:
     """The activation and the bound of an elementwise maximum or minimum, which may stand in either order."""
     a, b = call["self"], call["other"]
     if isinstance(a, Value) and isinstance(b, Value):
-        call.refuse("of two branches; only the maximum with zero, and then the minimum with a ceiling, is a rectifier")
+        call.refuse(Cause.COMPARISON)
     return (a, b) if isinstance(a, Value) else (call.value(b), a)
 
 
 def _bounded(call: Call, x: Value, low: Any, high: Any) -> Value:
     """A clip from 0 to a ceiling; the lower bound may be missing where nothing below 0 arrives."""
-    low, high = _number(call, low), _number(call, high)
-    if low in (None, -np.inf) and _rectified(call, x):
-        low = 0
-    if low != 0 or (high is not None and high <= 0):
-        call.refuse(f"its bounds are {low} and {high}; only a lower bound of 0 makes it a rectifier")
-    return call.emit(ReLU, x, ceiling=None if high in (None, np.inf) else float(high))
+    rectified = any(node.name == x.name and isinstance(node, ReLU) for node in call.walk.nodes)
+    ceiling = ceiling_of(_number(call, low), _number(call, high), positive=rectified)
+    return call.emit(ReLU, x, ceiling=ceiling)
 
 
-def _number(call: Call, bound: Any) -> Any:
-    """A bound that may be given as a tensor, say a trained ceiling, as one number."""
+def _number(call: Call, bound: Any) -> float | None:
+    """A bound, which may be a trained ceiling, as one number."""
     import torch
 
     if bound is None or isinstance(bound, int | float):
         return bound
     if not isinstance(bound, torch.Tensor):
         call.refuse("its bound is computed from activations")
-    values = call.constant(bound)
-    if not values.size or (values != values.flat[0]).any():
-        call.refuse("its bounds differ between neurons; use one for the layer")
-    return float(values.flat[0])
-
-
-def _rectified(call: Call, x: Value) -> bool:
-    return any(node.name == x.name and isinstance(node, ReLU) for node in call.walk.nodes)
+    return one_bound(call.constant(bound))
 
 
 @converts("leaky_relu", "prelu", "rrelu")
-def leaky(call: Call) -> Value:
+def leaky_relu(call: Call) -> Value:
     name = base_name(call.node)
     if name == "leaky_relu":
         slope: Any = np.asarray(call["negative_slope"], np.float32)
     elif name == "rrelu":  # at inference: the middle of the range it was drawn from
         if call["training"]:
-            call.refuse(TRAINING)
+            call.refuse(Cause.TRAINING)
         slope = np.asarray((call["lower"] + call["upper"]) / 2, np.float32)
     else:
         slope = call.constant(call["weight"])
         slope = slope.reshape(()) if slope.size == 1 else slope
-    return call.emit(ReLU, call.x) if not slope.any() else call.emit(LeakyReLU, call.x, slope=slope)
+    kind, fields = leaky(slope)
+    return call.emit(kind, call.x, **fields)
 
 
 @converts("floor")
@@ -98,7 +92,7 @@ def floor(call: Call) -> Value:
 
 @converts("sigmoid", "special_expit", "tanh")
 def squashed(call: Call) -> Value:
-    """At the end of a network; anywhere else it is refused once the end is known."""
+    """A sigmoid or tanh, which may stand at the end of a network; anywhere else it is refused once the end is known."""
     value = call.emit(Tanh if base_name(call.node) == "tanh" else Sigmoid, call.x)
     call.reserve(value)
     return value

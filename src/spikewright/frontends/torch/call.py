@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spikewright.frontends.torch.names import advice, readable
+from spikewright.causes import Cause
+from spikewright.errors import Problem
+from spikewright.frontends.common.moves import NodePlan
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.torch.names import cause_of, readable
 from spikewright.graph import Array, Node, Shape
 
 if TYPE_CHECKING:
@@ -15,9 +19,6 @@ if TYPE_CHECKING:
     from spikewright.frontends.torch.walk import Walk
 
 Handler = Callable[["Call"], Any]
-
-BATCH_AXIS = "the batch axis must stay first and apart from the others"
-TRAINING = "it draws at random: call model.eval() before exporting, or give it training=self.training"
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,6 @@ class Value:
     def sample(self) -> Shape:
         assert self.shape is not None
         return self.shape
-
-
-class Refusal(Exception):
-    """Raised by a handler: this call cannot be converted. The walk turns it into a Problem and goes on."""
-
-    def __init__(self, operator: str, advice: str) -> None:
-        super().__init__(operator)
-        self.operator, self.advice = operator, advice
 
 
 class Call:
@@ -81,12 +74,18 @@ class Call:
             self.refuse("a constant stands where it needs an activation")
         return argument
 
+    def spatial(self, axes: int) -> Value:
+        """The activation it works on, which must have ``axes`` axes behind its channels."""
+        if len(self.x.sample) != axes + 1:
+            self.refuse(f"a sample of shape {self.x.sample} has no batch axis of its own")
+        return self.x
+
     def constant(self, argument: Any) -> Array:
         """A tensor argument that must be computable from parameters and buffers alone."""
         import torch
 
         if not isinstance(argument, torch.Tensor):
-            self.refuse("its weights are computed from activations; only fixed weights can be synapses")
+            self.refuse(Cause.COMPUTED_WEIGHTS)
         if argument.is_complex():
             self.refuse("its constant is complex; only real numbers can be weights")
         return self.walk.array(argument)
@@ -95,14 +94,14 @@ class Call:
         """One number or a list of them, as one for each of ``count`` axes."""
         found = list(argument) if isinstance(argument, list | tuple) else [argument]
         if any(not isinstance(n, int) for n in found):
-            self.refuse("its settings depend on the batch size")
+            self.refuse(Cause.BATCH_SIZE, "its settings depend on it")
         return tuple(found * count if len(found) == 1 else found)
 
     def axis(self, x: Value, dim: Any) -> int:
         """An axis of a sample, from one of a batch."""
         axis = int(dim) % (len(x.sample) + 1) - 1
         if axis < 0:
-            self.refuse(BATCH_AXIS)
+            self.refuse(Cause.BATCH_AXIS)
         return axis
 
     @property
@@ -110,21 +109,21 @@ class Call:
         """The per-sample shape of its result, as exported."""
         shape = self.walk.sample_shape(self.node.meta.get("val"))
         if shape is None:
-            self.refuse(BATCH_AXIS)
+            self.refuse(Cause.BATCH_AXIS)
         return shape
 
-    def refuse(self, reason: str = "", operator: str | None = None) -> NoReturn:
-        """Say that this call cannot be converted.
+    def refuse(self, why: Cause | str = "", detail: str = "", operator: str = "") -> NoReturn:
+        """Say that this call cannot be converted; why not is known of its operator where nothing is said.
 
         Raises:
             Refusal: always.
         """
-        raise Refusal(operator or self.operator, reason or advice(self.operator))
+        raise Refusal(why or cause_of(self.operator), detail, operator=operator)
 
     def reserve(self, value: Value) -> None:
         """Refuse this call unless its value turns out to be what the network ends in."""
-        problem = self.walk.problem(self.operator, advice(self.operator), self.node)
-        self.walk.reserved[value.name] = problem
+        where, cause = self.walk.where(self.node), cause_of(self.operator)
+        self.walk.problems.reserve(value.name, Problem.of(self.operator, where, cause))
 
     def emit(self, kind: type[Node], *sources: Value, part: str = "", **fields: Any) -> Value:
         """Add a node to the graph.
@@ -135,20 +134,14 @@ class Call:
             part: a word added to its name where one call becomes several nodes.
             fields: its parameters.
         """
-        name = self.walk.unique(self.walk.name_of(self.node, self.operator) + (f".{part}" if part else ""))
+        wanted = self.walk.name_of(self.node, self.operator) + (f".{part}" if part else "")
+        name = self.walk.names.unique(wanted)
         node = kind(name=name, inputs=tuple(s.name for s in sources), **fields)
         self.walk.nodes.append(node)
         return Value(name, node.infer_shape(*(s.sample for s in sources)))
 
-
-class Handlers(dict[str, Handler]):
-    """What to do with each ATen operator, by its name without namespace and overload."""
-
-    def converts(self, *operators: str) -> Callable[[Handler], Handler]:
-        """Register a function for some operators, as a decorator."""
-
-        def register(handler: Handler) -> Handler:
-            self.update(dict.fromkeys(operators, handler))
-            return handler
-
-        return register
+    def emit_all(self, value: Value, plans: Sequence[NodePlan]) -> Value:
+        """Add nodes to the graph, each of which reads the one before."""
+        for plan in plans:
+            value = self.emit(plan.kind, value, part=plan.part, **plan.fields)
+        return value

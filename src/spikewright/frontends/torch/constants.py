@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from spikewright.frontends.torch.call import Refusal, Value
-from spikewright.frontends.torch.names import readable
-from spikewright.frontends.torch.trace import base_name, leaves, same_size
+from spikewright.causes import Cause
+from spikewright.frontends.common.limits import check_constants
+from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.torch.call import Value
+from spikewright.frontends.torch.trace import leaves, same_size
 
 if TYPE_CHECKING:
     from torch import fx
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 2, 3)
 """Sizes of a batch for which constants are computed that are made for a whole one."""
-MOST_CONSTANTS = 2**28
-"""How many numbers a constant may have that is computed while reading: one gigabyte."""
 
 
 def fold(walk: Walk, node: fx.Node) -> Any:
@@ -43,8 +43,7 @@ def fold(walk: Walk, node: fx.Node) -> Any:
     sizes = [a for a in given if isinstance(a, torch.SymInt)]
     if any(not same_size(a, walk.batch) for a in sizes) or any(isinstance(a, torch.SymFloat) for a in given):
         return None
-    if _absurd(node):
-        raise Refusal(readable(base_name(node)), "its constant value would fill the memory")
+    check_constants(_largest(node))
 
     def at(argument: Any, k: int) -> Any:
         """An argument for the k-th size of a batch."""
@@ -63,16 +62,16 @@ def fold(walk: Walk, node: fx.Node) -> Any:
         ]
     if depends and not _alike(made):
         if not _one_for_each_sample(made):
-            raise Refusal(readable(base_name(node)), "its constant depends on the size of the batch")
+            raise Refusal(Cause.BATCH_SIZE, "its constant depends on the size of the batch")
         walk.by_batch[node] = made
     return made[0]
 
 
-def _absurd(node: fx.Node) -> bool:
-    """Whether a result is too large to be computed while reading, by the shape that tracing found."""
+def _largest(node: fx.Node) -> int:
+    """How many numbers the largest result of a call has, by the shapes that tracing found."""
     examples = node.meta.get("val")
     shapes = [getattr(e, "shape", ()) for e in (examples if isinstance(examples, list | tuple) else [examples])]
-    return any(prod(n for n in shape if isinstance(n, int)) > MOST_CONSTANTS for shape in shapes)
+    return max((prod(n for n in shape if isinstance(n, int)) for shape in shapes), default=0)
 
 
 def _alike(made: list[Any]) -> bool:

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikewright.causes import Cause
 from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
-from spikewright.frontends.inputs import channels_noted
+from spikewright.frontends.common.inputs import channels_noted
 from spikewright.frontends.torch.batches import BatchError, check_sizes
 from spikewright.frontends.torch.given import runnable
 from spikewright.frontends.torch.original import by_name, in_float32, module_original, program_original
+from spikewright.frontends.torch.rules import rules
 from spikewright.frontends.torch.trace import model_class
 from spikewright.frontends.torch.walk import Walk
 from spikewright.frontends.verify import SECONDS, UNSEEN, BatchDependence, verified
 from spikewright.graph import Graph, Shape
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -129,19 +132,15 @@ def from_exported(
 
 def _read(program: ExportedProgram, model: str) -> tuple[Walk, Graph]:
     """The graph of a program, and how it came to be."""
-    from spikewright.frontends.torch.activations import ACTIVATIONS
-    from spikewright.frontends.torch.operators import OPERATORS
-    from spikewright.frontends.torch.pools import POOLS
-
     # An empty table decomposes nothing, but turns what changes its arguments into what returns new ones.
     try:
         functional = program.run_decompositions({})
     except Exception as error:  # as for a forward pass that changes what the module holds
         raise ModelFileError(
-            f"{model}: torch.export cannot make a fixed program of it: {_line(error)}; "
+            f"{model}: torch.export cannot make a fixed program of it: {first_line(error)}; "
             "write forward() so that it changes nothing outside of itself"
         ) from error
-    walk = Walk(functional, OPERATORS | POOLS | ACTIVATIONS, model)
+    walk = Walk(functional, rules(), model)
     return walk, channels_noted(walk.graph({"source": "torch", "model": model}))
 
 
@@ -254,7 +253,7 @@ def _check_runs(module: nn.Module, inputs: tuple[Tensor, ...], model: str) -> No
         shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
         whole = next((f" and its type, {x.dtype}" for x in inputs if not x.is_floating_point()), "")
         raise ModelFileError(
-            f"{model}: fails on an example of shape {shapes}: {_line(error)}; check the shape of one sample{whole}"
+            f"{model}: fails on an example of shape {shapes}: {first_line(error)}; check the shape of one sample{whole}"
         ) from error
     leaves = pytree.tree_leaves(outputs)
     foreign = [y for y in leaves if not isinstance(y, torch.Tensor | int | float | None)]
@@ -279,7 +278,10 @@ def _runs(module: nn.Module, example: Example, model: str) -> bool:
 def _exported(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dynamic: bool) -> ExportedProgram:
     """The module traced at the example's batch size, or at any batch size."""
     import torch
+    from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
+    decisions = (GuardOnDataDependentSymNode, DataDependentOutputException, DynamicOutputShapeException)
     sizes: Any = None
     if dynamic:
         # A size of 0 or 1 would be taken for fixed.
@@ -289,14 +291,19 @@ def _exported(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dyna
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it prints what it could not trace
             return torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
     except Exception as error:
-        if "data-dependent" in str(error).lower() or "DataDependent" in type(error).__name__:
-            raise ModelFileError(
-                f"{model}: forward() decides by the values of a tensor (if, while, .item() or indexing by values), "
-                "so it is not one fixed network; take that decision out of it"
-            ) from error
+        if any(isinstance(one, decisions) for one in _chain(error)):
+            what = "forward() decides by the values of a tensor (if, while, .item() or indexing by values)"
+            raise ModelFileError(f"{model}: {Cause.DECISION.told(what)}") from error
         raise ModelFileError(
-            f"{model}: torch.export cannot trace it: {_line(error)}; write forward() with tensor operations only"
+            f"{model}: torch.export cannot trace it: {first_line(error)}; write forward() with tensor operations only"
         ) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _by_argument(module: nn.Module, sizes: tuple[Any, ...]) -> Any:
@@ -330,9 +337,3 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _line(error: BaseException) -> str:
-    """The first line of an error that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]

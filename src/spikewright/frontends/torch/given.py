@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from spikewright.causes import Cause
 from spikewright.errors import ModelFileError
 
 if TYPE_CHECKING:
@@ -89,10 +90,8 @@ def _check_part(module: nn.Module, path: str, part: nn.Module) -> None:
     home = type(part).__module__
     tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
     if ".quantized" in home or any(not is_lazy(t) and t.is_quantized for t in tensors):
-        raise ModelFileError(
-            f"{model}: {where} is quantised, and its weights are whole numbers; "
-            "give the module as it was before, in floats"
-        )
+        what = f"{where} is quantised, and its weights are whole numbers"
+        raise ModelFileError(f"{model}: {Cause.QUANTISED.told(what)}")
     for tensor in tensors:
         if is_lazy(tensor):
             raise ModelFileError(f"{model}: {where} has no weights yet (a lazy module); run it once on a batch first")

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError, SpikewrightError
+from spikewright.frontends.common.files import check_exists
+from spikewright.frontends.torch.archives import check_unpacked, is_archive, names_objects, pickled_objects
 from spikewright.text import first_line
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def build_module(spec: str, weights: Path | None) -> nn.Module:
         pass  # a callable without a signature: calling it tells
     try:
         module = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the user's own
         raise ModelFileError(f"{spec}: failed with {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelFileError(f"{spec}: returned a {type(module).__name__}, not a torch.nn.Module")
@@ -55,8 +57,7 @@ def build_module(spec: str, weights: Path | None) -> nn.Module:
 
 def _factory(path: Path, name: str) -> Any:
     """A callable of a Python file."""
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
+    check_exists(path)
     module = _imported(path)
     factory = getattr(module, name, None)
     if not callable(factory):
@@ -84,7 +85,7 @@ def _imported(path: Path) -> ModuleType:
         found.loader.exec_module(module)
     except SpikewrightError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the user's own
         del sys.modules[name]
         raise ModelFileError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     finally:
@@ -168,20 +169,16 @@ def _torch_save(path: Path) -> Any:
     import torch
 
     try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"PK"  # which is what torch goes by
-        if packed:
+        if is_archive(path):
             with zipfile.ZipFile(path) as archive:
-                unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > path.stat().st_size:
-                raise ValueError("its records unpack to more than the file holds; torch does not compress them")
+                check_unpacked(archive, path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the errors below say what matters
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error).lower() and "unsupported" not in str(error).lower():
-            raise ModelFileError(f"{path}: not a weights file of torch, or damaged; {_SAVE}") from error
-        raise ModelFileError(f"{path}: holds pickled objects that could run code, and was not read; {_SAVE}") from error
+        if names_objects(path):
+            raise pickled_objects(f"{path}:", _SAVE) from error
+        raise ModelFileError(f"{path}: not a weights file of torch, or damaged; {_SAVE}") from error
     except Exception as error:
         raise ModelFileError(
             f"{path}: not a whole weights file ({first_line(error)}); download or save it again"

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.frontends.torch.call import BATCH_AXIS, TRAINING, Call, Handlers, Value
+from spikewright.causes import Cause
+from spikewright.frontends.common import moves
+from spikewright.frontends.common.constants import factor_and_shift, reciprocal
+from spikewright.frontends.common.rules import Rules
+from spikewright.frontends.common.windows import mixing, no_padding, same_padding
+from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright.frontends.torch.trace import base_name, scope_class
 from spikewright.graph import Shape
 from spikewright.nodes import (
@@ -19,7 +24,6 @@ from spikewright.nodes import (
     Concat,
     Conv,
     ConvTranspose,
-    Flatten,
     Identity,
     Linear,
     Pad,
@@ -27,10 +31,9 @@ from spikewright.nodes import (
     Reshape,
     Upsample,
 )
+from spikewright.nodes._window import Padding
 
-LARGEST = float(np.finfo(np.float32).max)
-
-OPERATORS = Handlers()
+OPERATORS = Rules[Handler]()
 converts = OPERATORS.converts
 
 
@@ -52,7 +55,7 @@ def linear(call: Call) -> Value:
             call.refuse("only a matrix can be the weight of a fully connected layer")
         weight, given = transposed.T, call["self"] if base_name(call.node) == "addmm" else None
         if call.get("alpha", 1) != 1 or call.get("beta", 1) != 1:
-            call.refuse("scaled by alpha or beta")
+            call.refuse("it is scaled by alpha or beta; put these into its weights")
     outputs = weight.shape[0]
     bias = np.zeros(outputs, np.float32) if given is None else call.constant(given)
     if bias.ndim > 1 and len(bias) > 1:
@@ -60,16 +63,14 @@ def linear(call: Call) -> Value:
     bias = np.broadcast_to(bias.reshape(-1), (outputs,))
     axes = len(x.sample)
     if not axes:
-        call.refuse(BATCH_AXIS)
+        call.refuse(Cause.BATCH_AXIS)
     if axes == 1:
         return call.emit(Linear, x, weight=weight, bias=bias)
     if axes > 4:
-        call.refuse("a fully connected layer over the last of more than four axes")
+        call.refuse(Cause.TOO_MANY_AXES)
     # Applied to the last of several axes, it is a convolution with a kernel of one over the others.
-    ones, none = (1,) * (axes - 1), ((0, 0),) * (axes - 1)
     first = call.emit(Permute, x, part="before", axes=(axes - 1, *range(axes - 1)))
-    kernel = weight.reshape(*weight.shape, *ones)
-    mixed = call.emit(Conv, first, weight=kernel, bias=bias, stride=ones, padding=none, dilation=ones)
+    mixed = call.emit(Conv, first, **mixing(weight, bias, axes - 1))
     return call.emit(Permute, mixed, part="after", axes=(*range(1, axes), 0))
 
 
@@ -78,17 +79,18 @@ def conv(call: Call) -> Value:
     if call.get("transposed"):
         transposed: Value = conv_transpose(call)
         return transposed
-    x, weight = call.x, call.constant(call["weight"])
+    weight = call.constant(call["weight"])
     kernel = weight.shape[2:]
     axes = len(kernel)
-    if len(x.sample) != axes + 1:
-        call.refuse(f"a sample of shape {x.sample} has no batch axis of its own")
+    x = call.spatial(axes)
     dilation = call.ints(call["dilation"], axes)
     given = call["padding"]
-    padding: tuple[tuple[int, int], ...]
-    if isinstance(given, str):  # 'same' puts the odd one out at the high end
-        total = [d * (k - 1) if given == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
-        padding = tuple((t // 2, t - t // 2) for t in total)
+    padding: Padding
+    if given == "same":
+        sizes = zip(x.sample[1:], kernel, dilation, strict=True)
+        padding = tuple(same_padding(n, k, dilation=d) for n, k, d in sizes)
+    elif given == "valid":
+        padding = no_padding(axes)
     else:
         padding = tuple((p, p) for p in call.ints(given, axes))
     bias = np.zeros(len(weight), np.float32) if call["bias"] is None else call.constant(call["bias"])
@@ -100,10 +102,9 @@ def conv(call: Call) -> Value:
 
 @converts("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def conv_transpose(call: Call) -> Value:
-    x, weight = call.x, call.constant(call["weight"])
+    weight = call.constant(call["weight"])
     axes = weight.ndim - 2
-    if len(x.sample) != axes + 1:
-        call.refuse(f"a sample of shape {x.sample} has no batch axis of its own")
+    x = call.spatial(axes)
     cut, added = call.ints(call["padding"], axes), call.ints(call["output_padding"], axes)
     outputs = weight.shape[1] * call["groups"]
     return call.emit(
@@ -131,7 +132,7 @@ def batch_norm(call: Call) -> Value:
     if mean is None or variance is None:
         call.refuse("it has no running statistics (track_running_stats=False), so its output depends on the batch")
     if call.get("training"):
-        call.refuse("exported in training mode: call model.eval() before torch.export.export")
+        call.refuse(Cause.TRAINING)
     size = call.constant(mean).shape
     gamma = np.ones(size, np.float32) if call["weight"] is None else call.constant(call["weight"])
     beta = np.zeros(size, np.float32) if call["bias"] is None else call.constant(call["bias"])
@@ -154,32 +155,24 @@ def _numbers(call: Call, operand: Any) -> NDArray[np.float64]:
     import torch
 
     if not isinstance(operand, torch.Tensor | int | float):
-        call.refuse("its operand is a number computed from the input or the batch size")
+        call.refuse(Cause.BATCH_SIZE, "its operand is a number computed from it, or from the input")
     array = call.constant(operand) if isinstance(operand, torch.Tensor) else np.asarray(operand)
     return array.astype(np.float64)
 
 
-def _per_sample(call: Call, array: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
-    """A constant as one value a channel where that is enough, otherwise in the sample's shape."""
-    if (np.abs(array) > LARGEST).any() or np.isnan(array).any():
-        call.refuse("its constant is infinite, or no number")
-    if array.ndim > len(shape):
-        if array.ndim > len(shape) + 1 or (array != array[:1]).any():
-            call.refuse("its constant differs between the samples of a batch")
-        array = array[0]
-    try:
-        wide = np.broadcast_to(array, shape)
-    except ValueError:
-        call.refuse(f"its constant of shape {array.shape} does not fit a sample of shape {shape}")
-    if not shape:
-        return wide.copy()
-    rows = wide.reshape(shape[0], -1)
-    return rows[:, 0].copy() if (rows == rows[:, :1]).all() else wide.copy()
+def _per_sample(call: Call, values: Any, shape: Shape) -> NDArray[np.float64]:
+    """A constant without the batch axis that it may have."""
+    array = np.asarray(values, np.float64)
+    if array.ndim <= len(shape):
+        return array
+    if array.ndim > len(shape) + 1 or (array != array[:1]).any():
+        call.refuse(Cause.BATCH_AXIS, "its constant differs between the samples of a batch")
+    return np.asarray(array[0])
 
 
 def _affine(call: Call, x: Value, scale: Any = 1, bias: Any = 0, part: str = "") -> Value:
-    factors = [_per_sample(call, np.asarray(values, np.float64), x.sample) for values in (scale, bias)]
-    return call.emit(ChannelAffine, x, part=part, scale=factors[0], bias=factors[1])
+    factor, shift = (_per_sample(call, values, x.sample) for values in (scale, bias))
+    return call.emit(ChannelAffine, x, part=part, **factor_and_shift(factor, shift, x.sample))
 
 
 @converts("add", "sub", "rsub", "subtract")
@@ -204,15 +197,12 @@ def multiply(call: Call) -> Value:
     a, b = call["self"], call.get("other", -1)
     if base_name(call.node) in ("div", "divide", "true_divide"):
         if not isinstance(a, Value) or isinstance(b, Value):
-            call.refuse("nothing can be divided by an activation")
+            call.refuse(Cause.QUOTIENT)
         if call.get("rounding_mode") is not None:
-            call.refuse("it rounds")
-        divisor = _numbers(call, b)
-        if (divisor == 0).any():
-            call.refuse("it divides by zero")
-        return _affine(call, a, scale=1 / divisor)
+            call.refuse(Cause.ROUNDING)
+        return _affine(call, a, scale=reciprocal(_numbers(call, b)))
     if isinstance(a, Value) and isinstance(b, Value):
-        call.refuse()
+        call.refuse(Cause.PRODUCT)
     x, factor = (a, b) if isinstance(a, Value) else (call.value(b), a)
     return _affine(call, x, scale=_numbers(call, factor))
 
@@ -225,7 +215,7 @@ def same(call: Call) -> Value:
     source: Any = call.node.args[0]
     before, after = source.meta["val"].dtype, call.node.meta["val"].dtype
     if before != after and not after.is_floating_point:
-        call.refuse("it rounds to whole numbers")
+        call.refuse(Cause.ROUNDING)
     if "Dropout" in scope_class(call.node):
         return call.emit(Identity, call.x, source="dropout")
     return call.x
@@ -234,7 +224,7 @@ def same(call: Call) -> Value:
 @converts("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
 def dropout(call: Call) -> Any:
     if call["train"] and call["p"] != 0:
-        call.refuse(TRAINING)
+        call.refuse(Cause.TRAINING)
     value = call.emit(Identity, call.x, source="dropout")
     return (value, None) if base_name(call.node) == "native_dropout" else value
 
@@ -245,10 +235,8 @@ def reshape(call: Call) -> Value:
     if "dtype" in call.arguments:
         call.refuse("it reads the bits of numbers as other numbers")
     if prod(shape) != prod(x.sample):
-        call.refuse("it repeats values; use nearest-neighbour upsampling")
-    if shape == x.sample:
-        return x
-    return call.emit(Flatten, x) if len(shape) == 1 else call.emit(Reshape, x, shape=shape)
+        call.refuse(Cause.REPETITION)
+    return x if shape == x.sample else call.emit_all(x, [moves.reshaped(shape)])
 
 
 @converts("permute", "transpose", "t")
@@ -261,7 +249,7 @@ def permute(call: Call) -> Value:
         i, j = (call[d] % count for d in ("dim0", "dim1")) if "dim0" in call.arguments else (0, 1)
         order[i], order[j] = order[j], order[i]
     if order[0] != 0:
-        call.refuse(BATCH_AXIS)
+        call.refuse(Cause.BATCH_AXIS)
     axes = tuple(d - 1 for d in order[1:])
     return call.x if axes == tuple(range(count - 1)) else call.emit(Permute, call.x, axes=axes)
 
@@ -277,15 +265,15 @@ def concat(call: Call) -> Value:
 def pad(call: Call) -> Value:
     mode = call.get("mode", "constant")
     if mode != "constant":
-        call.refuse("only padding with zeros can be converted", operator=f"{mode} padding")
+        call.refuse(Cause.BORDER, operator=f"{mode} padding")
     if call.get("value"):
-        call.refuse("only padding with zeros can be converted", operator=f"padding with {call['value']}")
+        call.refuse(Cause.BORDER, operator=f"padding with {call['value']}")
     sides = call.ints(call["pad"], 1)
     pairs = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)][::-1]
     count = len(call.x.sample)
     if len(pairs) > count:
         if any(pairs[0]):
-            call.refuse(BATCH_AXIS)
+            call.refuse(Cause.BATCH_AXIS)
         pairs = pairs[1:]
     return call.emit(Pad, call.x, padding=(*((0, 0) for _ in range(count - len(pairs))), *pairs))
 
@@ -294,9 +282,7 @@ def _cropped(call: Call, axis: int, start: int, stop: int, part: str = "") -> Va
     shape = call.x.sample
     if (start, stop) == (0, shape[axis]):
         return call.x
-    padding = [(0, 0) for _ in shape]
-    padding[axis] = (-start, stop - shape[axis])
-    return call.emit(Pad, call.x, part=part, padding=tuple(padding))
+    return call.emit(Pad, call.x, part=part, padding=moves.crop(shape, axis, start, stop))
 
 
 @converts("slice")
@@ -305,7 +291,7 @@ def crop(call: Call) -> Value:
     length = call.node.meta["val"].shape[call["dim"]]
     if call["dim"] % (len(x.sample) + 1) == 0:
         if str(length) != str(call.walk.batch):
-            call.refuse(BATCH_AXIS)
+            call.refuse(Cause.BATCH_AXIS)
         return x
     axis = call.axis(x, call["dim"])
     (first, last) = call.ints([call["start"] or 0, x.sample[axis] if call["end"] is None else call["end"]], 2)
@@ -320,7 +306,7 @@ def crop(call: Call) -> Value:
         call.refuse("a step over channels")
     # Every step-th position is a pool with a window of one.
     stride = tuple(step if i == axis else 1 for i in range(1, axes + 1))
-    return call.emit(AvgPool, value, kernel=(1,) * axes, stride=stride, padding=((0, 0),) * axes)
+    return call.emit(AvgPool, value, kernel=(1,) * axes, stride=stride, padding=no_padding(axes))
 
 
 @converts("select")
@@ -330,19 +316,17 @@ def select(call: Call) -> Value:
     (index,) = call.ints(call["index"], 1)
     index %= x.sample[axis]
     one = _cropped(call, axis, index, index + 1, part="crop")
-    shape = call.shape
-    return call.emit(Flatten, one) if len(shape) == 1 else call.emit(Reshape, one, shape=shape)
+    return call.emit_all(one, [moves.reshaped(call.shape)])
 
 
 @converts("split", "split_with_sizes", "chunk")
 def split(call: Call) -> list[Value]:
     axis = call.axis(call.x, call["dim"])
-    sizes = [int(part.shape[axis + 1]) for part in call.node.meta["val"]]
-    ends = np.cumsum(sizes)
+    sizes = tuple(int(part.shape[axis + 1]) for part in call.node.meta["val"])
     read = {user.args[1] for user in call.node.users}
     return [
-        _cropped(call, axis, int(end) - size, int(end), part=str(k)) if k in read else call.x
-        for k, (size, end) in enumerate(zip(sizes, ends, strict=True))
+        _cropped(call, axis, start, stop, part=str(k)) if k in read else call.x
+        for k, (start, stop) in enumerate(moves.parts(sizes))
     ]
 
 
@@ -352,41 +336,23 @@ def split(call: Call) -> list[Value]:
 def upsample(call: Call) -> Value:
     before, after = call.x.sample[1:], call.shape[1:]
     if any(b % a for a, b in zip(before, after, strict=True)):
-        call.refuse(f"from {before} to {after}; only whole factors repeat every value equally often")
+        call.refuse(Cause.BROKEN_FACTOR, f"it resizes {before} to {after}")
     factor = tuple(b // a for a, b in zip(before, after, strict=True))
     # Which value is repeated goes by the factor that was given, where one was, and not by the shapes.
     given = call.get("scale_factors") or [v for k, v in call.arguments.items() if k.startswith("scales")]
     if any(said is not None and said != real for said, real in zip(given, factor, strict=False)):
-        call.refuse(f"by {tuple(given)}; only whole factors repeat every value equally often")
+        call.refuse(Cause.BROKEN_FACTOR, f"it resizes by {tuple(given)}")
     return call.emit(Upsample, call.x, factor=factor)
 
 
 @converts("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
 def shuffle(call: Call) -> Value:
-    """Values that change places in blocks: split some axes, put the parts in another order, join them again.
-
-    Pixels are of the last three axes: before these a sample may have more, or be all channels.
-    """
-    sample = call.x.sample
-    if base_name(call.node) == "channel_shuffle":
-        channels, *spatial = sample
-        groups = call["groups"]
-        split, axes = (groups, channels // groups, *spatial), [1, 0, *range(2, len(spatial) + 2)]
-        return _rearranged(call, split, axes)
+    """Values that change places in blocks; pixels are of the last three axes."""
+    sample, name = call.x.sample, base_name(call.node)
+    if name == "channel_shuffle":
+        return call.emit_all(call.x, moves.channel_shuffle(sample, call["groups"]))
     if len(sample) < 3:
         call.refuse(f"it takes the batch for the channels of a picture of {sample}")
-    *more, channels, height, width = sample
-    if base_name(call.node) == "pixel_shuffle":
-        r = call["upscale_factor"]
-        split, axes = (channels // r**2, r, r, height, width), [0, 3, 1, 4, 2]
-    else:
-        r = call["downscale_factor"]
-        split, axes = (channels, height // r, r, width // r, r), [0, 2, 4, 1, 3]
-    before = len(more)
-    return _rearranged(call, (*more, *split), [*range(before), *(before + axis for axis in axes)])
-
-
-def _rearranged(call: Call, split: Shape, axes: list[int]) -> Value:
-    apart = call.emit(Reshape, call.x, part="split", shape=split)
-    moved = call.emit(Permute, apart, part="moved", axes=tuple(axes))
-    return call.emit(Reshape, moved, shape=call.shape)
+    if name == "pixel_shuffle":
+        return call.emit_all(call.x, moves.depth_to_space(sample, call["upscale_factor"]))
+    return call.emit_all(call.x, moves.space_to_depth(sample, call["downscale_factor"]))

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import ModelFileError
+from spikewright.frontends.common.files import check_exists
+from spikewright.frontends.torch.archives import check_unpacked, pickled_objects
 from spikewright.text import first_line
 
 if TYPE_CHECKING:
@@ -57,8 +59,7 @@ def read_program(path: Path) -> ExportedProgram:
     """
     import torch
 
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
+    check_exists(path)
     try:
         copy = _checked_copy(path)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -91,8 +92,7 @@ def _checked_copy(path: Path) -> io.BytesIO:
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
         names = source.namelist()
-        if sum(info.file_size for info in source.infolist()) > path.stat().st_size:
-            raise ValueError("its records unpack to more than the file holds; torch does not compress them")
+        check_unpacked(source, path)
         if len({name.lower() for name in names}) != len(names):
             raise ValueError("two records have the same name")
         if any("aotinductor" in name.lower() for name in names):
@@ -124,9 +124,7 @@ def _checked_pickle(path: Path, name: str, content: bytes) -> bytes:
     try:
         torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:
-        raise ModelFileError(
-            f"{path}: {name} holds pickled objects that could run code, and was not read; {_SAVE}"
-        ) from error
+        raise pickled_objects(f"{path}: {name}", _SAVE) from error
     return content
 
 
@@ -152,7 +150,7 @@ def _check_item(path: Path, key: str, value: Any, quoted: bool) -> None:
         key == "path_name" and str(value).startswith(("custom_obj", "opaque_obj"))
     )
     if pickled:
-        raise ModelFileError(f"{path}: holds pickled objects that could run code, and was not read; {_SAVE}")
+        raise pickled_objects(f"{path}:", _SAVE)
     if key in _RUNNABLE_KEYS:
         raise ModelFileError(f"{path}: its inputs or outputs are of a type that reading would import; use tensors")
     # Operators are looked up only outside of quoted JSON, where "target" is but a note on an operator's origin.

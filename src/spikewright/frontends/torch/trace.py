@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikewright.errors import Problem
 from spikewright.frontends.torch.names import COMPOSITES
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ def model_class(program: ExportedProgram) -> str:
     return next((kind.rpartition(".")[2] for stack in stacks for _, path, kind in stack[:1] if not path), "")
 
 
-def composite(entry: tuple[str, str, str]) -> tuple[str, str, str] | None:
+def composite(entry: tuple[str, str, str]) -> Problem | None:
     """The problem a whole module is, for those of torch.nn that are refused as one."""
     _, path, kind = entry
     name = kind.rpartition(".")[2]
     if kind.startswith("torch.nn.") and name in COMPOSITES:
-        return name, path or "the top level", COMPOSITES[name]
+        return Problem.of(name, path or "the top level", COMPOSITES[name])
     return None

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.answer import settled
-from spikewright.errors import GraphError, ModelFileError, Problem, UnsupportedModelError
-from spikewright.frontends.torch.call import BATCH_AXIS, Call, Handler, Refusal, Value
+from spikewright.causes import Cause
+from spikewright.errors import GraphError, ModelFileError, Problem
+from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.refusals import REFUSED, Problems, Refusal, problem_of
+from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright.frontends.torch.constants import fold
-from spikewright.frontends.torch.names import NO_OPERATION, REARRANGING, advice, readable
+from spikewright.frontends.torch.names import NO_OPERATION, REARRANGING, cause_of, readable
 from spikewright.frontends.torch.trace import (
     base_name,
     composite,
@@ -53,15 +55,16 @@ class Walk:
         sources: the program's node that is each input of the graph.
         targets: which of the program's results each output of the graph is.
         live: the program's nodes that its results depend on.
+        depending: those that depend on the values of an input.
+        problems: what of it cannot be converted.
     """
 
     def __init__(self, program: ExportedProgram, handlers: Mapping[str, Handler], model: str) -> None:
         self.program, self.handlers, self.model = program, handlers, model
         self.values: dict[fx.Node, Any] = {}
         self.nodes: list[Node] = []
-        self.problems: dict[Problem, None] = {}
-        self.reserved: dict[str, Problem] = {}
-        self.names: set[str] = set()
+        self.problems = Problems()
+        self.names = Names()
         self.arrays: dict[int, tuple[Tensor, Array]] = {}
         self.batch: Any = None
         self.sources: dict[str, fx.Node] = {}
@@ -69,6 +72,7 @@ class Walk:
         self.by_batch: dict[fx.Node, list[Any]] = {}
         self.constants = self._constants()
         self.live = self._live()
+        self.depending = self._depending()
         self.changing = self._changing()
         self.calls = self._calls()
 
@@ -108,6 +112,16 @@ class Walk:
                     waiting.append(source)
         return live
 
+    def _depending(self) -> set[fx.Node]:
+        """The nodes that depend on the values of an input, and not only on how many samples there are."""
+        depending: set[fx.Node] = set()
+        for node in self.program.graph.nodes:
+            given = node.op == "placeholder" and node.name not in self.constants
+            made = not depending.isdisjoint(node.all_input_nodes) and hasattr(first(node.meta.get("val")), "shape")
+            if given or made:
+                depending.add(node)
+        return depending
+
     def _changing(self) -> dict[str, str]:
         """The buffers that a call of the module changes and computes with, by placeholder name; but not statistics."""
         signature = self.program.graph_signature
@@ -121,28 +135,15 @@ class Walk:
 
     def _calls(self) -> Counter[tuple[str, bool]]:
         """How many operators each module call makes on activations: rearranging ones, and others."""
-        depends: set[fx.Node] = set()
         counts: Counter[tuple[str, bool]] = Counter()
         for node in self.program.graph.nodes:
-            if node.op == "placeholder" and node.name not in self.constants:
-                depends.add(node)
-            elif node.op == "call_function" and not depends.isdisjoint(node.all_input_nodes) and node in self.live:
-                depends.add(node)
+            if node.op == "call_function" and node in self.live and node in self.depending:
                 name = base_name(node)
                 if name and (name not in NO_OPERATION or "Dropout" in scope_class(node)):
                     counts[scope(node)[0], name in REARRANGING] += 1
         return counts
 
     # Names.
-
-    def unique(self, wish: str) -> str:
-        """The wished name, or the next free one: ``relu``, ``relu_2``, ``relu_3``."""
-        name, k = wish, 1
-        while name in self.names:
-            k += 1
-            name = f"{wish}_{k}"
-        self.names.add(name)
-        return name
 
     def name_of(self, node: fx.Node, operator: str) -> str:
         """The module's path where the call is all that the module does, otherwise path and operator."""
@@ -202,16 +203,15 @@ class Walk:
         Raises:
             UnsupportedModelError: with every operator that cannot be converted.
             ModelFileError: for a program without tensor inputs or outputs.
-            GraphError: for weights that are not finite.
+            NotFiniteError: for weights that are not finite.
         """
         self._inputs()
+        ends = self._named_outputs()
         for node in self.program.graph.nodes:
             if node in self.live and node not in self.values:
                 self.values[node] = self._visit(node)
-        outputs = self._outputs()
-        problems = settled([*self.nodes, *outputs], self.problems, self.reserved)
-        if problems:
-            raise UnsupportedModelError(problems)
+        outputs = self._outputs(ends)
+        self.problems.check([*self.nodes, *outputs])
         return Graph([*self.nodes, *outputs], meta)
 
     def _inputs(self) -> None:
@@ -222,12 +222,11 @@ class Walk:
         if not len(tensors[0].meta["val"].shape):
             raise ModelFileError(f"{self.model}: the input '{tensors[0].name}' has no axes; axis 0 must be the batch")
         self.batch = tensors[0].meta["val"].shape[0]
-        self.names.add("output")
-        for node in tensors:
+        names = self.names.inputs("input" if len(tensors) == 1 else node.name for node in tensors)
+        for name, node in zip(names, tensors, strict=True):
             shape = self.sample_shape(node.meta["val"])
             if shape is None:
                 raise ModelFileError(f"{self.model}: axis 0 of the input '{node.name}' is not the batch")
-            name = self.unique("input" if len(tensors) == 1 else node.name)
             self.nodes.append(Input(name=name, shape=shape))
             self.values[node] = Value(name, shape)
             self.sources[name] = node
@@ -239,7 +238,8 @@ class Walk:
 
         if node.op == "placeholder":
             if node.name in self.changing:
-                return self._problem(f"buffer '{self.changing[node.name]}'", f"forward of {self.model}", CHANGES, node)
+                buffer = f"buffer '{self.changing[node.name]}'"
+                return self._lost(Problem(buffer, f"forward of {self.model}", CHANGES), node)
             return self.constants.get(node.name)
         if node.op == "get_attr":
             found: Any = self.program.graph_module
@@ -253,13 +253,14 @@ class Walk:
             return result
         whole = next((c for c in map(composite, module_stack(node)) if c), None)
         if whole:
-            return self._problem(*whole, node=node)
+            return self._lost(whole, node)
         if not isinstance(node.target, torch._ops.OpOverload):
-            return self._problem(str(node.target), self._where(node), advice(str(node.target)), node)
+            target = str(node.target)
+            return self._lost(Problem.of(target, self.where(node), cause_of(target)), node)
         try:
             folded = fold(self, node)
         except Refusal as refusal:
-            return self._problem(refusal.operator, self._where(node), refusal.advice, node)
+            return self._refused(refusal, node)
         return self._convert(node) if folded is None else folded
 
     def _item(self, node: fx.Node) -> Any:
@@ -272,8 +273,7 @@ class Walk:
         if source is not None:
             return source
         call: Any = node.args[0]
-        reason = "more of it is read than its first result: where the largest stood has no spiking form"
-        return self._problem(readable(base_name(call)), self._where(call), reason, node)
+        return self._lost(Problem.of(readable(base_name(call)), self.where(call), Cause.POSITIONS), node)
 
     def _convert(self, node: fx.Node) -> Any:
         name = base_name(node)
@@ -286,64 +286,64 @@ class Walk:
                 return Value("", None)
             self._check_numbers(node, name)
             value = handler(Call(self, node))
-        except Refusal as refusal:
-            return self._problem(refusal.operator, self._where(node), refusal.advice, node)
-        except GraphError as error:
-            if "finite" in str(error):  # trained weights, and where they stand
-                raise
-            return self._problem(readable(name), self._where(node), str(error), node)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
-            return self._problem(readable(name), self._where(node), f"its arguments do not make sense ({error})", node)
-        if isinstance(value, Value) and value.name:
-            shape = self.sample_shape(first(node.meta.get("val")))
-            if shape is None:
-                return self._problem(readable(name), self._where(node), BATCH_AXIS, node)
-            if shape != value.shape:
-                reason = f"it repeats values of {value.shape} to {shape}; use nearest-neighbour upsampling"
-                return self._problem(readable(name), self._where(node), reason, node)
-            if 0 in shape:
-                return self._problem(readable(name), self._where(node), f"it leaves nothing, {shape}", node)
+            if isinstance(value, Value) and value.name:
+                self._check_shape(node, value.sample)
+        except REFUSED as error:
+            return self._refused(error, node)
         return value
+
+    def _check_shape(self, node: fx.Node, found: Shape) -> None:
+        """Refuse a result of another shape than tracing saw, or without values."""
+        shape = self.sample_shape(first(node.meta.get("val")))
+        if shape is None:
+            raise Refusal(Cause.BATCH_AXIS)
+        if shape != found:
+            raise Refusal(Cause.REPETITION, f"it takes values of {found} to {shape}")
+        if 0 in shape:
+            raise Refusal(f"it leaves nothing, {shape}")
 
     def _check_numbers(self, node: fx.Node, name: str) -> None:
         """Refuse to compute with numbers that are not floating-point: they wrap, round, or are complex."""
         given = [source for source in node.all_input_nodes if isinstance(self.values[source], Value)]
         types = [getattr(first(n.meta.get("val")), "dtype", None) for n in (*given, node)]
         if name not in MOVES and any(t is not None and not t.is_floating_point for t in types):
-            raise Refusal(readable(name), "it computes with numbers other than floating-point ones: cast them first")
+            raise Refusal(Cause.NOT_FLOATS)
 
-    def _where(self, node: fx.Node) -> str:
+    def where(self, node: fx.Node) -> str:
+        """The module that a call stands in."""
         return scope(node)[1] or f"forward of {self.model}"
 
-    def problem(self, operator: str, reason: str, node: fx.Node) -> Problem:
-        """A note that a call may have to be refused."""
-        found = Problem(operator, self._where(node), reason)
-        self.problems.setdefault(found)
-        return found
+    def _refused(self, error: Exception, node: fx.Node) -> Value:
+        """Note what a rule raised for a call."""
+        return self._lost(problem_of(error, readable(base_name(node)), self.where(node), "arguments"), node)
 
-    def _problem(self, operator: str, where: str, reason: str, node: fx.Node) -> Value:
+    def _lost(self, problem: Problem, node: fx.Node) -> Value:
         """Note a problem, and go on with the shape the refused call would have had."""
-        self.problems.setdefault(Problem(operator, where, reason))
+        self.problems.add(problem)
         shape = self.sample_shape(first(node.meta.get("val")))
         return Value("", None if shape is None or 0 in shape else shape)
 
-    def _outputs(self) -> list[Node]:
+    def _named_outputs(self) -> dict[int, str]:
+        """The names of the results that depend on an input: the keys and fields that hold them, where they have any."""
         from torch.utils import _pytree as pytree
 
         results = self.results()
-        self.names.discard("output")
-        names = ["output"] * len(results)
+        names = [""] * len(results)
         structure = pytree.tree_unflatten(list(range(len(results))), self.program.call_spec.out_spec)
-        if isinstance(structure, dict):
-            for key, place in structure.items():
-                if isinstance(place, int):
-                    names[place] = str(key)
+        for path, place in pytree.tree_flatten_with_path(structure)[0]:
+            keys = (getattr(entry, "key", getattr(entry, "name", None)) for entry in path)
+            names[place] = ".".join(str(key) for key in keys if key is not None)
+        places = [place for place, result in enumerate(results) if result in self.depending]
+        return dict(zip(places, self.names.outputs([names[place] for place in places]), strict=True))
+
+    def _outputs(self, names: Mapping[int, str]) -> list[Node]:
+        results = self.results()
         outputs: list[Node] = []
-        for place, (wish, result) in enumerate(zip(names, results, strict=True)):
-            value = self.resolve(result)
+        for place, name in names.items():
+            value = self.resolve(results[place])
             if isinstance(value, Value):
-                outputs.append(Output(name=self.unique(wish), inputs=(value.name,)))
-                self.targets[outputs[-1].name] = place
+                outputs.append(Output(name=name, inputs=(value.name,)))
+                self.targets[name] = place
         if not outputs:
             raise ModelFileError(f"{self.model}: none of its outputs depends on an input tensor")
         return outputs

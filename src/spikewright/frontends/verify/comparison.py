@@ -14,6 +14,7 @@ from spikewright.frontends.verify.lockstep import VANISHING, Difference, Lockste
 from spikewright.frontends.verify.original import Original
 from spikewright.frontends.verify.samples import Batch, Given, Sampler
 from spikewright.graph import Graph
+from spikewright.text import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -146,7 +147,7 @@ class _Comparison:
         try:
             return self.original.run(given.batch)
         except Exception as error:  # a framework, and code of the user's, may raise anything
-            self.failures[given.kind] = _line(error)
+            self.failures[given.kind] = first_line(error)
             return None
 
     def _impossible(self) -> Verified:
@@ -183,7 +184,7 @@ class _Comparison:
         except SpikewrightError:
             raise
         except Exception as error:  # the framework's
-            self.failures[given.kind] = _line(error)
+            self.failures[given.kind] = first_line(error)
             return None
         if found is not None:
             raise self._explained(given, theirs, found)
@@ -238,11 +239,10 @@ class _Comparison:
                 found = run(batch)
             except Exception:  # not of this size, then
                 continue
-            mine = {name: y[:1] for name, y in theirs.items() if y.ndim}
-            if all(found[name].ndim and len(found[name]) == size for name in mine):
-                return changed(
-                    mine, {name: found[name][:1] for name in mine}, self.original.tolerance, self.lockstep.floors
-                )
+            before = {name: y[:1] for name, y in theirs.items() if y.ndim}
+            if all(found[name].ndim and len(found[name]) == size for name in before):
+                after = {name: found[name][:1] for name in before}
+                return changed(before, after, self.original.tolerance, self.lockstep.floors)
         return 0.0
 
     def _check_alone(self, given: Given) -> None:
@@ -317,9 +317,3 @@ class _Comparison:
                 if mixed:
                     raise self._dependent(mixed)
         return [f"its code was followed for batches of {sizes[0]} only, and what it does with that number is kept"]
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:160]

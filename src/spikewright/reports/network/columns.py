@@ -10,7 +10,7 @@ from bisect import bisect_left
 from itertools import pairwise
 from math import inf
 
-from spikewright.reports.network.rows import Items, Paths, Rows
+from spikewright.reports.network.rows import Items, LongestPaths, Rows
 
 SPACE = 30.0
 """Between things side by side, in pixels."""
@@ -19,7 +19,7 @@ BEND_SPACE = 16.0
 SWEEPS = 48
 
 
-def positions(items: Items, rows: Rows, paths: Paths) -> list[float]:
+def positions(items: Items, rows: Rows, paths: LongestPaths) -> list[float]:
     """The middle of every item, with nothing left of 0."""
     block = _blocks(items, rows, paths)
     count = max(block, default=-1) + 1
@@ -42,15 +42,15 @@ def positions(items: Items, rows: Rows, paths: Paths) -> list[float]:
     return [round(m - edge, 1) for m in middle]
 
 
-def _blocks(items: Items, rows: Rows, paths: Paths) -> list[int]:
+def _blocks(items: Items, rows: Rows, paths: LongestPaths) -> list[int]:
     """The block of every item: items tied to each other, each to one above and one below, without crossings."""
-    place = {item: k for row in rows for k, item in enumerate(row)}
+    index = {item: k for row in rows for k, item in enumerate(row)}
     row_of = items.row_of
 
     def rank(segment: tuple[int, int]) -> tuple[bool, int, float]:
         u, v = segment
         along = min(u, v) >= items.vertices  # both on one edge
-        shift = place[u] - place[v] + (len(rows[row_of[v]]) - len(rows[row_of[u]])) / 2
+        shift = index[u] - index[v] + (len(rows[row_of[v]]) - len(rows[row_of[u]])) / 2
         return (not along, -paths.along(u, v), abs(shift))
 
     above: dict[int, int] = {}
@@ -59,7 +59,7 @@ def _blocks(items: Items, rows: Rows, paths: Paths) -> list[int]:
     for u, v in sorted(items.segments, key=rank):
         if u in below or v in above:
             continue
-        pairs, pair = tied[row_of[u]], (place[u], place[v])
+        pairs, pair = tied[row_of[u]], (index[u], index[v])
         at = bisect_left(pairs, pair)
         if (at > 0 and pairs[at - 1][1] > pair[1]) or (at < len(pairs) and pairs[at][1] < pair[1]):
             continue
@@ -94,10 +94,10 @@ def _settled(left: list[dict[int, float]], right: list[dict[int, float]], joined
     for sweep in range(SWEEPS):
         for b in reversed(order) if sweep % 2 == 0 else order:
             if joined[b]:
-                wish = sum(x[other] for other in joined[b]) / len(joined[b])
+                wanted = sum(x[other] for other in joined[b]) / len(joined[b])
                 low = max((x[a] + far for a, far in left[b].items()), default=-inf)
                 high = min((x[c] - far for c, far in right[b].items()), default=inf)
-                x[b] = min(max(wish, low), high)
+                x[b] = min(max(wanted, low), high)
     return x
 
 

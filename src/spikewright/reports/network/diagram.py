@@ -13,6 +13,7 @@ from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import IF, Add, ChannelAffine, Concat, Input, MaxPool, Output, ReLU
 from spikewright.passes import Change, recorded
 from spikewright.text import shape_text, short
+from spikewright.wiring import ends, has_neurons, segments
 
 Kind = Literal["neurons", "pool", "terminal", "joint", "fork"]
 
@@ -39,7 +40,7 @@ class Vertex:
 
 
 @dataclass(frozen=True)
-class Part:
+class Operator:
     """One operator that an arrow is made of.
 
     Attributes:
@@ -63,19 +64,19 @@ class Arrow:
 
     Attributes:
         source, target: indices of vertices.
-        parts: the operators between them, in order.
+        operators: between them, in order.
         notes: what was absorbed into the joint that it leaves, which is too small to say it.
     """
 
     source: int
     target: int
-    parts: tuple[Part, ...]
+    operators: tuple[Operator, ...]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Diagram:
-    """Every node of a graph once: as a vertex, or as a part of an arrow.
+    """Every node of a graph once: as a vertex, or as an operator on an arrow.
 
     Attributes:
         vertices: in topological order.
@@ -101,45 +102,37 @@ def diagram(graph: Graph, said: Mapping[str, Sequence[str]] | None = None) -> Di
     for name, lines in (said or {}).items():
         notes[name] = (*notes.get(name, ()), *lines)
     added = {change.node for change in changes if change.verb == "added"}
-    found = [node for node in graph if _kind(graph, node) is not None]
-    place = {node.name: k for k, node in enumerate(found)}
+    found = ends(graph)
+    number_of = {node.name: k for k, node in enumerate(found)}
     vertices = [_vertex(graph, node, notes.get(node.name, ())) for node in found]
     arrows: list[Arrow] = []
     waiting = {k: notes.get(v.node, ()) for k, v in enumerate(vertices) if v.kind == "joint"}
-    for target, node in enumerate(found):
-        own = [node] if vertices[target].kind == "fork" else []
-        for name in node.inputs:
-            chain = list(own)
-            while name not in place:
-                chain.insert(0, graph[name])
-                name = graph[name].inputs[0]
-            shortcut = vertices[target].kind == "joint" and len(chain) == 1
-            parts = tuple(_part(graph, p, notes.get(p.name, ()), p.name in added, shortcut) for p in chain)
-            arrows.append(Arrow(place[name], target, parts, waiting.pop(place[name], ())))
+    for segment in segments(graph):
+        source, target = number_of[segment.source], number_of[segment.target]
+        names = [*segment.nodes, *([segment.target] if vertices[target].kind == "fork" else [])]
+        shortcut = vertices[target].kind == "joint" and len(names) == 1
+        operators = tuple(_operator(graph, graph[n], notes.get(n, ()), n in added, shortcut) for n in names)
+        arrows.append(Arrow(source, target, operators, waiting.pop(source, ())))
     return Diagram(tuple(vertices), tuple(arrows))
 
 
-def _kind(graph: Graph, node: Node) -> Kind | None:
-    """What a node is drawn as; None for one operator of an arrow."""
+def _kind(node: Node) -> Kind:
+    """What an end of segments is drawn as."""
     if isinstance(node, Input | Output):
         return "terminal"
-    if isinstance(node, MaxPool):
-        return "pool"
-    if isinstance(node, ReLU) or node.population:
-        return "neurons"
-    if node.arity is None:
-        return "joint"
-    return None if len(graph.consumers[node.name]) == 1 else "fork"
+    if has_neurons(node):
+        return "pool" if isinstance(node, MaxPool) else "neurons"
+    return "fork" if node.arity == 1 else "joint"
 
 
 def _vertex(graph: Graph, node: Node, notes: tuple[str, ...]) -> Vertex:
-    kind, shape = _kind(graph, node), graph.shapes[node.name]
+    kind, shape = _kind(node), graph.shapes[node.name]
     if kind == "joint":
         tag = "+" if isinstance(node, Add) else node.type.lower()
         if isinstance(node, Concat) and node.axis:
             tag += f" along axis {node.axis}"
         return Vertex(node.name, kind, tag, hover="\n".join([_everything(graph, node), *notes]))
-    if kind is None or kind == "fork":
+    if kind == "fork":
         return Vertex(node.name, "fork")
     unit = "value" if kind == "terminal" else "neuron"
     count = f"{short(prod(shape))} {unit}{'' if prod(shape) == 1 else 's'}"
@@ -174,11 +167,11 @@ def _spread(values: Any) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _part(graph: Graph, node: Node, notes: tuple[str, ...], added: bool, shortcut: bool) -> Part:
+def _operator(graph: Graph, node: Node, notes: tuple[str, ...], added: bool, shortcut: bool) -> Operator:
     hover = "\n".join([_everything(graph, node), *notes])
     if isinstance(node, ChannelAffine):
         line = "1:1 shortcut" if added and shortcut else "1:1"
-        return Part(node.name, "" if added else node.name, line, notes, hover)
+        return Operator(node.name, "" if added else node.name, line, notes, hover)
     facts = [f"{_words(node.type)} {_window(node, graph)}".strip()]
     groups = node.settings.get("groups", 1)
     if groups > 1:
@@ -186,7 +179,7 @@ def _part(graph: Graph, node: Node, notes: tuple[str, ...], added: bool, shortcu
     if "weight" in node.arrays:
         facts.append(f"{short(node.arrays['weight'].size)} weights")
     line = ", ".join(facts)
-    return Part(node.name, node.name if node.weighted else "", line, notes, hover)
+    return Operator(node.name, node.name if node.weighted else "", line, notes, hover)
 
 
 WORDS = {"AvgPool": "average pool", "SumPool": "sum pool", "GlobalAvgPool": "global average pool"}

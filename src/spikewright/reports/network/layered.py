@@ -87,7 +87,7 @@ def layered(sizes: Sequence[Size], edges: Sequence[Edge]) -> Layout:
 def _drawn(items: Items, rows: Rows, x: list[float], edges: Sequence[Edge]) -> Layout:
     tops, bottoms = _heights(items, rows, x)
     row_of = items.row_of
-    places = [
+    boxes = [
         Rectangle(middle, (tops[row_of[item]] + bottoms[row_of[item]]) / 2, *items.sizes[item])
         for item, middle in enumerate(x)
     ]
@@ -96,21 +96,21 @@ def _drawn(items: Items, rows: Rows, x: list[float], edges: Sequence[Edge]) -> L
     for number, (chain, leaves, arrives) in enumerate(zip(items.chains, *_ports(items, x), strict=True)):
         source, *between, target = chain
         start, end = x[source] + leaves, x[target] + arrives
-        line = [(start, places[source].bottom), (start, bottoms[row_of[source]])]
+        line = [(start, boxes[source].bottom), (start, bottoms[row_of[source]])]
         lines = [line]
         for item in between:
             line.append((x[item], tops[row_of[item]]))
             if items.sizes[item] != BEND:
-                labels[number] = places[item]
-                line.append((x[item], places[item].top))
-                line = [(x[item], places[item].bottom)]
+                labels[number] = boxes[item]
+                line.append((x[item], boxes[item].top))
+                line = [(x[item], boxes[item].bottom)]
                 lines.append(line)
             line.append((x[item], bottoms[row_of[item]]))
-        line += [(end, tops[row_of[target]]), (end, places[target].top)]
+        line += [(end, tops[row_of[target]]), (end, boxes[target].top)]
         strokes.append(tuple(tuple(dict.fromkeys(line)) for line in lines))
-    width = max((place.right for place in places), default=0.0)
+    width = max((box.right for box in boxes), default=0.0)
     height = max(bottoms, default=0.0)
-    return Layout(width, height, tuple(places[: items.vertices]), tuple(labels), tuple(strokes))
+    return Layout(width, height, tuple(boxes[: items.vertices]), tuple(labels), tuple(strokes))
 
 
 def _heights(items: Items, rows: Rows, x: list[float]) -> tuple[list[float], list[float]]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from math import prod
 
 from spikewright.graph import Graph
-from spikewright.nodes import MaxPool, ReLU
 from spikewright.reports.document import resource
-from spikewright.reports.network.diagram import Arrow, Diagram, Part, Vertex, diagram
+from spikewright.reports.network.diagram import Arrow, Diagram, Operator, Vertex, diagram
 from spikewright.reports.network.layered import Layout, Point, Rectangle, layered
 from spikewright.reports.network.lettering import shortened, text_width, xml
 from spikewright.reports.network.rows import Edge, Size
 from spikewright.text import short
+from spikewright.wiring import has_neurons
 
 SIZES = {"title": 16.0, "name": 13.0}
 NAME, LINE = SIZES["name"], 11.5
@@ -49,10 +49,10 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Block:
+class Caption:
     """The lines about one operator of an arrow, or about none, and how far below the top of the label they start."""
 
-    part: Part | None
+    operator: Operator | None
     top: float
     lines: tuple[Text, ...]
 
@@ -95,9 +95,9 @@ def network_picture(
         parts += [f"<style>{style}</style>", '<rect class="paper" width="100%" height="100%"/>']
     parts += [_text(line, MARGIN, MARGIN + 14 + k * 22) for k, line in enumerate(heading)]
     parts.append(f'<g transform="translate({_n(MARGIN + (inner - layout.width) / 2)} {_n(top)})">')
-    for arrow, place, strokes in zip(shown.arrows, layout.labels, layout.strokes, strict=True):
-        parts.append(_arrow(arrow, place, strokes, fork=shown.vertices[arrow.target].kind == "fork"))
-    parts += [_vertex(vertex, place) for vertex, place in zip(shown.vertices, layout.vertices, strict=True)]
+    for arrow, label_box, strokes in zip(shown.arrows, layout.labels, layout.strokes, strict=True):
+        parts.append(_arrow(arrow, label_box, strokes, fork=shown.vertices[arrow.target].kind == "fork"))
+    parts += [_vertex(vertex, box) for vertex, box in zip(shown.vertices, layout.vertices, strict=True)]
     return Picture("\n".join([*parts, "</g></svg>", ""]), width, height)
 
 
@@ -119,7 +119,7 @@ def arranged(shown: Diagram) -> Layout:
 
 
 def _heading(graph: Graph, title: str) -> list[Text]:
-    groups = [node for node in graph if node.population or isinstance(node, ReLU | MaxPool)]
+    groups = [node for node in graph if has_neurons(node)]
     neurons = sum(prod(graph.shapes[node.name]) for node in groups)
     weights = sum(node.arrays["weight"].size for node in graph if "weight" in node.arrays)
     populations = f"{len(groups)} population{'' if len(groups) == 1 else 's'}"
@@ -133,21 +133,21 @@ def _box_text(vertex: Vertex) -> list[Text]:
     return [Text(name, "name"), *lines, *_notes(vertex.notes)]
 
 
-def _label(arrow: Arrow) -> list[Block]:
+def _label(arrow: Arrow) -> list[Caption]:
     """What is written on an arrow; operators stand a little apart, but for those that are one line each."""
-    blocks = [Block(None, 0.0, tuple(_notes(arrow.notes)))] if arrow.notes else []
-    for part in arrow.parts:
-        name = [Text(shortened(part.title, WIDEST, NAME * BOLDER), "name")] if part.title else []
-        lines = (*name, Text(part.line, "line"), *_notes(part.notes))
-        apart = bool(blocks) and len(blocks[-1].lines) + len(lines) > 2
-        blocks.append(Block(part, (blocks[-1].bottom if blocks else 0.0) + 6 * apart, lines))
-    return blocks
+    captions = [Caption(None, 0.0, tuple(_notes(arrow.notes)))] if arrow.notes else []
+    for operator in arrow.operators:
+        name = [Text(shortened(operator.title, WIDEST, NAME * BOLDER), "name")] if operator.title else []
+        lines = (*name, Text(operator.line, "line"), *_notes(operator.notes))
+        apart = bool(captions) and len(captions[-1].lines) + len(lines) > 2
+        captions.append(Caption(operator, (captions[-1].bottom if captions else 0.0) + 6 * apart, lines))
+    return captions
 
 
-def _label_size(blocks: Sequence[Block]) -> Size | None:
-    if not blocks:
+def _label_size(captions: Sequence[Caption]) -> Size | None:
+    if not captions:
         return None
-    return max(line.width for block in blocks for line in block.lines), blocks[-1].bottom + 3
+    return max(line.width for caption in captions for line in caption.lines), captions[-1].bottom + 3
 
 
 def _notes(notes: Sequence[str]) -> list[Text]:
@@ -159,20 +159,20 @@ def _box_width(vertex: Vertex) -> float:
     return max(name.width + 12 + text_width(vertex.tag, LINE), *(line.width for line in others)) + 2 * PADDING
 
 
-def _vertex(vertex: Vertex, place: Rectangle) -> str:
+def _vertex(vertex: Vertex, box: Rectangle) -> str:
     if vertex.kind == "fork":
-        return f'<circle class="fork" cx="{_n(place.x)}" cy="{_n(place.y)}" r="{_n(place.width / 2)}"/>'
-    round_ = {"joint": place.height / 2, "terminal": 14.0}.get(vertex.kind, 5.0)
-    box = _rectangle(place, round_)
+        return f'<circle class="fork" cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}"/>'
+    round_ = {"joint": box.height / 2, "terminal": 14.0}.get(vertex.kind, 5.0)
+    outline = _rectangle(box, round_)
     if vertex.kind == "joint":
-        inside = _text(Text(vertex.tag, "line"), place.x, place.y + 4, "middle")
+        inside = _text(Text(vertex.tag, "line"), box.x, box.y + 4, "middle")
     else:
-        left, first = place.left + PADDING, place.top + 19
+        left, first = box.left + PADDING, box.top + 19
         inside = "".join(_text(line, left, first + STEP * k) for k, line in enumerate(_box_text(vertex)))
-        inside += _text(Text(vertex.tag, "tag"), place.right - PADDING, first, "end")
+        inside += _text(Text(vertex.tag, "tag"), box.right - PADDING, first, "end")
         if vertex.kind != "terminal":
-            inside += f'<path class="bar" d="M{_n(place.left + 6)} {_n(place.top + 8)}V{_n(place.bottom - 8)}"/>'
-    return _group(vertex.kind, vertex.node, vertex.hover, box + inside)
+            inside += f'<path class="bar" d="M{_n(box.left + 6)} {_n(box.top + 8)}V{_n(box.bottom - 8)}"/>'
+    return _group(vertex.kind, vertex.node, vertex.hover, outline + inside)
 
 
 def _arrow(arrow: Arrow, label: Rectangle | None, strokes: Sequence[Sequence[Point]], fork: bool) -> str:
@@ -182,10 +182,11 @@ def _arrow(arrow: Arrow, label: Rectangle | None, strokes: Sequence[Sequence[Poi
         lines += f'<path class="head" d="M{_n(x)} {_n(y)}l-4 -8h8z"/>'
     if label is None:
         return lines
-    for block in _label(arrow):
-        first = label.top + block.top + 13
-        text = "".join(_text(line, label.x, first + STEP * k, "middle") for k, line in enumerate(block.lines))
-        lines += text if block.part is None else _group("part", block.part.node, block.part.hover, text)
+    for caption in _label(arrow):
+        first = label.top + caption.top + 13
+        text = "".join(_text(line, label.x, first + STEP * k, "middle") for k, line in enumerate(caption.lines))
+        about = caption.operator
+        lines += text if about is None else _group("part", about.node, about.hover, text)
     return lines
 
 
@@ -193,8 +194,8 @@ def _group(kind: str, node: str, hover: str, inside: str) -> str:
     return f'<g class="{kind}" data-node="{xml(node)}"><title>{xml(hover)}</title>{inside}</g>'
 
 
-def _rectangle(place: Rectangle, radius: float) -> str:
-    corner = f'x="{_n(place.left)}" y="{_n(place.top)}" width="{_n(place.width)}" height="{_n(place.height)}"'
+def _rectangle(box: Rectangle, radius: float) -> str:
+    corner = f'x="{_n(box.left)}" y="{_n(box.top)}" width="{_n(box.width)}" height="{_n(box.height)}"'
     return f'<rect class="box" {corner} rx="{_n(radius)}"/>'
 
 

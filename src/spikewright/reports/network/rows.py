@@ -105,7 +105,7 @@ def _rows_of(edge: Edge) -> int:
 
 
 @dataclass(frozen=True)
-class Paths:
+class LongestPaths:
     """The longest paths through every item, counted in vertices.
 
     Attributes:
@@ -127,7 +127,7 @@ class Paths:
         return SPINE if self.along(above, below) == self.longest else 1
 
 
-def paths_of(items: Items) -> Paths:
+def paths_of(items: Items) -> LongestPaths:
     """The longest paths."""
     before, after = [0] * len(items.sizes), [0] * len(items.sizes)
     rows = items.rows
@@ -135,10 +135,10 @@ def paths_of(items: Items) -> Paths:
         before[item] = (item < items.vertices) + max((before[u] for u in items.up[item]), default=0)
     for item in (item for row in reversed(rows) for item in row):
         after[item] = (item < items.vertices) + max((after[v] for v in items.down[item]), default=0)
-    return Paths(before, after, max(before, default=0))
+    return LongestPaths(before, after, max(before, default=0))
 
 
-def ordered(items: Items, paths: Paths) -> Rows:
+def ordered(items: Items, paths: LongestPaths) -> Rows:
     """The items of each row from left to right, with the fewest crossings that some sweeps down and up find."""
     down = [[(v, paths.weight(u, v)) for v in below] for u, below in enumerate(items.down)]
     up = [[(u, paths.weight(u, v)) for u in above] for v, above in enumerate(items.up)]
@@ -154,7 +154,7 @@ def ordered(items: Items, paths: Paths) -> Rows:
     return best
 
 
-def _first_order(items: Items, paths: Paths) -> Rows:
+def _first_order(items: Items, paths: LongestPaths) -> Rows:
     """Rows as a walk through the depth meets them: branches as they come, a shortcut right of what it goes around."""
     rows: Rows = [[] for _ in items.rows]
     seen: set[int] = set()
@@ -176,14 +176,14 @@ def _first_order(items: Items, paths: Paths) -> Rows:
 def _swept(rows: Rows, towards: Weighted) -> Rows:
     """Every row sorted by the mean position of its items' neighbours in the row before it."""
     swept: Rows = []
-    place: dict[int, int] = {}
+    index: dict[int, int] = {}
     for row in rows:
         key = {}
         for own, item in enumerate(row):
             total = sum(weight for _, weight in towards[item])
-            key[item] = sum(place[n] * weight for n, weight in towards[item]) / total if total else own
+            key[item] = sum(index[n] * weight for n, weight in towards[item]) / total if total else own
         swept.append(sorted(row, key=key.__getitem__))
-        place = {item: k for k, item in enumerate(swept[-1])}
+        index = {item: k for k, item in enumerate(swept[-1])}
     return swept
 
 
@@ -191,11 +191,11 @@ def _crossings(rows: Rows, down: Weighted) -> int:
     """How many pairs of segments cross, each as often as the product of their weights."""
     total = 0
     for above, below in pairwise(rows):
-        place = {item: k for k, item in enumerate(below)}
+        index = {item: k for k, item in enumerate(below)}
         passed = [0] * (len(below) + 1)  # weights by where segments end, as a Fenwick tree
         sum_of_all = 0
         for item in above:
-            ends = [(place[v] + 1, weight) for v, weight in down[item]]
+            ends = [(index[v] + 1, weight) for v, weight in down[item]]
             for end, weight in ends:
                 total += weight * (sum_of_all - _sum_up_to(passed, end))
             for end, weight in ends:

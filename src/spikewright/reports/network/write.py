@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError, StorageError
-from spikewright.files import check_place, shown, storage_errors, write_bytes, write_text
+from spikewright.files import check_destination, shown, storage_errors, write_bytes, write_text
 from spikewright.graph import Graph
 from spikewright.reports.network.lettering import xml
 from spikewright.reports.network.picture import Picture, network_picture
@@ -66,7 +66,7 @@ def check_picture(path: Path | str, force: bool = False) -> None:
 
     Raises:
         SettingsError: with what can be written instead.
-        StorageError: as ``files.check_place``.
+        StorageError: as ``files.check_destination``.
     """
     kind = Path(path).suffix.lower()
     if kind not in (".svg", ".html", ".png"):
@@ -75,7 +75,7 @@ def check_picture(path: Path | str, force: bool = False) -> None:
         raise SettingsError(
             f"{shown(path)}: drawing a .png takes Chromium, which is not installed; write a .svg or .html file"
         )
-    check_place(path, force)
+    check_destination(path, force)
 
 
 def _page(svg: str, title: str) -> str:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from types import ModuleType
 
 from spikewright.errors import SettingsError
-from spikewright.synapse_graph.writers.writer import AtOnce, InParts, Writer
+from spikewright.registry import Registry, class_of
+from spikewright.synapse_graph.writers.writer import AtOnce, InParts, Writer, every_block, number, offsets
 
-__all__ = ["AtOnce", "InParts", "Writer", "formats", "writer"]
+__all__ = ["AtOnce", "InParts", "Writer", "every_block", "formats", "number", "offsets", "writer"]
 
 
-@cache
-def formats() -> dict[str, Writer]:
-    """Every format of this folder by name."""
-    found: dict[str, Writer] = {}
-    for info in iter_modules(__path__):
-        module = import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
-            own = isinstance(value, type) and issubclass(value, Writer) and value.__module__ == module.__name__
-            if own and info.name != "writer":
-                found[info.name] = value()
+def _held(module: ModuleType) -> dict[str, Writer]:
+    found = {name: kind() for name, kind in class_of(Writer)(module).items()}
+    for kind in found.values():
+        if not isinstance(getattr(kind, "suffixes", None), tuple):
+            raise SettingsError("its suffixes must be a tuple, such as ('.csv',)")
     return found
+
+
+formats = Registry("spikewright.synapse_writers", "a format of synapses", _held, folder=__name__)
+"""Every format by name."""
 
 
 def writer(path: Path, name: str | None = None) -> Writer:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers.writer import InParts, joined, neuron
+from spikewright.wiring import Projection
 
 HEADER = ("source_group", "source_neuron", "dest_group", "dest_neuron", "edge", "weight")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers.csv import texts
 from spikewright.synapse_graph.writers.writer import InParts, number, offsets
+from spikewright.wiring import Projection
 
 
 class Edges(InParts):

@@ -8,10 +8,11 @@ from typing import Any
 
 from spikewright.synapse_graph.blocks import COLUMNS
 from spikewright.synapse_graph.parquet import Column, ParquetFile
-from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.settings import KEY, digest
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers.writer import InParts, channels_last
+from spikewright.wiring import Projection
 
 
 class Parquet(InParts):

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 from spikewright.errors import DataError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
-from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.stream import Synapses
 from spikewright.synapse_graph.writers.csv import HEADER, plain_text
 from spikewright.synapse_graph.writers.writer import InParts, neuron
 from spikewright.text import first_line
+from spikewright.wiring import Projection
 
 FIELDS = HEADER[:5]
 

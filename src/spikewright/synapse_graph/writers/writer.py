@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from spikewright.graph import Shape
 from spikewright.synapse_graph.blocks import Block
-from spikewright.synapse_graph.projection import Part, Projection
+from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.stream import Synapses
+from spikewright.wiring import Projection
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,167 @@
+// The inner loops, compiled once for each instruction set and chosen when the engine starts.
+//
+// Only plain data crosses this border: code compiled for one instruction set must not share inline functions, such as
+// those of std::vector, with code that runs everywhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace spikewright {
+
+// Most timesteps that a layer runs before the next: the spikes of one neuron in a chunk are the bits of two words.
+constexpr int max_chunk = 64;
+
+// Entries are copied so many at a time, so lists have so much room behind them.
+constexpr int list_slack = 16;
+
+// Rows of weights are added so many at a time; rows of zeros make up the number.
+constexpr int rows_per_round = 4;
+
+// Positions that are summed before the next block of channels: enough to use weights while they are in the first
+// cache, few enough that the sums of several panels stay in the second.
+constexpr int tile = 8;
+
+// Neurons that are neighbours both in the source's slots and among the entries of a column: they are copied at once.
+// Where several neurons share a point of the operator's grid, as behind an average pool, there are so many `members`,
+// each such a sequence; their spikes are added up, and the binary digits of the sums are entries: three spikes are one
+// entry for one and one for two.
+struct Extent {
+  uint32_t first;  // where the first slots of its members are in `slots` of the range
+  uint16_t entry, count, members;
+};
+
+// Most binary digits of the number of neurons at one grid point.
+constexpr int max_digits = 16;
+
+// Rows of a source that are listed together, so that neurons above one another are one entry where they fire together.
+constexpr int max_joined = 3;
+
+// Arguments of transpose_row, which makes of the trains of one row of a source, a word a neuron, bytes by timestep: for
+// every octet of a column's entries a byte for each step, the last step first, a bit an entry. Where a range joins no
+// rows, entries that never fire are left out, and `entry_of` says which the others are.
+struct RowTransposition {
+  const uint32_t *early, *late;  // trains: steps 0 to 31 and 32 to 63, the first in the highest bit
+  const uint32_t* extent_start;  // (columns + 1)
+  const Extent* extents;
+  const uint32_t* slots;
+  int columns, digits;
+  int digit, width;  // entries of one digit, and of a column
+  uint32_t* words;   // as many as transposition_words()
+  uint8_t* bytes;    // (columns, octets, max_chunk)
+  uint8_t* fires;    // (columns, octets): whether any byte is not zero
+  uint16_t* entry_of;  // (columns, octets, 8): which entries of the column they are; null where none is left out
+};
+
+// Words that are needed to put together a column: early and late ones, in whole octets, with eight to spare.
+static constexpr int transposition_words(int width) { return 2 * ((width + 7) / 8 * 8 + 8); }
+
+// Eight entries of a column, in the rows that are joined.
+struct Octet {
+  const uint8_t* bytes[max_joined];
+  uint16_t entry;            // of the first neuron; each has one for each way in which some of the rows fire
+  const uint16_t* entry_of;  // what to add to the first for each, where rows are not joined
+};
+
+// Arguments of list_rows, which lists the entries of a stack of rows by timestep and, within it, by column. An entry
+// stands for some of its `joined` rows: the first, the second, both, the third, and so on.
+struct Listing {
+  const Octet* octets;
+  int count, joined, steps;
+  uint32_t stride;  // entries between the lists of two steps
+  uint16_t* list;   // (max_chunk, stride), the last step first
+  uint32_t* start;  // (count + 1, max_chunk): where the entries of an octet begin
+};
+
+// The entries of some columns, which an output position reads.
+struct Slice {
+  const uint16_t* list;
+  const uint32_t *from, *to;  // by timestep, the last first
+  uint16_t shift;             // from entries to rows of weights
+};
+
+// Arguments of assemble: the slices that the list of rows of weights of one output position is copied from, and where
+// the list goes.
+struct Assembly {
+  const Slice *slices, *slices_end;
+  uint16_t *rows, *rounds;
+};
+
+// The rows of weights that an output position adds up, step after step: `rounds[t]` times `rows_per_round` at step t.
+struct RowList {
+  const uint16_t *rows, *rounds;
+};
+
+// Arguments of add_one_to_one: the spikes of a one-to-one projection, at some positions, as those of Sums.
+template <class T>
+struct OneToOneSums {
+  int steps, positions;
+  const uint32_t *early, *late;
+  const T* weight;  // (lanes)
+  const T* base;    // null where this adds to the currents there are
+  T* current;
+  ptrdiff_t stride;
+};
+
+// Arguments of sum: some output positions of one block of channels, over the timesteps of a chunk; values are float or
+// int16_t.
+template <class T>
+struct Sums {
+  int steps, positions;
+  const RowList* row_lists;
+  const T* weight;   // (rows, lanes)
+  const T* base;     // what arrives at each step, spikes apart
+  T* current;        // (positions, steps, lanes): sums so far; may be null where these are all
+  bool first, last;  // of those that make up the current: the last makes neurons fire
+  ptrdiff_t stride;  // slots between one position and the next
+  T* v;
+  float* count;
+  const T *threshold, *v_min;  // v_min may be null
+  ptrdiff_t neuron_stride;     // of threshold and v_min between positions: stride, or 0
+  T decay, v_reset;
+  bool subtract;
+  uint32_t *early, *late;
+};
+
+// Arguments of step_neurons: one step of a population whose currents are summed already.
+struct NeuronStep {
+  int neurons;
+  float *v, *count;
+  float* current;  // becomes the number of spikes
+  const float *threshold, *v_min;
+  bool wide_threshold, wide_v_min;  // whether there is one for each neuron
+  float decay, v_reset;
+  bool subtract;
+  int cap;
+};
+
+// The functions of one instruction set.
+struct InnerLoops {
+  const char* name;
+  int width, short_width;  // floats and 16-bit integers of a vector
+  int max_vectors;         // of a block of channels
+  void (*transpose_row)(const RowTransposition& row);
+  void (*list_rows)(const Listing& rows);
+  // of at most `tile` positions: the rows of weights of all steps and the number of rounds of each
+  void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
+  void (*add_one_to_one)(const OneToOneSums<float>& sums, int vectors);
+  void (*add_one_to_one_shorts)(const OneToOneSums<int16_t>& sums, int vectors);
+  void (*sum)(const Sums<float>& sums, int vectors, bool plain);
+  void (*sum_shorts)(const Sums<int16_t>& sums, int vectors);  // of plain neurons only
+  void (*step_neurons)(const NeuronStep& step);
+  // index and value of what is not zero; returns how many, and never writes beyond `values` entries
+  uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);
+  // values times their scales as 16-bit integers, the nearest or the last there is; of whole vectors
+  void (*quantise)(const float* from, const float* scale, int values, int16_t* to);
+  void (*add_row)(float* to, const float* row, float factor, int values);
+};
+
+// The best of this machine, or the named one; null for a name that does not exist or does not run here.
+const InnerLoops* find_inner_loops(const char* name);
+
+extern const InnerLoops inner_loops_portable, inner_loops_wide;
+#ifdef SPIKEWRIGHT_X86
+extern const InnerLoops inner_loops_avx2, inner_loops_avx512;
+#endif
+
+}  // namespace spikewright

@@ -1,0 +1,163 @@
+"""What calibration counts of one population: all its requests, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.calibration.requests import Accumulator, Histogram, Request, Totals, Values
+from spikewright.calibration.requests.float_bits import INFINITY
+from spikewright.calibration.statistics import NodeStatistics
+from spikewright.errors import DataError
+from spikewright.graph import Graph, Node
+from spikewright.nodes import Input, ReLU
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Hook = Callable[["Tensor"], None]
+
+
+class Population:
+    """The accumulators of one node's requests.
+
+    Args:
+        node: a ReLU, an output (of what it reads), or an input (of the sizes of its values).
+        before: the node whose values reach the rectifier.
+        channels: of the node.
+        layer: its index among the weighted layers.
+        requests: what is asked of it; what these need is added.
+        one_pass: whether percentiles of the layer may be those of the first pass.
+    """
+
+    def __init__(
+        self, node: Node, before: str, channels: int, layer: int, requests: Iterable[Request[Any]], one_pass: bool
+    ) -> None:
+        self.name, self.label, self.before = node.name, str(node), before
+        self.channels, self.layer = channels, layer
+        ceiling = getattr(node, "ceiling", None)
+        self.ceiling = ceiling if isinstance(ceiling, float | int) else None
+        self.signed = not isinstance(node, ReLU)
+        self.is_input = isinstance(node, Input)
+        self.requests = _with_needs(requests)
+        self.totals = Totals(channels)
+        self.accumulators = {r.key: r.accumulator(channels, one_pass) for r in self.requests}
+        self.first_pass = True
+
+    @property
+    def passes_left(self) -> int:
+        """How many passes are known to come."""
+        return max((a.passes_left for a in self.accumulators.values()), default=0) or int(self.first_pass)
+
+    def fresh(self) -> Population:
+        """One for the same pass that has seen nothing in it yet, with what takes part in it."""
+        made = object.__new__(Population)
+        active = {key: a.fresh() for key, a in self.accumulators.items() if a.needs_pass}
+        made.__dict__ = {**self.__dict__, "accumulators": active, "totals": Totals(self.channels)}
+        return made
+
+    def hooks(self, pool: ThreadPoolExecutor | None = None, threads: int = 1) -> list[tuple[str, Hook]]:
+        """What to call in this pass with the values of which node; ``pool`` and ``threads`` as for ``Values``."""
+        found: list[tuple[str, Hook]] = []
+        if self.first_pass or self._of(before=False):
+            found.append((self.name, partial(self._add, pool=pool, threads=threads)))
+        if self._of(before=True):
+            found.append((self.before, self._add_before))
+        return found
+
+    def _of(self, before: bool) -> list[Accumulator]:
+        known = ((r, self.accumulators.get(r.key)) for r in self.requests if r.before == before)
+        return [a for _, a in known if a is not None and a.needs_pass]
+
+    def _add(self, x: Tensor, pool: ThreadPoolExecutor | None, threads: int) -> None:
+        """See a batch ``(B, C, ...)`` of the node's values."""
+        if self.signed:
+            x = x.abs() if self.is_input else x.relu()
+        accumulators = self._of(before=False)
+        floors = [floor for a in accumulators if (floor := a.floor) is not None]
+        lowest = np.full(self.channels, INFINITY)
+        for floor in floors:
+            lowest = np.minimum(lowest, floor)
+        values = Values(x, lowest if floors else None, pool, threads)
+        if self.first_pass:
+            if not np.isfinite(values.maximum).all():
+                raise DataError(
+                    f"{self.label}: the data drive it to {values.maximum.max()}; check them for NaN and infinity"
+                )
+            self.totals.add(values)
+        for accumulator in accumulators:
+            accumulator.add(values)
+
+    def _add_before(self, x: Tensor) -> None:
+        """See a batch ``(B, C, ...)`` of what reaches the rectifier."""
+        values = Values(x)
+        for accumulator in self._of(before=True):
+            accumulator.add(values)
+
+    def merge(self, other: Population) -> None:
+        """Take in what another one has seen of other samples in this pass."""
+        self.totals.merge(other.totals)
+        for key, accumulator in other.accumulators.items():
+            self.accumulators[key].merge(accumulator)
+
+    def finish_pass(self) -> None:
+        """After a pass over all samples."""
+        self.first_pass = False
+        for accumulator in self.accumulators.values():
+            if accumulator.needs_pass:
+                accumulator.finish_pass(self.totals, self.accumulators)
+
+    def result(self) -> NodeStatistics:
+        return NodeStatistics(
+            layer=self.layer,
+            ceiling=self.ceiling,
+            count=self.totals.count,
+            positives=self.totals.positives,
+            maximum=self.totals.maximum,
+            results={r.key: self.accumulators[r.key].arrays(self.totals) for r in self.requests},
+        )
+
+
+def populations(
+    graph: Graph, asked: Callable[[Node, int], Collection[Request[Any]]], one_pass: bool
+) -> list[Population]:
+    """Of every input, ReLU and output of a graph.
+
+    Args:
+        graph: the folded graph.
+        asked: the requests of a node behind a weighted layer of such an index.
+        one_pass: as for ``Population``.
+    """
+    found = []
+    for node in graph:
+        if not node.inputs:
+            found.append(Population(node, node.name, graph.shapes[node.name][0], 0, asked(node, 0), one_pass))
+        elif node.type in ("ReLU", "Output"):
+            layer = _layer_index(graph, node)
+            channels, before = graph.input_shapes(node)[0][0], node.inputs[0]
+            requests = {Histogram(), *asked(node, layer)}
+            found.append(Population(node, before, channels, layer, requests, one_pass))
+    return found
+
+
+def _with_needs(requests: Iterable[Request[Any]]) -> tuple[Request[Any], ...]:
+    """Requests and all that they need, each once, what is needed first."""
+    found: dict[str, Request[Any]] = {}
+    for request in sorted(requests, key=lambda one: one.key):
+        for one in (*_with_needs(request.needs), request):
+            found.setdefault(one.key, one)
+    return tuple(found.values())
+
+
+def _layer_index(graph: Graph, node: Node) -> int:
+    """How many weighted layers lie on the shallowest way from the input up to the one before this node."""
+    depth: dict[str, int] = {}
+    for other in graph:
+        depth[other.name] = min((depth[i] for i in other.inputs), default=0) + (
+            other.weighted and other.type != "ChannelAffine"
+        )
+    return max(depth[node.name] - 1, 0)

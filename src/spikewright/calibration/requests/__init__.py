@@ -1,0 +1,29 @@
+"""Requests: what a threshold method or a correction asks of the data, and the accumulators that find it."""
+
+from spikewright.calibration.requests.histogram import Distribution, Histogram
+from spikewright.calibration.requests.moments import Moments, MomentSums
+from spikewright.calibration.requests.quantile import Quantile
+from spikewright.calibration.requests.request import Accumulator, Request, Totals, Values
+
+KINDS: tuple[type[Request[object]], ...] = (Histogram, Moments, Quantile)
+
+
+def parse(key: str) -> Request[object] | None:
+    """The request of a key, as ``Request.key`` writes it; None for text that is none."""
+    found = next((made for made in (kind.parse(key) for kind in KINDS) if made is not None), None)
+    return found if found is not None and found.key == key else None
+
+
+__all__ = [
+    "KINDS",
+    "Accumulator",
+    "Distribution",
+    "Histogram",
+    "MomentSums",
+    "Moments",
+    "Quantile",
+    "Request",
+    "Totals",
+    "Values",
+    "parse",
+]

@@ -1,0 +1,227 @@
+"""What a request and its accumulator are, and the batches that accumulators see."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.calibration.requests.float_bits import floats, patterns, values_from
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Found_co = TypeVar("Found_co", covariant=True)
+Arrays = dict[str, NDArray[Any]]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+SERIAL = (1 << 15) - 1
+"""Values of a tensor up to which torch runs one operation in one thread."""
+
+
+class Totals:
+    """How many values a population had, how many were positive, and the largest: these are always counted.
+
+    Attributes:
+        count: of all values.
+        positives: ``(channels,)``: how many were positive.
+        maximum: ``(channels,)``: the largest positive value, 0 without any.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.positives = np.zeros(channels, np.int64)
+        self.maximum = np.zeros(channels)
+
+    def add(self, values: Values) -> None:
+        self.count += values.count
+        self.positives += values.positives
+        self.maximum = np.maximum(self.maximum, values.maximum)
+
+    def merge(self, other: Totals) -> None:
+        self.count += other.count
+        self.positives += other.positives
+        self.maximum = np.maximum(self.maximum, other.maximum)
+
+    def sizes(self, channels: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """``(groups,)`` each: positive values, and zeros, of every channel or of the layer."""
+        positives = self.positives if channels else self.positives.sum(keepdims=True)
+        return positives, self.count // (len(self.positives) if channels else 1) - positives
+
+
+class Values:
+    """A batch of values of one population, and what accumulators share of it.
+
+    Args:
+        given: ``(B, C, ...)``: rectified values, of an input their sizes ``|x|``; or values before rectification.
+        floor: ``(C,)``: patterns from which ``upper`` gives values.
+        pool: of threads that count side by side.
+        threads: how many these are.
+    """
+
+    def __init__(
+        self,
+        given: Tensor,
+        floor: NDArray[np.int64] | None = None,
+        pool: ThreadPoolExecutor | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.given, self.floor, self.pool, self.threads = given, floor, pool, threads
+        self.count = given.numel()
+
+    @property
+    def rows(self) -> Tensor:
+        """``(B, C, positions)``."""
+        return self.given.reshape(*self.given.shape[:2], -1)
+
+    @property
+    def chunk(self) -> int:
+        """Values to count at once: with several threads so few that torch does not divide them once more."""
+        return SERIAL if self.threads > 1 else 1 << 17
+
+    def each(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The results for some items, found side by side."""
+        return list(map(function, items) if self.pool is None else self.pool.map(function, items))
+
+    @cached_property
+    def maximum(self) -> NDArray[np.float64]:
+        """``(C,)``; NaN and infinity where there are any."""
+        found: NDArray[np.float64] = self.rows.amax(dim=2).amax(dim=0).double().cpu().numpy()
+        return found
+
+    @cached_property
+    def positives(self) -> NDArray[np.int64]:
+        """``(C,)``."""
+        import torch
+
+        found = np.zeros(self.given.shape[1], np.int64)
+        for rows in self.chunks(self.rows):
+            exact = torch.float32 if rows.shape[2] <= 1 << 24 else torch.float64  # a sum of ones
+            ones = rows.sign().sum(dim=2, dtype=exact).sum(dim=0, dtype=torch.float64)
+            found += ones.long().cpu().numpy()
+        return found
+
+    @staticmethod
+    def chunks(rows: Tensor, least: int = 1 << 19) -> tuple[Tensor, ...]:
+        """Samples side by side whose values fit a processor's cache, or are ``least`` at least."""
+        if rows.device.type != "cpu":
+            return (rows,)
+        step = max(1, -(-least // rows[0].numel()))
+        return tuple(rows[start : start + step] for start in range(0, len(rows), step))
+
+    @cached_property
+    def upper(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The bit patterns of the values from ``floor`` up, and the channel of each."""
+        assert self.floor is not None
+        value, channel = values_from(self.given, floats(self.floor))
+        return patterns(value).cpu().numpy().astype(np.int64), channel.cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Request(ABC, Generic[Found_co]):
+    """A small value that says what is to be found of a population's values, and makes what finds it.
+
+    ``key`` is its text: statistics hold what was found under it, in memory and in files.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    """Of the arrays that hold what was found."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str: ...
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, key: str) -> Self | None:
+        """The request of a key; None for text that is none."""
+
+    @property
+    def before(self) -> bool:
+        """Whether it is about the values before rectification."""
+        return False
+
+    @property
+    def needs(self) -> tuple[Request[Any], ...]:
+        """Requests whose results its own search starts from."""
+        return ()
+
+    @abstractmethod
+    def accumulator(self, channels: int, one_pass: bool = False) -> Accumulator:
+        """What finds it in a population of so many channels.
+
+        Args:
+            channels: of the population.
+            one_pass: whether to be content with what the first pass tells.
+        """
+
+    @abstractmethod
+    def found(self, arrays: Arrays) -> Found_co:
+        """What was found, from the arrays of ``Accumulator.arrays``."""
+
+    @abstractmethod
+    def check(self, arrays: Arrays, totals: Totals) -> None:
+        """Refuse arrays of a file that cannot be of a population with such totals.
+
+        Raises:
+            ValueError: for such arrays.
+            KeyError: for one that is missing.
+        """
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Accumulator(ABC):
+    """What a request has seen so far: it adds batches, merges with others, and says whether it needs another pass.
+
+    Merged, those of several parts of a data set are equal to one that saw all parts, whatever the order: to the bit,
+    but for the rounding of sums of floats. They hold arrays and numbers only, so that they can be sent to another
+    machine and back.
+    """
+
+    @property
+    @abstractmethod
+    def passes_left(self) -> int:
+        """How many passes are known to come, the one that runs among them."""
+
+    @property
+    def needs_pass(self) -> bool:
+        """Whether it takes part in the pass that runs, or comes next."""
+        return self.passes_left > 0
+
+    @abstractmethod
+    def fresh(self) -> Self:
+        """One for the same pass that has seen nothing in it yet."""
+
+    @abstractmethod
+    def add(self, values: Values) -> None:
+        """See a batch."""
+
+    @abstractmethod
+    def merge(self, other: Any) -> None:
+        """Take in what another one of the same request has seen of other samples in this pass."""
+
+    @abstractmethod
+    def finish_pass(self, totals: Totals, needed: Mapping[str, Accumulator]) -> None:
+        """After a pass over all samples: settle what that pass tells.
+
+        Args:
+            totals: of the population.
+            needed: accumulators of the requests in ``Request.needs``, by key, finished before this one.
+        """
+
+    @property
+    def floor(self) -> NDArray[np.int64] | None:
+        """``(channels,)`` or ``(1,)``: the pattern from which it must see values in this pass; None for all or none."""
+        return None
+
+    @abstractmethod
+    def arrays(self, totals: Totals) -> Arrays:
+        """What was found, by name."""

@@ -1,0 +1,256 @@
+"""What a simulation of a data set gave, and how parts of it become one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.data import Targets
+from spikewright.data.labels import joined
+from spikewright.engines.remarks import Seen
+from spikewright.errors import SettingsError
+from spikewright.events import Events
+from spikewright.graph import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikewright.engines.reference import BatchRun
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a simulation of N samples over T timesteps gave, of which S are recorded.
+
+    Attributes:
+        outputs: by output node, ``(N, T, *shape)``: the answer at every timestep; empty where they were not kept.
+        labels: as the data set has them: ``(N, ...)``, by the names of outputs a mapping of such, or None.
+        counts: by population, its shape: spikes per neuron, summed over samples and timesteps.
+        samples: N.
+        timesteps: T.
+        spikes: by population, ``(N, S, *shape)``, where recorded.
+        events: by population, its spikes one by one, where recorded; samples are numbered as in their data set.
+        potentials: by population, ``(N, S, *shape)``, where recorded.
+        nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
+            by Input, of its own values.
+        graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
+        engine: the engine that made it: "event", "event, int16", "cuda" or "reference".
+        warnings: what is odd about it, a sentence each.
+        steps: ``(S,)``, the timesteps that are recorded, from 0.
+        first_sample: the place of its first sample in the data set.
+        dt: the length of a timestep in seconds; None where nobody said.
+        seen: what the warnings come from.
+    """
+
+    outputs: Mapping[str, Array]
+    labels: Targets | None
+    counts: Mapping[str, NDArray[np.float64]]
+    samples: int
+    timesteps: int
+    spikes: Mapping[str, Array] = field(default_factory=dict)
+    events: Mapping[str, Events] = field(default_factory=dict)
+    potentials: Mapping[str, Array] = field(default_factory=dict)
+    nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    graded: frozenset[str] = frozenset()
+    engine: str = "reference"
+    warnings: tuple[str, ...] = ()
+    steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    first_sample: int = 0
+    dt: float | None = None
+    seen: Seen = field(default_factory=Seen, repr=False)
+
+    @property
+    def output(self) -> Array:
+        """The answers of the first output, ``(N, T, *shape)``."""
+        if not self.outputs:
+            raise SettingsError("this run kept no outputs; simulate with keep_outputs=True")
+        return next(iter(self.outputs.values()))
+
+    @classmethod
+    def of_batch(
+        cls,
+        batch: BatchRun,
+        labels: Targets | None,
+        *,
+        timesteps: int,
+        steps: NDArray[np.int64],
+        first_sample: int,
+        engine: str,
+        dt: float | None,
+        seen: Seen,
+    ) -> Run:
+        """What one batch did, in the memory of the host; it has no warnings yet."""
+
+        def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+            return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+
+        return cls(
+            outputs=arrays(batch.outputs),
+            labels=labels,
+            counts={name: _total(value) for name, value in batch.counts.items()},
+            samples=seen.samples,
+            timesteps=timesteps,
+            spikes=arrays(batch.spikes),
+            events=dict(batch.events),
+            potentials=arrays(batch.potentials),
+            nonzero={name: _total(value) for name, value in batch.nonzero.items()},
+            graded=frozenset(batch.graded),
+            engine=engine,
+            steps=steps,
+            first_sample=first_sample,
+            dt=dt,
+            seen=seen,
+        )
+
+    @classmethod
+    def merged(cls, runs: Sequence[Run]) -> Run:
+        """The runs of consecutive parts of a data set as the run of all of it: the same, bit for bit.
+
+        Args:
+            runs: in the order of their samples; see ``Dataset.part``.
+
+        Raises:
+            SettingsError: for no run, a gap between them, or runs that were not made in the same way.
+        """
+        joiner = RunJoiner()
+        for run in runs:
+            joiner.add(run)
+        return joiner.run()
+
+    def __add__(self, other: Run) -> Run:
+        return Run.merged([self, other]) if isinstance(other, Run) else NotImplemented
+
+
+class RunJoiner:
+    """Puts runs of consecutive samples together: rows side by side, everything that would grow with N summed up."""
+
+    def __init__(self) -> None:
+        self.first: Run | None = None
+        self.samples = 0
+        self.rows: dict[tuple[str, str], list[Array]] = {}
+        self.events: dict[str, list[Events]] = {}
+        self.sums: dict[tuple[str, str], NDArray[np.float64]] = {}
+        self.labels: list[Targets] = []
+        self.graded: frozenset[str] = frozenset()
+        self.engines: dict[str, None] = {}
+        self.seen = Seen()
+
+    def add(self, run: Run) -> None:
+        """The next samples.
+
+        Raises:
+            SettingsError: where they are not the next, or were run in another way.
+        """
+        if self.first is None:
+            self.first = run
+        else:
+            _check_fits(self.first, run, self.first.first_sample + self.samples)
+        self.samples += run.samples
+        for label in ("outputs", "spikes", "potentials"):
+            for name, value in getattr(run, label).items():
+                self.rows.setdefault((label, name), []).append(value)
+        for label in ("counts", "nonzero"):
+            for name, value in getattr(run, label).items():
+                key = label, name
+                self.sums[key] = self.sums[key] + value if key in self.sums else value
+        for name, events in run.events.items():
+            self.events.setdefault(name, []).append(events)
+        if run.labels is not None:
+            self.labels.append(run.labels)
+        self.graded |= run.graded
+        self.engines[run.engine] = None
+        self.seen = self.seen.merged(run.seen)
+
+    def run(self) -> Run:
+        """All of them.
+
+        Raises:
+            SettingsError: where there was none.
+        """
+        if self.first is None:
+            raise SettingsError("there are no runs to merge")
+        outputs, spikes, potentials = (
+            {name: _joined(rows) for (kind, name), rows in self.rows.items() if kind == label}
+            for label in ("outputs", "spikes", "potentials")
+        )
+        counts, nonzero = (
+            {name: total for (kind, name), total in self.sums.items() if kind == label}
+            for label in ("counts", "nonzero")
+        )
+        return Run(
+            outputs=outputs,
+            labels=joined(self.labels),
+            counts=counts,
+            samples=self.samples,
+            timesteps=self.first.timesteps,
+            spikes=spikes,
+            events={name: Events.joined(trains[0].shape, trains) for name, trains in self.events.items()},
+            potentials=potentials,
+            nonzero=nonzero,
+            graded=self.graded,
+            engine=" and ".join(self.engines),
+            warnings=self.seen.remarks(counts, self.first.timesteps),
+            steps=self.first.steps,
+            first_sample=self.first.first_sample,
+            dt=self.first.dt,
+            seen=self.seen,
+        )
+
+
+def _check_fits(first: Run, run: Run, expected: int) -> None:
+    """Refuse a run that is not the continuation of another."""
+    if run.first_sample != expected:
+        raise SettingsError(
+            f"runs merge in the order of their samples: this one begins at sample {run.first_sample}, the samples "
+            f"before it end at {expected}; simulate parts of one data set (Dataset.part), or with "
+            f"first_sample={expected}"
+        )
+    for what, one, other in (
+        ("timesteps", first.timesteps, run.timesteps),
+        ("a timestep in seconds", first.dt, run.dt),
+        ("the timesteps that are recorded", first.steps.tolist(), run.steps.tolist()),
+        ("labels", first.labels is not None, run.labels is not None),
+        *((label, _shapes(first, label), _shapes(run, label)) for label in _BY_NAME),
+    ):
+        if one != other:
+            raise SettingsError(
+                f"runs merge where they were made in the same way: {what} of the first are {one!s:.60}, "
+                f"of another {other!s:.60}"
+            )
+
+
+_BY_NAME = ("counts", "outputs", "spikes", "events", "potentials", "nonzero")
+_BY_SAMPLE = ("outputs", "spikes", "potentials")
+
+
+def _shapes(run: Run, label: str) -> dict[str, tuple[int, ...]]:
+    """By node, the shape of what is recorded, for each sample where it is kept for each."""
+    lead = 1 if label in _BY_SAMPLE else 0
+    return {name: value.shape[lead:] for name, value in getattr(run, label).items()}
+
+
+def _total(value: Tensor) -> NDArray[np.float64]:
+    """The sum over samples, a few of them at a time: a batch in double precision would be large."""
+    value = value.detach()
+    few = max(1, 2**22 // value[0].numel())
+    total = value[:few].double().sum(dim=0)
+    for first in range(few, len(value), few):
+        total += value[first : first + few].double().sum(dim=0)
+    return total.cpu().numpy()
+
+
+def _joined(rows: list[Array]) -> Array:
+    """Batches as one array; each is let go as soon as it is copied."""
+    if len(rows) == 1:
+        return rows[0]
+    whole = np.empty((sum(map(len, rows)), *rows[0].shape[1:]), rows[0].dtype)
+    first = 0
+    while rows:
+        some = rows.pop(0)
+        whole[first : first + len(some)] = some
+        first += len(some)
+    return whole

@@ -1,0 +1,114 @@
+"""Measures that nobody lists: one a file, of this folder or of another package, taken along by ``measure``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from spikewright.engines import BatchRun, Run
+from spikewright.graph import Graph
+from spikewright.registry import Registry, class_of
+from spikewright.text import QUOTED, one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a measure found; tables, the report and files show it without knowing the measure.
+
+    Attributes:
+        title: what people call it, with its unit: "jitter, timesteps".
+        value: of the whole network; NaN where it does not exist.
+        layers: by node, where it has a value for each of some.
+    """
+
+    title: str
+    value: float
+    layers: Mapping[str, float] = field(default_factory=dict)
+
+    def text(self, layer: str | None = None) -> str:
+        """Its value as people read it, or that of one layer; empty for a layer that has none."""
+        if layer is not None and layer not in self.layers:
+            return ""
+        value = self.value if layer is None else self.layers[layer]
+        return f"{value:.4g}" if isfinite(value) else "–"
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers as plain JSON-like values."""
+        return {
+            "title": self.title,
+            "value": float(self.value),
+            "layers": {k: float(v) for k, v in self.layers.items()},
+        }
+
+
+class Measure(ABC):
+    """Base of all that ``measure`` takes along by itself. The file's name is the measure's.
+
+    One is made for each measurement, so that it may add up over batches.
+
+    Args:
+        graph: the spiking graph.
+        timesteps: T.
+    """
+
+    def __init__(self, graph: Graph, timesteps: int) -> None:
+        self.graph, self.timesteps = graph, timesteps
+
+    def see(self, x: Tensor, run: BatchRun) -> None:  # noqa: B027
+        """Look at a batch of samples ``(B, *shape)`` and at what it did, before both are forgotten."""
+
+    @abstractmethod
+    def reading(self, run: Run) -> Reading:
+        """What it found, once all samples were simulated; the run has counts and ``nonzero``, not the outputs."""
+
+
+measures = Registry("spikewright.measures", "a measure", class_of(Measure), folder="spikewright.measures")
+"""Every measure of this kind by name."""
+
+
+class FoundMeasures:
+    """All of them along one simulation. One that fails is left out, and said: it costs nobody the other numbers.
+
+    Args:
+        graph: the spiking graph.
+        timesteps: T.
+    """
+
+    def __init__(self, graph: Graph, timesteps: int) -> None:
+        self.warnings: list[str] = []
+        self.running: dict[str, Measure] = {}
+        for name, kind in measures().items():
+            try:
+                self.running[name] = kind(graph, timesteps)
+            except Exception as error:  # a measure of somebody else may do anything
+                self._lost(name, kind, error)
+
+    def __call__(self, x: Tensor, run: BatchRun) -> None:
+        for name, measure in list(self.running.items()):
+            try:
+                measure.see(x, run)
+            except Exception as error:
+                self._lost(name, type(measure), error)
+
+    def readings(self, run: Run) -> dict[str, Reading]:
+        """What each found, by its name."""
+        found: dict[str, Reading] = {}
+        for name, measure in list(self.running.items()):
+            try:
+                reading = measure.reading(run)
+                reading.summary()  # numbers, and not something that only later turns out to be none
+                found[name] = reading
+            except Exception as error:
+                self._lost(name, type(measure), error)
+        return found
+
+    def _lost(self, name: str, kind: type[Measure], error: Exception) -> None:
+        self.running.pop(name, None)
+        why = one_line(f"{type(error).__name__}: {error}", QUOTED)
+        self.warnings.append(f"measure '{name}', in {kind.__module__}, is left out: {why}")

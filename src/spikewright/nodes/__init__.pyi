@@ -1,0 +1,33 @@
+"""What type checkers know of this package: `make stubs` writes it from the files of the folder."""
+
+from spikewright.nodes._registry import node_types as node_types
+from spikewright.nodes.adaptive_pool import AdaptiveAvgPool as AdaptiveAvgPool
+from spikewright.nodes.add import Add as Add
+from spikewright.nodes.batch_norm import BatchNorm as BatchNorm
+from spikewright.nodes.channel_affine import ChannelAffine as ChannelAffine
+from spikewright.nodes.concat import Concat as Concat
+from spikewright.nodes.conv import Conv as Conv
+from spikewright.nodes.conv_transpose import ConvTranspose as ConvTranspose
+from spikewright.nodes.flatten import Flatten as Flatten
+from spikewright.nodes.floor import Floor as Floor
+from spikewright.nodes.global_pool import GlobalAvgPool as GlobalAvgPool
+from spikewright.nodes.global_pool import GlobalMaxPool as GlobalMaxPool
+from spikewright.nodes.identity import Identity as Identity
+from spikewright.nodes.integrate_and_fire import IF as IF
+from spikewright.nodes.integrate_and_fire import LIF as LIF
+from spikewright.nodes.leaky_relu import LeakyReLU as LeakyReLU
+from spikewright.nodes.linear import Linear as Linear
+from spikewright.nodes.max_pool import MaxPool as MaxPool
+from spikewright.nodes.pad import Pad as Pad
+from spikewright.nodes.permute import Permute as Permute
+from spikewright.nodes.pool import AvgPool as AvgPool
+from spikewright.nodes.pool import SumPool as SumPool
+from spikewright.nodes.relu import ReLU as ReLU
+from spikewright.nodes.reshape import Reshape as Reshape
+from spikewright.nodes.sigmoid import Sigmoid as Sigmoid
+from spikewright.nodes.softmax import Softmax as Softmax
+from spikewright.nodes.spike_max_pool import SpikeMaxPool as SpikeMaxPool
+from spikewright.nodes.tanh import Tanh as Tanh
+from spikewright.nodes.terminals import Input as Input
+from spikewright.nodes.terminals import Output as Output
+from spikewright.nodes.upsample import Upsample as Upsample

@@ -1,0 +1,32 @@
+"""What type checkers know of this package: `make stubs` writes it from the files of the folder."""
+
+from spikewright.passes.drop_identities import drop_identities as drop_identities
+from spikewright.passes.explicit_projections import explicit_projections as explicit_projections
+from spikewright.passes.final_activation import drop_final_activations as drop_final_activations
+from spikewright.passes.final_activation import keep_final_activations as keep_final_activations
+from spikewright.passes.final_activation import not_for_the_readout as not_for_the_readout
+from spikewright.passes.final_activation import not_to_be_dropped as not_to_be_dropped
+from spikewright.passes.fold_batch_norm import batch_norm_as_affine as batch_norm_as_affine
+from spikewright.passes.fold_batch_norm import fold_batch_norm_backwards as fold_batch_norm_backwards
+from spikewright.passes.fold_batch_norm import fold_batch_norm_forwards as fold_batch_norm_forwards
+from spikewright.passes.merge_rectifiers import merge_rectifiers as merge_rectifiers
+from spikewright.passes.norm_behind_max_pool import norm_behind_max_pool as norm_behind_max_pool
+from spikewright.passes.order import ordered as ordered
+from spikewright.passes.order import passes as passes
+from spikewright.passes.order import refusals as refusals
+from spikewright.passes.order import steps as steps
+from spikewright.passes.permutation_into_linear import permutation_into_linear as permutation_into_linear
+from spikewright.passes.pool_globally import pool_globally as pool_globally
+from spikewright.passes.quantised_activations import no_staircase as no_staircase
+from spikewright.passes.quantised_activations import quantised_activations as quantised_activations
+from spikewright.passes.relu_before_max_pool import relu_before_max_pool as relu_before_max_pool
+from spikewright.passes.rewrite import Change as Change
+from spikewright.passes.rewrite import Pass as Pass
+from spikewright.passes.rewrite import Refusal as Refusal
+from spikewright.passes.rewrite import recorded as recorded
+from spikewright.passes.rewrite import refusal as refusal
+from spikewright.passes.rewrite import rewrite as rewrite
+from spikewright.passes.rewrite import run_passes as run_passes
+from spikewright.passes.scalars_as_rows import scalars_as_rows as scalars_as_rows
+from spikewright.passes.split_leaky import split_leaky as split_leaky
+from spikewright.passes.split_leaky import unsplit_leaky as unsplit_leaky
