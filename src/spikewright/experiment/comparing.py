@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def measures(self) -> dict[str, Measures]:
-        """By label."""
+        """The measures of each candidate, by its label."""
         return {candidate.label: candidate.measures for candidate in self.candidates}
 
     @property

@@ -1,4 +1,4 @@
-"""From a trained network to conversions: calibrate once, convert by as many methods as are wanted."""
+"""Conversions of a trained network: calibrated once, by as many methods as are wanted."""
 
 from __future__ import annotations
 
