@@ -11,7 +11,6 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "spikewright"
 EXCEPTIONS = {
     "hdf5/probe.py": "HDF5 says in words alone that memory is short, and raises the same for all else that is wrong",
-    "cli/pipeline.py": "an advice that does not fit the command line is cut off; it goes with the next pipeline",
 }
 """Files that may read what an error says, and why there is no other way."""
 DECIDES = {

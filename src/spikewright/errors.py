@@ -53,7 +53,16 @@ class DataError(SpikewrightError):
 
 
 class CalibrationError(SpikewrightError):
-    """Statistics that do not hold what is asked of them, or that belong to another network."""
+    """Statistics that do not hold what is asked of them, or that belong to another network.
+
+    Args:
+        what: is wrong.
+        advice: what to do, where whoever asked has no better one.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        self.what = what
+        Exception.__init__(self, f"{what}; {advice}" if advice else what)
 
 
 class SettingsError(SpikewrightError):

@@ -270,7 +270,7 @@ def test_methods_are_values_or_their_text_everywhere() -> None:
     ):
         with pytest.raises(SettingsError, match=message):
             calibrate(graph, x, wrong)  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match=r"scales are λ by population, from calibrate.*, not 'max'"):
+    with pytest.raises(SettingsError, match=r"convert takes data, λ by population or Statistics, not 'max'"):
         sw.convert(graph, "max")  # type: ignore[arg-type]
 
 

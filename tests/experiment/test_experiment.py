@@ -32,7 +32,7 @@ class Counted(sw.ArrayDataset):
         self.__dict__.setdefault("read", {"passes": 0})["passes"] += 1
         return super().batches(size)
 
-    def fitted(self, inputs: Any) -> Counted:  # noqa: ARG002
+    def with_axes_for(self, inputs: Any) -> Counted:  # noqa: ARG002
         return self
 
 

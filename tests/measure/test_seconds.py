@@ -35,12 +35,17 @@ def analog() -> Graph:
     return Graph([Input(name="x", shape=(1,)), weights, Output(name="y", inputs=("w",))])
 
 
+def conversion() -> sw.Conversion:
+    """The neuron for a trained network that has none: only its connections count."""
+    return sw.Conversion(folded=analog(), spiking=network(), scales={})
+
+
 X = np.ones((3, 1), np.float32)
 
 
 def test_rates_operations_and_power() -> None:
     """A spike a millisecond over two connections: 1000 Hz, 2000 operations a second, 2 · 0.9 pJ · 1000/s = 1.8 nW."""
-    measures = measure(network(), analog(), X, 10, dt=1e-3)
+    measures = measure(conversion(), X, 10, dt=1e-3)
     assert (measures.dt, measures.seconds) == (1e-3, pytest.approx(0.01))
     assert measures.firing_rate_per_second == pytest.approx(1000)
     assert measures.synops_per_second == pytest.approx(2000)
@@ -58,7 +63,7 @@ def test_rates_operations_and_power() -> None:
 
 
 def test_without_a_length_nothing_is_said_per_second() -> None:
-    measures = measure(network(), analog(), X, 10)
+    measures = measure(conversion(), X, 10)
     assert measures.dt is measures.synops_per_second is measures.power_spiking is None
     assert not {label for label in measures.summary() if label == "dt" or "second" in label or "_mw" in label}
     with pytest.raises(SettingsError, match="nobody said how long a timestep is; simulate with dt=SECONDS"):
@@ -66,7 +71,7 @@ def test_without_a_length_nothing_is_said_per_second() -> None:
 
 
 def test_it_changes_no_result() -> None:
-    with_dt, without = (measure(network(), analog(), X, 10, dt=dt).summary() for dt in (1e-3, None))
+    with_dt, without = (measure(conversion(), X, 10, dt=dt).summary() for dt in (1e-3, None))
     assert {label: with_dt[label] for label in without} == without
 
 
@@ -93,11 +98,14 @@ def test_rates_in_a_file_know_it(tmp_path: Path) -> None:
 
 
 def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sw.save(network(), tmp_path / "net.safetensors")
+    sw.save(conversion(), tmp_path / "net.safetensors")
     np.save(tmp_path / "x.npy", X)
     given = ("simulate", str(tmp_path / "net.safetensors"), "--data", str(tmp_path / "x.npy"), "-T", "10")
     assert command((*given, "--dt", "0.001")) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "at 0.001 s a timestep: 1e+03 Hz a neuron, 2 k synaptic operations/s, 1.8e-06 mW against" in said
+    sw.save(network(), tmp_path / "net.safetensors", force=True)
+    assert command((*given, "--dt", "0.001")) == 0
+    assert "1.8e-06 mW note: this spiking network comes without" in " ".join(capsys.readouterr().out.split())
     assert command((*given, "--dt", "-1")) == 2
     assert "dt must be a positive number of seconds, not -1" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def network(*axes: int) -> Graph:
 
 def unscaled(graph: Graph) -> Graph:
     """The spiking network of a graph with every λ one."""
-    return sw.convert(graph, {node.name: np.ones(()) for node in graph.of_type(ReLU)})
+    return sw.convert(graph, {node.name: np.ones(()) for node in graph.of_type(ReLU)}).spiking
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,7 @@ def test_a_flip_is_what_torch_flips() -> None:
 
 def test_engines_and_synapses_take_it(samples: Any) -> None:
     x, _ = samples
-    folded, _ = sw.prepare(network(1))
-    spiking = sw.convert(folded, sw.calibrate(folded, x, ["half"]).scales("half"))
+    spiking = sw.convert(network(1), x, "half")
     reference, event = (sw.simulate(spiking, x, 16, engine=engine) for engine in ("reference", "event"))
     for name, counts in reference.counts.items():
         assert counts.sum() > 0

@@ -81,7 +81,9 @@ class InputRange:
         """
         if request.key not in self.quantiles:
             have = ", ".join(self.quantiles) or "none"
-            raise CalibrationError(f"the statistics hold no {request} of the input (they hold {have}); calibrate again")
+            raise CalibrationError(
+                f"the statistics hold no {request} of the input (they hold {have})", "calibrate again"
+            )
         return np.asarray(self.quantiles[request.key])
 
     def event_value(self, scale: InputScale) -> float:

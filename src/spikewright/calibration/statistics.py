@@ -60,7 +60,7 @@ class NodeStatistics:
         """
         if request.key not in self.results:
             have = ", ".join(self.results) or "none"
-            raise CalibrationError(f"the statistics hold no {request} (they hold {have}); calibrate again")
+            raise CalibrationError(f"the statistics hold no {request} (they hold {have})", "calibrate again")
         return request.found(dict(self.results[request.key]))
 
     @property
@@ -189,7 +189,7 @@ class Statistics:
         try:
             _check(_facts_of_all, facts, "the statistics")
             if expect_key is not None and facts["key"] != expect_key:
-                raise CalibrationError(f"{path}: statistics of another network or other data; calibrate again")
+                raise CalibrationError(f"{path}: statistics of another network or other data", "calibrate again")
             nodes = {name: _node(name, one, arrays) for name, one in facts["nodes"].items()}
             inputs = {name: InputRange.of_facts(one) for name, one in facts["inputs"].items()}
             scores = {name: AnalogScore.of_facts(one) for name, one in facts["scores"].items()}

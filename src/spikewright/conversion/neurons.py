@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spikewright.errors import SettingsError
 from spikewright.nodes.spike_max_pool import Policy
-from spikewright.settings import check_fields
+from spikewright.settings import check_fields, digits
 from spikewright.text import listed
 
 
@@ -54,7 +54,7 @@ class Neurons:
 
     @classmethod
     def parse(cls, text: str, base: Neurons | None = None) -> Neurons:
-        """From its text: settings of ``base``, or the usual ones, but for those that it names.
+        """Neurons of a text: the settings of ``base``, or the usual ones, but for those that it names.
 
         Raises:
             SettingsError: for an unknown setting, one that comes twice, or a value outside its domain.
@@ -122,7 +122,8 @@ class NeuronsByPopulation:
 
     @classmethod
     def parse(cls, text: str, base: Neurons | None = None) -> NeuronsByPopulation:
-        """From its text: clauses parted by semicolons, each a pattern, a colon and settings, or settings of all.
+        """Neurons by population of a text: clauses parted by semicolons, each a pattern, a colon and settings, or
+        settings of all.
 
         Raises:
             SettingsError: as ``Neurons.parse``, and for a pattern that is empty or comes twice.
@@ -144,7 +145,7 @@ class NeuronsByPopulation:
 
 
 NeuronsGiven = Neurons | NeuronsByPopulation | str | None
-"""As people give it: a value, or its text; None for the usual."""
+"""What the populations are like as people give it: a value, or its text; None for the usual."""
 
 
 def neurons_of(given: NeuronsGiven) -> NeuronsByPopulation:
@@ -191,8 +192,8 @@ def spikes_of(text: str, label: str = "spikes") -> int | None:
     """
     if text in ("single", "multi"):
         return 1 if text == "single" else None
-    if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31:
-        return int(text)
+    if cap := digits(text):
+        return cap
     raise SettingsError(f"{label} takes single, multi, or a cap like 3, not '{text[:40]}'")
 
 

@@ -1,4 +1,4 @@
-"""From a folded graph to a spiking one: the scaling, the neurons, what the outputs are read by.
+"""The spiking graph of a folded one: the scaling, the neurons, what the outputs are read by.
 
 Everything here follows from the folded graph, λ, the neurons and two settings, so that a file needs to hold no more.
 """
@@ -25,7 +25,7 @@ NO_NEGATIVE_COUNTS = (
     "or answer='drop' (--answer drop), which leaves it away"
 )
 LARGEST = 1e28
-"""Of a weight or bias: a million of them over ten thousand timesteps add up to less than the largest float32."""
+"""The largest weight or bias: a million of them over ten thousand timesteps add up to less than the largest float32."""
 
 
 def read_out(folded: Graph, readout: Readout) -> Graph:

@@ -108,7 +108,7 @@ class Conversion:
 
     @cached_property
     def units(self) -> Mapping[str, Array]:
-        """By population, λ: what one spike stands for in the trained network; ``()``, ``(channels,)`` or its shape.
+        """λ by population: what one spike stands for in the trained network; ``()``, ``(channels,)`` or its shape.
 
         Of populations that the trained network has: of others, put in by hand, nobody knows.
         """

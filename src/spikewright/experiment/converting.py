@@ -192,24 +192,34 @@ def statistics_of(
     """
     chosen = parse_all(methods)
     if store is not None and store.exists():
-        try:
-            found = Statistics.load(store, expect_key=statistics_key(folded, data))
-            found = replace(found, input_scale=str(input_scale))
-            for method in chosen:
-                found.scales(method)
-        except CalibrationError as error:
-            if not force:
-                said = str(error).removesuffix("; calibrate again")
-                where = "" if said.startswith(str(store)) else f"{store}: "
-                advice = "choose another path for --statistics, or give --force to replace it"
-                raise CalibrationError(f"{where}{said}; {advice}") from error
-        else:
-            warn(look(folded, found).warnings)
-            return found
+        kept = _kept(store, statistics_key(folded, data), chosen, str(input_scale))
+        if isinstance(kept, Statistics):
+            warn(look(folded, kept).warnings)
+            return kept
+        if not force:
+            raise CalibrationError(kept, "choose another path for --statistics, or give --force to replace it")
     statistics = calibrate(folded, data, chosen, input_scale=input_scale, **options)
     if store is not None:
         statistics.save(store, force)
     return statistics
+
+
+def _kept(store: Path, key: str, methods: Sequence[Method], input_scale: str) -> Statistics | str:
+    """The statistics of a file that hold what is asked; else why they do not.
+
+    Raises:
+        ModelFileError: as ``Statistics.load``.
+    """
+    try:
+        found = replace(Statistics.load(store, expect_key=key), input_scale=input_scale)
+    except CalibrationError as error:
+        return error.what
+    try:
+        for method in methods:
+            found.scales(method)
+    except CalibrationError as error:
+        return f"{store}: {error.what}"
+    return found
 
 
 def _check_trained(graph: Graph) -> None:
