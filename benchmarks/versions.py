@@ -43,9 +43,9 @@ PAGE = f"""# Two versions of the event engine
 {{machine}}; load of the machine {{loads}}.
 
 Medians of up to {{rounds}} rounds. The set-up is `simulate` with one sample for one timestep; the run is with {SAMPLES}
-samples for {TIMESTEPS}, its time that of one sample. Ratios are medians of the rounds' ratios, after over before, with
-their quartiles: below 1 the later version is faster. The second ones are of processor time, which other work on the
-machine disturbs less.
+samples for {TIMESTEPS} timesteps, its time that of one sample. Ratios are medians of the rounds' ratios, after over
+before, with their quartiles: below 1 the later version is faster. The second ones are of processor time, which other
+work on the machine disturbs less.
 
 | network | cores | set-up, ms | after | ratio | processor | run, ms | after | ratio | processor | same answers |
 |---|---|---|---|---|---|---|---|---|---|---|

@@ -250,7 +250,7 @@ def simulated_rates(
     progress: Callable[[int, int], None] | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> Rates:
-    """Simulate a spiking network for the rates of its neurons alone; arguments and errors as ``simulate``.
+    """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``.
 
     Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back.
     """

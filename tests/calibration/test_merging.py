@@ -15,6 +15,7 @@ from spikewright.data import ArrayDataset
 from spikewright.errors import CalibrationError
 from spikewright.graph import Graph
 from spikewright.nodes import Input, Linear, Output, ReLU
+from spikewright.tasks import Answer, parse
 
 METHODS = ["percentile:99.9", "percentile:99,channels", "percentile:20,channels,zeros", "max"]
 REQUESTS = (Histogram(channels=True), Moments(channels=True, before_relu=True), Quantile(0.5))
@@ -149,3 +150,30 @@ def test_each_sample_is_counted_once() -> None:
         CalibrationError, match="4 samples were counted in this pass, the data set has 6; count and merge"
     ):
         calibration.finish_pass()
+
+
+@pytest.mark.parametrize("name", ["binary", "classification", "dense", "regression"])
+def test_scores_of_every_task_merge(name: str) -> None:
+    rng = np.random.default_rng(0)
+    shape = {"binary": (), "classification": (7,), "dense": (3, 4, 4), "regression": (2,)}[name]
+    answer, task = Answer("y", shape or (1,)), parse(name)
+    answers = rng.normal(size=(30, 5, *answer.shape))
+    labels = {
+        "binary": rng.integers(0, 2, (30, 1)),
+        "classification": rng.integers(0, 7, 30),
+        "dense": rng.integers(0, 3, (30, 4, 4)),
+        "regression": rng.normal(1000, 1, (30, 2)),
+    }[name]
+    whole, merged = task.running_scores(5, answer), task.running_scores(5, answer)
+    whole.add(answers, labels)
+    for part in (slice(20, 30), slice(0, 7), slice(7, 20)):
+        some = task.running_scores(5, answer)
+        some.add(answers[part], labels[part])
+        merged.merge(some)
+    for score, curve in whole.scores().items():
+        np.testing.assert_allclose(merged.scores()[score], curve, rtol=1e-9, err_msg=score)
+
+
+def test_only_what_was_asked_for_is_kept() -> None:
+    found = calibrate(identity((3,)), np.ones((4, 3), np.float32), "percentile:99,channels")
+    assert sorted(found.nodes["r"].results) == ["99", "99,channels", "histogram"]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs import same, sender
-from spikewright.engines.cuda.scan import Scan, Stepwise, scan_on
-from spikewright.engines.cuda.simulation import CudaSimulation
+from spikewright.engines.cuda.scan import Scan, Stepwise
+from spikewright.engines.cuda.simulation import CudaSimulation, scan_on
 from spikewright.engines.neurons import Population
 from spikewright.engines.reference import RECORDS, Simulation
 from spikewright.forward import tensors_on

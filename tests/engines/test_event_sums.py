@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from spikewright.encoders import encoder
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import Simulation
-from spikewright.graph import Graph
-from spikewright.nodes import IF, Add, Conv, Flatten, Input, Linear, Node, Output, Reshape, SumPool
+from spikewright.graph import Graph, Node
+from spikewright.nodes import IF, Add, Conv, Flatten, Input, Linear, Output, Reshape, SumPool
 
 if not is_built():
     pytest.skip("the native core was not built", allow_module_level=True)

@@ -17,7 +17,7 @@ from spikewright.nodes import Conv, Linear
 from spikewright.synapse_graph import Synapses, parquet, synapses
 from spikewright.synapse_graph.blocks import COLUMNS, Block
 from spikewright.synapse_graph.parquet import Column, ParquetFile
-from spikewright.synapse_graph.thrift import varint, zigzag
+from spikewright.synapse_graph.thrift_compact import varint, zigzag
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

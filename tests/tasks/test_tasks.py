@@ -223,6 +223,25 @@ def test_one_task_for_every_output(two_heads: Graph) -> None:
     assert {head.task for head in heads(two_heads, None, "binary").values()} == {Binary()}
 
 
+@pytest.mark.parametrize(
+    "said", [["binary", "age=regression"], ["age=regression", "binary"], {"": "binary", "age": "regression"}]
+)
+def test_a_task_without_a_name_is_that_of_the_others(two_heads: Graph, said: Any) -> None:
+    found = heads(two_heads, None, said)
+    assert {name: head.task for name, head in found.items()} == {"age_2": Regression(), "sex_2": Binary()}
+
+
+def test_what_is_said_twice(two_heads: Graph) -> None:
+    """The last one counted, without a word."""
+    with pytest.raises(SettingsError, match="two tasks of output 'age_2' are said, binary and regression; give one"):
+        heads(two_heads, None, ["age=binary", "age_2=regression"])
+    with pytest.raises(SettingsError, match="two tasks of all outputs are said, binary and regression; give one"):
+        heads(two_heads, None, ["binary", "regression"])
+    assert heads(two_heads, None, ["age=binary", "age_2=binary"])["age_2"].task == Binary()
+    with pytest.raises(DataError, match="labels of output 'age_2' are there twice, as 'age_2' too; give them once"):
+        heads(two_heads, {"age": FLOATS[:, 0], "age_2": FLOATS[:, 0]})
+
+
 def test_what_is_no_output(two_heads: Graph) -> None:
     with pytest.raises(DataError, match="the network has the outputs age_2, sex_2: give labels of each by name"):
         heads(two_heads, INDICES)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import spikewright as sw
 from networks import ALL, Builder
 from spikewright.connections import Connections
 from spikewright.encoders.constant import Constant
@@ -17,14 +16,9 @@ from spikewright.engines.event.windows import Window, slides, window_of
 from spikewright.engines.reference import Simulation
 from spikewright.errors import GraphError
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, AvgPool, Conv, ConvTranspose, Flatten, Input, Linear, Output, ReLU
+from spikewright.nodes import IF, AvgPool, Conv, ConvTranspose, Flatten, Input, Linear, Output
 from spikewright.preparation import prepare
 from spikewright.wiring import ends, groups, paths, projections, segments
-
-
-def spiking(graph: Graph) -> Graph:
-    folded = prepare(graph, leaky="split")[0]
-    return sw.convert(graph, {relu.name: np.asarray(1.5) for relu in folded.of_type(ReLU)}, leaky="split").spiking
 
 
 def small() -> Graph:
@@ -77,7 +71,8 @@ def test_a_trained_network_has_no_synapses() -> None:
 
 @pytest.mark.parametrize("builder", ALL, ids=lambda b: b.__name__)
 def test_segments_hold_every_node_once(builder: type[Builder]) -> None:
-    for graph in (builder(0).graph(), spiking(builder(0).graph())):
+    trained = builder(0).graph()
+    for graph in (trained, prepare(trained, leaky="split")[0], small()):
         links = [
             (a, b) for s in segments(graph) for a, b in zip((s.source, *s.nodes), (*s.nodes, s.target), strict=True)
         ]

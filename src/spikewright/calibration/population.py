@@ -14,7 +14,7 @@ from spikewright.calibration.requests.float_bits import INFINITY
 from spikewright.calibration.statistics import NodeStatistics
 from spikewright.errors import DataError
 from spikewright.graph import Graph, Node
-from spikewright.nodes import Input, ReLU
+from spikewright.nodes import Input, Output, ReLU
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class Population:
     """
 
     def __init__(
-        self, node: Node, before: str, channels: int, layer: int, requests: Iterable[Request[Any]], one_pass: bool
+        self, node: Node, before: str, channels: int, layer: int, requests: Collection[Request[Any]], one_pass: bool
     ) -> None:
         self.name, self.label, self.before = node.name, str(node), before
         self.channels, self.layer = channels, layer
@@ -43,6 +43,7 @@ class Population:
         self.ceiling = ceiling if isinstance(ceiling, float | int) else None
         self.signed = not isinstance(node, ReLU)
         self.is_input = isinstance(node, Input)
+        self.asked = {request.key for request in requests}
         self.requests = _with_needs(requests)
         self.totals = Totals(channels)
         self.accumulators = {r.key: r.accumulator(channels, one_pass) for r in self.requests}
@@ -110,6 +111,7 @@ class Population:
         for accumulator in self.accumulators.values():
             if accumulator.needs_pass:
                 accumulator.finish_pass(self.totals, self.accumulators)
+        self.accumulators = {key: a for key, a in self.accumulators.items() if a.needs_pass or key in self.asked}
 
     def result(self) -> NodeStatistics:
         return NodeStatistics(
@@ -118,7 +120,7 @@ class Population:
             count=self.totals.count,
             positives=self.totals.positives,
             maximum=self.totals.maximum,
-            results={r.key: self.accumulators[r.key].arrays(self.totals) for r in self.requests},
+            results={key: accumulator.arrays(self.totals) for key, accumulator in self.accumulators.items()},
         )
 
 
@@ -136,7 +138,7 @@ def populations(
     for node in graph:
         if not node.inputs:
             found.append(Population(node, node.name, graph.shapes[node.name][0], 0, asked(node, 0), one_pass))
-        elif node.type in ("ReLU", "Output"):
+        elif isinstance(node, ReLU | Output):
             layer = _layer_index(graph, node)
             channels, before = graph.input_shapes(node)[0][0], node.inputs[0]
             requests = {Histogram(), *asked(node, layer)}

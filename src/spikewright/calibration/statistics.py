@@ -72,7 +72,7 @@ class NodeStatistics:
     @property
     def edges(self) -> NDArray[np.float64]:
         """``(32769,)``: the borders of the histogram's bins."""
-        return np.concatenate([[0.0], self[Histogram()].edges[:-1], [np.inf]])[:-1]
+        return np.concatenate([[0.0], self[Histogram()].edges[:-1]])
 
     @property
     def totals(self) -> Totals:
@@ -161,7 +161,7 @@ class Statistics:
             for label in ("positives", "maximum"):
                 arrays[f"{name}/{label}"] = getattr(node, label)
             for request, found in node.results.items():
-                arrays |= {f"{name}/{request}/{label}": array for label, array in found.items()}
+                arrays |= {f"{name}/{request}/{label}": np.asarray(a, order="C") for label, a in found.items()}
             header[name] = {label: getattr(node, label) for label in ("layer", "ceiling", "count")}
         facts = {
             **{label: getattr(self, label) for label in ("key", "samples", "exact", "input_scale")},

@@ -120,11 +120,10 @@ def simulate(
 
 
 def _per_second(measures: Measures) -> str:
+    analog = "" if measures.power_analog is None else f" against {measures.power_analog:.3g} mW"
     return (
         f"at {measures.dt:g} s a timestep: {measures.firing_rate_per_second:.3g} Hz a neuron, "
-        f"{short(measures.synops_per_second or 0)} synaptic operations/s, "
-        f"{measures.power_spiking:.3g} mW"
-        + ("" if measures.power_analog is None else f" against {measures.power_analog:.3g} mW")
+        f"{short(measures.synops_per_second or 0)} synaptic operations/s, {measures.power_spiking:.3g} mW{analog}"
     )
 
 

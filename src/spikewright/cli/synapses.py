@@ -31,7 +31,7 @@ from spikewright.settings import digits
 from spikewright.storage import load_stored
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
-from spikewright.synapse_graph.placing import beginnings, logs_of
+from spikewright.synapse_graph.staging import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv

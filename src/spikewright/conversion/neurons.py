@@ -122,8 +122,8 @@ class NeuronsByPopulation:
 
     @classmethod
     def parse(cls, text: str, base: Neurons | None = None) -> NeuronsByPopulation:
-        """Neurons by population of a text: clauses parted by semicolons, each settings of all, or a pattern, a colon
-        and settings.
+        """Neurons by population of a text: clauses parted by semicolons, each a pattern, a colon and settings, or
+        settings of all.
 
         Raises:
             SettingsError: as ``Neurons.parse``, and for a pattern that is empty or comes twice.

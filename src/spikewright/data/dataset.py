@@ -36,14 +36,14 @@ class Dataset(ABC):
     Attributes:
         classes: the names of the classes, in the order of their indices, where they have names.
         notes: what was left out when the data were found, one line each.
-        preprocessing: what is done to raw samples.
         first_sample: of a part, the place of its first sample in the whole.
+        preprocessing: what is done to raw samples.
     """
 
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    preprocessing: Preprocessing = Preprocessing()
     first_sample: int = 0
+    preprocessing: Preprocessing = Preprocessing()
 
     @abstractmethod
     def __len__(self) -> int: ...

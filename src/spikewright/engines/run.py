@@ -118,6 +118,8 @@ class Run:
         """
         joiner = RunJoiner()
         for run in runs:
+            if joiner.first is not None:
+                _check_fits(joiner.first, run, joiner.first.first_sample + joiner.samples)
             joiner.add(run)
         return joiner.run()
 
@@ -140,15 +142,8 @@ class RunJoiner:
         self.seen = Seen()
 
     def add(self, run: Run) -> None:
-        """The next samples.
-
-        Raises:
-            SettingsError: where they are not the next, or were run in another way.
-        """
-        if self.first is None:
-            self.first = run
-        else:
-            _check_fits(self.first, run, self.first.first_sample + self.samples)
+        """The next samples, which were run in the same way."""
+        self.first = self.first or run
         self.samples += run.samples
         for label in ("outputs", "spikes", "potentials"):
             for name, value in getattr(run, label).items():

@@ -1,4 +1,4 @@
-"""Conversions of a trained network: calibrated once, by as many methods as are wanted."""
+"""Converting a trained network: calibrate once, convert by as many methods as are wanted."""
 
 from __future__ import annotations
 

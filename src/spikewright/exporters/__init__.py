@@ -31,12 +31,13 @@ def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, 
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
     check_export(path, force)
-    write, graph = exporters()[_format(path)], spiking_graph(graph)
+    network = spiking_graph(graph)
+    write = exporters()[_format(path)]
     try:
-        signature(write).bind(graph, path, force=force, **options)
+        signature(write).bind(network, path, force=force, **options)
     except TypeError as error:
         raise SettingsError(f"{shown(path)}: the format .{_format(path)}: {error}") from error
-    write(graph, path, force=force, **options)
+    write(network, path, force=force, **options)
 
 
 def check_export(path: Path | str, force: bool = False) -> None:

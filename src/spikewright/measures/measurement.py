@@ -272,17 +272,17 @@ def measure(
     graph = spiking_graph(graph)
     dataset = as_dataset(data, graph.inputs)
     constants = energy or Energy()
-    remembered = None if conversion is None else conversion.tasks or None
     without_outputs = {} if isinstance(record, Record) else {"keep_outputs": False}
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
+    remembered = None if conversion is None else conversion.tasks or None
     scoring = Scoring(heads(graph, dataset.targets, remembered if task is None else task))
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
     observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
     sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
     found = FoundMeasures(graph, timesteps)
+    observers = (scoring.alone if observer is None else observer, sums, found)
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
-    watching = scoring.alone if observer is None else observer
-    run = run_over(graph, dataset, chosen, wanted, recording, (watching, sums, found), progress)
+    run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums.sums)
@@ -355,7 +355,7 @@ def _measures(
         run=run,
         raster=raster,
         others=others,
-        warnings=(*run.warnings, *found.warnings, *seen, *near_chance(judged, run.samples)),
+        warnings=(*run.warnings, *seen, *found.warnings, *near_chance(judged, run.samples)),
         compared=conversion is not None,
     )
 

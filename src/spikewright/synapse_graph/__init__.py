@@ -1,6 +1,6 @@
 """The synapse graph of a spiking network: one row a synapse, at any scale."""
 
-from spikewright.synapse_graph.stream import Synapses, synapses
+from spikewright.synapse_graph.graph import Synapses, synapses
 from spikewright.wiring import Group, Projection
 
 __all__ = ["Group", "Projection", "Synapses", "synapses"]

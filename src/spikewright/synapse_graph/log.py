@@ -7,7 +7,7 @@ from typing import Any
 
 from spikewright.graph import Node
 from spikewright.synapse_graph.settings import digest, settings
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers import Writer
 from spikewright.synapse_graph.writers.writer import channels_last, offsets
 from spikewright.text import shape_text
@@ -15,7 +15,7 @@ from spikewright.text import shape_text
 AXES = {1: ["channel"], 2: ["row", "channel"], 3: ["row", "column", "channel"]}
 
 
-def log(synapses: Synapses, writer: Writer) -> dict[str, Any]:
+def log(synapses: SynapseStream, writer: Writer) -> dict[str, Any]:
     """Everything about a graph but its synapses, as plain values."""
     rates = synapses.rates
     first = offsets(synapses)

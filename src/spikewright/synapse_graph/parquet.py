@@ -24,7 +24,7 @@ from spikewright.arrow import pyarrow
 from spikewright.connections import Array
 from spikewright.graph import Shape
 from spikewright.synapse_graph.blocks import Block
-from spikewright.synapse_graph.thrift import Struct, varint
+from spikewright.synapse_graph.thrift_compact import Struct, varint
 
 MAGIC = b"PAR1"
 ROW_GROUP = 1 << 21

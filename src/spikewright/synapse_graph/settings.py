@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spikewright.synapse_graph.stream import Synapses
+    from spikewright.synapse_graph.stream import SynapseStream
     from spikewright.synapse_graph.writers import Writer
 
 FORMAT = 2
@@ -15,7 +15,7 @@ KEY = "spikewright-synapses"
 """Under which a file of a graph says by which settings it was made."""
 
 
-def settings(synapses: Synapses, writer: Writer) -> dict[str, Any]:
+def settings(synapses: SynapseStream, writer: Writer) -> dict[str, Any]:
     """All of it, as plain values."""
     return {
         "format": FORMAT,
@@ -28,7 +28,7 @@ def settings(synapses: Synapses, writer: Writer) -> dict[str, Any]:
     }
 
 
-def digest(synapses: Synapses, writer: Writer) -> str:
+def digest(synapses: SynapseStream, writer: Writer) -> str:
     """The settings in 32 characters: what binds a part to them."""
     text = json.dumps(settings(synapses, writer), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

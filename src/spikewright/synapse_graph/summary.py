@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.wiring import Group, Projection
 
 BINS = 40
@@ -106,7 +106,7 @@ class Summary:
         }
 
 
-def summarise(synapses: Synapses) -> Summary:
+def summarise(synapses: SynapseStream) -> Summary:
     """Count and add up every projection, one at a time."""
     fan_in: dict[str, NDArray[np.int64]] = {}
     fan_out: dict[str, NDArray[np.int64]] = {}
@@ -132,7 +132,7 @@ def _count(found: dict[str, NDArray[np.int64]], name: str, degrees: NDArray[np.i
 
 
 def _carried(
-    synapses: Synapses, projection: Projection, fan_out: NDArray[np.int64]
+    synapses: SynapseStream, projection: Projection, fan_out: NDArray[np.int64]
 ) -> tuple[float, float] | tuple[None, None]:
     if synapses.mean_values is None:
         return None, None

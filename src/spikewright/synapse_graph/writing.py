@@ -1,7 +1,7 @@
 """A synapse graph on disk: part by part, whole or not at all, going on where an earlier run stopped.
 
 What a part holds depends on the settings alone, so finished parts of an earlier run with the same are kept as they are,
-and several processes can write one graph. ``placing.py`` says where all that lies until the graph is whole.
+and several processes can write one graph. ``staging.py`` says where all that lies until the graph is whole.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from spikewright.files import (
 )
 from spikewright.files.errors import UNCHANGED
 from spikewright.settings import whole
-from spikewright.synapse_graph import placing
+from spikewright.synapse_graph import staging
 from spikewright.synapse_graph.log import as_json, as_text, log
 from spikewright.synapse_graph.parts import Part
-from spikewright.synapse_graph.placing import PIECES, WHOLE
 from spikewright.synapse_graph.settings import digest, settings
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.staging import PIECES, WHOLE
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
 from spikewright.wiring import Projection
 
@@ -63,7 +63,7 @@ class _Overtaken(Exception):
 
 
 def write(
-    synapses: Synapses,
+    synapses: SynapseStream,
     path: Path,
     format: str | None = None,  # noqa: A002
     *,
@@ -87,34 +87,34 @@ def write(
         )
     if of > 1 and isinstance(made, AtOnce):
         raise SettingsError("this format is written in one go; write it without shards")
-    place = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(path))
     check_destination(path, made, force)
-    with parents(place, path), storage_errors(path, partial(_left, place)):
+    with parents(target, path), storage_errors(path, partial(_left, target)):
         key, facts = digest(synapses, made), as_json(settings(synapses, made))
         if isinstance(made, AtOnce):
-            taken = placing.new_private(place, key, facts)
+            taken = staging.new_private(target, key, facts)
         else:
             assert isinstance(made, InParts)
-            gathered = _all_parts(synapses, made, place, key, facts, (which, of), force, workers, progress)
+            gathered = _all_parts(synapses, made, target, key, facts, (which, of), force, workers, progress)
             if gathered is None:
-                hidden = placing.hidden_folder(place, key)
+                hidden = staging.hidden_folder(target, key)
                 return hidden if hidden.exists() else path
             taken = gathered
         try:
             product = _whole(synapses, made, taken)
-            _check_stands(path, place, made, force)  # who knows what has come there since
+            _check_stands(path, target, made, force)  # who knows what has come there since
             said = log(synapses, made)
-            logs = dict(zip(placing.LOGS, (as_json(said), as_text(said)), strict=True))
+            logs = dict(zip(staging.LOGS, (as_json(said), as_text(said)), strict=True))
         except BaseException:
-            placing.give_back(taken)
+            staging.give_back(taken)
             raise
-        placing.put_in_place(taken, product, place, logs, force, path)
+        staging.put_in_place(taken, product, target, logs, force, path)
         if progress is not None and isinstance(made, AtOnce):
             progress(len(synapses), len(synapses))
     return path
 
 
-def check_begun(synapses: Synapses, path: Path, made: Writer) -> None:
+def check_begun(synapses: SynapseStream, path: Path, made: Writer) -> None:
     """Refuse a place where another graph was begun, before rates are simulated for this one.
 
     Args:
@@ -126,7 +126,7 @@ def check_begun(synapses: Synapses, path: Path, made: Writer) -> None:
         StorageError: as ``write``, as far as it is clear without the rates.
     """
     if isinstance(made, InParts):
-        placing.check_begun(Path(os.path.realpath(path)), settings(synapses, made))
+        staging.check_begun(Path(os.path.realpath(path)), settings(synapses, made))
 
 
 def check_destination(path: Path, made: Writer, force: bool) -> None:
@@ -140,25 +140,25 @@ def check_destination(path: Path, made: Writer, force: bool) -> None:
     """
     if made.needs_arrow:
         pyarrow()
-    place = check_reachable(path)
+    target = check_reachable(path)
     with storage_errors(path):
-        placing.recover(place)
-    _check_stands(path, place, made, force)
+        staging.recover(target)
+    _check_stands(path, target, made, force)
 
 
-def _check_stands(path: Path, place: Path, made: Writer, force: bool) -> None:
-    with storage_errors(path), one_at_a_time(place.parent):
-        stands = os.path.lexists(place)
-        if stands and made.folder and place.is_dir():
-            there = list(place.iterdir())
+def _check_stands(path: Path, target: Path, made: Writer, force: bool) -> None:
+    with storage_errors(path), one_at_a_time(target.parent):
+        stands = os.path.lexists(target)
+        if stands and made.folder and target.is_dir():
+            there = list(target.iterdir())
             stands, ours = bool(there), all(_is_ours(entry, made) for entry in there)
         else:
-            ours = not made.folder and place.is_file()
+            ours = not made.folder and target.is_file()
         if stands and not force:
             raise exists(path)
         if stands and not ours:
             raise StorageError(f"{shown(path)} is not a graph of this format and is not replaced; choose another path")
-        placing.check_logs(path, place, force)
+        staging.check_logs(path, target, force)
 
 
 def _is_ours(entry: Path, made: Writer) -> bool:
@@ -170,9 +170,9 @@ def _is_ours(entry: Path, made: Writer) -> bool:
 
 
 def _all_parts(
-    synapses: Synapses,
+    synapses: SynapseStream,
     made: InParts,
-    place: Path,
+    target: Path,
     key: str,
     facts: str,
     shard: tuple[int, int],
@@ -187,26 +187,26 @@ def _all_parts(
         process has put the graph in its place.
     """
     while True:
-        hidden = placing.begin(place, key, facts, force)
+        hidden = staging.begin(target, key, facts, force)
         jobs = _jobs(synapses, hidden, made.extension)
         which, of = shard
         try:
             _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
             if all(job.file.exists() for job in jobs):
-                taken = placing.take(place, key)
+                taken = staging.take(target, key)
                 if taken is not None:
                     return taken
             elif hidden.exists():
                 return None  # other shards are still to come
         except _Overtaken:
             pass
-        while placing.taken_by_others(place, key):
+        while staging.taken_by_others(target, key):
             time.sleep(0.02)
-        if placing.stands(place, key):
+        if staging.stands(target, key):
             return None
 
 
-def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
+def _jobs(synapses: SynapseStream, hidden: Path, extension: str) -> list[_Job]:
     return [
         _Job(projection, part, hidden, f"{p:04d}-{k:05d}.{extension}")
         for p, projection in enumerate(synapses.projections)
@@ -214,7 +214,9 @@ def _jobs(synapses: Synapses, hidden: Path, extension: str) -> list[_Job]:
     ]
 
 
-def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
+def _write_parts(
+    synapses: SynapseStream, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None
+) -> None:
     total = sum(job.part.rows for job in jobs)
     done = sum(job.part.rows for job in jobs if job.file.exists())
     if progress is not None:
@@ -253,7 +255,7 @@ def _write_parts(synapses: Synapses, made: InParts, jobs: list[_Job], workers: i
             raise
 
 
-def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
+def _whole(synapses: SynapseStream, made: Writer, taken: Path) -> str:
     """The graph in one piece; gives what it is called in its folder."""
     if isinstance(made, InParts):
         if made.folder:
@@ -273,7 +275,7 @@ def _whole(synapses: Synapses, made: Writer, taken: Path) -> str:
     return WHOLE
 
 
-def _left(place: Path) -> str:
+def _left(target: Path) -> str:
     """What is left of a writing that went wrong, and what to do."""
-    left = placing.beginnings(place)
+    left = staging.beginnings(target)
     return f"finished parts stay in {shown(left[0])}: the same call goes on from there" if left else UNCHANGED

@@ -75,6 +75,8 @@ def heads(graph: Graph, targets: Targets | None = None, task: TaskChoice = None)
     for name, one in (targets or {}).items():
         if name not in known:
             raise DataError(f"labels are of an output '{name}', the network has {names}")
+        if known[name] in given:
+            raise DataError(f"labels of output '{known[name]}' are there twice, as '{name}' too; give them once")
         given[known[name]] = one
     found = {}
     for name, answer in answers.items():
@@ -118,11 +120,11 @@ def chosen_tasks(task: TaskChoice, names: Mapping[str, str]) -> dict[str, Task]:
     """Tasks by the names of outputs, as they were said.
 
     Args:
-        task: one for all, or by the names of outputs.
+        task: one for all, or by the names of outputs; one without a name is that of all that have none of their own.
         names: of outputs, by every name that means them.
 
     Raises:
-        SettingsError: for an unknown task or output.
+        SettingsError: for an unknown task or output, or two tasks of one.
     """
     if task is None:
         return {}
@@ -132,14 +134,16 @@ def chosen_tasks(task: TaskChoice, names: Mapping[str, str]) -> dict[str, Task]:
         parts = [(str(name), one) for name, one in task.items()]
     else:
         parts = [_split(text) for text in ([task] if isinstance(task, str) else task)]
-    found: dict[str, Task] = {}
+    found: dict[str, Task] = {}  # "" is all others
     for name, one in parts:
         if name and name not in names:
             outputs = ", ".join(dict.fromkeys(names.values()))
             raise SettingsError(f"a task is of an output '{name}', the network has {outputs}")
         value = one if isinstance(one, Task) else parse(one)
-        found |= dict.fromkeys([names[name]] if name else names.values(), value)
-    return found
+        if found.setdefault(names.get(name, ""), value) != value:
+            whose = f"of output '{name}'" if name else "of all outputs"
+            raise SettingsError(f"two tasks {whose} are said, {found[names.get(name, '')]} and {value}; give one")
+    return (dict.fromkeys(names.values(), found.pop("")) if "" in found else {}) | found
 
 
 def _names(graph: Graph) -> dict[str, str]:

@@ -4,18 +4,21 @@ from spikewright.calibration.requests.histogram import Distribution, Histogram
 from spikewright.calibration.requests.moments import Moments, MomentSums
 from spikewright.calibration.requests.quantile import Quantile
 from spikewright.calibration.requests.request import Accumulator, Request, Totals, Values
+from spikewright.registry import Registry, classes
 
-KINDS: tuple[type[Request[object]], ...] = (Histogram, Moments, Quantile)
+kinds: Registry[type[Request[object]]] = Registry(
+    "spikewright.requests", "a request", classes(Request), folder=__name__
+)
+"""Every kind of request by its class's name."""
 
 
 def parse(key: str) -> Request[object] | None:
     """The request of a key, as ``Request.key`` writes it; None for text that is none."""
-    found = next((made for made in (kind.parse(key) for kind in KINDS) if made is not None), None)
+    found = next((made for made in (kind.parse(key) for kind in kinds().values()) if made is not None), None)
     return found if found is not None and found.key == key else None
 
 
 __all__ = [
-    "KINDS",
     "Accumulator",
     "Distribution",
     "Histogram",
@@ -25,5 +28,6 @@ __all__ = [
     "Request",
     "Totals",
     "Values",
+    "kinds",
     "parse",
 ]

@@ -47,13 +47,13 @@ class Distribution:
     coarsely. Of a layer they reach over all of float32, of a channel over the 24 octaves below its largest value.
 
     Attributes:
-        counts: ``(bins,)``, or ``(channels, bins)``.
+        counts: ``(bins,)``, or ``(channels, bins)``; of channels in 32 bits where these suffice.
         first: ``()`` or ``(channels,)``: the number of the first bin.
         below: ``()`` or ``(channels,)``: how many positive values lie below the first bin.
         zeros: ``()`` or ``(channels,)``: how many values are 0 once rectified.
     """
 
-    counts: NDArray[np.int64]
+    counts: NDArray[np.integer[Any]]
     first: NDArray[np.int64]
     below: NDArray[np.int64]
     zeros: NDArray[np.int64]
@@ -103,7 +103,8 @@ class Histogram(Request[Distribution]):
         bins = (CHANNEL_OCTAVES if self.channels else OCTAVES) << MANTISSA_BITS
         shapes = {"counts": (*groups, bins), "first": groups, "below": groups, "zeros": groups}
         for name, shape in shapes.items():
-            if arrays[name].dtype != np.int64 or arrays[name].shape != shape or (arrays[name] < 0).any():
+            kinds = (np.int32, np.int64) if name == "counts" and self.channels else (np.int64,)
+            if arrays[name].dtype not in kinds or arrays[name].shape != shape or (arrays[name] < 0).any():
                 raise ValueError(f"its {name} cannot be {arrays[name].dtype} {arrays[name].shape} with such values")
         seen = arrays["counts"].sum(axis=-1) + arrays["below"]
         if (arrays["zeros"] != zeros).any() or (seen != positives).any() or (arrays["first"] > OCTAVES << 7).any():
@@ -236,7 +237,7 @@ class HistogramCounts(Accumulator):
 
     def arrays(self, totals: Totals) -> Arrays:
         found = {
-            "counts": self.counts.astype(np.int64),
+            "counts": self.counts,
             "first": self.first,
             "below": self.below(totals),
             "zeros": totals.sizes(self.windowed)[1],

@@ -5,13 +5,11 @@ Time is the first axis of every tensor, samples are the second. What is the same
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spikewright.engines.neurons import Population, fire
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
@@ -73,12 +71,3 @@ class Stepwise:
         for now in values.expand(steps, *start.shape):
             totals.append(totals[-1] + now)
         return torch.stack(totals[1:])
-
-
-def scan_on(device: torch.device) -> Scan:
-    """The fused kernels where they can run, else plain torch."""
-    if device.type != "cuda" or find_spec("triton") is None:
-        return Stepwise()
-    from spikewright.engines.cuda.kernels import Fused
-
-    return Fused()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.cuda.memory import BUDGET, chunk_sizes, stretches
-from spikewright.engines.cuda.scan import Scan, scan_on
+from spikewright.engines.cuda.scan import Scan, Stepwise
 from spikewright.engines.cuda.sub_batch import SubBatch
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, Simulation
@@ -24,6 +25,15 @@ from spikewright.nodes import MaxPool, Output, SpikeMaxPool
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+def scan_on(device: torch.device) -> Scan:
+    """The fused kernels where they can run, else plain torch."""
+    if device.type != "cuda" or find_spec("triton") is None:
+        return Stepwise()
+    from spikewright.engines.cuda.kernels import Fused
+
+    return Fused()
 
 
 class CudaSimulation(Simulation):
@@ -71,7 +81,7 @@ class CudaSimulation(Simulation):
             with torch.inference_mode(), same_arithmetic(self.device):
                 run = self._room(len(x), wanted)
                 for some in stretches(len(x), samples):
-                    sub_batch = SubBatch(self, run, wanted, some, resting, units)
+                    sub_batch = SubBatch(self, self.scan, self.windows, run, wanted, some, resting, units)
                     if resting:
                         sub_batch.rest(x[some], timesteps)
                     for time in stretches(timesteps, steps):

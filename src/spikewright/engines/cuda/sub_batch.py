@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from spikewright.encoders import Encoder
 from spikewright.engines.cuda.memory import done_after
+from spikewright.engines.cuda.scan import Scan
 from spikewright.engines.neurons import NeuronState
 from spikewright.engines.recording import Recording
-from spikewright.engines.reference import BatchRun, PoolState, estimate, let_through, sent_at
+from spikewright.engines.reference import BatchRun, PoolState, Simulation, estimate, let_through, sent_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs
 from spikewright.graph import Node
@@ -25,8 +26,6 @@ from spikewright.nodes import IF, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from spikewright.engines.cuda.simulation import CudaSimulation
 
 Values = dict[str, "Tensor"]
 
@@ -36,6 +35,8 @@ class SubBatch:
 
     Args:
         simulation: the network.
+        scan: how to go through time.
+        windows: the largest value of each window, by the max pool.
         run: with room for the whole batch.
         wanted: what is recorded.
         samples: which of the batch these are.
@@ -45,14 +46,16 @@ class SubBatch:
 
     def __init__(
         self,
-        simulation: CudaSimulation,
+        simulation: Simulation,
+        scan: Scan,
+        windows: Mapping[str, Callable[..., Tensor]],
         run: BatchRun,
         wanted: Recording,
         samples: slice,
         resting: Collection[str],
         units: Mapping[str, float],
     ) -> None:
-        self.simulation, self.graph, self.scan = simulation, simulation.graph, simulation.scan
+        self.simulation, self.graph, self.scan, self.windows = simulation, simulation.graph, scan, windows
         self.run, self.wanted, self.samples, self.units = run, wanted, samples, units
         self.still = [node for node in self.graph if node.name in resting]
         self.moving = [node for node in self.graph if node.name not in resting]
@@ -129,7 +132,7 @@ class SubBatch:
         own, spikes = self._of_pool(pool), spikes.expand(time.stop - time.start, *spikes.shape[1:])
         estimates = self._estimates(pool, own, spikes, time)
         if pool.policy == "count_max":
-            largest = over_time(self.simulation.windows[pool.name], estimates)
+            largest = over_time(self.windows[pool.name], estimates)
             past = torch.zeros_like(largest[0]) if own.past is None else own.past
             own.past = largest[-1].clone()
             passed = largest - torch.cat([past[None], largest[:-1]])

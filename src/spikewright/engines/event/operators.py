@@ -76,7 +76,7 @@ def add_term(plan: Any, target: int, term: Term, sources: list[Source], shape: S
     if operator is None:
         if not _add_scaling(plan, target, term.view, sources, shape):
             _add_sparse(plan, target, term.view, sources, None, shape)
-    elif not fits_grid(term.view, sources) or not has_fast_form(operator):
+    elif not has_fast_form(operator):
         _add_sparse(plan, target, term.view, sources, _matrix(operator), shape)
     elif not operator.axes:
         _add_dense(plan, target, operator, term.view, sources)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 
 import numpy as np
@@ -51,6 +52,13 @@ def slides(made: Connections) -> tuple[Window, ...] | None:
 
 def window_of(taps: Taps, length: int) -> Window | None:
     """The window that has the given taps over inputs of a length; None where there is none."""
+    return _window_of(taps.astype(np.int64).tobytes(), taps.shape, length)
+
+
+@lru_cache(maxsize=256)
+def _window_of(flat: bytes, shape: tuple[int, int], length: int) -> Window | None:
+    """The same, remembered: layers of one size have the same taps."""
+    taps = np.frombuffer(flat, np.int64).reshape(shape)
     line = _line(taps, length)
     if line is None:
         return None

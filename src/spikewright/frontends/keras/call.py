@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.errors import GraphError, Problem
 from spikewright.frontends.common.constants import one_a_channel
-from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.frontends.keras.names import cause_of
 from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import Permute
 
 if TYPE_CHECKING:
     from spikewright.frontends.keras.net import Layer
-    from spikewright.frontends.keras.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,15 @@ def channels_moved(rank: int) -> Shape:
     return (*range(1, rank), 0)[:rank]
 
 
+class Reading(Protocol):
+    """What a call adds to while a network is read: the walk over it."""
+
+    nodes: list[Node]
+    problems: Problems
+    names: Names
+    read: set[str]
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of a layer.
@@ -62,7 +71,7 @@ class Call:
         inputs: values and constants.
     """
 
-    walk: Walk
+    walk: Reading
     layer: Layer
     name: str
     inputs: tuple[Any, ...]

@@ -132,7 +132,7 @@ def _joins_bias(call: Call, source: str, shape: Shape, shift: Array) -> bool:
     makers = {node.name: node for node in call.walk.nodes}
     maker = makers[source]
     if isinstance(maker, Linear) and not maker.bias.any():
-        call.walk.add(maker.replace(name=call.name, bias=shift), call.output)
+        call.add(maker.replace(name=call.name, bias=shift))
         return True
     mixed = makers[maker.inputs[0]] if isinstance(maker, Permute) else maker
     if not isinstance(mixed, Conv) or not isinstance(maker, Permute) or mixed.bias.any():

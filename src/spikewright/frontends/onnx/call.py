@@ -208,6 +208,10 @@ class Call:
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else str(value)
 
+    def add(self, node: Node) -> None:
+        """Keep a node as the maker of the operator's output."""
+        self.walk.add(node, self.output)
+
     def emit(self, kind: type[Node], *sources: str, **fields: Any) -> None:
         """The node that gives the operator's output.
 
@@ -216,7 +220,7 @@ class Call:
             sources: the nodes that it reads; where left out, the one that computes the operator's first input.
             fields: its parameters.
         """
-        self.walk.add(kind(name=self.name, inputs=sources or (self.source(),), **fields), self.output)
+        self.add(kind(name=self.name, inputs=sources or (self.source(),), **fields))
 
     def part(self, kind: type[Node], source: str, part: str, **fields: Any) -> str:
         """A node on the way to the operator's output, named after it.

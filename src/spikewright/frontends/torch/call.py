@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from spikewright.causes import Cause
 from spikewright.errors import Problem
 from spikewright.frontends.common.moves import NodePlan
-from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.frontends.torch.names import cause_of, readable
 from spikewright.graph import Array, Node, Shape
 
 if TYPE_CHECKING:
-    from torch import fx
-
-    from spikewright.frontends.torch.walk import Walk
+    from torch import Tensor, fx
 
 Handler = Callable[["Call"], Any]
 
@@ -37,6 +36,36 @@ class Value:
         return self.shape
 
 
+class Reading(Protocol):
+    """What a call asks and adds to while a program is read: the walk over it."""
+
+    nodes: list[Node]
+    problems: Problems
+    names: Names
+    batch: Any
+    by_batch: dict[fx.Node, list[Any]]
+
+    def resolve(self, argument: Any) -> Any:
+        """An argument of a call, with what was computed before instead of graph nodes."""
+        ...
+
+    def array(self, tensor: Tensor) -> Array:
+        """A constant as float32, the same array each time it is used."""
+        ...
+
+    def sample_shape(self, example: Any) -> Shape | None:
+        """The shape of a traced tensor without its batch axis; None where that axis does not stand first."""
+        ...
+
+    def where(self, node: fx.Node) -> str:
+        """The module that a call stands in."""
+        ...
+
+    def name_of(self, node: fx.Node, operator: str) -> str:
+        """The name of what a call computes."""
+        ...
+
+
 class Call:
     """One operator call as its handler sees it: arguments by the names of the operator's schema.
 
@@ -45,7 +74,7 @@ class Call:
         node: the call in the exported graph.
     """
 
-    def __init__(self, walk: Walk, node: fx.Node) -> None:
+    def __init__(self, walk: Reading, node: fx.Node) -> None:
         self.walk, self.node = walk, node
         schema: Any = node.target
         self.schema = schema._schema

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.csv import texts
 from spikewright.synapse_graph.writers.writer import AtOnce, channels_last, every_block, joined, number, offsets
 from spikewright.text import visible
@@ -20,7 +20,7 @@ class GraphMl(AtOnce):
     limit = 5_000_000
     about = "a node a neuron, with group and neuron (row;column;channel); an edge a synapse, with edge and weight"
 
-    def whole(self, synapses: Synapses, path: Path) -> None:
+    def whole(self, synapses: SynapseStream, path: Path) -> None:
         first = offsets(synapses)
         with path.open("w", encoding="utf-8") as file:
             file.write(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.writer import AtOnce, every_block, number, offsets
 
 PER_STEP = 1000
@@ -23,7 +23,7 @@ class Metis(AtOnce):
     limit = 50_000_000
     about = "undirected; neurons counted from 1; a cost is spikes in 1,000 timesteps, at least 1 (1 without rates)"
 
-    def whole(self, synapses: Synapses, path: Path) -> None:
+    def whole(self, synapses: SynapseStream, path: Path) -> None:
         first = offsets(synapses)
         neurons = sum(group.neurons for group in synapses.groups.values())
         keys, costs = [np.zeros(0, np.int64)], [np.zeros(0)]

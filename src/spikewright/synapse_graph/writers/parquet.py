@@ -10,7 +10,7 @@ from spikewright.synapse_graph.blocks import COLUMNS
 from spikewright.synapse_graph.parquet import Column, ParquetFile
 from spikewright.synapse_graph.parts import Part
 from spikewright.synapse_graph.settings import KEY, digest
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.writer import InParts, channels_last
 from spikewright.wiring import Projection
 
@@ -24,7 +24,7 @@ class Parquet(InParts):
     needs_arrow = True
     about = "columns source_row, source_column, source_channel and the same of dest; axes a group lacks are 0"
 
-    def part(self, synapses: Synapses, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
         ends = {"source": projection.path.source, "dest": projection.path.dest}
         columns = [Column(f"{side}_group", "group") for side in ends]
         for name in COLUMNS:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikewright.synapse_graph.settings import KEY, digest
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.writer import AtOnce, every_block, number
 from spikewright.text import visible
 
@@ -27,7 +27,7 @@ class Scipy(AtOnce):
     limit = 200_000_000
     about = "a matrix a pair of groups; neurons counted by (row, column, channel), channel fastest; see pairs.txt"
 
-    def whole(self, synapses: Synapses, path: Path) -> None:
+    def whole(self, synapses: SynapseStream, path: Path) -> None:
         pairs: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
         for projection in synapses.projections:
             source, dest = projection.path.source, projection.path.dest

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikewright.graph import Shape
 from spikewright.synapse_graph.blocks import Block
 from spikewright.synapse_graph.parts import Part
-from spikewright.synapse_graph.stream import Synapses
+from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.wiring import Projection
 
 
@@ -53,7 +53,7 @@ class InParts(Writer):
     extension: ClassVar[str]
 
     @abstractmethod
-    def part(self, synapses: Synapses, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
         """Write one part."""
 
     def head(self) -> bytes:
@@ -65,11 +65,11 @@ class AtOnce(Writer):
     """A format for small networks, written in one go."""
 
     @abstractmethod
-    def whole(self, synapses: Synapses, path: Path) -> None:
+    def whole(self, synapses: SynapseStream, path: Path) -> None:
         """Write everything to a file, or into a folder that is there."""
 
 
-def every_block(synapses: Synapses, projection: Projection) -> Iterator[Block]:
+def every_block(synapses: SynapseStream, projection: Projection) -> Iterator[Block]:
     """The blocks of all parts of a projection."""
     for part in synapses.parts(projection):
         yield from synapses.blocks(projection, part)
@@ -96,7 +96,7 @@ def number(block: Block, side: str, shape: Shape) -> NDArray[np.int64]:
     return found
 
 
-def offsets(synapses: Synapses) -> dict[str, int]:
+def offsets(synapses: SynapseStream) -> dict[str, int]:
     """Where the neurons of each group start when those of all groups are counted through."""
     ends = np.cumsum([0, *(group.neurons for group in synapses.groups.values())]).tolist()
     return dict(zip(synapses.groups, ends, strict=False))

@@ -39,24 +39,24 @@ LOGS = (".json", ".txt")
 LARGEST_LOG = 1 << 26
 
 
-def hidden_folder(place: Path, key: str) -> Path:
+def hidden_folder(target: Path, key: str) -> Path:
     """Where parts gather that follow from the settings with a digest."""
-    return place.with_name(f"{stem(place)}.{key}.parts")
+    return target.with_name(f"{stem(target)}.{key}.parts")
 
 
-def begin(place: Path, key: str, facts: str, force: bool) -> Path:
+def begin(target: Path, key: str, facts: str, force: bool) -> Path:
     """The hidden folder for some settings, with what an earlier run with the same left there.
 
     Raises:
         StorageError: when there is the beginning of another graph and it may not be removed.
         OSError: when the disk refuses.
     """
-    hidden = hidden_folder(place, key)
-    for other in beginnings(place):
+    hidden = hidden_folder(target, key)
+    for other in beginnings(target):
         if other != hidden or _read(other / SETTINGS) != facts:
             _remove_other(other, force)
     if not hidden.exists():
-        made = new_private(place, key, facts)
+        made = new_private(target, key, facts)
         try:
             made.rename(hidden)
         except OSError:  # another process was first
@@ -69,14 +69,14 @@ def begin(place: Path, key: str, facts: str, force: bool) -> Path:
     return hidden
 
 
-def beginnings(place: Path) -> list[Path]:
+def beginnings(target: Path) -> list[Path]:
     """Folders beside a place in which parts of graphs gather, by any settings."""
-    return [folder for folder, words in _folders(place) if words in (["", "parts"], ["parts"])]
+    return [folder for folder, words in _folders(target) if words in (["", "parts"], ["parts"])]
 
 
-def new_private(place: Path, key: str, facts: str) -> Path:
+def new_private(target: Path, key: str, facts: str) -> Path:
     """A folder for some settings that no other process touches."""
-    made = _private(place, key)
+    made = _private(target, key)
     try:
         made.mkdir()
         (made / PIECES).mkdir()
@@ -87,24 +87,24 @@ def new_private(place: Path, key: str, facts: str) -> Path:
     return made
 
 
-def take(place: Path, key: str) -> Path | None:
+def take(target: Path, key: str) -> Path | None:
     """The hidden folder under a name that no other process touches; None where another was first."""
-    taken = _private(place, key)
+    taken = _private(target, key)
     try:
-        hidden_folder(place, key).rename(taken)
+        hidden_folder(target, key).rename(taken)
     except FileNotFoundError:
         return None
     return taken
 
 
-def taken_by_others(place: Path, key: str) -> bool:
+def taken_by_others(target: Path, key: str) -> bool:
     """Whether a process of this machine that still runs is about to put a graph with these settings in its place."""
     here = this_process().partition("-")[0]
-    owners = [words[2] for folder, words in _folders(place) if len(words) == 4 and f".{key}.parts." in folder.name]
+    owners = [words[2] for folder, words in _folders(target) if len(words) == 4 and f".{key}.parts." in folder.name]
     return any(owner.partition("-")[0] == here and not abandoned(owner) for owner in owners)
 
 
-def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], force: bool, said: Path) -> None:
+def put_in_place(taken: Path, product: str, target: Path, logs: dict[str, str], force: bool, said: Path) -> None:
     """Rename a graph that is whole, and its log, to their places.
 
     The log that stood there goes before the graph does, and the new one comes after the new graph.
@@ -112,7 +112,7 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
     Args:
         taken: the private folder.
         product: what in it is the graph.
-        place: of the graph, behind all links.
+        target: of the graph, behind all links.
         logs: the text of each, by what is appended to the graph's name.
         force: whether a graph that stands there is replaced.
         said: the place as the user named it.
@@ -131,15 +131,15 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
         sync(taken / "noted")
         if not made.is_dir():
             sync(made)
-        with one_at_a_time(place.parent):
+        with one_at_a_time(target.parent):
             try:
                 (taken / "noted").replace(taken / PLACING)
                 for ending in logs:
                     with suppress(FileNotFoundError):
-                        _beside(place, ending).replace(taken / f"old{ending}")
-                (put_folder if made.is_dir() else put_file)(made, place, force, said)
+                        _beside(target, ending).replace(taken / f"old{ending}")
+                (put_folder if made.is_dir() else put_file)(made, target, force, said)
             finally:
-                stood = _settle(taken, place, said)
+                stood = _settle(taken, target, said)
     finally:
         if stood:
             shutil.rmtree(taken, ignore_errors=True)
@@ -147,23 +147,25 @@ def put_in_place(taken: Path, product: str, place: Path, logs: dict[str, str], f
             give_back(taken)
 
 
-def recover(place: Path) -> None:
+def recover(target: Path) -> None:
     """Finish, or take back, what processes that are no more had begun at a place."""
-    for folder, words in _folders(place):
+    for folder, words in _folders(target):
         if len(words) == 4 and abandoned(words[2]):
-            taken = _private(place, folder.name.removeprefix(f"{stem(place)}.").partition(".")[0])
+            taken = _private(target, folder.name.removeprefix(f"{stem(target)}.").partition(".")[0])
             with suppress(FileNotFoundError):  # another process was first
-                with one_at_a_time(place.parent):
+                with one_at_a_time(target.parent):
                     folder.rename(taken)
-                    stood = _settle(taken, place, place)
+                    stood = _settle(taken, target, target)
                 if stood:
                     shutil.rmtree(taken, ignore_errors=True)
 
 
-def stands(place: Path, key: str) -> bool:
+def stands(target: Path, key: str) -> bool:
     """Whether the graph at a place is the one with a digest, as its log says, which never says otherwise."""
     try:
-        return bool(json.loads(_beside(place, LOGS[0]).read_text(encoding="utf-8"))["digest"] == key and place.exists())
+        return bool(
+            json.loads(_beside(target, LOGS[0]).read_text(encoding="utf-8"))["digest"] == key and target.exists()
+        )
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -182,7 +184,7 @@ def give_back(taken: Path) -> None:
             shutil.rmtree(taken)
 
 
-def _settle(taken: Path, place: Path, said: Path) -> bool:
+def _settle(taken: Path, target: Path, said: Path) -> bool:
     """Whatever step it stopped at: with the graph in its place its log comes after it, else all is as it was.
 
     Returns:
@@ -194,15 +196,15 @@ def _settle(taken: Path, place: Path, said: Path) -> bool:
         give_back(taken)
         return False
     try:
-        stands = bool(_identity(place) == facts["identity"])
+        stands = bool(_identity(target) == facts["identity"])
     except FileNotFoundError:
         stands = False
     age = "new" if stands else "old"
     try:
         for ending in facts["logs"]:
             waits = taken / f"{age}{ending}"
-            if waits.exists() and (stands or not _beside(place, ending).exists()):
-                waits.replace(_beside(place, ending))
+            if waits.exists() and (stands or not _beside(target, ending).exists()):
+                waits.replace(_beside(target, ending))
     except OSError as error:
         which = "is written, but not its log" if stands else "is as it was, but its log is now in " + shown(taken)
         raise StorageError(f"{shown(said)} {which}: {reason(error)}") from error
@@ -211,19 +213,19 @@ def _settle(taken: Path, place: Path, said: Path) -> bool:
     return stands
 
 
-def check_logs(path: Path, place: Path, force: bool) -> None:
+def check_logs(path: Path, target: Path, force: bool) -> None:
     """Refuse a place beside which something stands where the log goes; with ``force`` only what is no log.
 
     Args:
         path: of the graph as the user named it.
-        place: behind all links.
+        target: behind all links.
         force: whether a log may be replaced.
 
     Raises:
         StorageError: saying what stands there.
     """
     for ending in LOGS:
-        log = _beside(place, ending)
+        log = _beside(target, ending)
         if not os.path.lexists(log):
             continue
         said = log if path.is_symlink() else _beside(path, ending)
@@ -251,23 +253,23 @@ def _is_log(path: Path) -> bool:
     return isinstance(facts, dict) and {"writer", "network", "projections"} <= facts.keys()
 
 
-def _beside(place: Path, ending: str) -> Path:
-    if not place.name:  # "." and "/"
-        raise StorageError(f"{shown(place)} is a folder; give the name of a file")
-    return place.with_name(f"{place.name}{ending}")
+def _beside(target: Path, ending: str) -> Path:
+    if not target.name:  # "." and "/"
+        raise StorageError(f"{shown(target)} is a folder; give the name of a file")
+    return target.with_name(f"{target.name}{ending}")
 
 
-def check_begun(place: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse a place where another graph was begun, as far as that is clear before the rates are known.
+def check_begun(target: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a destination where another graph was begun, as far as that is clear before the rates are known.
 
     Args:
-        place: of the graph, behind all links.
+        target: of the graph, behind all links.
         settings: of the graph; its rates are still to come.
 
     Raises:
         StorageError: when there is the beginning of a graph that these settings cannot give, whatever the rates.
     """
-    for other in beginnings(place):
+    for other in beginnings(target):
         try:
             found = json.loads(_read(other / SETTINGS) or "null")
         except (ValueError, RecursionError):
@@ -295,10 +297,10 @@ def _remove_other(other: Path, force: bool) -> None:
         shutil.rmtree(gone)
 
 
-def _folders(place: Path) -> Iterator[tuple[Path, list[str]]]:
+def _folders(target: Path) -> Iterator[tuple[Path, list[str]]]:
     """Hidden folders of graphs at a place, each with the words of its name but the digest."""
-    prefix = f"{stem(place)}."
-    for folder in sorted(place.parent.glob(f"{_literal(prefix)}*")) if place.parent.is_dir() else []:
+    prefix = f"{stem(target)}."
+    for folder in sorted(target.parent.glob(f"{_literal(prefix)}*")) if target.parent.is_dir() else []:
         words = folder.name.removeprefix(prefix).split(".")
         if re.fullmatch(r"[0-9a-f]{32}", words[0]):
             words[0] = ""
@@ -310,8 +312,8 @@ def _literal(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
-def _private(place: Path, key: str) -> Path:
-    return place.with_name(f"{hidden_folder(place, key).name}.{this_process()}.{token()}")
+def _private(target: Path, key: str) -> Path:
+    return target.with_name(f"{hidden_folder(target, key).name}.{this_process()}.{token()}")
 
 
 def _owner(temporary: Path) -> str:
