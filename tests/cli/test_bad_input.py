@@ -109,7 +109,8 @@ def test_networks_go_out_to_nir_and_come_back(cli: Cli) -> None:
         for layer in one["layers"].values():
             layer.pop("correlation")
             layer.pop("rms_error")
-        one["warnings"] = [text for text in one["warnings"] if "calibration too" not in text]
+        known = ("calibration too", "near chance")  # of what only a conversion remembers
+        one["warnings"] = [text for text in one["warnings"] if not any(words in text for words in known)]
     assert said[0] == said[1]
     assert run(["export", "net.nir", "-o", "again.nir", "--dt", "0.001", "--json"]) == 0
     assert json.loads(cli.capsys.readouterr().out)["dt"] == 0.001
