@@ -43,13 +43,13 @@ class AnalogScore:
 
     @classmethod
     def of(cls, task: Task, value: float, chance: float, samples: int) -> AnalogScore:
-        """From the main score of a task and that of the best constant answer, which may be NaN."""
+        """A score made of a task's main one and that of the best constant answer, either of which may be NaN."""
         known, best = (number if isfinite(number) else None for number in (value, chance))
         return cls(str(task), task.main, known, best, samples)
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> AnalogScore:
-        """From the fields that a file held.
+        """The score whose fields a file held.
 
         Raises:
             ValueError: for fields that are missing, of another kind, or of no score.
@@ -135,7 +135,7 @@ class AnalogScoring:
         self.done += other.done
 
     def results(self) -> dict[str, AnalogScore]:
-        """By output."""
+        """The score of every labelled output, by its name."""
         found = {}
         for name, head in self.heads.items():
             main = head.task.main

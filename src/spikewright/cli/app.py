@@ -41,7 +41,7 @@ CLOSED = 1
 FAULT = 1
 """Exit status where it was not the user's mistake."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
-"""Of click, which typer carries inside itself or not, depending on its version."""
+"""The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
 for command in (inspect, convert, simulate, synapses, export, demo):
     app.command()(command)

@@ -41,6 +41,7 @@ class PlainTable(Table):
     """A table whose cells hold one line each, whatever is in the names they show."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row whose texts are printed as they are, without markup."""
         super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 

@@ -129,7 +129,7 @@ class Recording:
 
     @cached_property
     def rows(self) -> Mapping[int, int]:
-        """By timestep that is recorded: which of them it is."""
+        """The row of each timestep that is recorded."""
         return {int(t): row for row, t in enumerate(self.steps)}
 
     def within(self, time: slice) -> tuple[slice, NDArray[np.int64]]:

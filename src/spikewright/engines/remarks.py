@@ -53,7 +53,7 @@ class InputSeen:
 
     @classmethod
     def of(cls, x: Tensor, known: float | None, limit: float | None, cut: bool) -> InputSeen:
-        """Of one batch ``(B, *shape)``."""
+        """What is seen of one batch ``(B, *shape)``."""
         low, high = (float(end) for end in x.aminmax())
         beyond = int((x.abs() > limit).count_nonzero()) if limit is not None and max(-low, high) > limit else 0
         alike = len(x) == 1 or (bool((x[1] == x[0]).all()) and bool((x == x[:1]).all()))
@@ -173,7 +173,7 @@ class RunWatcher:
         self.neurons = tuple(node.name for node in graph.of_type(IF))
 
     def seen(self, x: Tensor, run: BatchRun) -> Seen:
-        """Of one batch ``(B, *sample shape)`` and what it did."""
+        """What is seen of one batch ``(B, *sample shape)`` and of what it did."""
         values = split_inputs(self.graph, x) if tuple(x.shape[1:]) == self.graph.sample_shape else {}  # else events
         inputs = {
             name: InputSeen.of(one, self.known[name], self.limits.get(name), self.cut) for name, one in values.items()

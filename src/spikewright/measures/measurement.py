@@ -96,7 +96,7 @@ class Measures:
 
     @property
     def head(self) -> HeadMeasures:
-        """Of the first output: for most networks the only one."""
+        """Measures of the first output: for most networks the only one."""
         return next(iter(self.heads.values()))
 
     @property
@@ -111,7 +111,7 @@ class Measures:
 
     @property
     def analog_accuracy(self) -> float | None:
-        """Of the analog network on the same samples, of the first output; None as ``accuracy``."""
+        """Accuracy of the analog network on the same samples, at the first output; None as ``accuracy``."""
         return self.head.analog.get("accuracy")
 
     @property

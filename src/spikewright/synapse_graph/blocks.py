@@ -40,6 +40,7 @@ class Block:
 
     @property
     def rows(self) -> int:
+        """How many synapses it holds."""
         return prod(self.shape)
 
     def column(self, name: str) -> Array:

@@ -33,7 +33,7 @@ INT32, FLOAT, BYTE_ARRAY = 1, 4, 6
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 NONE, ZSTD = 0, 6
 LEVEL = -1
-"""Of zstd: what more would shorten is little, since what repeats is not there twice to begin with."""
+"""The level of zstd: a higher one would shorten little, since what repeats is not there twice to begin with."""
 CACHE = 32 << 20
 """Bytes of finished pages that are kept."""
 SMALL = 1 << 13
@@ -102,18 +102,21 @@ class Column:
 
     @property
     def physical(self) -> int:
+        """The type of the format that its values are stored as."""
         return {"group": BYTE_ARRAY, "index": INT32, "float": FLOAT}[self.kind]
 
     @property
     def by_dictionary(self) -> bool:
+        """Whether pages hold indices into a dictionary."""
         return self.kind == "group" or (self.kind == "index" and self.limit <= 1 << 16)
 
     @property
     def packed(self) -> np.dtype[Any]:
-        """As what an index stands in a page."""
+        """The type of an index in a page."""
         return np.dtype("<u1" if self.limit <= 1 << 8 else "<u2" if self.limit <= 1 << 16 else "<u4")
 
     def element(self) -> Struct:
+        """Its element of the schema."""
         made = Struct().i32(1, self.physical).i32(3, int(self.optional)).binary(4, self.name)
         if self.kind == "group":
             made.i32(6, 0).struct(10, Struct().struct(1, Struct()))

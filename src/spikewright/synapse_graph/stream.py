@@ -93,6 +93,7 @@ class SynapseStream:
         return digest.hexdigest()
 
     def parts(self, projection: Projection) -> tuple[Part, ...]:
+        """The parts that a projection is listed in, each for itself."""
         return parts_of(projection, self.part_rows)
 
     def blocks(self, projection: Projection, part: Part) -> Iterator[Block]:
@@ -102,7 +103,7 @@ class SynapseStream:
 
     @property
     def schema(self) -> pa.Schema:
-        """Of every batch and every file."""
+        """The columns of every batch and every file."""
         pa = pyarrow()
         group = pa.dictionary(pa.int32(), pa.string())
         empty = () if self.rates is not None else ("edge",)
@@ -111,7 +112,7 @@ class SynapseStream:
         return pa.schema(fields)
 
     def type_of(self, column: str) -> np.dtype[Any]:
-        """Of a column: float32 for edge and weight, else the narrowest that holds every index of this network."""
+        """The type of a column: float32 for edge and weight, else the narrowest that holds every index of this network."""
         if column in ("edge", "weight"):
             return np.dtype(np.float32)
         longest = max(max(group.shape) for group in self.groups.values())

@@ -44,6 +44,7 @@ class IntervalCounts:
         return self.low.tobytes(), self.high.tobytes()
 
     def fresh(self) -> IntervalCounts:
+        """Counts of the same intervals that have seen nothing."""
         return IntervalCounts(self.low, self.high, self.inside)
 
     def add(self, pattern: Ints, group: Ints) -> None:
@@ -57,6 +58,7 @@ class IntervalCounts:
             np.add.at(self.counts.reshape(-1), place, np.int64(1))
 
     def merge(self, other: IntervalCounts) -> None:
+        """Take in what another one counted in the same intervals."""
         self.counts += other.counts
         self.kept += other.kept
 
@@ -116,6 +118,7 @@ class RankSearch:
 
     @property
     def done(self) -> bool:
+        """Whether every interval is down to one bit pattern, the value that was sought."""
         return bool((self.high - self.low <= 1).all())
 
     def intervals(self) -> IntervalCounts:

@@ -78,6 +78,7 @@ class Call:
 
     @property
     def config(self) -> Mapping[str, Any]:
+        """The layer's settings, as Keras writes them."""
         return self.layer.config
 
     @property
@@ -90,6 +91,7 @@ class Call:
 
     @property
     def values(self) -> tuple[Value, ...]:
+        """Those of its inputs that depend on the data."""
         return tuple(given for given in self.inputs if isinstance(given, Value))
 
     def refuse(self, why: Cause | str = "", detail: str = "", operator: str = "") -> NoReturn:
@@ -107,6 +109,7 @@ class Call:
     # Settings.
 
     def flag(self, name: str, default: bool = True) -> bool:
+        """A setting that is true or false."""
         return bool(self.config.get(name, default))
 
     def ints(self, name: str, count: int, default: int | None = 1) -> Shape:
@@ -137,6 +140,7 @@ class Call:
 
     @property
     def channels_last(self) -> bool:
+        """Whether the layer's channels are its last axis, as Keras has it by default."""
         return self.config.get("data_format") != "channels_first"
 
     def spatial(self, axes: int) -> Value:

@@ -22,7 +22,7 @@ BUDGET = 256 * 2**20
 PACKED = 50
 """How many times its own size a file may unpack to beyond that; constant arrays pack a thousandfold."""
 EDGES = 10**5
-"""Of one graph; they are read one by one."""
+"""The most edges of one graph; they are read one by one."""
 DEEPEST = 64
 """Levels of groups: two for each level of nested graphs."""
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}

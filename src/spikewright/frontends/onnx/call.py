@@ -108,11 +108,12 @@ class Call:
 
     @property
     def name(self) -> str:
-        """For the node: the operator's own name, or its first output's."""
+        """The node's name: the operator's own, or its first output's."""
         return self.walk.names.free(self.proto.name or self.output)
 
     @property
     def output(self) -> str:
+        """The name of its first output."""
         return str(self.proto.output[0])
 
     def given(self, position: int) -> str:
@@ -135,6 +136,7 @@ class Call:
         return self.walk.constants[name]
 
     def needed(self, position: int) -> Array:
+        """The value of a constant input that must be there."""
         value = self.constant(position)
         if value is None:
             raise Refusal(f"its input {position} is missing")
@@ -168,6 +170,7 @@ class Call:
         return self.walk.shapes[self.given(position)]
 
     def is_constant(self, position: int) -> bool:
+        """Whether an input is a constant."""
         return self.given(position) in self.walk.constants
 
     @property
@@ -205,6 +208,7 @@ class Call:
         return value
 
     def text(self, name: str, default: str) -> str:
+        """An attribute that is text."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else str(value)
 

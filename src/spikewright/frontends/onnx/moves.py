@@ -28,6 +28,7 @@ def axis_of(call: Call, axis: int) -> int:
 
 
 def concat(call: Call) -> None:
+    """Concat."""
     if any(call.is_constant(k) for k in range(len(call.proto.input))):
         raise Refusal("it joins data with a constant")
     axis = axis_of(call, call.whole("axis", 1))
@@ -35,6 +36,7 @@ def concat(call: Call) -> None:
 
 
 def flatten(call: Call) -> None:
+    """Flatten, from the first axis of a sample."""
     rank = len(call.shape()) + 1
     axis = call.whole("axis", 1)
     axis = axis + rank if axis < 0 else axis
@@ -44,6 +46,7 @@ def flatten(call: Call) -> None:
 
 
 def reshape(call: Call) -> None:
+    """Reshape."""
     target = call.ints("shape") if call.walk.opset < 5 else call.ints_of(1)
     assert target is not None
     shape = call.shape()
@@ -77,7 +80,7 @@ def _reshape(call: Call, shape: Shape) -> None:
 
 
 def axes_of(call: Call, rank: int) -> Shape | None:
-    """From the attribute (until opset 12 or 17) or the input (since then), counted from the front."""
+    """The axes of the attribute (until opset 12 or 17) or of the input (since then), counted from the front."""
     given = call.ints("axes")
     if given is None and call.given(1):
         given = call.ints_of(1)
@@ -87,6 +90,7 @@ def axes_of(call: Call, rank: int) -> Shape | None:
 
 
 def squeeze(call: Call) -> None:
+    """Squeeze."""
     shape = (BATCH, *call.shape())
     axes = axes_of(call, len(shape))
     axes = tuple(k for k, n in enumerate(shape) if n == 1) if axes is None else axes
@@ -99,6 +103,7 @@ def squeeze(call: Call) -> None:
 
 
 def unsqueeze(call: Call) -> None:
+    """Unsqueeze."""
     shape = list(call.shape())
     axes = axes_of(call, len(shape) + 1 + len(call.ints("axes") or call.ints_of(1)))
     assert axes is not None
@@ -110,6 +115,7 @@ def unsqueeze(call: Call) -> None:
 
 
 def transpose(call: Call) -> None:
+    """Transpose, with the batch left in front."""
     order = call.ints("perm") or tuple(reversed(range(len(call.shape()) + 1)))
     if order[0] != 0:
         raise Refusal(Cause.BATCH_AXIS, f"it puts the axes in the order {order}")
@@ -141,6 +147,7 @@ def _image(call: Call) -> Shape:
 
 
 def pad(call: Call) -> None:
+    """Pad, with constants."""
     mode = call.text("mode", "constant")
     if mode != "constant":
         raise Refusal(Cause.BORDER, f"it pads by {mode}")

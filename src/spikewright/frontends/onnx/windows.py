@@ -74,6 +74,7 @@ def _bias(call: Call, outputs: int) -> Array:
 
 
 def conv(call: Call) -> None:
+    """Conv."""
     weight = call.weights(1)
     groups = call.whole("group", 1)
     if weight.ndim < 2 or weight.shape[1] * groups != call.shape()[0]:  # before they are copied: they may be large
@@ -139,6 +140,7 @@ def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
 
 
 def max_pool(call: Call) -> None:
+    """MaxPool."""
     if call.further_outputs:
         raise Refusal(Cause.POSITIONS)
     found = window(call, None)
@@ -152,6 +154,7 @@ def max_pool(call: Call) -> None:
 
 
 def average_pool(call: Call) -> None:
+    """AveragePool."""
     found = window(call, None)
     if any(d != 1 for d in found.dilation):
         raise Refusal("dilated average pooling is not supported")

@@ -32,6 +32,7 @@ class Value:
 
     @property
     def sample(self) -> Shape:
+        """The shape, where the walk has made sure that it is known."""
         assert self.shape is not None
         return self.shape
 
@@ -90,6 +91,7 @@ class Call:
         return self.arguments[name]
 
     def get(self, name: str, default: Any = None) -> Any:
+        """An argument by its name."""
         return self.arguments.get(name, default)
 
     @property

@@ -60,7 +60,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From one vertex to another.
+    """An arrow from one vertex to another.
 
     Attributes:
         source, target: indices of vertices.

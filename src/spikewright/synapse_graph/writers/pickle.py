@@ -23,7 +23,7 @@ FIELDS = HEADER[:5]
 
 
 class Pickle(InParts):
-    """For each synapse one pickled dict of source_group, source_neuron, dest_group, dest_neuron and edge."""
+    """One pickled dict for each synapse: source_group, source_neuron, dest_group, dest_neuron and edge."""
 
     suffixes = (".pickle", ".pkl")
     extension = "pickle"
@@ -108,7 +108,7 @@ _KINDS = {
 
 
 MOST_OPERATIONS, MOST_TEXT = 1000, 1 << 20
-"""Of one synapse; the names of groups are no longer than that."""
+"""Limits of one synapse, in operations and in bytes of text; the names of groups are no longer than that."""
 
 
 class _Careful:
