@@ -70,12 +70,12 @@ def write_tensors(path: Path, kind: Kind, facts: Mapping[str, Any], arrays: Arra
     from safetensors.numpy import save_file
 
     try:
-        said = json.loads(json.dumps({"format": kind.format, **facts}, allow_nan=False))  # as read: tuples are lists
+        written = json.loads(json.dumps({"format": kind.format, **facts}, allow_nan=False))  # as read: tuples are lists
     except (TypeError, ValueError, RecursionError) as error:
         raise StorageError(
             f"the description of the {kind.noun} cannot be written as JSON ({first_line(error)})"
         ) from error
-    text = json.dumps({**said, DIGEST: digest(said, arrays)})
+    text = json.dumps({**written, DIGEST: digest(written, arrays)})
     try:
         save_file(dict(arrays), path, {kind.key: text})
     except SafetensorError as error:  # what it makes of a full disk

@@ -49,7 +49,7 @@ class AnalogScore:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> AnalogScore:
-        """The score whose fields a file held.
+        """The score prefix fields a file held.
 
         Raises:
             ValueError: for fields that are missing, of another kind, or of no score.
@@ -157,5 +157,5 @@ def scored_heads(graph: Graph, data: Dataset, task: TaskChoice) -> tuple[dict[st
     except DataError as error:
         return {}, (f"the labels are not used: {error}",)
     labelled = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}
-    whose = "output '{}': " if len(found) > 1 else ""
-    return labelled, tuple(whose.format(n) + head.remark for n, head in labelled.items() if head.remark)
+    prefix = "output '{}': " if len(found) > 1 else ""
+    return labelled, tuple(prefix.format(n) + head.remark for n, head in labelled.items() if head.remark)

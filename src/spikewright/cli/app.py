@@ -137,8 +137,8 @@ def _misused(error: Any) -> int:
         error.show()
         return 2
     path = getattr(error.ctx, "command_path", "spikewright")
-    said = one_line(error.format_message()).rstrip(".")
-    return _failed(f"{said[:1].lower()}{said[1:]}; see '{path} --help'")
+    message = one_line(error.format_message()).rstrip(".")
+    return _failed(f"{message[:1].lower()}{message[1:]}; see '{path} --help'")
 
 
 def _failed(message: str, status: int = 2) -> int:

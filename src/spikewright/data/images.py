@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.dataset import Batch, Dataset
-from spikewright.data.decode import Look, decode, look
+from spikewright.data.decode import PictureHeader, decode, picture_header
 from spikewright.data.folders import Pictures
 from spikewright.data.layout import Inputs, channels_of
 from spikewright.data.preprocessing import Preprocessing
@@ -75,7 +75,7 @@ class PictureDataset(Dataset):
         return self.y
 
     def batches(self, size: int) -> Iterator[Batch]:
-        _ = self.looks
+        _ = self.headers
         for start in range(0, len(self), size):
             x = self._batch(range(start, min(start + size, len(self))))
             if (row := not_finite(x)) is not None:
@@ -113,16 +113,16 @@ class PictureDataset(Dataset):
         return digest.hexdigest()
 
     @cached_property
-    def looks(self) -> tuple[Look, ...]:
+    def headers(self) -> tuple[PictureHeader, ...]:
         """What all headers say.
 
         Raises:
             DataError: for a file that is no picture, sizes that do not fit each other or the network, and for 8 and 16
                 bits side by side where nothing brings them to one range.
         """
-        found: list[Look] = []
+        found: list[PictureHeader] = []
         for file in self.files:
-            one = look(file)
+            one = picture_header(file)
             size = self.preprocessing.size_after(one.size)
             first = found[0] if found else one
             if size != self.preprocessing.size_after(first.size):
@@ -142,7 +142,7 @@ class PictureDataset(Dataset):
     @property
     def lossy(self) -> int:
         """How many have more bits a colour than Pillow decodes."""
-        return sum(one.lost for one in self.looks)
+        return sum(one.lost for one in self.headers)
 
     def _check_shape(self, size: Size) -> None:
         if self.wanted is None:
@@ -213,7 +213,7 @@ class PictureDataset(Dataset):
     @cached_property
     def _size(self) -> Size:
         """Rows and columns of the first picture after preprocessing."""
-        return self.preprocessing.size_after(look(self.files[0]).size)
+        return self.preprocessing.size_after(picture_header(self.files[0]).size)
 
     @cached_property
     def _kept(self) -> dict[int, tuple[Array, np.dtype[Any]]]:
@@ -262,12 +262,12 @@ def picture_dataset(
     """The pictures of a folder for a network; a moderate number of them is looked at right away.
 
     Raises:
-        DataError: as ``PictureDataset.looks``.
+        DataError: as ``PictureDataset.headers``.
     """
     data = PictureDataset(found.files, found.labels, preprocessing, wanted, channels, found.classes, found.notes)
     if len(data) > EAGER:
         return data
-    if preprocessing.range is None and data.looks[0].bits == 16:
+    if preprocessing.range is None and data.headers[0].bits == 16:
         note = "pictures have 16 bits, their values go up to 65535; totensor scales by that, scale=1/255 does not"
         data = replace(data, notes=(*data.notes, note))
     if data.lossy:

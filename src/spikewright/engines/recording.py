@@ -68,12 +68,12 @@ class Record:
 
     def __str__(self) -> str:
         """``spikes, events of conv* at last:8``."""
-        said = ", ".join(self.what) or ("nothing" if self.folder is None else "events")
+        text = ", ".join(self.what) or ("nothing" if self.folder is None else "events")
         if self.nodes != ("*",):
-            said += f" of {', '.join(self.nodes)}"
+            text += f" of {', '.join(self.nodes)}"
         if self.steps != "all":
-            said += f" at {self.steps}"
-        return said if self.folder is None else f"{said} to {self.folder}"
+            text += f" at {self.steps}"
+        return text if self.folder is None else f"{text} to {self.folder}"
 
     def fitted(self, graph: Graph, timesteps: int) -> Recording:
         """What this means for one network and T timesteps.

@@ -77,7 +77,7 @@ def _picture(synapses: Synapses, summary: Summary) -> str:
     for one in synapses.projections:
         if one.path.through:
             said.setdefault(one.path.through[-1], []).extend(carried(summary.projections[one.name]))
-    drawing = network_picture(synapses.graph, standalone=False, said=said).svg
+    drawing = network_picture(synapses.graph, standalone=False, captions=said).svg
     caption = "populations, and what travels between them"
     return (
         f"<h2>The network</h2><figure><figcaption>{caption}</figcaption>"

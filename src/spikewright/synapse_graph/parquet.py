@@ -23,7 +23,7 @@ import numpy as np
 from spikewright.arrow import pyarrow
 from spikewright.connections import Array
 from spikewright.graph import Shape
-from spikewright.synapse_graph.blocks import Block
+from spikewright.synapse_graph.blocks import SynapseBlock
 from spikewright.synapse_graph.thrift_compact import Struct, varint
 
 MAGIC = b"PAR1"
@@ -164,7 +164,7 @@ class ParquetFile:
         self.rows = 0
         self.chunks = {column.name: _Chunk() for column in self.columns}
 
-    def add(self, block: Block) -> None:
+    def add(self, block: SynapseBlock) -> None:
         """One page a column."""
         for column in self.columns:
             self._page(column, self.chunks[column.name], block)
@@ -172,7 +172,7 @@ class ParquetFile:
         if self.rows >= ROW_GROUP:
             self._flush()
 
-    def _page(self, column: Column, chunk: _Chunk, block: Block) -> None:
+    def _page(self, column: Column, chunk: _Chunk, block: SynapseBlock) -> None:
         values = (
             np.zeros((1,) * len(block.shape), np.uint8) if column.kind == "group" else block.columns.get(column.name)
         )
@@ -214,7 +214,7 @@ class ParquetFile:
         sample = _spread(values, shape).view(np.uint8)[:SAMPLE]
         return ZSTD if len(self.compress(sample)) < 0.9 * len(sample) else NONE
 
-    def _made(self, column: Column, chunk: _Chunk, values: Array | None, block: Block) -> Page:
+    def _made(self, column: Column, chunk: _Chunk, values: Array | None, block: SynapseBlock) -> Page:
         body: list[Any] = []
         if column.optional:  # one run of definition levels: all there, or none
             levels = varint(block.rows << 1) + bytes([values is not None])

@@ -33,7 +33,7 @@ from spikewright.files import (
     token,
 )
 
-SETTINGS, PIECES, WHOLE, PLACING = "settings.json", "pieces", "whole", "placing.json"
+SETTINGS, PARTS, WHOLE, PLACING = "settings.json", "parts", "whole", "placing.json"
 LOGS = (".json", ".txt")
 """What is appended to the name of a graph for the names of its logs."""
 LARGEST_LOG = 1 << 26
@@ -79,7 +79,7 @@ def new_private(target: Path, key: str, facts: str) -> Path:
     made = _private(target, key)
     try:
         made.mkdir()
-        (made / PIECES).mkdir()
+        (made / PARTS).mkdir()
         (made / SETTINGS).write_text(facts, encoding="utf-8")
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -177,7 +177,7 @@ def give_back(taken: Path) -> None:
             found = taken / left
             shutil.rmtree(found) if found.is_dir() else found.unlink(missing_ok=True)
         hidden = Path(str(taken).rsplit(".", 2)[0])
-        useful = (taken / SETTINGS).exists() and (taken / PIECES).is_dir() and any((taken / PIECES).iterdir())
+        useful = (taken / SETTINGS).exists() and (taken / PARTS).is_dir() and any((taken / PARTS).iterdir())
         if useful and not hidden.exists():
             taken.rename(hidden)
         else:

@@ -135,7 +135,7 @@ def snake(kind: str) -> str:
 
 
 class Legacy(Weights):
-    """Weights in an ``.h5`` file: a group for each layer of the model; that of a model in it has those of all its layers.
+    """Weights in an ``.h5`` file: a group for each layer of the model; a nested model has one for all.
 
     Args:
         group: of a layer of the outermost model, or, for itself, of all of them.

@@ -114,7 +114,7 @@ def identity(call: Call) -> None:
     source = "dropout" if call.proto.op_type == "Dropout" else "identity"
     if call.further_outputs:
         raise Refusal(Cause.TRAINING, "its mask is asked for")
-    mode = call.constant(2) if source == "dropout" and call.given(2) else None
+    mode = call.constant(2) if source == "dropout" and call.input_name(2) else None
     learning = source == "dropout" and call.walk.opset < 7 and not call.attributes.get("is_test")
     if learning or (mode is not None and bool(mode)):
         raise Refusal(Cause.TRAINING)

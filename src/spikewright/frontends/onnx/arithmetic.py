@@ -28,7 +28,7 @@ def gemm(call: Call) -> None:
     if call.attributes.get("alpha", 1.0) != 1.0:
         weight = weight.astype(np.float64) * call.attributes["alpha"]
     weight = weight if call.attributes.get("transB") else weight.T
-    given = call.weights(2).astype(np.float64) if call.given(2) else None
+    given = call.weights(2).astype(np.float64) if call.input_name(2) else None
     bias = np.zeros(len(weight)) if given is None else given * call.attributes.get("beta", 1.0)
     if bias.size != 1 and bias.shape not in ((len(weight),), (1, len(weight))):
         raise Refusal(f"its addend has the shape {bias.shape}, which would differ from sample to sample")
@@ -76,7 +76,7 @@ def add(call: Call) -> None:
     data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
     if len(data) == len(call.proto.input):
         if len(data) == 1:
-            call.walk.alias(call.output, call.given(0))
+            call.walk.alias(call.output, call.input_name(0))
             return
         call.emit(Add, *(call.source(k) for k in data))
         return

@@ -116,7 +116,7 @@ class Call:
         """The name of its first output."""
         return str(self.proto.output[0])
 
-    def given(self, position: int) -> str:
+    def input_name(self, position: int) -> str:
         """The ONNX name of an input; empty where it is left out."""
         return self.proto.input[position] if position < len(self.proto.input) else ""
 
@@ -126,7 +126,7 @@ class Call:
         Raises:
             Refusal: where it is computed from the data.
         """
-        name = self.given(position)
+        name = self.input_name(position)
         if not name:
             return None
         if name not in self.walk.constants:
@@ -163,15 +163,15 @@ class Call:
 
     def source(self, position: int = 0) -> str:
         """The node that computes an input."""
-        return self.walk.values[self.given(position)]
+        return self.walk.values[self.input_name(position)]
 
     def shape(self, position: int = 0) -> Shape:
         """The per-sample shape of an input."""
-        return self.walk.shapes[self.given(position)]
+        return self.walk.shapes[self.input_name(position)]
 
     def is_constant(self, position: int) -> bool:
         """Whether an input is a constant."""
-        return self.given(position) in self.walk.constants
+        return self.input_name(position) in self.walk.constants
 
     @property
     def constants(self) -> list[Array]:

@@ -74,7 +74,7 @@ def _sample_shape(call: Call, target: Shape) -> Shape:
 
 def _reshape(call: Call, shape: Shape) -> None:
     if shape == call.shape():
-        call.walk.alias(call.output, call.given(0))
+        call.walk.alias(call.output, call.input_name(0))
     else:
         call.reshape(call.source(), shape)
 
@@ -82,7 +82,7 @@ def _reshape(call: Call, shape: Shape) -> None:
 def axes_of(call: Call, rank: int) -> Shape | None:
     """The axes of the attribute (until opset 12 or 17) or of the input (since then), counted from the front."""
     given = call.ints("axes")
-    if given is None and call.given(1):
+    if given is None and call.input_name(1):
         given = call.ints_of(1)
     if given is not None and any(not -rank <= a < rank for a in given):
         raise Refusal(f"its axes {given} are not all among its {rank}")
@@ -179,7 +179,7 @@ def split(call: Call) -> None:
     axis = axis_of(call, call.whole("axis", 0))
     length, names = call.shape()[axis], list(call.proto.output)
     sizes = call.ints("split")
-    if sizes is None and call.given(1):
+    if sizes is None and call.input_name(1):
         sizes = call.ints_of(1)
     if sizes is None:
         if call.whole("num_outputs", len(names)) != len(names):
@@ -231,7 +231,7 @@ def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) ->
         if any(any(sides) for sides in padding):
             call.emit(Pad, padding=padding)
         else:
-            call.walk.alias(call.output, call.given(0))
+            call.walk.alias(call.output, call.input_name(0))
         return
     if stride[0] != 1 or len(stride) > 4:
         raise Refusal("it takes every so many channels; only positions can be taken in steps")
@@ -249,7 +249,7 @@ def expand(call: Call) -> None:
         raise Refusal(Cause.BATCH_AXIS, f"it repeats samples of {shape} to {target}")
     if any(n not in (1, m) for n, m in zip(wide[1:], shape, strict=True)):
         raise Refusal(Cause.REPETITION, f"it takes values of {shape} to {target}")
-    call.walk.alias(call.output, call.given(0))
+    call.walk.alias(call.output, call.input_name(0))
 
 
 REPETITIONS = {

@@ -29,10 +29,10 @@ class Window:
 def window(call: Call, kernel: Shape | None) -> Window:
     """Read the attributes of a windowed operator."""
     spatial = call.shape()[1:]
-    said = call.ints("kernel_shape") or kernel
-    if kernel not in (None, said):
-        raise Refusal(f"its kernel is said to be {said}, but its weights have {kernel}")
-    kernel = said
+    declared = call.ints("kernel_shape") or kernel
+    if kernel not in (None, declared):
+        raise Refusal(f"its kernel is declared to be {declared}, but its weights have {kernel}")
+    kernel = declared
     if kernel is None or len(kernel) != len(spatial) or not 1 <= len(kernel) <= 3:
         raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
     ones = (1,) * len(kernel)
@@ -67,7 +67,7 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
 
 
 def _bias(call: Call, outputs: int) -> Array:
-    bias = call.weights(2) if call.given(2) else np.zeros(outputs)
+    bias = call.weights(2) if call.input_name(2) else np.zeros(outputs)
     if bias.shape != (outputs,):
         raise Refusal(f"its bias has the shape {bias.shape}, not {(outputs,)}")
     return bias

@@ -37,7 +37,7 @@ class Value:
         return self.shape
 
 
-class Reading(Protocol):
+class ImportContext(Protocol):
     """What a call asks and adds to while a program is read: the walk over it."""
 
     nodes: list[Node]
@@ -75,7 +75,7 @@ class Call:
         node: the call in the exported graph.
     """
 
-    def __init__(self, walk: Reading, node: fx.Node) -> None:
+    def __init__(self, walk: ImportContext, node: fx.Node) -> None:
         self.walk, self.node = walk, node
         schema: Any = node.target
         self.schema = schema._schema

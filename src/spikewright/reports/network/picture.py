@@ -74,7 +74,7 @@ class Picture:
 
 
 def network_picture(
-    graph: Graph, *, title: str = "", standalone: bool = True, said: Mapping[str, Sequence[str]] | None = None
+    graph: Graph, *, title: str = "", standalone: bool = True, captions: Mapping[str, Sequence[str]] | None = None
 ) -> Picture:
     """Draw a graph.
 
@@ -82,9 +82,9 @@ def network_picture(
         graph: folded or spiking; one as a frontend made it is drawn too.
         title: above it; "" for none.
         standalone: with a background and the palette; else for a page that has them.
-        said: further lines for some nodes.
+        captions: further lines for some nodes.
     """
-    shown = diagram(graph, said)
+    shown = diagram(graph, captions)
     layout = arranged(shown)
     heading = _heading(graph, title) if title else []
     top = MARGIN + (58.0 if heading else 0.0)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from spikewright.errors import DataError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.csv import HEADER, plain_text
 from spikewright.synapse_graph.writers.writer import InParts, neuron
@@ -29,7 +29,7 @@ class Pickle(InParts):
     extension = "pickle"
     about = "one pickled dict a synapse, one after the other until the file ends; a neuron is a tuple"
 
-    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         source, dest = projection.path.source, projection.path.dest
         with path.open("wb") as file:
             for block in synapses.blocks(projection, part):
