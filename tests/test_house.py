@@ -12,6 +12,7 @@ import grimp
 import spikewright
 
 SOURCE = Path(spikewright.__file__).parent
+TESTS = Path(__file__).parent
 NATIVE = Path(__file__).parents[1] / "native"
 MOST_LINES = 400
 CIRCLES_LEFT: tuple[str, ...] = ()
@@ -83,7 +84,7 @@ def test_no_module_imports_itself_by_others() -> None:
 
 def source_files() -> list[Path]:
     native = [path for path in NATIVE.iterdir() if path.suffix in (".cpp", ".hpp")] if NATIVE.is_dir() else []
-    return sorted([*SOURCE.rglob("*.py"), *native])
+    return sorted([*SOURCE.rglob("*.py"), *native, *TESTS.rglob("*.py")])
 
 
 def test_every_file_fits_in_the_head() -> None:

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
-from networks import ALL, Builder, anything, plain, pre_activation, residual
+from networks import ALL, Builder, plain, pre_activation, residual
+from random_graphs import anything
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
@@ -208,7 +209,7 @@ def test_a_chain_is_straight_and_shortcuts_stand_beside_it() -> None:
 
 def test_the_same_graph_gives_the_same_picture() -> None:
     code = (
-        "from networks import anything; from spikewright.preparation import prepare; from hashlib import sha256;"
+        "from random_graphs import anything; from spikewright.preparation import prepare; from hashlib import sha256;"
         "from spikewright.reports.network import captions_of, network_picture;"
         "print(sha256(network_picture(prepare(anything(7), leaky='split')[0], title='a').svg.encode()).hexdigest())"
     )
