@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikewright.errors import GraphError
 from spikewright.frontends.torch import from_torch
+from spikewright.frontends.torch.rules import rules as torch_rules
 
 
 class Functional(nn.Module):
@@ -52,3 +53,14 @@ def refusal(module: nn.Module, example: Any, **options: Any) -> str:
         from_torch(module, example, **options)
     assert len(str(caught.value)) < 400
     return str(caught.value)
+
+
+def replace_rule(monkeypatch: pytest.MonkeyPatch, operator: str, rule: Any) -> None:
+    """Another rule for an operator of PyTorch, for the rest of the test."""
+    changed = {**torch_rules(), **REPLACED, operator: rule}
+    monkeypatch.setitem(REPLACED, operator, rule)
+    monkeypatch.setattr("spikewright.frontends.torch.frontend.rules", lambda: changed)
+
+
+REPLACED: dict[str, Any] = {}
+"""Rules that the test that runs has replaced."""

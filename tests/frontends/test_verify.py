@@ -22,7 +22,7 @@ from spikewright.frontends.verify import Original, Verified, verification, verif
 from spikewright.frontends.verify.samples import KINDS, Sampler
 from spikewright.graph import Graph
 from spikewright.nodes import Add, ChannelAffine, Identity, Input, Output, ReLU
-from verified_modules import Functional, refusal, small
+from verified_modules import Functional, refusal, replace_rule, small
 
 # What is said.
 
@@ -104,11 +104,11 @@ def wrong_linear(call: Any) -> Any:
 
 
 PICTURES = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 3), nn.Softmax(1))
-WRONG: dict[str, tuple[Any, str, Any, str]] = {
-    "a ceiling": (ACTIVATIONS, "relu", wrong_relu, "'1' (ReLU)"),
-    "nothing": (ACTIVATIONS, "relu", wrong_same, "'0' (Conv)"),
-    "a factor": (POOLS, "avg_pool2d", wrong_pool, "'2.wrong' (ChannelAffine)"),
-    "a small bias": (OPERATORS, "linear", wrong_linear, "'4.wrong' (ChannelAffine)"),
+WRONG: dict[str, tuple[str, Any, str]] = {
+    "a ceiling": ("relu", wrong_relu, "'1' (ReLU)"),
+    "nothing": ("relu", wrong_same, "'0' (Conv)"),
+    "a factor": ("avg_pool2d", wrong_pool, "'2.wrong' (ChannelAffine)"),
+    "a small bias": ("linear", wrong_linear, "'4.wrong' (ChannelAffine)"),
 }
 
 
@@ -117,8 +117,8 @@ WRONG: dict[str, tuple[Any, str, Any, str]] = {
 def test_a_wrong_rule_is_refused_by_the_first_node_that_differs(
     name: str, door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules, operator, rule, node = WRONG[name]
-    monkeypatch.setitem(rules, operator, rule)
+    operator, rule, node = WRONG[name]
+    replace_rule(monkeypatch, operator, rule)
     x = torch.zeros(2, 1, 8, 8)
     module = PICTURES.eval()
     with pytest.raises(GraphError) as caught:
@@ -128,7 +128,7 @@ def test_a_wrong_rule_is_refused_by_the_first_node_that_differs(
 
 
 def test_a_threshold_that_replaces_by_another_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ACTIVATIONS, "threshold", lambda call: call.emit(ReLU, call.x))
+    replace_rule(monkeypatch, "threshold", lambda call: call.emit(ReLU, call.x))
     assert refusal(small(nn.Threshold(0, 5)), torch.zeros(1, 4)).startswith(
         "Sequential: the graph differs from PyTorch at the node '1' (ReLU), by 5 where values reach 5 "
     )
@@ -139,12 +139,12 @@ def test_where_an_output_says_nothing_its_nodes_are_compared(monkeypatch: pytest
     dead[2].bias.data.fill_(-100)
     known = verification(from_torch(dead, torch.zeros(1, 4)))
     assert known.notes == ("the output 'output' was 0 for every sample",)
-    monkeypatch.setitem(ACTIVATIONS, "hardtanh", lambda call: call.emit(ReLU, call.x, ceiling=2.0))
+    replace_rule(monkeypatch, "hardtanh", lambda call: call.emit(ReLU, call.x, ceiling=2.0))
     assert "at the node '1' (ReLU)" in refusal(dead, torch.zeros(1, 4))
 
 
 def test_what_differs_only_in_large_values_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ACTIVATIONS, "hardtanh", lambda call: call.emit(ReLU, call.x))
+    replace_rule(monkeypatch, "hardtanh", lambda call: call.emit(ReLU, call.x))
     scaled = nn.Sequential(nn.Linear(1, 1), nn.ReLU6())
     nn.init.constant_(scaled[0].weight, 0.1)
     nn.init.zeros_(scaled[0].bias)
@@ -209,7 +209,7 @@ def test_half_precision(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> N
     known = verification(from_torch(inside, torch.zeros(2, 4)))
     assert known.against == "PyTorch"
     assert 1e-5 < known.difference < 5e-2
-    monkeypatch.setitem(OPERATORS, "linear", lambda call: call.emit(Identity, call.x))
+    replace_rule(monkeypatch, "linear", lambda call: call.emit(Identity, call.x))
     with pytest.raises(SpikewrightError):
         from_torch(inside, torch.zeros(2, 4))
 
@@ -257,7 +257,7 @@ def test_arguments_that_do_not_matter_and_answers_that_are_constant() -> None:
 
 def test_swapped_arguments_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     module = Functional(lambda m, x, y: x - y)
-    monkeypatch.setitem(OPERATORS, "sub", lambda call: call.emit(Add, call["other"], call["self"]))
+    replace_rule(monkeypatch, "sub", lambda call: call.emit(Add, call["other"], call["self"]))
     with pytest.raises(GraphError):
         from_torch(module, (torch.zeros(2, 4), torch.zeros(2, 4)))
 

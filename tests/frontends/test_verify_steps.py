@@ -14,7 +14,7 @@ from spikewright.frontends.torch.activations import ACTIVATIONS
 from spikewright.frontends.torch.operators import OPERATORS
 from spikewright.frontends.verify import verification
 from spikewright.nodes import ChannelAffine, Floor
-from verified_modules import Functional, Staircase, deep, refusal
+from verified_modules import Functional, Staircase, deep, refusal, replace_rule
 
 
 def test_steps_are_compared_before_and_behind() -> None:
@@ -40,9 +40,9 @@ def test_rounding_at_a_step_is_no_difference(monkeypatch: pytest.MonkeyPatch) ->
         part.weight.data = torch.round(part.weight.data * 8) / 8
         part.bias.data = torch.round(part.bias.data * 8) / 8 - 1e-6
     example = torch.randint(-3, 4, (3, 4)).float()
-    monkeypatch.setitem(ACTIVATIONS, "floor", nudged)
+    replace_rule(monkeypatch, "floor", nudged)
     assert verification(from_torch(exact, example)).against == "PyTorch"
-    monkeypatch.setitem(ACTIVATIONS, "floor", right)
+    replace_rule(monkeypatch, "floor", right)
     assert verification(from_torch(exact, example)).difference < 1e-6
 
 
@@ -53,7 +53,7 @@ def test_a_wrong_step_is_refused_by_name(error: float, monkeypatch: pytest.Monke
         before = call.emit(ChannelAffine, call.x, part="shifted", scale=ones, bias=error * ones)
         return call.emit(Floor, before)
 
-    monkeypatch.setitem(ACTIVATIONS, "floor", shifted)
+    replace_rule(monkeypatch, "floor", shifted)
     assert "(Floor), by 1 where" in refusal(deep(), torch.zeros(1, 1, 8, 8))
 
 
@@ -65,7 +65,7 @@ def test_a_wrong_rule_behind_a_step_is_refused_by_name(monkeypatch: pytest.Monke
         ones = np.ones(value.sample[0])
         return call.emit(ChannelAffine, value, part="shifted", scale=ones, bias=0.01 * ones)
 
-    monkeypatch.setitem(OPERATORS, "linear", shifted)
+    replace_rule(monkeypatch, "linear", shifted)
     assert "at the node '3.shifted' (ChannelAffine)" in refusal(deep(), torch.zeros(1, 1, 8, 8))
 
 

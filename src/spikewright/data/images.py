@@ -150,8 +150,8 @@ class PictureDataset(Dataset):
         _ = self._count
         fits = self._arranged((1, *size, self._seen))
         if fits != self.wanted:
-            wish = self._room
-            advice = f"preprocess with resize={wish[0]}x{wish[1]}, or crop= or pad=" if wish else "no picture fits it"
+            room = self._room
+            advice = f"preprocess with resize={room[0]}x{room[1]}, or crop= or pad=" if room else "no picture fits it"
             raise DataError(
                 f"{self.files[0]}: is {size[0]}×{size[1]}"
                 f"{' after preprocessing' if self.preprocessing.spatial else ''}, the network takes samples of "
@@ -196,19 +196,19 @@ class PictureDataset(Dataset):
         Raises:
             DataError: where the network takes other samples than pictures.
         """
-        wish = self.preprocessing.channels or self._seen
+        channels = self.preprocessing.channels or self._seen
         if self._seen not in COLOURS and self.wanted is not None and len(self.wanted) == 1:
             size = self._size
             raise DataError(
                 f"{self.files[0]}: is {size[0]}×{size[1]}, the network takes rows of {self.wanted[0]:,} values; "
                 "preprocess with resize=ROWSxCOLUMNS"
             )
-        if self._seen not in COLOURS or (wish != self._seen and wish != 1):
+        if self._seen not in COLOURS or (channels != self._seen and channels != 1):
             raise DataError(
                 f"{self.files[0].parent}: the network takes samples of {self.wanted}; pictures have 1, 3 or 4 channels"
-                + (f", and preprocessing reads {wish}" if wish in COLOURS else "")
+                + (f", and preprocessing reads {channels}" if channels in COLOURS else "")
             )
-        return wish
+        return channels
 
     @cached_property
     def _size(self) -> Size:

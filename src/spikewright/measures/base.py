@@ -101,9 +101,9 @@ class RegisteredMeasures:
         found: dict[str, MeasureResult] = {}
         for name, measure in list(self.running.items()):
             try:
-                reading = measure.result(run)
-                reading.summary()  # numbers, and not something that only later turns out to be none
-                found[name] = reading
+                result = measure.result(run)
+                result.summary()  # numbers, and not something that only later turns out to be none
+                found[name] = result
             except Exception as error:
                 self._lost(name, type(measure), error)
         return found

@@ -199,7 +199,7 @@ class Measures:
                 for name, layer in self.layers.items()
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
-            "others": {name: reading.summary() for name, reading in self.others.items()},
+            "others": {name: result.summary() for name, result in self.others.items()},
         }
 
     def _per_second(self) -> dict[str, Any]:

@@ -103,8 +103,8 @@ def write(
         try:
             product = _whole(synapses, made, taken)
             _check_stands(path, target, made, force)  # who knows what has come there since
-            said = log(synapses, made)
-            logs = dict(zip(staging.LOGS, (as_json(said), as_text(said)), strict=True))
+            report = log(synapses, made)
+            logs = dict(zip(staging.LOGS, (as_json(report), as_text(report)), strict=True))
         except BaseException:
             staging.give_back(taken)
             raise
