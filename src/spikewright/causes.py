@@ -64,6 +64,6 @@ class Cause(Enum):
         """What to do about it."""
         return self.value
 
-    def told(self, detail: str = "") -> str:
+    def message(self, detail: str = "") -> str:
         """The advice, behind what about this one layer is the matter."""
         return f"{detail}; {self.advice}" if detail else self.advice

@@ -92,7 +92,7 @@ class Problem:
     @staticmethod
     def of(operator: str, where: str, cause: Cause, detail: str = "") -> Problem:
         """The problem that a cause makes of an operator, with what about it is the matter."""
-        return Problem(operator, where, cause.told(detail), cause)
+        return Problem(operator, where, cause.message(detail), cause)
 
     def __str__(self) -> str:
         return f"{self.operator} at {self.where}" + (f": {self.advice}" if self.advice else "")

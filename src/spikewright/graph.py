@@ -16,6 +16,7 @@ import numpy as np
 
 from spikewright.errors import GraphError
 from spikewright.node import MOST_VALUES, Array, Node, Shape, ToTensor, check_size
+from spikewright.text import free_name
 
 __all__ = ["MOST_VALUES", "Array", "Graph", "Node", "SampleShapes", "Shape", "ToTensor", "check_size"]
 
@@ -189,11 +190,9 @@ class Graph:
                 wanted |= {node.name, *node.inputs}
         return self.with_nodes(node for node in self.nodes if node.name in wanted)
 
-    def fresh_name(self, wish: str) -> str:
+    def fresh_name(self, wanted: str) -> str:
         """A name that no node has yet."""
-        if wish not in self:
-            return wish
-        return next(f"{wish}_{k}" for k in range(2, len(self.nodes) + 3) if f"{wish}_{k}" not in self)
+        return free_name(wanted, self)
 
 
 def _topological(nodes: Sequence[Node]) -> tuple[Node, ...]:

@@ -92,12 +92,22 @@ def lambda_of(relu: ReLU, scales: Scales, shape: Shape) -> Array:
 
 
 def scale_of(node: Node, scales: Scales) -> Array:
+    """λ of a node, ``()`` or ``(channels,)``.
+
+    Raises:
+        GraphError: if there is none.
+    """
     if node.name not in scales:
         raise GraphError(f"{node}: has no scale; calibrate the same graph that is converted")
     return np.asarray(scales[node.name], np.float64)
 
 
 def spread_scale(node: Node, scale: Array, shape: Shape) -> Array:
+    """λ in the shape of a node.
+
+    Raises:
+        GraphError: if it is not positive and finite, or of another shape than ``()`` and ``(channels,)``.
+    """
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise GraphError(f"{node}: its scale must be positive and finite, not {scale.min()}")
     if scale.shape not in ((), shape[:1]):

@@ -33,7 +33,7 @@ PREFIX = "rate/"
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """Of the inputs and populations of one network.
+    """Firing rates of the inputs and populations of one network.
 
     Attributes:
         values: by node, in its shape: spikes in all ÷ timesteps ÷ samples; of an input the mean of its values.
@@ -50,7 +50,7 @@ class Rates:
 
     @classmethod
     def of(cls, graph: Graph, run: Run, inputs: Mapping[str, NDArray[np.float64]]) -> Rates:
-        """From a run and the sums of what every input sent, over all samples and timesteps."""
+        """The rates of a run, with the sums of what every input sent, over all samples and timesteps."""
         steps = run.samples * run.timesteps
         sums = {**inputs, **run.counts}
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}

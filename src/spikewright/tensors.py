@@ -70,12 +70,12 @@ def write_tensors(path: Path, kind: Kind, facts: Mapping[str, Any], arrays: Arra
     from safetensors.numpy import save_file
 
     try:
-        said = json.loads(json.dumps({"format": kind.format, **facts}, allow_nan=False))  # as read: tuples are lists
+        written = json.loads(json.dumps({"format": kind.format, **facts}, allow_nan=False))  # as read: tuples are lists
     except (TypeError, ValueError, RecursionError) as error:
         raise StorageError(
             f"the description of the {kind.noun} cannot be written as JSON ({first_line(error)})"
         ) from error
-    text = json.dumps({**said, DIGEST: digest(said, arrays)})
+    text = json.dumps({**written, DIGEST: digest(written, arrays)})
     try:
         save_file(dict(arrays), path, {kind.key: text})
     except SafetensorError as error:  # what it makes of a full disk
@@ -120,8 +120,8 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
         raise ModelFileError(f"{path}: {kind.contents} format {found}, this version reads {kind.format}; {kind.again}")
     if type(found) is not int or found != kind.format:
         raise ModelFileError(f"{path}: {kind.contents} of an unknown format {found!s:.20}; {kind.again}")
-    said = facts.pop(DIGEST, None)
-    if said is not None and said != digest(facts, arrays):
+    stated = facts.pop(DIGEST, None)
+    if stated is not None and stated != digest(facts, arrays):
         raise ModelFileError(f"{path}: damaged, its contents do not have the digest that it states; {kind.again}")
     missing = kind.facts - facts.keys()
     unknown = facts.keys() - kind.facts - kind.optional - {"format"}
@@ -151,10 +151,10 @@ def strict_json(text: str | bytes) -> dict[str, Any]:
         ValueError: for text that is no object, NaN and infinities, two entries of one name, absurd numbers or nesting.
         RecursionError: for nesting beyond what Python itself reads.
     """
-    said = text if isinstance(text, str) else text.decode("utf-8")
-    if len(said) > MOST_TEXT or said.count("[") + said.count("{") > MOST_PARTS:
+    written = text if isinstance(text, str) else text.decode("utf-8")
+    if len(written) > MOST_TEXT or written.count("[") + written.count("{") > MOST_PARTS:
         raise ValueError("it is absurdly large")
-    found = json.loads(said, object_pairs_hook=_once, parse_constant=_constant, parse_int=_int, parse_float=_float)
+    found = json.loads(written, object_pairs_hook=_once, parse_constant=_constant, parse_int=_int, parse_float=_float)
     if not isinstance(found, dict):
         raise ValueError("it is no table")
     waiting: list[tuple[Any, int]] = [(found, 1)]

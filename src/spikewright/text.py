@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from unicodedata import category
 
 LONGEST = 600
@@ -69,3 +69,12 @@ def listed(words: Sequence[object], most: int = 10) -> str:
     if len(words) <= most:
         return ", ".join(map(str, words))
     return f"{', '.join(map(str, words[:most]))} and {len(words) - most} more"
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """The wanted name, or the first that is free of ``relu_2``, ``relu_3`` and so on."""
+    name, count = wanted, 1
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from spikewright.data import PictureDataset, Preprocessing, as_dataset, load_data
-from spikewright.data.decode import decode, look, pixels
+from spikewright.data.decode import decode, picture_header, pixels
 from spikewright.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def test_pictures_are_turned_upright(tmp_path: Path, orientation: int) -> None:
         upright = upright[:, ::-1]
     found = decode(tmp_path / "x.png", 3, "refuse")
     np.testing.assert_array_equal(found, upright)
-    assert look(tmp_path / "x.png").size == found.shape[:2]
+    assert picture_header(tmp_path / "x.png").size == found.shape[:2]
 
 
 def test_one_bit_and_palettes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import anything
+from random_graphs import anything
 from spikewright.engines.event import is_built
 from spikewright.errors import GraphError, SettingsError, SpikewrightError
 from spikewright.graph import Graph, Node

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,49 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
+from event_folders import COLUMNS, PATHS, SAMPLES, bytes_of, network, same, write
 from owners import dead_owner
 from spikewright.engines.event import is_built
 from spikewright.errors import DataError, SettingsError, StorageError
-from spikewright.events import Events, StoredEvents, check_destination, load_events
+from spikewright.events import check_destination, load_events
 from spikewright.files import this_process
-from spikewright.graph import Graph
-from spikewright.nodes import IF, Input, Linear, Output
 from spiking_networks import spiking_network
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 ENGINES = ("reference", "event") if is_built() else ("reference",)
-COLUMNS = ("sample", "timestep", "neuron", "value")
-PATHS = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(sw.__file__).parents[1])]
-
-
-def network(names: tuple[str, ...] = ("n/1", "n 1"), neurons: int = 6) -> Graph:
-    """Populations whose neurons fire at rates of their own."""
-    weight = np.linspace(0.1, 1.0, neurons, dtype=np.float32)[:, None]
-    nodes: list[object] = [Input(name="x", shape=(1,))]
-    for k, name in enumerate(names):
-        last = "x" if k == 0 else names[k - 1]
-        size = 1 if k == 0 else neurons
-        zeros = np.zeros(neurons, np.float32)
-        nodes.append(Linear(name=f"w{k}", inputs=(last,), weight=np.repeat(weight, size, axis=1) / size, bias=zeros))
-        nodes.append(IF(name=name, inputs=(f"w{k}",), threshold=1.0, v_init=0.5))
-    return Graph([*nodes, Output(name="y", inputs=(names[-1],))])  # type: ignore[list-item]
-
-
-SAMPLES = np.linspace(0, 1, 7, dtype=np.float32)[:, None]
-
-
-def write(folder: Path, samples: np.ndarray = SAMPLES, **options: object) -> sw.Run:
-    return sw.simulate(network(), samples, 12, batch_size=3, events_to=folder, **options)  # type: ignore[arg-type]
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {entry.name: entry.read_bytes() for entry in folder.iterdir()}
-
-
-def same(one: Events, other: Events) -> bool:
-    return one.shape == other.shape and all(np.array_equal(getattr(one, c), getattr(other, c)) for c in COLUMNS)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -230,7 +197,7 @@ import resource, signal, sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
 from spikewright.errors import StorageError
-from test_event_folder import write
+from event_folders import write
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
 try:
@@ -290,7 +257,7 @@ SLOW = """
 import sys, time
 sys.path[:0] = {paths!r}
 from pathlib import Path
-from test_event_folder import write
+from event_folders import write
 write(Path({folder!r}), observers=[lambda *_: time.sleep(60)])
 """
 
@@ -328,118 +295,6 @@ def test_without_pyarrow_one_line_says_what_is_missing(tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(SettingsError, match="this needs pyarrow: pip install"):
         check_destination(tmp_path / "events", force=False)
-
-
-def refused(folder: Path) -> str:
-    """What reading it all says."""
-    with pytest.raises(DataError) as error:
-        read(folder)
-    said = str(error.value)
-    assert len(said.splitlines()) == 1
-    assert str(folder) in said
-    return said
-
-
-def read(folder: Path) -> StoredEvents:
-    stored = load_events(folder)
-    for name in stored:
-        assert len(stored[name]) == stored.counts[name]
-    return stored
-
-
-def change_facts(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
-    def changed(folder: Path) -> None:
-        facts = json.loads((folder / "events.json").read_text(encoding="utf-8"))
-        facts.pop("digest")  # or nothing else would be looked at
-        change(facts)
-        (folder / "events.json").write_text(json.dumps(facts), encoding="utf-8")
-
-    return changed
-
-
-def change_table(change: Callable[[object], object]) -> Callable[[Path], None]:
-    def changed(folder: Path) -> None:
-        path = folder / "000-n_1.parquet"
-        pq.write_table(change(pq.read_table(path)), path)
-
-    return changed
-
-
-def put(name: str, place: int, value: int) -> Callable[[Path], None]:
-    def change(table: object) -> object:
-        column = table[name].to_numpy().copy()  # type: ignore[index]
-        column[place] = value
-        return pa.table({**{c: table[c] for c in COLUMNS}, name: column}, schema=table.schema)  # type: ignore[attr-defined, index]
-
-    return change_table(change)
-
-
-def halve(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-DAMAGE: list[tuple[Callable[[Path], object], str]] = [
-    (lambda f: shutil.rmtree(f), "no events there; 'spikewright simulate --events' writes them"),
-    (lambda f: (f / "events.json").unlink(), "no events there"),
-    (lambda f: (f / "events.json").write_bytes(b"\xff\xfe"), "events.json: damaged"),
-    (lambda f: (f / "events.json").write_text("[" * 100_000), "events.json: damaged"),
-    (lambda f: (f / "events.json").write_text("[]"), "events.json: damaged"),
-    (change_facts(lambda facts: facts.pop("network")), "events.json: damaged"),
-    (change_facts(lambda facts: facts.update(format=2)), "format 2 of events, this version reads 1; upgrade"),
-    (change_facts(lambda facts: facts.update(samples=-1)), "-1 is no number that could be"),
-    (change_facts(lambda facts: facts.update(samples=True)), "True is no number that could be"),
-    (change_facts(lambda facts: facts.update(timesteps=2**40)), "is no number that could be"),
-    (change_facts(lambda facts: facts.update(samples=2**62)), "too many steps"),
-    (change_facts(lambda facts: facts.update(network=3)), "3 is no text"),
-    (change_facts(lambda facts: facts["populations"][0].update(shape=[2**20, 2**20])), "is no shape"),  # type: ignore[index]
-    (change_facts(lambda facts: facts["populations"][0].update(shape=[0])), "is no shape"),  # type: ignore[index]
-    (change_facts(lambda facts: facts["populations"][0].update(name="../n")), "no such file"),  # type: ignore[index]
-    (change_facts(lambda facts: facts["populations"][0].update(events=1)), "not the 1 events"),  # type: ignore[index]
-    (change_facts(lambda facts: facts["populations"].append(facts["populations"][0])), "twice"),  # type: ignore[attr-defined, index]
-    (change_facts(lambda facts: facts.update(timesteps=11)), "not the events of 'n/1' in this run"),
-    (lambda f: (f / "001-n_1.parquet").unlink(), "001-n_1.parquet: no such file; simulate again"),
-    (lambda f: (f / "001-n_1.parquet").write_bytes(b""), "001-n_1.parquet: damaged"),
-    (lambda f: halve(f / "001-n_1.parquet"), "001-n_1.parquet: damaged"),
-    (lambda f: shutil.copy(f / "000-n_1.parquet", f / "001-n_1.parquet"), "not the events of 'n 1' in this run"),
-    (change_table(lambda table: table.slice(1)), "damaged, not the"),  # type: ignore[attr-defined]
-    (change_table(lambda table: table.drop_columns("value")), "damaged, not the"),  # type: ignore[attr-defined]
-    (change_table(lambda table: table.replace_schema_metadata()), "not the events of 'n/1'"),  # type: ignore[attr-defined]
-    (put("sample", -1, 7), "damaged, a sample is not among the 7 there are"),
-    (put("timestep", 3, 12), "damaged, a timestep is not among the 12 there are"),
-    (put("neuron", 3, -1), "damaged, a neuron is not among the 6 there are"),
-    (put("value", 3, 0), "damaged, a value is 0 or no number"),
-    (put("sample", 0, 2), "its events are in no order"),
-]
-
-
-@pytest.mark.parametrize("case", range(len(DAMAGE)))
-def test_what_is_damaged_or_foreign_is_refused(tmp_path: Path, case: int) -> None:
-    write(tmp_path / "events")
-    damage, message = DAMAGE[case]
-    damage(tmp_path / "events")
-    assert message in refused(tmp_path / "events")
-
-
-@pytest.mark.parametrize("name", ["000-n_1.parquet", "events.json"])
-def test_bytes_that_flipped(tmp_path: Path, name: str) -> None:
-    """Either one clear line, or what was written: checksums guard the values."""
-    folder = tmp_path / "events"
-    write(folder)
-    good, right = (folder / name).read_bytes(), {n: e.dense(7, 12) for n, e in read(folder).items()}
-    random, seen = np.random.default_rng(0), 0
-    for place in random.choice(len(good), min(len(good), 400), replace=False):
-        bad = bytearray(good)
-        bad[place] ^= int(random.integers(1, 256))
-        (folder / name).write_bytes(bytes(bad))
-        try:
-            found = read(folder)
-        except DataError as error:
-            assert len(str(error).splitlines()) == 1  # noqa: PT017
-            seen += 1
-        else:
-            if name != "events.json":
-                assert all(np.array_equal(found[n].dense(7, 12), dense) for n, dense in right.items())
-    assert seen > 200
 
 
 def test_more_populations_than_files_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

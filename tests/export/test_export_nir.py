@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
-from networks import Builder, anything, plain, pools, residual
+from networks import Builder, plain, pools, residual
+from random_graphs import anything
 from spikewright.conversion import Neurons
 from spikewright.errors import GraphError, Problem, SettingsError, StorageError, UnsupportedModelError
 from spikewright.exporters._selections import selections

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 import spikewright as sw
 from spikewright.forward import Forward
-from spikewright.frontends.common.names import Names, free_name
+from spikewright.frontends.common.names import Names
 from spikewright.graph import Graph
 from spikewright.nodes import Output
+from spikewright.text import free_name
 
 
 def outputs(graph: Graph) -> list[str]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 import spikewright as sw
 from spikewright.errors import GraphError, SettingsError, SpikewrightError, UnsupportedModelError
-from spikewright.forward import run
 from spikewright.frontends.torch import from_exported, from_torch
 from spikewright.frontends.torch.activations import ACTIVATIONS
 from spikewright.frontends.torch.operators import OPERATORS
@@ -23,49 +21,8 @@ from spikewright.frontends.torch.pools import POOLS
 from spikewright.frontends.verify import Original, Verified, verification, verified
 from spikewright.frontends.verify.samples import KINDS, Sampler
 from spikewright.graph import Graph
-from spikewright.nodes import Add, ChannelAffine, Floor, Identity, Input, Output, ReLU
-
-
-class Functional(nn.Module):
-    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *x: Tensor) -> Any:
-        return self.function(self, *x)
-
-
-class Staircase(nn.Module):
-    """QCFS with L steps to a trained ceiling."""
-
-    def __init__(self, levels: int = 8, ceiling: float = 1.3) -> None:
-        super().__init__()
-        self.levels = levels
-        self.ceiling = nn.Parameter(torch.tensor([ceiling]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.floor(torch.clamp(x / self.ceiling, 0, 1) * self.levels + 0.5) / self.levels * self.ceiling
-
-
-def small(*middle: nn.Module) -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 6), *(middle or (nn.ReLU(),)), nn.Linear(6, 3))
-
-
-def deep() -> nn.Module:
-    torch.manual_seed(1)
-    convs = [nn.Sequential(nn.Conv2d(1 if k == 0 else 8, 8, 3, padding=1), Staircase()) for k in range(2)]
-    return nn.Sequential(*convs, nn.Flatten(), nn.Linear(8 * 64, 5))
-
-
-def refusal(module: nn.Module, example: Any, **options: Any) -> str:
-    with pytest.raises(GraphError) as caught:
-        from_torch(module, example, **options)
-    assert len(str(caught.value)) < 400
-    return str(caught.value)
-
+from spikewright.nodes import Add, ChannelAffine, Identity, Input, Output, ReLU
+from verified_modules import Functional, refusal, replace_rule, small
 
 # What is said.
 
@@ -147,11 +104,11 @@ def wrong_linear(call: Any) -> Any:
 
 
 PICTURES = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 3), nn.Softmax(1))
-WRONG: dict[str, tuple[Any, str, Any, str]] = {
-    "a ceiling": (ACTIVATIONS, "relu", wrong_relu, "'1' (ReLU)"),
-    "nothing": (ACTIVATIONS, "relu", wrong_same, "'0' (Conv)"),
-    "a factor": (POOLS, "avg_pool2d", wrong_pool, "'2.wrong' (ChannelAffine)"),
-    "a small bias": (OPERATORS, "linear", wrong_linear, "'4.wrong' (ChannelAffine)"),
+WRONG: dict[str, tuple[str, Any, str]] = {
+    "a ceiling": ("relu", wrong_relu, "'1' (ReLU)"),
+    "nothing": ("relu", wrong_same, "'0' (Conv)"),
+    "a factor": ("avg_pool2d", wrong_pool, "'2.wrong' (ChannelAffine)"),
+    "a small bias": ("linear", wrong_linear, "'4.wrong' (ChannelAffine)"),
 }
 
 
@@ -160,8 +117,8 @@ WRONG: dict[str, tuple[Any, str, Any, str]] = {
 def test_a_wrong_rule_is_refused_by_the_first_node_that_differs(
     name: str, door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules, operator, rule, node = WRONG[name]
-    monkeypatch.setitem(rules, operator, rule)
+    operator, rule, node = WRONG[name]
+    replace_rule(monkeypatch, operator, rule)
     x = torch.zeros(2, 1, 8, 8)
     module = PICTURES.eval()
     with pytest.raises(GraphError) as caught:
@@ -171,7 +128,7 @@ def test_a_wrong_rule_is_refused_by_the_first_node_that_differs(
 
 
 def test_a_threshold_that_replaces_by_another_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ACTIVATIONS, "threshold", lambda call: call.emit(ReLU, call.x))
+    replace_rule(monkeypatch, "threshold", lambda call: call.emit(ReLU, call.x))
     assert refusal(small(nn.Threshold(0, 5)), torch.zeros(1, 4)).startswith(
         "Sequential: the graph differs from PyTorch at the node '1' (ReLU), by 5 where values reach 5 "
     )
@@ -182,12 +139,12 @@ def test_where_an_output_says_nothing_its_nodes_are_compared(monkeypatch: pytest
     dead[2].bias.data.fill_(-100)
     known = verification(from_torch(dead, torch.zeros(1, 4)))
     assert known.notes == ("the output 'output' was 0 for every sample",)
-    monkeypatch.setitem(ACTIVATIONS, "hardtanh", lambda call: call.emit(ReLU, call.x, ceiling=2.0))
+    replace_rule(monkeypatch, "hardtanh", lambda call: call.emit(ReLU, call.x, ceiling=2.0))
     assert "at the node '1' (ReLU)" in refusal(dead, torch.zeros(1, 4))
 
 
 def test_what_differs_only_in_large_values_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ACTIVATIONS, "hardtanh", lambda call: call.emit(ReLU, call.x))
+    replace_rule(monkeypatch, "hardtanh", lambda call: call.emit(ReLU, call.x))
     scaled = nn.Sequential(nn.Linear(1, 1), nn.ReLU6())
     nn.init.constant_(scaled[0].weight, 0.1)
     nn.init.zeros_(scaled[0].bias)
@@ -203,90 +160,6 @@ def test_rounding_is_no_difference() -> None:
     twice.weight.data += 1e-6
     module = Functional(lambda m, x: m.a(x).double().float() - m.b(x) + 0 * m.a(x), a=layer, b=twice)
     assert verification(from_torch(module, torch.zeros(1, 400))).against == "PyTorch"
-
-
-# The batch.
-
-
-DEPENDENT: dict[str, Callable[[Any, Tensor], Any]] = {
-    "times its size": lambda m, x: x * x.shape[0],
-    "through its length": lambda m, x: m.fc(x) / len(x),
-    "a tensor of its size": lambda m, x: x * torch.full((1,), float(x.shape[0])),
-    "ones over its size": lambda m, x: x + torch.ones(x.shape[0], 4) / x.shape[0],
-    "steps behind it": lambda m, x: torch.floor(x.clamp(0, 1) * 4 + 0.5) * x.shape[0],
-    "the first sample alone": lambda m, x: x[0:1],
-    "its mean": lambda m, x: x - x.mean(0, keepdim=True),
-    "the sum of all": lambda m, x: x + x.sum(),
-    "samples turned round": lambda m, x: x.flip(0),
-    "samples rolled": lambda m, x: x.roll(1, 0),
-    "softmax over it": lambda m, x: x.softmax(0),
-    "normalised over it": lambda m, x: F.normalize(x, dim=0),
-    "its statistics": lambda m, x: F.batch_norm(x, None, None, training=True),
-    "largest of it": lambda m, x: x - x.amax(0),
-    "numbered samples": lambda m, x: x + torch.arange(x.shape[0])[:, None],
-    "samples side by side": lambda m, x: x.reshape(-1, 2),
-    "sorted samples": lambda m, x: x.sort(0).values,
-    "cumulated": lambda m, x: x.cumsum(0),
-}
-
-
-PLAIN = ("times its size", "through its length", "a tensor of its size", "steps behind it")
-"""Those that can be traced for one batch size, and then look as if nothing were wrong."""
-
-
-@pytest.mark.parametrize(("name", "size"), [*((name, 1) for name in DEPENDENT), *((name, 4) for name in PLAIN)])
-def test_answers_that_depend_on_the_batch_are_refused(name: str, size: int) -> None:
-    torch.manual_seed(0)
-    module = Functional(DEPENDENT[name], fc=nn.Linear(4, 3))
-    with pytest.raises(SpikewrightError) as caught:
-        from_torch(module, torch.randn(size, 4))
-    # Batch statistics of one sample fail by themselves; all else is refused by what it does.
-    assert isinstance(caught.value, GraphError | UnsupportedModelError) or (name, size) == ("its statistics", 1)
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_why_is_said(name: str) -> None:
-    message = refusal(Functional(DEPENDENT[name], fc=nn.Linear(4, 3)), torch.randn(1, 4))
-    assert message.startswith("Functional: its answer for one sample depends on the batch it stands in (by ")
-    assert message.endswith("take what uses the batch size, or mixes samples, out of its code")
-
-
-def test_samples_that_get_no_answer() -> None:
-    assert refusal(Functional(lambda m, x: x[0:1]), torch.randn(1, 4)) == (
-        "Functional: it answers a batch of 2 samples with 'output' of shape (1, 4), which is not one answer for each "
-        "sample; take what mixes or drops samples out of its code"
-    )
-
-
-@pytest.mark.parametrize("size", [1, 4])
-def test_code_for_one_batch_size_is_compared_at_that(size: int) -> None:
-    module = Functional(lambda m, x: m.fc(x.view(size, -1)), fc=nn.Linear(12, 2))
-    known = verification(from_torch(module, torch.randn(size, 3, 4)))
-    assert known.batches == (size,)
-    assert known.notes == (
-        f"its code was followed for batches of {size} only, and what it does with that number is kept",
-    )
-
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_a_program_of_one_batch_size_answers_sample_by_sample(size: int) -> None:
-    module = deep().eval()
-    x = torch.randn(size, 1, 8, 8)
-    graph = from_exported(torch.export.export(module, (x,)))
-    known = verification(graph)
-    assert known.batches == (size,)
-    assert known.notes == (f"it is made for batches of {size} only",)
-    together = run(graph, x)["output"]
-    alone = np.concatenate([run(graph, x[i : i + 1])["output"] for i in range(size)])
-    np.testing.assert_allclose(together, alone, atol=1e-6)
-    with torch.no_grad():
-        np.testing.assert_allclose(together, module(x), atol=1e-4)
-
-
-def test_a_program_of_any_batch_size_within_bounds() -> None:
-    sizes = {0: torch.export.Dim("batch", min=2, max=64)}
-    program = torch.export.export(small().eval(), (torch.zeros(4, 4),), dynamic_shapes=(sizes,))
-    assert verification(from_exported(program)).batches == (2, 3)
 
 
 # Chance, infinity, precision, what fails.
@@ -336,7 +209,7 @@ def test_half_precision(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> N
     known = verification(from_torch(inside, torch.zeros(2, 4)))
     assert known.against == "PyTorch"
     assert 1e-5 < known.difference < 5e-2
-    monkeypatch.setitem(OPERATORS, "linear", lambda call: call.emit(Identity, call.x))
+    replace_rule(monkeypatch, "linear", lambda call: call.emit(Identity, call.x))
     with pytest.raises(SpikewrightError):
         from_torch(inside, torch.zeros(2, 4))
 
@@ -384,7 +257,7 @@ def test_arguments_that_do_not_matter_and_answers_that_are_constant() -> None:
 
 def test_swapped_arguments_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     module = Functional(lambda m, x, y: x - y)
-    monkeypatch.setitem(OPERATORS, "sub", lambda call: call.emit(Add, call["other"], call["self"]))
+    replace_rule(monkeypatch, "sub", lambda call: call.emit(Add, call["other"], call["self"]))
     with pytest.raises(GraphError):
         from_torch(module, (torch.zeros(2, 4), torch.zeros(2, 4)))
 
@@ -393,63 +266,3 @@ def test_swapped_arguments_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_whole_numbers_as_input(dtype: torch.dtype) -> None:
     module = Functional(lambda m, x: m.fc(x.float() / 255), fc=nn.Linear(4, 3))
     assert verification(from_torch(module, torch.ones(2, 4, dtype=dtype))).samples == 25
-
-
-# Steps.
-
-
-def test_steps_are_compared_before_and_behind() -> None:
-    graph = from_torch(deep(), torch.zeros(1, 1, 8, 8))
-    assert len(graph.of_type(Floor)) == 2
-    known = verification(graph)
-    assert known.batches == (2, 3)
-    assert known.difference < 1e-5
-
-
-def test_rounding_at_a_step_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph is made a little off before every step, as another order of adding would: many values then jump."""
-    right = ACTIVATIONS["floor"]
-
-    def nudged(call: Any) -> Any:
-        ones = np.ones(call.x.sample[0])
-        before = call.emit(ChannelAffine, call.x, part="nudged", scale=ones, bias=3e-6 * ones)
-        return call.emit(Floor, before)
-
-    exact = Functional(lambda m, x: m.b(m.step(m.a(x))), a=nn.Linear(4, 6), b=nn.Linear(6, 3), step=Staircase(4, 1.0))
-    # Every value of these is a multiple of 1/8: half of them lie on a step, and the nudge carries them over it.
-    for part in (exact.a, exact.b):
-        part.weight.data = torch.round(part.weight.data * 8) / 8
-        part.bias.data = torch.round(part.bias.data * 8) / 8 - 1e-6
-    example = torch.randint(-3, 4, (3, 4)).float()
-    monkeypatch.setitem(ACTIVATIONS, "floor", nudged)
-    assert verification(from_torch(exact, example)).against == "PyTorch"
-    monkeypatch.setitem(ACTIVATIONS, "floor", right)
-    assert verification(from_torch(exact, example)).difference < 1e-6
-
-
-@pytest.mark.parametrize("error", [2e-3, 1.0])
-def test_a_wrong_step_is_refused_by_name(error: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    def shifted(call: Any) -> Any:
-        ones = np.ones(call.x.sample[0])
-        before = call.emit(ChannelAffine, call.x, part="shifted", scale=ones, bias=error * ones)
-        return call.emit(Floor, before)
-
-    monkeypatch.setitem(ACTIVATIONS, "floor", shifted)
-    assert "(Floor), by 1 where" in refusal(deep(), torch.zeros(1, 1, 8, 8))
-
-
-def test_a_wrong_rule_behind_a_step_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = OPERATORS["linear"]
-
-    def shifted(call: Any) -> Any:
-        value = right(call)
-        ones = np.ones(value.sample[0])
-        return call.emit(ChannelAffine, value, part="shifted", scale=ones, bias=0.01 * ones)
-
-    monkeypatch.setitem(OPERATORS, "linear", shifted)
-    assert "at the node '3.shifted' (ChannelAffine)" in refusal(deep(), torch.zeros(1, 1, 8, 8))
-
-
-def test_steps_and_code_for_one_batch_size() -> None:
-    module = Functional(lambda m, x: m.step(m.fc(x.view(1, -1))), fc=nn.Linear(12, 2), step=Staircase())
-    assert verification(from_torch(module, torch.randn(1, 3, 4))).batches == (1,)

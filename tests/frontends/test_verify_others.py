@@ -218,7 +218,7 @@ def test_a_wrong_rule_ends_the_command_in_one_line(
 ) -> None:
     path = tmp_path / "small.onnx"
     onnx.save(small(), path)
-    monkeypatch.setitem(OPERATORS, "Relu", lambda call: call.walk.alias(call.output, call.given(0)))
+    monkeypatch.setitem(OPERATORS, "Relu", lambda call: call.walk.alias(call.output, call.input_name(0)))
     assert command(["inspect", str(path), "--verify"]) == 2
     said = capsys.readouterr()
     assert said.err.startswith(f"error: {path}: the graph differs from ONNX Runtime at the node 'Gemm_0' (Linear), by ")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from networks import ALL, Builder, anything, norm_after_relu, plain, residual
+from networks import ALL, Builder, norm_after_relu, plain, residual
+from random_graphs import anything
 from spikewright import passes
 from spikewright.conversion import what_became
 from spikewright.errors import GraphError, UnsupportedModelError

@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
-from networks import ALL, Builder, anything, plain, pre_activation, residual
+from networks import ALL, Builder, plain, pre_activation, residual
+from random_graphs import anything
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
 from spikewright.preparation import prepare
-from spikewright.reports.network import Picture, network_picture, said_of, write_picture
+from spikewright.reports.network import Picture, captions_of, network_picture, write_picture
 from spikewright.reports.network.diagram import diagram
 from spikewright.reports.network.layered import Layout, Rectangle, layered
 from spikewright.reports.network.lettering import shortened, text_width
@@ -208,8 +209,8 @@ def test_a_chain_is_straight_and_shortcuts_stand_beside_it() -> None:
 
 def test_the_same_graph_gives_the_same_picture() -> None:
     code = (
-        "from networks import anything; from spikewright.preparation import prepare; from hashlib import sha256;"
-        "from spikewright.reports.network import said_of, network_picture;"
+        "from random_graphs import anything; from spikewright.preparation import prepare; from hashlib import sha256;"
+        "from spikewright.reports.network import captions_of, network_picture;"
         "print(sha256(network_picture(prepare(anything(7), leaky='split')[0], title='a').svg.encode()).hexdigest())"
     )
     said = set()
@@ -233,7 +234,7 @@ def test_arrows_say_what_they_are_made_of() -> None:
 
 def test_boxes_say_what_populations_are_like() -> None:
     conversion = converted(residual(1).graph())
-    said = texts(network_picture(conversion.spiking, said=said_of(conversion)))
+    said = texts(network_picture(conversion.spiking, captions=captions_of(conversion)))
     assert said.count("IF") == 3
     assert said.count("θ 1") == said.count("λ 1.5") == 3
     assert said.count("4×8×8, 256 neurons") == 2

@@ -8,7 +8,8 @@ import torch
 
 import spikewright as sw
 from listing import arriving, columns, flat, put, random_rates
-from networks import ALL, anything
+from networks import ALL
+from random_graphs import anything
 from spikewright.calibration import Max
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF, Add, Concat, Conv, Flatten, Input, Linear, Output, Permute, SpikeMaxPool, Upsample

@@ -15,7 +15,7 @@ from listing import between, random_rates
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Conv, Linear
 from spikewright.synapse_graph import Synapses, parquet, synapses
-from spikewright.synapse_graph.blocks import COLUMNS, Block
+from spikewright.synapse_graph.blocks import COLUMNS, SynapseBlock
 from spikewright.synapse_graph.parquet import Column, ParquetFile
 from spikewright.synapse_graph.thrift_compact import varint, zigzag
 
@@ -29,7 +29,7 @@ def test_numbers_as_thrift_writes_them() -> None:
 
 
 @st.composite
-def some_blocks(draw: st.DrawFn) -> list[Block]:
+def some_blocks(draw: st.DrawFn) -> list[SynapseBlock]:
     """Blocks whose columns change along any of their axes."""
     random = np.random.default_rng(draw(st.integers(0, 1000)))
     found = []
@@ -43,13 +43,13 @@ def some_blocks(draw: st.DrawFn) -> list[Block]:
             "weight": random.normal(size=of()).astype(np.float32),
             "edge": random.normal(size=of()).astype(np.float32),
         }
-        found.append(Block(shape, columns))
+        found.append(SynapseBlock(shape, columns))
     return found
 
 
 @given(some_blocks(), st.booleans(), st.sampled_from([1, 100, 1 << 21]))
 @settings(max_examples=150, deadline=None)
-def test_readers_see_what_the_blocks_hold(blocks: list[Block], edges: bool, row_group: int) -> None:
+def test_readers_see_what_the_blocks_hold(blocks: list[SynapseBlock], edges: bool, row_group: int) -> None:
     columns = [
         Column("group", "group"),
         Column("small", "index", 200),

@@ -61,8 +61,8 @@ def test_parts_of_other_rates_are_never_adopted(tmp_path: Path, suffix: str) -> 
 def test_parts_without_settings_are_never_adopted(tmp_path: Path, name: str, settings: str | None) -> None:
     graph, target = made(), tmp_path / "graph.parquet"
     folder = tmp_path / (f".graph.parquet.{digest(graph, writer(target))}.parts" if name == "its own" else name)
-    (folder / "pieces").mkdir(parents=True)
-    for where in (folder, folder / "pieces"):
+    (folder / "parts").mkdir(parents=True)
+    for where in (folder, folder / "parts"):
         (where / "0000-00000.parquet").write_text("half of another")
     if settings is not None:
         (folder / "settings.json").write_text(settings)

@@ -219,11 +219,11 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = bytes_of(graph.write(tmp_path / "whole.parquet"))
     process = subprocess.Popen([sys.executable, "-c", KILLED.format(paths=PATHS, target=str(target))])
     until = time.monotonic() + 60
-    while len(list(tmp_path.glob(".graph.parquet.*.parts/pieces/*.parquet"))) < 4 and time.monotonic() < until:
+    while len(list(tmp_path.glob(".graph.parquet.*.parts/parts/*.parquet"))) < 4 and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob(".graph.parquet.*/pieces/*")}
+    kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob(".graph.parquet.*/parts/*")}
     assert 4 <= len(kept) < len(whole)
     assert not target.exists()
     graph.write(target)
@@ -288,7 +288,7 @@ def test_a_full_disk_is_one_line_and_work_done_stays(tmp_path: Path, monkeypatch
         graph.write(target, workers=1)
     assert len(str(problem.value).splitlines()) == 1
     assert not target.exists()
-    assert len(list(tmp_path.glob(".graph.parquet.*.parts/pieces/*.parquet"))) == 5
+    assert len(list(tmp_path.glob(".graph.parquet.*.parts/parts/*.parquet"))) == 5
     assert not list(tmp_path.glob(".graph.parquet.*/*.tmp"))
     monkeypatch.undo()
     assert bytes_of(graph.write(target)) == bytes_of(graph.write(tmp_path / "whole.parquet"))

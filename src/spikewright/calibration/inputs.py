@@ -42,13 +42,13 @@ class InputRange:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As JSON holds it; a percentile that does not exist is null."""
+        """Its fields as JSON holds them; a percentile that does not exist is null."""
         quantiles = {key: value if isfinite(value) else None for key, value in self.quantiles.items()}
         return {**asdict(self), "quantiles": quantiles}
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> InputRange:
-        """From ``facts`` that a file held.
+        """The range whose ``facts`` a file held.
 
         Raises:
             ValueError: for facts that are missing, of another kind, or contradict each other.
@@ -127,7 +127,7 @@ def parse_input_scale(value: Any) -> InputScale:
 
 
 def input_scale_text(scale: InputScale) -> str:
-    """As ``parse_input_scale`` reads it back."""
+    """The text that ``parse_input_scale`` reads back."""
     return str(scale) if isinstance(scale, Method) else repr(scale)
 
 

@@ -114,6 +114,7 @@ class Population:
         self.accumulators = {key: a for key, a in self.accumulators.items() if a.needs_pass or key in self.asked}
 
     def result(self) -> NodeStatistics:
+        """What was found in all passes so far."""
         return NodeStatistics(
             layer=self.layer,
             ceiling=self.ceiling,
@@ -127,7 +128,7 @@ class Population:
 def populations(
     graph: Graph, asked: Callable[[Node, int], Collection[Request[Any]]], one_pass: bool
 ) -> list[Population]:
-    """Of every input, ReLU and output of a graph.
+    """The populations to watch: every input, ReLU and output of a graph.
 
     Args:
         graph: the folded graph.

@@ -43,13 +43,13 @@ class AnalogScore:
 
     @classmethod
     def of(cls, task: Task, value: float, chance: float, samples: int) -> AnalogScore:
-        """From the main score of a task and that of the best constant answer, which may be NaN."""
+        """A score made of a task's main one and that of the best constant answer, either of which may be NaN."""
         known, best = (number if isfinite(number) else None for number in (value, chance))
         return cls(str(task), task.main, known, best, samples)
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> AnalogScore:
-        """From the fields that a file held.
+        """The score prefix fields a file held.
 
         Raises:
             ValueError: for fields that are missing, of another kind, or of no score.
@@ -135,7 +135,7 @@ class AnalogScoring:
         self.done += other.done
 
     def results(self) -> dict[str, AnalogScore]:
-        """By output."""
+        """The score of every labelled output, by its name."""
         found = {}
         for name, head in self.heads.items():
             main = head.task.main
@@ -157,5 +157,5 @@ def scored_heads(graph: Graph, data: Dataset, task: TaskChoice) -> tuple[dict[st
     except DataError as error:
         return {}, (f"the labels are not used: {error}",)
     labelled = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}
-    whose = "output '{}': " if len(found) > 1 else ""
-    return labelled, tuple(whose.format(n) + head.remark for n, head in labelled.items() if head.remark)
+    prefix = "output '{}': " if len(found) > 1 else ""
+    return labelled, tuple(prefix.format(n) + head.remark for n, head in labelled.items() if head.remark)

@@ -130,7 +130,7 @@ class Statistics:
         }
 
     def event_values(self) -> dict[str, float]:
-        """By input, λ: what one event of the Poisson encoder stands for, after ``input_scale``.
+        """λ by input: what one event of the Poisson encoder stands for, after ``input_scale``.
 
         Raises:
             CalibrationError: for a percentile that was not asked for when calibrating.

@@ -41,7 +41,7 @@ CLOSED = 1
 FAULT = 1
 """Exit status where it was not the user's mistake."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
-"""Of click, which typer carries inside itself or not, depending on its version."""
+"""The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
 for command in (inspect, convert, simulate, synapses, export, demo):
     app.command()(command)
@@ -137,8 +137,8 @@ def _misused(error: Any) -> int:
         error.show()
         return 2
     path = getattr(error.ctx, "command_path", "spikewright")
-    said = one_line(error.format_message()).rstrip(".")
-    return _failed(f"{said[:1].lower()}{said[1:]}; see '{path} --help'")
+    message = one_line(error.format_message()).rstrip(".")
+    return _failed(f"{message[:1].lower()}{message[1:]}; see '{path} --help'")
 
 
 def _failed(message: str, status: int = 2) -> int:

@@ -41,6 +41,7 @@ class PlainTable(Table):
     """A table whose cells hold one line each, whatever is in the names they show."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row whose texts are printed as they are, without markup."""
         super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
@@ -126,7 +127,7 @@ def chosen_encoder(name: str, seed: int, scale: float | None, negative: Literal[
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
     """What the library warns of, as a line each on the error stream, and the same line once only."""
-    said: set[str] = set()
+    shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", SpikewrightWarning)
         others = warnings.showwarning
@@ -134,8 +135,8 @@ def warnings_as_lines() -> Iterator[None]:
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if not issubclass(category, SpikewrightWarning):
                 others(message, category, *place, **more)
-            elif str(message) not in said:
-                said.add(str(message))
+            elif str(message) not in shown:
+                shown.add(str(message))
                 err.print(f"warning: {one_line(message)}", highlight=False, markup=False, soft_wrap=True)
 
         warnings.showwarning = cast(Any, show)  # put back with the filters

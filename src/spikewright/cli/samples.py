@@ -40,8 +40,8 @@ def picked(
         raise SettingsError("give --samples, a draw, or --first-samples, not both")
     for note in data.notes:
         say(f"note: {note}")
-    wish = samples or usual
-    used = data.take(first) if first is not None else data if wish is None else data.sample(wish, seed)
+    count = samples or usual
+    used = data.take(first) if first is not None else data if count is None else data.sample(count, seed)
     choice = used.choice(data)
     if choice.missing:
         gone = ", ".join(choice.missing[:10]) + (", …" if len(choice.missing) > 10 else "")

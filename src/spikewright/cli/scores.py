@@ -41,8 +41,8 @@ def agreement_lines(measures: Measures) -> list[str]:
     for name, head in measures.heads.items():
         if head.labelled and head.agreement:
             values = [f"{SCORES[k].title} {SCORES[k].text(v[-1], unit=True)}" for k, v in head.agreement.items()]
-            whose = "" if len(measures.heads) == 1 else f"{name}, "
-            lines.append(f"{whose}against the analog network's answers at T={measures.timesteps}: {', '.join(values)}")
+            prefix = "" if len(measures.heads) == 1 else f"{name}, "
+            lines.append(f"{prefix}against the analog network's answers at T={measures.timesteps}: {', '.join(values)}")
     return lines
 
 

@@ -115,8 +115,8 @@ def simulate(
         out.print(f"written: {output}", highlight=False)
     if stored is not None:
         groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
-        said = f"{sum(stored.counts.values()):,} events of {groups}"
-        out.print(f"written: {events}, {said}", highlight=False, soft_wrap=True)
+        summary = f"{sum(stored.counts.values()):,} events of {groups}"
+        out.print(f"written: {events}, {summary}", highlight=False, soft_wrap=True)
 
 
 def _per_second(measures: Measures) -> str:

@@ -67,7 +67,7 @@ class Connections:
 
     @property
     def pairs(self) -> tuple[NDArray[np.int64], ...]:
-        """Of every axis ``(outputs, inputs)``: through how many taps the one sees the other."""
+        """How many taps each output sees each input through, for every axis ``(outputs, inputs)``."""
         return tuple(pairs_of(taps, n) for taps, n in zip(self.axes, self.inputs[1:], strict=True))
 
     def fan_out(self) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ def moved(table: Numbers, values: Sequence[NDArray[Any]], nothing: float = 0) ->
 
 
 def times_moved(table: Numbers, shapes: Sequence[Shape]) -> tuple[Numbers, ...]:
-    """To how many places each value of each input goes, in its shape."""
+    """How many places each value of each input goes to, in the shape of the input."""
     sizes = [prod(shape) for shape in shapes]
     found = np.bincount(table[table != NOWHERE], minlength=sum(sizes))
     parts = np.split(found, np.cumsum(sizes)[:-1])

@@ -53,8 +53,8 @@ class CalibrationFacts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CalibrationFacts):
             return NotImplemented
-        mine, theirs = ((one.method, one.samples, one.inputs) for one in (self, other))
-        return mine == theirs and np.array_equal(self.digests, other.digests)
+        own, theirs = ((one.method, one.samples, one.inputs) for one in (self, other))
+        return own == theirs and np.array_equal(self.digests, other.digests)
 
     def shared_with(self, digests: NDArray[np.uint64]) -> int:
         """How many of some samples, by their digests, are among those of calibration."""

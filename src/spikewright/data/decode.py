@@ -33,7 +33,7 @@ TURNED = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureHeader:
     """What the header of a picture says.
 
     Attributes:
@@ -47,7 +47,7 @@ class Look:
     lost: bool
 
 
-def look(path: Path) -> Look:
+def picture_header(path: Path) -> PictureHeader:
     """A picture's header; no pixel is decoded.
 
     Raises:
@@ -59,7 +59,7 @@ def look(path: Path) -> Look:
         bits, stored = _bits(image), _stored_bits(path, image)
         if bits == 16 and stored not in (16, None) and image.format == "TIFF":
             raise DataError(f"{path}: has {stored} bits a value; save it with 8 or 16")
-        return Look(upright, bits, stored is not None and stored > max(bits, 8))
+        return PictureHeader(upright, bits, stored is not None and stored > max(bits, 8))
 
 
 def decode(path: Path, channels: int, alpha: Alpha) -> Array:
@@ -136,8 +136,8 @@ def _stored_bits(path: Path, image: Image) -> int | None:
     if image.format == "PNG":
         return start[24]
     if image.format == "TIFF":
-        said = image.tag_v2.get(258, 1)  # type: ignore[attr-defined]
-        return int(max(said) if isinstance(said, tuple) else said)
+        stored = image.tag_v2.get(258, 1)  # type: ignore[attr-defined]
+        return int(max(stored) if isinstance(stored, tuple) else stored)
     if image.format == "PPM" and image.mode == "RGB":
         found = re.match(rb"P[36](?:\s+#[^\n]*)*\s+\d+\s+\d+\s+(\d+)", start)
         return None if found is None else int(found[1]).bit_length()

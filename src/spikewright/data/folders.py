@@ -102,7 +102,7 @@ def _order(
     root: Path, names: list[str], given: tuple[str, ...], training: tuple[str, ...], notes: list[str]
 ) -> tuple[str, ...]:
     """The classes whose index is the label: those that are known, else the folders that there are."""
-    wanted, whose = (given, "the network was converted with") if given else (training, "the training folder has")
+    wanted, source = (given, "the network was converted with") if given else (training, "the training folder has")
     if not wanted or (given and not set(given) & set(names)):
         if given:
             notes.append(f"{root}: its folders have other names than the classes {_some(given)}; numbered as they sort")
@@ -110,7 +110,7 @@ def _order(
     strange = sorted(set(names) - set(wanted))
     if strange:
         raise DataError(
-            f"{root}: {_some(strange)} {'is no class' if len(strange) == 1 else 'are no classes'} that {whose} "
+            f"{root}: {_some(strange)} {'is no class' if len(strange) == 1 else 'are no classes'} that {source} "
             f"({_some(wanted)}); labels would not agree"
         )
     missing = [name for name in wanted if name not in names]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.data.dataset import Batch, Dataset
-from spikewright.data.decode import Look, decode, look
+from spikewright.data.decode import PictureHeader, decode, picture_header
 from spikewright.data.folders import Pictures
 from spikewright.data.layout import Inputs, channels_of
 from spikewright.data.preprocessing import Preprocessing
@@ -75,7 +75,7 @@ class PictureDataset(Dataset):
         return self.y
 
     def batches(self, size: int) -> Iterator[Batch]:
-        _ = self.looks
+        _ = self.headers
         for start in range(0, len(self), size):
             x = self._batch(range(start, min(start + size, len(self))))
             if (row := not_finite(x)) is not None:
@@ -113,16 +113,16 @@ class PictureDataset(Dataset):
         return digest.hexdigest()
 
     @cached_property
-    def looks(self) -> tuple[Look, ...]:
+    def headers(self) -> tuple[PictureHeader, ...]:
         """What all headers say.
 
         Raises:
             DataError: for a file that is no picture, sizes that do not fit each other or the network, and for 8 and 16
                 bits side by side where nothing brings them to one range.
         """
-        found: list[Look] = []
+        found: list[PictureHeader] = []
         for file in self.files:
-            one = look(file)
+            one = picture_header(file)
             size = self.preprocessing.size_after(one.size)
             first = found[0] if found else one
             if size != self.preprocessing.size_after(first.size):
@@ -142,7 +142,7 @@ class PictureDataset(Dataset):
     @property
     def lossy(self) -> int:
         """How many have more bits a colour than Pillow decodes."""
-        return sum(one.lost for one in self.looks)
+        return sum(one.lost for one in self.headers)
 
     def _check_shape(self, size: Size) -> None:
         if self.wanted is None:
@@ -150,8 +150,8 @@ class PictureDataset(Dataset):
         _ = self._count
         fits = self._arranged((1, *size, self._seen))
         if fits != self.wanted:
-            wish = self._room
-            advice = f"preprocess with resize={wish[0]}x{wish[1]}, or crop= or pad=" if wish else "no picture fits it"
+            room = self._room
+            advice = f"preprocess with resize={room[0]}x{room[1]}, or crop= or pad=" if room else "no picture fits it"
             raise DataError(
                 f"{self.files[0]}: is {size[0]}×{size[1]}"
                 f"{' after preprocessing' if self.preprocessing.spatial else ''}, the network takes samples of "
@@ -196,24 +196,24 @@ class PictureDataset(Dataset):
         Raises:
             DataError: where the network takes other samples than pictures.
         """
-        wish = self.preprocessing.channels or self._seen
+        channels = self.preprocessing.channels or self._seen
         if self._seen not in COLOURS and self.wanted is not None and len(self.wanted) == 1:
             size = self._size
             raise DataError(
                 f"{self.files[0]}: is {size[0]}×{size[1]}, the network takes rows of {self.wanted[0]:,} values; "
                 "preprocess with resize=ROWSxCOLUMNS"
             )
-        if self._seen not in COLOURS or (wish != self._seen and wish != 1):
+        if self._seen not in COLOURS or (channels != self._seen and channels != 1):
             raise DataError(
                 f"{self.files[0].parent}: the network takes samples of {self.wanted}; pictures have 1, 3 or 4 channels"
-                + (f", and preprocessing reads {wish}" if wish in COLOURS else "")
+                + (f", and preprocessing reads {channels}" if channels in COLOURS else "")
             )
-        return wish
+        return channels
 
     @cached_property
     def _size(self) -> Size:
         """Rows and columns of the first picture after preprocessing."""
-        return self.preprocessing.size_after(look(self.files[0]).size)
+        return self.preprocessing.size_after(picture_header(self.files[0]).size)
 
     @cached_property
     def _kept(self) -> dict[int, tuple[Array, np.dtype[Any]]]:
@@ -262,12 +262,12 @@ def picture_dataset(
     """The pictures of a folder for a network; a moderate number of them is looked at right away.
 
     Raises:
-        DataError: as ``PictureDataset.looks``.
+        DataError: as ``PictureDataset.headers``.
     """
     data = PictureDataset(found.files, found.labels, preprocessing, wanted, channels, found.classes, found.notes)
     if len(data) > EAGER:
         return data
-    if preprocessing.range is None and data.looks[0].bits == 16:
+    if preprocessing.range is None and data.headers[0].bits == 16:
         note = "pictures have 16 bits, their values go up to 65535; totensor scales by that, scale=1/255 does not"
         data = replace(data, notes=(*data.notes, note))
     if data.lossy:

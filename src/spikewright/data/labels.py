@@ -36,19 +36,19 @@ def targets_of(values: Any) -> Targets:
     return _array_of_targets(values, "")
 
 
-def _array_of_targets(values: Any, whose: str) -> Array:
+def _array_of_targets(values: Any, owner: str) -> Array:
     found = array_of(values, "labels")
     if found.dtype.kind in "USO" and found.size:
         first = found.reshape(-1)[0]
-        looks = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+        shown = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
         what = "text" if isinstance(first, str | bytes) else f"{type(first).__name__} objects"
-        raise DataError(f"labels {whose}are {what}, such as {looks[:40]!r}; {WANTED}")
+        raise DataError(f"labels {owner}are {what}, such as {shown[:40]!r}; {WANTED}")
     if found.dtype.kind not in "buif":
-        raise DataError(f"labels {whose}are {found.dtype}; {WANTED}")
+        raise DataError(f"labels {owner}are {found.dtype}; {WANTED}")
     if found.ndim == 0:
-        raise DataError(f"labels {whose}are a single number; one is wanted for each sample")
+        raise DataError(f"labels {owner}are a single number; one is wanted for each sample")
     if (row := not_finite(found)) is not None:
-        raise DataError(f"the label {whose}of sample {row} holds NaN or infinity; take the sample out, or repair it")
+        raise DataError(f"the label {owner}of sample {row} holds NaN or infinity; take the sample out, or repair it")
     return found
 
 
@@ -130,12 +130,12 @@ def joined(parts: Sequence[Targets]) -> Targets | None:
         raise DataError(f"the labels of a data set must be of one kind in all batches: {error}") from error
 
 
-def _kept(y: NDArray[Any], samples: int, whose: str) -> NDArray[Any]:
+def _kept(y: NDArray[Any], samples: int, owner: str) -> NDArray[Any]:
     if len(y) != samples:
-        raise DataError(f"{samples} samples but {len(y)} labels {whose}".rstrip() + "; they must be as many")
+        raise DataError(f"{samples} samples but {len(y)} labels {owner}".rstrip() + "; they must be as many")
     if y.dtype.kind == "f":
         return y
     if y.dtype.kind == "u" and y.size and int(y.max()) > np.iinfo(np.int64).max:
-        raise DataError(f"label {int(y.max())} {whose}is too large to be a class")
+        raise DataError(f"label {int(y.max())} {owner}is too large to be a class")
     whole = y.astype(np.int64)
     return whole[:, 0] if whole.ndim == 2 and whole.shape[1] == 1 else whole

@@ -19,7 +19,7 @@ PIXELS = 2**26
 """The largest picture that is read or made, 8192 by 8192: less than what Pillow warns of."""
 
 
-def size_of(shape: Size, wish: int | Size | None) -> Size:
+def size_of(shape: Size, wanted: int | Size | None) -> Size:
     """The rows and columns of a picture once it is resized; a single number is that of the shorter side.
 
     Source: ``torchvision.transforms.functional._compute_resized_output_size``.
@@ -27,20 +27,20 @@ def size_of(shape: Size, wish: int | Size | None) -> Size:
     Raises:
         DataError: for more than ``PIXELS``.
     """
-    if wish is None:
+    if wanted is None:
         return shape
-    if isinstance(wish, tuple):
-        return wish
+    if isinstance(wanted, tuple):
+        return wanted
     rows, columns = shape
-    size = (wish, int(wish * columns / rows)) if rows <= columns else (int(wish * rows / columns), wish)
+    size = (wanted, int(wanted * columns / rows)) if rows <= columns else (int(wanted * rows / columns), wanted)
     if size[0] * size[1] > PIXELS:
         raise DataError(f"a picture of {rows}×{columns} would become {size[0]}×{size[1]}; give resize=ROWSxCOLUMNS")
     return size
 
 
-def resized(picture: Array, wish: int | Size | None, kind: Filter, antialias: bool) -> Array:
+def resized(picture: Array, wanted: int | Size | None, kind: Filter, antialias: bool) -> Array:
     """A picture in another size. Without ``antialias`` (``tf.image.resize``) the values become float32, unrounded."""
-    size = size_of(picture.shape[:2], wish)
+    size = size_of(picture.shape[:2], wanted)
     if size == picture.shape[:2]:
         return picture
     smooth = antialias or kind != "bilinear"

@@ -23,6 +23,7 @@ class DemoNet(nn.Module):
         self.fc = nn.Linear(2 * width * 9, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Ten logits ``(B, 10)`` for pictures ``(B, 1, 28, 28)``."""
         x = self.pool(self.relu(self.bn1(self.conv1(x))))
         x = self.relu(self.bn2(self.conv2(x)) + x)
         x = self.relu(self.bn3(self.conv3(self.pool(x))))

@@ -52,16 +52,16 @@ class Poisson(Encoder):
         parts = []
         for name, shape in graph.inputs.items():
             value = self.scale if self.scale is not None else getattr(graph[name], "event_value", None)
-            parts.append(_Part(name, prod(shape), None if value is None else float(value)))
+            parts.append(_InputValues(name, prod(shape), None if value is None else float(value)))
         return FittedPoisson(self, tuple(parts))
 
     def at(self, x: Tensor, t: int, first: int) -> Tensor:
-        alone = _Part("", x[0].numel(), None if self.scale is None else float(self.scale))
+        alone = _InputValues("", x[0].numel(), None if self.scale is None else float(self.scale))
         return FittedPoisson(self, (alone,)).at(x, t, first)
 
 
 @dataclass(frozen=True)
-class _Part:
+class _InputValues:
     """The values of one input: ``size`` of them, and what an event stands for; None where nobody said."""
 
     name: str
@@ -82,7 +82,7 @@ class FittedPoisson(Encoder):
     """
 
     settings: Poisson
-    parts: tuple[_Part, ...]
+    parts: tuple[_InputValues, ...]
 
     @property
     def event_values(self) -> dict[str, float]:

@@ -22,7 +22,9 @@ class Simulator(Protocol):
     """A spiking graph ready to run batch after batch."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The engine, and its dtype where that is not the usual one."""
+        ...
 
     def run(
         self,
@@ -31,7 +33,9 @@ class Simulator(Protocol):
         encoder: Encoder,
         record: Recording | Collection[str] = (),
         first: int = 0,
-    ) -> BatchRun: ...
+    ) -> BatchRun:
+        """Run one batch ``(B, *sample shape)``, whose first sample stands at ``first`` in its data set."""
+        ...
 
 
 def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Simulator:

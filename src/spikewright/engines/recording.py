@@ -68,12 +68,12 @@ class Record:
 
     def __str__(self) -> str:
         """``spikes, events of conv* at last:8``."""
-        said = ", ".join(self.what) or ("nothing" if self.folder is None else "events")
+        text = ", ".join(self.what) or ("nothing" if self.folder is None else "events")
         if self.nodes != ("*",):
-            said += f" of {', '.join(self.nodes)}"
+            text += f" of {', '.join(self.nodes)}"
         if self.steps != "all":
-            said += f" at {self.steps}"
-        return said if self.folder is None else f"{said} to {self.folder}"
+            text += f" at {self.steps}"
+        return text if self.folder is None else f"{text} to {self.folder}"
 
     def fitted(self, graph: Graph, timesteps: int) -> Recording:
         """What this means for one network and T timesteps.
@@ -129,7 +129,7 @@ class Recording:
 
     @cached_property
     def rows(self) -> Mapping[int, int]:
-        """By timestep that is recorded: which of them it is."""
+        """The row of each timestep that is recorded."""
         return {int(t): row for row, t in enumerate(self.steps)}
 
     def within(self, time: slice) -> tuple[slice, NDArray[np.int64]]:

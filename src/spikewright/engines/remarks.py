@@ -27,7 +27,7 @@ ASK = "are they preprocessed as they were then?"
 
 
 @dataclass(frozen=True, eq=False)
-class InputSeen:
+class InputObservations:
     """The values of one input over some samples.
 
     Attributes:
@@ -52,8 +52,8 @@ class InputSeen:
     cut: bool
 
     @classmethod
-    def of(cls, x: Tensor, known: float | None, limit: float | None, cut: bool) -> InputSeen:
-        """Of one batch ``(B, *shape)``."""
+    def of(cls, x: Tensor, known: float | None, limit: float | None, cut: bool) -> InputObservations:
+        """What is seen of one batch ``(B, *shape)``."""
         low, high = (float(end) for end in x.aminmax())
         beyond = int((x.abs() > limit).count_nonzero()) if limit is not None and max(-low, high) > limit else 0
         alike = len(x) == 1 or (bool((x[1] == x[0]).all()) and bool((x == x[:1]).all()))
@@ -65,7 +65,7 @@ class InputSeen:
         """The value of the largest size."""
         return self.highest if self.highest >= -self.lowest else self.lowest
 
-    def merged(self, other: InputSeen) -> InputSeen:
+    def merged(self, other: InputObservations) -> InputObservations:
         """Over the samples of both."""
         return replace(
             self,
@@ -102,7 +102,7 @@ class InputSeen:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Observations:
     """What was seen of some samples of a run, as far as remarks are made of it.
 
     Attributes:
@@ -114,16 +114,16 @@ class Seen:
     """
 
     samples: int = 0
-    inputs: Mapping[str, InputSeen] = field(default_factory=dict)
+    inputs: Mapping[str, InputObservations] = field(default_factory=dict)
     answers: Mapping[str, Array] = field(default_factory=dict)
     same: Mapping[str, bool] = field(default_factory=dict)
     neurons: tuple[str, ...] = ()
 
-    def merged(self, other: Seen) -> Seen:
+    def merged(self, other: Observations) -> Observations:
         """Over the samples of both, these first."""
         if not self.samples or not other.samples:
             return self if self.samples else other
-        return Seen(
+        return Observations(
             samples=self.samples + other.samples,
             inputs={name: own.merged(other.inputs[name]) for name, own in self.inputs.items()},
             answers=self.answers,
@@ -172,13 +172,14 @@ class RunWatcher:
         self.limits = encoder.event_values if isinstance(encoder, FittedPoisson) else self.known
         self.neurons = tuple(node.name for node in graph.of_type(IF))
 
-    def seen(self, x: Tensor, run: BatchRun) -> Seen:
-        """Of one batch ``(B, *sample shape)`` and what it did."""
+    def observe(self, x: Tensor, run: BatchRun) -> Observations:
+        """What is seen of one batch ``(B, *sample shape)`` and of what it did."""
         values = split_inputs(self.graph, x) if tuple(x.shape[1:]) == self.graph.sample_shape else {}  # else events
         inputs = {
-            name: InputSeen.of(one, self.known[name], self.limits.get(name), self.cut) for name, one in values.items()
+            name: InputObservations.of(one, self.known[name], self.limits.get(name), self.cut)
+            for name, one in values.items()
         }
         last = {name: outputs[:, -1].detach() for name, outputs in run.outputs.items()}
         answers = {name: one[0].cpu().numpy().copy() for name, one in last.items()}
         same = {name: bool((one == one[:1]).all()) for name, one in last.items()}
-        return Seen(len(x), inputs, answers, same, self.neurons)
+        return Observations(len(x), inputs, answers, same, self.neurons)

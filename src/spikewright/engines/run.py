@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.data import Targets
 from spikewright.data.labels import joined
-from spikewright.engines.remarks import Seen
+from spikewright.engines.remarks import Observations
 from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Array
@@ -43,7 +43,7 @@ class Run:
         steps: ``(S,)``, the timesteps that are recorded, from 0.
         first_sample: the place of its first sample in the data set.
         dt: the length of a timestep in seconds; None where nobody said.
-        seen: what the warnings come from.
+        observations: what the warnings come from.
     """
 
     outputs: Mapping[str, Array]
@@ -61,7 +61,7 @@ class Run:
     steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     first_sample: int = 0
     dt: float | None = None
-    seen: Seen = field(default_factory=Seen, repr=False)
+    observations: Observations = field(default_factory=Observations, repr=False)
 
     @property
     def output(self) -> Array:
@@ -81,7 +81,7 @@ class Run:
         first_sample: int,
         engine: str,
         dt: float | None,
-        seen: Seen,
+        observations: Observations,
     ) -> Run:
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
@@ -92,7 +92,7 @@ class Run:
             outputs=arrays(batch.outputs),
             labels=labels,
             counts={name: _total(value) for name, value in batch.counts.items()},
-            samples=seen.samples,
+            samples=observations.samples,
             timesteps=timesteps,
             spikes=arrays(batch.spikes),
             events=dict(batch.events),
@@ -103,7 +103,7 @@ class Run:
             steps=steps,
             first_sample=first_sample,
             dt=dt,
-            seen=seen,
+            observations=observations,
         )
 
     @classmethod
@@ -139,7 +139,7 @@ class RunJoiner:
         self.labels: list[Targets] = []
         self.graded: frozenset[str] = frozenset()
         self.engines: dict[str, None] = {}
-        self.seen = Seen()
+        self.observations = Observations()
 
     def add(self, run: Run) -> None:
         """The next samples, which were run in the same way."""
@@ -158,7 +158,7 @@ class RunJoiner:
             self.labels.append(run.labels)
         self.graded |= run.graded
         self.engines[run.engine] = None
-        self.seen = self.seen.merged(run.seen)
+        self.observations = self.observations.merged(run.observations)
 
     def run(self) -> Run:
         """All of them.
@@ -188,11 +188,11 @@ class RunJoiner:
             nonzero=nonzero,
             graded=self.graded,
             engine=" and ".join(self.engines),
-            warnings=self.seen.remarks(counts, self.first.timesteps),
+            warnings=self.observations.remarks(counts, self.first.timesteps),
             steps=self.first.steps,
             first_sample=self.first.first_sample,
             dt=self.first.dt,
-            seen=self.seen,
+            observations=self.observations,
         )
 
 

@@ -124,7 +124,7 @@ def run_over(
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
             _check_finite(done)
-            seen = watcher.seen(batch, done)
+            observations = watcher.observe(batch, done)
             for observe in observers:
                 observe(batch, done)
             if "events" not in record.what:
@@ -140,7 +140,7 @@ def run_over(
                     first_sample=at,
                     engine=simulation.name,
                     dt=dt,
-                    seen=seen,
+                    observations=observations,
                 )
             )
             if progress is not None:

@@ -8,7 +8,7 @@ from spikewright.nodes import IF, Output, SpikeMaxPool
 
 
 def event_units(graph: Graph, encoder: Encoder) -> dict[str, float]:
-    """By node, the unit of what it sends; the value of an event of an input, as far as nothing weighs it, else 1.
+    """The unit of what each node sends; the value of an event of an input, as far as nothing weighs it, else 1.
 
     Between an input and the first weights all is linear without a shift, so that a network that is given events of 1
     does the same once its first weights are multiplied by the unit: events are events, whatever they stand for.

@@ -122,8 +122,8 @@ def load_events(folder: Path | str) -> StoredEvents:
     for index, (name, shape) in enumerate(found.shapes.items()):
         path = where / file_name(index, name)
         with _readable(path), _opened(path) as file:
-            said = (file.schema_arrow.metadata or {}).get(KEY.encode(), b"")
-            if said != facts_of_file(found.network, found.timesteps, name, shape).encode():
+            metadata = (file.schema_arrow.metadata or {}).get(KEY.encode(), b"")
+            if metadata != facts_of_file(found.network, found.timesteps, name, shape).encode():
                 raise DataError(f"{path}: not the events of '{name}' in this run; simulate again")
             kinds = {field.name: str(field.type) for field in file.schema_arrow}
             if kinds != _KINDS or file.metadata.num_rows != found.counts[name]:

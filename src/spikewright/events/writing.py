@@ -190,8 +190,8 @@ def _all_ours(there: list[Path]) -> bool:
         facts = next(entry for entry in there if entry.name == FACTS)
         known = {one["file"] for one in json.loads(facts.read_text(encoding="utf-8"))["populations"]}
         for entry in there:
-            said = {} if entry == facts else read_metadata(entry).metadata or {}
-            if entry.is_symlink() or (entry != facts and (entry.name not in known or KEY.encode() not in said)):
+            metadata = {} if entry == facts else read_metadata(entry).metadata or {}
+            if entry.is_symlink() or (entry != facts and (entry.name not in known or KEY.encode() not in metadata)):
                 return False
     except Exception:  # whatever reading a stranger's files makes a library say
         return False

@@ -91,8 +91,8 @@ class Comparison:
         known = [] if self.statistics is None else [s for s in self.statistics.scores.values() if s.near_chance]
         found: list[str] = []
         for measures in self.measures.values():
-            said = near_chance(measures.heads, measures.samples) if known else []
-            found += [text for text in measures.warnings if text not in said]
+            notes = near_chance(measures.heads, measures.samples) if known else []
+            found += [text for text in measures.warnings if text not in notes]
         return tuple(dict.fromkeys(found))
 
     def __str__(self) -> str:

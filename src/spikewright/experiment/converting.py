@@ -25,7 +25,7 @@ from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
 from spikewright.preparation import prepare
-from spikewright.tasks import TaskChoice, tasks_said
+from spikewright.tasks import TaskChoice, stated_tasks
 
 METHOD = "percentile:99.9"
 """The threshold method where none is given."""
@@ -247,4 +247,4 @@ def _data(source: Any, graph: Graph) -> Dataset:
 
 def _tasks(graph: Graph, task: TaskChoice) -> dict[str, str]:
     """The tasks that were said, as text, by output."""
-    return {name: str(one) for name, one in tasks_said(graph, task).items()}
+    return {name: str(one) for name, one in stated_tasks(graph, task).items()}

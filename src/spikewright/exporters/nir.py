@@ -19,7 +19,6 @@ from spikewright.errors import SettingsError, StorageError
 from spikewright.exporters._selections import evenly_padded, selections
 from spikewright.files import reason, shown, write_bytes
 from spikewright.frontends.common.files import missing
-from spikewright.frontends.common.names import free_name
 from spikewright.frontends.common.refusals import Problems, Refusal, problem_of
 from spikewright.frontends.nir.notes import notes
 from spikewright.graph import Array, Graph, Node, Shape
@@ -38,6 +37,7 @@ from spikewright.nodes import (
     Reshape,
     SumPool,
 )
+from spikewright.text import free_name
 
 if TYPE_CHECKING:
     from nir import NIRGraph, NIRNode

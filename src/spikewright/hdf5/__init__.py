@@ -35,15 +35,15 @@ def check_readable(path: Path, member: str | None = None) -> None:
         helper = _helper()
         if helper is None:  # no process can be started here
             return
-        said = _asked(helper, {"path": str(path.resolve()), "member": member, "seconds": seconds}, seconds)
-    if said == "":
+        answer = _asked(helper, {"path": str(path.resolve()), "member": member, "seconds": seconds}, seconds)
+    if answer == "":
         raise OSError(
             "HDF5 gets lost in it: reading crashes or has no end"
             if helper.timely
             else f"HDF5 gets lost in it: no end after {seconds:.0f} s"
         )
-    if said != "done":
-        raise OSError(said)
+    if answer != "done":
+        raise OSError(answer)
 
 
 class _Helper:
@@ -94,15 +94,15 @@ def _asked(helper: _Helper, request: object, seconds: float) -> str:
     try:
         helper.process.stdin.write(json.dumps(request) + "\n")
         helper.process.stdin.flush()
-        said = _answer(helper, seconds)
+        answer = _answer(helper, seconds)
     except OSError:
-        said = ""
+        answer = ""
     except BaseException:  # Ctrl-C: its next answer would be to this question
         _forget()
         raise
-    if not said:
+    if not answer:
         _forget()
-    return said
+    return answer
 
 
 def _answer(helper: _Helper, seconds: float) -> str:

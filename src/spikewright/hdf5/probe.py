@@ -50,12 +50,12 @@ def main() -> None:
         _limit(request["seconds"], Path(request["path"]).stat().st_size)
         try:
             _walk(_opened(request["path"], request["member"]))
-            said = "done"
+            verdict = "done"
         except MemoryError:
-            said = ABSURD
+            verdict = ABSURD
         except Exception as error:  # it will be raised again where the file is read, and said there
-            said = ABSURD if _starved(error) else "done"
-        print(said, flush=True)
+            verdict = ABSURD if _starved(error) else "done"
+        print(verdict, flush=True)
 
 
 def _limit(seconds: float, size: int) -> None:
@@ -85,10 +85,10 @@ def _walk(file: Any) -> None:
         while waiting:
             thing = waiting.pop()
             with _tolerant():
-                place = h5py.h5o.get_info(thing.id)
-                if (place.fileno, place.addr) in seen:
+                info = h5py.h5o.get_info(thing.id)
+                if (info.fileno, info.addr) in seen:
                     continue
-                seen.add((place.fileno, place.addr))
+                seen.add((info.fileno, info.addr))
                 for name in thing.attrs:
                     with _tolerant():
                         _ = thing.attrs[name]

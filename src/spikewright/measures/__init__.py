@@ -2,10 +2,10 @@
 
 from spikewright.measures.accuracy import accuracy
 from spikewright.measures.agreement import agreement
+from spikewright.measures.base import Measure, MeasureResult
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
-from spikewright.measures.found import Measure, Reading
 from spikewright.measures.measurement import LayerMeasures, Measures, measure, near_chance
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures
@@ -19,9 +19,9 @@ __all__ = [
     "HeadMeasures",
     "LayerMeasures",
     "Measure",
+    "MeasureResult",
     "Measures",
     "Operations",
-    "Reading",
     "SynOps",
     "accuracy",
     "agreement",

@@ -23,7 +23,7 @@ POINTS = 1500
 
 @dataclass(frozen=True, eq=False)
 class Correlation:
-    """Of one population, over every neuron and sample.
+    """The correlation of one population's rates with its analog activations, over every neuron and sample.
 
     Attributes:
         pearson: correlation of activation / λ with the firing rate; None where one of them never varies.

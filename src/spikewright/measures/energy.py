@@ -22,11 +22,11 @@ class Energy:
     ac: float = 0.9
 
     def analog(self, graph: Graph) -> float:
-        """Of one sample through an analog network, in nanojoules: every multiply-accumulate."""
+        """The energy of one sample through an analog network, in nanojoules: every multiply-accumulate."""
         return sum(graph.macs(node) for node in graph) * self.mac / 1000
 
     def spiking(self, layers: Mapping[str, SynOps], timesteps: int) -> float:
-        """Of one sample through a spiking network, in nanojoules.
+        """The energy of one sample through a spiking network, in nanojoules.
 
         Spikes cost accumulates. Values that layers without neurons hand on cost multiply-accumulates, and an analog
         input those of its layer at every timestep.

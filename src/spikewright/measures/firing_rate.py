@@ -14,7 +14,7 @@ BINS = 50
 
 @dataclass(frozen=True, eq=False)
 class FiringRate:
-    """Of one population, in spikes per neuron and timestep, each neuron averaged over all samples.
+    """Firing rates of one population, in spikes per neuron and timestep, each neuron averaged over all samples.
 
     Attributes:
         mean: over its neurons.

@@ -19,10 +19,10 @@ from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph, Shape
+from spikewright.measures.base import MeasureResult, RegisteredMeasures
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
-from spikewright.measures.found import FoundMeasures, Reading
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures, Scoring, agreement_name
 from spikewright.measures.synops import SynOps, synops
@@ -85,7 +85,7 @@ class Measures:
     rates: Rates
     run: Run
     raster: dict[str, Array] = field(default_factory=dict)
-    others: Mapping[str, Reading] = field(default_factory=dict)
+    others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     compared: bool = True
 
@@ -96,7 +96,7 @@ class Measures:
 
     @property
     def head(self) -> HeadMeasures:
-        """Of the first output: for most networks the only one."""
+        """Measures of the first output: for most networks the only one."""
         return next(iter(self.heads.values()))
 
     @property
@@ -111,7 +111,7 @@ class Measures:
 
     @property
     def analog_accuracy(self) -> float | None:
-        """Of the analog network on the same samples, of the first output; None as ``accuracy``."""
+        """Accuracy of the analog network on the same samples, at the first output; None as ``accuracy``."""
         return self.head.analog.get("accuracy")
 
     @property
@@ -199,7 +199,7 @@ class Measures:
                 for name, layer in self.layers.items()
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
-            "others": {name: reading.summary() for name, reading in self.others.items()},
+            "others": {name: result.summary() for name, result in self.others.items()},
         }
 
     def _per_second(self) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def measure(
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
     observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
     sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
-    found = FoundMeasures(graph, timesteps)
+    found = RegisteredMeasures(graph, timesteps)
     observers = (scoring.alone if observer is None else observer, sums, found)
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
@@ -326,7 +326,7 @@ def _measures(
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
-    found: FoundMeasures,
+    found: RegisteredMeasures,
     seen: tuple[str, ...],
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
@@ -336,7 +336,7 @@ def _measures(
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
     active = {name: steps / run.samples for name, steps in run.nonzero.items()}
     layers, judged = synops(graph, counts, active, run.timesteps), scoring.results()
-    others = found.readings(run)
+    others = found.results(run)
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,

@@ -18,7 +18,7 @@ from spikewright.graph import Graph
 
 @dataclass(frozen=True)
 class Operations:
-    """Of one layer, per sample, over all timesteps.
+    """Operations of one layer, per sample, over all timesteps.
 
     Attributes:
         acs: effective accumulates.

@@ -107,7 +107,7 @@ class Scoring:
         self(None, run)
 
     def results(self) -> dict[str, HeadMeasures]:
-        """By output, in the network's order."""
+        """Measures of every output by its name, in the network's order."""
         found = {}
         for name, head in self.heads.items():
             labelled = head.targets is not None

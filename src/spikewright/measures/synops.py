@@ -13,7 +13,7 @@ from spikewright.graph import Graph, Node
 
 @dataclass(frozen=True)
 class SynOps:
-    """Of one layer of connections, for what was counted.
+    """Synaptic operations of one layer of connections, for what was counted.
 
     Attributes:
         spikes: synaptic operations that spikes caused: accumulates.

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections, sliding
-from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Shape, ToTensor
+from spikewright.graph import Array, Shape, ToTensor
+from spikewright.nodes._convolution import Convolution
 from spikewright.nodes._window import (
-    Padding,
     answer_to_constant,
     check_axes,
     check_positive,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv(Node):
+class Conv(Convolution):
     """Cross-correlation with zero padding, as every framework calls convolution.
 
     Attributes:
@@ -42,20 +41,6 @@ class Conv(Node):
         dilation: per axis.
         groups: channel groups; equal to the input channels for a depthwise convolution.
     """
-
-    weight: Array
-    bias: Array
-    stride: Shape
-    padding: Padding
-    dilation: Shape
-    groups: int = 1
-    weighted = True
-    windowed = True
-
-    @property
-    def kernel(self) -> Shape:
-        """The lengths of the kernel along the axes behind the channels."""
-        return self.weight.shape[2:]
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         check_axes(self, kernel=self.kernel, stride=self.stride, padding=self.padding, dilation=self.dilation)
@@ -98,21 +83,13 @@ class Conv(Node):
         kernel = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
         return Connections(inputs[0], shape, tuple(sliding(*axis) for axis in settings), self.groups, kernel)
 
-    def rescale(self, before: Array, after: Array) -> Self:
-        source, target = channel_scale(self, before), channel_scale(self, after)
-        return self._scaled(source, 1 / target)
-
-    def followed_by(self, scale: Array, shift: Array) -> Self:
-        scaled = self._scaled(np.ones(self.weight.shape[1] * self.groups), scale)
-        return scaled.replace(bias=scaled.bias + shift.reshape(-1, *(1,) * (self.bias.ndim - 1)))
-
     def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
         scaled = self._scaled(scale, np.ones(len(self.weight)))
         if not shift.any():
             return scaled
         if not has_padding(self.padding):
             moved = (self.weight * self._by_input(shift)).reshape(len(self.weight), -1).sum(axis=1)
-            return scaled.replace(bias=self.bias + moved.reshape(-1, *(1,) * (self.bias.ndim - 1)))
+            return scaled.replace(bias=self.bias + self._along_bias(moved))
         # What it pads with never had the shift added: its own answer to the shift alone is the exact bias.
         return scaled.replace(bias=answer_to_constant(self, shift, shape))
 
@@ -123,10 +100,9 @@ class Conv(Node):
         channel = group[:, None] * per_group + np.arange(per_group)[None, :]
         return np.asarray(values[channel].reshape(outputs, per_group, *(1,) * len(self.kernel)), np.float64)
 
-    def _scaled(self, source: Array, target: Array) -> Self:
-        """Weights times a factor of each input channel and of each output channel; the bias times the latter."""
+    def _channels(self) -> tuple[int, int]:
+        return self.weight.shape[1] * self.groups, len(self.weight)
+
+    def _times(self, source: Array, target: Array) -> Array:
         wide = target.reshape(-1, *(1,) * (self.weight.ndim - 1)).astype(np.float64)
-        return self.replace(
-            weight=self.weight * (self._by_input(source) * wide),
-            bias=self.bias * target.reshape(-1, *(1,) * (self.bias.ndim - 1)).astype(np.float64),
-        )
+        return self.weight * (self._by_input(source) * wide)

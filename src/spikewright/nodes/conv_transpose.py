@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from spikewright.connections import Connections, inside
-from spikewright.connections.scales import channel_scale
 from spikewright.errors import GraphError
-from spikewright.graph import Array, Node, Shape, ToTensor, check_size
+from spikewright.graph import Array, Shape, ToTensor, check_size
+from spikewright.nodes._convolution import Convolution
 from spikewright.nodes._window import (
-    Padding,
     answer_to_constant,
     check_axes,
     check_pairs,
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvTranspose(Node):
+class ConvTranspose(Convolution):
     """Input ``i`` adds ``weight[k]`` to output ``i·stride + k·dilation − low``: the transpose of a convolution.
 
     Attributes:
@@ -38,20 +37,6 @@ class ConvTranspose(Node):
         dilation: per axis.
         groups: channel groups.
     """
-
-    weight: Array
-    bias: Array
-    stride: Shape
-    padding: Padding
-    dilation: Shape
-    groups: int = 1
-    weighted = True
-    windowed = True
-
-    @property
-    def kernel(self) -> Shape:
-        """The lengths of the kernel along the axes behind the channels."""
-        return self.weight.shape[2:]
 
     @property
     def outputs(self) -> int:
@@ -105,14 +90,6 @@ class ConvTranspose(Node):
             axes.append(inside(np.where(between == 0, position, -1), n))
         return Connections(inputs[0], shape, tuple(axes), self.groups, kernel)
 
-    def rescale(self, before: Array, after: Array) -> Self:
-        source, target = channel_scale(self, before), channel_scale(self, after)
-        return self._scaled(source, 1 / target)
-
-    def followed_by(self, scale: Array, shift: Array) -> Self:
-        scaled = self._scaled(np.ones(len(self.weight)), scale)
-        return scaled.replace(bias=scaled.bias + shift.reshape(-1, *(1,) * (self.bias.ndim - 1)))
-
     def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
         scaled = self._scaled(scale, np.ones(self.outputs))
         if not shift.any():
@@ -120,13 +97,12 @@ class ConvTranspose(Node):
         # How many inputs reach an output differs from output to output: the bias becomes a map.
         return scaled.replace(bias=answer_to_constant(self, shift, shape))
 
-    def _scaled(self, source: Array, target: Array) -> Self:
-        """Weights times a factor of each input channel and of each output channel; the bias times the latter."""
+    def _channels(self) -> tuple[int, int]:
+        return len(self.weight), self.outputs
+
+    def _times(self, source: Array, target: Array) -> Array:
         per_group = self.weight.shape[1]
         group = np.arange(len(self.weight)) // (len(self.weight) // self.groups)
         channel = group[:, None] * per_group + np.arange(per_group)[None, :]
         factor = source[:, None].astype(np.float64) * target[channel]
-        return self.replace(
-            weight=self.weight * factor.reshape(*factor.shape, *(1,) * len(self.kernel)),
-            bias=self.bias * target.reshape(-1, *(1,) * (self.bias.ndim - 1)).astype(np.float64),
-        )
+        return np.asarray(self.weight * factor.reshape(*factor.shape, *(1,) * len(self.kernel)))

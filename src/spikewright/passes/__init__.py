@@ -5,14 +5,14 @@ Each pass is also an attribute of this package. What a type checker knows of the
 """
 
 from spikewright.passes.order import ordered, passes, refusals, steps
-from spikewright.passes.rewrite import Change, Pass, Refusal, recorded, refusal, rewrite, run_passes
+from spikewright.passes.rewrite import Change, Pass, RefusalCheck, recorded, refusal, rewrite, run_passes
 
 vars().update(steps.own)
 
 __all__ = [
     "Change",
     "Pass",
-    "Refusal",
+    "RefusalCheck",
     "ordered",
     "passes",
     "recorded",

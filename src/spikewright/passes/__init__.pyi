@@ -22,7 +22,7 @@ from spikewright.passes.quantised_activations import quantised_activations as qu
 from spikewright.passes.relu_before_max_pool import relu_before_max_pool as relu_before_max_pool
 from spikewright.passes.rewrite import Change as Change
 from spikewright.passes.rewrite import Pass as Pass
-from spikewright.passes.rewrite import Refusal as Refusal
+from spikewright.passes.rewrite import RefusalCheck as RefusalCheck
 from spikewright.passes.rewrite import recorded as recorded
 from spikewright.passes.rewrite import refusal as refusal
 from spikewright.passes.rewrite import rewrite as rewrite

@@ -7,11 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import get_args
 
 from spikewright.errors import GraphError
-from spikewright.passes.rewrite import Pass, Refusal, Stage, applies
+from spikewright.passes.rewrite import Pass, RefusalCheck, Stage, applies
 from spikewright.registry import Registry, values
 
-steps: Registry[Pass | Refusal] = Registry(
-    "spikewright.passes", "a pass", values(Pass, Refusal), folder="spikewright.passes"
+steps: Registry[Pass | RefusalCheck] = Registry(
+    "spikewright.passes", "a pass", values(Pass, RefusalCheck), folder="spikewright.passes"
 )
 """Every pass and every refusal by its name."""
 
@@ -21,9 +21,9 @@ def passes() -> dict[str, Pass]:
     return {name: step for name, step in steps().items() if isinstance(step, Pass)}
 
 
-def refusals(settings: Mapping[str, str]) -> tuple[Refusal, ...]:
+def refusals(settings: Mapping[str, str]) -> tuple[RefusalCheck, ...]:
     """What is refused with some settings of ``prepare``, once a network is recognised."""
-    return tuple(step for step in steps().values() if isinstance(step, Refusal) and applies(step, settings))
+    return tuple(step for step in steps().values() if isinstance(step, RefusalCheck) and applies(step, settings))
 
 
 def ordered(found: Collection[Pass], settings: Mapping[str, str]) -> dict[Stage, tuple[Pass, ...]]:

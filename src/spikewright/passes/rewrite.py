@@ -68,7 +68,7 @@ def rewrite(
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusalCheck:
     """What no network may have once it is recognised, since it could not become spikes.
 
     Attributes:
@@ -88,12 +88,12 @@ class Refusal:
         return self.function.__module__
 
 
-def refusal(when: Mapping[str, str] | None = None) -> Callable[[Callable[[Graph], list[Problem]]], Refusal]:
-    """Make a refusal of a function; ``when`` as ``Refusal`` says."""
-    return lambda function: Refusal(function, dict(when or {}))
+def refusal(when: Mapping[str, str] | None = None) -> Callable[[Callable[[Graph], list[Problem]]], RefusalCheck]:
+    """Make a refusal of a function; ``when`` as ``RefusalCheck`` says."""
+    return lambda function: RefusalCheck(function, dict(when or {}))
 
 
-def applies(step: Pass | Refusal, settings: Mapping[str, str]) -> bool:
+def applies(step: Pass | RefusalCheck, settings: Mapping[str, str]) -> bool:
     """Whether a pass runs, or a refusal is asked, with some settings."""
     return all(settings.get(name) == value for name, value in step.when.items())
 

@@ -19,7 +19,7 @@ from spikewright.reports import charts
 from spikewright.reports.answers import facts, how_good, score_columns, score_rows
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.layers import layer_by_layer
-from spikewright.reports.network import network_picture, said_of
+from spikewright.reports.network import captions_of, network_picture
 from spikewright.reports.table import table
 from spikewright.text import shape_text, short, steps_to_show
 
@@ -161,7 +161,7 @@ def _network(read: Graph | None, first: Candidate) -> str:
     header = ["node", "type", "output shape", "parameters", "MACs", "conversion"]
     total = f"{graph.parameters:,} parameters, {sum(graph.macs(n) for n in graph):,} multiply-accumulates a sample."
     caption = f"as spikes, thresholds by {first.label}: populations, and what the connections between them are made of"
-    drawing = network_picture(first.conversion.spiking, standalone=False, said=said_of(first.conversion)).svg
+    drawing = network_picture(first.conversion.spiking, standalone=False, captions=captions_of(first.conversion)).svg
     figure = (
         f'<figure><figcaption>{escape(caption)}</figcaption><div class="drawing" tabindex="0">{drawing}</div></figure>'
     )

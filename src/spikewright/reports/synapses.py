@@ -73,11 +73,11 @@ def _head(title: str, synapses: Synapses, summary: Summary) -> str:
 
 
 def _picture(synapses: Synapses, summary: Summary) -> str:
-    said: dict[str, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     for one in synapses.projections:
         if one.path.through:
-            said.setdefault(one.path.through[-1], []).extend(carried(summary.projections[one.name]))
-    drawing = network_picture(synapses.graph, standalone=False, said=said).svg
+            captions.setdefault(one.path.through[-1], []).extend(carried(summary.projections[one.name]))
+    drawing = network_picture(synapses.graph, standalone=False, captions=captions).svg
     caption = "populations, and what travels between them"
     return (
         f"<h2>The network</h2><figure><figcaption>{caption}</figcaption>"

@@ -147,7 +147,7 @@ def _spiking(found: Conversion, facts: Mapping[str, Any], arrays: Mapping[str, A
         ModelFileError: where it is not the one that was stored.
     """
     derived = _derived(found)
-    nodes = [derived[said] if isinstance(said, str) else node_of(said, arrays) for said in facts["spiking"]]
+    nodes = [derived[entry] if isinstance(entry, str) else node_of(entry, arrays) for entry in facts["spiking"]]
     meta = facts["spiking_meta"]
     graph = derived.with_nodes(nodes) if meta is None else graph_of([], meta, {}).with_nodes(nodes)
     if graph.fingerprint != facts["fingerprint"]:
@@ -170,11 +170,11 @@ def _same(node: Node, other: Node | None) -> bool:
     return all(array.tobytes() == other.arrays[label].tobytes() for label, array in node.arrays.items())
 
 
-def _neurons(said: Any) -> Neurons:
+def _neurons(entry: Any) -> Neurons:
     names = {f.name for f in fields(Neurons)}
-    if not isinstance(said, dict) or said.keys() != names:
-        raise ModelFileError(f"its neurons cannot be {said!s:.40}")
-    return Neurons(**said)
+    if not isinstance(entry, dict) or entry.keys() != names:
+        raise ModelFileError(f"its neurons cannot be {entry!s:.40}")
+    return Neurons(**entry)
 
 
 def _behind(before: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -78,20 +78,20 @@ def graph_of(nodes: Any, meta: Any, arrays: Mapping[str, Array]) -> Graph:
     if not isinstance(meta, dict) or not isinstance(nodes, list):
         raise ModelFileError("its nodes are no list, or its facts no table")
     check_facts(meta)
-    return Graph([node_of(said, arrays) for said in nodes], meta)
+    return Graph([node_of(entry, arrays) for entry in nodes], meta)
 
 
-def node_of(said: Any, arrays: Mapping[str, Array]) -> Node:
+def node_of(entry: Any, arrays: Mapping[str, Array]) -> Node:
     """A node whose settings are of the kinds that its fields are declared to be."""
-    if not isinstance(said, dict) or not isinstance(said["name"], str) or not fits(said["inputs"], list[str]):
+    if not isinstance(entry, dict) or not isinstance(entry["name"], str) or not fits(entry["inputs"], list[str]):
         raise ModelFileError("a node has no name, or reads what has none")
-    name, where = said["name"], f"{said['type']} '{said['name']}'"
-    kind = node_types().get(said["type"])
+    name, where = entry["name"], f"{entry['type']} '{entry['name']}'"
+    kind = node_types().get(entry["type"])
     if kind is None or isabstract(kind):
-        raise ModelFileError(f"'{name}' is a {said['type']}, which this version does not know")
+        raise ModelFileError(f"'{name}' is a {entry['type']}, which this version does not know")
     hints = get_type_hints(kind)
     own = {f.name: arrays[f"{name}/{f.name}"] for f in fields(kind) if f"{name}/{f.name}" in arrays}
-    settings = {label: _tuples(value) for label, value in said["settings"].items()}
+    settings = {label: _tuples(value) for label, value in entry["settings"].items()}
     for label, value in (*settings.items(), *own.items()):
         if label not in hints or label in ("name", "inputs") or not fits(value, hints[label]):
             raise ModelFileError(f"{where}: {label} cannot be {str(value)[:60]}")
@@ -102,7 +102,7 @@ def node_of(said: Any, arrays: Mapping[str, Array]) -> Node:
     ]
     if missing:
         raise ModelFileError(f"{where}: {', '.join(missing)} is missing")
-    return kind(name=name, inputs=tuple(said["inputs"]), **settings, **own)
+    return kind(name=name, inputs=tuple(entry["inputs"]), **settings, **own)
 
 
 def _tuples(value: Any) -> Any:

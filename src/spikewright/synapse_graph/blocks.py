@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Array, Taps
 from spikewright.graph import Shape
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.wiring import Projection
 
 ROWS = 1 << 19
@@ -27,7 +27,7 @@ COLUMNS = (*(f"source_{axis}" for axis in NEURON), *(f"dest_{axis}" for axis in 
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class SynapseBlock:
     """Some synapses of one projection.
 
     Attributes:
@@ -40,6 +40,7 @@ class Block:
 
     @property
     def rows(self) -> int:
+        """How many synapses it holds."""
         return prod(self.shape)
 
     def column(self, name: str) -> Array:
@@ -47,7 +48,9 @@ class Block:
         return np.ascontiguousarray(np.broadcast_to(self.columns[name], self.shape)).reshape(-1)
 
 
-def blocks(projection: Projection, part: Part, rates: Array | None, rows: int = ROWS) -> Iterator[Block]:
+def blocks(
+    projection: Projection, part: ProjectionPart, rates: Array | None, rows: int = ROWS
+) -> Iterator[SynapseBlock]:
     """The synapses of a part, always in the same order.
 
     Args:
@@ -78,7 +81,7 @@ class _Tile:
 @dataclass
 class _Listing:
     projection: Projection
-    part: Part
+    part: ProjectionPart
     rates: Array | None
     kept: dict[tuple[object, ...], Array] = field(default_factory=dict)
 
@@ -109,7 +112,7 @@ class _Listing:
                     (number, of_groups.start, of_groups.stop, of_channels.start, of_channels.stop),
                 )
 
-    def block(self, tile: _Tile) -> Block | None:
+    def block(self, tile: _Tile) -> SynapseBlock | None:
         path, made = self.projection.path, self.projection.connections
         n = len(made.axes)
         inputs, filters = made.channels
@@ -152,7 +155,7 @@ class _Listing:
             shape = (int(there.sum()),)
             if not shape[0]:
                 return None
-        return Block(shape, columns)
+        return SynapseBlock(shape, columns)
 
     def _weight(self, tile: _Tile, n: int) -> Array:
         """Along outputs, taps, groups, channels, filters and copies; one object for all tiles that share it."""

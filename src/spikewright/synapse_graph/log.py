@@ -59,6 +59,7 @@ def _node(node: Node) -> dict[str, Any]:
 
 
 def as_json(facts: dict[str, Any]) -> str:
+    """The facts as JSON text that people can read."""
     return json.dumps(facts, indent=1, default=float) + "\n"
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from spikewright.arrow import pyarrow
 from spikewright.connections import Array
 from spikewright.graph import Shape
-from spikewright.synapse_graph.blocks import Block
+from spikewright.synapse_graph.blocks import SynapseBlock
 from spikewright.synapse_graph.thrift_compact import Struct, varint
 
 MAGIC = b"PAR1"
@@ -33,7 +33,7 @@ INT32, FLOAT, BYTE_ARRAY = 1, 4, 6
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 NONE, ZSTD = 0, 6
 LEVEL = -1
-"""Of zstd: what more would shorten is little, since what repeats is not there twice to begin with."""
+"""The level of zstd: a higher one would shorten little, since what repeats is not there twice to begin with."""
 CACHE = 32 << 20
 """Bytes of finished pages that are kept."""
 SMALL = 1 << 13
@@ -102,18 +102,21 @@ class Column:
 
     @property
     def physical(self) -> int:
+        """The type of the format that its values are stored as."""
         return {"group": BYTE_ARRAY, "index": INT32, "float": FLOAT}[self.kind]
 
     @property
     def by_dictionary(self) -> bool:
+        """Whether pages hold indices into a dictionary."""
         return self.kind == "group" or (self.kind == "index" and self.limit <= 1 << 16)
 
     @property
     def packed(self) -> np.dtype[Any]:
-        """As what an index stands in a page."""
+        """The type of an index in a page."""
         return np.dtype("<u1" if self.limit <= 1 << 8 else "<u2" if self.limit <= 1 << 16 else "<u4")
 
     def element(self) -> Struct:
+        """Its element of the schema."""
         made = Struct().i32(1, self.physical).i32(3, int(self.optional)).binary(4, self.name)
         if self.kind == "group":
             made.i32(6, 0).struct(10, Struct().struct(1, Struct()))
@@ -161,7 +164,7 @@ class ParquetFile:
         self.rows = 0
         self.chunks = {column.name: _Chunk() for column in self.columns}
 
-    def add(self, block: Block) -> None:
+    def add(self, block: SynapseBlock) -> None:
         """One page a column."""
         for column in self.columns:
             self._page(column, self.chunks[column.name], block)
@@ -169,7 +172,7 @@ class ParquetFile:
         if self.rows >= ROW_GROUP:
             self._flush()
 
-    def _page(self, column: Column, chunk: _Chunk, block: Block) -> None:
+    def _page(self, column: Column, chunk: _Chunk, block: SynapseBlock) -> None:
         values = (
             np.zeros((1,) * len(block.shape), np.uint8) if column.kind == "group" else block.columns.get(column.name)
         )
@@ -211,7 +214,7 @@ class ParquetFile:
         sample = _spread(values, shape).view(np.uint8)[:SAMPLE]
         return ZSTD if len(self.compress(sample)) < 0.9 * len(sample) else NONE
 
-    def _made(self, column: Column, chunk: _Chunk, values: Array | None, block: Block) -> Page:
+    def _made(self, column: Column, chunk: _Chunk, values: Array | None, block: SynapseBlock) -> Page:
         body: list[Any] = []
         if column.optional:  # one run of definition levels: all there, or none
             levels = varint(block.rows << 1) + bytes([values is not None])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 KEY = "spikewright-synapses"
-"""Under which a file of a graph says by which settings it was made."""
+"""The key under which a file of a graph says by which settings it was made."""
 
 
 def settings(synapses: SynapseStream, writer: Writer) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from spikewright.files import (
     token,
 )
 
-SETTINGS, PIECES, WHOLE, PLACING = "settings.json", "pieces", "whole", "placing.json"
+SETTINGS, PARTS, WHOLE, PLACING = "settings.json", "parts", "whole", "placing.json"
 LOGS = (".json", ".txt")
 """What is appended to the name of a graph for the names of its logs."""
 LARGEST_LOG = 1 << 26
@@ -79,7 +79,7 @@ def new_private(target: Path, key: str, facts: str) -> Path:
     made = _private(target, key)
     try:
         made.mkdir()
-        (made / PIECES).mkdir()
+        (made / PARTS).mkdir()
         (made / SETTINGS).write_text(facts, encoding="utf-8")
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -104,7 +104,7 @@ def taken_by_others(target: Path, key: str) -> bool:
     return any(owner.partition("-")[0] == here and not abandoned(owner) for owner in owners)
 
 
-def put_in_place(taken: Path, product: str, target: Path, logs: dict[str, str], force: bool, said: Path) -> None:
+def put_in_place(taken: Path, product: str, target: Path, logs: dict[str, str], force: bool, as_named: Path) -> None:
     """Rename a graph that is whole, and its log, to their places.
 
     The log that stood there goes before the graph does, and the new one comes after the new graph.
@@ -115,7 +115,7 @@ def put_in_place(taken: Path, product: str, target: Path, logs: dict[str, str], 
         target: of the graph, behind all links.
         logs: the text of each, by what is appended to the graph's name.
         force: whether a graph that stands there is replaced.
-        said: the place as the user named it.
+        as_named: the place as the user named it.
 
     Raises:
         StorageError: when a graph came there in the meantime, or it stands there and only its log does not.
@@ -137,9 +137,9 @@ def put_in_place(taken: Path, product: str, target: Path, logs: dict[str, str], 
                 for ending in logs:
                     with suppress(FileNotFoundError):
                         _beside(target, ending).replace(taken / f"old{ending}")
-                (put_folder if made.is_dir() else put_file)(made, target, force, said)
+                (put_folder if made.is_dir() else put_file)(made, target, force, as_named)
             finally:
-                stood = _settle(taken, target, said)
+                stood = _settle(taken, target, as_named)
     finally:
         if stood:
             shutil.rmtree(taken, ignore_errors=True)
@@ -177,14 +177,14 @@ def give_back(taken: Path) -> None:
             found = taken / left
             shutil.rmtree(found) if found.is_dir() else found.unlink(missing_ok=True)
         hidden = Path(str(taken).rsplit(".", 2)[0])
-        useful = (taken / SETTINGS).exists() and (taken / PIECES).is_dir() and any((taken / PIECES).iterdir())
+        useful = (taken / SETTINGS).exists() and (taken / PARTS).is_dir() and any((taken / PARTS).iterdir())
         if useful and not hidden.exists():
             taken.rename(hidden)
         else:
             shutil.rmtree(taken)
 
 
-def _settle(taken: Path, target: Path, said: Path) -> bool:
+def _settle(taken: Path, target: Path, as_named: Path) -> bool:
     """Whatever step it stopped at: with the graph in its place its log comes after it, else all is as it was.
 
     Returns:
@@ -207,7 +207,7 @@ def _settle(taken: Path, target: Path, said: Path) -> bool:
                 waits.replace(_beside(target, ending))
     except OSError as error:
         which = "is written, but not its log" if stands else "is as it was, but its log is now in " + shown(taken)
-        raise StorageError(f"{shown(said)} {which}: {reason(error)}") from error
+        raise StorageError(f"{shown(as_named)} {which}: {reason(error)}") from error
     if not stands:
         give_back(taken)
     return stands
@@ -228,11 +228,11 @@ def check_logs(path: Path, target: Path, force: bool) -> None:
         log = _beside(target, ending)
         if not os.path.lexists(log):
             continue
-        said = log if path.is_symlink() else _beside(path, ending)
+        place = log if path.is_symlink() else _beside(path, ending)
         if not force:
-            raise exists(said)
+            raise exists(place)
         if not _is_log(log):
-            raise StorageError(f"{shown(said)} is not the log of a graph and is not replaced; choose another path")
+            raise StorageError(f"{shown(place)} is not the log of a graph and is not replaced; choose another path")
 
 
 def logs_of(path: Path) -> tuple[Path, ...]:

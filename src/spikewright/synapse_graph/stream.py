@@ -17,8 +17,8 @@ from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.rates import Rates, mean_values
 from spikewright.settings import whole
-from spikewright.synapse_graph.blocks import COLUMNS, Block, blocks
-from spikewright.synapse_graph.parts import Part, parts_of
+from spikewright.synapse_graph.blocks import COLUMNS, SynapseBlock, blocks
+from spikewright.synapse_graph.parts import ProjectionPart, parts_of
 from spikewright.wiring import Group, Path, Pools, Projection, groups_and_paths, named
 
 if TYPE_CHECKING:
@@ -92,17 +92,18 @@ class SynapseStream:
             digest.update(name.encode() + np.ascontiguousarray(values, np.float64).tobytes())
         return digest.hexdigest()
 
-    def parts(self, projection: Projection) -> tuple[Part, ...]:
+    def parts(self, projection: Projection) -> tuple[ProjectionPart, ...]:
+        """The parts that a projection is listed in, each for itself."""
         return parts_of(projection, self.part_rows)
 
-    def blocks(self, projection: Projection, part: Part) -> Iterator[Block]:
+    def blocks(self, projection: Projection, part: ProjectionPart) -> Iterator[SynapseBlock]:
         """The synapses of a part as rectangles, without repeating what repeats."""
         means = self.mean_values
         return blocks(projection, part, None if means is None else means[projection.path.source.name])
 
     @property
     def schema(self) -> pa.Schema:
-        """Of every batch and every file."""
+        """The columns of every batch and every file."""
         pa = pyarrow()
         group = pa.dictionary(pa.int32(), pa.string())
         empty = () if self.rates is not None else ("edge",)
@@ -111,7 +112,7 @@ class SynapseStream:
         return pa.schema(fields)
 
     def type_of(self, column: str) -> np.dtype[Any]:
-        """Of a column: float32 for edge and weight, else the narrowest that holds every index of this network."""
+        """The type of a column: float32 for edge and weight, else the least that holds every index."""
         if column in ("edge", "weight"):
             return np.dtype(np.float32)
         longest = max(max(group.shape) for group in self.groups.values())
@@ -156,7 +157,7 @@ class SynapseStream:
     def _one(self, projection: Projection | str) -> Projection:
         return self[projection] if isinstance(projection, str) else projection
 
-    def batch(self, projection: Projection, block: Block) -> pa.RecordBatch:
+    def batch(self, projection: Projection, block: SynapseBlock) -> pa.RecordBatch:
         """A block as a record batch."""
         pa = pyarrow()
         names = list(self.groups)
@@ -166,8 +167,8 @@ class SynapseStream:
             arrays.append(pa.DictionaryArray.from_arrays(number, pa.array(names)))
         for name in COLUMNS:
             if name in block.columns:
-                narrow = block.columns[name].astype(self.type_of(name), copy=False)
-                arrays.append(pa.array(np.ascontiguousarray(np.broadcast_to(narrow, block.shape)).reshape(-1)))
+                values = block.columns[name].astype(self.type_of(name), copy=False)
+                arrays.append(pa.array(np.ascontiguousarray(np.broadcast_to(values, block.shape)).reshape(-1)))
             else:
                 arrays.append(pa.nulls(block.rows, pa.float32()))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)

@@ -32,6 +32,7 @@ class Degrees:
 
     @classmethod
     def of(cls, degrees: NDArray[np.int64]) -> Degrees:
+        """Mean, range and histogram of the degrees ``(n,)`` of a group."""
         low, high = int(degrees.min()), int(degrees.max())
         bins = min(BINS, high - low + 1)
         counts, edges = np.histogram(degrees, bins, (low - 0.5, high + 0.5))
@@ -56,7 +57,7 @@ class Traffic:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Of a whole graph.
+    """What is known of a whole graph of synapses.
 
     Attributes:
         groups: by name.
@@ -73,10 +74,12 @@ class Summary:
 
     @property
     def neurons(self) -> int:
+        """Neurons of all groups."""
         return sum(group.neurons for group in self.groups.values())
 
     @property
     def synapses(self) -> int:
+        """Synapses of all projections."""
         return sum(traffic.synapses for traffic in self.projections.values())
 
     def as_json(self) -> dict[str, Any]:

@@ -19,41 +19,50 @@ class Struct:
         self.last = field
 
     def i32(self, field: int, value: int) -> Struct:
+        """Add a 32-bit integer."""
         self._head(field, I32)
         self.bytes += varint(zigzag(value))
         return self
 
     def i64(self, field: int, value: int) -> Struct:
+        """Add a 64-bit integer."""
         self._head(field, I64)
         self.bytes += varint(zigzag(value))
         return self
 
     def byte(self, field: int, value: int) -> Struct:
+        """Add one byte."""
         self._head(field, 3)
         self.bytes.append(value)
         return self
 
     def boolean(self, field: int, value: bool) -> Struct:
+        """Add true or false."""
         self._head(field, 1 if value else 2)
         return self
 
     def binary(self, field: int, value: bytes | str) -> Struct:
+        """Add bytes, or text as UTF-8."""
         self._head(field, BINARY)
         self.bytes += _binary(value)
         return self
 
     def struct(self, field: int, value: Struct) -> Struct:
+        """Add another struct."""
         self._head(field, STRUCT)
         self.bytes += value.end()
         return self
 
     def structs(self, field: int, values: Sequence[Struct]) -> Struct:
+        """Add a list of structs."""
         return self._list(field, STRUCT, [value.end() for value in values])
 
     def strings(self, field: int, values: Sequence[str]) -> Struct:
+        """Add a list of texts."""
         return self._list(field, BINARY, [_binary(value) for value in values])
 
     def numbers(self, field: int, values: Sequence[int]) -> Struct:
+        """Add a list of 32-bit integers."""
         return self._list(field, I32, [varint(zigzag(value)) for value in values])
 
     def _list(self, field: int, kind: int, values: Sequence[bytes]) -> Struct:
@@ -65,6 +74,7 @@ class Struct:
         return self
 
     def end(self) -> bytes:
+        """Its bytes, with the mark of the end."""
         return bytes(self.bytes) + b"\0"
 
 

@@ -34,9 +34,9 @@ from spikewright.files.errors import UNCHANGED
 from spikewright.settings import whole
 from spikewright.synapse_graph import staging
 from spikewright.synapse_graph.log import as_json, as_text, log
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.settings import digest, settings
-from spikewright.synapse_graph.staging import PIECES, WHOLE
+from spikewright.synapse_graph.staging import PARTS, WHOLE
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
 from spikewright.wiring import Projection
@@ -49,13 +49,13 @@ class _Job:
     """One part to write, and where it is until it is whole."""
 
     projection: Projection
-    part: Part
+    part: ProjectionPart
     hidden: Path
     name: str
 
     @property
     def file(self) -> Path:
-        return self.hidden / PIECES / self.name
+        return self.hidden / PARTS / self.name
 
 
 class _Overtaken(Exception):
@@ -103,8 +103,8 @@ def write(
         try:
             product = _whole(synapses, made, taken)
             _check_stands(path, target, made, force)  # who knows what has come there since
-            said = log(synapses, made)
-            logs = dict(zip(staging.LOGS, (as_json(said), as_text(said)), strict=True))
+            report = log(synapses, made)
+            logs = dict(zip(staging.LOGS, (as_json(report), as_text(report)), strict=True))
         except BaseException:
             staging.give_back(taken)
             raise
@@ -259,10 +259,10 @@ def _whole(synapses: SynapseStream, made: Writer, taken: Path) -> str:
     """The graph in one piece; gives what it is called in its folder."""
     if isinstance(made, InParts):
         if made.folder:
-            return PIECES
+            return PARTS
         with (taken / WHOLE).open("wb") as file:
             file.write(made.head())
-            for one in sorted((taken / PIECES).glob(f"*.{made.extension}")):
+            for one in sorted((taken / PARTS).glob(f"*.{made.extension}")):
                 with one.open("rb") as part:
                     shutil.copyfileobj(part, file, 1 << 20)
     elif isinstance(made, AtOnce):

@@ -89,7 +89,7 @@ def heads(graph: Graph, targets: Targets | None = None, task: TaskChoice = None)
     return found
 
 
-def tasks_said(graph: Graph, task: TaskChoice) -> dict[str, Task]:
+def stated_tasks(graph: Graph, task: TaskChoice) -> dict[str, Task]:
     """The tasks of a network's outputs as they were said; none where nobody said so.
 
     Raises:
@@ -141,8 +141,8 @@ def chosen_tasks(task: TaskChoice, names: Mapping[str, str]) -> dict[str, Task]:
             raise SettingsError(f"a task is of an output '{name}', the network has {outputs}")
         value = one if isinstance(one, Task) else parse(one)
         if found.setdefault(names.get(name, ""), value) != value:
-            whose = f"of output '{name}'" if name else "of all outputs"
-            raise SettingsError(f"two tasks {whose} are said, {found[names.get(name, '')]} and {value}; give one")
+            which = f"of output '{name}'" if name else "of all outputs"
+            raise SettingsError(f"two tasks {which} are said, {found[names.get(name, '')]} and {value}; give one")
     return (dict.fromkeys(names.values(), found.pop("")) if "" in found else {}) | found
 
 

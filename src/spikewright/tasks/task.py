@@ -114,8 +114,8 @@ class Task(ABC):
     def refused(self, answer: Answer, labels: Labels, advice: str = "") -> DataError:
         """The error that says why labels do not fit."""
         wanted = self.takes(answer)
-        said = advice or (f"it needs {self.needs}" if wanted is None else f"it takes {wanted}")
-        return DataError(f"labels are {labels}, the answer has {answer}; that is no {self.title}: {said}")
+        reason = advice or (f"it needs {self.needs}" if wanted is None else f"it takes {wanted}")
+        return DataError(f"labels are {labels}, the answer has {answer}; that is no {self.title}: {reason}")
 
     def __str__(self) -> str:
         """The command-line form, which ``parse`` reads back."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spikewright.engines import BatchRun, Run
 from spikewright.graph import Graph
-from spikewright.measures.found import Measure, Reading
+from spikewright.measures.base import Measure, MeasureResult
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,5 +26,5 @@ class MostSpikes(Measure):
         for name, spikes in by_sample.items():
             self.populations[name] = max(self.populations.get(name, 0.0), float(spikes.max()))
 
-    def reading(self, run: Run) -> Reading:
-        return Reading("most spikes of a sample", self.network, self.populations)
+    def result(self, run: Run) -> MeasureResult:
+        return MeasureResult("most spikes of a sample", self.network, self.populations)

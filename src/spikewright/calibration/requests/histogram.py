@@ -19,8 +19,8 @@ MANTISSA_BITS = 7
 SHIFT = MANTISSA - MANTISSA_BITS
 """Low bits of a pattern that a bin leaves open: 2^7 bins an octave, of a relative width of 2^-7 at most."""
 OCTAVES, CHANNEL_OCTAVES = 256, 24
-"""Of a layer every octave that float32 has; of a channel those below its largest value. What is smaller than 2^-24 of
-that lies below the rounding of float32 of it."""
+"""Octaves that bins cover: for a layer all that float32 has, for a channel those right below its largest value. What is
+smaller than 2^-24 of that value lies below its rounding in float32."""
 FEW = np.iinfo(np.int32).max
 """Up to so many values of a group are counted in 32 bits."""
 

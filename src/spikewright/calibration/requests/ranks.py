@@ -44,6 +44,7 @@ class IntervalCounts:
         return self.low.tobytes(), self.high.tobytes()
 
     def fresh(self) -> IntervalCounts:
+        """Counts of the same intervals that have seen nothing."""
         return IntervalCounts(self.low, self.high, self.inside)
 
     def add(self, pattern: Ints, group: Ints) -> None:
@@ -53,10 +54,11 @@ class IntervalCounts:
         if self.keeps:
             self.kept.append((group << 31) | pattern)
         else:
-            place = ((pattern - self.low[group]) >> self.shifts[group]) + group * self.counts.shape[1]
-            np.add.at(self.counts.reshape(-1), place, np.int64(1))
+            position = ((pattern - self.low[group]) >> self.shifts[group]) + group * self.counts.shape[1]
+            np.add.at(self.counts.reshape(-1), position, np.int64(1))
 
     def merge(self, other: IntervalCounts) -> None:
+        """Take in what another one counted in the same intervals."""
         self.counts += other.counts
         self.kept += other.kept
 
@@ -66,10 +68,10 @@ class IntervalCounts:
         if self.keeps:
             kept = np.sort(np.concatenate([*self.kept, np.zeros(0, np.int64)]))
             open_groups = self.high - self.low > 1
-            place = np.searchsorted(kept, groups << 31) + ranks
+            position = np.searchsorted(kept, groups << 31) + ranks
             if not len(kept):
                 return self.low, self.high, ranks, self.inside
-            found = kept[np.minimum(place, len(kept) - 1)] & ((1 << 31) - 1)
+            found = kept[np.minimum(position, len(kept) - 1)] & ((1 << 31) - 1)
             low = np.where(open_groups, found, self.low)
             return low, np.where(open_groups, low + 1, self.high), np.where(open_groups, 0, ranks), self.inside
         bin_, ranks, inside = chosen_bins(self.counts, ranks)
@@ -116,6 +118,7 @@ class RankSearch:
 
     @property
     def done(self) -> bool:
+        """Whether every interval is down to one bit pattern, the value that was sought."""
         return bool((self.high - self.low <= 1).all())
 
     def intervals(self) -> IntervalCounts:

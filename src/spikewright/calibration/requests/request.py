@@ -40,11 +40,13 @@ class Totals:
         self.maximum = np.zeros(channels)
 
     def add(self, values: Values) -> None:
+        """Take in a batch."""
         self.count += values.count
         self.positives += values.positives
         self.maximum = np.maximum(self.maximum, values.maximum)
 
     def merge(self, other: Totals) -> None:
+        """Take in the totals of other samples."""
         self.count += other.count
         self.positives += other.positives
         self.maximum = np.maximum(self.maximum, other.maximum)
@@ -131,11 +133,13 @@ class Request(ABC, Generic[Found_co]):
     """
 
     names: ClassVar[tuple[str, ...]]
-    """Of the arrays that hold what was found."""
+    """Names of the arrays that hold what was found."""
 
     @property
     @abstractmethod
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """The text that names it in files, and that ``parse`` reads back."""
+        ...
 
     @classmethod
     @abstractmethod

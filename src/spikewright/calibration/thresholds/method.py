@@ -22,9 +22,15 @@ class NodeFacts(Protocol):
     """What a method may ask of the statistics of one population."""
 
     @property
-    def layer(self) -> int: ...
+    def layer(self) -> int:
+        """The index of the weighted layer that the population stands behind, from 0 on; 0 for an input too."""
+        ...
+
     @property
-    def maximum(self) -> NDArray[np.float64]: ...
+    def maximum(self) -> NDArray[np.float64]:
+        """The largest value of each channel, ``(channels,)``."""
+        ...
+
     def __getitem__(self, request: Request[Found]) -> Found: ...
 
 
@@ -52,6 +58,7 @@ class Method(ABC):
 
     @property
     def name(self) -> str:
+        """The name on the command line: that of its file."""
         return type(self).__module__.rpartition(".")[2]
 
     def __str__(self) -> str:
@@ -69,7 +76,7 @@ class Method(ABC):
 
     @classmethod
     def from_words(cls, words: Sequence[str]) -> Self:
-        """From the words after the name: see ``words_of``.
+        """The method that the words after its name say: see ``words_of``.
 
         Raises:
             SettingsError: for an option that does not exist, comes twice, or has no such value.

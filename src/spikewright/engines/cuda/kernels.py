@@ -12,16 +12,16 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from spikewright.engines.cuda.scan import Fired
+from spikewright.engines.cuda.scan import Fired, Scan
 from spikewright.engines.neurons import Population
 
 BLOCK = 256
 """Neurons of one program."""
 OPTIONS = {"enable_fp_fusion": False}
-"""Of the compiler: a product and a sum are not to become one operation."""
+"""Options of the compiler: a product and a sum are not to become one operation."""
 
 
-class Fused:
+class Fused(Scan):
     """All steps of a chunk in one kernel; see ``scan.Scan``."""
 
     def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:

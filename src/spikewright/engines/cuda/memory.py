@@ -56,7 +56,7 @@ def most_at_once(graph: Graph, nodes: Sequence[Node]) -> int:
 
 
 def done_after(graph: Graph, nodes: Sequence[Node]) -> Mapping[str, Sequence[str]]:
-    """By node, the values that nobody reads any more once it is done; what others than ``nodes`` read stays."""
+    """The values, by node, that nobody reads any more once it is done; what others than ``nodes`` read stays."""
     names, last = {node.name for node in nodes}, {node.name: node.name for node in nodes}
     for node in nodes:
         last.update(dict.fromkeys(node.inputs, node.name))

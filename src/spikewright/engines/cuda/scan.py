@@ -49,7 +49,7 @@ class Scan(Protocol):
         ...
 
 
-class Stepwise:
+class Stepwise(Scan):
     """Step by step, in plain torch: on any device."""
 
     def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:

@@ -1,4 +1,4 @@
-"""From a spiking graph to a plan of the native core.
+"""A spiking graph made a plan of the native core.
 
 Populations, outputs and inputs (where they change with time) become layers of the plan. So does a node without
 neurons whose values are needed as such, a *relay*: two convolutions in a row meet at one, say. Everything else is

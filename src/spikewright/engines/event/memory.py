@@ -16,7 +16,7 @@ from spikewright.nodes import Input, Output
 FIRING = 0.1
 """Spikes of a neuron in a timestep, on average, where their number decides what is needed: most networks send fewer."""
 EVENT_BYTES = 32
-"""Of one recorded event, when a batch is put together and written."""
+"""Bytes of one recorded event, when a batch is put together and written."""
 MOST_AT_ONCE = 2**22
 """Values that are computed outside the native core in one go: little memory, and Ctrl-C is noticed soon."""
 

@@ -54,7 +54,7 @@ class Resting:
         self.functions = {node.name: self._function(node) for node in self.sampled}
 
     def of(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """By node, what arrives at it ``(B, *shape)``, or ``(1, *shape)`` where that is the same for all samples.
+        """What arrives at each node ``(B, *shape)``, or ``(1, *shape)`` where that is the same for all samples.
 
         For populations it is the current; for relays, what they send at every step.
         """

@@ -59,6 +59,7 @@ class EventSimulation:
 
     @property
     def name(self) -> str:
+        """ "event", and its dtype where that is not float32."""
         return "event" if self.dtype == "float32" else f"event, {self.dtype}"
 
     def __init__(

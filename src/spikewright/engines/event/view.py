@@ -35,6 +35,7 @@ class View:
 
     @property
     def shape(self) -> Shape:
+        """The node's shape, without the axis of summed neurons."""
         return self.neurons.shape[:-1]
 
     @property

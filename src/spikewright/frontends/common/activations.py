@@ -45,8 +45,8 @@ def ceiling_of(low: float | None, high: float | None, *, positive: bool = False)
     if positive and (low is None or low < 0):
         low = 0.0
     if low != 0 or (high is not None and high <= 0):
-        said = ["none" if bound is None else f"{bound:g}" for bound in (low, high)]
-        raise Refusal(Cause.NOT_FROM_ZERO, f"its bounds are {said[0]} and {said[1]}")
+        bounds = ["none" if bound is None else f"{bound:g}" for bound in (low, high)]
+        raise Refusal(Cause.NOT_FROM_ZERO, f"its bounds are {bounds[0]} and {bounds[1]}")
     return high
 
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-
-def free_name(wanted: str, taken: Container[str]) -> str:
-    """The wanted name, or the first that is free of ``relu_2``, ``relu_3`` and so on."""
-    name, count = wanted, 1
-    while name in taken:
-        count += 1
-        name = f"{wanted}_{count}"
-    return name
+from spikewright.text import free_name
 
 
 class Names:

@@ -16,7 +16,7 @@ from spikewright.nodes import AvgPool, Flatten, GlobalAvgPool, GlobalMaxPool, Li
 
 Reduction = Literal["mean", "sum", "max"]
 MOST_AXES = 4
-"""Of a sample, that a pool can tell apart."""
+"""The most axes of a sample that a pool can tell apart."""
 
 
 def reduced(shape: Shape, gone: Collection[int], kind: Reduction, *, keep: bool) -> list[NodePlan]:

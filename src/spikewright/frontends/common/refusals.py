@@ -25,7 +25,7 @@ class Refusal(Exception):
 
     def __init__(self, why: Cause | str, detail: str = "", *, operator: str = "") -> None:
         self.cause = why if isinstance(why, Cause) else None
-        self.advice = why.told(detail) if isinstance(why, Cause) else why
+        self.advice = why.message(detail) if isinstance(why, Cause) else why
         self.operator = operator
         super().__init__(self.advice)
 

@@ -37,7 +37,7 @@ def side_by_side(kind: type[Node], kernel: Shape) -> dict[str, Any]:
 
 
 def same_padding(length: int, kernel: int, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
-    """As little padding as makes ``ceil(length / stride)`` windows fit along an axis, the odd one at the end."""
+    """The least padding that makes ``ceil(length / stride)`` windows fit along an axis, the odd one at the end."""
     missing = max((-(-length // stride) - 1) * stride + dilation * (kernel - 1) + 1 - length, 0)
     return missing // 2, missing - missing // 2
 

@@ -53,7 +53,7 @@ def channels_moved(rank: int) -> Shape:
     return (*range(1, rank), 0)[:rank]
 
 
-class Reading(Protocol):
+class ImportContext(Protocol):
     """What a call adds to while a network is read: the walk over it."""
 
     nodes: list[Node]
@@ -71,13 +71,14 @@ class Call:
         inputs: values and constants.
     """
 
-    walk: Reading
+    walk: ImportContext
     layer: Layer
     name: str
     inputs: tuple[Any, ...]
 
     @property
     def config(self) -> Mapping[str, Any]:
+        """The layer's settings, as Keras writes them."""
         return self.layer.config
 
     @property
@@ -90,6 +91,7 @@ class Call:
 
     @property
     def values(self) -> tuple[Value, ...]:
+        """Those of its inputs that depend on the data."""
         return tuple(given for given in self.inputs if isinstance(given, Value))
 
     def refuse(self, why: Cause | str = "", detail: str = "", operator: str = "") -> NoReturn:
@@ -107,6 +109,7 @@ class Call:
     # Settings.
 
     def flag(self, name: str, default: bool = True) -> bool:
+        """A setting that is true or false."""
         return bool(self.config.get(name, default))
 
     def ints(self, name: str, count: int, default: int | None = 1) -> Shape:
@@ -137,6 +140,7 @@ class Call:
 
     @property
     def channels_last(self) -> bool:
+        """Whether the layer's channels are its last axis, as Keras has it by default."""
         return self.config.get("data_format") != "channels_first"
 
     def spatial(self, axes: int) -> Value:
@@ -159,12 +163,12 @@ class Call:
         """The same value with its axes in another order, by a Permute where one is needed."""
         if value.order == order:
             return value
-        axes = tuple(value.order[order.index(place)] for place in range(len(order)))
+        axes = tuple(value.order[order.index(axis)] for axis in range(len(order)))
         return self.emit(Permute, value, part="permute", order=order, axes=axes)
 
     def written(self, value: Value) -> Value:
         """The value laid out so that row-major order is Keras' own; axes of length one stand in nobody's way."""
-        order = [place for place, n in zip(value.order, value.shape, strict=True) if n > 1]
+        order = [axis for axis, n in zip(value.order, value.shape, strict=True) if n > 1]
         return value if order == sorted(order) else self.arranged(value, straight(len(value.order)))
 
     def in_node_order(self, array: Array, value: Value) -> Array:
@@ -174,7 +178,7 @@ class Call:
         if wide.ndim > rank:
             raise GraphError(f"a constant of shape {wide.shape} does not fit a sample of shape {value.shape}")
         wide = wide.reshape((1,) * (rank - wide.ndim) + wide.shape)
-        return wide.transpose(tuple(value.order.index(place) for place in range(rank)))
+        return wide.transpose(tuple(value.order.index(axis) for axis in range(rank)))
 
     def spread(self, array: Array, value: Value) -> Array:
         """Numbers that Keras spreads over a sample, as one a channel where that says it all."""
@@ -202,7 +206,7 @@ class Call:
         if not lost:
             self.walk.nodes.append(node)
         order = sources[0].order if order is None else order
-        return Value(name, tuple(shape[place] for place in order), tuple(order), lost)
+        return Value(name, tuple(shape[axis] for axis in order), tuple(order), lost)
 
 
 Rule = Callable[[Call], Value]

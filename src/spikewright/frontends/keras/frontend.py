@@ -151,7 +151,7 @@ def _output(walk: Walk, label: str, value: Value) -> Node:
     order = walk.order(len(value.order))
     if value.order == order:
         return Output(name=label, inputs=(value.node,))
-    axes = tuple(value.order[order.index(place)] for place in range(len(order)))
+    axes = tuple(value.order[order.index(axis)] for axis in range(len(order)))
     moved = Permute(name=walk.names.unique(f"{label}.permute"), inputs=(value.node,), axes=axes)
     walk.nodes.append(moved)
     return Output(name=label, inputs=(moved.name,))

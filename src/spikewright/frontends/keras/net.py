@@ -62,6 +62,7 @@ class Layer:
 
     @property
     def custom(self) -> bool:
+        """Whether its class is the user's own and not one of Keras."""
         return self.module is None or self.module.split(".")[0] not in HOMES or ">" in self.kind
 
     @property

@@ -141,11 +141,11 @@ def _tensor(value: Any) -> Tensor:
 
 
 def _as_in_keras(x: Tensor, order: Shape) -> Array:
-    return np.ascontiguousarray(x.permute(0, *(1 + place for place in order)).numpy())
+    return np.ascontiguousarray(x.permute(0, *(1 + axis for axis in order)).numpy())
 
 
 def _as_in_graph(y: Tensor, order: Shape) -> Tensor:
-    return y.permute(0, *(1 + order.index(place) for place in range(len(order))))
+    return y.permute(0, *(1 + order.index(axis) for axis in range(len(order))))
 
 
 def _dtype(start: Any) -> torch.dtype:

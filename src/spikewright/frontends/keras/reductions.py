@@ -33,7 +33,7 @@ def reduction(call: Call) -> Value:
         call.refuse("a maximum with a value to begin with has no spiking form")
     gone, keep = _axes(call, x, []), call.flag("keepdims", default=False)
     kept = [place for axis, place in enumerate(x.order) if keep or axis not in gone]
-    order = tuple(sorted(kept).index(place) for place in kept)
+    order = tuple(sorted(kept).index(axis) for axis in kept)
     plans = reduced(x.node_shape, {x.order[axis] for axis in gone}, KINDS[kind], keep=keep)
     for plan in plans:
         rank = len(plan.kind(name="", inputs=("",), **plan.fields).infer_shape(x.node_shape))

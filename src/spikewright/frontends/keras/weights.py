@@ -71,7 +71,7 @@ class Nothing(Weights):
 
 
 class Archived(Weights):
-    """In a ``.keras`` archive: a group for each layer, called after its class, its arrays numbered.
+    """Weights in a ``.keras`` archive: a group for each layer, called after its class, its arrays numbered.
 
     Newer versions of Keras write each layer's name beside its weights; for others the layers of one class go by rank.
     """
@@ -135,7 +135,7 @@ def snake(kind: str) -> str:
 
 
 class Legacy(Weights):
-    """In an ``.h5`` file: a group for each layer of the model; a model in it has those of all its layers in one.
+    """Weights in an ``.h5`` file: a group for each layer of the model; a nested model has one for all.
 
     Args:
         group: of a layer of the outermost model, or, for itself, of all of them.
@@ -178,7 +178,7 @@ def _names(group: Any, label: str) -> list[str]:
 
 
 class Live(Weights):
-    """In a model in memory."""
+    """Weights of a model in memory."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer

@@ -40,6 +40,7 @@ class Call:
 
     @property
     def notes(self) -> dict[str, Any]:
+        """What the exporter noted in its metadata."""
         return read_notes(self.fields.get("metadata"), f"{self.kind} '{self.name}'")
 
     @property

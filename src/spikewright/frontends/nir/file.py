@@ -22,7 +22,7 @@ BUDGET = 256 * 2**20
 PACKED = 50
 """How many times its own size a file may unpack to beyond that; constant arrays pack a thousandfold."""
 EDGES = 10**5
-"""Of one graph; they are read one by one."""
+"""The most edges of one graph; they are read one by one."""
 DEEPEST = 64
 """Levels of groups: two for each level of nested graphs."""
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
@@ -74,10 +74,10 @@ class _Reader:
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
             raise self.refuse(here, "is a link to somewhere else")
         thing = group[key]
-        place = h5py.h5o.get_info(thing.id)
-        if (place.fileno, place.addr) in self.seen:
+        info = h5py.h5o.get_info(thing.id)
+        if (info.fileno, info.addr) in self.seen:
             raise self.refuse(here, "stands in the file under two names")
-        self.seen.add((place.fileno, place.addr))
+        self.seen.add((info.fileno, info.addr))
         if isinstance(thing, h5py.Group):
             return self.group(thing, here, depth + 1)
         if isinstance(thing, h5py.Dataset):

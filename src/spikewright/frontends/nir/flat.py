@@ -33,10 +33,11 @@ class Flat:
     problems: list[Problem] = field(default_factory=list)
 
     def kind(self, name: str) -> str:
+        """The NIR type of a node."""
         return str(self.nodes[name].get("type"))
 
     def readers(self) -> dict[str, list[str]]:
-        """By full name, what reads each node."""
+        """What reads each node, both by their full names."""
         found: dict[str, list[str]] = {name: [] for name in self.nodes}
         for name, sources in self.reads.items():
             for source in sources:

@@ -17,7 +17,6 @@ import numpy as np
 from spikewright.causes import Cause
 from spikewright.errors import GraphError, ModelFileError, SettingsError
 from spikewright.facts import check_facts
-from spikewright.frontends.common.names import free_name
 from spikewright.frontends.common.refusals import NONSENSE, REFUSED, Problems, Refusal, problem_of
 from spikewright.frontends.nir.call import Call, numbers, shape_of
 from spikewright.frontends.nir.file import read_file
@@ -26,7 +25,7 @@ from spikewright.frontends.nir.notes import read_notes
 from spikewright.frontends.nir.rules import NOT_TAKEN, RULES, SAME_SHAPE
 from spikewright.graph import MOST_VALUES, Graph, Node, Shape
 from spikewright.nodes import Add, Input, Output
-from spikewright.text import first_line
+from spikewright.text import first_line, free_name
 
 if TYPE_CHECKING:
     from nir import NIRGraph
@@ -252,8 +251,8 @@ class _Walk:
         kept = [node for node in self.nodes.values() if node.name in wanted or isinstance(node, Input)]
         order = facts.get("order")
         if isinstance(order, list):
-            place = {name: k for k, name in enumerate(order) if isinstance(name, str)}
-            kept.sort(key=lambda node: place.get(node.name, len(place)))
+            position = {name: k for k, name in enumerate(order) if isinstance(name, str)}
+            kept.sort(key=lambda node: position.get(node.name, len(position)))
         meta = facts.get("meta")
         if not isinstance(meta, Mapping):
             return Graph(kept, {"source": "nir", "dt": self.dt})

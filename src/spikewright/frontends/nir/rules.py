@@ -164,7 +164,7 @@ RULES: dict[str, Rule] = {
     "SumPool2d": _pool,
     "Threshold": threshold,
 }
-"""By NIR type. Input, Output and NIRGraph are no operators: the walk takes them."""
+"""The rules, by NIR type. Input, Output and NIRGraph are no operators: the walk takes them."""
 
 SAME_SHAPE = ("I", "IF", "LIF", "Scale", "Threshold")
 """Those whose output has the shape of their input."""

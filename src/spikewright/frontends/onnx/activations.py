@@ -14,10 +14,12 @@ from spikewright.nodes import Floor, Identity, ReLU, Sigmoid, Softmax, Tanh
 
 
 def relu(call: Call) -> None:
+    """Relu."""
     call.emit(ReLU)
 
 
 def clip(call: Call) -> None:
+    """Clip, with its bounds as attributes or (since opset 11) as inputs."""
     low, high = call.attributes.get("min"), call.attributes.get("max")
     if call.walk.opset >= 11:
         low, high = (None if call.constant(k) is None else _number(call, k) for k in (1, 2))
@@ -66,11 +68,13 @@ def _clipped(call: Call, position: int, low: float | None, high: float | None) -
 
 
 def leaky_relu(call: Call) -> None:
+    """LeakyRelu."""
     kind, fields = leaky(float(call.attributes.get("alpha", 0.01)))
     call.emit(kind, **fields)
 
 
 def prelu(call: Call) -> None:
+    """PRelu, with one slope for all or for each channel."""
     shape, slope = call.shape(), call.weights(1)
     if call.walk.opset < 7 and slope.ndim == 1:  # then it goes with the channels, not with the last axis
         slope = slope.reshape(-1, *(1,) * (len(shape) - 1))
@@ -79,10 +83,12 @@ def prelu(call: Call) -> None:
 
 
 def floor(call: Call) -> None:
+    """Floor."""
     call.emit(Floor)
 
 
 def softmax(call: Call) -> None:
+    """Softmax and LogSoftmax, over one axis other than the batch."""
     rank = len(call.shape()) + 1
     axis = call.whole("axis", -1 if call.walk.opset >= 13 else 1) % rank
     if axis == 0:
@@ -104,10 +110,11 @@ def tanh(call: Call) -> None:
 
 
 def identity(call: Call) -> None:
+    """Identity, and Dropout when not training."""
     source = "dropout" if call.proto.op_type == "Dropout" else "identity"
     if call.further_outputs:
         raise Refusal(Cause.TRAINING, "its mask is asked for")
-    mode = call.constant(2) if source == "dropout" and call.given(2) else None
+    mode = call.constant(2) if source == "dropout" and call.input_name(2) else None
     learning = source == "dropout" and call.walk.opset < 7 and not call.attributes.get("is_test")
     if learning or (mode is not None and bool(mode)):
         raise Refusal(Cause.TRAINING)
@@ -115,6 +122,7 @@ def identity(call: Call) -> None:
 
 
 def cast(call: Call) -> None:
+    """Cast between floating-point types."""
     if call.attributes.get("to") not in FLOATS:
         raise Refusal(Cause.ROUNDING)
     call.emit(Identity)

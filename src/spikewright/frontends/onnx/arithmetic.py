@@ -28,7 +28,7 @@ def gemm(call: Call) -> None:
     if call.attributes.get("alpha", 1.0) != 1.0:
         weight = weight.astype(np.float64) * call.attributes["alpha"]
     weight = weight if call.attributes.get("transB") else weight.T
-    given = call.weights(2).astype(np.float64) if call.given(2) else None
+    given = call.weights(2).astype(np.float64) if call.input_name(2) else None
     bias = np.zeros(len(weight)) if given is None else given * call.attributes.get("beta", 1.0)
     if bias.size != 1 and bias.shape not in ((len(weight),), (1, len(weight))):
         raise Refusal(f"its addend has the shape {bias.shape}, which would differ from sample to sample")
@@ -36,6 +36,7 @@ def gemm(call: Call) -> None:
 
 
 def matmul(call: Call) -> None:
+    """MatMul with constant weights."""
     if call.is_constant(0) or not call.is_constant(1):
         raise Refusal(Cause.PRODUCT)
     weight = call.weights(1)
@@ -71,10 +72,11 @@ def _mix(call: Call, source: str, weight: Array, bias: Array, others: int) -> No
 
 
 def add(call: Call) -> None:
+    """Add and Sum: of data, or of data and constants."""
     data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
     if len(data) == len(call.proto.input):
         if len(data) == 1:
-            call.walk.alias(call.output, call.given(0))
+            call.walk.alias(call.output, call.input_name(0))
             return
         call.emit(Add, *(call.source(k) for k in data))
         return
@@ -86,6 +88,7 @@ def add(call: Call) -> None:
 
 
 def sub(call: Call) -> None:
+    """Sub."""
     if call.is_constant(1):
         _affine(call, 0, np.ones(()), -call.needed(1).astype(np.float64))
     elif call.is_constant(0):
@@ -96,6 +99,7 @@ def sub(call: Call) -> None:
 
 
 def mul(call: Call) -> None:
+    """Mul by a constant."""
     if not (call.is_constant(0) or call.is_constant(1)):
         raise Refusal(Cause.PRODUCT)
     position = 1 if call.is_constant(0) else 0
@@ -103,6 +107,7 @@ def mul(call: Call) -> None:
 
 
 def div(call: Call) -> None:
+    """Div by a constant."""
     if not call.is_constant(1):
         raise Refusal(Cause.QUOTIENT)
     _affine(call, 0, reciprocal(call.needed(1)), np.zeros(()))

@@ -108,14 +108,15 @@ class Call:
 
     @property
     def name(self) -> str:
-        """For the node: the operator's own name, or its first output's."""
+        """The node's name: the operator's own, or its first output's."""
         return self.walk.names.free(self.proto.name or self.output)
 
     @property
     def output(self) -> str:
+        """The name of its first output."""
         return str(self.proto.output[0])
 
-    def given(self, position: int) -> str:
+    def input_name(self, position: int) -> str:
         """The ONNX name of an input; empty where it is left out."""
         return self.proto.input[position] if position < len(self.proto.input) else ""
 
@@ -125,7 +126,7 @@ class Call:
         Raises:
             Refusal: where it is computed from the data.
         """
-        name = self.given(position)
+        name = self.input_name(position)
         if not name:
             return None
         if name not in self.walk.constants:
@@ -135,6 +136,7 @@ class Call:
         return self.walk.constants[name]
 
     def needed(self, position: int) -> Array:
+        """The value of a constant input that must be there."""
         value = self.constant(position)
         if value is None:
             raise Refusal(f"its input {position} is missing")
@@ -161,14 +163,15 @@ class Call:
 
     def source(self, position: int = 0) -> str:
         """The node that computes an input."""
-        return self.walk.values[self.given(position)]
+        return self.walk.values[self.input_name(position)]
 
     def shape(self, position: int = 0) -> Shape:
         """The per-sample shape of an input."""
-        return self.walk.shapes[self.given(position)]
+        return self.walk.shapes[self.input_name(position)]
 
     def is_constant(self, position: int) -> bool:
-        return self.given(position) in self.walk.constants
+        """Whether an input is a constant."""
+        return self.input_name(position) in self.walk.constants
 
     @property
     def constants(self) -> list[Array]:
@@ -205,6 +208,7 @@ class Call:
         return value
 
     def text(self, name: str, default: str) -> str:
+        """An attribute that is text."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else str(value)
 

@@ -121,7 +121,7 @@ SIZES: dict[str, Callable[[Call], int]] = {
 def evaluate(call: Call) -> bool:
     """Compute an operator whose inputs are all constant; False where it depends on data."""
     proto, walk = call.proto, call.walk
-    if proto.op_type == "Shape" and call.given(0) in walk.values:
+    if proto.op_type == "Shape" and call.input_name(0) in walk.values:
         shape = (BATCH, *call.shape())
         start, end = call.attributes.get("start", 0), call.attributes.get("end")
         walk.constants[call.output] = np.array(shape[start:end], np.int64)

@@ -101,18 +101,18 @@ def _sample(value: ValueInfoProto, given: Shape | None) -> Shape:
     """The shape of one sample of an input: what the model says, filled in by what the user says."""
     tensor = value.type.tensor_type
     known = tuple(d.dim_value for d in tensor.shape.dim)
-    said = tuple(d.dim_value or d.dim_param or "?" for d in tensor.shape.dim)
+    declared = tuple(d.dim_value or d.dim_param or "?" for d in tensor.shape.dim)
     if not value.type.HasField("tensor_type"):
         raise ModelFileError(f"input '{value.name}' is not a tensor; only tensors can be given to a network")
     if len(known) == 1:
         raise ModelFileError(
-            f"input '{value.name}' has the shape {said}, so it has no axis but the batch; export it with one more"
+            f"input '{value.name}' has the shape {declared}, so it has no axis but the batch; export it with one more"
         )
     sample = known[1:] if given is None else given
     if not sample or min(sample) < 1:
-        raise open_shape(f"input '{value.name}'", said)
+        raise open_shape(f"input '{value.name}'", declared)
     if known and (len(sample) != len(known[1:]) or any(n and n != m for n, m in zip(known[1:], sample, strict=True))):
-        raise SettingsError(f"input '{value.name}' takes samples of the shape {said[1:]}, not {sample}")
+        raise SettingsError(f"input '{value.name}' takes samples of the shape {declared[1:]}, not {sample}")
     return sample
 
 

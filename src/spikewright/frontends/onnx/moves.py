@@ -28,6 +28,7 @@ def axis_of(call: Call, axis: int) -> int:
 
 
 def concat(call: Call) -> None:
+    """Concat."""
     if any(call.is_constant(k) for k in range(len(call.proto.input))):
         raise Refusal("it joins data with a constant")
     axis = axis_of(call, call.whole("axis", 1))
@@ -35,6 +36,7 @@ def concat(call: Call) -> None:
 
 
 def flatten(call: Call) -> None:
+    """Flatten, from the first axis of a sample."""
     rank = len(call.shape()) + 1
     axis = call.whole("axis", 1)
     axis = axis + rank if axis < 0 else axis
@@ -44,6 +46,7 @@ def flatten(call: Call) -> None:
 
 
 def reshape(call: Call) -> None:
+    """Reshape."""
     target = call.ints("shape") if call.walk.opset < 5 else call.ints_of(1)
     assert target is not None
     shape = call.shape()
@@ -71,15 +74,15 @@ def _sample_shape(call: Call, target: Shape) -> Shape:
 
 def _reshape(call: Call, shape: Shape) -> None:
     if shape == call.shape():
-        call.walk.alias(call.output, call.given(0))
+        call.walk.alias(call.output, call.input_name(0))
     else:
         call.reshape(call.source(), shape)
 
 
 def axes_of(call: Call, rank: int) -> Shape | None:
-    """From the attribute (until opset 12 or 17) or the input (since then), counted from the front."""
+    """The axes of the attribute (until opset 12 or 17) or of the input (since then), counted from the front."""
     given = call.ints("axes")
-    if given is None and call.given(1):
+    if given is None and call.input_name(1):
         given = call.ints_of(1)
     if given is not None and any(not -rank <= a < rank for a in given):
         raise Refusal(f"its axes {given} are not all among its {rank}")
@@ -87,6 +90,7 @@ def axes_of(call: Call, rank: int) -> Shape | None:
 
 
 def squeeze(call: Call) -> None:
+    """Squeeze."""
     shape = (BATCH, *call.shape())
     axes = axes_of(call, len(shape))
     axes = tuple(k for k, n in enumerate(shape) if n == 1) if axes is None else axes
@@ -99,6 +103,7 @@ def squeeze(call: Call) -> None:
 
 
 def unsqueeze(call: Call) -> None:
+    """Unsqueeze."""
     shape = list(call.shape())
     axes = axes_of(call, len(shape) + 1 + len(call.ints("axes") or call.ints_of(1)))
     assert axes is not None
@@ -110,6 +115,7 @@ def unsqueeze(call: Call) -> None:
 
 
 def transpose(call: Call) -> None:
+    """Transpose, with the batch left in front."""
     order = call.ints("perm") or tuple(reversed(range(len(call.shape()) + 1)))
     if order[0] != 0:
         raise Refusal(Cause.BATCH_AXIS, f"it puts the axes in the order {order}")
@@ -141,6 +147,7 @@ def _image(call: Call) -> Shape:
 
 
 def pad(call: Call) -> None:
+    """Pad, with constants."""
     mode = call.text("mode", "constant")
     if mode != "constant":
         raise Refusal(Cause.BORDER, f"it pads by {mode}")
@@ -172,7 +179,7 @@ def split(call: Call) -> None:
     axis = axis_of(call, call.whole("axis", 0))
     length, names = call.shape()[axis], list(call.proto.output)
     sizes = call.ints("split")
-    if sizes is None and call.given(1):
+    if sizes is None and call.input_name(1):
         sizes = call.ints_of(1)
     if sizes is None:
         if call.whole("num_outputs", len(names)) != len(names):
@@ -224,7 +231,7 @@ def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) ->
         if any(any(sides) for sides in padding):
             call.emit(Pad, padding=padding)
         else:
-            call.walk.alias(call.output, call.given(0))
+            call.walk.alias(call.output, call.input_name(0))
         return
     if stride[0] != 1 or len(stride) > 4:
         raise Refusal("it takes every so many channels; only positions can be taken in steps")
@@ -242,7 +249,7 @@ def expand(call: Call) -> None:
         raise Refusal(Cause.BATCH_AXIS, f"it repeats samples of {shape} to {target}")
     if any(n not in (1, m) for n, m in zip(wide[1:], shape, strict=True)):
         raise Refusal(Cause.REPETITION, f"it takes values of {shape} to {target}")
-    call.walk.alias(call.output, call.given(0))
+    call.walk.alias(call.output, call.input_name(0))
 
 
 REPETITIONS = {

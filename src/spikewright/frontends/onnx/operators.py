@@ -44,6 +44,7 @@ from spikewright.nodes import BatchNorm
 
 
 def batch_normalization(call: Call) -> None:
+    """BatchNormalization when not training."""
     learning = call.walk.opset < 7 and not call.attributes.get("is_test")
     if learning or call.attributes.get("training_mode") or call.further_outputs:
         raise Refusal(Cause.TRAINING)

@@ -13,14 +13,17 @@ KINDS: dict[str, Reduction] = {"ReduceMean": "mean", "ReduceSum": "sum", "Reduce
 
 
 def global_average_pool(call: Call) -> None:
+    """GlobalAveragePool."""
     call.emit(GlobalAvgPool)
 
 
 def global_max_pool(call: Call) -> None:
+    """GlobalMaxPool."""
     call.emit(GlobalMaxPool)
 
 
 def reduce(call: Call) -> None:
+    """ReduceMean, ReduceSum and ReduceMax."""
     axes = axes_of(call, len(call.shape()) + 1)
     if not axes and call.attributes.get("noop_with_empty_axes"):
         call.emit(Identity)

@@ -57,8 +57,8 @@ def _outside(tensor: TensorProto, where: str, folder: Path | None) -> Array:
 
     if folder is None:
         raise ModelFileError(f"{where} lies in another file; give the path of the model instead of the loaded model")
-    said = {entry.key: entry.value for entry in tensor.external_data}
-    location = said.get("location", "")
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
     path = folder / location
     inside = path.resolve().is_relative_to(folder.resolve())
     if not location or not inside or any(p.is_symlink() for p in (path, *path.parents) if p.is_relative_to(folder)):
@@ -69,8 +69,8 @@ def _outside(tensor: TensorProto, where: str, folder: Path | None) -> Array:
     if not path.is_file():
         raise ModelFileError(f"{where} lies in '{location}', which is missing; copy it beside the model")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    start, count = int(said.get("offset", 0)), prod(tensor.dims)
-    length = int(said.get("length", count * dtype.itemsize))
+    start, count = int(entries.get("offset", 0)), prod(tensor.dims)
+    length = int(entries.get("length", count * dtype.itemsize))
     if dtype.name.endswith(("int2", "int4", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")):
         raise ModelFileError(f"{where} is packed as {dtype.name}; store it as int8 or float32")
     if length != count * dtype.itemsize or start < 0 or start + length > path.stat().st_size:

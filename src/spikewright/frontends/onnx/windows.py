@@ -29,10 +29,10 @@ class Window:
 def window(call: Call, kernel: Shape | None) -> Window:
     """Read the attributes of a windowed operator."""
     spatial = call.shape()[1:]
-    said = call.ints("kernel_shape") or kernel
-    if kernel not in (None, said):
-        raise Refusal(f"its kernel is said to be {said}, but its weights have {kernel}")
-    kernel = said
+    declared = call.ints("kernel_shape") or kernel
+    if kernel not in (None, declared):
+        raise Refusal(f"its kernel is declared to be {declared}, but its weights have {kernel}")
+    kernel = declared
     if kernel is None or len(kernel) != len(spatial) or not 1 <= len(kernel) <= 3:
         raise Refusal(f"a kernel of {kernel} does not fit samples of {call.shape()}")
     ones = (1,) * len(kernel)
@@ -67,13 +67,14 @@ def _padding(call: Call, spatial: Shape, kernel: Shape, stride: Shape, dilation:
 
 
 def _bias(call: Call, outputs: int) -> Array:
-    bias = call.weights(2) if call.given(2) else np.zeros(outputs)
+    bias = call.weights(2) if call.input_name(2) else np.zeros(outputs)
     if bias.shape != (outputs,):
         raise Refusal(f"its bias has the shape {bias.shape}, not {(outputs,)}")
     return bias
 
 
 def conv(call: Call) -> None:
+    """Conv."""
     weight = call.weights(1)
     groups = call.whole("group", 1)
     if weight.ndim < 2 or weight.shape[1] * groups != call.shape()[0]:  # before they are copied: they may be large
@@ -139,6 +140,7 @@ def _cut(call: Call, reached: Shape, stride: Shape) -> Padding:
 
 
 def max_pool(call: Call) -> None:
+    """MaxPool."""
     if call.further_outputs:
         raise Refusal(Cause.POSITIONS)
     found = window(call, None)
@@ -152,6 +154,7 @@ def max_pool(call: Call) -> None:
 
 
 def average_pool(call: Call) -> None:
+    """AveragePool."""
     found = window(call, None)
     if any(d != 1 for d in found.dilation):
         raise Refusal("dilated average pooling is not supported")

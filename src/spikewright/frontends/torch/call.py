@@ -32,11 +32,12 @@ class Value:
 
     @property
     def sample(self) -> Shape:
+        """The shape, where the walk has made sure that it is known."""
         assert self.shape is not None
         return self.shape
 
 
-class Reading(Protocol):
+class ImportContext(Protocol):
     """What a call asks and adds to while a program is read: the walk over it."""
 
     nodes: list[Node]
@@ -74,7 +75,7 @@ class Call:
         node: the call in the exported graph.
     """
 
-    def __init__(self, walk: Reading, node: fx.Node) -> None:
+    def __init__(self, walk: ImportContext, node: fx.Node) -> None:
         self.walk, self.node = walk, node
         schema: Any = node.target
         self.schema = schema._schema
@@ -90,6 +91,7 @@ class Call:
         return self.arguments[name]
 
     def get(self, name: str, default: Any = None) -> Any:
+        """An argument by its name."""
         return self.arguments.get(name, default)
 
     @property

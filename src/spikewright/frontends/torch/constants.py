@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spikewright.causes import Cause
 from spikewright.frontends.common.limits import check_constants
 from spikewright.frontends.common.refusals import Refusal
-from spikewright.frontends.torch.call import Reading, Value
+from spikewright.frontends.torch.call import ImportContext, Value
 from spikewright.frontends.torch.trace import leaves, same_size
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ BATCHES = (1, 2, 3)
 """Sizes of a batch for which constants are computed that are made for a whole one."""
 
 
-def fold(walk: Reading, node: fx.Node) -> Any:
+def fold(walk: ImportContext, node: fx.Node) -> Any:
     """The value of a call on constants; the batch axis of what is made for a whole batch has length one.
 
     What is made for a whole batch is made for batches of several sizes: it must hold the same for every sample.

@@ -17,7 +17,7 @@ from spikewright.causes import Cause
 from spikewright.errors import GraphError, ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.frontends.common.inputs import channels_noted
 from spikewright.frontends.torch.batches import BatchError, check_sizes
-from spikewright.frontends.torch.given import runnable
+from spikewright.frontends.torch.modules import runnable
 from spikewright.frontends.torch.original import by_name, in_float32, module_original, program_original
 from spikewright.frontends.torch.rules import rules
 from spikewright.frontends.torch.trace import model_class
@@ -293,7 +293,7 @@ def _exported(module: nn.Module, inputs: tuple[Tensor, ...], model: str, *, dyna
     except Exception as error:
         if any(isinstance(one, decisions) for one in _chain(error)):
             what = "forward() decides by the values of a tensor (if, while, .item() or indexing by values)"
-            raise ModelFileError(f"{model}: {Cause.DECISION.told(what)}") from error
+            raise ModelFileError(f"{model}: {Cause.DECISION.message(what)}") from error
         raise ModelFileError(
             f"{model}: torch.export cannot trace it: {first_line(error)}; write forward() with tensor operations only"
         ) from error

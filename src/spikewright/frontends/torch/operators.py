@@ -340,7 +340,7 @@ def upsample(call: Call) -> Value:
     factor = tuple(b // a for a, b in zip(before, after, strict=True))
     # Which value is repeated goes by the factor that was given, where one was, and not by the shapes.
     given = call.get("scale_factors") or [v for k, v in call.arguments.items() if k.startswith("scales")]
-    if any(said is not None and said != real for said, real in zip(given, factor, strict=False)):
+    if any(asked is not None and asked != real for asked, real in zip(given, factor, strict=False)):
         call.refuse(Cause.BROKEN_FACTOR, f"it resizes by {tuple(given)}")
     return call.emit(Upsample, call.x, factor=factor)
 

@@ -26,10 +26,12 @@ def same_size(a: Any, b: Any) -> bool:
 
 
 def first(example: Any) -> Any:
+    """The first of several traced values, or the one there is."""
     return example[0] if isinstance(example, list | tuple) and example else example
 
 
 def leaves(arguments: Sequence[Any]) -> Iterable[Any]:
+    """The arguments with lists, however deep, taken apart."""
     for argument in arguments:
         if isinstance(argument, list):
             yield from leaves(argument)

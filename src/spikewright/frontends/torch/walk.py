@@ -333,8 +333,8 @@ class Walk:
         for path, place in pytree.tree_flatten_with_path(structure)[0]:
             keys = (getattr(entry, "key", getattr(entry, "name", None)) for entry in path)
             names[place] = ".".join(str(key) for key in keys if key is not None)
-        places = [place for place, result in enumerate(results) if result in self.depending]
-        return dict(zip(places, self.names.outputs([names[place] for place in places]), strict=True))
+        positions = [position for position, result in enumerate(results) if result in self.depending]
+        return dict(zip(positions, self.names.outputs([names[position] for position in positions]), strict=True))
 
     def _outputs(self, names: Mapping[int, str]) -> list[Node]:
         results = self.results()

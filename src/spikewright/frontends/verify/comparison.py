@@ -12,7 +12,7 @@ from spikewright.errors import GraphError, SettingsError, SpikewrightError
 from spikewright.frontends.verify.fact import Verified
 from spikewright.frontends.verify.lockstep import VANISHING, Difference, Lockstep, changed, distance
 from spikewright.frontends.verify.original import Original
-from spikewright.frontends.verify.samples import Batch, Given, Sampler
+from spikewright.frontends.verify.samples import Batch, SampleBatch, Sampler
 from spikewright.graph import Graph
 from spikewright.text import first_line
 
@@ -89,7 +89,7 @@ class _Comparison:
             reason = "its layers are too large to be compared unasked; verify=True (--verify) does it all the same"
             return Verified(notes=(reason,))
         notes = list(self.original.notes)
-        done: list[Given] = []
+        done: list[SampleBatch] = []
         for given in self.sampler.batches(sizes):
             if done and time.monotonic() > end:
                 notes.append(f"stopped after {seconds:g} s")
@@ -98,7 +98,7 @@ class _Comparison:
             if theirs is not None and self._compared(given, theirs):
                 if not done and len(sizes) > 1 and not self.lockstep.steps:
                     self._check_alone(given)
-                done.append(Given(given.kind, given.size, given.batch if not done else {}))
+                done.append(SampleBatch(given.kind, given.size, given.batch if not done else {}))
         if not done:
             return self._impossible()
         samples = sum(given.size for given in done)
@@ -128,7 +128,7 @@ class _Comparison:
         return (self.original.own_size,)
 
     def _takes(self, kind: str, size: int) -> bool:
-        theirs = self._run(Given(kind, size, self.sampler.draw(kind, size)))
+        theirs = self._run(SampleBatch(kind, size, self.sampler.draw(kind, size)))
         if theirs is None:
             return False
         for name, y in theirs.items():
@@ -142,7 +142,7 @@ class _Comparison:
         self.probed[kind, size] = theirs
         return True
 
-    def _run(self, given: Given) -> Batch | None:
+    def _run(self, given: SampleBatch) -> Batch | None:
         """What the framework gives; None where it fails."""
         try:
             return self.original.run(given.batch)
@@ -158,7 +158,7 @@ class _Comparison:
 
     # Comparing.
 
-    def _compared(self, given: Given, theirs: Batch) -> bool:
+    def _compared(self, given: SampleBatch, theirs: Batch) -> bool:
         """Whether a batch could be compared.
 
         Raises:
@@ -175,7 +175,7 @@ class _Comparison:
             self._note(name, ours[name], wide)
         return True
 
-    def _ours(self, given: Given, theirs: Batch) -> Batch | None:
+    def _ours(self, given: SampleBatch, theirs: Batch) -> Batch | None:
         """What the graph gives; None where there are steps and the framework cannot show what goes into them."""
         if not self.lockstep.steps:
             return self.lockstep.forward(given.batch)
@@ -201,7 +201,7 @@ class _Comparison:
 
     # What a difference comes from.
 
-    def _explained(self, given: Given, theirs: Batch, found: Difference) -> GraphError:
+    def _explained(self, given: SampleBatch, theirs: Batch, found: Difference) -> GraphError:
         again = self._run(given)
         moved = changed(theirs, again, self.original.tolerance, self.lockstep.floors) if again else 0.0
         if moved:
@@ -228,7 +228,7 @@ class _Comparison:
             "answers each sample for itself; take what uses the batch size, or mixes samples, out of its code"
         )
 
-    def _mixes(self, given: Given, theirs: Batch, run: Callable[[Batch], Batch]) -> float:
+    def _mixes(self, given: SampleBatch, theirs: Batch, run: Callable[[Batch], Batch]) -> float:
         """How far the answer for a sample moves when others stand beside it."""
         import torch
 
@@ -245,7 +245,7 @@ class _Comparison:
                 return changed(before, after, self.original.tolerance, self.lockstep.floors)
         return 0.0
 
-    def _check_alone(self, given: Given) -> None:
+    def _check_alone(self, given: SampleBatch) -> None:
         """Refuse what answers a sample otherwise when it is the only one of its batch."""
         one = {name: x[:1] for name, x in given.batch.items()}
         try:
@@ -259,7 +259,7 @@ class _Comparison:
             if found is not None:
                 raise self._dependent(found.apart)
 
-    def _located(self, given: Given) -> Difference | None:
+    def _located(self, given: SampleBatch) -> Difference | None:
         """The first node that differs, where the framework can be asked."""
         trace = self.original.trace
         if trace is None:
@@ -281,7 +281,7 @@ class _Comparison:
                     "look for a division by zero or an overflow"
                 )
 
-    def _silent(self, first: Given) -> list[str]:
+    def _silent(self, first: SampleBatch) -> list[str]:
         """Where an output says nothing, the nodes are compared."""
         silent = [name for name in self.lockstep.outputs if not self.reach.get(name)]
         if not silent:
@@ -308,7 +308,7 @@ class _Comparison:
             return [f"it is made for batches of {sizes[0]} only"]
         if self.lockstep.steps and self.original.exact is not None:
             for kind in PROBES:
-                given = Given(kind, sizes[0], self.sampler.draw(kind, sizes[0]))
+                given = SampleBatch(kind, sizes[0], self.sampler.draw(kind, sizes[0]))
                 # Steps turn rounding into differences, so that this is asked in double precision.
                 try:
                     mixed = self._mixes(given, self.original.exact(given.batch), self.original.exact)

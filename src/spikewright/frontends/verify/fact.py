@@ -9,7 +9,7 @@ from typing import Any
 from spikewright.graph import Graph
 
 KEY = "verified"
-"""Under which ``Graph.meta`` holds it."""
+"""The key under which ``Graph.meta`` holds it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Verified:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Its fields as JSON holds them."""
         return {**asdict(self), "batches": list(self.batches), "notes": list(self.notes)}
 
     def on(self, graph: Graph) -> Graph:
@@ -50,7 +50,7 @@ class Verified:
 
 
 UNSEEN = Verified(notes=("verify=False (--no-verify)",))
-"""Of a graph that its user wanted without a comparison."""
+"""The fact of a graph that its user wanted without a comparison."""
 
 
 _DAMAGED = Verified(notes=("what the file says of it is damaged",))

@@ -181,7 +181,7 @@ def distance(ours: Tensor, theirs: Tensor) -> tuple[float, float]:
 
 
 def changed(before: Batch, after: Batch, tolerance: float, floors: Mapping[str, float]) -> float:
-    """By how much outputs differ; 0 where that is within the tolerance, or below the floor of the output."""
+    """How much outputs differ; 0 where that is within the tolerance, or below the floor of the output."""
     most = 0.0
     for name, value in before.items():
         theirs, ours = value.detach().float().cpu(), after[name].detach().float().cpu()

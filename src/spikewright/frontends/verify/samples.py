@@ -29,7 +29,7 @@ KINDS: Mapping[str, Draw] = {
 
 
 @dataclass(frozen=True)
-class Given:
+class SampleBatch:
     """Samples of one kind.
 
     Attributes:
@@ -74,16 +74,16 @@ class Sampler:
             values = np.clip(np.rint(values), info.min, info.max)
         return torch.as_tensor(np.asarray(values, np.float32)).to(dtype)  # both sides get the same numbers
 
-    def batches(self, sizes: Sequence[int]) -> Iterator[Given]:
+    def batches(self, sizes: Sequence[int]) -> Iterator[SampleBatch]:
         """Every kind twice, in one size and then in the other, the most telling first."""
         for turn in range(2):
             for k, kind in enumerate(KINDS):
                 size = sizes[(turn + k) % len(sizes)]
                 if kind != "zero" or turn == 0:
-                    yield Given(kind, size, self.draw(kind, size, seed=0 if len(sizes) > 1 else turn))
+                    yield SampleBatch(kind, size, self.draw(kind, size, seed=0 if len(sizes) > 1 else turn))
             if turn == 0 and self.example is not None:
                 taken = fitted(self.example, sizes[-1])
-                yield Given("your example", sizes[-1], taken)
+                yield SampleBatch("your example", sizes[-1], taken)
 
 
 def fitted(example: Batch, size: int) -> Batch:

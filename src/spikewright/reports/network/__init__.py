@@ -1,6 +1,6 @@
 """A picture of a network as a graph."""
 
 from spikewright.reports.network.picture import Picture, network_picture
-from spikewright.reports.network.write import check_picture, said_of, write_picture
+from spikewright.reports.network.write import captions_of, check_picture, write_picture
 
-__all__ = ["Picture", "check_picture", "network_picture", "said_of", "write_picture"]
+__all__ = ["Picture", "captions_of", "check_picture", "network_picture", "write_picture"]

@@ -60,7 +60,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From one vertex to another.
+    """An arrow from one vertex to another.
 
     Attributes:
         source, target: indices of vertices.
@@ -87,19 +87,19 @@ class Diagram:
     arrows: tuple[Arrow, ...]
 
 
-def diagram(graph: Graph, said: Mapping[str, Sequence[str]] | None = None) -> Diagram:
+def diagram(graph: Graph, captions: Mapping[str, Sequence[str]] | None = None) -> Diagram:
     """What to draw of a graph, folded, normalised or spiking; also of one as a frontend made it.
 
     Args:
         graph: it.
-        said: further lines for some nodes.
+        captions: further lines for some nodes.
 
     Raises:
         GraphError: for a file whose record of what was folded is damaged.
     """
     changes = recorded(graph)
     notes = _notes(graph, changes)
-    for name, lines in (said or {}).items():
+    for name, lines in (captions or {}).items():
         notes[name] = (*notes.get(name, ()), *lines)
     added = {change.node for change in changes if change.verb == "added"}
     found = ends(graph)

@@ -22,7 +22,7 @@ PORT = 12.0
 
 @dataclass(frozen=True)
 class Rectangle:
-    """By its centre."""
+    """A rectangle with its centre at ``x``, ``y``, in pixels."""
 
     x: float
     y: float
@@ -31,21 +31,26 @@ class Rectangle:
 
     @property
     def left(self) -> float:
+        """The x of its left side."""
         return self.x - self.width / 2
 
     @property
     def right(self) -> float:
+        """The x of its right side."""
         return self.x + self.width / 2
 
     @property
     def top(self) -> float:
+        """The y of its upper side."""
         return self.y - self.height / 2
 
     @property
     def bottom(self) -> float:
+        """The y of its lower side."""
         return self.y + self.height / 2
 
     def overlaps(self, other: Rectangle) -> bool:
+        """Whether it shares some area with another."""
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )

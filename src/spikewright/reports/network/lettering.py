@@ -11,7 +11,7 @@ NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def text_width(text: str, size: float) -> float:
-    """At least the width of a text in pixels, in any common sans-serif face.
+    """An upper bound of a text's width in pixels, in any common sans-serif face.
 
     Args:
         text: one line.

@@ -22,9 +22,9 @@ NAME, LINE = SIZES["name"], 11.5
 BOLDER = 1.06
 """How much wider bold letters are."""
 STEP = 16.0
-"""From one line of text to the next."""
+"""Distance from one line of text to the next."""
 WIDEST = 216.0
-"""Of any line of text."""
+"""The greatest width of a line of text."""
 PADDING = 16.0
 """Between the sides of a box and its text."""
 MARGIN = 24.0
@@ -41,10 +41,12 @@ class Text:
 
     @property
     def size(self) -> float:
+        """Size of its letters, in pixels."""
         return SIZES.get(self.style, LINE)
 
     @property
     def width(self) -> float:
+        """Its width at most, in pixels."""
         return text_width(self.text, self.size * (BOLDER if self.style in ("name", "title") else 1.0))
 
 
@@ -58,6 +60,7 @@ class Caption:
 
     @property
     def bottom(self) -> float:
+        """The y where it ends."""
         return self.top + STEP * len(self.lines)
 
 
@@ -71,7 +74,7 @@ class Picture:
 
 
 def network_picture(
-    graph: Graph, *, title: str = "", standalone: bool = True, said: Mapping[str, Sequence[str]] | None = None
+    graph: Graph, *, title: str = "", standalone: bool = True, captions: Mapping[str, Sequence[str]] | None = None
 ) -> Picture:
     """Draw a graph.
 
@@ -79,9 +82,9 @@ def network_picture(
         graph: folded or spiking; one as a frontend made it is drawn too.
         title: above it; "" for none.
         standalone: with a background and the palette; else for a page that has them.
-        said: further lines for some nodes.
+        captions: further lines for some nodes.
     """
-    shown = diagram(graph, said)
+    shown = diagram(graph, captions)
     layout = arranged(shown)
     heading = _heading(graph, title) if title else []
     top = MARGIN + (58.0 if heading else 0.0)

@@ -22,7 +22,7 @@ SWEEPS = 24
 
 @dataclass(frozen=True)
 class Edge:
-    """From one vertex to another that stands later in the list.
+    """An edge from one vertex to another that stands later in the list.
 
     Attributes:
         source, target: indices of vertices.
@@ -63,6 +63,7 @@ class Items:
 
     @property
     def segments(self) -> Iterable[tuple[int, int]]:
+        """All pairs of neighbours, the upper one first."""
         return ((u, v) for u, below in enumerate(self.down) for v in below)
 
 
@@ -119,7 +120,7 @@ class LongestPaths:
     longest: int
 
     def along(self, above: int, below: int) -> int:
-        """Of a path through two neighbours."""
+        """The length of the longest path through two neighbours."""
         return self.before[above] + self.after[below]
 
     def weight(self, above: int, below: int) -> int:

@@ -40,7 +40,7 @@ def write_picture(path: Path | str, graph: Graph | Conversion, *, title: str, fo
     """
     check_picture(path, force)
     path = Path(path)
-    picture = network_picture(spiking_graph(graph), title=title, said=said_of(graph))
+    picture = network_picture(spiking_graph(graph), title=title, captions=captions_of(graph))
     kind = path.suffix.lower()
     if kind == ".png":
         _write_png(path, picture, force)
@@ -49,7 +49,7 @@ def write_picture(path: Path | str, graph: Graph | Conversion, *, title: str, fo
     return path
 
 
-def said_of(network: Graph | Conversion) -> dict[str, list[str]]:
+def captions_of(network: Graph | Conversion) -> dict[str, list[str]]:
     """What a picture says of each population besides its neurons: of a conversion λ."""
     if not isinstance(network, Conversion):
         return {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.writer import InParts, joined, neuron
 from spikewright.wiring import Projection
@@ -30,7 +30,7 @@ class Csv(InParts):
     def head(self) -> bytes:
         return (",".join(HEADER) + "\n").encode()
 
-    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         source, dest = projection.path.source, projection.path.dest
         groups = [_quoted(source.name), _quoted(dest.name)]
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.csv import texts
 from spikewright.synapse_graph.writers.writer import InParts, number, offsets
@@ -18,7 +18,7 @@ class Edges(InParts):
     extension = "edges"
     about = "neurons of all groups counted through from 0, each group by (row, column, channel), channel fastest"
 
-    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         source, dest = projection.path.source, projection.path.dest
         first = offsets(synapses)
         with path.open("w", encoding="ascii") as file:

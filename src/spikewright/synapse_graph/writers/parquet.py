@@ -8,7 +8,7 @@ from typing import Any
 
 from spikewright.synapse_graph.blocks import COLUMNS
 from spikewright.synapse_graph.parquet import Column, ParquetFile
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.settings import KEY, digest
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.writer import InParts, channels_last
@@ -24,7 +24,7 @@ class Parquet(InParts):
     needs_arrow = True
     about = "columns source_row, source_column, source_channel and the same of dest; axes a group lacks are 0"
 
-    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         ends = {"source": projection.path.source, "dest": projection.path.dest}
         columns = [Column(f"{side}_group", "group") for side in ends]
         for name in COLUMNS:
@@ -45,8 +45,8 @@ class Parquet(InParts):
     def mark(self, file: Path) -> str | None:
         from pyarrow.parquet import read_metadata
 
-        said: bytes | None = (read_metadata(file).metadata or {}).get(KEY.encode())
-        return None if said is None or not re.fullmatch(r"\d{4,}-\d{5,}\.parquet", file.name) else said.decode()
+        metadata: bytes | None = (read_metadata(file).metadata or {}).get(KEY.encode())
+        return None if metadata is None or not re.fullmatch(r"\d{4,}-\d{5,}\.parquet", file.name) else metadata.decode()
 
 
 def _extent(shape: tuple[int, ...], axis: str) -> int:

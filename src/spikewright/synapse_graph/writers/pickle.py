@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from spikewright.errors import DataError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.csv import HEADER, plain_text
 from spikewright.synapse_graph.writers.writer import InParts, neuron
@@ -23,13 +23,13 @@ FIELDS = HEADER[:5]
 
 
 class Pickle(InParts):
-    """For each synapse one pickled dict of source_group, source_neuron, dest_group, dest_neuron and edge."""
+    """One pickled dict for each synapse: source_group, source_neuron, dest_group, dest_neuron and edge."""
 
     suffixes = (".pickle", ".pkl")
     extension = "pickle"
     about = "one pickled dict a synapse, one after the other until the file ends; a neuron is a tuple"
 
-    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         source, dest = projection.path.source, projection.path.dest
         with path.open("wb") as file:
             for block in synapses.blocks(projection, part):
@@ -108,7 +108,7 @@ _KINDS = {
 
 
 MOST_OPERATIONS, MOST_TEXT = 1000, 1 << 20
-"""Of one synapse; the names of groups are no longer than that."""
+"""Limits of one synapse, in operations and in bytes of text; the names of groups are no longer than that."""
 
 
 class _Careful:

@@ -34,8 +34,8 @@ class Scipy(AtOnce):
             for block in every_block(synapses, projection):
                 value = block.column("edge" if "edge" in block.columns else "weight")
                 both = number(block, "source", source.shape), number(block, "dest", dest.shape)
-                narrow = tuple(index.astype(np.int32) for index in both)
-                pairs.setdefault((source.name, dest.name), []).append((*narrow, value))
+                indices = tuple(index.astype(np.int32) for index in both)
+                pairs.setdefault((source.name, dest.name), []).append((*indices, value))
         names = []
         for k, ((start, end), found) in enumerate(pairs.items()):
             row, col, data = (np.concatenate(column) for column in zip(*found, strict=True))

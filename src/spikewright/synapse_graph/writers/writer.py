@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.graph import Shape
-from spikewright.synapse_graph.blocks import Block
-from spikewright.synapse_graph.parts import Part
+from spikewright.synapse_graph.blocks import SynapseBlock
+from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.wiring import Projection
 
@@ -53,7 +53,7 @@ class InParts(Writer):
     extension: ClassVar[str]
 
     @abstractmethod
-    def part(self, synapses: SynapseStream, projection: Projection, part: Part, path: Path) -> None:
+    def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         """Write one part."""
 
     def head(self) -> bytes:
@@ -69,7 +69,7 @@ class AtOnce(Writer):
         """Write everything to a file, or into a folder that is there."""
 
 
-def every_block(synapses: SynapseStream, projection: Projection) -> Iterator[Block]:
+def every_block(synapses: SynapseStream, projection: Projection) -> Iterator[SynapseBlock]:
     """The blocks of all parts of a projection."""
     for part in synapses.parts(projection):
         yield from synapses.blocks(projection, part)
@@ -82,13 +82,13 @@ def channels_last(shape: Shape) -> Shape:
     return (prod(shape[1:-1]), shape[-1], shape[0])
 
 
-def neuron(block: Block, side: str, shape: Shape) -> tuple[NDArray[np.int64], ...]:
+def neuron(block: SynapseBlock, side: str, shape: Shape) -> tuple[NDArray[np.int64], ...]:
     """The index of a neuron along each axis that its group has, for every synapse."""
     names = {1: ("channel",), 2: ("row", "channel")}.get(len(shape), ("row", "column", "channel"))
     return tuple(block.column(f"{side}_{name}") for name in names)
 
 
-def number(block: Block, side: str, shape: Shape) -> NDArray[np.int64]:
+def number(block: SynapseBlock, side: str, shape: Shape) -> NDArray[np.int64]:
     """Which neuron of its group, counted through (row, column, channel) with the channel fastest."""
     found = np.zeros(block.rows, np.int64)
     for index, length in zip(neuron(block, side, shape), channels_last(shape), strict=True):

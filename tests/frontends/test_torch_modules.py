@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import spikewright as sw
 from spikewright.errors import ModelFileError, SettingsError, SpikewrightError
 from spikewright.frontends.torch import from_torch
-from spikewright.frontends.torch.given import runnable
+from spikewright.frontends.torch.modules import runnable
 from spikewright.frontends.verify import verification
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reading:
+class MeasureResult:
     """What a measure found; tables, the report and files show it without knowing the measure.
 
     Attributes:
@@ -64,7 +64,7 @@ class Measure(ABC):
         """Look at a batch of samples ``(B, *shape)`` and at what it did, before both are forgotten."""
 
     @abstractmethod
-    def reading(self, run: Run) -> Reading:
+    def result(self, run: Run) -> MeasureResult:
         """What it found, once all samples were simulated; the run has counts and ``nonzero``, not the outputs."""
 
 
@@ -72,7 +72,7 @@ measures = Registry("spikewright.measures", "a measure", class_of(Measure), fold
 """Every measure of this kind by name."""
 
 
-class FoundMeasures:
+class RegisteredMeasures:
     """All of them along one simulation. One that fails is left out, and said: it costs nobody the other numbers.
 
     Args:
@@ -96,14 +96,14 @@ class FoundMeasures:
             except Exception as error:
                 self._lost(name, type(measure), error)
 
-    def readings(self, run: Run) -> dict[str, Reading]:
+    def results(self, run: Run) -> dict[str, MeasureResult]:
         """What each found, by its name."""
-        found: dict[str, Reading] = {}
+        found: dict[str, MeasureResult] = {}
         for name, measure in list(self.running.items()):
             try:
-                reading = measure.reading(run)
-                reading.summary()  # numbers, and not something that only later turns out to be none
-                found[name] = reading
+                result = measure.result(run)
+                result.summary()  # numbers, and not something that only later turns out to be none
+                found[name] = result
             except Exception as error:
                 self._lost(name, type(measure), error)
         return found

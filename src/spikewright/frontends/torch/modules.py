@@ -91,7 +91,7 @@ def _check_part(module: nn.Module, path: str, part: nn.Module) -> None:
     tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
     if ".quantized" in home or any(not is_lazy(t) and t.is_quantized for t in tensors):
         what = f"{where} is quantised, and its weights are whole numbers"
-        raise ModelFileError(f"{model}: {Cause.QUANTISED.told(what)}")
+        raise ModelFileError(f"{model}: {Cause.QUANTISED.message(what)}")
     for tensor in tensors:
         if is_lazy(tensor):
             raise ModelFileError(f"{model}: {where} has no weights yet (a lazy module); run it once on a batch first")
