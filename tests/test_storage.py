@@ -15,7 +15,7 @@ from spikewright.conversion import Neurons
 from spikewright.errors import ModelFileError, StorageError
 from spikewright.files import atomic_path, write_text
 from spikewright.graph import Graph
-from spikewright.storage import load_graph
+from spikewright.storage import load_graph, load_stored
 
 
 def assert_same(one: Graph, two: Graph) -> None:
@@ -61,7 +61,7 @@ def test_files_that_are_no_graphs(tmp_path: Path) -> None:
         "cut": "not a readable Spikewright graph",
     }.items():
         with pytest.raises(ModelFileError, match=message):
-            load_graph(tmp_path / f"{name}.safetensors")
+            load_stored(tmp_path / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -28,6 +28,7 @@ from spikewright.cli.console import (
     progress,
     stages,
 )
+from spikewright.cli.options import check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.cli.scores import comparison, tasks_text
@@ -98,8 +99,7 @@ def convert(
     """
     if (test is None) != (report is None):
         raise SettingsError("--test and --report go together: data to measure with, and the page to write")
-    if timesteps < 1:
-        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    check_timesteps(timesteps)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
     check_save(output, force)

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from spikewright.cli.console import JsonOption, err, out, print_json, stages
+from spikewright.cli.options import check_timesteps
 from spikewright.cli.scores import comparison
 from spikewright.conversion import Neurons
 from spikewright.demo import demo_data, demo_graph
-from spikewright.errors import SettingsError
 from spikewright.experiment import compare
 from spikewright.files import check_destination
 from spikewright.reports import report as write_report
@@ -30,8 +30,7 @@ def demo(
 
     Example: [bold]spikewright demo --timesteps 32[/bold]
     """
-    if timesteps < 1:
-        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    check_timesteps(timesteps)
     check_destination(folder / "report.html", force=True)  # of the demo before
     started = time.monotonic()
     graph = demo_graph()

@@ -25,6 +25,7 @@ from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
+from spikewright.settings import LARGEST
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ class RunOptions:
         Raises:
             SettingsError: for options that do not.
         """
-        if self.timesteps < 1:
-            raise SettingsError(f"--timesteps must be 1 or more, not {self.timesteps}")
+        check_timesteps(self.timesteps)
         return chosen_encoder(self.encoder, self.seed, self.input_scale, self.negative)
 
     def data(self, network: Graph | Conversion, spec: str) -> tuple[Dataset, Choice]:
@@ -79,6 +79,18 @@ class RunOptions:
         inputs = spiking_graph(network).inputs
         whole = load_data(spec, split="test", inputs=inputs, preprocessing=steps, classes=classes)
         return picked(whole, self.samples, self.first_samples, self.sample_seed)
+
+
+def check_timesteps(timesteps: int) -> None:
+    """Refuse a number of timesteps that no run can have.
+
+    Raises:
+        SettingsError: saying what there can be.
+    """
+    if timesteps < 1:
+        raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
+    if timesteps > LARGEST:
+        raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
 
 
 def check_spiking(network: Graph | Conversion, spec: str) -> Graph:

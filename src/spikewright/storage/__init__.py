@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from spikewright.conversion import Conversion
-from spikewright.errors import SettingsError
+from spikewright.errors import ModelFileError, SettingsError
 from spikewright.files import atomic_path, check_destination, shown
 from spikewright.graph import Graph
 from spikewright.storage.conversions import load_conversion, write_conversion
@@ -55,10 +56,12 @@ def load_stored(path: Path | str) -> Graph | Conversion:
     Raises:
         ModelFileError: for a file that is missing, damaged, not ours, or from a later version.
     """
-    try:
-        return load_conversion(path)
-    except NotOurs:
-        return load_graph(path)
+    for load in (load_graph, load_conversion):
+        with suppress(NotOurs):
+            return load(path)
+    raise ModelFileError(
+        f"{path}: holds bare weights, not a Spikewright graph; name the code too: FILE.py:FACTORY --weights {path}"
+    )
 
 
 __all__ = ["SUFFIX", "check_save", "load_conversion", "load_graph", "load_stored", "save"]

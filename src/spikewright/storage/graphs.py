@@ -13,7 +13,7 @@ from spikewright.facts import check_facts
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
 from spikewright.settings import fits
-from spikewright.tensors import Kind, NotOurs, read_tensors, write_tensors
+from spikewright.tensors import Kind, read_tensors, write_tensors
 
 KEY = "spikewright-graph"
 KIND = Kind(
@@ -50,14 +50,10 @@ def load_graph(path: Path | str) -> Graph:
     """Read the file of a graph; nothing in it is executed.
 
     Raises:
-        ModelFileError: for a file that is missing, damaged, not ours, or from a later version.
+        NotOurs: for a safetensors file that holds none.
+        ModelFileError: for a file that is missing, damaged, or from a later version.
     """
-    try:
-        header, arrays = read_tensors(path, KIND)
-    except NotOurs:
-        raise ModelFileError(
-            f"{path}: holds bare weights, not a Spikewright graph; name the code too: FILE.py:FACTORY --weights {path}"
-        ) from None
+    header, arrays = read_tensors(path, KIND)
     try:
         return graph_of(header["nodes"], header["meta"], arrays)
     except DAMAGE as error:
