@@ -102,6 +102,16 @@ def digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= LARGEST else None
 
 
+def number(text: str) -> float | None:
+    """A number as people write one, in ASCII and without what only Python reads (``1_0``); None for any other text."""
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def plain(value: Any) -> Any:
     """Python's own number for numpy's and torch's; lists as tuples; anything else as it is."""
     if isinstance(value, list | tuple):

@@ -289,8 +289,8 @@ def test_methods_are_values_or_their_text_everywhere() -> None:
         ("percentile:99,9", "percentile: percentile is given twice; decimals have a point, as in 99.9"),
         ("percentile:99,percentile=98", "percentile: percentile is given twice"),
         ("max:channels=maybe", "max: channels is there or not; write it without '=maybe'"),
-        ("percentile:99,schedule=inf", "Percentile: schedule must be a finite number, not inf"),
-        ("percentile:nan", "Percentile: percentile must be a finite number, not nan"),
+        ("percentile:99,schedule=inf", "percentile: schedule must be a finite number, not inf"),
+        ("percentile:nan", "percentile: percentile must be a finite number, not nan"),
     ],
 )
 def test_methods_that_are_none(text: str, message: str) -> None:

@@ -144,7 +144,7 @@ REFUSED: dict[str, str] = {
     f"{SIMULATE} --task regression": "that is no regression",
     f"{SIMULATE} --task other=binary": "a task is of an output 'other'",
     f"{SIMULATE} --task binary --task regression": "two tasks of all outputs are said",
-    f"{SIMULATE} --task dense:ignore=nan": "ignore takes a number, not 'nan'",
+    f"{SIMULATE} --task dense:ignore=nan": "ignore takes a whole number, not 'nan'",
     f"{SIMULATE} --samples 2 --first-samples 2": "not both",
     # settings
     **{f"{SIMULATE} {option}": "" for option in ("--samples 0", "--batch-size 0", "--sample-seed -1", "--seed x")},

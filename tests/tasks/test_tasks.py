@@ -190,7 +190,7 @@ def test_text_of_tasks() -> None:
         parse("segmentation")
     with pytest.raises(SettingsError, match="task dense: unknown option 'void=1'; it has ignore, threshold"):
         parse("dense:void=1")
-    with pytest.raises(SettingsError, match=r"task dense: ignore takes a number, not '2\.5'"):
+    with pytest.raises(SettingsError, match=r"task dense: ignore takes a whole number, not '2\.5'"):
         parse("dense:ignore=2.5")
     with pytest.raises(SettingsError, match="task regression: unknown option 'l1'; it has none"):
         parse("regression:l1")

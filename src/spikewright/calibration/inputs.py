@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikewright.calibration.requests import Quantile, Request
 from spikewright.calibration.thresholds import Method, parse
 from spikewright.errors import CalibrationError, SettingsError
-from spikewright.settings import fits, plain
+from spikewright.settings import fits, number, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,22 +108,20 @@ def parse_input_scale(value: Any) -> InputScale:
         SettingsError: for anything else, a number that is not positive, and a method by channels.
     """
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = parse(value)
+        found = number(value)
+        value = parse(value) if found is None else found
     if isinstance(value, Method):
         if getattr(value, "channels", False):
             raise SettingsError("input scale: one event stands for the same in every channel; leave out ',channels'")
         if not all(isinstance(request, Quantile) for request in value.requests(0)):
             raise SettingsError(f"input scale: give max, a percentile such as 99.9%, or a positive number, not {value}")
         return value
-    number = plain(value)
-    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number < float("inf"):
+    given = plain(value)
+    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 < given < float("inf"):
         raise SettingsError(
             f"input scale: give max, a percentile such as 99.9%, or a positive number, not {str(value)[:40]}"
         )
-    return float(number)
+    return float(given)
 
 
 def input_scale_text(scale: InputScale) -> str:

@@ -4,7 +4,15 @@ from spikewright.conversion.became import what_became
 from spikewright.conversion.facts import CalibrationFacts, Correction
 from spikewright.conversion.making import from_scales
 from spikewright.conversion.neurons import Neurons, NeuronsByPopulation, NeuronsGiven, neurons_of, spikes_of
-from spikewright.conversion.spiking import Readout, View, check_countable, read_out, scales_in_use, spiking_of
+from spikewright.conversion.spiking import (
+    Readout,
+    View,
+    check_countable,
+    check_populations,
+    read_out,
+    scales_in_use,
+    spiking_of,
+)
 from spikewright.conversion.value import Conversion, spiking_graph
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "Readout",
     "View",
     "check_countable",
+    "check_populations",
     "from_scales",
     "neurons_of",
     "read_out",

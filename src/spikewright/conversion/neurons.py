@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spikewright.errors import SettingsError
 from spikewright.nodes.spike_max_pool import Policy
-from spikewright.settings import check_fields, digits
+from spikewright.settings import check_fields, digits, number
 from spikewright.text import listed
 
 
@@ -198,10 +198,10 @@ def spikes_of(text: str, label: str = "spikes") -> int | None:
 
 
 def _number(label: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingsError(f"neurons: {label} takes a number, not '{text[:40]}'") from None
+    found = number(text)
+    if found is None:
+        raise SettingsError(f"neurons: {label} takes a number, not '{text[:40]}'")
+    return found
 
 
 def _whole(label: str, text: str) -> int:

@@ -20,6 +20,10 @@ from spikewright.passes import explicit_projections
 View = Literal["weights", "thresholds"]
 Readout = Literal["potential", "count"]
 
+NO_POPULATION = (
+    "the network has neither a rectifier nor a max pool, so nothing of it would spike: check that it was read whole; "
+    "readout='count' (--readout count) makes populations of its outputs"
+)
 NO_NEGATIVE_COUNTS = (
     "counts of spikes (readout='count') are never negative, and it needs values that are; take readout='potential', "
     "or answer='drop' (--answer drop), which leaves it away"
@@ -58,8 +62,10 @@ def scales_in_use(folded: Graph, scales: Scales, neurons: NeuronsByPopulation, r
         readout: of the outputs.
 
     Raises:
-        GraphError: for a ReLU or a counted output without λ, or a λ that is not positive or fits no channel.
+        GraphError: for a graph in which nothing would spike, a ReLU or a counted output without λ, or a λ that is not
+            positive or fits no channel.
     """
+    check_populations(folded, readout)
     graph = read_out(folded, readout)
     given = {**scales, **(_output_scales(graph, scales) if readout == "count" else {})}
     given |= _fitted_to_ceilings(graph, given, neurons)
@@ -194,6 +200,16 @@ def check_countable(graph: Graph) -> None:
     ]
     if problems:
         raise UnsupportedModelError(problems)
+
+
+def check_populations(graph: Graph, readout: Readout) -> None:
+    """Whether a prepared graph has anything that can spike.
+
+    Raises:
+        GraphError: where it has not.
+    """
+    if readout == "potential" and not graph.of_type(ReLU, MaxPool):
+        raise GraphError(NO_POPULATION)
 
 
 def _before(graph: Graph, output: Output) -> Node:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikewright.data.resize import PIXELS, Filter, Size, cropped, padded, resized, size_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, Shape
-from spikewright.settings import check_fields, digits
+from spikewright.settings import check_fields, digits, number
 
 IMAGENET = "mean=0.485:0.456:0.406,std=0.229:0.224:0.225"
 PRESETS = {
@@ -245,7 +245,7 @@ def _read(label: str, text: str) -> Any:
 def _whole(label: str, text: str) -> Any:
     """One size or several: 224, 224x192, 1:2:3:4."""
     found = [digits(word) for word in text.lower().split(":" if label == "pad" else "x")]
-    numbers = tuple(number for number in found if number is not None)
+    numbers = tuple(one for one in found if one is not None)
     if len(numbers) < len(found):
         return _wrong(label, text)
     if label == "pad" and len(numbers) in (1, 2, 4):
@@ -268,8 +268,8 @@ def _wrong(label: str, text: str) -> Any:
 
 
 def _number(label: str, text: str) -> float:
-    try:
-        top, slash, bottom = text.partition("/")
-        return float(top) / float(bottom) if slash else float(top)
-    except (ValueError, ZeroDivisionError):
-        raise SettingsError(f"preprocessing: {label} takes numbers like 0.5 or 1/255, not '{text[:40]}'") from None
+    top, slash, bottom = text.partition("/")
+    above, below = number(top), number(bottom) if slash else 1.0
+    if above is None or not below:
+        raise SettingsError(f"preprocessing: {label} takes numbers like 0.5 or 1/255, not '{text[:40]}'")
+    return above / below

@@ -50,6 +50,10 @@ class Encoder(ABC):
         """
         return x
 
+    def wanted(self, shape: tuple[int, ...]) -> str:
+        """The samples that a network with an input shape takes by way of this encoder, in words."""
+        return f"samples of shape {shape}"
+
     def sample_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The network's input shape for samples of ``shape``."""
         return shape

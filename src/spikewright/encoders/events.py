@@ -22,6 +22,9 @@ class EventFrames(Encoder):
     def mean(self, x: Tensor, timesteps: int) -> Tensor:
         return x[:, :timesteps].sum(dim=1) / timesteps
 
+    def wanted(self, shape: tuple[int, ...]) -> str:
+        return f"samples of shape (frames, {', '.join(map(str, shape))}) with the encoder events, one frame a timestep"
+
     def sample_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if len(shape) < 2:
             raise DataError(f"event samples need the shape (frames, *input shape); these have {shape}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset
+from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.recording import Record, Recording
 from spikewright.engines.reference import BatchRun
@@ -108,7 +109,7 @@ def run_over(
     _check_spiking(graph)
     timesteps, dt = settings.timesteps, settings.seconds(graph)
     encoder = settings.chosen_encoder.fitted(graph)
-    _check_shape(graph, encoder.sample_shape(dataset.shape))
+    _check_shape(graph, encoder, dataset.shape)
     first = first_sample(settings, dataset)
     simulation = choose_engine(graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
@@ -168,8 +169,8 @@ def _check_spiking(graph: Graph) -> None:
         raise GraphError("the graph has no Output, so there is nothing to read; add one after its last node")
 
 
-def _check_shape(graph: Graph, shape: Shape) -> None:
-    if graph.sample_shape != shape:
+def _check_shape(graph: Graph, encoder: Encoder, shape: Shape) -> None:
+    if graph.sample_shape != encoder.sample_shape(shape):
         raise DataError(
-            f"the network takes samples of shape {graph.sample_shape}, the data has {shape} (channels first)"
+            f"the network takes {encoder.wanted(graph.sample_shape)}, the data has {shape} (channels first)"
         )

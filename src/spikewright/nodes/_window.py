@@ -64,6 +64,16 @@ def window_counts(
     return np.bincount(position[inside], minlength=length), inside.sum(axis=1)
 
 
+def reaches_inputs(length: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int = 1) -> bool:
+    """Whether every window along one axis holds a real input, and none lies wholly in padding."""
+    windows = output_length(length, kernel, stride, padding, dilation)
+    early = min(windows, -(-padding[0] // stride), length + 1)  # those that begin in padding; more would only repeat
+    starts = np.arange(max(early, 0)) * stride - padding[0]
+    steps = -(starts // dilation)  # of each, to its first place that is not below 0
+    in_time = (steps < kernel) & (starts + steps * dilation < length)
+    return bool(in_time.all()) and (windows - 1) * stride - padding[0] < length
+
+
 def outer(vectors: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The product of per-axis counts: one array with an axis for each vector."""
     product = np.ones((), np.int64)

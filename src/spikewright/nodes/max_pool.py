@@ -13,6 +13,7 @@ from spikewright.nodes._window import (
     Padding,
     check_axes,
     has_padding,
+    reaches_inputs,
     torch_padding,
     window_shape,
 )
@@ -43,7 +44,17 @@ class MaxPool(Node):
         if len(inputs[0]) != len(self.kernel) + 1:
             raise GraphError(f"{self}: a kernel of {self.kernel} needs channels and {len(self.kernel)} axes")
         spatial = window_shape(self, inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)
+        self._check_windows(inputs[0][1:])
         return (inputs[0][0], *spatial)
+
+    def _check_windows(self, spatial: Shape) -> None:
+        """Refuse windows wholly in padding, which have no largest value."""
+        for axis in zip(spatial, self.kernel, self.stride, self.padding, self.dilation, strict=True):
+            if max(axis[3]) > 0 and not reaches_inputs(*axis):
+                raise GraphError(
+                    f"{self}: a window of {self.kernel} lies wholly in the padding {self.padding}, where there is no "
+                    "largest value; pad less"
+                )
 
     def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F

@@ -88,7 +88,10 @@ def node_of(entry: Any, arrays: Mapping[str, Array]) -> Node:
     name, where = entry["name"], f"{entry['type']} '{entry['name']}'"
     kind = node_types().get(entry["type"])
     if kind is None or isabstract(kind):
-        raise ModelFileError(f"'{name}' is a {entry['type']}, which this version does not know")
+        raise ModelFileError(
+            f"'{name}' is a {entry['type']!s:.40}, which this version does not know: a package that brings it may be "
+            "missing here, or the file is of a later version"
+        )
     hints = get_type_hints(kind)
     own = {f.name: arrays[f"{name}/{f.name}"] for f in fields(kind) if f"{name}/{f.name}" in arrays}
     settings = {label: _tuples(value) for label, value in entry["settings"].items()}

@@ -118,6 +118,8 @@ class Labels:
     def __str__(self) -> str:
         shape = "(" + ", ".join(["N", *map(str, self.shape)]) + ("," if not self.shape else "") + ")"
         of = f"of shape {shape}"
+        if self.samples and not self.values.size:
+            return f"empty, {of}"
         rows = "rows of " if len(self.shape) == 1 else ""
         if rows and self.sums_to_one(1):
             return f"rows of {'0 and 1' if self.zero_one else 'numbers'} that sum to 1, {of}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import DataError, SettingsError
+from spikewright.settings import number
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.score import Score
 
@@ -133,8 +135,10 @@ class Task(ABC):
             if label not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
                 raise SettingsError(f"task {name}: unknown option '{word}'; {has}")
-            try:
-                settings[label] = int(text) if "int" in str(known[label].type) else float(text)
-            except ValueError:
-                raise SettingsError(f"task {name}: {label} takes a number, not '{text}'") from None
+            value = number(text)
+            whole = "int" in str(known[label].type)
+            if value is None or (whole and not re.fullmatch(r"[+-]?\d{1,18}", text)):
+                kind = "a whole number" if whole else "a number"
+                raise SettingsError(f"task {name}: {label} takes {kind}, not '{text[:40]}'")
+            settings[label] = int(text) if whole else value
         return cls(**settings)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spikewright.calibration.requests import Request
 from spikewright.errors import SettingsError
-from spikewright.settings import check_fields
+from spikewright.settings import check_fields, number
 
 Found = TypeVar("Found")
 
@@ -42,7 +42,7 @@ class Method(ABC):
     """The field that may be written right after the colon."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, self.name)
 
     def requests(self, layer: int) -> tuple[Request[Any], ...]:  # noqa: ARG002
         """What it needs to know of the population behind weighted layer ``layer``, beside ``NodeFacts``."""
@@ -116,10 +116,10 @@ def words_of(text: str) -> list[str]:
 
 
 def _number(name: str, label: str, text: str) -> float:
-    try:
-        return float(text.removesuffix("%") if label == "percentile" else text)
-    except ValueError:
-        raise SettingsError(f"{name}: {label} takes a number, not '{text[:40]}'") from None
+    found = number(text.removesuffix("%") if label == "percentile" else text)
+    if found is None:
+        raise SettingsError(f"{name}: {label} takes a number, not '{text[:40]}'")
+    return found
 
 
 def _truth(name: str, label: str, text: str) -> bool:
