@@ -272,7 +272,7 @@ def test_nothing_is_decoded_for_a_draw_or_a_shape(tmp_path: Path, monkeypatch: p
     folder(tmp_path, *(f"{name}/{k}.png" for name in "ab" for k in range(20)))
     monkeypatch.setattr("spikewright.data.images.decode", lambda *_: pytest.fail("decoded"))
     monkeypatch.setattr("spikewright.data.images.EAGER", 1)
-    monkeypatch.setattr("spikewright.data.images.look", lambda *_: pytest.fail("looked at"))
+    monkeypatch.setattr("spikewright.data.images.picture_header", lambda *_: pytest.fail("looked at"))
     part = load_data(str(tmp_path), shape=(1, 4, 5)).sample(10)
     assert part.shape == (1, 4, 5)
     np.testing.assert_array_equal(part.labels, [0] * 5 + [1] * 5)

@@ -86,7 +86,7 @@ def test_upsampling_without_end(tmp_path: Path) -> None:
     def grown(config: dict[str, Any]) -> None:
         layer(config, "grow")["config"]["size"] = [1 << 20, 1 << 20]
 
-    refused(with_config(tmp_path / "m.keras", grown), "more than 2^31 values for one sample", UnsupportedModelError)
+    refused(with_config(tmp_path / "m.keras", grown), r"more than 2\^31 values for one sample", UnsupportedModelError)
 
 
 def test_models_that_call_models_without_end(tmp_path: Path) -> None:
