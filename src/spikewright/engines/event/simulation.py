@@ -115,9 +115,7 @@ class EventSimulation:
         some = few_at_a_time(len(x), timesteps * dense, self.threads)  # the native core writes down every timestep
         return BatchRun.joined([self._run(prepared, x[part], encoder, wanted, first + part.start) for part in some])
 
-    def _run(
-        self, prepared: _PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int
-    ) -> BatchRun:
+    def _run(self, prepared: _PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
         timesteps = wanted.timesteps
         frames = {} if prepared.settings.constant else _frames(self.graph, x, timesteps, encoder, first)
         for name, unit in prepared.settings.units:
