@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,14 +67,17 @@ class InputObservations:
 
     def merged(self, other: InputObservations) -> InputObservations:
         """Over the samples of both."""
-        return replace(
-            self,
+        return InputObservations(
             lowest=min(self.lowest, other.lowest),
             highest=max(self.highest, other.highest),
             values=self.values + other.values,
             nonzero=self.nonzero + other.nonzero,
             beyond=self.beyond + other.beyond,
+            first=self.first,
             alike=self.alike and other.alike and np.array_equal(self.first, other.first),
+            known=self.known,
+            limit=self.limit,
+            cut=self.cut,
         )
 
     def remarks(self, which: str, samples: int) -> list[str]:
@@ -181,5 +184,5 @@ class RunWatcher:
         }
         last = {name: outputs[:, -1].detach() for name, outputs in run.outputs.items()}
         answers = {name: one[0].cpu().numpy().copy() for name, one in last.items()}
-        same = {name: bool((one == one[:1]).all()) for name, one in last.items()}
+        same = {name: len(one) == 1 or bool((one == one[:1]).all()) for name, one in last.items()}
         return Observations(len(x), inputs, answers, same, self.neurons)

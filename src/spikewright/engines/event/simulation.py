@@ -54,7 +54,7 @@ class EventSimulation:
         gather: whether layers may sum their currents output by output. It changes nothing but speed.
         isa: an instruction set of the native core; the best one by default.
         dtype: "float32", or "int16" for weights and potentials in 16-bit fixed point where a layer allows it: faster,
-            and exact only where 16 bits hold every weight. See docs/architecture.md.
+            and exact only where 16 bits hold every weight, sum and potential. See docs/engines.md.
     """
 
     @property
@@ -112,12 +112,12 @@ class EventSimulation:
         check_memory(fixed, each, len(x), timesteps)
         dense = dense_values(self.graph, wanted)
         if wanted.whole or not dense:
-            return self._run(x, encoder, wanted, first)
+            return self._run(prepared, x, encoder, wanted, first)
         some = few_at_a_time(len(x), timesteps * dense, self.threads)  # the native core writes down every timestep
-        return BatchRun.joined([self._run(x[part], encoder, wanted, first + part.start) for part in some])
+        return BatchRun.joined([self._run(prepared, x[part], encoder, wanted, first + part.start) for part in some])
 
-    def _run(self, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
-        prepared, timesteps = self.prepare(encoder, wanted), wanted.timesteps
+    def _run(self, prepared: _PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
+        timesteps = wanted.timesteps
         frames = {} if prepared.settings.constant else _frames(self.graph, x, timesteps, encoder, first)
         for name, unit in prepared.settings.units:
             if name in frames:

@@ -156,6 +156,8 @@ def without_batch(values: Array, shape: Shape) -> Array:
     """A constant without the batch axis that it may have."""
     if values.ndim == len(shape) + 1 and len(values) == 1:
         return values.reshape(values.shape[1:])
+    if values.ndim > len(shape) + 1:
+        raise Refusal(f"its constant of shape {values.shape} does not fit samples of {shape}")
     if values.ndim > len(shape):
         raise Refusal(Cause.BATCH_AXIS, f"its constant of shape {values.shape} differs from sample to sample")
     return values
