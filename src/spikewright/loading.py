@@ -121,6 +121,17 @@ def _from_torch(model: Any, example: Any, shape: Shape | None, how: dict[str, An
     return from_torch(model, example, **how)
 
 
+def _check_idle(spec: str, **settings: Any) -> None:
+    """Refuse settings that would change nothing.
+
+    Raises:
+        SettingsError: naming the first that was given.
+    """
+    for label, value in settings.items():
+        if value is not None:
+            raise SettingsError(f"{spec}: {label} is no setting of what Spikewright wrote: the file says it all")
+
+
 def _from_nir(model: Any, dt: float | None, verify: bool | None) -> Graph:
     from spikewright.frontends.nir import from_nir
 
@@ -173,6 +184,7 @@ def _from_path(
 
         return from_keras(spec, shape=shape, **how)
     if suffix == ".safetensors":
+        _check_idle(spec, shape=shape, dt=dt, verify=how["verify"] or None)
         return load_stored(spec)
     if Path(spec).is_dir():
         kind = "a TensorFlow SavedModel" if (Path(spec) / "saved_model.pb").exists() else "a folder"

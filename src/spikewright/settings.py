@@ -81,11 +81,11 @@ def check_choices(**given: tuple[Any, Any]) -> None:
             raise SettingsError(f"{label} must be {words(hint)}, not {value!r:.60}")
 
 
-def whole(label: str, value: Any, least: int = 1) -> int:
+def whole(label: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """A whole number from a setting: 4, numpy's 4, or 4.0.
 
     Raises:
-        SettingsError: for anything else, or less than ``least``.
+        SettingsError: for anything else, less than ``least`` or more than ``most``.
     """
     number = plain(value)
     if isinstance(number, float) and number.is_integer():
@@ -94,6 +94,8 @@ def whole(label: str, value: Any, least: int = 1) -> int:
         raise SettingsError(f"{label} must be a whole number, not {value!r:.60}")
     if number < least:
         raise SettingsError(f"{label} must be {least} or more, not {number}")
+    if most is not None and number > most:
+        raise SettingsError(f"{label} must be {most:,} or less, not {str(number)[:40]}")
     return number
 
 

@@ -239,6 +239,7 @@ def test_digests_are_of_raw_samples() -> None:
     b = Builder(0, (1, 4, 4))
     b.conv(2)
     b.relu()
+    b.conv(2)
     one, other = (sw.convert(b.graph(), data, "max").calibration for data in (scaled, plain))
     np.testing.assert_array_equal(one.digests, other.digests)
     assert one.inputs != other.inputs

@@ -105,6 +105,25 @@ def check_spiking(network: Graph | Conversion, spec: str) -> Graph:
     return graph
 
 
+def check_idle(context: typer.Context, options: type, why: str) -> None:
+    """Refuse options of a group that were typed where they would change nothing.
+
+    Args:
+        context: of the command.
+        options: the dataclass of the group.
+        why: they would not, and what to do about it.
+
+    Raises:
+        SettingsError: naming the first.
+    """
+    typed = {
+        f.name for f in fields(options) if getattr(context.get_parameter_source(f.name), "name", "") == "COMMANDLINE"
+    }
+    for parameter in context.command.params:
+        if parameter.name in typed:
+            raise SettingsError(f"{parameter.opts[0]} would change nothing: {why}")
+
+
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose parameters that are dataclasses of options are spread out, an option for each field."""
     hints = get_type_hints(command, include_extras=True)

@@ -33,6 +33,7 @@ from spikewright.files import atomic_path, check_destination, shown
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.scores import agreement_name
+from spikewright.storage import SUFFIX
 from spikewright.text import shape_text, short
 
 
@@ -65,7 +66,8 @@ def simulate(
         _check_output(output, force)
     if events is not None:
         check_events(events, force)
-    network = load(model, dt=dt)
+    ours = Path(model).suffix.lower() == SUFFIX
+    network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     check_spiking(network, model)
     dataset, choice = options.data(network, data)
     with progress("simulating", quiet=as_json) as move:

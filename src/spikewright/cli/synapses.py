@@ -16,7 +16,7 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_spiking, with_options
+from spikewright.cli.options import RunOptions, check_idle, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion
@@ -84,6 +84,8 @@ def synapses(
         check_destination(output, writer(output, kind), force)
     if rates is not None and data is not None:
         raise SettingsError("give --rates or --data, not both")
+    if data is None:
+        check_idle(context, RunOptions, "it is a setting of the simulation: give --data too")
     network = load_stored(model)
     graph = check_spiking(network, model)
     chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}

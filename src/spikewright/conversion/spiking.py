@@ -21,8 +21,8 @@ View = Literal["weights", "thresholds"]
 Readout = Literal["potential", "count"]
 
 NO_POPULATION = (
-    "the network has neither a rectifier nor a max pool, so nothing of it would spike: check that it was read whole; "
-    "readout='count' (--readout count) makes populations of its outputs"
+    "nothing of the network would spike: it has no rectifier before its end, and no max pool; check that it was read "
+    "whole, or take readout='count' (--readout count), which makes populations of its outputs"
 )
 NO_NEGATIVE_COUNTS = (
     "counts of spikes (readout='count') are never negative, and it needs values that are; take readout='potential', "

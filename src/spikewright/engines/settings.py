@@ -13,7 +13,7 @@ from spikewright.engines.neurons import IntegrateAndFire, NeuronStep
 from spikewright.engines.recording import Record
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import check_fields, plain, whole
+from spikewright.settings import LARGEST, check_fields, plain, whole
 
 Engine = Literal["auto", "event", "cuda", "reference"]
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -56,10 +56,11 @@ class RunSettings:
     step: NeuronStep = field(default_factory=IntegrateAndFire)
 
     def __post_init__(self) -> None:
-        for label, least in (("timesteps", 1), ("batch_size", 1), ("seed", 0), ("first_sample", 0)):
+        limits = {"timesteps": (1, LARGEST), "batch_size": (1, None), "seed": (0, None), "first_sample": (0, 2**62)}
+        for label, (least, most) in limits.items():
             value = getattr(self, label)
             if value is not None or label in ("timesteps", "batch_size"):
-                object.__setattr__(self, label, whole(label, value, least))
+                object.__setattr__(self, label, whole(label, value, least, most))
         object.__setattr__(self, "device", str(self.device))  # torch.device is welcome
         _ = self.chosen_encoder
         check_fields(self)
