@@ -49,7 +49,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: converted(view=3), "view must be 'weights' or 'thresholds', not 3"),
     (lambda: converted(readout=None), "readout must be 'potential' or 'count', not None"),
     (lambda: converted(neurons="IF"), "neurons: unknown setting 'IF'; there are reset=, spikes="),
-    (lambda: converted(neurons=3), "neurons must be Neurons, NeuronsByPopulation, their text or None, not 3"),
+    (lambda: converted(neurons=3), r"neurons must be Neurons, their text .* or NeuronsByPopulation.* not int"),
     (lambda: Percentile("a"), "percentile must be a finite number, not 'a'"),  # type: ignore[arg-type]
     (lambda: Percentile(99.9, channels="yes"), "channels must be True or False"),  # type: ignore[arg-type]
     (lambda: Percentile(float("nan")), "percentile must be a finite number, not nan"),

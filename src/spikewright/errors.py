@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 
 from spikewright.causes import Cause
 from spikewright.text import QUOTED, one_line
@@ -39,9 +43,23 @@ class SpikewrightWarning(UserWarning):
 
 
 def warn(lines: Iterable[str]) -> None:
-    """A ``SpikewrightWarning`` for each line, at the place that called the function that calls this one."""
+    """A ``SpikewrightWarning`` for each line, at the place outside of Spikewright that asked for what came of it."""
     for line in lines:
-        warnings.warn(line, SpikewrightWarning, stacklevel=3)
+        warnings.warn(line, SpikewrightWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """The stack level, counted from ``warn``, of whoever called Spikewright first."""
+    frame: FrameType | None = sys._getframe(1)
+    level, depth = 1, 1
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            level = depth + 1
+        frame, depth = frame.f_back, depth + 1
+    return level
+
+
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class ModelFileError(SpikewrightError):

@@ -16,7 +16,7 @@ import numpy as np
 
 from spikewright.errors import GraphError
 from spikewright.node import MOST_VALUES, Array, Node, Shape, ToTensor, check_size
-from spikewright.text import free_name
+from spikewright.text import free_name, listed, shape_text, short
 
 __all__ = ["MOST_VALUES", "Array", "Graph", "Node", "SampleShapes", "Shape", "ToTensor", "check_size"]
 
@@ -52,6 +52,13 @@ class Graph:
         object.__setattr__(self, "nodes", _topological(tuple(nodes)))
         object.__setattr__(self, "meta", MappingProxyType(dict(meta or {})))
         _ = self.shapes
+
+    def __repr__(self) -> str:
+        places = [f"{node.name} {shape_text(self.shapes[node.name])}" for node in self.nodes if not node.inputs]
+        answers = [f"{node.name} {shape_text(self.shapes[node.name])}" for node in self.nodes if node.type == "Output"]
+        kind = f"spiking, {len(self.populations)} populations, " if self.populations else ""
+        ends = f"{listed(places)} to {listed(answers)}"
+        return f"Graph({kind}{len(self.nodes)} nodes, {ends}, {short(self.parameters)} parameters)"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.nodes, dict(self.meta))

@@ -24,6 +24,7 @@ from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import IF, SpikeMaxPool
 from spikewright.npz import npz_headers, read_npz
+from spikewright.text import listed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,10 @@ class Rates:
     samples: int = 0
     timesteps: int = 0
     dt: float | None = None
+
+    def __repr__(self) -> str:
+        means = listed([f"{name} {value.mean():.3g}" for name, value in self.values.items()])
+        return f"Rates({self.samples:,} samples, {self.timesteps} timesteps, means: {means})"
 
     @classmethod
     def of(cls, graph: Graph, run: Run, inputs: Mapping[str, NDArray[np.float64]]) -> Rates:

@@ -71,7 +71,7 @@ def test_a_pattern_that_nothing_fits_is_refused_before_data_are_read() -> None:
     b = pools(1)
     with pytest.raises(SettingsError, match=r"neurons: no population is called 'fc\*'; there are "):
         sw.convert(b.graph(), None, "max", neurons="fc*: spikes=3")
-    with pytest.raises(SettingsError, match="neurons must be Neurons, NeuronsByPopulation, their text or None, not 3"):
+    with pytest.raises(SettingsError, match=r"neurons must be Neurons, their text .* or NeuronsByPopulation.* not int"):
         sw.convert(b.graph(), b.samples(2), "max", neurons=3)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="exceptions are patterns of names, each with its Neurons"):
         NeuronsByPopulation(Neurons(), (("a", 3),))  # type: ignore[arg-type]

@@ -39,6 +39,9 @@ class Look:
     event_values: Mapping[str, float]
     warnings: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return "\n".join([*self.lines, *(f"warning: {line}" for line in self.warnings)])
+
     @property
     def lines(self) -> list[str]:
         """Ranges and scores, a line each."""

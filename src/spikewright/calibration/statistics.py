@@ -19,7 +19,7 @@ from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
 from spikewright.tensors import Kind, read_tensors, write_tensors
-from spikewright.text import first_line
+from spikewright.text import first_line, listed
 
 KIND = Kind(
     key="spikewright-statistics",
@@ -105,6 +105,9 @@ class Statistics:
     input_scale: str = "max"
     scores: Mapping[str, AnalogScore] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Statistics({self.samples:,} samples, of {listed(list(self.nodes))})"
 
     @property
     def relative_error(self) -> float:

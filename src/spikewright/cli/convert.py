@@ -195,4 +195,7 @@ def convert(
         populations, count = len(conversion.spiking.populations), short(conversion.neuron_count)
         err.print(f"{populations} populations, {count} neurons, {methods[0]}")
         err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
-        out.print(f"written: {output}" + (f"\nreport: {report}" if report else ""), highlight=False)
+        which = f", by {methods[0]}" if len(methods) > 1 else ""
+        out.print(f"written: {output}{which}", highlight=False, soft_wrap=True)
+        if report is not None:
+            out.print(f"report: {report}", highlight=False, soft_wrap=True)

@@ -127,10 +127,14 @@ def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:
 
 def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
     macs = sum(graph.macs(node) for node in graph)
-    header = ("node", "type", "output shape", "parameters", "MACs", "conversion")
-    footer = ("", "", "", f"{graph.parameters:,}", f"{macs:,}", "")
-    table = compact_table(title, header, 3, last_is_text=True, footer=footer)
+    header = ("node", "type", "output shape", "parameters", "MACs")
+    footer = ("", "", "", f"{graph.parameters:,}", f"{macs:,}")
+    if graph.populations:
+        table = compact_table(f"{title}, spiking already", header, 3, footer=footer)
+    else:
+        table = compact_table(title, (*header, "conversion"), 3, last_is_text=True, footer=(*footer, ""))
     for node in graph:
         numbers = (f"{n:,}" if n else "" for n in (node.parameters, graph.macs(node)))
-        table.add_row(node.name, node.type, shape_text(graph.shapes[node.name]), *numbers, done[node.name])
+        became = () if graph.populations else (done[node.name],)
+        table.add_row(node.name, node.type, shape_text(graph.shapes[node.name]), *numbers, *became)
     return table

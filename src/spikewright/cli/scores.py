@@ -15,7 +15,7 @@ from spikewright.text import short, steps_to_show
 
 
 def comparison(measures: Mapping[str, Measures]) -> Group:
-    """Scores against timesteps by method: a table for each output and score."""
+    """Scores against timesteps by method, a table for each output and score, and one of what it took."""
     first = next(iter(measures.values()))
     shown = steps_to_show(first.timesteps)
     tables: list[Table] = []
@@ -23,16 +23,25 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
         for score in head.curves and head.task.agreed:
             kind = SCORES[score]
             title = ("" if len(first.heads) == 1 else f"{escape(name)}: ") + kind.axis(against=not head.labelled)
-            work = () if tables else ("rate", "synops", *(other.title for other in first.others.values()))
-            table = compact_table(title, ("", *(f"T={t}" for t in shown), "analog", *work), 1)
+            compared = any(one.heads[name].analog for one in measures.values())
+            table = compact_table(title, ("", *(f"T={t}" for t in shown), *(["analog"] if compared else [])), 1)
             for label, one in measures.items():
                 curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
-                cells = [kind.text(curve[t - 1]) for t in shown] + ["" if analog is None else kind.text(analog)]
-                others = (one.others[k].text() if k in one.others else "" for k in first.others)
-                done = (f"{one.firing_rate:.3f}", short(one.total_synops), *others) if work else ()
-                table.add_row(label, *cells, *done)
+                cells = [kind.text(curve[t - 1]) for t in shown]
+                table.add_row(label, *cells, *([] if analog is None else [kind.text(analog)]))
             tables.append(table)
-    return Group(*tables)
+    return Group(*tables, _work(measures))
+
+
+def _work(measures: Mapping[str, Measures]) -> Table:
+    """What the answers took, by method, and what other measures found."""
+    first = next(iter(measures.values()))
+    header = ("", "firing rate", "synaptic operations", *(other.title for other in first.others.values()))
+    table = compact_table(f"work at T={first.timesteps}, per sample", header, 1)
+    for label, one in measures.items():
+        others = (one.others[k].text() if k in one.others else "" for k in first.others)
+        table.add_row(label, f"{one.firing_rate:.3f}", short(one.total_synops), *others)
+    return table
 
 
 def agreement_lines(measures: Measures) -> list[str]:

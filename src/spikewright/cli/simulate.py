@@ -108,7 +108,7 @@ def simulate(
     if measures.energy_analog is not None:
         spent += f" against {measures.energy_analog:,.0f} nJ for the analog network"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
-    out.print(f"energy, estimated: {spent} ({constants})", highlight=False)
+    out.print(f"energy, estimated: {spent} ({constants})", highlight=False, soft_wrap=True)
     if measures.dt is not None:
         out.print(_per_second(measures), highlight=False)
     for note in measures.notes:
@@ -130,13 +130,12 @@ def _per_second(measures: Measures) -> str:
 
 
 def _populations(measures: Measures) -> Table:
-    table = compact_table("populations", ("", "shape", "firing rate", "silent", "correlation"), 2)
+    header = ("", "shape", "firing rate", "silent", *(["correlation"] if measures.compared else []))
+    table = compact_table("populations", header, 2)
     for name, layer in measures.layers.items():
         pearson = None if layer.correlation is None else layer.correlation.pearson
-        correlation = "" if pearson is None else f"{pearson:.4f}"
-        table.add_row(
-            name, shape_text(layer.shape), f"{layer.firing.mean:.4f}", f"{layer.firing.silent:.1%}", correlation
-        )
+        cells = [shape_text(layer.shape), f"{layer.firing.mean:.4f}", f"{100 * layer.firing.silent:.1f} %"]
+        table.add_row(name, *cells, *(["" if pearson is None else f"{pearson:.4f}"] if measures.compared else []))
     return table
 
 

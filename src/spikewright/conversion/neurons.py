@@ -159,7 +159,10 @@ def neurons_of(given: NeuronsGiven) -> NeuronsByPopulation:
     if isinstance(given, NeuronsByPopulation):
         return given
     if given is not None and not isinstance(given, Neurons):
-        raise SettingsError(f"neurons must be Neurons, NeuronsByPopulation, their text or None, not {repr(given)[:60]}")
+        raise SettingsError(
+            "neurons must be Neurons, their text such as 'conv*: spikes=3', None, or "
+            f"NeuronsByPopulation(Neurons(), {{'conv*': Neurons(max_spikes=3)}}), not {type(given).__name__}"
+        )
     return NeuronsByPopulation(given or Neurons())
 
 

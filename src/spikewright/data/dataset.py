@@ -22,6 +22,7 @@ from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 from spikewright.settings import whole
+from spikewright.text import listed, shape_text
 
 Batch = tuple[NDArray[np.float32], Targets | None]
 Raw = bytes | memoryview
@@ -47,6 +48,15 @@ class Dataset(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    def __repr__(self) -> str:
+        labels = listed(self.classes) if self.classes else "labelled" if self.has_labels else "without labels"
+        steps = f", {self.preprocessing}" if str(self.preprocessing) else ""
+        try:
+            each = f"samples of {shape_text(self.shape)}"
+        except DataError:  # of several sizes, or damaged: said where they are used
+            each = "samples"
+        return f"{type(self).__name__}({len(self):,} {each}, {labels}{steps})"
 
     @property
     @abstractmethod
@@ -142,7 +152,7 @@ class Dataset(ABC):
         """Changes when the samples do."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ArrayDataset(Dataset):
     """Samples that lie in memory in their own type, and become float32 batch by batch.
 

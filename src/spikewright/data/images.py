@@ -31,7 +31,7 @@ KEPT = 2**28
 COLOURS = (1, 3, 4)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PictureDataset(Dataset):
     """Pictures in files, decoded where they are needed.
 

@@ -15,6 +15,7 @@ from spikewright.engines.remarks import Observations
 from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Array
+from spikewright.text import listed, shape_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +63,13 @@ class Run:
     first_sample: int = 0
     dt: float | None = None
     observations: Observations = field(default_factory=Observations, repr=False)
+
+    def __repr__(self) -> str:
+        answers = [f"{name} {shape_text(value.shape)}" for name, value in self.outputs.items()]
+        kinds = ("spikes", "events", "potentials", "nonzero")
+        kept = [f"{kind} of {listed(list(getattr(self, kind)), 4)}" for kind in kinds if getattr(self, kind)]
+        what = ", ".join([*answers, *kept]) or "counts only"
+        return f"Run({self.samples:,} samples, {self.timesteps} timesteps, {self.engine} engine: {what})"
 
     @property
     def output(self) -> Array:

@@ -29,6 +29,7 @@ from spikewright.measures.synops import SynOps, synops
 from spikewright.nodes import Input
 from spikewright.rates import InputSums, Rates
 from spikewright.tasks import TaskChoice, heads
+from spikewright.text import short
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,19 @@ class Measures:
     others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     compared: bool = True
+
+    def __repr__(self) -> str:
+        trained = "" if self.energy_analog is None else f", of the trained network {short(self.energy_analog)} nJ"
+        lines = [
+            f"Measures of {self.samples:,} samples at T={self.timesteps}",
+            *(repr(head) for head in self.heads.values()),
+            f"firing rate {self.firing_rate:.4f}, {short(self.total_synops)} synaptic operations a sample",
+            f"energy, estimated: {short(self.energy_spiking)} nJ{trained}",
+            *(f"{reading.title}: {reading.text()}" for reading in self.others.values()),
+            *(f"warning: {line}" for line in self.warnings),
+            *(f"note: {line}" for line in self.notes),
+        ]
+        return "\n  ".join(lines)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikewright.engines import BatchRun
 from spikewright.errors import DataError
-from spikewright.tasks import Answer, Curve, Head, RunningScores, Task
+from spikewright.tasks import SCORES, Answer, Curve, Head, RunningScores, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +39,15 @@ class HeadMeasures:
     agreement: Mapping[str, Curve]
     chance: Mapping[str, float]
     remark: str | None = None
+
+    def __repr__(self) -> str:
+        lasts = []
+        for name, curve in self.curves.items():
+            kind, analog = SCORES[name], self.analog.get(name)
+            trained = "" if analog is None else f" (trained {kind.text(analog, unit=True)})"
+            title = kind.title if self.labelled else kind.against
+            lasts.append(f"{title} {kind.text(curve[-1], unit=True)}{trained}")
+        return f"{self.answer.name}, {self.task}: {', '.join(lasts) or 'no scores'}"
 
     @property
     def labelled(self) -> bool:

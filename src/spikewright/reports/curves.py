@@ -108,8 +108,12 @@ def _axis(kind: Score, curves: Sequence[Curve], close: bool) -> Mapping[str, Any
     if not kind.higher:
         if close and ends and max(ends) > 0:
             return {"range": [0.0, 2 * max(ends)]}
-        positive = any(bool((curve > 0).any()) for curve in curves)
-        return {"rangemode": "tozero"} if close or not positive else {"type": "log", "exponentformat": "power"}
+        positive = [float(value) for curve in curves for value in curve[curve > 0]]
+        if close or not positive:
+            return {"rangemode": "tozero"}
+        narrow = max(positive) < 20 * min(positive)  # else digits between the powers would stand on one another
+        ticks = {"dtick": "D2", "tickformat": "~g"} if narrow else {"dtick": 1}
+        return {"type": "log", "exponentformat": "power", **ticks}
     lowest = min([float(np.nanmin(curve)) for curve in curves if np.isfinite(curve).any()], default=0.0)
     return {"range": [max(lowest, min([-0.1, *(end - 0.5 for end in ends)])) - 0.02, 1.03]}
 

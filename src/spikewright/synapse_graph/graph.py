@@ -20,6 +20,10 @@ from spikewright.wiring import Pools
 class Synapses(SynapseStream):
     """Every synapse of a network; attributes as ``SynapseStream``."""
 
+    def __repr__(self) -> str:
+        rates = "with rates" if self.rates is not None else "without rates"
+        return f"Synapses({len(self):,} in {len(self.projections)} projections of {len(self.groups)} groups, {rates})"
+
     def summary(self) -> Summary:
         """Groups, neurons, synapses, fan-in and fan-out, and traffic, without listing a single synapse."""
         return summarise(self)

@@ -72,6 +72,10 @@ class Summary:
     projections: Mapping[str, Traffic]
     pairs: Mapping[tuple[str, str], Traffic]
 
+    def __str__(self) -> str:
+        lines = [f"{self.neurons:,} neurons in {len(self.groups)} groups, {self.synapses:,} synapses"]
+        return "\n  ".join(lines + [f"{name}: {traffic.synapses:,}" for name, traffic in self.projections.items()])
+
     @property
     def neurons(self) -> int:
         """Neurons of all groups."""

@@ -1,0 +1,67 @@
+"""What people print is short, and says what it is; warnings point to their own line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import nn
+
+import spikewright as sw
+
+
+@pytest.fixture(scope="module")
+def conversion() -> sw.Conversion:
+    module = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 64, 1))
+    graph = sw.load(module.eval(), shape=(1, 8, 8))
+    return sw.convert(graph, _images(200), "max")
+
+
+def _images(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, 1, 8, 8), np.float32)
+
+
+def test_values_have_a_short_text(conversion: sw.Conversion) -> None:
+    images = _images(20, seed=1)
+    data = sw.data.as_dataset((images, images.mean((1, 2, 3))))
+    measures = sw.measure(conversion, data, timesteps=8)
+    rates = sw.simulated_rates(conversion, images, timesteps=8)
+    synapses = sw.synapses(conversion, rates)
+    statistics = sw.calibrate(conversion.folded, _images(200), ["max"])
+    texts = {
+        repr(conversion.folded): "Graph(6 nodes, input 1×8×8 to output 1, 593 parameters)",
+        repr(conversion.spiking): "Graph(spiking, 1 populations, 6 nodes, input 1×8×8 to output 1, 593 parameters)",
+        repr(data): "ArrayDataset(20 samples of 1×8×8, labelled)",
+        repr(sw.simulate(conversion, images, timesteps=8)): "Run(20 samples, 8 timesteps, event engine: output 20×8×1)",
+        repr(statistics): "Statistics(200 samples, of 1, output)",
+        repr(synapses): f"Synapses({len(synapses):,} in 2 projections of 3 groups, with rates)",
+    }
+    for text, wanted in texts.items():
+        assert text.replace("reference engine", "event engine") == wanted
+    assert repr(rates).startswith("Rates(20 samples, 8 timesteps, means: input 0.")
+    assert str(synapses.summary()).startswith(f"577 neurons in 3 groups, {len(synapses):,} synapses\n")
+    lines = str(measures).splitlines()
+    assert lines[0] == "Measures of 20 samples at T=8"
+    assert lines[1].startswith("  output, regression: mean squared error ")
+    assert "(trained " in lines[1]
+    assert len(str(measures)) < 1000
+
+
+def test_pictures_have_a_text(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for k, name in enumerate(("cats", "dogs")):
+        (tmp_path / name).mkdir()
+        image.new("RGB", (6, 8), color=(k, k, k)).save(tmp_path / name / "0.png")
+    assert repr(sw.load_data(str(tmp_path))) == "PictureDataset(2 samples of 3×8×6, cats, dogs)"
+
+
+def test_a_warning_points_to_the_line_that_asked(conversion: sw.Conversion) -> None:
+    few = _images(10, seed=2)
+    for act in (
+        lambda: sw.convert(conversion.folded, few, "max"),
+        lambda: sw.calibrate(conversion.folded, few, ["max"]),
+    ):
+        with pytest.warns(sw.SpikewrightWarning, match="calibrated on 10 samples only") as caught:
+            act()
+        assert {warning.filename for warning in caught} == {__file__}
