@@ -87,7 +87,9 @@ def test_a_node_of_a_package_that_is_missing() -> None:
         node_of({"type": "Flip", "name": "flip", "inputs": ["input"], "settings": {}}, {})
 
 
-@pytest.mark.parametrize("setting", [{"timesteps": 10**12}, {"first_sample": 2**63 - 1, "encoder": "poisson"}])
+@pytest.mark.parametrize(
+    "setting", [{"timesteps": 10**12}, {"timesteps": 2**24 + 1}, {"first_sample": 2**63 - 1, "encoder": "poisson"}]
+)
 def test_settings_of_a_run_have_an_end(setting: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match="or less, not"):
         sw.RunSettings(**setting)  # type: ignore[arg-type]

@@ -251,6 +251,14 @@ def test_names_of_classes() -> None:
     assert as_dataset(data).sample(3).classes == ("ant", "bee", "cow")
 
 
+def test_a_mapping_is_taken_for_one_input_too() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4, 1)  # channels last, as the network was trained
+    for data, has_labels in (({"picture": x}, False), (({"picture": x}, np.array([0, 1])), True)):
+        found = as_dataset(data, {"picture": (1, 3, 4)})
+        assert found.shape == (1, 3, 4)
+        assert found.has_labels == has_labels
+
+
 def test_several_outputs_have_targets_by_name() -> None:
     with pytest.raises(DataError, match="labels of output 'b' are text, such as 'cat'"):
         as_dataset(Items(lambda k: (X[k], {"a": 1, "b": "cat"})))

@@ -50,6 +50,8 @@ def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
         parts = {str(name): array_of(part, f"the samples of '{name}'") for name, part in x.items()}
         for part in parts.values():
             check_samples(part.shape, part.dtype)
+        if len(inputs) == 1 and parts.keys() == set(inputs):
+            return ArrayDataset(next(iter(parts.values())), y).with_axes_for(inputs)
         return ArrayDataset(side_by_side(parts, inputs), y)
     made = ArrayDataset(array_of(x), y, classes=_class_names(data))
     return made if inputs is None else made.with_axes_for(inputs)

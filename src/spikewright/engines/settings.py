@@ -13,11 +13,14 @@ from spikewright.engines.neurons import IntegrateAndFire, NeuronStep
 from spikewright.engines.recording import Record
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import LARGEST, check_fields, plain, whole
+from spikewright.settings import check_fields, plain, whole
 
 Engine = Literal["auto", "event", "cuda", "reference"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 DTYPES = ("float32", "float64", "int16")
+
+MOST_TIMESTEPS = 2**24
+"""Spikes are counted in float32, which holds every whole number up to this one."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class RunSettings:
     """How a spiking network runs over a data set.
 
     Attributes:
-        timesteps: T, at least 1.
+        timesteps: T, at least 1 and at most ``MOST_TIMESTEPS``.
         encoder: an encoder or its name.
         batch_size: samples that run side by side; changes nothing but speed and memory.
         engine: "event" (on a CPU), "cuda" (on a GPU), "reference", or "auto": the device's fast one wherever that can
@@ -56,7 +59,12 @@ class RunSettings:
     step: NeuronStep = field(default_factory=IntegrateAndFire)
 
     def __post_init__(self) -> None:
-        limits = {"timesteps": (1, LARGEST), "batch_size": (1, None), "seed": (0, None), "first_sample": (0, 2**62)}
+        limits = {
+            "timesteps": (1, MOST_TIMESTEPS),
+            "batch_size": (1, None),
+            "seed": (0, None),
+            "first_sample": (0, 2**62),
+        }
         for label, (least, most) in limits.items():
             value = getattr(self, label)
             if value is not None or label in ("timesteps", "batch_size"):
