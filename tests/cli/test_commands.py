@@ -75,6 +75,32 @@ def test_a_report_says_how_to_reproduce_it(
     assert "<td>timesteps</td>" in page.replace(' class="text"', "")
 
 
+def test_convert_measures_without_a_report_too(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("x.npz", x=np.random.default_rng(0).random((20, 4), np.float32), y=np.arange(20) % 3)
+    typed = ["convert", *factory, "--data", "x.npz", "--test", "x.npz", "-T", "4", "--method", "max"]
+    assert run([*typed, "--method", "scale:0.5"]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert re.search(r"accuracy, % *\n[ \n]* T=4 +analog *\n", said)
+    assert len(re.findall(r"^ *(?:max|scale:0.5) +[\d.]+ +[\d.]+ *$", said, re.M)) == 4  # accuracy, work
+    assert "report" not in said
+    assert run([*typed, "--force", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["measures"]) == ["max"]
+    assert len(found["measures"]["max"]["accuracy"]) == 4
+    assert "report" not in found
+
+
+@pytest.mark.parametrize("command", ["simulate {} --data x.npz", "export {} -o net.nir", "synapses {}"])
+def test_commands_of_converted_networks_run_no_code(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text("open('ran', 'w')\n", encoding="utf-8")
+    assert run(command.format("net.py:make").split()) == 2
+    assert "net.py:make: is code that makes a trained network; run 'spikewright convert' first" in capsys.readouterr().err
+    assert not Path("ran").exists()
+
+
 @pytest.fixture
 def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A small network with a batch norm, as a user names it."""

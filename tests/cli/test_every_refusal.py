@@ -186,7 +186,7 @@ REFUSED: dict[str, str] = {
     f"{CONVERT} -o {'x' * 300}.safetensors": "File name too long",
     f"{CONVERT} --statistics new.safetensors": "give each a path of its own",
     f"{CONVERT} --statistics snn.safetensors": "not statistics of Spikewright",
-    f"{CONVERT} --report page.html": "--test and --report go together",
+    f"{CONVERT} --report page.html": "--report needs --test: data to measure with",
     f"{SIMULATE} -o data.npz": "data.npz is what --data reads",
     f"{SIMULATE} -o new.csv": "curves and rates are written as .npz",
     f"{SIMULATE} --events data.npz --force": "data.npz is what --data reads",

@@ -46,6 +46,22 @@ def test_our_files_take_no_settings_of_reading(
         sw.load(net, shape=(1, 8, 8))
 
 
+@pytest.mark.parametrize("option", ["--format csv", "--shard 1/2", "--workers 3"])
+def test_synapses_that_are_only_counted_take_no_settings_of_writing(
+    net: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["synapses", str(net), *option.split()]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{option.split()[0]} would change nothing: it is a setting of what is written: give -o too" in said.err
+
+
+def test_convert_without_a_measurement_takes_no_timesteps(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["convert", str(net), "--data", "data.npz", "-T", "64"]) == 2
+    said = capsys.readouterr().err
+    assert "--timesteps would change nothing: it is a setting of the measurement: give --test too" in said
+
+
 def test_a_network_in_which_nothing_would_spike_is_refused() -> None:
     b = Builder(0, (1, 4, 4))
     b.conv(2)

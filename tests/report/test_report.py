@@ -91,6 +91,13 @@ def test_the_page_says_what_matters(page: Path) -> None:
     assert "folded" in text
 
 
+def test_the_page_names_all_that_it_compares(page: Path, tmp_path: Path) -> None:
+    said = "12 samples, 16 timesteps, thresholds by percentile:99.9"
+    assert f"{said}, compared with max:channels</p>" in page.read_text(encoding="utf-8")
+    alone = write(tmp_path / "alone.html", residual(1), ("percentile:99.9",))
+    assert f"{said}</p>" in alone.read_text(encoding="utf-8")
+
+
 def test_the_network_is_drawn_above_its_table(page: Path) -> None:
     section = page.read_text(encoding="utf-8").partition("<h2>The network</h2>")[2].partition("<h2>")[0]
     picture, _, rows = section.partition("</svg>")

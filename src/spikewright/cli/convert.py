@@ -28,7 +28,7 @@ from spikewright.cli.console import (
     progress,
     stages,
 )
-from spikewright.cli.options import check_timesteps
+from spikewright.cli.options import check_idle, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.cli.scores import comparison, tasks_text
@@ -84,7 +84,7 @@ def convert(
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
     answer: AnswerOption = "keep",
     leaky: LeakyOption = "refuse",
-    test: Annotated[str | None, typer.Option(help="Labelled data to measure with; needs --report.")] = None,
+    test: Annotated[str | None, typer.Option(help="Labelled data to measure with, by every --method.")] = None,
     task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
@@ -97,8 +97,10 @@ def convert(
 
     Example: [bold]spikewright convert network.onnx --data mnist/ -o spiking.safetensors[/bold]
     """
-    if (test is None) != (report is None):
-        raise SettingsError("--test and --report go together: data to measure with, and the page to write")
+    if test is None:
+        if report is not None:
+            raise SettingsError("--report needs --test: data to measure with")
+        check_idle(context, ["timesteps"], "it is a setting of the measurement: give --test too")
     check_timesteps(timesteps)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
@@ -155,7 +157,7 @@ def convert(
         "calibration": choice.as_json(),
         **seen.summary(),
     }
-    if labelled is not None and tested is not None and report is not None:
+    if labelled is not None and tested is not None:
         told = {
             "command": context.obj,
             "model": model,
@@ -182,9 +184,11 @@ def convert(
                 device=device,
                 progress=tell,
             )
-        write_report(report, compared_ones, title=model, force=force)
+        if report is not None:
+            write_report(report, compared_ones, title=model, force=force)
+            summary["report"] = str(report)
         measures = compared_ones.measures
-        summary |= {"report": str(report), "measures": {k: m.summary() for k, m in measures.items()}}
+        summary["measures"] = {k: m.summary() for k, m in measures.items()}
         summary["warnings"] = list(compared_ones.warnings)
         if not as_json:
             out.print(comparison(measures))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
+from spikewright.cli.options import check_not_code
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.conversion import spiking_graph
 from spikewright.exporters import check_export, exporters
@@ -30,6 +31,7 @@ def export(
     Example: [bold]spikewright export spiking.safetensors -o network.nir[/bold]
     """
     options: dict[str, Any] = {} if dt is None else {"dt": dt}
+    check_not_code(model)
     check_outputs({"--output": output}, {"SPIKING": model})
     check_export(output, force)
     graph = spiking_graph(load(model))

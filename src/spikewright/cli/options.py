@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
@@ -93,6 +93,18 @@ def check_timesteps(timesteps: int) -> None:
         raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
 
 
+def check_not_code(spec: str) -> None:
+    """Refuse code where a converted network is wanted, before any of it is run; ``spec`` is as typed.
+
+    Raises:
+        SettingsError: for ``FILE.py:FACTORY``.
+    """
+    if ".py:" in spec:
+        raise SettingsError(
+            f"{spec}: is code that makes a trained network; run 'spikewright convert' first, and give what it writes"
+        )
+
+
 def check_spiking(network: Graph | Conversion, spec: str) -> Graph:
     """The spiking graph of a network, refused where it has no spiking populations; ``spec`` is as typed.
 
@@ -105,20 +117,19 @@ def check_spiking(network: Graph | Conversion, spec: str) -> Graph:
     return graph
 
 
-def check_idle(context: typer.Context, options: type, why: str) -> None:
-    """Refuse options of a group that were typed where they would change nothing.
+def check_idle(context: typer.Context, options: type | Collection[str], why: str) -> None:
+    """Refuse options that were typed where they would change nothing.
 
     Args:
         context: of the command.
-        options: the dataclass of the group.
+        options: the dataclass of a group, or the names of parameters.
         why: they would not, and what to do about it.
 
     Raises:
         SettingsError: naming the first.
     """
-    typed = {
-        f.name for f in fields(options) if getattr(context.get_parameter_source(f.name), "name", "") == "COMMANDLINE"
-    }
+    names = [f.name for f in fields(options)] if isinstance(options, type) else options
+    typed = {name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
     for parameter in context.command.params:
         if parameter.name in typed:
             raise SettingsError(f"{parameter.opts[0]} would change nothing: {why}")

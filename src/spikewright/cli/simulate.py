@@ -20,7 +20,7 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_spiking, with_options
+from spikewright.cli.options import RunOptions, check_not_code, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, tasks_text
@@ -61,6 +61,7 @@ def simulate(
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
     encoder = options.check()
+    check_not_code(model)
     check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
     if output is not None:
         _check_output(output, force)

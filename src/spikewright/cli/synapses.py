@@ -16,7 +16,7 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, with_options
+from spikewright.cli.options import RunOptions, check_idle, check_not_code, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion
@@ -73,6 +73,9 @@ def synapses(
     Example: [bold]spikewright synapses spiking.safetensors --data mnist/ -T 64 -o synapses.parquet[/bold]
     """
     share, encoder = _shard(shard), options.check()
+    check_not_code(model)
+    if output is None:
+        check_idle(context, ["kind", "shard", "workers"], "it is a setting of what is written: give -o too")
     logs = {} if output is None else {f"--output's {log.name}": log for log in logs_of(output)}
     check_outputs({"--output": output, **logs, "--report": report}, {"NET": model, "--rates": rates, "--data": data})
     if report is not None:

@@ -21,7 +21,7 @@ from spikewright.reports.document import Document, check_report
 from spikewright.reports.layers import layer_by_layer
 from spikewright.reports.network import captions_of, network_picture
 from spikewright.reports.table import table
-from spikewright.text import shape_text, short, steps_to_show
+from spikewright.text import listed, shape_text, short, steps_to_show
 
 
 def report(
@@ -56,7 +56,7 @@ def report(
     comparison = _comparison(what, measures)
     candidates, document = comparison.candidates, Document()
     sections = [
-        _head(title, candidates[0]),
+        _head(title, candidates),
         _seen(comparison),
         how_good(document, candidates),
         _table_of_candidates(candidates),
@@ -83,7 +83,8 @@ def _comparison(what: Any, measures: Measures | None) -> Comparison:
     return what
 
 
-def _head(title: str, first: Candidate) -> str:
+def _head(title: str, candidates: Sequence[Candidate]) -> str:
+    first, others = candidates[0], candidates[1:]
     measures = first.measures
     analog = f"{(measures.energy_analog or 0) / 1000:.3g}"
     found = [
@@ -96,6 +97,8 @@ def _head(title: str, first: Candidate) -> str:
     steps = f"{measures.timesteps} timestep{'' if measures.timesteps == 1 else 's'}"
     samples = f"{measures.samples:,} sample{'' if measures.samples == 1 else 's'}"
     line = f"{samples}, {steps}, thresholds by {first.label}"
+    if others:
+        line += f", compared with {listed([one.label for one in others])}"
     return f'<h1>{escape(title)}</h1><p class="soft">{escape(line)}</p><div class="facts">{cards}</div>'
 
 
