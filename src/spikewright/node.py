@@ -116,6 +116,18 @@ class Node(ABC):
         """How many trained numbers it holds."""
         return sum(array.size for array in self.arrays.values())
 
+    def alike(self, other: Node | None) -> bool:
+        """Whether another node is the same to the last bit: its type, name, inputs, settings and arrays."""
+        if other is self:
+            return True
+        if other is None or self.arrays.keys() != other.arrays.keys():
+            return False
+        one, two = ((node.type, node.name, node.inputs, node.settings) for node in (self, other))
+        return one == two and all(
+            array.shape == other.arrays[label].shape and array.tobytes() == other.arrays[label].tobytes()
+            for label, array in self.arrays.items()
+        )
+
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
         return dataclass_replace(self, **changes)

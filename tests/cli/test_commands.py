@@ -97,7 +97,9 @@ def test_commands_of_converted_networks_run_no_code(
     monkeypatch.chdir(tmp_path)
     Path("net.py").write_text("open('ran', 'w')\n", encoding="utf-8")
     assert run(command.format("net.py:make").split()) == 2
-    assert "net.py:make: is code that makes a trained network; run 'spikewright convert' first" in capsys.readouterr().err
+    assert (
+        "net.py:make: is code that makes a trained network; run 'spikewright convert' first" in capsys.readouterr().err
+    )
     assert not Path("ran").exists()
 
 

@@ -278,3 +278,22 @@ def test_data_statistics_and_scales_give_one_network() -> None:
     assert [one.calibration.method for one in made] == ["percentile:99", "percentile:99", ""]
     (name,) = b.graph().inputs
     assert sw.convert(b.graph(), {name: x}, "percentile:99").spiking.fingerprint == made[0].spiking.fingerprint
+
+
+def test_a_conversion_says_where_its_spiking_network_was_changed(tmp_path: Path) -> None:
+    b = plain(1)
+    made = sw.convert(b.graph(), b.samples(4), "max")
+    assert made.changed == ()
+    assert "changed" not in repr(made)
+    conv = next(node for node in made.spiking if node.type == "Conv")
+    moved = made.with_spiking(made.spiking.replaced(conv.replace(bias=conv.arrays["bias"] + np.float32(0.01))))
+    assert moved.changed == (conv.name,)
+    assert repr(moved).endswith(f"spiking network changed since at: {conv.name}")
+    sw.save(moved, tmp_path / "c.safetensors")
+    assert repr(sw.load(tmp_path / "c.safetensors")) == repr(moved)
+    fewer = made.with_spiking(made.spiking.without(made.spiking.populations[0].name))
+    assert made.spiking.populations[0].name in fewer.changed
+    assert replace(moved, made=None).changed == (conv.name,)  # nobody kept it: it is made anew
+    assert replace(made, scales={}, made=None).changed == tuple(made.spiking.by_name)  # nothing can be made of no λ
+    page = sw.report(tmp_path / "r.html", moved, sw.measure(moved, b.samples(4), 2)).read_text(encoding="utf-8")
+    assert f"<li>max: the spiking network was changed since it was made, at {conv.name}</li>" in page

@@ -90,7 +90,8 @@ def _lines(conversion: Conversion) -> list[str]:
         "classes": listed(conversion.classes),
     }
     lines += [f"{label}: {text}" for label, text in told.items() if text]
-    return lines + [f"corrected: {correction}" for correction in conversion.corrections]
+    lines += [f"corrected: {correction}" for correction in conversion.corrections]
+    return lines + ([f"changed since at: {listed(conversion.changed)}"] if conversion.changed else [])
 
 
 def _facts(conversion: Conversion) -> dict[str, object]:
@@ -106,6 +107,7 @@ def _facts(conversion: Conversion) -> dict[str, object]:
         "preprocessing": str(conversion.preprocessing),
         "classes": list(conversion.classes),
         "corrections": [str(correction) for correction in conversion.corrections],
+        "changed": list(conversion.changed),
         "became": dict(conversion.became),
     }
 

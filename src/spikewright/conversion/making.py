@@ -52,9 +52,11 @@ def from_scales(
         raise GraphError(f"{graph.populations[0]}: is spiking already; convert the trained graph")
     folded, changes = prepare(graph, answer=answer, leaky=leaky)
     used = scales_in_use(folded, scales, by_population, readout)
+    spiking = spiking_of(folded, used, by_population, view=view, readout=readout)
     return Conversion(
         folded=folded,
-        spiking=spiking_of(folded, used, by_population, view=view, readout=readout),
+        spiking=spiking,
+        made=spiking,
         scales=used,
         neurons=by_population,
         became=what_became(graph, changes),

@@ -13,13 +13,13 @@ import numpy as np
 
 from spikewright.conversion.facts import CalibrationFacts, Correction
 from spikewright.conversion.neurons import NeuronsByPopulation
-from spikewright.conversion.spiking import Readout, View, read_out
+from spikewright.conversion.spiking import Readout, View, read_out, spiking_of
 from spikewright.data import Preprocessing
-from spikewright.errors import GraphError
+from spikewright.errors import GraphError, SpikewrightError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.normalisation import Scales, narrowed, normalise, value_scales
-from spikewright.text import short
+from spikewright.text import listed, short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +43,8 @@ class Conversion:
         classes: the names of the classes, in the order of their indices; none where they have no names.
         calibration: what λ come from.
         corrections: what was corrected since, in order.
+        made: the spiking graph as conversion made it, which shares its nodes with ``spiking`` where these were not
+            changed; None where nobody kept it. It is in no file, and makes no difference between two of them.
     """
 
     folded: Graph
@@ -58,6 +60,7 @@ class Conversion:
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     corrections: tuple[Correction, ...] = ()
+    made: Graph | None = None
 
     def __post_init__(self) -> None:
         scales = {name: np.array(value, np.float64) for name, value in self.scales.items()}
@@ -117,6 +120,27 @@ class Conversion:
         known = [name for name in names if name in found and found[name].shape == self.spiking.shapes[name]]
         return {name: np.asarray(narrowed(found[name])) for name in known}
 
+    @property
+    def derived(self) -> Graph:
+        """The spiking graph as conversion makes it of the trained network: made anew every time.
+
+        Raises:
+            SpikewrightError: where λ, neurons and network do not belong together.
+        """
+        return spiking_of(self.folded, self.scales, self.neurons, view=self.view, readout=self.readout)
+
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The nodes in which the spiking graph differs from what conversion made: changed, added or taken away since,
+        by hand or by corrections."""
+        try:
+            before = (self.made or self.derived).by_name
+        except SpikewrightError:  # λ or neurons were exchanged for such as do not belong to the network
+            before = {}
+        own = self.spiking.by_name
+        names = dict.fromkeys([*own, *before])
+        return tuple(name for name in names if name not in own or not own[name].alike(before.get(name)))
+
     def with_spiking(self, spiking: Graph) -> Conversion:
         """The same with another spiking graph, changed by hand, say."""
         return replace(self, spiking=spiking)
@@ -140,6 +164,8 @@ class Conversion:
         if str(self.preprocessing):
             lines.append(f"preprocessing: {self.preprocessing}")
         lines += [f"corrected: {correction}" for correction in self.corrections]
+        if self.changed:
+            lines.append(f"spiking network changed since at: {listed(self.changed)}")
         return "\n  ".join(["Conversion", *lines])
 
     @property

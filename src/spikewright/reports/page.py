@@ -107,7 +107,12 @@ def _seen(comparison: Comparison) -> str:
     first, statistics = comparison.candidates[0].conversion, comparison.statistics
     seen = [str(first.calibration)] if statistics is None else look(first.folded, statistics).lines
     notes = dict.fromkeys(note for c in comparison.candidates for note in c.measures.notes)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *notes])
+    changed = [
+        f"{c.label}: the spiking network was changed since it was made, at {listed(c.conversion.changed)}"
+        for c in comparison.candidates
+        if c.conversion.changed
+    ]
+    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *notes, *changed])
     warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in comparison.warnings)
     return f'<ul class="seen">{lines}{warnings}</ul>'
 

@@ -7,7 +7,7 @@ of the whole spiking network says whether it came back as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,11 +22,10 @@ from spikewright.conversion import (
     Readout,
     View,
     read_out,
-    spiking_of,
 )
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
-from spikewright.graph import Array, Graph, Node
+from spikewright.graph import Array, Graph
 from spikewright.settings import fits
 from spikewright.storage.graphs import DAMAGE, arrays_of, entries, entry, graph_of, node_of
 from spikewright.tensors import Kind, read_tensors, write_tensors
@@ -62,8 +61,8 @@ TRAINED, SPIKING, SCALE, DIGESTS = "trained/", "spiking/", "scale/", "digests"
 
 def write_conversion(path: Path, conversion: Conversion) -> None:
     """Write a conversion; wrap it in ``atomic_path``."""
-    derived, spiking = _derived(conversion), conversion.spiking
-    own = [node for node in spiking if not _same(node, derived.by_name.get(node.name))]
+    derived, spiking = conversion.derived, conversion.spiking
+    own = [node for node in spiking if not node.alike(derived.by_name.get(node.name))]
     apart = {node.name for node in own}
     calibration, neurons = conversion.calibration, conversion.neurons
     facts = {
@@ -137,16 +136,17 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
         corrections=tuple(Correction(name, settings) for name, settings in facts["corrections"]),
         **{label: facts[label] for label in ("became", "view", "readout", "answer", "tasks")},
     )
-    return found.with_spiking(_spiking(found, facts, _behind(SPIKING, arrays)))
+    derived = found.derived
+    spiking = _spiking(derived, facts, _behind(SPIKING, arrays))
+    return replace(found, spiking=spiking, made=derived)
 
 
-def _spiking(found: Conversion, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Graph:
+def _spiking(derived: Graph, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Graph:
     """The spiking network: what conversion makes, and the nodes that differ from that.
 
     Raises:
         ModelFileError: where it is not the one that was stored.
     """
-    derived = _derived(found)
     nodes = [derived[entry] if isinstance(entry, str) else node_of(entry, arrays) for entry in facts["spiking"]]
     meta = facts["spiking_meta"]
     graph = derived.with_nodes(nodes) if meta is None else graph_of([], meta, {}).with_nodes(nodes)
@@ -155,19 +155,6 @@ def _spiking(found: Conversion, facts: Mapping[str, Any], arrays: Mapping[str, A
             "this version of spikewright makes another spiking network of what is stored; convert the network again"
         )
     return graph
-
-
-def _derived(conversion: Conversion) -> Graph:
-    """The spiking network as conversion makes it."""
-    settings: dict[str, Any] = {"view": conversion.view, "readout": conversion.readout}
-    return spiking_of(conversion.folded, conversion.scales, conversion.neurons, **settings)
-
-
-def _same(node: Node, other: Node | None) -> bool:
-    """Whether two nodes are alike to the last bit."""
-    if other is None or entry(node) != entry(other) or node.arrays.keys() != other.arrays.keys():
-        return False
-    return all(array.tobytes() == other.arrays[label].tobytes() for label, array in node.arrays.items())
 
 
 def _neurons(entry: Any) -> Neurons:
