@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -16,7 +18,7 @@ from spikewright.encoders.events import EventFrames
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import RECORDS, Simulation
-from spikewright.errors import SettingsError
+from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import IF, ChannelAffine, Input, Linear, Output, Softmax, SpikeMaxPool
 from spiking_networks import spiking_network
@@ -174,12 +176,12 @@ def test_what_it_cannot_run_is_named_or_left_to_the_reference_engine() -> None:
         sw.simulate(graph, x, 3, engine="warp")  # type: ignore[arg-type]
 
 
-def test_windows_of_padding_alone_are_left_to_the_reference_engine() -> None:
+@pytest.mark.parametrize("policy", ["count_max", "avg_max", "exp_max", "fir_max"])
+def test_windows_of_padding_alone_are_refused_before_anything_runs(policy: Any) -> None:
     pool = {"kernel": (1,), "stride": (1,), "padding": ((1, 0),), "dilation": (1,)}
     nodes = [Input(name="x", shape=(1, 4)), IF(name="n", inputs=("x",), threshold=1.0, v_init=0.0)]
-    graph = Graph([*nodes, SpikeMaxPool(name="p", inputs=("n",), **pool), Output(name="y", inputs=("p",))])
-    with pytest.raises(SettingsError, match="'p': a window lies wholly in padding"):
-        sw.simulate(graph, np.ones((1, 1, 4), np.float32), 2, engine="event")
+    with pytest.raises(GraphError, match=r"SpikeMaxPool 'p': a window of \(1,\) lies wholly in the padding"):
+        Graph([*nodes, SpikeMaxPool(name="p", inputs=("n",), policy=policy, **pool), Output(name="y", inputs=("p",))])
 
 
 def test_large_linear_layers() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import spikewright as sw
 from runs import same
+from spikewright.data import as_dataset
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, RunSettings, Simulation
 from spikewright.engines.cuda.simulation import CudaSimulation
@@ -213,3 +214,23 @@ def test_refusals(make: Callable[[], Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", ["event", "reference"] if is_built() else ["reference"])
+def test_what_could_not_be_kept_is_refused_before_anything_runs(engine: Any) -> None:
+    graph, x = spiking_network(3)
+    many = np.broadcast_to(x[:1], (10**12, *x.shape[1:]))
+
+    class Begun(Exception):
+        pass
+
+    def begun(done: int, _total: int) -> None:
+        raise Begun(done)
+
+    with pytest.raises(SettingsError, match=r"keeping the answers of 1,000,000,000,000 samples over 8 timesteps takes"):
+        sw.simulate(graph, many, 8, engine=engine, progress=begun)
+    with pytest.raises(SettingsError, match="keeping spikes of 1,000,000,000,000 samples"):
+        sw.simulate(graph, many, 8, engine=engine, record="spikes", keep_outputs=False, progress=begun)
+    with pytest.raises(Begun):  # counts alone do not grow
+        sw.simulate(graph, many, 8, engine=engine, keep_outputs=False, progress=begun)
+    assert sw.simulate(graph, as_dataset(many).part(7, 10**12), 8, engine=engine, quiet=True).first_sample == 7

@@ -12,6 +12,7 @@ from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
+from spikewright.engines.memory import check_kept
 from spikewright.engines.recording import Record, Recording
 from spikewright.engines.reference import BatchRun
 from spikewright.engines.remarks import RunWatcher
@@ -64,7 +65,7 @@ def simulate(
 
     Raises:
         SettingsError: for settings that cannot be, both forms of them at once, nodes or steps that cannot be recorded,
-            or what the engine that was asked for cannot run.
+            what the engine that was asked for cannot run, or more to keep than fits in memory.
         GraphError: for a graph that still holds a ReLU, or has no Output.
         DataError: for an empty data set or samples that do not fit the network.
         StorageError: where events cannot be written, or something stands that is not replaced.
@@ -110,6 +111,7 @@ def run_over(
     timesteps, dt = settings.timesteps, settings.seconds(graph)
     encoder = settings.chosen_encoder.fitted(graph)
     _check_shape(graph, encoder, dataset.shape)
+    check_kept(graph, record, recording, len(dataset))
     first = first_sample(settings, dataset)
     simulation = choose_engine(graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))

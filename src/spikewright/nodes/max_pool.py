@@ -44,8 +44,7 @@ class MaxPool(Node):
         if len(inputs[0]) != len(self.kernel) + 1:
             raise GraphError(f"{self}: a kernel of {self.kernel} needs channels and {len(self.kernel)} axes")
         spatial = window_shape(self, inputs[0][1:], self.kernel, self.stride, self.padding, self.dilation)
-        if not self.population:  # built by hand, they fail when they run
-            self._check_windows(inputs[0][1:])
+        self._check_windows(inputs[0][1:])
         return (inputs[0][0], *spatial)
 
     def _check_windows(self, spatial: Shape) -> None:

@@ -194,8 +194,6 @@ class _Compiler:
         windows = behind_taps(view, node.connections(view.shape)).neurons
         inputs = np.moveaxis(windows, 0, -2).reshape(prod(shape), -1)
         inside = inputs >= 0
-        if not inside.any(axis=1).all():
-            raise SettingsError(f"the event engine cannot run {node}: a window lies wholly in padding")
         start = np.concatenate(([0], np.cumsum(inside.sum(axis=1))))
         index = inputs[inside] - source.first
         layer: int = self.made.plan.pool(source.layer, *_size(shape), node.policy, node.horizon, start, index)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from math import prod
-from pathlib import Path
 
 from spikewright.engines.event.compiler import Compiled
+from spikewright.engines.memory import available, gigabytes
 from spikewright.engines.recording import Recording, is_noted
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
@@ -45,8 +44,8 @@ def check_memory(fixed: int, each: int, batch: int, timesteps: int) -> None:
     fits = int((free - fixed) // each) if free > fixed else 0
     advice = f"a batch size of {fits} fits" if fits > 0 else "record less, or run fewer timesteps or threads"
     raise SettingsError(
-        f"a batch of {batch} over {timesteps} timesteps needs about {_gigabytes(fixed + batch * each)}, "
-        f"and {_gigabytes(free)} are free: {advice}"
+        f"a batch of {batch} over {timesteps} timesteps needs about {gigabytes(fixed + batch * each)}, "
+        f"and {gigabytes(free)} are free: {advice}"
     )
 
 
@@ -99,21 +98,3 @@ def sample_bytes(graph: Graph, compiled: Compiled, record: Recording, sampled: C
         noted = (graph.input_shapes(node) or (graph.shapes[node.name],) for node in nodes)
         values += sum(prod(shapes[0]) for shapes in noted)
     return 4 * values + int(EVENT_BYTES * events)
-
-
-def available() -> int | None:
-    """Bytes that can be had without swapping, or None where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB"
