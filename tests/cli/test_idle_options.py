@@ -10,7 +10,8 @@ import pytest
 import spikewright as sw
 from networks import Builder, plain
 from spikewright.cli.app import run
-from spikewright.errors import DataError, GraphError, ModelFileError, SettingsError
+from spikewright.errors import DataError, GraphError, ModelFileError, SettingsError, SpikewrightWarning
+from spikewright.forward import run as forward
 from spikewright.nodes import MaxPool
 from spikewright.nodes._window import output_length, reaches_inputs, window_counts
 from spikewright.storage.graphs import node_of
@@ -62,11 +63,16 @@ def test_convert_without_a_measurement_takes_no_timesteps(net: Path, capsys: pyt
     assert "--timesteps would change nothing: it is a setting of the measurement: give --test too" in said
 
 
-def test_a_network_in_which_nothing_would_spike_is_refused() -> None:
+def test_of_a_network_in_which_nothing_spikes_a_word_is_said() -> None:
     b = Builder(0, (1, 4, 4))
     b.conv(2)
-    with pytest.raises(GraphError, match="nothing of the network would spike"):
-        sw.convert(b.graph(), b.samples(4), "max")
+    with pytest.warns(SpikewrightWarning, match="nothing of the network spikes: it has no rectifier before its end"):
+        still = sw.convert(b.graph(), b.samples(4), "max")
+    samples = b.samples(3)
+    run = sw.simulate(still, samples, 4, quiet=True)
+    np.testing.assert_allclose(
+        run.output[:, -1], next(iter(forward(still.folded, samples).values())), atol=1e-5
+    )  # its outputs only add up
     counted = sw.convert(b.graph(), b.samples(4), "max", readout="count")
     assert len(counted.spiking.populations) == 1
 

@@ -227,7 +227,7 @@ def test_the_commands_speak_of_the_task(kind: tuple[str, str], said: Said) -> No
     assert {"regression": "task: regression", "two heads": "task: age regression, sex binary"}.get(name, "task: ") in (
         simulating
     )
-    unlabelled = said(*SIMULATE, "bare.npz")
+    unlabelled = " ".join(said(*SIMULATE, "bare.npz").split())
     assert "against the analog network" in unlabelled or "agreement with the analog network" in unlabelled
     found = json.loads(said(*SIMULATE, "data.npz", "--json"))
     with np.load("run.npz") as stored:

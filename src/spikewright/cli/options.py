@@ -112,7 +112,7 @@ def check_spiking(network: Graph | Conversion, spec: str) -> Graph:
         SettingsError: where it has none.
     """
     graph = spiking_graph(network)
-    if not graph.populations:
+    if not graph.populations and isinstance(network, Graph):
         raise SettingsError(f"{spec}: has no spiking populations; run 'spikewright convert' first")
     return graph
 

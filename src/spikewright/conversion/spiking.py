@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spikewright.conversion.neurons import NeuronsByPopulation
-from spikewright.errors import GraphError, Problem, UnsupportedModelError
+from spikewright.errors import GraphError, Problem, UnsupportedModelError, warn
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import IF, LIF, Add, ChannelAffine, Input, MaxPool, Output, ReLU, SpikeMaxPool
 from spikewright.normalisation import Scales, lambda_of, narrowed, normalise
@@ -21,7 +21,7 @@ View = Literal["weights", "thresholds"]
 Readout = Literal["potential", "count"]
 
 NO_POPULATION = (
-    "nothing of the network would spike: it has no rectifier before its end, and no max pool; check that it was read "
+    "nothing of the network spikes: it has no rectifier before its end, and no max pool; check that it was read "
     "whole, or take readout='count' (--readout count), which makes populations of its outputs"
 )
 NO_NEGATIVE_COUNTS = (
@@ -62,10 +62,13 @@ def scales_in_use(folded: Graph, scales: Scales, neurons: NeuronsByPopulation, r
         readout: of the outputs.
 
     Raises:
-        GraphError: for a graph in which nothing would spike, a ReLU or a counted output without λ, or a λ that is not
-            positive or fits no channel.
+        GraphError: for a ReLU or a counted output without λ, or a λ that is not positive or fits no channel.
+
+    Warns:
+        SpikewrightWarning: for a graph in which nothing spikes.
     """
-    check_populations(folded, readout)
+    if readout == "potential" and not folded.of_type(ReLU, MaxPool):
+        warn([NO_POPULATION])
     graph = read_out(folded, readout)
     given = {**scales, **(_output_scales(graph, scales) if readout == "count" else {})}
     given |= _fitted_to_ceilings(graph, given, neurons)
@@ -200,16 +203,6 @@ def check_countable(graph: Graph) -> None:
     ]
     if problems:
         raise UnsupportedModelError(problems)
-
-
-def check_populations(graph: Graph, readout: Readout) -> None:
-    """Whether a prepared graph has anything that can spike.
-
-    Raises:
-        GraphError: where it has not.
-    """
-    if readout == "potential" and not graph.of_type(ReLU, MaxPool):
-        raise GraphError(NO_POPULATION)
 
 
 def _before(graph: Graph, output: Output) -> Node:

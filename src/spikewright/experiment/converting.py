@@ -17,7 +17,6 @@ from spikewright.conversion import (
     Readout,
     View,
     check_countable,
-    check_populations,
     from_scales,
     neurons_of,
 )
@@ -113,13 +112,12 @@ def prepared(graph: Graph, *, neurons: NeuronsGiven = None, **options: Any) -> G
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes.
-        GraphError: for a graph that spikes already, or one in which nothing would.
+        GraphError: for a graph that spikes already.
         SettingsError: for options outside their domain, and a graph that is none.
     """
     _check_trained(graph)
     chosen = {key: options[key] for key in ("answer", "leaky") if key in options}
     folded, _ = prepare(graph, **chosen)
-    check_populations(folded, options.get("readout", "potential"))
     if options.get("readout") == "count":
         check_countable(folded)
     else:  # where outputs are counted, they are populations too, and known only later
