@@ -21,6 +21,8 @@ from spikewright.text import first_line
 
 Arrays = Mapping[str, NDArray[Any]]
 
+OURS = "spikewright-"
+"""What the key of every kind of file begins with."""
 DIGEST = "digest"
 NESTED = 100
 """Levels of lists and tables in a description."""
@@ -97,12 +99,15 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
         raise ModelFileError(f"{path}: no such file")
     try:
         with safe_open(str(path), framework="numpy") as file:
-            text = (file.metadata() or {}).get(kind.key)
+            metadata = file.metadata() or {}
+            text = metadata.get(kind.key)
             arrays = {key: file.get_tensor(key) for key in file.keys()} if text is not None else {}  # noqa: SIM118
     except (OSError, SafetensorError, TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         raise ModelFileError(f"{path}: not a readable {kind.noun} ({first_line(error)}); {kind.again}") from error
     if text is None:
-        raise NotOurs(f"{path}: a safetensors file, but not {kind.contents} of Spikewright; {kind.again}")
+        held = next((key.removeprefix(OURS) for key in metadata if key.startswith(OURS)), "")
+        found = f"holds {_one(held)}," if held else "a safetensors file, but"
+        raise NotOurs(f"{path}: {found} not {_one(kind.contents)} of Spikewright; give another path", held)
     try:
         facts = strict_json(text)
         if "format" not in facts:
@@ -132,7 +137,20 @@ def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str
 
 
 class NotOurs(ModelFileError):
-    """A safetensors file without the description that was looked for."""
+    """A safetensors file without the description that was looked for.
+
+    Attributes:
+        held: what of ours it holds instead: "graph", "conversion", "statistics"; empty for a file of others.
+    """
+
+    def __init__(self, message: str, held: str = "") -> None:
+        super().__init__(message)
+        self.held = held
+
+
+def _one(contents: str) -> str:
+    """``a graph``, ``statistics``."""
+    return contents if contents.endswith("s") else f"a {contents}"
 
 
 def digest(facts: Mapping[str, Any], arrays: Arrays) -> str:

@@ -111,14 +111,18 @@ DAMAGED: list[tuple[Change, str]] = [
     (fact("tasks", []), "its tasks cannot be"),
     (fact("preprocessing", "colour=blue"), "preprocessing: unknown 'colour=blue'"),
     (fact("classes", [1]), "its classes cannot be"),
-    (fact("calibration", {"method": "max"}), "the conversion inside is damaged"),
+    (fact("calibration", {"method": "max"}), "the conversion inside is damaged: it lacks 'inputs'"),
     (lambda header, _: header["calibration"].update(samples=9), "calibration facts of 9 samples cannot have"),
     (lambda header, _: header["calibration"].update(samples=True), "calibration facts of True samples"),
     (lambda header, _: header["calibration"].update(inputs={"x": [2.0, 1.0]}), r"range over \(2.0, 1.0\)"),
     (lambda header, _: header["calibration"].update(seed=1), "the conversion inside is damaged"),
     (fact("corrections", [["x", {"a": None}]]), "a correction has a name and settings"),
     (fact("corrections", [["x"]]), "the conversion inside is damaged"),
-    (lambda _, arrays: arrays.pop("digests"), "the conversion inside is damaged"),
+    (lambda _, arrays: arrays.pop("digests"), "the conversion inside is damaged: it lacks 'digests'"),
+    (
+        lambda header, _: header["trained"]["nodes"][0].update(settings=[]),
+        "another kind than it must be .'list' object",
+    ),
     (lambda _, arrays: arrays.update(digests=np.zeros(4, np.int64)), "cannot have int64 digests"),
     (lambda _, arrays: arrays.pop(first(arrays, "scale/relu")), "has no scale"),
     (lambda _, arrays: arrays.update({"scale/nobody": np.ones(())}), "a scale of 'nobody' cannot be float64, or there"),
@@ -154,5 +158,16 @@ def test_one_kind_of_file_is_not_the_other(tmp_path: Path) -> None:
     sw.save(conversion.spiking, tmp_path / "g.safetensors")
     assert load_graph(tmp_path / "g.safetensors").fingerprint == conversion.spiking.fingerprint
     assert sw.load(tmp_path / "g.safetensors").fingerprint == conversion.spiking.fingerprint
+    statistics = sw.calibrate(sw.prepare(b.graph())[0], b.samples(4), "max")
+    statistics.save(tmp_path / "s.safetensors")
+    with pytest.raises(ModelFileError, match="holds statistics, not a network"):
+        sw.load(tmp_path / "s.safetensors")
+    with pytest.raises(ModelFileError, match="holds a conversion, not statistics of Spikewright; give another path"):
+        sw.Statistics.load(tmp_path / "c.safetensors")
+    with pytest.raises(ModelFileError, match="holds statistics, not a graph of Spikewright; give another path"):
+        load_graph(tmp_path / "s.safetensors")
+    save_file({"w": np.ones(3, np.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelFileError, match="a safetensors file, but not statistics of Spikewright; give another"):
+        sw.Statistics.load(tmp_path / "w.safetensors")
     with pytest.raises(SettingsError, match="a graph or a conversion is saved, not a dict"):
         sw.save({}, tmp_path / "d.safetensors")  # type: ignore[arg-type]

@@ -91,6 +91,14 @@ def test_the_page_says_what_matters(page: Path) -> None:
     assert "folded" in text
 
 
+def test_a_network_without_its_trained_one_has_no_page(tmp_path: Path) -> None:
+    builder = residual(1)
+    x = builder.samples(4)
+    spiking = sw.convert(builder.graph(), x, "max").spiking
+    with pytest.raises(SettingsError, match="without its trained one has nothing to be compared with"):
+        sw.report(tmp_path / "r.html", spiking, sw.measure(spiking, x, 2))  # type: ignore[arg-type]
+
+
 def test_the_page_names_all_that_it_compares(page: Path, tmp_path: Path) -> None:
     said = "12 samples, 16 timesteps, thresholds by percentile:99.9"
     assert f"{said}, compared with max:channels</p>" in page.read_text(encoding="utf-8")

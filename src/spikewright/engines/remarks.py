@@ -93,7 +93,7 @@ class InputObservations:
         if self.alike and samples > 1:
             found.append(f"{which} are the same in all {samples:,} samples")
         if self.cut and self.limit is not None and self.beyond:
-            part = f"{100 * self.beyond / self.values:.2g} % of the values"
+            part = f"{100 * self.beyond / self.values:.3g} % of the values"
             found.append(
                 f"{which} reach {self.reach:.6g}: poisson sends what is beyond {self.limit:.6g} as that, {part}"
             )

@@ -75,6 +75,11 @@ def _comparison(what: Any, measures: Measures | None) -> Comparison:
         facts = {"calibration": what.calibration, "neurons": what.neurons, "preprocessing": what.preprocessing}
         facts |= {"readout": what.readout, "samples": measures.samples, "timesteps": measures.timesteps}
         return Comparison((Candidate(what.calibration.method or "λ given", what, measures),), settings=facts)
+    if isinstance(what, Graph) and what.populations:
+        raise SettingsError(
+            "a spiking network without its trained one has nothing to be compared with, which a report shows: give the "
+            "conversion, report(path, conversion, measures)"
+        )
     if not isinstance(what, Comparison) or measures is not None:
         raise SettingsError(
             "a report shows what compare(...) gives, or a conversion with its measures: report(path, conversion, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from spikewright.conversion import Conversion
@@ -56,9 +55,14 @@ def load_stored(path: Path | str) -> Graph | Conversion:
     Raises:
         ModelFileError: for a file that is missing, damaged, not ours, or from a later version.
     """
+    held = ""
     for load in (load_graph, load_conversion):
-        with suppress(NotOurs):
+        try:
             return load(path)
+        except NotOurs as error:
+            held = error.held
+    if held:
+        raise ModelFileError(f"{path}: holds {held}, not a network; give what 'spikewright convert' or save(...) wrote")
     raise ModelFileError(
         f"{path}: holds bare weights, not a Spikewright graph; name the code too: FILE.py:FACTORY --weights {path}"
     )

@@ -27,7 +27,7 @@ from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.graph import Array, Graph
 from spikewright.settings import fits
-from spikewright.storage.graphs import DAMAGE, arrays_of, entries, entry, graph_of, node_of
+from spikewright.storage.graphs import DAMAGE, arrays_of, damage, entries, entry, graph_of, node_of
 from spikewright.tensors import Kind, read_tensors, write_tensors
 
 FACTS: Mapping[str, Any] = {
@@ -108,7 +108,7 @@ def load_conversion(path: Path | str) -> Conversion:
             raise ModelFileError(f"it holds '{min(left)}', which is of no node")
         return found
     except DAMAGE as error:
-        raise ModelFileError(f"{path}: the conversion inside is damaged: {error}") from error
+        raise ModelFileError(f"{path}: the conversion inside is damaged: {damage(error)}") from error
 
 
 def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:

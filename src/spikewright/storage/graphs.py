@@ -14,6 +14,7 @@ from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import node_types
 from spikewright.settings import fits
 from spikewright.tensors import Kind, read_tensors, write_tensors
+from spikewright.text import first_line
 
 KEY = "spikewright-graph"
 KIND = Kind(
@@ -57,11 +58,20 @@ def load_graph(path: Path | str) -> Graph:
     try:
         return graph_of(header["nodes"], header["meta"], arrays)
     except DAMAGE as error:
-        raise ModelFileError(f"{path}: the graph inside is damaged: {error}") from error
+        raise ModelFileError(f"{path}: the graph inside is damaged: {damage(error)}") from error
 
 
 DAMAGE = (SpikewrightError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged description may end in."""
+
+
+def damage(error: Exception) -> str:
+    """What is wrong with a description, in words; ``error`` is one of ``DAMAGE``."""
+    if isinstance(error, SpikewrightError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return f"a part of it is of another kind than it must be ({first_line(error)})"
 
 
 def graph_of(nodes: Any, meta: Any, arrays: Mapping[str, Array]) -> Graph:
