@@ -78,7 +78,9 @@ class Registry(Generic[T]):
                 for name in values:
                     if name in owners:
                         raise SpikewrightError(f"the name '{name}' is taken by {owners[name]}")
-            except (Exception, SystemExit) as error:  # whatever a file of somebody else does when it is imported
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever a file of somebody else does when it is imported
                 why = str(error) if isinstance(error, SpikewrightError) else f"{type(error).__name__}: {error}"
                 refused.append(one_line(f"package {_owner(point)}: {self.what} in {point.value} is left out: {why}"))
                 continue
