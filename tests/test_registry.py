@@ -70,6 +70,7 @@ def test_a_file_of_another_package_is_found_behind_ours(announce: Announce) -> N
         ("class Skipped(BaseException): ...\nraise Skipped('here')", "Skipped: here"),
         ("def f(:", "SyntaxError: invalid syntax"),
         ("Half = 3", "the file holds no such thing as a threshold method"),
+        ("from spikewright.calibration.thresholds.method import Method\nclass Half(Method): ...", "Half lacks scale"),
         ("stranger_half:Half", 'an entry point of spikewright.methods names a file: half = "stranger_half"'),
         ("stranger_missing", "ModuleNotFoundError: No module named 'stranger_missing'"),
     ],
@@ -125,19 +126,8 @@ def test_importing_spikewright_reads_no_file_of_another_package(tmp_path: Path) 
     facts = tmp_path / "stranger-1.2.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.2\n")
-    groups = [
-        "nodes",
-        "torch_rules",
-        "passes",
-        "methods",
-        "requests",
-        "encoders",
-        "tasks",
-        "measures",
-        "exporters",
-        "synapse_writers",
-    ]
-    points = "".join(f"[spikewright.{group}]\nx = stranger\n" for group in groups)
+    kinds = ("nodes", "torch_rules", "passes", "methods", "requests", "encoders", "tasks", "measures", "exporters")
+    points = "".join(f"[spikewright.{kind}]\nx = stranger\n" for kind in (*kinds, "synapse_writers"))
     (facts / "entry_points.txt").write_text(points)
     (tmp_path / "stranger.py").write_text("raise RuntimeError('read')")
     code = (
@@ -267,7 +257,7 @@ def test_encoders_and_tasks_of_other_packages_are_found(
         (
             formats,
             "from spikewright.synapse_graph.writers import AtOnce\nclass Late(AtOnce):\n    pass",
-            "TypeError: Can't",
+            "Late lacks whole",
         ),
         (
             formats,
