@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,8 +67,10 @@ def test_a_file_of_another_package_is_found_behind_ours(announce: Announce) -> N
     [
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("class Skipped(BaseException): ...\nraise Skipped('here')", "Skipped: here"),
         ("def f(:", "SyntaxError: invalid syntax"),
         ("Half = 3", "the file holds no such thing as a threshold method"),
+        ("from spikewright.calibration.thresholds.method import Method\nclass Half(Method): ...", "Half lacks scale"),
         ("stranger_half:Half", 'an entry point of spikewright.methods names a file: half = "stranger_half"'),
         ("stranger_missing", "ModuleNotFoundError: No module named 'stranger_missing'"),
     ],
@@ -115,6 +119,28 @@ def test_a_name_that_is_taken_stays_whose_it_is(announce: Announce, tmp_path: Pa
 
 def test_nothing_is_read_before_it_is_asked_for(announce: Announce) -> None:
     announce(half="raise AssertionError('imported')")
+
+
+def test_importing_spikewright_reads_no_file_of_another_package(tmp_path: Path) -> None:
+    """Nor do settings whose names are our own: an encoder's name is looked for among ours first."""
+    facts = tmp_path / "stranger-1.2.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.2\n")
+    kinds = ("nodes", "torch_rules", "passes", "methods", "requests", "encoders", "tasks", "measures", "exporters")
+    points = "".join(f"[spikewright.{kind}]\nx = stranger\n" for kind in (*kinds, "synapse_writers"))
+    (facts / "entry_points.txt").write_text(points)
+    (tmp_path / "stranger.py").write_text("raise RuntimeError('read')")
+    code = (
+        "import spikewright as sw, sys; sw.RunSettings(encoder='poisson', seed=3); assert 'stranger' not in sys.modules"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 RECOGNISE = ("scalars_as_rows", "drop_identities", "quantised_activations", "merge_rectifiers")
@@ -231,7 +257,7 @@ def test_encoders_and_tasks_of_other_packages_are_found(
         (
             formats,
             "from spikewright.synapse_graph.writers import AtOnce\nclass Late(AtOnce):\n    pass",
-            "TypeError: Can't",
+            "Late lacks whole",
         ),
         (
             formats,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
 from pkgutil import iter_modules
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar, cast
@@ -78,7 +79,9 @@ class Registry(Generic[T]):
                 for name in values:
                     if name in owners:
                         raise SpikewrightError(f"the name '{name}' is taken by {owners[name]}")
-            except (Exception, SystemExit) as error:  # whatever a file of somebody else does when it is imported
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever a file of somebody else does when it is imported
                 why = str(error) if isinstance(error, SpikewrightError) else f"{type(error).__name__}: {error}"
                 refused.append(one_line(f"package {_owner(point)}: {self.what} in {point.value} is left out: {why}"))
                 continue
@@ -91,8 +94,11 @@ class Registry(Generic[T]):
         """What the file of an entry point holds."""
         if ":" in point.value:
             raise SpikewrightError(f'an entry point of {self.group} names a file: {point.name} = "{point.module}"')
-        values = self.held(import_module(point.value))
+        module = import_module(point.value)
+        values = self.held(module)
         if not values:
+            for name, cls in _unfinished(module).items():
+                raise SpikewrightError(f"{name} lacks {', '.join(sorted(cls.__abstractmethods__))}")
             raise SpikewrightError(f"the file holds no such thing as {self.what}")
         return values
 
@@ -119,6 +125,14 @@ def _defined(module: ModuleType, kind: type) -> dict[str, Any]:
         and issubclass(value, kind)
         and value.__module__ == module.__name__
         and not name.startswith("_")
+        and not isabstract(value)
+    }
+
+
+def _unfinished(module: ModuleType) -> dict[str, Any]:
+    """The classes of a file that cannot be made, since they lack methods of their kind."""
+    return {
+        name: value for name, value in vars(module).items() if isabstract(value) and value.__module__ == module.__name__
     }
 
 

@@ -97,7 +97,7 @@ class Calibration:
 
     Each pass may be cut into parts that are counted apart, on other machines too, and merged in any order; the
     statistics are those of the whole data set to the bit, but for the rounding of sums of floats (the mean of inputs,
-    ``Moments``)::
+    ``Moments``; and activations themselves, which torch may round otherwise in batches of another size)::
 
         calibration = Calibration(graph, data, methods)
         while calibration.needs_pass:

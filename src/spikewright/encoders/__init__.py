@@ -20,9 +20,10 @@ def encoder(name: str, **settings: object) -> Encoder:
     """
     if not isinstance(name, str):
         raise SettingsError(f"an encoder is named by text or made by its class, not {name!r:.60}")
-    if name not in encoders():
+    made = encoders.own.get(name) or encoders().get(name)  # files of other packages are read for their own encoders
+    if made is None:
         raise SettingsError(f"unknown encoder '{name}'; choose one of {', '.join(sorted(encoders()))}")
     try:
-        return encoders()[name](**settings)
+        return made(**settings)
     except TypeError as error:
         raise SettingsError(f"encoder '{name}': {error}") from error
