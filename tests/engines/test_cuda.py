@@ -109,8 +109,8 @@ def test_every_pool_policy_over_chunks(device: str, policy: str, budget: int) ->
 
 
 def test_what_the_event_engine_cannot_run(device: str) -> None:
-    """A softmax inside, and a pool with a window of padding alone, where the largest value is minus infinity."""
-    pool = {"kernel": (1,), "stride": (1,), "padding": ((1, 0),), "dilation": (1,)}
+    """A softmax inside, beside a pool whose first window is half padding."""
+    pool = {"kernel": (2,), "stride": (1,), "padding": ((1, 0),), "dilation": (1,)}
     graph = Graph(
         [
             Input(name="x", shape=(2, 4)),
