@@ -18,6 +18,16 @@ def _since(opset: int, rule: Callable[[Drawing, str, tuple[int, ...]], bool]) ->
     return lambda d, x, s: d.opset >= opset and rule(d, x, s)
 
 
+def _nearest(factor: float, **attributes: str) -> Any:
+    """A ``Resize`` of every axis of a picture by one factor."""
+    return _since(
+        11,
+        lambda d, x, s: d.operator(
+            "Resize", x, d.constant([]), d.constant((1, 1, *(factor for _ in s[1:]))), mode="nearest", **attributes
+        ),
+    )
+
+
 def _of_shape(d: Drawing, x: str, *steps: Any) -> list[onnx.NodeProto]:
     """Operators on the shape of a value: (kind, inputs, output, attributes), ``S`` standing for the shape."""
     k = len(d.nodes)
@@ -185,57 +195,10 @@ ODD: tuple[tuple[str, Callable[[Drawing, str, tuple[int, ...]], bool]], ...] = (
         "linear",
         _since(11, lambda d, x, s: d.operator("Resize", x, "", d.constant((1, 1, *(2 for _ in s[1:]))), mode="linear")),
     ),
-    (
-        "nearest by corners",
-        _since(
-            11,
-            lambda d, x, s: d.operator(
-                "Resize",
-                x,
-                d.constant([]),
-                d.constant((1, 1, *(2 for _ in s[1:]))),
-                mode="nearest",
-                coordinate_transformation_mode="align_corners",
-            ),
-        ),
-    ),
-    (
-        "nearest above",
-        _since(
-            11,
-            lambda d, x, s: d.operator(
-                "Resize",
-                x,
-                d.constant([]),
-                d.constant((1, 1, *(2 for _ in s[1:]))),
-                mode="nearest",
-                nearest_mode="ceil",
-            ),
-        ),
-    ),
-    (
-        "nearest floor of halves",
-        _since(
-            11,
-            lambda d, x, s: d.operator(
-                "Resize",
-                x,
-                d.constant([]),
-                d.constant((1, 1, *(3 for _ in s[1:]))),
-                mode="nearest",
-                nearest_mode="floor",
-            ),
-        ),
-    ),
-    (
-        "broken factor",
-        _since(
-            11,
-            lambda d, x, s: d.operator(
-                "Resize", x, d.constant([]), d.constant((1, 1, *(1.7 for _ in s[1:]))), mode="nearest"
-            ),
-        ),
-    ),
+    ("nearest by corners", _nearest(2, coordinate_transformation_mode="align_corners")),
+    ("nearest above", _nearest(2, nearest_mode="ceil")),
+    ("nearest floor of halves", _nearest(3, nearest_mode="floor")),
+    ("broken factor", _nearest(1.7)),
     (
         "dropout that drops",
         _since(12, lambda d, x, s: d.operator("Dropout", x, d.constant(0.5), d.constant(True, np.bool_))),

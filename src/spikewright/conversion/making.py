@@ -9,11 +9,16 @@ from spikewright.conversion.became import what_became
 from spikewright.conversion.neurons import NeuronsGiven, neurons_of
 from spikewright.conversion.spiking import Readout, View, scales_in_use, spiking_of
 from spikewright.conversion.value import Conversion
-from spikewright.errors import GraphError, SettingsError
+from spikewright.errors import GraphError, SettingsError, warn
 from spikewright.graph import Graph
 from spikewright.normalisation import Scales
 from spikewright.preparation import prepare
 from spikewright.settings import check_choices
+
+NO_POPULATION = (
+    "nothing of the network spikes: it has no rectifier before its end, and no max pool; check that it was read "
+    "whole, or take readout='count' (--readout count), which makes populations of its outputs"
+)
 
 
 def from_scales(
@@ -43,6 +48,9 @@ def from_scales(
     Raises:
         UnsupportedModelError: with everything that cannot become spikes.
         GraphError, SettingsError: for scales or settings outside their domain.
+
+    Warns:
+        SpikewrightWarning: where nothing spikes.
     """
     if not isinstance(scales, Mapping):
         raise SettingsError(f"scales are λ by population, from calibrate(...).scales(method), not {repr(scales)[:40]}")
@@ -53,6 +61,8 @@ def from_scales(
     folded, changes = prepare(graph, answer=answer, leaky=leaky)
     used = scales_in_use(folded, scales, by_population, readout)
     spiking = spiking_of(folded, used, by_population, view=view, readout=readout)
+    if not spiking.populations:
+        warn([NO_POPULATION])
     return Conversion(
         folded=folded,
         spiking=spiking,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spikewright.conversion.neurons import NeuronsByPopulation
-from spikewright.errors import GraphError, Problem, UnsupportedModelError, warn
+from spikewright.errors import GraphError, Problem, UnsupportedModelError
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import IF, LIF, Add, ChannelAffine, Input, MaxPool, Output, ReLU, SpikeMaxPool
 from spikewright.normalisation import Scales, lambda_of, narrowed, normalise
@@ -20,10 +20,6 @@ from spikewright.passes import explicit_projections
 View = Literal["weights", "thresholds"]
 Readout = Literal["potential", "count"]
 
-NO_POPULATION = (
-    "nothing of the network spikes: it has no rectifier before its end, and no max pool; check that it was read "
-    "whole, or take readout='count' (--readout count), which makes populations of its outputs"
-)
 NO_NEGATIVE_COUNTS = (
     "counts of spikes (readout='count') are never negative, and it needs values that are; take readout='potential', "
     "or answer='drop' (--answer drop), which leaves it away"
@@ -63,12 +59,7 @@ def scales_in_use(folded: Graph, scales: Scales, neurons: NeuronsByPopulation, r
 
     Raises:
         GraphError: for a ReLU or a counted output without λ, or a λ that is not positive or fits no channel.
-
-    Warns:
-        SpikewrightWarning: for a graph in which nothing spikes.
     """
-    if readout == "potential" and not folded.of_type(ReLU, MaxPool):
-        warn([NO_POPULATION])
     graph = read_out(folded, readout)
     given = {**scales, **(_output_scales(graph, scales) if readout == "count" else {})}
     given |= _fitted_to_ceilings(graph, given, neurons)

@@ -152,14 +152,17 @@ def conversions(
         digests=np.zeros(0, np.uint64) if data is None else sample_digests(data),
         inputs={name: (values.lowest, values.highest) for name, values in statistics.inputs.items()},
     )
-    found = []
-    for method in parse_all(methods):
-        made = from_scales(graph, statistics.scales(method), **options)
-        made = replace(made, calibration=replace(facts, method=str(method)), tasks=_tasks(graph, task))
-        if data is not None:
-            made = replace(made, preprocessing=data.preprocessing, classes=tuple(data.classes))
-        found.append(made)
-    return tuple(found)
+    remembered: dict[str, Any] = {"tasks": _tasks(graph, task)}
+    if data is not None:
+        remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes)}
+    return tuple(
+        replace(
+            from_scales(graph, statistics.scales(method), **options),
+            calibration=replace(facts, method=str(method)),
+            **remembered,
+        )
+        for method in parse_all(methods)
+    )
 
 
 def statistics_of(
