@@ -159,3 +159,12 @@ def test_docstrings_say_what_they_speak_of() -> None:
             elif text.split()[0] in PREPOSITIONS:
                 faults.append(f"{where}: {name}: what is it that is '{text.splitlines()[0]}'?")
     assert not faults, "\n".join(faults)
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """Files outside packages are modules of the top level: of two with one name an import takes the wrong one."""
+    places: dict[str, list[Path]] = {}
+    for file in sorted(TESTS.rglob("*.py")):
+        if file.name != "conftest.py" and not (file.parent / "__init__.py").exists():
+            places.setdefault(file.name, []).append(file.relative_to(TESTS))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
