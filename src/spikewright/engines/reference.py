@@ -141,7 +141,11 @@ class Simulation:
     def _population(self, node: IF) -> Population:
         shape = self.graph.shapes[node.name]
         v_min = None if node.v_min is None else self.to_tensor(node.spread(np.asarray(node.v_min), shape))
-        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min)
+        biases = (
+            None if bias is None else self.to_tensor(bias.reshape(*bias.shape, *(1 for _ in shape[1:])))
+            for bias in (node.step_bias, node.fired_bias)
+        )
+        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min, *biases)
 
     def run(
         self,
