@@ -46,9 +46,9 @@ class Sample {
   }
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
-    const size_t n = size_t(layer.size());
-    if (port.active) state.active.assign(layer.makes_trains() ? layer.slots() : n, 0.0f);
-    if (port.graded && !layer.makes_trains()) state.graded.assign(n, 0.0f);
+    if (port.active) state.active.assign(layer.slots(), 0.0f);
+    if (port.graded) state.graded.assign(layer.slots(), 0.0f);
+    if (port.negative) state.negative.assign(layer.slots(), 0.0f);
     if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.words());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
@@ -106,7 +106,7 @@ class Sample {
         pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
       }
       if (stopped()) return;
-      if (port(k).active) count_active(layer, state);
+      if (notes(port(k))) note_trains(layer, port(k), state);
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state);
     } else {
       state.events.clear();
@@ -178,27 +178,46 @@ class Sample {
     events.start.push_back(at + plan_.loops->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  // In how many steps each neuron sent something.
-  static void count_active(const Layer& layer, LayerState& state) {
+  static bool notes(const Port& port) { return port.active || port.graded || port.negative; }
+
+  static void note_trains(const Layer& layer, const Port& port, LayerState& state) {
     const uint32_t *early = state.trains.data(), *late = early + layer.words();
-    for (size_t word = 0, slot = 0; word < layer.words(); ++word, slot = slot + 1 < layer.slots() ? slot + 1 : 0) {
-      state.active[slot] += float(count_bits(train_of(early[word], late[word])));
+    for (size_t slot = 0; slot < layer.slots(); ++slot) {
+      uint64_t any = 0;
+      float below = 0;
+      for (int plane = 0; plane < layer.planes(); ++plane) {
+        const size_t word = size_t(plane) * layer.slots() + slot;
+        const uint64_t train = train_of(early[word], late[word]);
+        const float value = layer.value_of(plane);
+        any |= train;
+        if (value < 0) below -= value * float(count_bits(train));
+        if (port.graded && train && std::abs(value) != 1.0f) state.graded[slot] = 1.0f;
+      }
+      if (port.active) state.active[slot] += float(count_bits(any));
+      if (port.negative) state.negative[slot] += below;
     }
   }
 
   // Event lists from trains: counted by timestep first, then written in that order.
   void list_trains(const Layer& layer, int steps, LayerState& state) const {
     uint32_t cursor[max_chunk] = {};
-    const bool takes_back = layer.planes > 1;
     const auto each_spike = [&](const auto& of) {
       const uint32_t *early = state.trains.data(), *late = early + layer.words();
       for (int p = 0; p < layer.positions && !stopped(); ++p) {
         size_t slot = layer.slot(p);
         for (int c = 0; c < layer.channels; ++c, ++slot) {
-          const uint64_t back = takes_back ? train_of(early[slot + layer.slots()], late[slot + layer.slots()]) : 0;
-          for (uint64_t train = train_of(early[slot], late[slot]) | back; train; train &= train - 1) {
-            const int bit = lowest_bit(train);
-            of(max_chunk - 1 - bit, uint32_t(p * layer.channels + c), back >> bit & 1 ? -1.0f : 1.0f);
+          uint64_t trains[2 * max_bits], any = 0;
+          for (int plane = 0; plane < layer.planes(); ++plane) {
+            const size_t word = size_t(plane) * layer.slots() + slot;
+            any |= trains[plane] = train_of(early[word], late[word]);
+          }
+          for (; any; any &= any - 1) {
+            const int at = lowest_bit(any);
+            float value = 0;
+            for (int plane = 0; plane < layer.planes(); ++plane) {
+              if (trains[plane] >> at & 1) value += layer.value_of(plane);
+            }
+            of(max_chunk - 1 - at, uint32_t(p * layer.channels + c), value);
           }
         }
       }
@@ -223,24 +242,30 @@ class Sample {
     for (int t = 0; t < steps && !stopped(); ++t) {
       uint32_t* words = state.trains.data() + size_t(t / 32) * layer.words();
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        const size_t plane = state.events.value[e] < 0 ? layer.slots() : 0;
-        words[plane + state.events.index[e]] |= 1u << (31 - t % 32);
+        float left = std::abs(state.events.value[e]);
+        uint32_t* lowest = words + state.events.index[e];
+        if (state.events.value[e] < 0 && layer.takes_back) lowest += size_t(layer.bits) * layer.slots();
+        for (int bit = layer.bits - 1; bit >= 0; --bit) {
+          if (left < float(1 << bit)) continue;
+          left -= float(1 << bit), lowest[size_t(bit) * layer.slots()] |= 1u << (31 - t % 32);
+        }
       }
     }
   }
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
     if (port.events) record_events(layer, state.events, first, steps, port.events[sample_]);
-    const bool notes = (port.active || port.graded) && !layer.makes_trains();
-    if (layer.kind == Kind::output || !(port.spikes || notes)) return;
+    const bool noted = notes(port) && !layer.makes_trains();
+    if (layer.kind == Kind::output || !(port.spikes || noted)) return;
     const EventList& events = state.events;
     const size_t n = size_t(layer.size());
     for (int t = 0; t < steps && !stopped(); ++t) {
       float* spikes = port.spikes ? of_sample(port.spikes, layer, true) + size_t(first + t) * n : nullptr;
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
-        if (!notes) continue;
+        if (!noted) continue;
         if (port.active) state.active[events.index[e]] += 1.0f;
+        if (port.negative) state.negative[events.index[e]] -= std::min(events.value[e], 0.0f);
         if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
       }
     }
@@ -273,12 +298,9 @@ class Sample {
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
     if (port.counts) copy_slots(layer, state.count.data(), of_sample(port.counts, layer));
-    if (layer.makes_trains()) {  // nothing was graded
-      if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
-      return;
-    }
-    if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
-    if (port.graded) std::copy(state.graded.begin(), state.graded.end(), of_sample(port.graded, layer));
+    if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
+    if (port.graded) copy_slots(layer, state.graded.data(), of_sample(port.graded, layer));
+    if (port.negative) copy_slots(layer, state.negative.data(), of_sample(port.negative, layer));
   }
 
   static void copy_slots(const Layer& layer, const float* from, float* to) {

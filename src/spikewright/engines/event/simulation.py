@@ -20,6 +20,7 @@ from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import View, all_neurons, nothing
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
+from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
 from spikewright.events import Events
 from spikewright.forward import split_inputs
@@ -188,6 +189,7 @@ class _BatchArrays:
     def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
         self.timesteps = wanted.timesteps
+        self.signed = signed_populations(self.graph)
         self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
@@ -221,6 +223,8 @@ class _BatchArrays:
                 self._array(name, "totals", by_step=True)
             if node.population:
                 self._array(name, "counts")
+                if name in self.signed:
+                    self._array(name, "negative")
                 for kind in ("spikes", "potentials"):
                     if self.wanted.has(kind, name):
                         self._array(name, kind, by_step=True)
@@ -242,8 +246,8 @@ class _BatchArrays:
             train = Events(self.graph.shapes[name], np.repeat(samples, counts), *columns)
             run.events[name] = train if self.wanted.whole else train.at_steps(self.wanted.steps)
         for (name, kind), array in self.arrays.items():
-            if kind == "counts":
-                run.counts[name] = _shaped(array, self.graph.shapes[name])
+            if kind in ("counts", "negative"):
+                getattr(run, kind)[name] = _shaped(array, self.graph.shapes[name])
             elif kind in ("spikes", "potentials"):
                 kept = array if self.wanted.whole else array[:, self.wanted.steps]
                 getattr(run, kind)[name] = _shaped(kept, self.graph.shapes[name], 2)
