@@ -117,8 +117,8 @@ struct Layer {
   size_t slots() const { return size_t(positions / row_length) * size_t(pitch) * size_t(padded); }
   int size() const { return positions * channels; }
 
-  // What it sends in a step is a sum of bits, each of which stands for a value: 1, 2, 4, …, and the same below zero. The
-  // trains of all neurons in one of them are a plane.
+  // What it sends in a step is a sum of bits, each of which stands for a value: 1, 2, 4, …, and the same below zero.
+  // The trains of all neurons in one of them are a plane.
   int planes() const { return takes_back ? 2 * bits : bits; }
   float value_of(int plane) const { return float(plane < bits ? 1 << plane : -(1 << (plane - bits))); }
   size_t words() const { return size_t(planes()) * slots(); }  // of 32 steps of its trains

@@ -134,6 +134,9 @@ void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, La
                   float* totals, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
                  const std::atomic<bool>& stop);
+void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void note_trains(const Layer& layer, const Port& port, LayerState& state);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop);
