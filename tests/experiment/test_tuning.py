@@ -66,7 +66,8 @@ def test_what_is_found_is_what_compare_finds() -> None:
     measured = sw.measure(by_hand, parts.held_out, 4)
     one = next(t for t in found.tried if str(t.point) == "method=percentile:99,channels gain=1")
     np.testing.assert_array_equal(one.scored.score, measured.accuracy)
-    assert measured.analog_accuracy is not None and measured.accuracy is not None
+    assert measured.analog_accuracy is not None
+    assert measured.accuracy is not None
     assert found.reference == measured.analog_accuracy
     np.testing.assert_allclose(one.scored.lost, 100 * (measured.analog_accuracy - measured.accuracy))
     assert one.scored.synops == pytest.approx(measured.total_synops)
@@ -74,9 +75,11 @@ def test_what_is_found_is_what_compare_finds() -> None:
     best = found.recommended
     assert best.row.lost == min(row.lost for row in found.rows)
     assert best.conversion.calibration.samples == 120  # settled on all of them
-    assert best.measures is not None and best.measures.timesteps == best.row.timesteps
+    assert best.measures is not None
+    assert best.measures.timesteps == best.row.timesteps
     assert "best: method=" in str(found).splitlines()[-3]
-    assert found.labelled and found.title == "accuracy"
+    assert found.labelled
+    assert found.title == "accuracy"
 
 
 def test_test_data_have_no_part_in_the_choice() -> None:
@@ -95,14 +98,16 @@ def test_test_data_have_no_part_in_the_choice() -> None:
 def test_without_labels_the_trained_networks_answers_count() -> None:
     graph, x, y = network()
     found = tune(graph, x, "method=max", timesteps=4, hold_out=30)
-    assert not found.labelled and found.reference == 1.0
+    assert not found.labelled
+    assert found.reference == 1.0
     parts = held_out(as_dataset(x, graph.inputs), 30)
     measured = sw.measure(sw.convert(graph, parts.fitting, "max"), parts.held_out, 4)
     assert measured.agreement is not None
     np.testing.assert_array_equal(found.tried[0].scored.score, measured.agreement)
     np.testing.assert_allclose(found.tried[0].scored.lost, 100 * (1 - measured.agreement))
     other = tune(graph, (x, y + 50), "method=max", timesteps=4, hold_out=30)  # labels of another task
-    assert not other.labelled and "the labels are not used: label 5" in other.notes[0]
+    assert not other.labelled
+    assert "the labels are not used: label 5" in other.notes[0]
     assert (sample_digests(parts.fitting) != 0).all()
 
 
@@ -118,7 +123,8 @@ def test_regression_counts_in_points_of_r_squared() -> None:
         task="regression",
     )
     np.testing.assert_allclose(found.tried[0].scored.lost, 100 * (1 - measured.head.scores["r2"]), atol=1e-3)
-    assert found.title == "mean squared error" and not found.percent
+    assert found.title == "mean squared error"
+    assert not found.percent
 
 
 def test_a_search_draws_and_halves() -> None:
@@ -232,7 +238,8 @@ def test_event_frames() -> None:
     frames = np.random.default_rng(0).poisson(0.4, (60, 6, *b.samples(1).shape[1:])).astype(np.float32)
     means = expected_inputs(as_dataset(frames), EventFrames(), 6)
     np.testing.assert_allclose(next(means.batches(60))[0], frames.mean(axis=1), rtol=1e-6)
-    assert isinstance(means, ExpectedInputs) and means.shape == graph.sample_shape
+    assert isinstance(means, ExpectedInputs)
+    assert means.shape == graph.sample_shape
     found = tune(graph, frames, ["gain=1..3", "spikes=multi"], timesteps=6, encoder="events", hold_out=20)
     assert [one.point["gain"] for one in found.tried] == ["1", "2", "3"]
     rates = [one.scored.firing_rate for one in found.tried]

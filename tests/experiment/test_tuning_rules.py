@@ -67,7 +67,7 @@ def test_choices() -> None:
     assert chosen("best") == ("3", 4, True)
     assert chosen("best at T=3") == ("2", 3, True)  # what ties goes to what was tried first
     assert chosen("fewest synops within 0.05 points") == ("3", 4, False)  # nothing is: the nearest
-    with pytest.raises(SettingsError, match="the rule 'best at T=8' is of a T that is not looked at: T is 2..4"):
+    with pytest.raises(SettingsError, match=r"the rule .best at T=8. is of a T that is not looked at: T is 2\.\.4"):
         chosen("best at T=8")
 
 
