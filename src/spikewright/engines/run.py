@@ -39,12 +39,17 @@ class Run:
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
-        engine: the engine that made it: "event", "event, int16", "cuda" or "reference".
+        engine: the engine that made it: "event", "event, int16", "cuda", "reference", or "dense": the reference engine
+            with whole windows as steps.
         warnings: what is odd about it, a sentence each.
         steps: ``(S,)``, the timesteps that are recorded, from 0.
         first_sample: the place of its first sample in the data set.
         dt: the length of a timestep in seconds; None where nobody said.
         observations: what the warnings come from.
+        means: by population, its shape: what its neurons sent in a timestep, in units of λ, averaged over T and summed
+            over samples, where spikes weigh differently ("few_spike"); elsewhere that is counts / T.
+        windows: L, how many windows of T steps follow one another until the last answer is there, in a network whose
+            populations exchange window by window; 1 where neurons run free.
     """
 
     outputs: Mapping[str, Array]
@@ -63,13 +68,23 @@ class Run:
     first_sample: int = 0
     dt: float | None = None
     observations: Observations = field(default_factory=Observations, repr=False)
+    means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    windows: int = 1
+
+    @property
+    def latency(self) -> int:
+        """After how many timesteps the last answer to a sample is there: L·T."""
+        return self.windows * self.timesteps
 
     def __repr__(self) -> str:
         answers = [f"{name} {shape_text(value.shape)}" for name, value in self.outputs.items()]
         kinds = ("spikes", "events", "potentials", "nonzero")
         kept = [f"{kind} of {listed(list(getattr(self, kind)), 4)}" for kind in kinds if getattr(self, kind)]
         what = ", ".join([*answers, *kept]) or "counts only"
-        return f"Run({self.samples:,} samples, {self.timesteps} timesteps, {self.engine} engine: {what})"
+        steps = f"{self.timesteps} timesteps"
+        if self.windows > 1:
+            steps = f"{self.windows} windows of {steps}"
+        return f"Run({self.samples:,} samples, {steps}, {self.engine} engine: {what})"
 
     @property
     def output(self) -> Array:
@@ -90,6 +105,7 @@ class Run:
         engine: str,
         dt: float | None,
         observations: Observations,
+        windows: int = 1,
     ) -> Run:
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
@@ -112,6 +128,8 @@ class Run:
             first_sample=first_sample,
             dt=dt,
             observations=observations,
+            means={name: _total(value) for name, value in batch.means.items()},
+            windows=windows,
         )
 
     @classmethod
@@ -156,7 +174,7 @@ class RunJoiner:
         for label in ("outputs", "spikes", "potentials"):
             for name, value in getattr(run, label).items():
                 self.rows.setdefault((label, name), []).append(value)
-        for label in ("counts", "nonzero"):
+        for label in ("counts", "nonzero", "means"):
             for name, value in getattr(run, label).items():
                 key = label, name
                 self.sums[key] = self.sums[key] + value if key in self.sums else value
@@ -180,9 +198,9 @@ class RunJoiner:
             {name: _joined(rows) for (kind, name), rows in self.rows.items() if kind == label}
             for label in ("outputs", "spikes", "potentials")
         )
-        counts, nonzero = (
+        counts, nonzero, means = (
             {name: total for (kind, name), total in self.sums.items() if kind == label}
-            for label in ("counts", "nonzero")
+            for label in ("counts", "nonzero", "means")
         )
         return Run(
             outputs=outputs,
@@ -201,6 +219,8 @@ class RunJoiner:
             first_sample=self.first.first_sample,
             dt=self.first.dt,
             observations=self.observations,
+            means=means,
+            windows=self.first.windows,
         )
 
 
@@ -215,6 +235,7 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
     for what, one, other in (
         ("timesteps", first.timesteps, run.timesteps),
         ("a timestep in seconds", first.dt, run.dt),
+        ("windows until the answer", first.windows, run.windows),
         ("the timesteps that are recorded", first.steps.tolist(), run.steps.tolist()),
         ("labels", first.labels is not None, run.labels is not None),
         *((label, _shapes(first, label), _shapes(run, label)) for label in _BY_NAME),
@@ -226,7 +247,7 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
             )
 
 
-_BY_NAME = ("counts", "outputs", "spikes", "events", "potentials", "nonzero")
+_BY_NAME = ("counts", "outputs", "spikes", "events", "potentials", "nonzero", "means")
 _BY_SAMPLE = ("outputs", "spikes", "potentials")
 
 

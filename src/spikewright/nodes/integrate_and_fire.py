@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Reset = Literal["subtract", "zero"]
+Schedule = Literal["free", "layered", "few_spike"]
+
+
+def unlike_windows(*, reset: Reset, max_spikes: int | None, v_min: Array | float | None, leak: float) -> str:
+    """The first setting that neurons cannot have which add up a window and send in the next; empty for none."""
+    settings = {
+        "leak": leak != 1.0,
+        "reset to zero": reset == "zero",
+        "spikes but one a step": max_spikes != 1,
+        "lowest potential": v_min is not None,
+    }
+    return next((label for label, given in settings.items() if given), "")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +52,9 @@ class IF(Node):
         v_reset: for ``reset="zero"``.
         max_spikes: how many spikes a neuron may send in one step: 1 single, None any number, else a cap.
         v_min: the lowest potential, with the same shapes (or a plain number), or None.
+        schedule: ``"free"`` is the step above. Of the others neurons add up a window of T steps and send in the next:
+            ``"layered"`` so many spikes, evenly spaced; ``"few_spike"`` the bits of that number, so that a spike in
+            step t = 1 … T weighs ``2^−t``. See ``engines/windows``.
     """
 
     threshold: Array
@@ -48,6 +63,7 @@ class IF(Node):
     v_reset: float = 0.0
     max_spikes: int | None = 1
     v_min: Array | float | None = None
+    schedule: Schedule = "free"
     population: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -67,6 +83,20 @@ class IF(Node):
                 raise SettingsError(f"{self}: {label} must be finite, not {value}")
         if self.v_min is not None and (np.asarray(self.v_min) > 0).any():
             raise SettingsError(f"{self}: v_min must be 0 or below, not {np.max(self.v_min)}")
+        self._check_schedule()
+
+    def _check_schedule(self) -> None:
+        """Refuse what a neuron that adds up a window and then sends cannot be."""
+        if self.schedule not in get_args(Schedule):
+            known = ", ".join(get_args(Schedule))
+            raise SettingsError(f"{self}: unknown schedule {self.schedule!r}; choose one of {known}")
+        if self.schedule != "free" and (idle := self.unlike_windows):
+            raise SettingsError(f"{self}: {self.schedule} neurons add up a window, then send: they have no {idle}")
+
+    @property
+    def unlike_windows(self) -> str:
+        """The first of its settings that neurons which exchange window by window cannot have; empty for none."""
+        return unlike_windows(reset=self.reset, max_spikes=self.max_spikes, v_min=self.v_min, leak=self.decay)
 
     @property
     def decay(self) -> float:
