@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from spikewright.errors import SettingsError
+from spikewright.nodes.integrate_and_fire import ONLY_WHAT_IS_KEPT, SCHEDULES, Schedule, check_windows
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.settings import check_fields, digits, number
 from spikewright.text import listed
@@ -17,7 +18,7 @@ from spikewright.text import listed
 class Neurons:
     """What the neurons of a spiking population are like.
 
-    ``str`` gives its text, ``reset=zero,spikes=3``, which names what is not usual; ``parse`` reads it.
+    ``str`` gives its text, ``spikes=3,signed``, which names what is not usual; ``parse`` reads it.
 
     Attributes:
         reset: "subtract" keeps what is above the threshold; "zero" loses it.
@@ -28,6 +29,12 @@ class Neurons:
         leak: decay of the potential per step; 1 is integrate-and-fire.
         max_pool: how max pooling acts on spikes.
         horizon: timesteps of memory for the policies "exp_max" and "fir_max".
+        signed: whether a neuron takes spikes back, by −1, while it has sent more than its potential bears out. It needs
+            ``reset="subtract"`` and no leak.
+        no_debt: whether potentials end at zero from below until the first spike.
+        schedule: "free": a neuron may fire at any step. "layered" and "few_spike": it adds up all T steps of a window
+            and sends in the next, its count evenly spaced, or the bits of its value; in texts the word alone. All
+            populations of a network keep one schedule, which allows nothing of the above but another ``v_init``.
     """
 
     reset: Literal["subtract", "zero"] = "subtract"
@@ -37,6 +44,9 @@ class Neurons:
     leak: float = 1.0
     max_pool: Policy = "count_max"
     horizon: int = 16
+    signed: bool = False
+    no_debt: bool = False
+    schedule: Schedule = "free"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -48,6 +58,9 @@ class Neurons:
         ):
             if not good:
                 raise SettingsError(f"Neurons: {label} must be {domain}, not {getattr(self, label)}")
+        if self.signed and (self.reset != "subtract" or self.leak != 1):
+            raise SettingsError(f"Neurons: {ONLY_WHAT_IS_KEPT}")
+        check_windows("Neurons", self.schedule, {f.name: getattr(self, f.name) for f in fields(self)})
 
     def __str__(self) -> str:
         return _changes(Neurons(), self)
@@ -61,14 +74,15 @@ class Neurons:
         """
         given: dict[str, Any] = {}
         for word in filter(None, text.replace(" ", "").split(",")):
-            label, equals, value = word.partition("=")
+            label, equals, value = f"schedule={word}".partition("=") if word in SCHEDULES else word.partition("=")
             name = {"spikes": "max_spikes"}.get(label, label)
-            if name not in _READERS or not equals:
-                known = ", ".join(f"{_written(name)}=" for name in _READERS)
+            if name not in _READERS or not (equals or name in _WORDS):
+                known = ", ".join(_written(name) if name in _WORDS else f"{_written(name)}=" for name in _READERS)
+                known = known.replace("schedule=", ", ".join(SCHEDULES))
                 raise SettingsError(f"neurons: unknown setting '{word[:40]}'; there are {known}")
             if name in given:
                 raise SettingsError(f"neurons: {label} is given twice")
-            given[name] = _READERS[name](label, value)
+            given[name] = _READERS[name](label, value) if equals else True
         return replace(base or cls(), **given)
 
 
@@ -94,6 +108,11 @@ class NeuronsByPopulation:
         for pair in ((None, self.default), *pairs):
             if len(pair) != 2 or not isinstance(pair[1], Neurons) or not isinstance(pair[0], str | None):
                 raise SettingsError(f"exceptions are patterns of names, each with its Neurons, not {str(pair)[:60]}")
+            if pair[1].schedule != self.default.schedule:
+                raise SettingsError(
+                    f"neurons: '{pair[0]}' is {pair[1].schedule}, all others {self.default.schedule}: a network has "
+                    "one schedule; name it once, before any pattern"
+                )
 
     def of(self, name: str) -> Neurons:
         """What the population of a name is like."""
@@ -173,7 +192,14 @@ def _fits(name: str, pattern: str) -> bool:
 def _changes(base: Neurons, other: Neurons) -> str:
     """The settings that differ, as text."""
     named = [f.name for f in fields(base) if getattr(base, f.name) != getattr(other, f.name)]
-    return ",".join(f"{_written(name)}={_text(name, getattr(other, name))}" for name in named)
+    return ",".join(_setting(name, getattr(other, name)) for name in named)
+
+
+def _setting(name: str, value: Any) -> str:
+    """One setting as text: words that say it all stand alone."""
+    if name == "schedule":
+        return str(value)
+    return name if value is True else f"{_written(name)}={_text(name, value)}"
 
 
 def _written(name: str) -> str:
@@ -184,6 +210,8 @@ def _written(name: str) -> str:
 def _text(name: str, value: Any) -> str:
     if name == "max_spikes":
         return {1: "single", None: "multi"}.get(value, str(value))
+    if isinstance(value, bool):
+        return str(value).lower()
     return "none" if value is None else str(value) if isinstance(value, str) else repr(value)
 
 
@@ -213,6 +241,12 @@ def _whole(label: str, text: str) -> int:
     return int(text)
 
 
+def _truth(label: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise SettingsError(f"neurons: {label} is a word of its own, or takes true or false, not '{text[:40]}'")
+    return text == "true"
+
+
 _READERS: Mapping[str, Any] = {
     "reset": lambda _, text: text,
     "max_spikes": lambda label, text: spikes_of(text, f"neurons: {label}"),
@@ -221,4 +255,9 @@ _READERS: Mapping[str, Any] = {
     "leak": _number,
     "max_pool": lambda _, text: text,
     "horizon": _whole,
+    "signed": _truth,
+    "no_debt": _truth,
+    "schedule": lambda _, text: text,
 }
+_WORDS = frozenset(f.name for f in fields(Neurons) if f.default is False)
+"""The settings that are named to be chosen, without a value."""

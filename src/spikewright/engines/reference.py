@@ -23,10 +23,10 @@ from spikewright.encoders import Encoder
 from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
 from spikewright.engines.recording import RECORDS, Recording, as_recording
 from spikewright.engines.units import event_units
+from spikewright.errors import SettingsError
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, ToTensor
-from spikewright.errors import SettingsError
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 from spikewright.nodes.integrate_and_fire import Schedule
 
@@ -128,7 +128,9 @@ class Simulation:
     ) -> None:
         for node in graph.of_type(IF):
             if node.schedule not in self.schedules:
-                raise SettingsError(f"{node}: {node.schedule} windows are run by simulate, or as one step: see one_step")
+                raise SettingsError(
+                    f"{node}: {node.schedule} windows are run by simulate, or as one step: see one_step"
+                )
         self.graph = graph
         self.to_tensor = tensors_on(device, dtype)
         self.neuron_step = step or IntegrateAndFire()
@@ -151,7 +153,11 @@ class Simulation:
     def _population(self, node: IF) -> Population:
         shape = self.graph.shapes[node.name]
         v_min = None if node.v_min is None else self.to_tensor(node.spread(np.asarray(node.v_min), shape))
-        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min)
+        biases = (
+            None if bias is None else self.to_tensor(bias.reshape(*bias.shape, *(1 for _ in shape[1:])))
+            for bias in (node.step_bias, node.fired_bias)
+        )
+        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min, *biases)
 
     def run(
         self,

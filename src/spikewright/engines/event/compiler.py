@@ -184,6 +184,11 @@ class _Compiler:
     def _add_neurons(self, node: IF, shape: Shape) -> int:
         if node.schedule != "free":
             raise SettingsError(f"{node}: {node.schedule} windows are run by simulate, or as one step: see one_step")
+        if node.signed or node.no_debt or node.step_bias is not None:
+            raise SettingsError(
+                f"the event engine cannot run {node}: it knows no neurons that are signed, without debt, or with a "
+                "bias for each step; use engine='reference'"
+            )
         v_min = np.zeros(0, np.float32) if node.v_min is None else _spread(node, np.asarray(node.v_min), shape)
         cap = 0 if node.max_spikes is None else min(int(node.max_spikes), 2**31 - 1)
         threshold, v_init = (_spread(node, values, shape) for values in (node.threshold, node.v_init))

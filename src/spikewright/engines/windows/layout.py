@@ -28,7 +28,7 @@ def schedule_of(graph: Graph) -> Schedule:
             f"all populations of a network keep one schedule: '{one.name}' is {one.schedule}, '{other.name}' is "
             f"{other.schedule}"
         )
-    schedule = next(iter(kinds), "free")
+    schedule: Schedule = next(iter(kinds), "free")
     if schedule != "free":
         for pool in graph.of_type(SpikeMaxPool):
             if pool.policy != "count_max":

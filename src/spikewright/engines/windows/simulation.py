@@ -30,7 +30,9 @@ class Engine(Protocol):
         """The engine."""
         ...
 
-    def run(self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0) -> BatchRun:
+    def run(
+        self, x: Tensor, timesteps: int, encoder: Encoder, record: Collection[str] = (), first: int = 0
+    ) -> BatchRun:
         """Run one batch."""
         ...
 

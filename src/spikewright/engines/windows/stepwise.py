@@ -28,7 +28,7 @@ from spikewright.encoders import Encoder
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, PoolState, Simulation, note_activity, pool_spikes, sent_at
 from spikewright.engines.units import event_units
-from spikewright.engines.windows.layout import check_windows, telling_nodes, levels_of, schedule_of, windows_of
+from spikewright.engines.windows.layout import check_windows, levels_of, schedule_of, telling_nodes, windows_of
 from spikewright.engines.windows.trains import spike_weight, spikes_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs

@@ -23,7 +23,7 @@ def spikes_at(schedule: Schedule, numbers: Tensor, step: int, timesteps: int) ->
         timesteps: T.
     """
     if schedule == "few_spike":
-        return (numbers / 2 ** (timesteps - 1 - step)).floor().remainder(2)
+        return (numbers / float(2 ** (timesteps - 1 - step))).floor().remainder(2.0)
     wide = numbers.double()  # products of long windows are beyond float32
     sent = ((step + 1) * wide / timesteps).floor() - (step * wide / timesteps).floor()
     return sent.to(numbers.dtype)
@@ -33,7 +33,10 @@ def number_of_spikes(schedule: Schedule, numbers: Tensor, timesteps: int) -> Ten
     """How many spikes a window has: n, or how many bits of it are set."""
     if schedule != "few_spike":
         return numbers
-    return sum((spikes_at(schedule, numbers, step, timesteps) for step in range(timesteps)), numbers.new_zeros(()))
+    spikes = spikes_at(schedule, numbers, 0, timesteps)
+    for step in range(1, timesteps):
+        spikes = spikes + spikes_at(schedule, numbers, step, timesteps)
+    return spikes
 
 
 def spike_weight(schedule: Schedule, step: int, timesteps: int) -> float:
