@@ -16,7 +16,7 @@ from spikewright.engines.windows.layout import (
 from spikewright.engines.windows.one_step import one_step
 from spikewright.engines.windows.simulation import WindowSimulation
 from spikewright.engines.windows.stepwise import StepwiseWindows
-from spikewright.engines.windows.trains import number_of_spikes, spikes_at
+from spikewright.engines.windows.trains import number_of_spikes, spike_weight, spikes_at
 
 __all__ = [
     "LONGEST_FEW_SPIKE",
@@ -28,6 +28,7 @@ __all__ = [
     "number_of_spikes",
     "one_step",
     "schedule_of",
+    "spike_weight",
     "spikes_at",
     "windows_of",
 ]

@@ -86,7 +86,7 @@ class WindowSimulation:
                 now = encoder.at(x, steps - 1, first)
                 total = now if total is None else total + now
             units, _ = levels_of(self.schedule, steps)
-            given = x * units if total is None else total * (units / steps)
+            given = x * units if total is None else total * units / steps
             done = self._of(steps).run(given, 1, Constant())
             for node in outputs:
                 answers[node.name].append(node.answer(done.outputs[node.name][:, 0] / units))

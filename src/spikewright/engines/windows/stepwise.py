@@ -213,7 +213,7 @@ class WindowPass:
         own = self.simulation
         units, most = levels_of(own.schedule, self.timesteps)
         v_init = own.to_tensor(node.spread(node.v_init, own.graph.shapes[node.name]))
-        v = v_init + heard * (units / self.timesteps)
+        v = v_init + heard * units / self.timesteps
         return (v / own.neurons[node.name].threshold).floor().clamp(0, most)
 
     @property
