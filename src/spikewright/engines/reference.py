@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -24,10 +24,12 @@ from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronSte
 from spikewright.engines.recording import RECORDS, Recording, as_recording
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
+from spikewright.errors import SettingsError
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, ToTensor
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes.integrate_and_fire import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +53,8 @@ class BatchRun:
             zero. See ``sent``.
         graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1, in units of what an
             event of an input stands for.
+        means: by population, ``(B, *shape)``: what it sent in a timestep on average, in units of λ, where spikes weigh
+            differently ("few_spike"); elsewhere that is counts / T.
     """
 
     outputs: dict[str, Tensor]
@@ -61,6 +65,7 @@ class BatchRun:
     nonzero: dict[str, Tensor] = field(default_factory=dict)
     negative: dict[str, Tensor] = field(default_factory=dict)
     graded: set[str] = field(default_factory=set)
+    means: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def sent(self) -> dict[str, Tensor]:
@@ -83,13 +88,16 @@ class BatchRun:
             return {name: torch.cat([getattr(one, label)[name] for one in batches]) for name in getattr(first, label)}
 
         return cls(
-            **{label: rows(label) for label in ("outputs", "counts", "spikes", "potentials", "nonzero", "negative")},
+            **{label: rows(label) for label in _BY_SAMPLE},
             events={
                 name: Events.joined(events.shape, [one.events[name] for one in batches])
                 for name, events in first.events.items()
             },
             graded=set().union(*(one.graded for one in batches)),
         )
+
+
+_BY_SAMPLE = ("outputs", "counts", "spikes", "potentials", "nonzero", "negative", "means")
 
 
 @dataclass
@@ -128,10 +136,17 @@ class Simulation:
     """
 
     name = "reference"
+    schedules: ClassVar[tuple[Schedule, ...]] = ("free",)
+    """The schedules of the neurons that it runs."""
 
     def __init__(
         self, graph: Graph, device: str = "cpu", dtype: str = "float32", step: NeuronStep | None = None
     ) -> None:
+        for node in graph.of_type(IF):
+            if node.schedule not in self.schedules:
+                raise SettingsError(
+                    f"{node}: {node.schedule} windows are run by simulate, or as one step: see one_step"
+                )
         self.graph = graph
         self.to_tensor = tensors_on(device, dtype)
         self.neuron_step = step or IntegrateAndFire()
@@ -214,7 +229,7 @@ class Simulation:
                             potentials.setdefault(name, []).append(state[name].v)
                     elif wanted.has("nonzero", name):
                         source = node.inputs[0] if node.inputs else name
-                        _note_activity(run, name, values[source], units[source])
+                        note_activity(run, name, values[source], units[source])
         run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
         run.events = {
@@ -298,7 +313,15 @@ def sent_at(value: Tensor) -> Step:
     return sample.cpu().numpy(), neuron.int().cpu().numpy(), flat[sample, neuron].float().cpu().numpy()
 
 
-def _note_activity(run: BatchRun, name: str, value: Tensor, unit: float) -> None:
+def note_activity(run: BatchRun, name: str, value: Tensor, unit: float) -> None:
+    """Count, for each value that a weighted node reads, the steps in which it is not zero.
+
+    Args:
+        run: where that is counted.
+        name: of the node.
+        value: ``(B, *shape)``, of one step.
+        unit: what one event stands for; others make the node graded.
+    """
     active = (value != 0).to(value.dtype)
     run.nonzero[name] = run.nonzero[name] + active if name in run.nonzero else active
     if name not in run.graded and bool(((value != 0) & (value.abs() != unit)).any()):

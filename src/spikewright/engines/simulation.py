@@ -18,6 +18,7 @@ from spikewright.engines.reference import BatchRun
 from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, RunSettings, given_settings
+from spikewright.engines.windows import latency_of
 from spikewright.errors import DataError, GraphError, warn
 from spikewright.events import events_folder
 from spikewright.forward import tensors_on
@@ -116,6 +117,7 @@ def run_over(
     simulation = choose_engine(graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
+    windows = latency_of(graph, 1)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
@@ -144,6 +146,7 @@ def run_over(
                     engine=simulation.name,
                     dt=dt,
                     observations=observations,
+                    windows=windows,
                 )
             )
             if progress is not None:
