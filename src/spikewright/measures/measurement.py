@@ -103,7 +103,7 @@ def _observer(
 
 def _seen_before(conversion: Conversion, dataset: Dataset) -> tuple[str, ...]:
     """A sentence where samples were calibrated on, so that what is measured on them flatters."""
-    if not len(conversion.calibration.digests):
+    if not len(conversion.calibration.seen):
         return ()
     shared = conversion.calibration.shared_with(sample_digests(dataset))
     if not shared:
