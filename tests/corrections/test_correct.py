@@ -124,3 +124,48 @@ def test_what_cannot_be_corrected_is_refused() -> None:
         sw.correct(conversion().spiking, X, "v_init")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="there are no samples to correct with"):
         sw.correct(conversion(), X[:0], "v_init")
+
+
+def test_a_run_far_from_what_was_corrected_for_says_so() -> None:
+    made = sw.correct(conversion(), X, "v_init:8..16", samples=8)
+
+    def remarks(timesteps: int, network: sw.Conversion = made, **options: Any) -> list[str]:
+        found = sw.simulate(network, X, timesteps, quiet=True, **options).warnings
+        measured = sw.measure(network, X, timesteps, quiet=True, **options).warnings
+        both = [[text for text in texts if "correction" in text] for texts in (found, measured)]
+        assert both[0] == both[1]
+        return both[0]
+
+    far = "the correction v_init was made for {}, and this run has {}: correct the network for such runs"
+    for near in (4, 8, 16, 32):
+        assert not remarks(near)
+    assert remarks(3) == [far.format("T = 8..16", "T = 3")]
+    assert remarks(33) == [far.format("T = 8..16", "T = 33")]
+    other = "T = 8..16 and the encoder constant", "T = 40 and poisson"
+    assert remarks(40, encoder="poisson") == [far.format(*other)]
+    assert remarks(8, encoder="poisson") == [far.format("the encoder constant", "poisson")]
+    assert not remarks(100, sw.correct(conversion(), X, "gain:2"))
+
+
+def test_convert_and_compare_correct_what_they_make() -> None:
+    by_hand = sw.correct(conversion(), X, "v_init:4", samples=256)
+    assert conversion(correct="v_init:4") == by_hand
+    seen: list[tuple[str, int, int]] = []
+    chain = ["gain:2", "v_init:4"]
+    comparison = sw.compare(
+        GRAPH, X[:30], X[30:], ["max", "percentile:99"], 4, correct=chain, progress=lambda *told: seen.append(told)
+    )
+    assert list(comparison.measures) == ["max + gain + v_init", "percentile:99 + gain + v_init"]
+    assert comparison.settings["correct"] == "gain:2 + v_init:4"
+    assert ("correcting by v_init:4", 3, 3) in seen
+    one = comparison["max + gain + v_init"].conversion
+    assert [str(each).partition(":")[0] for each in one.corrections] == ["gain", "v_init"]
+
+
+def test_corrections_without_samples_are_refused() -> None:
+    statistics = sw.calibrate(sw.prepare(GRAPH)[0], X, "max")
+    for source in (statistics, statistics.scales("max")):
+        with pytest.raises(SettingsError, match="the correction v_init needs samples: give convert data"):
+            sw.convert(GRAPH, source, correct="v_init")
+    with pytest.raises(SettingsError, match="the correction v_init needs samples: give compare data"):
+        sw.compare(GRAPH, statistics, X, "max", correct="v_init")

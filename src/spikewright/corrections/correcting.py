@@ -8,7 +8,7 @@ from typing import Any
 
 from spikewright.calibration.thresholds import parse as threshold_method
 from spikewright.conversion import Conversion
-from spikewright.corrections import Given, correctors_of
+from spikewright.corrections import Corrections, Given, correctors_of
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -26,7 +26,7 @@ SAMPLES = 256
 def correct(
     conversion: Conversion,
     data: Any,
-    correctors: Any,
+    correctors: Corrections,
     *,
     timesteps: Timesteps | int | str | None = None,
     samples: int = SAMPLES,
@@ -60,6 +60,8 @@ def correct(
         DataError: for samples that do not fit.
     """
     chosen = correctors_of(correctors)
+    if not chosen:
+        return conversion
     if not isinstance(conversion, Conversion):
         raise SettingsError(f"a conversion is corrected, as convert(...) gives it, not a {type(conversion).__name__}")
     whole_set = as_dataset(data, conversion.spiking.inputs)
