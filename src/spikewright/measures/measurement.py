@@ -9,6 +9,7 @@ import numpy as np
 
 from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
+from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.engines import Record, Run, RunSettings
@@ -25,6 +26,7 @@ from spikewright.measures.scores import HeadMeasures, Scoring
 from spikewright.measures.value import LayerMeasures, Measures
 from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
+from spikewright.registry import file_name
 from spikewright.tasks import TaskChoice, heads
 
 
@@ -82,7 +84,10 @@ def measure(
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums)
-    seen = () if conversion is None else _seen_before(conversion, dataset)
+    seen: tuple[str, ...] = ()
+    if conversion is not None:
+        name = file_name(type(chosen.chosen_encoder))
+        seen = (*_seen_before(conversion, dataset), *far_from_tuned(conversion.corrections, timesteps, name))
     measures = _measures(
         graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen
     )
