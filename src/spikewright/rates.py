@@ -19,10 +19,10 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
+from spikewright.engines.signs import signed_populations
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import IF, SpikeMaxPool
 from spikewright.npz import npz_headers, read_npz
 from spikewright.text import listed
 
@@ -111,6 +111,7 @@ class Rates:
                 "these are the rates of another network (its fingerprint is "
                 f"{self.network[:12]}…, this one's {graph.fingerprint[:12]}…); simulate this one again"
             )
+        signed = signed_populations(graph)
         for node in graph:
             if node.inputs and not node.population:
                 continue
@@ -119,7 +120,7 @@ class Rates:
             rates = np.asarray(self.values[node.name])
             _check_shape(node.name, rates.shape, graph)
             bad = ~np.isfinite(rates)
-            if _counts(graph, node):
+            if node.population and node.name not in signed:
                 bad |= rates < 0
             if bad.any():
                 where = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -133,14 +134,6 @@ class Rates:
 def _check_shape(name: str, shape: Shape, graph: Graph) -> None:
     if shape != graph.shapes[name]:
         raise DataError(f"rates of '{name}' have the shape {shape}, its neurons {graph.shapes[name]}")
-
-
-def _counts(graph: Graph, node: Node) -> bool:
-    """Whether what a node sends counts spikes: values of inputs, and what is pooled of them, may be negative."""
-    if isinstance(node, IF):
-        return True
-    moves = isinstance(node, SpikeMaxPool) or node.connections(*graph.input_shapes(node)) is None
-    return bool(node.inputs) and moves and all(_counts(graph, source) for source in graph.sources(node))
 
 
 def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:

@@ -30,7 +30,8 @@ class Run:
     Attributes:
         outputs: by output node, ``(N, T, *shape)``: the answer at every timestep; empty where they were not kept.
         labels: as the data set has them: ``(N, ...)``, by the names of outputs a mapping of such, or None.
-        counts: by population, its shape: spikes per neuron, summed over samples and timesteps.
+        counts: by population, its shape: the sum of what each neuron sent, over samples and timesteps: spikes, less
+            those of −1.
         samples: N.
         timesteps: T.
         spikes: by population, ``(N, S, *shape)``, where recorded.
@@ -38,6 +39,8 @@ class Run:
         potentials: by population, ``(N, S, *shape)``, where recorded.
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
+        negative: by population that may send less than zero, its shape: the size of all that it sent below zero,
+            summed over samples and timesteps.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
         engine: the engine that made it: "event", "event, int16", "cuda", "reference", or "dense": the reference engine
             with whole windows as steps.
@@ -61,6 +64,7 @@ class Run:
     events: Mapping[str, Events] = field(default_factory=dict)
     potentials: Mapping[str, Array] = field(default_factory=dict)
     nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    negative: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     graded: frozenset[str] = frozenset()
     engine: str = "reference"
     warnings: tuple[str, ...] = ()
@@ -85,6 +89,17 @@ class Run:
         if self.windows > 1:
             steps = f"{self.windows} windows of {steps}"
         return f"Run({self.samples:,} samples, {steps}, {self.engine} engine: {what})"
+
+    @property
+    def sent(self) -> dict[str, NDArray[np.float64]]:
+        """By population, its shape: all that was sent, whatever its sign, summed over samples and timesteps.
+
+        What activations are compared with is ``counts``, what costs is this.
+        """
+        return {
+            name: counts + 2 * self.negative[name] if name in self.negative else counts
+            for name, counts in self.counts.items()
+        }
 
     @property
     def output(self) -> Array:
@@ -122,6 +137,7 @@ class Run:
             events=dict(batch.events),
             potentials=arrays(batch.potentials),
             nonzero={name: _total(value) for name, value in batch.nonzero.items()},
+            negative={name: _total(value) for name, value in batch.negative.items()},
             graded=frozenset(batch.graded),
             engine=engine,
             steps=steps,
@@ -174,7 +190,7 @@ class RunJoiner:
         for label in ("outputs", "spikes", "potentials"):
             for name, value in getattr(run, label).items():
                 self.rows.setdefault((label, name), []).append(value)
-        for label in ("counts", "nonzero", "means"):
+        for label in _SUMS:
             for name, value in getattr(run, label).items():
                 key = label, name
                 self.sums[key] = self.sums[key] + value if key in self.sums else value
@@ -198,9 +214,8 @@ class RunJoiner:
             {name: _joined(rows) for (kind, name), rows in self.rows.items() if kind == label}
             for label in ("outputs", "spikes", "potentials")
         )
-        counts, nonzero, means = (
-            {name: total for (kind, name), total in self.sums.items() if kind == label}
-            for label in ("counts", "nonzero", "means")
+        counts, nonzero, negative, means = (
+            {name: total for (kind, name), total in self.sums.items() if kind == label} for label in _SUMS
         )
         return Run(
             outputs=outputs,
@@ -212,6 +227,7 @@ class RunJoiner:
             events={name: Events.joined(trains[0].shape, trains) for name, trains in self.events.items()},
             potentials=potentials,
             nonzero=nonzero,
+            negative=negative,
             graded=self.graded,
             engine=" and ".join(self.engines),
             warnings=self.observations.remarks(counts, self.first.timesteps),
@@ -247,7 +263,8 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
             )
 
 
-_BY_NAME = ("counts", "outputs", "spikes", "events", "potentials", "nonzero", "means")
+_SUMS = ("counts", "nonzero", "negative", "means")
+_BY_NAME = (*_SUMS, "outputs", "spikes", "events", "potentials")
 _BY_SAMPLE = ("outputs", "spikes", "potentials")
 
 

@@ -11,7 +11,6 @@ from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.encoders import Encoder
-from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
@@ -23,9 +22,8 @@ from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.operations import operations
 from spikewright.measures.scores import HeadMeasures, Scoring
-from spikewright.measures.synops import synops
 from spikewright.measures.value import LayerMeasures, Measures
-from spikewright.nodes import Input
+from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
 from spikewright.tasks import TaskChoice, heads
 
@@ -129,11 +127,7 @@ def _measures(
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
-    counts = {name: total / run.samples for name, total in run.counts.items()}
-    if not isinstance(encoder, Constant):  # every other encoder sends events
-        counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
-    active = {name: steps / run.samples for name, steps in run.nonzero.items()}
-    layers, judged = synops(graph, counts, active, run.timesteps), scoring.results()
+    layers, judged = work_of(graph, run, encoder).synops, scoring.results()
     others = found.results(run)
     return Measures(
         samples=run.samples,
@@ -144,7 +138,7 @@ def _measures(
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
             for name, rate in firing.items()
         },
-        synops=layers,
+        synops=dict(layers),
         operations=operations(graph, run),
         energy_spiking=energy.spiking(layers, run.timesteps),
         energy_analog=None if conversion is None else energy.analog(conversion.reference),

@@ -20,6 +20,7 @@ from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import View, all_neurons, nothing
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
+from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
 from spikewright.events import Events
 from spikewright.forward import split_inputs
@@ -182,7 +183,10 @@ class _BatchArrays:
     def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
         self.timesteps = wanted.timesteps
-        self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
+        self.signed = signed_populations(self.graph)
+        self.sending = [
+            node.name for node in self.graph.populations if wanted.has("events", node.name) or node.name in self.signed
+        ]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
@@ -234,6 +238,10 @@ class _BatchArrays:
         samples = np.arange(first, first + len(self.x), dtype=np.int64)
         for name, (counts, *columns) in zip(self.sending, sent, strict=True):
             train = Events(self.graph.shapes[name], np.repeat(samples, counts), *columns)
+            if name in self.signed:
+                run.negative[name] = _below_zero(train, first, len(self.x))
+            if not self.wanted.has("events", name):
+                continue
             run.events[name] = train if self.wanted.whole else train.at_steps(self.wanted.steps)
         for (name, kind), array in self.arrays.items():
             if kind == "counts":
@@ -305,6 +313,16 @@ def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: in
         for name, value in split_inputs(graph, encoder.at(x, t, first)).items():
             frames[name][:, t] = _native(value)
     return frames
+
+
+def _below_zero(train: Events, first: int, samples: int) -> Tensor:
+    """``(samples, *shape)``: the size of what each neuron sent below zero."""
+    import torch
+
+    below = np.flatnonzero(train.value < 0)
+    at = (train.sample[below] - first) * prod(train.shape) + train.neuron[below]
+    found = np.bincount(at, -train.value[below], samples * prod(train.shape)).astype(np.float32)
+    return torch.from_numpy(found).reshape(samples, *train.shape)
 
 
 def _are_spikes(frames: Any) -> bool:
