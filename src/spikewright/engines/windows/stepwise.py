@@ -248,7 +248,7 @@ class WindowPass:
         import torch
 
         graph = self.simulation.graph
-        run = BatchRun(outputs, self.counts, nonzero=self.noted.nonzero, negative=self.noted.negative)
+        run = BatchRun(outputs, dict(self.counts), nonzero=self.noted.nonzero, negative=self.noted.negative)
         run.graded = self.noted.graded
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in self.spikes.items()}
         run.events = {
@@ -256,7 +256,8 @@ class WindowPass:
             for name, steps in self.sent.items()
         }
         if self.simulation.schedule == "few_spike":
-            run.means = {name: self.totals[name] / self.timesteps for name in self.counts}
+            run.counts = {name: self.totals[name] for name in self.counts}
+            run.unweighted = {n: sent for n, sent in self.counts.items() if n in self.simulation.telling}
         return run
 
 
