@@ -89,8 +89,8 @@ def test_every_engine_does_what_the_reference_does_step_by_step(
         found = engine.run(batch, 4, encoder, RECORDED, first=3)
         found.outputs = {name: value[:, exact] for name, value in found.outputs.items()}
         same(graph, expected, found)
-        for name, mean in expected.means.items():
-            np.testing.assert_array_equal(found.means[name].numpy(), mean.numpy(), err_msg=name)
+        for name, sent in expected.sent.items():
+            np.testing.assert_array_equal(found.sent[name].numpy(), sent.numpy(), err_msg=name)
 
 
 def in_levels(graph: Graph, levels: int) -> Graph:
@@ -191,8 +191,8 @@ def test_few_spike_neurons_send_what_a_threshold_halved_at_every_step_makes_them
         weights = [spike_weight("few_spike", step, steps) / steps for step in range(steps)]
         assert weights == [2.0**-t for t in range(1, steps + 1)]
         np.testing.assert_allclose(run.output[0, -1], weights @ expected, rtol=1e-6)
-        np.testing.assert_allclose(run.means["neurons"], weights @ expected, rtol=1e-6)
-        np.testing.assert_array_equal(run.counts["neurons"], expected.sum(axis=0))
+        np.testing.assert_allclose(run.counts["neurons"] / steps, weights @ expected, rtol=1e-6)
+        np.testing.assert_array_equal(run.sent["neurons"], expected.sum(axis=0))
 
 
 def branched(schedule: str) -> Graph:
@@ -257,8 +257,9 @@ def test_parts_merge_to_the_whole_and_keep_their_windows() -> None:
     parts = [sw.simulate(graph, data.part(k, 3), 4, quiet=True) for k in range(3)]
     merged = sw.Run.merged(parts)
     assert merged.windows == whole.windows
-    for name, value in whole.means.items():
-        np.testing.assert_array_equal(merged.means[name], value)
+    assert set(whole.unweighted) >= {node.name for node in graph.of_type(IF)}
+    for name, value in whole.sent.items():
+        np.testing.assert_array_equal(merged.sent[name], value)
 
 
 def test_engines_are_chosen_and_named() -> None:

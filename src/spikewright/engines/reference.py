@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["RECORDS", "BatchRun", "Simulation"]
 
 
+_ROWS = ("outputs", "counts", "spikes", "potentials", "nonzero", "negative", "unweighted")
+
+
 @dataclass
 class BatchRun:
     """What one batch did, over T timesteps of which S are recorded.
@@ -53,8 +56,8 @@ class BatchRun:
             zero. See ``sent``.
         graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1, in units of what an
             event of an input stands for.
-        means: by population, ``(B, *shape)``: what it sent in a timestep on average, in units of λ, where spikes weigh
-            differently ("few_spike"); elsewhere that is counts / T.
+        unweighted: by population whose spikes weigh differently from step to step ("few_spike"), ``(B, *shape)``: how
+            many it sent. Its ``counts`` are the sum of what they weigh, which is T where it stands for λ.
     """
 
     outputs: dict[str, Tensor]
@@ -65,15 +68,15 @@ class BatchRun:
     nonzero: dict[str, Tensor] = field(default_factory=dict)
     negative: dict[str, Tensor] = field(default_factory=dict)
     graded: set[str] = field(default_factory=set)
-    means: dict[str, Tensor] = field(default_factory=dict)
+    unweighted: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def sent(self) -> dict[str, Tensor]:
         """By population, ``(B, *shape)``: all that travelled, whatever its sign: spikes of +1 and of −1."""
-        return {
-            name: counts + 2 * self.negative[name] if name in self.negative else counts
-            for name, counts in self.counts.items()
+        nets = {
+            name: net + 2 * self.negative[name] if name in self.negative else net for name, net in self.counts.items()
         }
+        return {**nets, **self.unweighted}
 
     @classmethod
     def joined(cls, batches: Sequence[BatchRun]) -> BatchRun:
@@ -88,16 +91,13 @@ class BatchRun:
             return {name: torch.cat([getattr(one, label)[name] for one in batches]) for name in getattr(first, label)}
 
         return cls(
-            **{label: rows(label) for label in _BY_SAMPLE},
+            **{label: rows(label) for label in _ROWS},
             events={
                 name: Events.joined(events.shape, [one.events[name] for one in batches])
                 for name, events in first.events.items()
             },
             graded=set().union(*(one.graded for one in batches)),
         )
-
-
-_BY_SAMPLE = ("outputs", "counts", "spikes", "potentials", "nonzero", "negative", "means")
 
 
 @dataclass

@@ -49,8 +49,8 @@ class Run:
         first_sample: the place of its first sample in the data set.
         dt: the length of a timestep in seconds; None where nobody said.
         observations: what the warnings come from.
-        means: by population, its shape: what its neurons sent in a timestep, in units of λ, averaged over T and summed
-            over samples, where spikes weigh differently ("few_spike"); elsewhere that is counts / T.
+        unweighted: by population whose spikes weigh differently from step to step ("few_spike"), its shape: how many it
+            sent, summed over samples. Its ``counts`` are the sum of what they weigh, which is T where it stands for λ.
         windows: L, how many windows of T steps follow one another until the last answer is there, in a network whose
             populations exchange window by window; 1 where neurons run free.
     """
@@ -72,7 +72,7 @@ class Run:
     first_sample: int = 0
     dt: float | None = None
     observations: Observations = field(default_factory=Observations, repr=False)
-    means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    unweighted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     windows: int = 1
 
     @property
@@ -96,7 +96,7 @@ class Run:
 
         What activations are compared with is ``counts``, what costs is this.
         """
-        return _sent(self.counts, self.negative)
+        return {**_sent(self.counts, self.negative), **self.unweighted}
 
     @property
     def output(self) -> Array:
@@ -141,7 +141,7 @@ class Run:
             first_sample=first_sample,
             dt=dt,
             observations=observations,
-            means={name: _total(value) for name, value in batch.means.items()},
+            unweighted={name: _total(value) for name, value in batch.unweighted.items()},
             windows=windows,
         )
 
@@ -211,7 +211,7 @@ class RunJoiner:
             {name: _joined(rows) for (kind, name), rows in self.rows.items() if kind == label}
             for label in ("outputs", "spikes", "potentials")
         )
-        counts, nonzero, negative, means = (
+        counts, nonzero, negative, unweighted = (
             {name: total for (kind, name), total in self.sums.items() if kind == label} for label in _SUMS
         )
         return Run(
@@ -227,12 +227,12 @@ class RunJoiner:
             negative=negative,
             graded=self.graded,
             engine=" and ".join(self.engines),
-            warnings=self.observations.remarks(_sent(counts, negative), self.first.timesteps),
+            warnings=self.observations.remarks({**_sent(counts, negative), **unweighted}, self.first.timesteps),
             steps=self.first.steps,
             first_sample=self.first.first_sample,
             dt=self.first.dt,
             observations=self.observations,
-            means=means,
+            unweighted=unweighted,
             windows=self.first.windows,
         )
 
@@ -260,7 +260,7 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
             )
 
 
-_SUMS = ("counts", "nonzero", "negative", "means")
+_SUMS = ("counts", "nonzero", "negative", "unweighted")
 _BY_NAME = (*_SUMS, "outputs", "spikes", "events", "potentials")
 _BY_SAMPLE = ("outputs", "spikes", "potentials")
 

@@ -96,7 +96,14 @@ class Measures:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, a sentence each."""
-        return () if self.compared else (NOT_COMPARED,)
+        windows = f"{self.run.windows}·T timesteps, {self.latency} at T={self.timesteps}"
+        late = f"populations exchange window by window: an answer over T timesteps is there after {windows}"
+        return (*(() if self.compared else (NOT_COMPARED,)), *((late,) if self.run.windows > 1 else ()))
+
+    @property
+    def latency(self) -> int:
+        """After how many timesteps the last answer to a sample is there: T, or L·T in windows. See ``Run.windows``."""
+        return self.run.latency
 
     @property
     def head(self) -> HeadMeasures:
@@ -180,6 +187,7 @@ class Measures:
             "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
+            "latency": self.latency,
             **(self._of_one_output() if len(self.heads) == 1 else {}),
             "heads": {name: head.summary() for name, head in self.heads.items()},
             "warnings": list(self.warnings),

@@ -41,7 +41,7 @@ def score(
     traces = []
     for k, (candidate, curve) in enumerate(zip(candidates, curves, strict=True)):
         steps = list(range(1, candidate.measures.timesteps + 1))
-        traces.append(line(k, candidate.label, steps, _shown(curve, kind), _hover(kind)))
+        traces.append(line(k, labelled(candidate), steps, _shown(curve, kind), _hover(kind) + _later(candidate)))
     end = max(c.measures.timesteps for c in candidates)
     if level is not None and np.isfinite(level):
         traces.append(
@@ -91,6 +91,17 @@ def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
         height=LARGE,
         legend=True,
     )
+
+
+def labelled(candidate: Candidate) -> str:
+    """Its label, with its latency where windows follow one another."""
+    windows = candidate.measures.run.windows
+    return candidate.label if windows == 1 else f"{candidate.label}, after {windows}·T steps"
+
+
+def _later(candidate: Candidate) -> str:
+    windows = candidate.measures.run.windows
+    return "" if windows == 1 else f" after {windows}·%{{x}} steps"
 
 
 def main_curve(head: HeadMeasures) -> Curve:

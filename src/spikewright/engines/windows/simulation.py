@@ -103,12 +103,11 @@ class WindowSimulation:
         neurons = {node.name: done.counts[node.name].to(like) for node in self.graph.of_type(IF)}
         with torch.inference_mode():
             run = self.stepwise.window(x.to(like), wanted.timesteps, encoder, wanted, first, neurons).run({})
-        means = {name: numbers / units for name, numbers in done.counts.items()}
-        run.counts = {
-            name: number_of_spikes(self.schedule, numbers, wanted.timesteps)
-            if name in self.telling
-            else means[name] * wanted.timesteps
+        steps, few = wanted.timesteps, self.schedule == "few_spike"
+        run.counts = {name: numbers * steps / units for name, numbers in done.counts.items()}
+        run.unweighted = {
+            name: number_of_spikes(self.schedule, numbers, steps)
             for name, numbers in done.counts.items()
+            if few and name in self.telling
         }
-        run.means = means if self.schedule == "few_spike" else {}
         return run

@@ -122,7 +122,7 @@ class StepwiseWindows(Simulation):
 
     def _needed(self, wanted: Recording) -> frozenset[str]:
         """The nodes whose values must be known for what is recorded, once it is known what neurons tell."""
-        needed = {name for kind in ("spikes", "events") for name in wanted.nodes.get(kind, ())}
+        needed = {name for kind in ("spikes", "events") for name in wanted.nodes.get(kind, ())} | self.signed
         for name in wanted.nodes.get("nonzero", ()):
             needed |= set(self.graph[name].inputs)
         for node in reversed(self.graph.nodes):
@@ -228,6 +228,8 @@ class WindowPass:
         _add(self.totals, name, value)
         spikes = value / self._weight if name in self.simulation.telling else value
         _add(self.counts, name, spikes)
+        if name in self.simulation.signed:
+            _add(self.noted.negative, name, (-spikes).clamp(min=0))
         if self.step not in self.wanted.rows:
             return
         if self.wanted.has("spikes", name):
@@ -246,14 +248,16 @@ class WindowPass:
         import torch
 
         graph = self.simulation.graph
-        run = BatchRun(outputs, self.counts, nonzero=self.noted.nonzero, graded=self.noted.graded)
+        run = BatchRun(outputs, dict(self.counts), nonzero=self.noted.nonzero, negative=self.noted.negative)
+        run.graded = self.noted.graded
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in self.spikes.items()}
         run.events = {
             name: Events.of_steps(graph.shapes[name], steps, self.first, self.wanted.steps)
             for name, steps in self.sent.items()
         }
         if self.simulation.schedule == "few_spike":
-            run.means = {name: self.totals[name] / self.timesteps for name in self.counts}
+            run.counts = {name: self.totals[name] for name in self.counts}
+            run.unweighted = {n: sent for n, sent in self.counts.items() if n in self.simulation.telling}
         return run
 
 
