@@ -6,10 +6,11 @@ from spikewright.measures.base import Measure, MeasureResult
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import FiringRate, firing_rates
-from spikewright.measures.measurement import LayerMeasures, Measures, measure, near_chance
+from spikewright.measures.measurement import measure, near_chance
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.scores import HeadMeasures
 from spikewright.measures.synops import SynOps, synops
+from spikewright.measures.value import LayerMeasures, Measures
 
 __all__ = [
     "Correlation",

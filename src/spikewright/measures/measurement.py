@@ -3,247 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.encoders import Encoder
-from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
-from spikewright.graph import Array, Graph, Shape
-from spikewright.measures.base import MeasureResult, RegisteredMeasures
-from spikewright.measures.correlation import Correlation, CorrelationObserver
+from spikewright.graph import Array, Graph
+from spikewright.measures.base import RegisteredMeasures
+from spikewright.measures.correlation import CorrelationObserver
 from spikewright.measures.energy import Energy
-from spikewright.measures.firing_rate import FiringRate, firing_rates
-from spikewright.measures.operations import Operations, operations
-from spikewright.measures.scores import HeadMeasures, Scoring, agreement_name
-from spikewright.measures.synops import SynOps, synops
-from spikewright.nodes import Input
+from spikewright.measures.firing_rate import firing_rates
+from spikewright.measures.operations import operations
+from spikewright.measures.scores import HeadMeasures, Scoring
+from spikewright.measures.value import LayerMeasures, Measures
+from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
 from spikewright.tasks import TaskChoice, heads
-from spikewright.text import short
-
-
-@dataclass(frozen=True, eq=False)
-class LayerMeasures:
-    """What one population did.
-
-    Attributes:
-        name: of the population.
-        kind: its node type.
-        shape: of the population.
-        firing: its firing rates.
-        correlation: with the analog activations.
-    """
-
-    name: str
-    kind: str
-    shape: Shape
-    firing: FiringRate
-    correlation: Correlation | None
-
-
-@dataclass(frozen=True, eq=False)
-class Measures:
-    """What a spiking network did on N samples over T timesteps.
-
-    Attributes:
-        samples, timesteps: N and T.
-        engine: that simulated them.
-        heads: by output: its task, its scores at every timestep, and its agreement with the analog network.
-        layers: by population.
-        synops: by layer, per sample over all timesteps.
-        operations: by layer, per sample over all timesteps.
-        energy_spiking, energy_analog: estimates, nanojoules per sample; None without the trained network.
-        energy: the constants of the estimate.
-        rates: of every neuron.
-        run: what was simulated: counts, and what was recorded.
-        raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
-        others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
-        warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
-        compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
-            graph not, and then there is no correlation, no agreement and no score of the analog network.
-    """
-
-    samples: int
-    timesteps: int
-    engine: str
-    heads: dict[str, HeadMeasures]
-    layers: dict[str, LayerMeasures]
-    synops: dict[str, SynOps]
-    operations: dict[str, Operations]
-    energy_spiking: float
-    energy_analog: float | None
-    energy: Energy
-    rates: Rates
-    run: Run
-    raster: dict[str, Array] = field(default_factory=dict)
-    others: Mapping[str, MeasureResult] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    compared: bool = True
-
-    def __repr__(self) -> str:
-        trained = "" if self.energy_analog is None else f", of the trained network {short(self.energy_analog)} nJ"
-        lines = [
-            f"Measures of {self.samples:,} samples at T={self.timesteps}",
-            *(repr(head) for head in self.heads.values()),
-            f"firing rate {self.firing_rate:.4f}, {short(self.total_synops)} synaptic operations a sample",
-            f"energy, estimated: {short(self.energy_spiking)} nJ{trained}",
-            *(f"{reading.title}: {reading.text()}" for reading in self.others.values()),
-            *(f"warning: {line}" for line in self.warnings),
-            *(f"note: {line}" for line in self.notes),
-        ]
-        return "\n  ".join(lines)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know, a sentence each."""
-        return () if self.compared else (NOT_COMPARED,)
-
-    @property
-    def head(self) -> HeadMeasures:
-        """Measures of the first output: for most networks the only one."""
-        return next(iter(self.heads.values()))
-
-    @property
-    def accuracy(self) -> NDArray[np.float64] | None:
-        """``(T,)`` in 0..1, of the first output; None without labels, and for regression."""
-        return self.head.scores.get("accuracy")
-
-    @property
-    def top5(self) -> NDArray[np.float64] | None:
-        """``(T,)`` in 0..1, of the first output; None without labels, and below 6 classes."""
-        return self.head.scores.get("top5")
-
-    @property
-    def analog_accuracy(self) -> float | None:
-        """Accuracy of the analog network on the same samples, at the first output; None as ``accuracy``."""
-        return self.head.analog.get("accuracy")
-
-    @property
-    def agreement(self) -> NDArray[np.float64] | None:
-        """``(T,)`` in 0..1: what the first output answers as the analog network does; None for regression, and where
-        there is no network to compare with."""
-        return self.head.agreement.get("accuracy")
-
-    @property
-    def curve(self) -> NDArray[np.float64] | None:
-        """``(T,)``: the main score of the first output, or what stands for it in agreement where no labels are; None
-        where there is neither."""
-        return self.head.curves.get(self.head.task.main)
-
-    @property
-    def firing_rate(self) -> float:
-        """Spikes per neuron and timestep over the whole network."""
-        sizes = {name: int(np.prod(layer.shape)) for name, layer in self.layers.items()}
-        spikes = sum(layer.firing.mean * sizes[name] for name, layer in self.layers.items())
-        return spikes / max(sum(sizes.values()), 1)
-
-    @property
-    def total_synops(self) -> float:
-        """Synaptic operations per sample: of spikes, and of values handed on without neurons between."""
-        return sum(layer.total for layer in self.synops.values())
-
-    @property
-    def dt(self) -> float | None:
-        """The length of a timestep in seconds; None where nobody said. With it go all numbers per second."""
-        return self.run.dt
-
-    @property
-    def seconds(self) -> float | None:
-        """How long a sample takes: T timesteps."""
-        return None if self.dt is None else self.timesteps * self.dt
-
-    @property
-    def firing_rate_per_second(self) -> float | None:
-        """Spikes per neuron and second over the whole network, in hertz."""
-        return None if self.dt is None else self.firing_rate / self.dt
-
-    @property
-    def synops_per_second(self) -> float | None:
-        """Synaptic operations per second while samples follow one another without a pause."""
-        return None if self.seconds is None else self.total_synops / self.seconds
-
-    @property
-    def power_spiking(self) -> float | None:
-        """``energy_spiking`` over the time of a sample, in milliwatts."""
-        return None if self.seconds is None else self.energy_spiking / self.seconds * 1e-6
-
-    @property
-    def power_analog(self) -> float | None:
-        """``energy_analog`` over the time of a sample, in milliwatts: at as many samples a second."""
-        if self.seconds is None or self.energy_analog is None:
-            return None
-        return self.energy_analog / self.seconds * 1e-6
-
-    def summary(self) -> dict[str, Any]:
-        """The numbers as plain JSON-like values; those per second where the length of a timestep is known."""
-        return {
-            "engine": self.engine,
-            "samples": self.samples,
-            "timesteps": self.timesteps,
-            **(self._of_one_output() if len(self.heads) == 1 else {}),
-            "heads": {name: head.summary() for name, head in self.heads.items()},
-            "warnings": list(self.warnings),
-            "notes": list(self.notes),
-            "firing_rate": self.firing_rate,
-            "synops_per_sample": self.total_synops,
-            "relayed_synops_per_sample": sum(layer.relayed for layer in self.synops.values()),
-            "effective_acs_per_sample": sum(o.acs for o in self.operations.values()),
-            "effective_macs_per_sample": sum(o.macs for o in self.operations.values()),
-            "energy_spiking_nj": self.energy_spiking,
-            "energy_analog_nj": self.energy_analog,
-            **self._per_second(),
-            "energy_constants_pj": {"mac": self.energy.mac, "ac": self.energy.ac},
-            "layers": {
-                name: {
-                    "firing_rate": layer.firing.mean,
-                    "silent": layer.firing.silent,
-                    "correlation": None if layer.correlation is None else layer.correlation.pearson,
-                    "rms_error": None if layer.correlation is None else layer.correlation.rms,
-                }
-                for name, layer in self.layers.items()
-            },
-            "synops": {name: layer.total for name, layer in self.synops.items()},
-            "others": {name: result.summary() for name, result in self.others.items()},
-        }
-
-    def _per_second(self) -> dict[str, Any]:
-        if self.dt is None:
-            return {}
-        return {
-            "dt": self.dt,
-            "firing_rate_hz": self.firing_rate_per_second,
-            "synops_per_second": self.synops_per_second,
-            "power_spiking_mw": self.power_spiking,
-            "power_analog_mw": self.power_analog,
-        }
-
-    def _of_one_output(self) -> dict[str, Any]:
-        """What a network with one output is read by, by short names; of a regression no accuracy."""
-        head = self.head.summary()
-        found = {**head["scores"], **{f"analog_{name}": value for name, value in head["analog"].items()}}
-        agreement = {agreement_name(name): curve for name, curve in head["agreement"].items()}
-        missing = (
-            {"accuracy": None, "analog_accuracy": None, "top5": None} if "accuracy" in self.head.task.agreed else {}
-        )
-        if not self.compared:
-            missing |= dict.fromkeys(map(agreement_name, self.head.task.agreed))
-        return {"task": head["task"], **missing, **found, **agreement}
-
-
-NOT_COMPARED = (
-    "this spiking network comes without the trained one, so there is nothing to compare it with: no correlation, no "
-    "agreement, no analog score"
-)
 
 
 def measure(
@@ -299,7 +81,7 @@ def measure(
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
-    rates = Rates.of(graph, run, sums.sums)
+    rates = Rates.of(graph, run, sums)
     seen = () if conversion is None else _seen_before(conversion, dataset)
     measures = _measures(
         graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen
@@ -321,7 +103,7 @@ def _observer(
 
 def _seen_before(conversion: Conversion, dataset: Dataset) -> tuple[str, ...]:
     """A sentence where samples were calibrated on, so that what is measured on them flatters."""
-    if not len(conversion.calibration.digests):
+    if not len(conversion.calibration.seen):
         return ()
     shared = conversion.calibration.shared_with(sample_digests(dataset))
     if not shared:
@@ -345,11 +127,7 @@ def _measures(
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
-    counts = {name: total / run.samples for name, total in run.counts.items()}
-    if not isinstance(encoder, Constant):  # every other encoder sends events
-        counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
-    active = {name: steps / run.samples for name, steps in run.nonzero.items()}
-    layers, judged = synops(graph, counts, active, run.timesteps), scoring.results()
+    layers, judged = work_of(graph, run, encoder).synops, scoring.results()
     others = found.results(run)
     return Measures(
         samples=run.samples,
@@ -360,7 +138,7 @@ def _measures(
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
             for name, rate in firing.items()
         },
-        synops=layers,
+        synops=dict(layers),
         operations=operations(graph, run),
         energy_spiking=energy.spiking(layers, run.timesteps),
         energy_analog=None if conversion is None else energy.analog(conversion.reference),
