@@ -72,21 +72,23 @@ def correct(
         steps = one.timesteps or _steps(timesteps) or steps_of_method(conversion) or DEFAULT
         told = None if progress is None else _stage(progress, f"correcting by {one}")
         given = Given(conversion, used, steps, how, seed, task, device, told)
-        conversion = replace(
-            conversion.corrected(one.corrected(given), remembered(one, given)),
-            calibration=conversion.calibration.with_samples(sample_digests(used)),
-        )
+        made = one.applied(given)
+        conversion = made.corrected(made.spiking, remembered(one, given))
+        if one.tuned:
+            seen = made.calibration.with_samples(sample_digests(used))
+            conversion = replace(conversion, calibration=seen)
     return conversion
 
 
 def remembered(corrector: Corrector, given: Given) -> Correction:
     """What a conversion remembers of a correction: what was done, and what it was tuned for."""
-    settings: dict[str, Any] = {"timesteps": str(given.timesteps)}
+    settings: dict[str, Any] = {"timesteps": str(given.timesteps)} if corrector.tuned else {}
     for f in fields(corrector):
         value = getattr(corrector, f.name)
         if f.name != "timesteps" and value != f.default:
             settings[f.name] = value
-    settings |= {"encoder": file_name(type(given.encoder)), "samples": len(given.data), "seed": given.seed}
+    if corrector.tuned:
+        settings |= {"encoder": file_name(type(given.encoder)), "samples": len(given.data), "seed": given.seed}
     return Correction(corrector.name, tuple(settings.items()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from spikewright.conversion import Conversion
 from spikewright.corrections.walk import Layer, Walk
@@ -65,6 +65,8 @@ class Corrector(Worded, ABC):
     """
 
     timesteps: Timesteps | None = None
+    tuned: ClassVar[bool] = True
+    """Whether it is made for some T on some samples."""
 
     def __post_init__(self) -> None:
         steps: Any = plain(self.timesteps)
@@ -75,6 +77,10 @@ class Corrector(Worded, ABC):
     @abstractmethod
     def corrected(self, given: Given) -> Graph:
         """The spiking network, corrected: the same populations, by the same names."""
+
+    def applied(self, given: Given) -> Conversion:
+        """The conversion with the corrected network; a corrector that changes λ too does it here."""
+        return given.conversion.with_spiking(self.corrected(given))
 
 
 @dataclass(frozen=True)
