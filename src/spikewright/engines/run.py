@@ -81,10 +81,7 @@ class Run:
 
         What activations are compared with is ``counts``, what costs is this.
         """
-        return {
-            name: counts + 2 * self.negative[name] if name in self.negative else counts
-            for name, counts in self.counts.items()
-        }
+        return _sent(self.counts, self.negative)
 
     @property
     def output(self) -> Array:
@@ -212,7 +209,7 @@ class RunJoiner:
             negative=negative,
             graded=self.graded,
             engine=" and ".join(self.engines),
-            warnings=self.observations.remarks(counts, self.first.timesteps),
+            warnings=self.observations.remarks(_sent(counts, negative), self.first.timesteps),
             steps=self.first.steps,
             first_sample=self.first.first_sample,
             dt=self.first.dt,
@@ -251,6 +248,13 @@ def _shapes(run: Run, label: str) -> dict[str, tuple[int, ...]]:
     """By node, the shape of what is recorded, for each sample where it is kept for each."""
     lead = 1 if label in _BY_SAMPLE else 0
     return {name: value.shape[lead:] for name, value in getattr(run, label).items()}
+
+
+def _sent(
+    counts: Mapping[str, NDArray[np.float64]], negative: Mapping[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """What was sent whatever its sign, from the sums and from what was below zero."""
+    return {name: total + 2 * negative[name] if name in negative else total for name, total in counts.items()}
 
 
 def _total(value: Tensor) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def measure(
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
-    rates = Rates.of(graph, run, sums.sums)
+    rates = Rates.of(graph, run, sums)
     seen = () if conversion is None else _seen_before(conversion, dataset)
     measures = _measures(
         graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen

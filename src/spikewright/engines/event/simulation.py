@@ -39,7 +39,7 @@ class _PlanSettings:
     """What a plan depends on, beside the graph."""
 
     constant: bool
-    spikes: bool  # whether the input is 0 or 1 at every step
+    planes: int  # 1 where the input is 0 or 1 at every step, 2 where it is −1, 0 or 1, else 0
     activity: bool
     gather: bool
     units: tuple[tuple[str, float], ...]  # what one event stands for, where that is not 1
@@ -76,8 +76,13 @@ class EventSimulation:
         self.threads = threads or _cores()
         self.prepared: dict[_PlanSettings, _PreparedPlan] = {}
 
-    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), spikes: bool = True) -> _PreparedPlan:
-        """The plan for one way of running, made once; ``spikes`` says whether an encoder gives events and nothing else.
+    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> _PreparedPlan:
+        """The plan for one way of running, made once.
+
+        Args:
+            encoder: what makes the input of each step.
+            record: what will be recorded.
+            planes: 1 where an encoder gives 0 and 1 alone, 2 where it gives −1 too, 0 where it gives anything.
 
         Raises:
             SettingsError: naming the node that this engine cannot run.
@@ -86,7 +91,7 @@ class EventSimulation:
         constant, gather = type(encoder) is Constant, self.gather and not wanted.any("potentials")
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
-        settings = _PlanSettings(constant, spikes and not constant, wanted.any("nonzero"), gather, other)
+        settings = _PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other)
         if settings not in self.prepared:
             self.prepared[settings] = _PreparedPlan(self.graph, settings, self.isa, self.dtype == "int16")
         return self.prepared[settings]
@@ -123,8 +128,9 @@ class EventSimulation:
         for name, unit in prepared.settings.units:
             if name in frames:
                 frames[name] /= np.float32(unit)  # events of −1 and 1, exactly
-        if not all(_are_spikes(values) for values in frames.values()):
-            prepared = self.prepare(encoder, wanted, spikes=False)
+        planes = [_planes(values) for values in frames.values()]
+        if any(own != 1 for own in planes):
+            prepared = self.prepare(encoder, wanted, 0 if 0 in planes else 2)
         batch = _BatchArrays(prepared, x, wanted)
         batch.give_input(frames)
         batch.want()
@@ -148,7 +154,7 @@ class _PreparedPlan:
         self.compiled: Compiled = compile_graph(
             graph,
             constant=settings.constant,
-            spikes=settings.spikes,
+            planes=settings.planes,
             units=dict(settings.units),
             activity=settings.activity,
             gather=settings.gather,
@@ -325,8 +331,16 @@ def _below_zero(train: Events, first: int, samples: int) -> Tensor:
     return torch.from_numpy(found).reshape(samples, *train.shape)
 
 
-def _are_spikes(frames: Any) -> bool:
-    return all(bool(((values == 0) | (values == 1)).all()) for values in frames)
+def _planes(frames: Any) -> int:
+    """1 where all values are 0 or 1, 2 where they are −1, 0 or 1, else 0; sample by sample, for little memory."""
+    planes = 1
+    for values in frames:
+        if ((values == 0) | (values == 1)).all():
+            continue
+        if not ((values == 0) | (np.abs(values) == 1)).all():
+            return 0
+        planes = 2
+    return planes
 
 
 def _channels_last(values: Tensor, lead: int = 1) -> Tensor:
