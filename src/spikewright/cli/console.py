@@ -101,6 +101,12 @@ AnswerOption = Annotated[
     Literal["keep", "drop"],
     typer.Option(help="The activation that the network ends in: applied to the readout, or left away."),
 ]
+OverlapOption = Annotated[
+    bool, typer.Option("--allow-overlap", help="Measure on samples of calibration too, and say so beside every score.")
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain/--no-explain", help="Find out what costs most, beside the simulation.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]

@@ -13,9 +13,11 @@ from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
     DeviceOption,
+    ExplainOption,
     JsonOption,
     LeakyOption,
     ModelArgument,
+    OverlapOption,
     PreprocessOption,
     ShapeOption,
     TaskOption,
@@ -33,12 +35,13 @@ from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.cli.scores import comparison, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
-from spikewright.data import Preprocessing, load_data
+from spikewright.data import Preprocessing, load_data, sample_digests
 from spikewright.errors import SettingsError
 from spikewright.experiment import compared, conversions, prepared, statistics_of
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
+from spikewright.measures import check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
@@ -88,6 +91,8 @@ def convert(
     task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    explain: ExplainOption = True,
+    allow_overlap: OverlapOption = False,
     force: ForceOption = False,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
@@ -100,7 +105,9 @@ def convert(
     if test is None:
         if report is not None:
             raise SettingsError("--report needs --test: data to measure with")
-        check_idle(context, ["timesteps"], "it is a setting of the measurement: give --test too")
+        check_idle(
+            context, ["timesteps", "explain", "allow_overlap"], "it is a setting of the measurement: give --test too"
+        )
     check_timesteps(timesteps)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
@@ -126,6 +133,8 @@ def convert(
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
+    if labelled is not None:
+        check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
     with progress("calibrating", quiet=as_json) as move:
         found = statistics_of(
             folded,
@@ -183,6 +192,8 @@ def convert(
                 batch_size=batch_size,
                 device=device,
                 progress=tell,
+                explain=explain,
+                allow_overlap=allow_overlap,
             )
         if report is not None:
             write_report(report, compared_ones, title=model, force=force)

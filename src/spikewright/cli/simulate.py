@@ -13,7 +13,9 @@ from spikewright.cli.console import (
     DtOption,
     DtypeOption,
     EngineOption,
+    ExplainOption,
     JsonOption,
+    OverlapOption,
     TaskOption,
     compact_table,
     out,
@@ -54,6 +56,8 @@ def simulate(
     task: TaskOption = None,
     engine: EngineOption = "auto",
     dtype: DtypeOption = "float32",
+    explain: ExplainOption = True,
+    allow_overlap: OverlapOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy.
@@ -86,6 +90,8 @@ def simulate(
             events_to=events,
             force=force,
             dt=dt,
+            explain=explain,
+            allow_overlap=allow_overlap,
         )
     if output is not None:
         _write(measures, output, force)

@@ -56,10 +56,6 @@ class CalibrationFacts:
         own, theirs = ((one.method, one.samples, one.inputs) for one in (self, other))
         return own == theirs and np.array_equal(self.digests, other.digests)
 
-    def shared_with(self, digests: NDArray[np.uint64]) -> int:
-        """How many of some samples, by their digests, are among those of calibration."""
-        return int(np.isin(digests, self.digests).sum()) if len(self.digests) else 0
-
     def __str__(self) -> str:
         """``percentile:99.9 of 5,000 samples, values from 0 to 1``."""
         if not self.samples:

@@ -8,12 +8,12 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
-from spikewright.data import as_dataset
+from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, warn
 from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
 from spikewright.graph import Graph
-from spikewright.measures import HeadMeasures, Measures, measure, near_chance
+from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
 from spikewright.tasks import SCORES, TaskChoice, heads
 from spikewright.text import steps_to_show
 
@@ -130,6 +130,8 @@ def compare(
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
+    explain: bool = True,
+    allow_overlap: bool = False,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -146,11 +148,14 @@ def compare(
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
+        explain: whether to find out what costs most: see ``measure``.
+        allow_overlap: whether to measure on samples that were calibrated on: see ``measure``.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
-        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit before anything runs.
+        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit, and of samples that are in both
+            data sets, before anything runs.
 
     Warns:
         SpikewrightWarning: each of ``Comparison.warnings``, once.
@@ -160,6 +165,8 @@ def compare(
     samples = as_dataset(test, graph.inputs)
     heads(folded, samples.targets, task)  # labels that do not fit are refused before anything is done
     data = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
+    if data is not None:
+        check_overlap(overlap_of(sample_digests(data), samples), allow_overlap)
     if data is None:
         statistics = train
         warn(look(folded, statistics).warnings)
@@ -193,6 +200,8 @@ def compare(
         batch_size=batch_size,
         device=device,
         progress=progress,
+        explain=explain,
+        allow_overlap=allow_overlap,
     )
 
 

@@ -5,10 +5,15 @@ from spikewright.measures.agreement import agreement
 from spikewright.measures.base import Measure, MeasureResult
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.energy import Energy
+from spikewright.measures.error_split import ErrorSplit, PopulationError
 from spikewright.measures.firing_rate import FiringRate, firing_rates
+from spikewright.measures.intervals import Interval
 from spikewright.measures.measurement import measure, near_chance
 from spikewright.measures.operations import Operations, operations
+from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.measures.quantised import QuantisedScores
 from spikewright.measures.scores import HeadMeasures
+from spikewright.measures.splitting import split_errors
 from spikewright.measures.synops import SynOps, synops
 from spikewright.measures.value import LayerMeasures, Measures
 
@@ -16,19 +21,28 @@ __all__ = [
     "Correlation",
     "CorrelationObserver",
     "Energy",
+    "ErrorSplit",
     "FiringRate",
     "HeadMeasures",
+    "Interval",
     "LayerMeasures",
     "Measure",
     "MeasureResult",
     "Measures",
     "Operations",
+    "Overlap",
+    "PopulationError",
+    "Protocol",
+    "QuantisedScores",
     "SynOps",
     "accuracy",
     "agreement",
+    "check_overlap",
     "firing_rates",
     "measure",
     "near_chance",
     "operations",
+    "overlap_of",
+    "split_errors",
     "synops",
 ]

@@ -14,8 +14,10 @@ from spikewright.graph import Array, Shape
 from spikewright.measures.base import MeasureResult
 from spikewright.measures.correlation import Correlation
 from spikewright.measures.energy import Energy
+from spikewright.measures.error_split import ErrorSplit
 from spikewright.measures.firing_rate import FiringRate
 from spikewright.measures.operations import Operations
+from spikewright.measures.protocol import Protocol
 from spikewright.measures.scores import HeadMeasures, agreement_name
 from spikewright.measures.synops import SynOps
 from spikewright.rates import Rates
@@ -59,6 +61,8 @@ class Measures:
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
+        errors: what the errors of each population come from; None where nobody asked.
+        protocol: which samples were used for what; None without the trained network.
         compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
             graph not, and then there is no correlation, no agreement and no score of the analog network.
     """
@@ -78,6 +82,8 @@ class Measures:
     raster: dict[str, Array] = field(default_factory=dict)
     others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    errors: ErrorSplit | None = None
+    protocol: Protocol | None = None
     compared: bool = True
 
     def __repr__(self) -> str:
@@ -96,7 +102,10 @@ class Measures:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, a sentence each."""
-        return () if self.compared else (NOT_COMPARED,)
+        if not self.compared:
+            return (NOT_COMPARED,)
+        overlap = None if self.protocol is None else self.protocol.overlap
+        return (str(overlap),) if overlap is not None and overlap.shared and overlap.natural else ()
 
     @property
     def head(self) -> HeadMeasures:
@@ -203,6 +212,8 @@ class Measures:
                 for name, layer in self.layers.items()
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
+            "errors": None if self.errors is None else self.errors.summary(),
+            "protocol": None if self.protocol is None else self.protocol.summary(),
             "others": {name: result.summary() for name, result in self.others.items()},
         }
 
