@@ -8,6 +8,7 @@ from spikewright.measures.energy import Energy
 from spikewright.measures.error_split import ErrorSplit, PopulationError
 from spikewright.measures.firing_rate import FiringRate, firing_rates
 from spikewright.measures.intervals import Interval
+from spikewright.measures.loss import Loss, losses, reasons
 from spikewright.measures.measurement import measure, near_chance
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
@@ -26,6 +27,7 @@ __all__ = [
     "HeadMeasures",
     "Interval",
     "LayerMeasures",
+    "Loss",
     "Measure",
     "MeasureResult",
     "Measures",
@@ -39,10 +41,12 @@ __all__ = [
     "agreement",
     "check_overlap",
     "firing_rates",
+    "losses",
     "measure",
     "near_chance",
     "operations",
     "overlap_of",
+    "reasons",
     "split_errors",
     "synops",
 ]
