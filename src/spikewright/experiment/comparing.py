@@ -12,6 +12,7 @@ from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, warn
 from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
+from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
 from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
 from spikewright.tasks import SCORES, TaskChoice, heads
@@ -132,6 +133,8 @@ def compare(
     progress: Progress | None = None,
     explain: bool = True,
     allow_overlap: bool = False,
+    readout_from: ReadoutFrom = 0,
+    early_exit: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -150,6 +153,9 @@ def compare(
         progress: called with (what is being done, how much is done, how much there is).
         explain: whether to find out what costs most: see ``measure``.
         allow_overlap: whether to measure on samples that were calibrated on: see ``measure``.
+        readout_from: from when on answers are read: see ``RunSettings``; "auto" estimates it from ``train``.
+        early_exit: the share of answers that may change where samples are stopped early, at a margin that is chosen on
+            ``train``; None measures no early exit.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
@@ -202,6 +208,9 @@ def compare(
         progress=progress,
         explain=explain,
         allow_overlap=allow_overlap,
+        calibration=data,
+        readout_from=readout_from,
+        early_exit=early_exit,
     )
 
 
@@ -214,6 +223,9 @@ def compared(
     statistics: Statistics | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    calibration: Any = None,
+    readout_from: ReadoutFrom = 0,
+    early_exit: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Conversions that were already made, measured on the same samples.
@@ -226,6 +238,9 @@ def compared(
         statistics: of calibration, for the report.
         settings: what reproduces it, by name.
         progress: as of ``compare``.
+        calibration: the data that the next two are found on; not needed without them.
+        readout_from: as of ``compare``.
+        early_exit: as of ``compare``.
         options: further keywords of ``measure``.
 
     Raises:
@@ -237,7 +252,17 @@ def compared(
     candidates = []
     for label, conversion in (made if isinstance(made, Mapping) else _labelled(made)).items():
         watch = _stage(progress, f"simulating {label}")
-        measures = measure(conversion, test, timesteps, progress=watch, quiet=True, **options)
+        start, rule = readout_of(conversion, calibration, timesteps, readout_from, early_exit, **options)
+        measures = measure(
+            conversion,
+            test,
+            timesteps,
+            progress=watch,
+            quiet=True,
+            readout_from=start,
+            early_exit=rule,
+            **options,
+        )
         candidates.append(Candidate(label, conversion, measures))
     found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
     remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)

@@ -4,6 +4,7 @@ from spikewright.measures.accuracy import accuracy
 from spikewright.measures.agreement import agreement
 from spikewright.measures.base import Measure, MeasureResult
 from spikewright.measures.correlation import Correlation, CorrelationObserver
+from spikewright.measures.early_exit import EarlyExit, ExitMeasure, choose_exit
 from spikewright.measures.energy import Energy
 from spikewright.measures.error_split import ErrorSplit, PopulationError
 from spikewright.measures.firing_rate import FiringRate, firing_rates
@@ -21,8 +22,10 @@ from spikewright.measures.value import LayerMeasures, Measures
 __all__ = [
     "Correlation",
     "CorrelationObserver",
+    "EarlyExit",
     "Energy",
     "ErrorSplit",
+    "ExitMeasure",
     "FiringRate",
     "HeadMeasures",
     "Interval",
@@ -40,6 +43,7 @@ __all__ = [
     "accuracy",
     "agreement",
     "check_overlap",
+    "choose_exit",
     "firing_rates",
     "losses",
     "measure",

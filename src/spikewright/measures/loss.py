@@ -25,6 +25,8 @@ HELP: Mapping[str, str] = {
 }
 """What helps against each cause, with ``{t}`` for T."""
 
+PLURAL = {"transient": "transients"}
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -73,17 +75,17 @@ class Loss:
         if self.interval is not None:
             span = f" (95 % interval {self.amount(self.interval.low)} to {self.amount(self.interval.high)})"
         if not self.told:
-            return f"at T = {self.timesteps} no loss of {kind.title} can be told from chance{span}"
+            return f"at T = {self.timesteps}, no loss of {kind.title} can be told from chance{span}"
         verb = "are lost" if kind.percent else "than the trained network"
-        by = ", ".join(f"{self.amount(value)} by {cause}" for cause, value in self.parts.items())
+        by = ", ".join(f"{self.amount(value)} by {PLURAL.get(cause, cause)}" for cause, value in self.parts.items())
         where = ""
         if self.worst in self.layers:
             name, share = self.layers[self.worst]
-            where = f", above all in {name} ({share:.0%} of what all populations add)"
+            where = f", above all in {name} ({100 * share:.0f} % of what all populations add)"
         help_text = HELP[self.worst].format(t=self.timesteps)
         return (
-            f"at T = {self.timesteps} {self.amount(self.total)} {unit} {verb}{span}: {by}. "
-            f"Most comes from {self.worst}{where}. What helps: {help_text}"
+            f"at T = {self.timesteps}, {self.amount(self.total)} {unit} {verb}{span}: {by}. "
+            f"Most comes from {PLURAL.get(self.worst, self.worst)}{where}. What helps: {help_text}"
         )
 
 

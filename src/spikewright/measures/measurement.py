@@ -20,6 +20,7 @@ from spikewright.errors import warn
 from spikewright.graph import Array, Graph
 from spikewright.measures.base import RegisteredMeasures
 from spikewright.measures.correlation import CorrelationObserver
+from spikewright.measures.early_exit import EarlyExit, MarginObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.intervals import SEED
@@ -52,6 +53,7 @@ def measure(
     quiet: bool = False,
     explain: bool = True,
     allow_overlap: bool = False,
+    early_exit: EarlyExit | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> Measures:
     """Simulate a spiking network and compare it with the trained one.
@@ -71,8 +73,9 @@ def measure(
         explain: whether to find out why the answers of a conversion are not those of its trained network: what that
             scores rounded to as many levels, and what the errors of each population come from.
         allow_overlap: whether to measure on samples that were calibrated on, more of them than may be by nature.
-        keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, step, events_to, force,
-            keep_outputs: see ``simulate``.
+        early_exit: when a sample would be stopped, as ``choose_exit`` gives it: what that would give is measured too.
+        keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, readout_from, step, events_to,
+            force, keep_outputs: see ``simulate``.
 
     Raises:
         SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, and for samples that were
@@ -103,13 +106,18 @@ def measure(
     observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring, quantised)
     sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
     found = RegisteredMeasures(graph, timesteps)
-    observers = (scoring.alone if observer is None else observer, sums, found)
+    observers = [scoring.alone if observer is None else observer, sums, found]
+    head = next(iter(asked.values()))
+    margins = None if early_exit is None else MarginObserver(graph, head, chosen.readout_from)
+    observers += [] if margins is None else [margins]
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums.sums)
     measures = _measures(graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found)
+    if margins is not None and early_exit is not None:
+        measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
         measures = _explained(measures, conversion, dataset, chosen, overlap, quantised)
     if not quiet:

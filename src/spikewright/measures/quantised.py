@@ -7,7 +7,7 @@ network knows every activation in steps of λ/T at best. The network that rounds
 
 has no time and no spikes. Between the trained network and it lies what clipping and rounding cost, between it and the
 spiking network's curve what unevenness and transients cost, which corrections and other neurons can get back. It is
-what a layered schedule computes.
+what a layered schedule computes. Where the network was corrected or changed since its conversion, it stays the same.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from spikewright.engines import Run
 from spikewright.graph import Array, Shape
 from spikewright.measures.base import MeasureResult
 from spikewright.measures.correlation import Correlation
+from spikewright.measures.early_exit import ExitMeasure
 from spikewright.measures.energy import Energy
 from spikewright.measures.error_split import ErrorSplit
 from spikewright.measures.firing_rate import FiringRate
@@ -62,6 +63,7 @@ class Measures:
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
         errors: what the errors of each population come from; None where nobody asked.
+        early_exit: what stopping samples early would give; None where nobody asked.
         protocol: which samples were used for what; None without the trained network.
         compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
             graph not, and then there is no correlation, no agreement and no score of the analog network.
@@ -83,6 +85,7 @@ class Measures:
     others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     errors: ErrorSplit | None = None
+    early_exit: ExitMeasure | None = None
     protocol: Protocol | None = None
     compared: bool = True
 
@@ -94,6 +97,7 @@ class Measures:
             f"firing rate {self.firing_rate:.4f}, {short(self.total_synops)} synaptic operations a sample",
             f"energy, estimated: {short(self.energy_spiking)} nJ{trained}",
             *(f"{reading.title}: {reading.text()}" for reading in self.others.values()),
+            *([] if self.early_exit is None else [str(self.early_exit)]),
             *(f"warning: {line}" for line in self.warnings),
             *(f"note: {line}" for line in self.notes),
         ]
@@ -213,6 +217,7 @@ class Measures:
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
             "errors": None if self.errors is None else self.errors.summary(),
+            "early_exit": None if self.early_exit is None else self.early_exit.summary(),
             "protocol": None if self.protocol is None else self.protocol.summary(),
             "others": {name: result.summary() for name, result in self.others.items()},
         }
