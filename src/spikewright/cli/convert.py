@@ -13,18 +13,21 @@ from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
     DeviceOption,
+    EarlyExitOption,
     ExplainOption,
     JsonOption,
     LeakyOption,
     ModelArgument,
     OverlapOption,
     PreprocessOption,
+    ReadoutFromOption,
     ShapeOption,
     TaskOption,
     VerifyOption,
     WeightsOption,
     err,
     out,
+    parse_readout,
     parse_shape,
     print_json,
     progress,
@@ -33,7 +36,7 @@ from spikewright.cli.console import (
 from spikewright.cli.options import check_idle, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
-from spikewright.cli.scores import comparison, tasks_text
+from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
 from spikewright.data import Preprocessing, load_data, sample_digests
 from spikewright.errors import SettingsError
@@ -50,6 +53,9 @@ from spikewright.tasks import heads
 from spikewright.text import short
 
 METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
+
+_MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overlap")
+"""Options of the measurement."""
 
 
 def convert(
@@ -91,6 +97,8 @@ def convert(
     task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    readout_from: ReadoutFromOption = "0",
+    early_exit: EarlyExitOption = None,
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
@@ -105,10 +113,9 @@ def convert(
     if test is None:
         if report is not None:
             raise SettingsError("--report needs --test: data to measure with")
-        check_idle(
-            context, ["timesteps", "explain", "allow_overlap"], "it is a setting of the measurement: give --test too"
-        )
+        check_idle(context, _MEASURING, "it is a setting of the measurement: give --test too")
     check_timesteps(timesteps)
+    start = parse_readout(readout_from)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
     check_save(output, force)
@@ -192,6 +199,9 @@ def convert(
                 batch_size=batch_size,
                 device=device,
                 progress=tell,
+                calibration=calibration,
+                readout_from=start,
+                early_exit=None if early_exit is None else early_exit / 100,
                 explain=explain,
                 allow_overlap=allow_overlap,
             )
@@ -203,6 +213,8 @@ def convert(
         summary["warnings"] = list(compared_ones.warnings)
         if not as_json:
             out.print(comparison(measures))
+            for line in judgement(measures):
+                out.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
         print_json(summary)
     else:

@@ -1,8 +1,8 @@
 """From when on an answer is read: at timestep t over the steps behind t₀, in place of all steps so far.
 
 The first steps of a run say little, since the first spikes need some to get through the layers. What outputs give is
-a mean over all steps, ``y(t)``; over a window it is ``(t·y(t) − t₀·y(t₀)) / (t − t₀)``, to which the activation that the
-network ends in is applied as to any other. Up to t₀ the answer is that of all steps so far.
+a mean over all steps, ``y(t)``; over a window it is ``(t·y(t) − t₀·y(t₀)) / (t − t₀)``, to which the activation that
+the network ends in is applied as to any other. Up to t₀ the answer is that of all steps so far.
 """
 
 from __future__ import annotations

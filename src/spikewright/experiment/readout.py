@@ -15,6 +15,7 @@ from spikewright.errors import DataError, SettingsError
 from spikewright.forward import Forward
 from spikewright.measures import EarlyExit, choose_exit
 from spikewright.nodes import IF
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,9 +98,12 @@ def readout_of(
     if calibration is None and (readout_from == "auto" or early_exit is not None):
         wanted = "readout_from='auto'" if readout_from == "auto" else "an early exit"
         raise SettingsError(f"{wanted} is found on calibration data, and there are none: give them too")
-    start = readout_from
-    if start == "auto":
-        start = min(readout_start(conversion, calibration), timesteps - 1)
+    estimated = readout_from == "auto"
+    start = (
+        min(readout_start(conversion, calibration), timesteps - 1)
+        if estimated
+        else whole("readout_from", readout_from, 0)
+    )
     if early_exit is None:
         return start, None
     known = ("encoder", "batch_size", "engine", "device", "dtype", "seed")
