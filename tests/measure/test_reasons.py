@@ -20,7 +20,7 @@ def trained() -> tuple[Graph, np.ndarray, np.ndarray]:
     torch.manual_seed(0)
     layers = [torch.nn.Linear(8, 30), torch.nn.ReLU(), torch.nn.Linear(30, 20), torch.nn.ReLU(), torch.nn.Linear(20, 4)]
     graph = sw.load(torch.nn.Sequential(*layers).eval(), shape=(8,))
-    x = np.random.default_rng(0).random((2 * SAMPLES, 8), np.float32)
+    x = np.random.default_rng(0).normal(size=(2 * SAMPLES, 8)).astype(np.float32)
     return graph, x, run(graph, x)["output"].argmax(axis=1)
 
 
@@ -68,7 +68,7 @@ def test_trained_levels_stay_what_they_are() -> None:
 
 def test_what_is_lost_sums_up(trained: tuple[Graph, np.ndarray, np.ndarray]) -> None:
     graph, x, labels = trained
-    made = sw.convert(graph, x[:SAMPLES], "scale:0.25")
+    made = sw.convert(graph, x[:SAMPLES], "scale:0.4")
     measures = sw.measure(made, (x[SAMPLES:], labels[SAMPLES:]), 16)
     head = measures.head
     assert head.quantised is not None
