@@ -1,6 +1,7 @@
 // What Python sees: a Plan that is built layer by layer, and its run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -201,18 +202,25 @@ NB_MODULE(_native, m) {
   nb::class_<PyPlan>(m, "Plan")
       .def(nb::init<>())
       .def("input",
-           [](PyPlan& p, Size positions, Size channels, bool unit) {
-             return p.open().add_input(positions, channels, unit);
+           [](PyPlan& p, Size positions, Size channels, Size planes) {
+             return p.open().add_input(positions, channels, planes);
            },
-           nb::arg("positions"), nb::arg("channels"), nb::arg("unit") = false)
+           nb::arg("positions"), nb::arg("channels"), nb::arg("planes") = 0)
       .def("relay", [](PyPlan& p, Size positions, Size channels) { return p.open().add_relay(positions, channels); })
       .def("output", [](PyPlan& p, Size positions, Size channels) { return p.open().add_output(positions, channels); })
       .def("neurons",
            [](PyPlan& p, Size positions, Size channels, const Floats& threshold, const Floats& v_init,
-              const Floats& v_min, float decay, bool subtract, float v_reset, int cap) {
-             Neurons n{vector_of(threshold), vector_of(v_init), vector_of(v_min), decay, v_reset, subtract, cap};
+              const Floats& v_min, float decay, bool subtract, float v_reset, int cap, bool takes_back, bool no_debt,
+              const std::optional<Floats>& step_bias, const std::optional<Floats>& fired_bias) {
+             Neurons n{vector_of(threshold), vector_of(v_init), vector_of(v_min), decay, v_reset, subtract, cap,
+                       takes_back, no_debt, {}, {}};
+             if (step_bias) n.step_bias = vector_of(*step_bias);
+             if (fired_bias) n.fired_bias = vector_of(*fired_bias);
              return p.open().add_neurons(positions, channels, std::move(n));
-           })
+           },
+           nb::arg("positions"), nb::arg("channels"), nb::arg("threshold"), nb::arg("v_init"), nb::arg("v_min"),
+           nb::arg("decay"), nb::arg("subtract"), nb::arg("v_reset"), nb::arg("cap"), nb::arg("takes_back") = false,
+           nb::arg("no_debt") = false, nb::arg("step_bias") = nb::none(), nb::arg("fired_bias") = nb::none())
       .def("pool",
            [](PyPlan& p, Size source, Size positions, Size channels, const std::string& policy, Size horizon,
               const Longs& start, const Longs& index) {

@@ -22,7 +22,7 @@ int best_fusion(const std::vector<OperatorGrid>& grids, int width, int vectors, 
     for (const OperatorGrid& s : grids) {
       if (s.one_to_one) continue;
       const double entries = usual_rate * s.crowding * (s.digits > 1 ? digits_per_spike : 1);
-      const double rows = entries * s.taps * s.reach(fused) * s.channels;
+      const double rows = entries * s.taps * s.reach(fused) * s.lines();
       cycles += rows * std::max(1.0, 0.5 * fused * vectors);
     }
     cycles *= double((width + fused - 1) / fused);
@@ -61,9 +61,12 @@ void find_extents(const Layer& source, const Projection& p, const OperatorGrid& 
     for (int c = 0; c < source.channels; ++c) {
       const int32_t at = p.at(uint32_t(position * source.channels + c));
       if (at < 0) continue;
-      const int channel = at % grid.channels - range.first_channel;
-      if (channel < 0 || channel >= range.channels) continue;
-      cells[size_t(at / grid.channels)].emplace_back(uint16_t(channel), uint32_t(source.slot(position)) + uint32_t(c));
+      for (int plane = 0; plane < grid.planes; ++plane) {
+        const int line = plane * grid.channels + at % grid.channels - range.first_channel;
+        if (line < 0 || line >= range.channels) continue;
+        const size_t slot = size_t(plane) * source.slots() + source.slot(position) + size_t(c);
+        cells[size_t(at / grid.channels)].emplace_back(uint16_t(line), uint32_t(slot));
+      }
     }
   }
   for (size_t row = 0, cell = 0; row < size_t(grid.rows); ++row) {
@@ -94,18 +97,18 @@ bool add_ranges(const Layer& source, const Layer& layer, int projection, const O
   const auto fits = [&](int channels, int joined) {
     return int64_t(columns) * channels * grid.digits * ((1 << joined) - 1) <= max_entries;
   };
-  int most = grid.groups > 1 ? std::min(grid.channels, g.lanes) : grid.channels;
+  int most = grid.groups > 1 ? std::min(grid.channels, g.lanes) : grid.lines();
   const int joined = std::min(grid.taps, max_joined);
   const bool joins = grid.digits == 1 && fits(most, joined);
   if (joins && range.reach * most * ((1 << joined) - 1) <= rows_in_cache) range.joined = joined;
   most = std::min(most, std::max(1, rows_in_cache / range.reach / cached_rows(range)));
   while (most > 1 && !fits(most, range.joined)) most = (most + 1) / 2;
   if (!fits(most, range.joined)) return false;
-  const int count = (grid.channels + most - 1) / most;
-  most = (grid.channels + count - 1) / count;
-  for (int first = 0; first < grid.channels; first += most) {
+  const int count = (grid.lines() + most - 1) / most;
+  most = (grid.lines() + count - 1) / count;
+  for (int first = 0; first < grid.lines(); first += most) {
     ChannelRange& one = g.ranges.emplace_back(range);
-    one.first_channel = first, one.channels = std::min(most, grid.channels - first);
+    one.first_channel = first, one.channels = std::min(most, grid.lines() - first);
     find_extents(source, p, grid, one);
   }
   return true;
@@ -169,8 +172,9 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   Layout layout{layer.positions};
   std::vector<OperatorGrid> grids;
   for (const Projection& p : layer.projections) {
-    if (!layers[size_t(p.source)].unit) return nullptr;
     OperatorGrid grid;
+    grid.planes = layers[size_t(p.source)].planes;
+    if (!grid.planes) return nullptr;
     if (!find_operator_grid(layer, p, grid)) return nullptr;
     if (!grids.empty() && (g.height != grid.out_rows || layout.row_length != grid.out_columns)) return nullptr;
     g.height = grid.out_rows, layout.row_length = grid.out_columns;
@@ -188,7 +192,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   for (size_t k = 0; k < grids.size(); ++k) {
     const int source = layer.projections[k].source;
     if (grids[k].one_to_one && same_slots(layers[size_t(source)], layer, layout)) {
-      g.one_to_one.push_back({source, int(k)});
+      for (int plane = 0; plane < grids[k].planes; ++plane) g.one_to_one.push_back({source, int(k), plane});
     } else if (!add_ranges(layers[size_t(source)], layer, int(k), grids[k], rows_in_cache, g)) {
       return nullptr;
     }

@@ -26,7 +26,7 @@ namespace spikewright {
 // entry.
 struct ChannelRange {
   int source = 0, projection = 0;
-  int columns = 1, first_channel = 0, channels = 1;
+  int columns = 1, first_channel = 0, channels = 1;  // channels of all planes of the source, one plane after the other
   int digits = 1;                      // of the number of neurons at one grid point
   std::vector<int> tap_rows;           // (row of outputs, tap): the row that is read (a depth and a height), or -1
   int taps = 1, joined = 1;
@@ -66,12 +66,17 @@ struct Parameters {
   Aligned<T> weight;                    // (block, rows, lanes)
   Aligned<T> one_to_one;                // (projection, block, lanes)
   Aligned<T> threshold, v_init, v_min;  // by slot, or (fused, padded) where all positions agree
+  Aligned<T> step_bias, fired_bias;     // (steps, fused, padded) and (fused, padded)
 };
 
-// A projection each of whose spikes arrives at the neuron with its own slot, as over the shortcut of a residual block.
+// A projection each of whose spikes arrives at the neuron with its own slot, as over the shortcut of a residual block:
+// one plane of it.
 struct OneToOneProjection {
-  int source = 0, projection = 0;
+  int source = 0, projection = 0, plane = 0;
 };
+
+// What a spike of a plane stands for.
+constexpr float sign_of(int plane) { return plane ? -1.0f : 1.0f; }
 
 // The gathering form of a layer.
 struct Gather {

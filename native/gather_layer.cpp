@@ -11,10 +11,10 @@ namespace {
 // A gathering layer over one chunk, and the memory that it uses of the workspace.
 class Gathering {
  public:
-  Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps, float* totals,
-       const std::atomic<bool>& stop)
-      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), steps_(steps), totals_(totals),
-        stop_(stop) {
+  Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
+            float* totals, const std::atomic<bool>& stop)
+      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps),
+        totals_(totals), stop_(stop) {
     size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0, octets = 0;
     for (const ChannelRange& range : g_.ranges) {
       offsets_.push_back({list, start, bytes, fires, kept});
@@ -101,7 +101,7 @@ class Gathering {
     if (transposed == row) return false;
     transposed = row;
     const LayerState& from = work_.layers[size_t(range.source)];
-    plan_.loops->transpose_row({from.trains.data(), from.trains.data() + plan_.layers[size_t(range.source)].slots(),
+    plan_.loops->transpose_row({from.trains.data(), from.trains.data() + plan_.layers[size_t(range.source)].words(),
                              range.extent_start.data() + size_t(row) * size_t(range.columns + 1), range.extents.data(),
                              range.slots.data(), range.columns, range.digits, range.channels, range.width(),
                              work_.words.get(), work_.bytes.get() + offset.bytes + at * of_row * max_chunk,
@@ -179,10 +179,11 @@ class Gathering {
 
   void sum(int y, int x, int positions, int block) const {
     if (g_.scale.empty()) {
-      const bool plain = layer_.neurons.plain();
+      const Neurons& neurons = layer_.neurons;
+      const Firing firing = neurons.plain() ? Firing::plain : neurons.keeps_all() ? Firing::both_ways : Firing::any;
       sum(y, x, positions, block, g_.floats, state_.v.data(), state_.base.data(), work_.current.get(),
           [&](const OneToOneSums<float>& sums) { plan_.loops->add_one_to_one(sums, g_.vectors); },
-          [&](const Sums<float>& sums) { plan_.loops->sum(sums, g_.vectors, plain); });
+          [&](const Sums<float>& sums) { plan_.loops->sum(sums, g_.vectors, firing); });
     } else {
       sum(y, x, positions, block, g_.shorts, state_.short_v.data(), state_.short_base.data(), work_.short_current.get(),
           [&](const OneToOneSums<int16_t>& sums) { plan_.loops->add_one_to_one_shorts(sums, g_.vectors); },
@@ -199,12 +200,16 @@ class Gathering {
     const ptrdiff_t own = g_.per_neuron ? at : lane;
     s.steps = steps_, s.positions = positions, s.stride = stride;
     s.base = base + at, s.v = v + at, s.count = state_.count.data() + at;
-    s.decay = T(layer_.neurons.decay), s.v_reset = T(layer_.neurons.v_reset), s.subtract = layer_.neurons.subtract;
+    s.rule = layer_.neurons.rule();
     const bool fires = layer_.kind == Kind::neurons;
     if (fires) {
       s.threshold = values.threshold.data() + own, s.neuron_stride = g_.per_neuron ? stride : 0;
       s.v_min = values.v_min.empty() ? nullptr : values.v_min.data() + own;
-      s.early = state_.trains.data() + at, s.late = s.early + layer_.slots();
+      s.fired = state_.fired.empty() ? nullptr : state_.fired.data() + at;
+      s.biased = layer_.neurons.biased_steps(layer_.channels, first_, steps_), s.bias_stride = stride;
+      if (s.biased) s.step_bias = values.step_bias.data() + first_ * s.bias_stride + lane;
+      s.fired_bias = values.fired_bias.empty() ? nullptr : values.fired_bias.data() + lane;
+      s.early = state_.trains.data() + at, s.late = s.early + layer_.words(), s.back = ptrdiff_t(layer_.slots());
     } else {
       s.threshold = s.v, s.neuron_stride = stride;  // an output compares nothing
     }
@@ -212,16 +217,17 @@ class Gathering {
     while (last && !g_.panels[last].in_block[size_t(block)]) --last;
     s.first = g_.one_to_one.empty(), s.current = current;
     for (size_t k = 0; k < g_.one_to_one.size(); ++k) {
-      const size_t source = size_t(g_.one_to_one[k].source);
-      const uint32_t* early = work_.layers[source].trains.data() + at;
+      const Layer& source = plan_.layers[size_t(g_.one_to_one[k].source)];
+      const uint32_t* early = work_.layers[size_t(g_.one_to_one[k].source)].trains.data() + at;
+      early += size_t(g_.one_to_one[k].plane) * source.slots();
       const T* weight = values.one_to_one.data() + (k * size_t(g_.blocks) + size_t(block)) * size_t(g_.lanes);
-      add_one_to_one({steps_, positions, early, early + plan_.layers[source].slots(), weight, k ? nullptr : base + at,
-                  current, stride});
+      add_one_to_one({steps_, positions, early, early + source.words(), weight, k ? nullptr : base + at, current,
+                      stride});
     }
     for (size_t panel = 0; panel <= last; ++panel) {
       if (panel != last && !g_.panels[panel].in_block[size_t(block)]) continue;
       s.last = panel == last && fires;
-      const bool rests = s.last && s.first && g_.panels.empty() && layer_.neurons.plain();
+      const bool rests = s.last && s.first && g_.panels.empty();
       const size_t row = g_.panels.empty() ? 0 : size_t(g_.panels[panel].first);
       s.weight = values.weight.data() + (size_t(block) * size_t(g_.rows) + row) * size_t(g_.lanes);
       s.row_lists = rests ? nullptr : row_lists_.data() + panel * size_t(positions);
@@ -254,7 +260,7 @@ class Gathering {
   const Gather& g_;
   Workspace& work_;
   LayerState& state_;
-  const int steps_;
+  const int first_, steps_;
   float* const totals_;  // of an output: (steps, values)
   const std::atomic<bool>& stop_;
   std::vector<Offsets> offsets_;
@@ -265,9 +271,9 @@ class Gathering {
 
 }  // namespace
 
-void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int steps, float* totals,
-                  const std::atomic<bool>& stop) {
-  Gathering(plan, layer, work, state, steps, totals, stop).run();
+void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
+                  float* totals, const std::atomic<bool>& stop) {
+  Gathering(plan, layer, work, state, first, steps, totals, stop).run();
 }
 
 }  // namespace spikewright

@@ -22,9 +22,10 @@ void pack_range(const Layer& layer, const OperatorGrid& grid, const ChannelRange
   const Projection& p = layer.projections[size_t(range.projection)];
   const size_t lanes = size_t(g.lanes), digit = size_t(range.channels * range.ways()) * lanes;
   for (int channel = 0; channel < range.channels; ++channel) {
+    const int line = range.first_channel + channel;
     for (int out = 0; out < layer.channels; ++out) {
       ptrdiff_t stride = 0;
-      const float* from = weight_of(p, layer, range.first_channel + channel, out, stride);
+      const float* from = weight_of(p, layer, line % grid.channels, out, stride);
       if (!from) continue;
       for (int tap = 0; tap < range.taps; ++tap) {
         const int first = range.first[size_t(tap / range.joined)] + channel * range.ways();
@@ -35,6 +36,7 @@ void pack_range(const Layer& layer, const OperatorGrid& grid, const ChannelRange
             float* to = g.floats.weight.data() + (block * size_t(g.rows) + size_t(row)) * lanes + lane % lanes;
             float weight = *from;  // in 16 bits rounded before it is added to others
             if (!g.scale.empty()) weight = std::nearbyint(weight * g.scale[lane]) / g.scale[lane];
+            weight *= sign_of(line / grid.channels);
             for (int d = 0; d < range.digits; ++d, to += digit, weight *= 2) {
               for (int way = 0; way < range.ways(); ++way) {
                 if ((way + 1) >> tap % range.joined & 1) to[size_t(way) * lanes] += weight;
@@ -56,7 +58,8 @@ void pack_one_to_one(const Layer& layer, Gather& g) {
     const size_t first = all.size();
     all.resize(first + columns, 0.0f);
     for (size_t member = 0; member < size_t(g.fused); ++member) {
-      std::copy(weight.begin(), weight.end(), all.begin() + ptrdiff_t(first + member * size_t(layer.padded)));
+      float* to = all.data() + first + member * size_t(layer.padded);
+      for (const float w : weight) *to++ = w * sign_of(shortcut.plane);
     }
   }
 }
@@ -73,6 +76,15 @@ void find_blocks(Gather& g) {
       }
       panel.in_block.push_back(any);
     }
+  }
+}
+
+// One value a channel, for all positions that are summed as one.
+void spread_channels(const Layer& layer, const Gather& g, const float* values, Aligned<float>& to) {
+  const size_t padded = size_t(layer.padded), first = to.size();
+  to.resize(first + padded * size_t(g.fused), 0.0f);
+  for (size_t member = 0; member < size_t(g.fused); ++member) {
+    std::copy(values, values + layer.channels, to.begin() + ptrdiff_t(first + member * padded));
   }
 }
 
@@ -104,6 +116,10 @@ void spread_neurons(const Layer& layer, Gather& g) {
   g.floats.threshold = spread(layer, g, neurons.threshold, std::numeric_limits<float>::infinity());
   g.floats.v_init = spread(layer, g, neurons.v_init, 0);
   if (!neurons.v_min.empty()) g.floats.v_min = spread(layer, g, neurons.v_min, 0);
+  for (size_t i = 0; i < neurons.step_bias.size(); i += size_t(layer.channels)) {
+    spread_channels(layer, g, neurons.step_bias.data() + i, g.floats.step_bias);
+  }
+  if (!neurons.fired_bias.empty()) spread_channels(layer, g, neurons.fired_bias.data(), g.floats.fired_bias);
 }
 
 // A threshold is 2048 to 4096 units, or less where weights are larger than two of it or, behind pools that add up

@@ -103,6 +103,18 @@ struct OneToOneSums {
   ptrdiff_t stride;
 };
 
+// What the neurons of a population do in a step.
+struct NeuronRule {
+  float decay, v_reset;
+  bool subtract;
+  int cap;  // spikes a step; 0 for any number
+  bool takes_back, no_debt;
+};
+
+// Which rules a loop is compiled for: a threshold that is subtracted and nothing else; that, and taking spikes back; any
+// with single spikes.
+enum class Firing { plain, both_ways, any };
+
 // Arguments of sum: some output positions of one block of channels, over the timesteps of a chunk; values are float or
 // int16_t.
 template <class T>
@@ -115,24 +127,25 @@ struct Sums {
   bool first, last;  // of those that make up the current: the last makes neurons fire
   ptrdiff_t stride;  // slots between one position and the next
   T* v;
-  float* count;
+  float *count, *fired;        // fired may be null: 1 where a neuron ever sent a spike
   const T *threshold, *v_min;  // v_min may be null
   ptrdiff_t neuron_stride;     // of threshold and v_min between positions: stride, or 0
-  T decay, v_reset;
-  bool subtract;
+  NeuronRule rule;
+  int biased;                  // the first steps, which have a bias of their own
+  const T *step_bias, *fired_bias;  // (steps, bias_stride) and (lanes) of this block; fired_bias may be null
+  ptrdiff_t bias_stride;
   uint32_t *early, *late;
+  ptrdiff_t back;  // from the words of spikes to those of spikes taken back, where there are any
 };
 
 // Arguments of step_neurons: one step of a population whose currents are summed already.
 struct NeuronStep {
   int neurons;
-  float *v, *count;
-  float* current;  // becomes the number of spikes
+  float *v, *count, *fired;  // fired may be null
+  float* current;            // becomes the number of spikes
   const float *threshold, *v_min;
   bool wide_threshold, wide_v_min;  // whether there is one for each neuron
-  float decay, v_reset;
-  bool subtract;
-  int cap;
+  NeuronRule rule;
 };
 
 // The functions of one instruction set.
@@ -146,7 +159,7 @@ struct InnerLoops {
   void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
   void (*add_one_to_one)(const OneToOneSums<float>& sums, int vectors);
   void (*add_one_to_one_shorts)(const OneToOneSums<int16_t>& sums, int vectors);
-  void (*sum)(const Sums<float>& sums, int vectors, bool plain);
+  void (*sum)(const Sums<float>& sums, int vectors, Firing firing);
   void (*sum_shorts)(const Sums<int16_t>& sums, int vectors);  // of plain neurons only
   void (*step_neurons)(const NeuronStep& step);
   // index and value of what is not zero; returns how many, and never writes beyond `values` entries

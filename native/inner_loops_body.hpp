@@ -6,6 +6,7 @@
 
 #include "inner_loops.hpp"
 #include "listing_body.hpp"
+#include "neurons_body.hpp"
 #include "vectors.hpp"
 
 namespace spikewright {
@@ -82,193 +83,80 @@ void add_any_one_to_one(const OneToOneSums<T>& sums, int vectors) {
   }
 }
 
-// One step of neurons that neither leak nor have a lowest potential, with reset by subtraction; returns which fire.
-template <class V>
-auto fire_plain(V& v, V current, V threshold) {
-  v = v + current;
-  const auto fires = V::at_least(v, threshold);
-  v = V::choose(fires, v - threshold, v);
-  return fires;
-}
-
-// Keeps the spikes of 32 steps of one position, and counts them.
-template <class V, int vectors, int parts>
-void keep_words(const Sums<typename V::Value>& s, int word, ptrdiff_t at,
-                const typename V::History (&history)[vectors][parts]) {
-  uint32_t* words = (word ? s.late : s.early) + at;
-  for (int j = 0; j < vectors; ++j) V::History::store(history[j], words + j * V::width);
-  add_ones(words, vectors * V::width, s.count + at);
-}
-
 // An addition takes about three cycles to arrive, so narrow blocks sum alternate rows apart to keep the adders busy.
-template <class V, int vectors, bool plain>
+template <class V, int vectors, Firing firing>
 void sum(const Sums<typename V::Value>& s) {
   using T = typename V::Value;
-  using History = typename V::History;
   constexpr int sets = vectors == 1 ? 4 : 2;
-  constexpr int span = History::span, parts = 32 / span;
   constexpr ptrdiff_t lanes = ptrdiff_t(vectors) * V::width;
-  const V zero = V::all(T(0)), decay = V::all(s.decay), rest = V::all(s.v_reset);
+  const V zero = V::all(T(0));
   for (int position = 0; position < s.positions; ++position) {
-    const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
+    Position<V, vectors, firing> neurons(s, position);
     const uint16_t* rows = s.row_lists[position].rows;
     const uint16_t* rounds = s.row_lists[position].rounds;
     T* current = s.current ? s.current + ptrdiff_t(position) * s.steps * lanes : nullptr;
-    const T* from = s.first ? s.base + at : current;
+    const T* from = s.first ? s.base + position * s.stride : current;
     const ptrdiff_t from_stride = s.first ? 0 : lanes;
-    V v[vectors], threshold[vectors];
-    for (int j = 0; j < vectors; ++j) {
-      v[j] = V::load(s.v + at + j * V::width);
-      threshold[j] = V::load(s.threshold + own + j * V::width);
-    }
-    for (int word = 0; word < max_chunk; word += 32) {
-      History history[vectors][parts];
-      for (int part = 0; part < parts; ++part) {
-        const int begin = word + part * span;
-        const int end = s.steps < begin ? begin : s.steps < begin + span ? s.steps : begin + span;
-        History now[vectors];
-        for (int t = begin; t < end; ++t, from += from_stride) {
-          V sum[sets][vectors];
-          for (int j = 0; j < vectors; ++j) sum[0][j] = V::load(from + j * V::width);
-          for (int a = 1; a < sets; ++a) {
-            for (int j = 0; j < vectors; ++j) sum[a][j] = zero;
-          }
-          for (int g = rounds[t]; g; --g, rows += rows_per_round) {
-            for (int k = 0; k < rows_per_round; ++k) {
-              const T* w = s.weight + rows[k] * lanes;
-              for (int j = 0; j < vectors; ++j) sum[k % sets][j] = sum[k % sets][j] + V::load(w + j * V::width);
-            }
-          }
-          for (int a = 1; a < sets; ++a) {
-            for (int j = 0; j < vectors; ++j) sum[0][j] = sum[0][j] + sum[a][j];
-          }
-          if (!s.last) {
-            for (int j = 0; j < vectors; ++j) sum[0][j].store(current + j * V::width);
-            current += lanes;
-            continue;
-          }
-          for (int j = 0; j < vectors; ++j) {
-            if constexpr (plain) {
-              now[j].push(fire_plain(v[j], sum[0][j], threshold[j]));
-            } else {
-              v[j] = decay * v[j] + sum[0][j];
-              const auto fires = V::at_least(v[j], threshold[j]);
-              v[j] = s.subtract ? v[j] - V::where(fires, threshold[j]) : V::choose(fires, rest, v[j]);
-              if (s.v_min) v[j] = V::larger(v[j], V::load(s.v_min + own + j * V::width));
-              now[j].push(fires);
-            }
-          }
-        }
-        for (int j = 0; j < vectors; ++j) {
-          now[j].end(begin + span - end);
-          history[j][part] = now[j];
+    neurons.run([&](int t) {
+      V sum[sets][vectors];
+      for (int j = 0; j < vectors; ++j) sum[0][j] = V::load(from + j * V::width);
+      for (int a = 1; a < sets; ++a) {
+        for (int j = 0; j < vectors; ++j) sum[a][j] = zero;
+      }
+      for (int g = rounds[t]; g; --g, rows += rows_per_round) {
+        for (int k = 0; k < rows_per_round; ++k) {
+          const T* w = s.weight + rows[k] * lanes;
+          for (int j = 0; j < vectors; ++j) sum[k % sets][j] = sum[k % sets][j] + V::load(w + j * V::width);
         }
       }
-      if (!s.last) continue;
-      keep_words<V, vectors>(s, word, at, history);
-    }
-    if (!s.last) continue;
-    for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
+      for (int a = 1; a < sets; ++a) {
+        for (int j = 0; j < vectors; ++j) sum[0][j] = sum[0][j] + sum[a][j];
+      }
+      from += from_stride;
+      if (s.last) {
+        for (int j = 0; j < vectors; ++j) neurons.fire(t, j, sum[0][j]);
+      } else {
+        for (int j = 0; j < vectors; ++j) sum[0][j].store(current + j * V::width);
+        current += lanes;
+      }
+    });
   }
 }
 
 // Neurons that no spike reaches: what arrives is the same at every step.
-template <class V, int vectors>
-void fire(const Sums<typename V::Value>& s) {
-  using History = typename V::History;
-  constexpr int span = History::span, parts = 32 / span;
+template <class V, int vectors, Firing firing>
+void rest(const Sums<typename V::Value>& s) {
   for (int position = 0; position < s.positions; ++position) {
-    const ptrdiff_t at = position * s.stride, own = position * s.neuron_stride;
-    V v[vectors], base[vectors], threshold[vectors];
-    for (int j = 0; j < vectors; ++j) {
-      v[j] = V::load(s.v + at + j * V::width), base[j] = V::load(s.base + at + j * V::width);
-      threshold[j] = V::load(s.threshold + own + j * V::width);
-    }
-    for (int word = 0; word < max_chunk; word += 32) {
-      History history[vectors][parts];
-      for (int part = 0; part < parts; ++part) {
-        const int begin = word + part * span;
-        const int end = s.steps < begin ? begin : s.steps < begin + span ? s.steps : begin + span;
-        History now[vectors];
-        for (int t = begin; t < end; ++t) {
-          for (int j = 0; j < vectors; ++j) {
-            now[j].push(fire_plain(v[j], base[j], threshold[j]));
-          }
-        }
-        for (int j = 0; j < vectors; ++j) {
-          now[j].end(begin + span - end);
-          history[j][part] = now[j];
-        }
-      }
-      keep_words<V, vectors>(s, word, at, history);
-    }
-    for (int j = 0; j < vectors; ++j) v[j].store(s.v + at + j * V::width);
+    Position<V, vectors, firing> neurons(s, position);
+    V base[vectors];
+    for (int j = 0; j < vectors; ++j) base[j] = V::load(s.base + position * s.stride + j * V::width);
+    neurons.run([&](int t) {
+      for (int j = 0; j < vectors; ++j) neurons.fire(t, j, base[j]);
+    });
   }
 }
 
-template <class V, int vectors>
-void sum_plain(const Sums<typename V::Value>& s) {
-  s.row_lists ? sum<V, vectors, true>(s) : fire<V, vectors>(s);
+template <class V, int vectors, Firing firing>
+void sum_or_rest(const Sums<typename V::Value>& s) {
+  s.row_lists ? sum<V, vectors, firing>(s) : rest<V, vectors, firing>(s);
 }
 
-template <class V>
-void sum_floats(const Sums<float>& sums, int vectors, bool plain) {
-  switch (vectors * 2 + plain) {
-    case 2: return sum<V, 1, false>(sums);
-    case 3: return sum_plain<V, 1>(sums);
-    case 4: return sum<V, 2, false>(sums);
-    case 5: return sum_plain<V, 2>(sums);
-    case 6: return sum<V, 3, false>(sums);
-    case 7: return sum_plain<V, 3>(sums);
-    case 8: return sum<V, 4, false>(sums);
-    default: return sum_plain<V, 4>(sums);
-  }
-}
-
-template <class V>
-void sum_shorts(const Sums<int16_t>& sums, int vectors) {
+template <class V, Firing firing>
+void sum_blocks(const Sums<typename V::Value>& sums, int vectors) {
   switch (vectors) {
-    case 1: return sum_plain<V, 1>(sums);
-    case 2: return sum_plain<V, 2>(sums);
-    case 3: return sum_plain<V, 3>(sums);
-    default: return sum_plain<V, 4>(sums);
+    case 1: return sum_or_rest<V, 1, firing>(sums);
+    case 2: return sum_or_rest<V, 2, firing>(sums);
+    case 3: return sum_or_rest<V, 3, firing>(sums);
+    default: return sum_or_rest<V, 4, firing>(sums);
   }
 }
 
 template <class V>
-void step_neurons(const NeuronStep& s) {
-  const bool plain = s.decay == 1.0f && s.subtract && !s.v_min;
-  const V one = V::all(1.0f), zero = V::all(0.0f), decay = V::all(s.decay), rest = V::all(s.v_reset);
-  int i = 0;
-  if (s.cap == 1) {
-    V threshold = V::all(s.threshold[0]), lowest = s.v_min ? V::all(s.v_min[0]) : zero;
-    for (; i + V::width <= s.neurons; i += V::width) {
-      if (s.wide_threshold) threshold = V::load(s.threshold + i);
-      V v = V::load(s.v + i);
-      v = (plain ? v : decay * v) + V::load(s.current + i);
-      const auto fires = V::at_least(v, threshold);
-      const V n = V::where(fires, one);
-      v = s.subtract ? v - V::where(fires, threshold) : V::choose(fires, rest, v);
-      if (s.v_min) v = V::larger(v, s.wide_v_min ? V::load(s.v_min + i) : lowest);
-      v.store(s.v + i);
-      n.store(s.current + i);
-      (V::load(s.count + i) + n).store(s.count + i);
-    }
-  }
-  const float most = s.cap ? float(s.cap) : INFINITY;
-  for (; i < s.neurons; ++i) {  // several spikes a step, and what no vector covers
-    const float threshold = s.threshold[s.wide_threshold ? i : 0];
-    float v = s.decay == 1.0f ? s.v[i] + s.current[i] : s.decay * s.v[i] + s.current[i];
-    float n = s.cap == 1 ? float(v >= threshold) : floorf(v / threshold);
-    n = n < 0.0f ? 0.0f : n > most ? most : n;
-    v = s.subtract ? v - n * threshold : n == 0.0f ? v : s.v_reset;
-    if (s.v_min) {
-      const float lowest = s.v_min[s.wide_v_min ? i : 0];
-      v = v < lowest ? lowest : v;
-    }
-    s.v[i] = v;
-    s.current[i] = n;
-    s.count[i] += n;
+void sum_floats(const Sums<float>& sums, int vectors, Firing firing) {
+  switch (firing) {
+    case Firing::plain: return sum_blocks<V, Firing::plain>(sums, vectors);
+    case Firing::both_ways: return sum_blocks<V, Firing::both_ways>(sums, vectors);
+    default: return sum_blocks<V, Firing::any>(sums, vectors);
   }
 }
 
@@ -328,7 +216,7 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           add_any_one_to_one<V>,
           add_any_one_to_one<Shorts>,
           sum_floats<V>,
-          sum_shorts<Shorts>,
+          sum_blocks<Shorts, Firing::plain>,
           step_neurons<V>,
           compress<V>,
           quantise,

@@ -67,9 +67,10 @@ int Plan::add(Kind kind, int64_t positions, int64_t channels) {
   return int(layers.size()) - 1;
 }
 
-int Plan::add_input(int64_t positions, int64_t channels, bool unit) {
+int Plan::add_input(int64_t positions, int64_t channels, int64_t planes) {
+  require(planes >= 0 && planes <= 2, "an input has no, one or two planes");
   const int id = add(Kind::input, positions, channels);
-  layers[size_t(id)].unit = unit;
+  layers[size_t(id)].planes = int(planes);
   return id;
 }
 
@@ -89,12 +90,20 @@ int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
     const bool finite = std::isfinite(neurons.decay) && std::isfinite(neurons.v_reset);
     require(finite, "neurons: decay and v_reset must be finite");
     require(neurons.cap >= 0, "neurons: the cap is negative");
+    require(!neurons.takes_back || (neurons.subtract && neurons.decay == 1),
+            "neurons: those that take spikes back lose nothing of what they sent: no decay, reset by subtraction");
+    const size_t width = size_t(layer.channels);
+    require(neurons.step_bias.size() % width == 0, "neurons: step_bias must have one value a channel for each step");
+    require(neurons.fired_bias.empty() || (neurons.fired_bias.size() == width && !neurons.step_bias.empty()),
+            "neurons: fired_bias must have one value a channel, beside a step_bias");
+    require_finite(neurons.step_bias, "neurons: step_bias");
+    require_finite(neurons.fired_bias, "neurons: fired_bias");
   } catch (...) {
     layers.pop_back();
     throw;
   }
   layer.neurons = std::move(neurons);
-  layer.unit = layer.single();
+  if (layer.single()) layer.planes = layer.neurons.takes_back ? 2 : 1;
   return id;
 }
 
@@ -114,7 +123,7 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   const int id = add(Kind::pool, positions, channels);
   Layer& layer = layers[size_t(id)];
   layer.source = int(source);
-  layer.unit = layers[size_t(source)].unit;  // a spike of one input goes on, or the largest count is one more
+  layer.planes = layers[size_t(source)].planes;  // a spike of one input goes on, or the largest count moves by one
   Pool& pool = layer.pool;
   pool.policy = policy, pool.horizon = int(horizon);
   pool.start.assign(start.begin(), start.end());
@@ -209,7 +218,7 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     Layer& source = layers[size_t(layer.source)];
     Pool& pool = layer.pool;
     const bool counts = pool.policy == Policy::count_max || pool.policy == Policy::avg_max;
-    if (gather && layer.unit && counts) {
+    if (gather && layer.planes && counts) {
       for (uint32_t i : pool.index) {
         pool.slot.push_back(uint32_t(source.slot(int(i) / source.channels)) + i % uint32_t(source.channels));
       }

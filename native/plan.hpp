@@ -4,15 +4,16 @@
 // Everything here is checked when it is added; what runs later trusts it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace spikewright {
+#include "inner_loops.hpp"
 
-struct InnerLoops;
+namespace spikewright {
 
 struct PlanError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
@@ -31,8 +32,19 @@ struct Neurons {
   float decay = 1, v_reset = 0;
   bool subtract = true;
   int cap = 1;  // spikes a step; 0 for any number
+  bool takes_back = false;         // sends −1 where its potential does not bear out what it sent
+  bool no_debt = false;            // potentials end at zero from below until the first spike
+  std::vector<float> step_bias;    // (steps, channels), added in the first steps; may be empty
+  std::vector<float> fired_bias;   // (channels), added in these steps once a neuron has fired; may be empty
 
-  bool plain() const { return decay == 1 && subtract && v_min.empty(); }
+  bool keeps_all() const { return decay == 1 && subtract && v_min.empty() && !no_debt && step_bias.empty(); }
+  bool plain() const { return keeps_all() && !takes_back; }
+  bool remembers_firing() const { return no_debt || !fired_bias.empty(); }
+  NeuronRule rule() const { return {decay, v_reset, subtract, cap, takes_back, no_debt}; }
+  // Of some steps from the `first` on, how many have a bias of their own.
+  int biased_steps(int channels, int first, int steps) const {
+    return int(std::clamp<int64_t>(int64_t(step_bias.size()) / channels - first, 0, steps));
+  }
 };
 
 struct Pool {
@@ -89,7 +101,7 @@ struct Layer {
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
   int row_length = 1, pitch = 1, padded = 1;  // positions of a row; positions between rows, slots between positions
-  bool unit = false;    // whether what it sends is 0 or 1
+  int planes = 0;       // of bits that hold what it sends: one for 0 and 1, a second for −1; none where it is graded
   bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
@@ -100,6 +112,7 @@ struct Layer {
     return (size_t(position / row_length) * size_t(pitch) + size_t(position % row_length)) * size_t(padded);
   }
   size_t slots() const { return size_t(positions / row_length) * size_t(pitch) * size_t(padded); }
+  size_t words() const { return size_t(planes) * slots(); }  // of 32 steps of its trains
   int size() const { return positions * channels; }
   bool single() const { return kind == Kind::neurons && neurons.cap == 1; }
 };
@@ -109,8 +122,8 @@ class Plan {
   std::vector<Layer> layers;
   const InnerLoops* loops = nullptr;
 
-  // `unit` promises that what is given is 0 or 1.
-  int add_input(int64_t positions, int64_t channels, bool unit);
+  // `planes` promises that what is given is 0 or 1, or −1, 0 or 1; see Layer.
+  int add_input(int64_t positions, int64_t channels, int64_t planes);
   int add_relay(int64_t positions, int64_t channels) { return add(Kind::relay, positions, channels); }
   int add_output(int64_t positions, int64_t channels) { return add(Kind::output, positions, channels); }
   int add_neurons(int64_t positions, int64_t channels, Neurons neurons);

@@ -5,6 +5,16 @@
 #include "run.hpp"
 
 namespace spikewright {
+namespace {
+
+// What a neuron sends in a chunk: the steps of its spikes, and those in which it takes one back.
+struct Train {
+  uint64_t spikes = 0, back = 0;
+
+  float sum() const { return float(count_bits(spikes) - count_bits(back)); }
+};
+
+}  // namespace
 
 void start_pool(const Layer& layer, int inputs, LayerState& state) {
   state.v.assign(size_t(inputs), 0.0f);  // cumulative counts, or estimates of the rates
@@ -71,38 +81,50 @@ void step_pool(const Layer& layer, const EventList& from, int t, int first, Laye
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
                  const std::atomic<bool>& stop) {
   const Pool& pool = layer.pool;
-  const uint32_t *early = from.trains.data(), *late = early + source.slots();
-  std::vector<uint64_t> trains;
+  const uint32_t *early = from.trains.data(), *late = early + source.words();
+  const bool takes_back = layer.planes > 1;
+  std::vector<Train> trains;
   std::vector<float> counts;
   for (size_t w = 0; w + 1 < pool.start.size() && !stop.load(std::memory_order_relaxed); ++w) {
-    uint64_t left = 0, sent = 0;
+    uint64_t left = 0;
+    Train sent;
     trains.clear(), counts.clear();
     for (uint32_t k = pool.start[w]; k < pool.start[w + 1]; ++k) {
-      const uint32_t slot = pool.slot[k];
-      trains.push_back(train_of(early[slot], late[slot])), counts.push_back(state.v[pool.index[k]]);
-      left |= trains.back();
+      const size_t slot = pool.slot[k];
+      Train& train = trains.emplace_back();
+      train.spikes = train_of(early[slot], late[slot]);
+      if (takes_back) train.back = train_of(early[slot + source.slots()], late[slot + source.slots()]);
+      counts.push_back(state.v[pool.index[k]]);
+      left |= train.spikes | train.back;
     }
     while (left) {
       const uint64_t step = uint64_t(1) << highest_bit(left);
       left ^= step;
       size_t best = 0;
       for (size_t k = 0; k < trains.size(); ++k) {
-        counts[k] += trains[k] & step ? 1.0f : 0.0f;
+        counts[k] += trains[k].spikes & step ? 1.0f : trains[k].back & step ? -1.0f : 0.0f;
         if (counts[k] > counts[best]) best = k;
       }
       if (pool.policy == Policy::avg_max) {
-        sent |= trains[best] & step;
-      } else if (counts[best] > state.largest[w]) {
-        state.largest[w] = counts[best], sent |= step;
+        sent.spikes |= trains[best].spikes & step, sent.back |= trains[best].back & step;
+      } else if (counts[best] != state.largest[w]) {
+        (counts[best] > state.largest[w] ? sent.spikes : sent.back) |= step;
+        state.largest[w] = counts[best];
       }
     }
-    state.count[w] += float(count_bits(sent));
-    state.trains[w] = uint32_t(sent >> 32), state.trains[layer.slots() + w] = uint32_t(sent);
+    state.count[w] += sent.sum();
+    state.trains[w] = uint32_t(sent.spikes >> 32), state.trains[layer.words() + w] = uint32_t(sent.spikes);
+    if (!takes_back) continue;
+    uint32_t* const back = state.trains.data() + layer.slots() + w;
+    back[0] = uint32_t(sent.back >> 32), back[layer.words()] = uint32_t(sent.back);
   }
   for (int position = 0, i = 0; position < source.positions; ++position) {
     size_t slot = source.slot(position);
     for (int c = 0; c < source.channels; ++c, ++i, ++slot) {
-      state.v[size_t(i)] += float(count_bits(train_of(early[slot], late[slot])));
+      Train train;
+      train.spikes = train_of(early[slot], late[slot]);
+      if (takes_back) train.back = train_of(early[slot + source.slots()], late[slot + source.slots()]);
+      state.v[size_t(i)] += train.sum();
     }
   }
 }

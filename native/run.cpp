@@ -47,9 +47,9 @@ class Sample {
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
     const size_t n = size_t(layer.size());
-    if (port.active && !layer.makes_trains()) state.active.assign(n, 0.0f);
+    if (port.active) state.active.assign(layer.makes_trains() ? layer.slots() : n, 0.0f);
     if (port.graded && !layer.makes_trains()) state.graded.assign(n, 0.0f);
-    if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.slots());
+    if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.words());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
     start_base(layer, port, state);
@@ -76,6 +76,7 @@ class Sample {
   }
 
   void start_potentials(const Layer& layer, LayerState& state) const {
+    if (layer.neurons.remembers_firing()) state.fired.assign(layer.slots(), 0.0f);
     if (!layer.gather) return repeat(layer.neurons.v_init, layer.slots(), state.v);
     const Gather& g = *layer.gather;
     if (g.scale.empty()) return repeat(g.floats.v_init, layer.slots(), state.v);
@@ -96,15 +97,16 @@ class Sample {
     if (layer.kind == Kind::output && layer.gather) {
       float* totals = port(k).totals;
       if (totals) totals = of_sample(totals, layer, true) + size_t(first) * size_t(layer.size());
-      return gather_layer(plan_, layer, work_, state, steps, totals, stop_);
+      return gather_layer(plan_, layer, work_, state, first, steps, totals, stop_);
     }
     if (layer.makes_trains()) {
       if (layer.gather) {
-        gather_layer(plan_, layer, work_, state, steps, nullptr, stop_);
+        gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
       } else {
         pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
       }
       if (stopped()) return;
+      if (port(k).active) count_active(layer, state);
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state);
     } else {
       state.events.clear();
@@ -141,7 +143,7 @@ class Sample {
       for (int i = 0; i < n; ++i) state.v[size_t(i)] += state.current[size_t(i)];
       return keep(state.v, port(k).totals, layer, first + t);
     }
-    if (layer.kind == Kind::neurons) fire(layer, state);
+    if (layer.kind == Kind::neurons) fire(layer, first + t, state);
     emit(state.current.data(), n, state.events);
     keep(state.v, port(k).potentials, layer, first + t);
   }
@@ -150,12 +152,24 @@ class Sample {
     if (to) std::copy(values.begin(), values.end(), of_sample(to, layer, true) + size_t(step) * values.size());
   }
 
-  void fire(const Layer& layer, LayerState& state) const {
+  void fire(const Layer& layer, int step, LayerState& state) const {
     const Neurons& neurons = layer.neurons;
+    if (neurons.biased_steps(layer.channels, step, 1)) add_biases(layer, step, state);
     const float* v_min = neurons.v_min.empty() ? nullptr : neurons.v_min.data();
-    plan_.loops->step_neurons({layer.size(), state.v.data(), state.count.data(), state.current.data(),
-                         neurons.threshold.data(), v_min, neurons.threshold.size() > 1, neurons.v_min.size() > 1,
-                         neurons.decay, neurons.v_reset, neurons.subtract, neurons.cap});
+    float* fired = neurons.remembers_firing() ? state.fired.data() : nullptr;
+    plan_.loops->step_neurons({layer.size(), state.v.data(), state.count.data(), fired, state.current.data(),
+                               neurons.threshold.data(), v_min, neurons.threshold.size() > 1, neurons.v_min.size() > 1,
+                               neurons.rule()});
+  }
+
+  static void add_biases(const Layer& layer, int step, LayerState& state) {
+    const size_t channels = size_t(layer.channels);
+    const float* of_step = layer.neurons.step_bias.data() + size_t(step) * channels;
+    const std::vector<float>& of_fired = layer.neurons.fired_bias;
+    for (size_t i = 0; i < size_t(layer.size()); ++i) {
+      state.current[i] += of_step[i % channels];
+      if (!of_fired.empty() && state.fired[i] != 0) state.current[i] += of_fired[i % channels];
+    }
   }
 
   void emit(const float* values, int n, EventList& events) const {
@@ -164,20 +178,32 @@ class Sample {
     events.start.push_back(at + plan_.loops->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
+  // In how many steps each neuron sent something.
+  static void count_active(const Layer& layer, LayerState& state) {
+    const uint32_t *early = state.trains.data(), *late = early + layer.words();
+    for (size_t word = 0, slot = 0; word < layer.words(); ++word, slot = slot + 1 < layer.slots() ? slot + 1 : 0) {
+      state.active[slot] += float(count_bits(train_of(early[word], late[word])));
+    }
+  }
+
   // Event lists from trains: counted by timestep first, then written in that order.
   void list_trains(const Layer& layer, int steps, LayerState& state) const {
     uint32_t cursor[max_chunk] = {};
+    const bool takes_back = layer.planes > 1;
     const auto each_spike = [&](const auto& of) {
-      const uint32_t *early = state.trains.data(), *late = early + layer.slots();
+      const uint32_t *early = state.trains.data(), *late = early + layer.words();
       for (int p = 0; p < layer.positions && !stopped(); ++p) {
-        const size_t slot = layer.slot(p);
-        for (int c = 0; c < layer.channels; ++c) {
-          uint64_t train = train_of(early[slot + size_t(c)], late[slot + size_t(c)]);
-          for (; train; train &= train - 1) of(max_chunk - 1 - lowest_bit(train), uint32_t(p * layer.channels + c));
+        size_t slot = layer.slot(p);
+        for (int c = 0; c < layer.channels; ++c, ++slot) {
+          const uint64_t back = takes_back ? train_of(early[slot + layer.slots()], late[slot + layer.slots()]) : 0;
+          for (uint64_t train = train_of(early[slot], late[slot]) | back; train; train &= train - 1) {
+            const int bit = lowest_bit(train);
+            of(max_chunk - 1 - bit, uint32_t(p * layer.channels + c), back >> bit & 1 ? -1.0f : 1.0f);
+          }
         }
       }
     };
-    each_spike([&](int t, uint32_t) { ++cursor[t]; });
+    each_spike([&](int t, uint32_t, float) { ++cursor[t]; });
     EventList& events = state.events;
     events.start.assign(1, 0);
     for (int t = 0; t < steps; ++t) {
@@ -185,17 +211,20 @@ class Sample {
       cursor[t] = events.start[size_t(t)];
     }
     events.reserve(0);
-    std::fill(events.value.begin(), events.value.begin() + events.size(), 1.0f);
-    each_spike([&](int t, uint32_t i) { events.index[cursor[t]++] = i; });
+    each_spike([&](int t, uint32_t i, float value) {
+      events.index[cursor[t]] = i;
+      events.value[cursor[t]++] = value;
+    });
   }
 
   // The slots of a layer that does not gather have no gaps.
   void train_lists(const Layer& layer, int steps, LayerState& state) const {
     std::fill(state.trains.begin(), state.trains.end(), 0u);
     for (int t = 0; t < steps && !stopped(); ++t) {
-      uint32_t* words = state.trains.data() + size_t(t / 32) * layer.slots();
+      uint32_t* words = state.trains.data() + size_t(t / 32) * layer.words();
       for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        words[state.events.index[e]] |= 1u << (31 - t % 32);
+        const size_t plane = state.events.value[e] < 0 ? layer.slots() : 0;
+        words[plane + state.events.index[e]] |= 1u << (31 - t % 32);
       }
     }
   }
@@ -243,19 +272,18 @@ class Sample {
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
-    if (port.counts) copy_counts(layer, state, of_sample(port.counts, layer));
-    if (layer.makes_trains()) {  // single spikes: it was active as often as it was counted, and nothing was graded
-      if (port.active) copy_counts(layer, state, of_sample(port.active, layer));
+    if (port.counts) copy_slots(layer, state.count.data(), of_sample(port.counts, layer));
+    if (layer.makes_trains()) {  // nothing was graded
+      if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
       return;
     }
     if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
     if (port.graded) std::copy(state.graded.begin(), state.graded.end(), of_sample(port.graded, layer));
   }
 
-  static void copy_counts(const Layer& layer, const LayerState& state, float* to) {
+  static void copy_slots(const Layer& layer, const float* from, float* to) {
     for (int p = 0; p < layer.positions; ++p, to += layer.channels) {
-      const float* from = state.count.data() + layer.slot(p);
-      std::copy(from, from + layer.channels, to);
+      std::copy(from + layer.slot(p), from + layer.slot(p) + layer.channels, to);
     }
   }
 
@@ -328,7 +356,8 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), slots = int64_t(layer.slots());
     if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
-    if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * slots;
+    if (layer.neurons.remembers_firing()) bytes += 4 * slots;
+    if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * int64_t(layer.words());
     if (layer.keeps_lists || !layer.makes_trains()) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;

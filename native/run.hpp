@@ -62,10 +62,12 @@ struct EventList {
 // What one layer keeps of one sample.
 struct LayerState {
   Aligned<float> v, count, current, base;
+  Aligned<float> fired;  // 1 where a neuron ever sent a spike, where that is remembered
   std::vector<float> active, graded;
   const float* base_from = nullptr;          // where base is a copy of
   Aligned<int16_t> short_v, short_base;  // instead, where a layer counts in 16-bit integers
-  Aligned<uint32_t> trains;  // (2, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
+  // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
+  Aligned<uint32_t> trains;
   EventList events;
   // pools
   std::vector<float> spikes, largest;
@@ -127,7 +129,7 @@ class Engine {
 // The steps of a run, each in its file. What they leave when `stop` is set is of no use.
 void scatter(const Projection& projection, const Layer& target, const InnerLoops& loops, const uint32_t* index,
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
-void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int steps,
+void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int first, int steps,
                   float* totals, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
                  const std::atomic<bool>& stop);

@@ -1,6 +1,8 @@
 // A vector of floats of one instruction set: just what the inner loops need.
 #pragma once
 
+#include <math.h>
+
 #include <cstdint>
 
 #include "bits.hpp"
@@ -75,8 +77,20 @@ struct PlainVector {
     for (int i = 0; i < lanes; ++i) a.at[i] = T(a.at[i] * b.at[i]);
     return a;
   }
+  friend PlainVector operator/(PlainVector a, PlainVector b) {
+    for (int i = 0; i < lanes; ++i) a.at[i] = T(a.at[i] / b.at[i]);
+    return a;
+  }
+  static PlainVector floor(PlainVector a) {
+    for (int i = 0; i < lanes; ++i) a.at[i] = floorf(a.at[i]);
+    return a;
+  }
   static PlainVector larger(PlainVector a, PlainVector b) {
     for (int i = 0; i < lanes; ++i) a.at[i] = a.at[i] < b.at[i] ? b.at[i] : a.at[i];
+    return a;
+  }
+  static PlainVector smaller(PlainVector a, PlainVector b) {
+    for (int i = 0; i < lanes; ++i) a.at[i] = b.at[i] < a.at[i] ? b.at[i] : a.at[i];
     return a;
   }
   using Mask = uint32_t;
@@ -139,7 +153,10 @@ struct Vector8 {
   friend Vector8 operator+(Vector8 a, Vector8 b) { return {_mm256_add_ps(a.at, b.at)}; }
   friend Vector8 operator-(Vector8 a, Vector8 b) { return {_mm256_sub_ps(a.at, b.at)}; }
   friend Vector8 operator*(Vector8 a, Vector8 b) { return {_mm256_mul_ps(a.at, b.at)}; }
+  friend Vector8 operator/(Vector8 a, Vector8 b) { return {_mm256_div_ps(a.at, b.at)}; }
+  static Vector8 floor(Vector8 a) { return {_mm256_floor_ps(a.at)}; }
   static Vector8 larger(Vector8 a, Vector8 b) { return {_mm256_max_ps(a.at, b.at)}; }
+  static Vector8 smaller(Vector8 a, Vector8 b) { return {_mm256_min_ps(a.at, b.at)}; }
   struct Mask {
     __m256 at;
   };
@@ -231,7 +248,10 @@ struct Vector16 {
   friend Vector16 operator+(Vector16 a, Vector16 b) { return {_mm512_add_ps(a.at, b.at)}; }
   friend Vector16 operator-(Vector16 a, Vector16 b) { return {_mm512_sub_ps(a.at, b.at)}; }
   friend Vector16 operator*(Vector16 a, Vector16 b) { return {_mm512_mul_ps(a.at, b.at)}; }
+  friend Vector16 operator/(Vector16 a, Vector16 b) { return {_mm512_div_ps(a.at, b.at)}; }
+  static Vector16 floor(Vector16 a) { return {_mm512_roundscale_ps(a.at, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
   static Vector16 larger(Vector16 a, Vector16 b) { return {_mm512_max_ps(a.at, b.at)}; }
+  static Vector16 smaller(Vector16 a, Vector16 b) { return {_mm512_min_ps(a.at, b.at)}; }
   using Mask = __mmask16;
   static Mask at_least(Vector16 a, Vector16 b) { return _mm512_cmp_ps_mask(a.at, b.at, _CMP_GE_OQ); }
   static Mask not_zero(Vector16 a) { return _mm512_cmp_ps_mask(a.at, _mm512_setzero_ps(), _CMP_NEQ_OQ); }

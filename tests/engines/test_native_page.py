@@ -55,7 +55,7 @@ def frames() -> np.ndarray:
 def ran(kind: str, wanted: str, gather: bool) -> np.ndarray:
     """What a layer of that kind behind the page's convolution gives at every step: (steps, positions)."""
     plan: Any = _native.Plan()
-    plan.input(6, 2, True)
+    plan.input(6, 2, 1)
     one, none = np.ones(1, np.float32), np.zeros(0, np.float32)
     if kind == "neurons":
         plan.neurons(POSITIONS, 1, one, one / 2, none, 1.0, True, 0.0, 1)

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,10 +91,13 @@ def make_world(folder: Path) -> None:
 
 @dataclass
 class Outcome:
+    """What came of a command: its status, its words, how many operations on names, and how long it took."""
+
     status: int
     out: str
     err: str
     operations: int
+    seconds: float
 
 
 class Zygote:
@@ -113,12 +117,14 @@ class Zygote:
         said = self.scratch / "said"
         said.with_suffix(".count").unlink(missing_ok=True)
         request = {"folder": str(folder), "arguments": list(arguments), "fault": fault, "said": str(said)}
+        started = time.monotonic()
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         status = json.loads(self.process.stdout.readline())
+        seconds = time.monotonic() - started
         texts = [said.with_suffix(ending).read_text(encoding="utf-8") for ending in (".out", ".err")]
         count = said.with_suffix(".count")
-        return Outcome(status, *texts, int(count.read_text()) if count.exists() else -1)
+        return Outcome(status, *texts, int(count.read_text()) if count.exists() else -1, seconds)
 
     def close(self) -> None:
         assert self.process.stdin is not None

@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,9 +64,8 @@ def test_fifty_kills(bench: Bench, command: Command) -> None:
     Then the same command, or the one with another network and other rates, is right to the byte.
     """
     draw = random.Random(command.name)
-    started = time.monotonic()
-    count = survive(bench, command, 0, 1).operations
-    seconds = (time.monotonic() - started) / 2
+    unharmed = survive(bench, command, 0, 1)
+    count = unharmed.operations
     places = [(at, when) for at in range(count) for when in ("before", "after")]
     draw.shuffle(places)
     around = at_random = 0
@@ -78,7 +76,7 @@ def test_fifty_kills(bench: Bench, command: Command) -> None:
     while around + at_random < KILLS:
         tries += 1
         assert tries < 20 * KILLS
-        done = survive(bench, command, 0, tries % 2, seconds=draw.uniform(0.001, seconds))
+        done = survive(bench, command, 0, tries % 2, seconds=draw.uniform(0.001, unharmed.seconds))
         at_random += done.status == -signal.SIGKILL
     record("kills.md", command, KILLED, (count, around, at_random))
 

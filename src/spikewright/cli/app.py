@@ -21,6 +21,7 @@ from spikewright.cli.export import export
 from spikewright.cli.inspect import inspect
 from spikewright.cli.simulate import simulate
 from spikewright.cli.synapses import synapses
+from spikewright.cli.tune import tune
 from spikewright.errors import SpikewrightError
 from spikewright.files import Written, reason, recording, shown
 from spikewright.text import first_line, one_line, visible
@@ -43,7 +44,7 @@ FAULT = 1
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
-for command in (inspect, convert, simulate, synapses, export, demo):
+for command in (inspect, convert, tune, simulate, synapses, export, demo):
     app.command()(command)
 
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from spikewright.errors import SettingsError
+from spikewright.nodes.integrate_and_fire import ONLY_WHAT_IS_KEPT
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.settings import check_fields, digits, number
 from spikewright.text import listed
@@ -17,7 +18,7 @@ from spikewright.text import listed
 class Neurons:
     """What the neurons of a spiking population are like.
 
-    ``str`` gives its text, ``reset=zero,spikes=3``, which names what is not usual; ``parse`` reads it.
+    ``str`` gives its text, ``spikes=3,signed``, which names what is not usual; ``parse`` reads it.
 
     Attributes:
         reset: "subtract" keeps what is above the threshold; "zero" loses it.
@@ -28,6 +29,9 @@ class Neurons:
         leak: decay of the potential per step; 1 is integrate-and-fire.
         max_pool: how max pooling acts on spikes.
         horizon: timesteps of memory for the policies "exp_max" and "fir_max".
+        signed: whether a neuron takes spikes back, by −1, while it has sent more than its potential bears out. It needs
+            ``reset="subtract"`` and no leak.
+        no_debt: whether potentials end at zero from below until the first spike.
     """
 
     reset: Literal["subtract", "zero"] = "subtract"
@@ -37,6 +41,8 @@ class Neurons:
     leak: float = 1.0
     max_pool: Policy = "count_max"
     horizon: int = 16
+    signed: bool = False
+    no_debt: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -48,6 +54,8 @@ class Neurons:
         ):
             if not good:
                 raise SettingsError(f"Neurons: {label} must be {domain}, not {getattr(self, label)}")
+        if self.signed and (self.reset != "subtract" or self.leak != 1):
+            raise SettingsError(f"Neurons: {ONLY_WHAT_IS_KEPT}")
 
     def __str__(self) -> str:
         return _changes(Neurons(), self)
@@ -63,12 +71,12 @@ class Neurons:
         for word in filter(None, text.replace(" ", "").split(",")):
             label, equals, value = word.partition("=")
             name = {"spikes": "max_spikes"}.get(label, label)
-            if name not in _READERS or not equals:
-                known = ", ".join(f"{_written(name)}=" for name in _READERS)
+            if name not in _READERS or not (equals or name in _WORDS):
+                known = ", ".join(_written(name) if name in _WORDS else f"{_written(name)}=" for name in _READERS)
                 raise SettingsError(f"neurons: unknown setting '{word[:40]}'; there are {known}")
             if name in given:
                 raise SettingsError(f"neurons: {label} is given twice")
-            given[name] = _READERS[name](label, value)
+            given[name] = _READERS[name](label, value) if equals else True
         return replace(base or cls(), **given)
 
 
@@ -173,7 +181,10 @@ def _fits(name: str, pattern: str) -> bool:
 def _changes(base: Neurons, other: Neurons) -> str:
     """The settings that differ, as text."""
     named = [f.name for f in fields(base) if getattr(base, f.name) != getattr(other, f.name)]
-    return ",".join(f"{_written(name)}={_text(name, getattr(other, name))}" for name in named)
+    return ",".join(
+        name if getattr(other, name) is True else f"{_written(name)}={_text(name, getattr(other, name))}"
+        for name in named
+    )
 
 
 def _written(name: str) -> str:
@@ -184,6 +195,8 @@ def _written(name: str) -> str:
 def _text(name: str, value: Any) -> str:
     if name == "max_spikes":
         return {1: "single", None: "multi"}.get(value, str(value))
+    if isinstance(value, bool):
+        return str(value).lower()
     return "none" if value is None else str(value) if isinstance(value, str) else repr(value)
 
 
@@ -213,6 +226,12 @@ def _whole(label: str, text: str) -> int:
     return int(text)
 
 
+def _truth(label: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise SettingsError(f"neurons: {label} is a word of its own, or takes true or false, not '{text[:40]}'")
+    return text == "true"
+
+
 _READERS: Mapping[str, Any] = {
     "reset": lambda _, text: text,
     "max_spikes": lambda label, text: spikes_of(text, f"neurons: {label}"),
@@ -221,4 +240,8 @@ _READERS: Mapping[str, Any] = {
     "leak": _number,
     "max_pool": lambda _, text: text,
     "horizon": _whole,
+    "signed": _truth,
+    "no_debt": _truth,
 }
+_WORDS = frozenset(f.name for f in fields(Neurons) if f.default is False)
+"""The settings that are named to be chosen, without a value."""

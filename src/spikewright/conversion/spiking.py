@@ -134,6 +134,8 @@ def _spiking(node: Node, by_population: NeuronsByPopulation, thresholds: Mapping
             "reset": neurons.reset,
             "max_spikes": cap,
             "v_min": None if neurons.v_min is None else neurons.v_min * threshold,
+            "signed": neurons.signed,
+            "no_debt": neurons.no_debt,
         }
         return IF(**settings) if neurons.leak == 1.0 else LIF(**settings, leak=neurons.leak)
     if type(node) is MaxPool:

@@ -30,17 +30,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Neurons with their thresholds and lowest potentials on the device.
+    """Neurons with their thresholds, lowest potentials and biases of some steps on the device.
 
     Attributes:
         neuron: their settings: reset, leak, spikes a step.
         threshold: ``(*shape)``, of every neuron.
         v_min: ``(*shape)``, the lowest potential of every neuron, or None.
+        step_bias: ``(steps, channels, 1, …)``, added in each of the first steps, or None.
+        fired_bias: ``(channels, 1, …)``, added in these steps where a neuron has sent a spike, or None.
     """
 
     neuron: IF
     threshold: Tensor
     v_min: Tensor | None
+    step_bias: Tensor | None = None
+    fired_bias: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +54,16 @@ class NeuronState:
     Attributes:
         v: ``(B, *shape)``: membrane potentials; what ``record="potentials"`` records.
         memory: whatever else a policy keeps, each ``(B, *shape)``.
+        t: how many steps there were.
+        sent: ``(B, *shape)``: the sum of all that each neuron sent; None for nothing, or where nothing asks for it.
+        fired: ``(B, *shape)``: 1 where a neuron ever sent a spike, 0 elsewhere; None for nowhere, or as ``sent``.
     """
 
     v: Tensor
     memory: tuple[Tensor, ...] = ()
+    t: int = 0
+    sent: Tensor | None = None
+    fired: Tensor | None = None
 
     def with_potential(self, v: Tensor) -> NeuronState:
         """The same with other membrane potentials."""
@@ -98,24 +108,46 @@ class IntegrateAndFire(NeuronStep):
     """The neurons of a graph as their settings say, with and without leak: see ``nodes/integrate_and_fire.py``."""
 
     def step(self, population: Population, state: NeuronState, current: Tensor) -> tuple[Tensor, NeuronState]:
-        n, v = fire(population, state.v, current)
-        return n, state.with_potential(v)
+        return fire(population, state, current)
 
 
-def fire(population: Population, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
+def fire(population: Population, state: NeuronState, current: Tensor) -> tuple[Tensor, NeuronState]:
     """One step of integrate-and-fire neurons.
 
     Args:
         population: the neurons.
-        v: ``(B, *shape)``: membrane potentials before the step.
-        current: ``(B, *shape)``: the input of the step.
+        state: before the step.
+        current: ``(B, *shape)``: the input of the step, without the biases of ``population``.
 
     Returns:
-        the number of spikes of each neuron, and the potentials after the step, both ``(B, *shape)``.
+        what each neuron sends ``(B, *shape)``, and the state after the step.
     """
     neuron, threshold = population.neuron, population.threshold
-    v = v + current if neuron.decay == 1.0 else neuron.decay * v + current
+    current = _with_step_biases(population, state, current)
+    v = state.v + current if neuron.decay == 1.0 else neuron.decay * state.v + current
     single = neuron.max_spikes == 1
     n = (v >= threshold).to(v.dtype) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
+    sent, fired = state.sent, state.fired
+    if neuron.signed:
+        sent = n.new_zeros(()) if sent is None else sent
+        too_many = (-v / threshold).floor() + 1
+        taken_back = too_many.minimum(sent).clamp(0, neuron.max_spikes).where(v <= 0, 0)
+        n = n - taken_back
+        sent = sent + n
     v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
-    return n, v if population.v_min is None else v.maximum(population.v_min)
+    v = v if population.v_min is None else v.maximum(population.v_min)
+    if neuron.no_debt or neuron.fired_bias is not None:
+        now = n != 0 if fired is None else (n != 0) | (fired != 0)
+        fired = now.to(v.dtype)
+        v = v.where(now, v.clamp(min=0)) if neuron.no_debt else v
+    return n, replace(state, v=v, t=state.t + 1, sent=sent, fired=fired)
+
+
+def _with_step_biases(population: Population, state: NeuronState, current: Tensor) -> Tensor:
+    """The current of a step with the biases of that step."""
+    if population.step_bias is None or state.t >= len(population.step_bias):
+        return current
+    current = current + population.step_bias[state.t]
+    if population.fired_bias is None or state.fired is None:
+        return current
+    return current + state.fired * population.fired_bias

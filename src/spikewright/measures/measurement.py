@@ -12,7 +12,6 @@ from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
-from spikewright.encoders.constant import Constant
 from spikewright.engines import BatchRun, Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
@@ -29,9 +28,8 @@ from spikewright.measures.protocol import Overlap, Protocol, check_overlap, over
 from spikewright.measures.quantised import QuantisedObserver
 from spikewright.measures.scores import HeadMeasures, Scoring
 from spikewright.measures.splitting import split_errors
-from spikewright.measures.synops import synops
 from spikewright.measures.value import LayerMeasures, Measures
-from spikewright.nodes import Input
+from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
 from spikewright.tasks import TaskChoice, heads
 from spikewright.text import steps_to_show
@@ -92,7 +90,7 @@ def measure(
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     remembered = None if conversion is None else conversion.tasks or None
     asked = heads(graph, dataset.targets, remembered if task is None else task)
-    overlap = None if conversion is None else overlap_of(conversion.calibration.digests, dataset)
+    overlap = None if conversion is None else overlap_of(conversion.calibration.seen, dataset)
     if overlap is not None:
         check_overlap(overlap, allow_overlap)
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
@@ -114,7 +112,7 @@ def measure(
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
-    rates = Rates.of(graph, run, sums.sums)
+    rates = Rates.of(graph, run, sums)
     measures = _measures(graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found)
     if margins is not None and early_exit is not None:
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
@@ -183,11 +181,7 @@ def _measures(
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
-    counts = {name: total / run.samples for name, total in run.counts.items()}
-    if not isinstance(encoder, Constant):  # every other encoder sends events
-        counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
-    active = {name: steps / run.samples for name, steps in run.nonzero.items()}
-    layers, judged = synops(graph, counts, active, run.timesteps), scoring.results()
+    layers, judged = work_of(graph, run, encoder).synops, scoring.results()
     others = found.results(run)
     return Measures(
         samples=run.samples,
@@ -198,7 +192,7 @@ def _measures(
             name: LayerMeasures(name, graph[name].type, graph.shapes[name], rate, correlations.get(name))
             for name, rate in firing.items()
         },
-        synops=layers,
+        synops=dict(layers),
         operations=operations(graph, run),
         energy_spiking=energy.spiking(layers, run.timesteps),
         energy_analog=None if conversion is None else energy.analog(conversion.reference),

@@ -1,14 +1,23 @@
 """Spiking populations: integrate-and-fire neurons, with and without leak.
 
-One step of time, for a population with input current ``I``::
+One step of time, t = 0, 1, …, for a population with input current ``I``::
 
+    I ← I + step_bias[t]                                 (t < rows of step_bias)
+    I ← I + fired_bias where it has sent a spike         (t < rows of step_bias)
     v ← decay·v + I
     n = max(0, floor(v / threshold)), at most max_spikes
-    v ← v − n·threshold            (reset by subtraction)
-    v ← v_reset where n > 0        (reset to zero)
-    v ← max(v, v_min)              (where a lower clamp is set)
+    n = −min(floor(−v / threshold) + 1, sent), at least −max_spikes, where v ≤ 0 and sent > 0    (signed)
+    v ← v − n·threshold                                  (reset by subtraction)
+    v ← v_reset where n > 0                              (reset to zero)
+    v ← max(v, v_min)                                    (where a lower clamp is set)
+    v ← max(v, 0) where it has never sent a spike, this step included    (no_debt)
+    sent ← sent + n
 
-The population emits ``n``, an integer; its threshold is folded into the weights that follow.
+The population emits ``n``, an integer; its threshold is folded into the weights that follow. ``sent`` is the sum of all
+it has emitted, which no −1 takes below zero: signed neurons take back what they sent, and nothing else.
+
+Sources: signed spikes with memory, ``IF_with_neg`` of https://github.com/h-z-h-cell/ANN-to-SNN-DCGS; a bias for each
+step, FTBC (arXiv 2403.18388).
 """
 
 from __future__ import annotations
@@ -21,12 +30,17 @@ import numpy as np
 
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Array, Node, Shape, ToTensor
-from spikewright.settings import LARGEST
+from spikewright.settings import LARGEST, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Reset = Literal["subtract", "zero"]
+
+ONLY_WHAT_IS_KEPT = (
+    "signed neurons send −1 for what they sent and the potential no longer bears out, so nothing of it may be lost: "
+    "they need reset='subtract' and no leak"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +54,10 @@ class IF(Node):
         v_reset: for ``reset="zero"``.
         max_spikes: how many spikes a neuron may send in one step: 1 single, None any number, else a cap.
         v_min: the lowest potential, with the same shapes (or a plain number), or None.
+        signed: whether it takes spikes back, by sending −1, where it sent more than the potential bears out.
+        no_debt: whether potentials end at zero from below until the first spike.
+        step_bias: ``(steps, channels)``: added to the current in each of the first steps; nothing after them.
+        fired_bias: ``(channels,)``: added in those steps too, once a neuron has sent a spike.
     """
 
     threshold: Array
@@ -48,11 +66,16 @@ class IF(Node):
     v_reset: float = 0.0
     max_spikes: int | None = 1
     v_min: Array | float | None = None
+    signed: bool = False
+    no_debt: bool = False
+    step_bias: Array | None = None
+    fired_bias: Array | None = None
     population: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for label in ("threshold", "v_init"):  # plain numbers are welcome
-            object.__setattr__(self, label, np.asarray(getattr(self, label)))
+        for label in ("threshold", "v_init", "step_bias", "fired_bias"):  # plain numbers are welcome
+            if getattr(self, label) is not None:
+                object.__setattr__(self, label, np.asarray(getattr(self, label)))
         super().__post_init__()
         if not (self.threshold > 0).all():
             raise GraphError(f"{self}: every threshold must be positive; the lowest is {self.threshold.min()}")
@@ -67,6 +90,14 @@ class IF(Node):
                 raise SettingsError(f"{self}: {label} must be finite, not {value}")
         if self.v_min is not None and (np.asarray(self.v_min) > 0).any():
             raise SettingsError(f"{self}: v_min must be 0 or below, not {np.max(self.v_min)}")
+        for label in ("signed", "no_debt"):
+            if not isinstance(plain(getattr(self, label)), bool):
+                raise SettingsError(f"{self}: {label} must be True or False, not {getattr(self, label)!r:.60}")
+            object.__setattr__(self, label, bool(getattr(self, label)))
+        if self.signed and (self.reset != "subtract" or self.decay != 1):
+            raise SettingsError(f"{self}: {ONLY_WHAT_IS_KEPT}")
+        if self.fired_bias is not None and self.step_bias is None:
+            raise SettingsError(f"{self}: fired_bias acts in the steps of step_bias, and there is none; give zeros")
 
     @property
     def decay(self) -> float:
@@ -78,8 +109,17 @@ class IF(Node):
         return 0
 
     def infer_shape(self, *inputs: Shape) -> Shape:
+        channels = inputs[0][:1]
         for label, array in self.arrays.items():
-            if array.shape not in ((), inputs[0][:1], inputs[0]):
+            if label in ("step_bias", "fired_bias"):
+                rows = array.shape[:1] if label == "step_bias" else ()
+                if not array.size or array.shape != (*rows, *channels):
+                    first = "steps, " if label == "step_bias" else ""
+                    raise GraphError(
+                        f"{self}: {label} {array.shape} does not fit {inputs[0]}: it is ({first}channels), "
+                        f"of {channels[0] if channels else 'no'} channels"
+                    )
+            elif array.shape not in ((), inputs[0][:1], inputs[0]):
                 raise GraphError(f"{self}: {label} {array.shape} does not fit a population of {inputs[0]}")
         return inputs[0]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from spikewright.engines.neurons import Population, fire
+from spikewright.engines.neurons import NeuronState, Population, fire
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,8 @@ class Stepwise(Scan):
 
         spikes, after, counts = [], [], torch.zeros_like(v)
         for now in current.expand(steps, *v.shape):
-            n, v = fire(population, v, now)
+            n, state = fire(population, NeuronState(v), now)
+            v = state.v
             spikes.append(n)
             counts = counts + n
             if potentials:

@@ -1,0 +1,208 @@
+"""What a conversion loses against its trained network at every T, and what work it takes: from one simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spikewright.conversion import Conversion
+from spikewright.data import Dataset
+from spikewright.data.sampling import draw
+from spikewright.encoders import Encoder
+from spikewright.engines import Record, RunSettings
+from spikewright.engines.simulation import run_over
+from spikewright.errors import DataError, SettingsError
+from spikewright.forward import Forward
+from spikewright.graph import Graph
+from spikewright.measures.scores import Scoring
+from spikewright.measures.work import work_of
+from spikewright.tasks import SCORES, Curve, Head, Task, TaskChoice, heads
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What one conversion did on samples over T timesteps.
+
+    Attributes:
+        lost: ``(T,)``: points lost against the trained network, the mean over all outputs; see ``gauge``.
+        score: ``(T,)``: the main score of the first output.
+        firing_rate: spikes per neuron and timestep over the whole network.
+        synops: synaptic operations per sample of all T timesteps.
+    """
+
+    lost: Curve
+    score: Curve
+    firing_rate: float
+    synops: float
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return len(self.lost)
+
+    def synops_at(self, timesteps: int) -> float:
+        """Synaptic operations per sample up to a timestep, taken as spread evenly over time."""
+        return self.synops * timesteps / self.timesteps
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """Samples with what is asked of the answers to them, and how good the trained network is.
+
+    Attributes:
+        data: the samples.
+        heads: by output, with targets: the labels, or what the trained network answers.
+        analog: by output, the trained network's scores.
+        labelled: whether the targets are labels.
+        note: why labels are not used, where there are some; else empty.
+    """
+
+    data: Dataset
+    heads: Mapping[str, Head]
+    analog: Mapping[str, Mapping[str, float]]
+    labelled: bool
+    note: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        folded: Graph,
+        data: Dataset,
+        encoder: Encoder,
+        timesteps: int,
+        *,
+        task: TaskChoice = None,
+        batch_size: int = 100,
+        device: str = "cpu",
+    ) -> Yardstick:
+        """What answers to some samples are judged by.
+
+        Labels count where every output has some and they fit; else the trained network's own answers do.
+
+        Args:
+            folded: the trained network, prepared.
+            data: the samples.
+            encoder: of the runs, fitted; it knows what the trained network sees.
+            timesteps: T of the runs.
+            task: what labels mean, as said; None finds it.
+            batch_size: samples that run side by side.
+            device: a torch device.
+
+        Raises:
+            SettingsError: for a task by which no more is better.
+        """
+        note = ""
+        try:
+            asked = heads(folded, data.targets, task)
+        except DataError as error:
+            asked, note = heads(folded), f"the labels are not used: {error}"
+        labelled = all(head.targets is not None for head in asked.values())
+        for head in asked.values():
+            gauge(head.task)
+        forward, done = Forward(folded, device), 0
+        counts = {name: head.task.running_scores(1, head.answer) for name, head in asked.items()}
+        said: dict[str, list[Any]] = {name: [] for name in asked}
+        for x, _ in data.batches(batch_size):
+            answers = forward(encoder.mean(forward.to_tensor(x), timesteps))
+            for name, head in asked.items():
+                answer = answers[name].cpu().numpy()
+                if labelled and head.targets is not None:
+                    targets = head.targets[done : done + len(x)]
+                else:
+                    targets = head.task.decisions(answer, head.answer)
+                    said[name].append(targets)
+                counts[name].add(answer[:, None], targets)
+            done += len(x)
+        if not labelled:
+            asked = {name: replace(head, targets=np.concatenate(said[name])) for name, head in asked.items()}
+        analog = {name: {k: float(v[0]) for k, v in one.scores().items()} for name, one in counts.items()}
+        return cls(data, asked, analog, labelled, note)
+
+    def some(self, count: int, seed: int = 0) -> Yardstick:
+        """The same with a seeded draw of the samples; the trained network's scores stay those of all.
+
+        Args:
+            count: how many, in proportion to the classes; all of them where there are no more.
+            seed: of the draw.
+        """
+        if count >= len(self.data):
+            return self
+        rows = draw(self.data.labels, len(self.data), count, seed)
+        heads = {name: replace(h, targets=None if h.targets is None else h.targets[rows]) for name, h in self.asked}
+        return replace(self, data=self.data.subset(rows), heads=heads)
+
+    @property
+    def asked(self) -> list[tuple[str, Head]]:
+        """What is asked of every output, in the network's order."""
+        return list(self.heads.items())
+
+    @property
+    def title(self) -> str:
+        """What the main score of the first output is called."""
+        score = SCORES[self.asked[0][1].task.main]
+        return score.title if self.labelled else score.against
+
+    @property
+    def percent(self) -> bool:
+        """Whether the main score of the first output is a share."""
+        return SCORES[self.asked[0][1].task.main].percent
+
+    def text(self, score: float, *, unit: bool = False) -> str:
+        """A main score of the first output as people read it."""
+        return SCORES[self.asked[0][1].task.main].text(score, unit=unit)
+
+    @property
+    def reference(self) -> float:
+        """The main score of the trained network at the first output: against its own answers a perfect one."""
+        name, head = self.asked[0]
+        return self.analog[name][head.task.main]
+
+    def scored(
+        self,
+        conversion: Conversion,
+        encoder: Encoder,
+        timesteps: int,
+        *,
+        batch_size: int = 100,
+        device: str = "cpu",
+    ) -> Scored:
+        """What a conversion does on these samples.
+
+        Args:
+            conversion: of the same trained network.
+            encoder: of the run.
+            timesteps: T.
+            batch_size: samples that run side by side.
+            device: a torch device.
+
+        Raises:
+            SpikewrightError: as ``simulate``.
+        """
+        graph = conversion.spiking
+        scoring = Scoring(self.heads)
+        settings = RunSettings(timesteps, encoder.fitted(graph), batch_size, device=device)
+        record = Record("nonzero", outputs=False)
+        run = run_over(graph, self.data, settings, record, record.fitted(graph, timesteps), (scoring.alone,))
+        judged = scoring.results()
+        lost = [
+            100 * (self.analog[name][gauge(head.task)] - judged[name].scores[gauge(head.task)])
+            for name, head in self.asked
+        ]
+        first = next(iter(judged.values()))
+        work = work_of(graph, run, settings.chosen_encoder)
+        return Scored(np.mean(lost, axis=0), first.scores[first.task.main], work.firing_rate, work.total_synops)
+
+
+def gauge(task: Task) -> str:
+    """The score that points are counted in, hundredths of it: the first by which more is better, R² of a regression.
+
+    Raises:
+        SettingsError: for a task that has none.
+    """
+    for name, score in task.measures.items():
+        if score.higher:
+            return name
+    raise SettingsError(f"the task {task} has no score by which more is better, so that nothing can be chosen by it")

@@ -1,0 +1,182 @@
+"""What is the same for all points of one tuning: the network, the settings of its runs, and how a point is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from spikewright.calibration import Method, Statistics
+from spikewright.conversion import Conversion
+from spikewright.conversion.gain import with_gain
+from spikewright.data import Dataset, sample_digests
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
+from spikewright.experiment.comparing import Progress
+from spikewright.experiment.converting import conversions, statistics_of
+from spikewright.experiment.held_out import HeldOut, expected_inputs
+from spikewright.experiment.scoring import Scored, Yardstick
+from spikewright.experiment.tuning.point import Point
+from spikewright.experiment.tuning.result import Settled
+from spikewright.experiment.tuning.rule import Chosen
+from spikewright.experiment.tuning.sweep import Sweep
+from spikewright.graph import Graph
+from spikewright.measures import Measures, measure
+from spikewright.tasks import TaskChoice
+from spikewright.timesteps import Timesteps
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is the same for all points.
+
+    Attributes:
+        graph: the network as it was read.
+        folded: prepared.
+        answer, leaky, input_scale, task: as of ``convert``.
+        timesteps: at which T.
+        encoder: of all runs.
+        batch_size, device: of all runs.
+        progress: called with (what is being done, how much is done, how much there is).
+    """
+
+    graph: Graph
+    folded: Graph
+    timesteps: Timesteps
+    preparation: Mapping[str, Any]
+    input_scale: Method | str | float = "max"
+    task: TaskChoice = None
+    encoder: Encoder | str = "constant"
+    batch_size: int = 100
+    device: str = "cpu"
+    progress: Progress | None = None
+
+    @cached_property
+    def fitted(self) -> Encoder:
+        """The encoder as a value."""
+        return self.encoder if isinstance(self.encoder, Encoder) else named_encoder(self.encoder)
+
+    def stage(self, what: str) -> Callable[[int, int], None] | None:
+        """What moves the progress of a stage; None where nobody watches."""
+        if self.progress is None:
+            return None
+        told: Progress = self.progress
+        return lambda done, total: told(what, done, total)
+
+    def statistics(self, data: Dataset, points: Sequence[Point]) -> Statistics:
+        """What the methods of some points need to know of some samples."""
+        return statistics_of(
+            self.folded,
+            expected_inputs(data, self.fitted, self.timesteps.last),
+            list(dict.fromkeys(point.method for point in points)),
+            input_scale=self.input_scale,
+            task=self.task,
+            batch_size=self.batch_size,
+            device=self.device,
+            progress=self.stage("calibrating"),
+        )
+
+    def made(self, point: Point, statistics: Statistics, data: Dataset) -> Conversion:
+        """The network converted as a point says.
+
+        Args:
+            point: how.
+            statistics: of the samples.
+            data: the samples, which corrections are made on.
+        """
+        options = {**self.preparation, **point.options}
+        (found,) = conversions(self.graph, statistics, point.method, data, task=self.task, **options)
+        for text in point.corrections:
+            found = with_gain(found, float(text.partition(":")[2]))
+        return found
+
+    def yardstick(self, data: Dataset) -> Yardstick:
+        """What answers to some samples are judged by."""
+        return Yardstick.of(
+            self.folded,
+            data,
+            self.fitted,
+            self.timesteps.last,
+            task=self.task,
+            batch_size=self.batch_size,
+            device=self.device,
+        )
+
+    def facts(self, parts: HeldOut, tried: str) -> dict[str, str]:
+        """What results depend on, by name: those of a sweep that goes on must be of the same.
+
+        Args:
+            parts: the calibration samples.
+            tried: which points, as text.
+        """
+        digest = sha256()
+        for part in (parts.fitting, parts.held_out):
+            digest.update(sample_digests(part).tobytes())
+            digest.update(f"{part.fingerprint} {part.preprocessing}".encode())
+        told = (self.timesteps, self.encoder, self.input_scale, self.task, sorted(self.preparation.items()))
+        return {
+            "network": self.folded.fingerprint,
+            "data": digest.hexdigest(),
+            "grid": tried,
+            "settings": ", ".join(map(str, told)),
+        }
+
+    def settled(self, chosen: Sequence[Chosen], data: Dataset, test: Dataset | None) -> tuple[Settled, ...]:
+        """What was chosen, made on all calibration samples and measured on test data.
+
+        Args:
+            chosen: points and their T.
+            data: all calibration samples.
+            test: other samples; None for none.
+        """
+        statistics = self.statistics(data, [one.row.point for one in chosen])
+        found = []
+        for one in chosen:
+            conversion = self.made(one.row.point, statistics, data)
+            found.append(Settled(one, conversion, None if test is None else self._measured(conversion, one, test)))
+        return tuple(found)
+
+    def _measured(self, conversion: Conversion, chosen: Chosen, test: Dataset) -> Measures:
+        return measure(
+            conversion,
+            test,
+            chosen.row.timesteps,
+            task=self.task,
+            encoder=self.encoder,
+            batch_size=self.batch_size,
+            device=self.device,
+            progress=self.stage(f"measuring {chosen.row.point}"),
+        )
+
+
+class Judge:
+    """Says what points do on samples held out, each once; what a sweep knows already is taken from it.
+
+    Args:
+        job: what is the same for all of them.
+        parts: the calibration samples.
+        sweep: what is known.
+        points: all that may be asked for.
+    """
+
+    def __init__(self, job: Job, parts: HeldOut, sweep: Sweep, points: Sequence[Point]) -> None:
+        self.job, self.parts, self.sweep, self.points = job, parts, sweep, points
+        self.yardstick = job.yardstick(parts.held_out)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Statistics of the samples that are not held out, gathered when a point is first made."""
+        return self.job.statistics(self.parts.fitting, self.points)
+
+    def __call__(self, point: Point, samples: int) -> Scored:
+        """What a point does on so many of the samples held out."""
+        known = self.sweep.get(point, samples)
+        if known is not None:
+            return known
+        conversion = self.job.made(point, self.statistics, self.parts.fitting)
+        job, few = self.job, self.yardstick.some(samples, self.parts.seed)
+        found = few.scored(conversion, job.fitted, job.timesteps.last, batch_size=job.batch_size, device=job.device)
+        self.sweep.add(point, samples, found)
+        return found

@@ -1,0 +1,169 @@
+"""Tuning: points are tried on samples held out of calibration, one is chosen by a rule, and made on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from spikewright.calibration import Method
+from spikewright.data import as_dataset
+from spikewright.encoders import Encoder
+from spikewright.errors import SettingsError
+from spikewright.experiment.comparing import Progress
+from spikewright.experiment.converting import prepared
+from spikewright.experiment.held_out import held_out
+from spikewright.experiment.tuning.grid import Grid
+from spikewright.experiment.tuning.job import Job, Judge
+from spikewright.experiment.tuning.point import Point
+from spikewright.experiment.tuning.result import Tuning
+from spikewright.experiment.tuning.rule import Rule, Tried
+from spikewright.experiment.tuning.sweep import Sweep
+from spikewright.graph import Graph
+from spikewright.tasks import TaskChoice, heads
+from spikewright.timesteps import Timesteps
+
+FEWEST = 64
+"""How many samples held out a first round of a search is judged on at least."""
+LAST = 3
+"""How many points the last round of a search has at least, where there are as many."""
+
+
+def tune(
+    graph: Graph,
+    data: Any,
+    grid: Grid | Sequence[str] | str,
+    *,
+    test: Any = None,
+    rules: Sequence[Rule | str] | Rule | str = "best",
+    timesteps: Timesteps | str | int = "4..32",
+    trials: int | None = None,
+    hold_out: int | None = None,
+    seed: int = 0,
+    store: Path | str | None = None,
+    force: bool = False,
+    answer: Literal["keep", "drop"] = "keep",
+    leaky: Literal["refuse", "split"] = "refuse",
+    input_scale: Method | str | float = "max",
+    task: TaskChoice = None,
+    encoder: Encoder | str = "constant",
+    batch_size: int = 100,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Tuning:
+    """Try ways to convert a network, and choose one by a rule; test data have no part in that.
+
+    Each point is calibrated and corrected on one part of the calibration samples and judged on the other, against the
+    labels, or against the trained network's answers where there are none or they do not fit. What the rules choose is
+    then made anew on all calibration samples, and measured on ``test`` alone.
+
+    Args:
+        graph: as ``load`` gives it.
+        data: to calibrate with.
+        grid: what is tried: a Grid, or words like ``gain=1..10``; see ``Grid.parse``.
+        test: data to measure the chosen points with; None for none.
+        rules: by which points are chosen, as values or text; the first gives the recommendation.
+        timesteps: at which T: every rule looks at all of a range.
+        trials: instead of all points so many of a seeded draw, of which after a look at few samples the better half is
+            looked at on twice as many, and so on; None tries all of them on all samples held out.
+        hold_out: how many samples are kept from calibration; None for half of them, at most 1,000.
+        seed: of the draws of samples and points.
+        store: a Parquet file that keeps what was found of each point, so that a run that was interrupted goes on.
+        force: whether a ``store`` of something else is begun anew.
+        answer: what becomes of the activation that the network ends in.
+        leaky: what becomes of leaky rectifiers.
+        input_scale: how λ of an input comes about: see ``calibrate``.
+        task: what labels mean: see ``measure``.
+        encoder: of all runs. Of event frames λ are found on the mean frame.
+        batch_size: samples that run side by side.
+        device: a torch device.
+        progress: called with (what is being done, how much is done, how much there is).
+
+    Raises:
+        SpikewrightError: as ``convert`` and ``measure``; for what cannot be varied, rules that are none, calibration
+            samples that are too few, and a ``store`` of something else.
+    """
+    chosen_grid = grid if isinstance(grid, Grid) else Grid.parse(grid)
+    steps = timesteps if isinstance(timesteps, Timesteps) else Timesteps.parse(str(timesteps))
+    asked = [rules] if isinstance(rules, Rule | str) else list(rules)
+    wanted = tuple(one if isinstance(one, Rule) else Rule.parse(one) for one in asked)
+    if not wanted:
+        raise SettingsError("no rule is given that a point is chosen by; give one like 'fewest synops within 1 point'")
+    for rule in wanted:
+        rule.check(steps)
+    points = chosen_grid.points if trials is None else chosen_grid.drawn(trials, seed)
+    kept = {"answer": answer, "leaky": leaky}
+    folded = prepared(graph, **kept)
+    for point in points:
+        prepared(folded, **kept, **point.options)
+    samples = as_dataset(data, graph.inputs)
+    tested = None if test is None else as_dataset(test, graph.inputs)
+    if tested is not None:
+        heads(folded, tested.targets, task)
+    job = Job(graph, folded, steps, kept, input_scale, task, encoder, batch_size, device, progress)
+    parts = held_out(samples, hold_out, seed)
+    how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
+    sweep = Sweep(job.facts(parts, how), None if store is None else Path(store), force)
+    judge = Judge(job, parts, sweep, points)
+    tried = _searched(judge, points, wanted[0], halving=trials is not None)
+    settled = job.settled([rule.choose(tried, steps) for rule in wanted], samples, tested)
+    yardstick = judge.yardstick
+    return Tuning(
+        tried=tried,
+        settled=settled,
+        timesteps=steps,
+        title=yardstick.title,
+        percent=yardstick.percent,
+        reference=yardstick.reference,
+        labelled=yardstick.labelled,
+        held_out=str(parts),
+        grid=how,
+        settings={
+            "tried": f"{len(points):,} points" if trials is None else f"{len(points):,} of {len(chosen_grid):,} points",
+            "grid": how,
+            "rules": "; ".join(map(str, wanted)),
+            "timesteps": str(steps),
+            "calibration": str(parts),
+            "encoder": str(encoder),
+        },
+        notes=(yardstick.note,) if yardstick.note else (),
+    )
+
+
+def _searched(judge: Judge, points: Sequence[Point], rule: Rule, *, halving: bool) -> tuple[Tried, ...]:
+    """The points that are left when all were judged; by halving first all on few samples, then the better on more."""
+    job, every = judge.job, len(judge.parts.held_out)
+    rounds = _rounds(every, len(points)) if halving else [(every, len(points))]
+    total, done, left = sum(count for _, count in rounds), 0, list(points)
+    tried: list[Tried] = []
+    move = job.stage("trying")
+    for samples, count in rounds:
+        if tried:
+            left = [one.point for one in _ranked(tried, rule, job.timesteps)[:count]]
+            left.sort(key=points.index)
+        tried = []
+        for point in left:
+            tried.append(Tried(point, judge(point, samples)))
+            done += 1
+            if move is not None:
+                move(done, total)
+    return tuple(tried)
+
+
+def _rounds(samples: int, points: int) -> list[tuple[int, int]]:
+    """How many samples and points each round of successive halving has: the last one has all samples."""
+    sizes, counts = [samples], [points]
+    while counts[-1] > LAST and sizes[0] // 2 >= FEWEST:
+        sizes.insert(0, sizes[0] // 2)
+        counts.append(max(LAST, -(-counts[-1] // 2)))
+    return list(zip(sizes, counts, strict=True))
+
+
+def _ranked(tried: Sequence[Tried], rule: Rule, timesteps: Timesteps) -> list[Tried]:
+    """The points in the order in which a rule would choose them, one after the other."""
+    left, found = list(tried), []
+    while left:
+        point = rule.choose(left, timesteps).row.point
+        found.append(next(one for one in left if one.point == point))
+        left.remove(found[-1])
+    return found
