@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikewright.cli.console import compact_table
-from spikewright.measures import HeadMeasures, Measures
+from spikewright.measures import HeadMeasures, Measures, reasons
 from spikewright.tasks import SCORES, Head
 from spikewright.text import short, steps_to_show
 
@@ -29,6 +29,9 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
                 curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
                 cells = [kind.text(curve[t - 1]) for t in shown]
                 table.add_row(label, *cells, *([] if analog is None else [kind.text(analog)]))
+                found = one.heads[name].quantised
+                if found is not None and score in found.scores and tuple(shown) == found.steps:
+                    table.add_row("  quantised", *map(kind.text, found.scores[score]))
             tables.append(table)
     return Group(*tables, _work(measures))
 
@@ -45,6 +48,17 @@ def _work(measures: Mapping[str, Measures]) -> Table:
         latency = [f"{one.latency:,}"] * late
         table.add_row(label, f"{one.firing_rate:.3f}", short(one.total_synops), *latency, *others)
     return table
+
+
+def judgement(measures: Mapping[str, Measures]) -> list[str]:
+    """What costs most, what stopping early gives, and what samples were used for: a line each."""
+    lines = []
+    for label, one in measures.items():
+        before = "" if len(measures) == 1 else f"{label}: "
+        lines += [before + sentence for sentence in reasons(one)]
+        lines += [] if one.early_exit is None else [before + str(one.early_exit)]
+    protocol = next(iter(measures.values())).protocol
+    return lines if protocol is None else [*lines, *protocol.lines[1:2]]
 
 
 def agreement_lines(measures: Measures) -> list[str]:

@@ -20,6 +20,7 @@ from spikewright.reports.answers import facts, how_good, score_columns, score_ro
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.layers import layer_by_layer
 from spikewright.reports.network import captions_of, network_picture
+from spikewright.reports.reasons import how_measured, why_lost
 from spikewright.reports.table import table
 from spikewright.text import listed, shape_text, short, steps_to_show
 
@@ -58,8 +59,10 @@ def report(
     sections = [
         _head(title, candidates),
         _seen(comparison),
+        how_measured(candidates),
         how_good(document, candidates),
         _table_of_candidates(candidates),
+        why_lost(document, candidates),
         _work(document, candidates),
         layer_by_layer(document, comparison.statistics, candidates),
         _network(comparison.graph, candidates[0]),

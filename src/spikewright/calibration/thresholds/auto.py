@@ -29,7 +29,7 @@ class Auto(Method):
             "step_bias", "signed", "bursts", "layered", "few_spike".
     """
 
-    timesteps: Timesteps = Timesteps(4, 32)
+    timesteps: Timesteps = USUAL
     allow: str = ""
     main: ClassVar[str | None] = "timesteps"
 
