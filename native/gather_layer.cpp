@@ -206,7 +206,7 @@ class Gathering {
       s.threshold = values.threshold.data() + own, s.neuron_stride = g_.per_neuron ? stride : 0;
       s.v_min = values.v_min.empty() ? nullptr : values.v_min.data() + own;
       s.fired = state_.fired.empty() ? nullptr : state_.fired.data() + at;
-      s.biased = layer_.neurons.biased_steps(layer_.channels, first_, steps_), s.bias_stride = stride * g_.blocks;
+      s.biased = layer_.neurons.biased_steps(layer_.channels, first_, steps_), s.bias_stride = stride;
       if (s.biased) s.step_bias = values.step_bias.data() + first_ * s.bias_stride + lane;
       s.fired_bias = values.fired_bias.empty() ? nullptr : values.fired_bias.data() + lane;
       s.early = state_.trains.data() + at, s.late = s.early + layer_.words(), s.back = ptrdiff_t(layer_.slots());

@@ -123,7 +123,12 @@ class Position {
       const auto which = fire_both_ways(v_[j], current, threshold_[j], sent_[j]);
       now_[j].push(which.fires), now_back_[j].push(which.back);
     } else {
-      if (t < s_.biased) current = current + bias(t, j);
+      if (t < s_.biased) {
+        current = current + V::load(s_.step_bias + t * s_.bias_stride + j * V::width);
+        if (s_.fired_bias) {
+          current = current + V::where(V::not_zero(fired_[j]), V::load(s_.fired_bias + j * V::width));
+        }
+      }
       const V* lowest = s_.v_min ? &lowest_[j] : nullptr;
       const V n = step_any(s_.rule, current, threshold_[j], lowest, s_.fired, v_[j], sent_[j], fired_[j]);
       now_[j].push(V::at_least(n, V::all(1)));
@@ -133,11 +138,6 @@ class Position {
 
  private:
   static constexpr int span = History::span, parts = 32 / span;
-
-  V bias(int t, int j) const {
-    const V own = V::load(s_.step_bias + t * s_.bias_stride + j * V::width);
-    return s_.fired_bias ? own + V::where(V::not_zero(fired_[j]), V::load(s_.fired_bias + j * V::width)) : own;
-  }
 
   void keep(int word) {
     uint32_t* const words = (word ? s_.late : s_.early) + at_;

@@ -167,9 +167,8 @@ class Sample {
     const float* of_step = layer.neurons.step_bias.data() + size_t(step) * channels;
     const std::vector<float>& of_fired = layer.neurons.fired_bias;
     for (size_t i = 0; i < size_t(layer.size()); ++i) {
-      float bias = of_step[i % channels];
-      if (!of_fired.empty() && state.fired[i] != 0) bias += of_fired[i % channels];
-      state.current[i] += bias;
+      state.current[i] += of_step[i % channels];
+      if (!of_fired.empty() && state.fired[i] != 0) state.current[i] += of_fired[i % channels];
     }
   }
 

@@ -17,7 +17,7 @@ def sender(name: str, scale: float = 2.0) -> Encoder:
 
 def same(graph: Graph, expected: BatchRun, found: BatchRun) -> None:
     """Bit for bit, but for what a softmax makes of equal numbers."""
-    for part in ("outputs", "counts", "spikes", "potentials", "nonzero"):
+    for part in ("outputs", "counts", "spikes", "potentials", "nonzero", "negative"):
         wanted, got = getattr(expected, part), getattr(found, part)
         assert set(wanted) == set(got), part
         for name, value in wanted.items():

@@ -41,8 +41,9 @@ BETWEEN_INPUTS = (*("turn", "turn", "turn", "turn"), *("meet", "meet", "meet", "
 class Spiking:
     """Draws a network block by block; ``depth`` counts weighted nodes since the last neurons, to keep sums exact."""
 
-    def __init__(self, seed: int, inputs: int = 1) -> None:
+    def __init__(self, seed: int, inputs: int = 1, memory: bool = False) -> None:
         self.random = np.random.default_rng(seed)
+        self.remembered = np.random.default_rng([seed, 1]) if memory else None  # apart: networks stay what they are
         names = ["input", *(f"input{k}" for k in range(1, inputs))]
         self.nodes: list[Node] = [Input(name=name, shape=self.drawn_shape()) for name in names]
         self.depth = dict.fromkeys(names, 1)
@@ -116,10 +117,28 @@ class Spiking:
             "max_spikes": self.pick(1, 1, 1, 3, None),
             "v_min": self.pick(None, None, -1.0, self.per([0.0, -0.5])),
         }
-        if self.random.random() < 0.25:
+        leaks = self.random.random() < 0.25
+        if self.remembered is not None:
+            settings |= self.memory(self.remembered, may_be_signed=reset == "subtract" and not leaks)
+        if leaks:
             self.add(LIF, leak=0.5, **settings)
         else:
             self.add(IF, **settings)
+
+    def memory(self, random: np.random.Generator, may_be_signed: bool) -> dict[str, object]:
+        """What neurons remember: in half of all populations each, if it fits."""
+        signed, indebted, by_step, by_firing = (random.random(4) < 0.5).tolist()
+        channels, steps = self.shape[0], int(random.integers(1, 25))
+
+        def drawn(*shape: int) -> Array:
+            return (random.integers(-4, 5, shape) / 8).astype(np.float32)
+
+        return {
+            "signed": signed and may_be_signed,
+            "no_debt": not indebted,
+            "step_bias": drawn(steps, channels) if by_step else None,
+            "fired_bias": drawn(channels) if by_step and by_firing else None,
+        }
 
     def block(self, kind: str) -> None:
         channels, *spatial = self.shape
@@ -212,11 +231,14 @@ class Spiking:
         return Output(name=name, inputs=(end,), activation=kind, ceiling=ceiling, axis=axis, scalar=scalar)
 
 
-def spiking_network(seed: int, blocks: int = 10, inputs: int = 1) -> tuple[Graph, Array]:
-    """A network and three samples for it: with several inputs, side by side in rows."""
+def spiking_network(seed: int, blocks: int = 10, inputs: int = 1, memory: bool = False) -> tuple[Graph, Array]:
+    """A network and three samples for it: with several inputs, side by side in rows.
+
+    With ``memory`` its neurons may be signed, without debt, and have biases of some steps.
+    """
     from spikewright.errors import SpikewrightError
 
-    drawn = Spiking(seed, inputs)
+    drawn = Spiking(seed, inputs, memory)
     for _ in range(blocks):
         try:
             drawn.block(str(drawn.pick(*drawn.kinds)))

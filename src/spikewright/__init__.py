@@ -12,6 +12,8 @@
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
+from spikewright.corrections import Corrector, corrector
+from spikewright.corrections.correcting import correct
 from spikewright.data import ArrayDataset, Dataset, Preprocessing, load_data
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.poisson import Poisson
@@ -39,6 +41,7 @@ __all__ = [
     "Constant",
     "Conversion",
     "Correction",
+    "Corrector",
     "Dataset",
     "Energy",
     "Events",
@@ -65,6 +68,8 @@ __all__ = [
     "calibrate",
     "compare",
     "convert",
+    "correct",
+    "corrector",
     "export",
     "load",
     "load_data",

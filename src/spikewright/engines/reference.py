@@ -22,6 +22,7 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
 from spikewright.engines.recording import RECORDS, Recording, as_recording
+from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs, tensors_on
@@ -40,12 +41,14 @@ class BatchRun:
 
     Attributes:
         outputs: by output node, ``(B, T, *shape)``: the answer at every timestep, as mean input over time.
-        counts: by population, ``(B, *shape)``: spikes over all timesteps.
+        counts: by population, ``(B, *shape)``: the sum of what it sent over all timesteps: spikes, less those of −1.
         spikes: by population, ``(B, S, *shape)``, where asked for.
         events: by population, its spikes one by one, where asked for; samples are numbered as in their data set.
         potentials: by population, ``(B, S, *shape)``: the membrane potential after each step, where asked for.
         nonzero: by node that has weights, ``(B, *input shape)``: in how many steps each input value was not
             zero, where asked for; by Input, of its own values.
+        negative: by population that may send less than zero, ``(B, *shape)``: the size of the sum of all it sent below
+            zero. See ``sent``.
         graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1, in units of what an
             event of an input stands for.
     """
@@ -56,7 +59,16 @@ class BatchRun:
     events: dict[str, Events] = field(default_factory=dict)
     potentials: dict[str, Tensor] = field(default_factory=dict)
     nonzero: dict[str, Tensor] = field(default_factory=dict)
+    negative: dict[str, Tensor] = field(default_factory=dict)
     graded: set[str] = field(default_factory=set)
+
+    @property
+    def sent(self) -> dict[str, Tensor]:
+        """By population, ``(B, *shape)``: all that travelled, whatever its sign: spikes of +1 and of −1."""
+        return {
+            name: counts + 2 * self.negative[name] if name in self.negative else counts
+            for name, counts in self.counts.items()
+        }
 
     @classmethod
     def joined(cls, batches: Sequence[BatchRun]) -> BatchRun:
@@ -71,7 +83,7 @@ class BatchRun:
             return {name: torch.cat([getattr(one, label)[name] for one in batches]) for name in getattr(first, label)}
 
         return cls(
-            **{label: rows(label) for label in ("outputs", "counts", "spikes", "potentials", "nonzero")},
+            **{label: rows(label) for label in ("outputs", "counts", "spikes", "potentials", "nonzero", "negative")},
             events={
                 name: Events.joined(events.shape, [one.events[name] for one in batches])
                 for name, events in first.events.items()
@@ -112,6 +124,7 @@ class Simulation:
         parameters: by node and field, the tensors of its linear operators, where the operator uses the field as it is:
             a policy that is differentiable carries gradients to those that ask for them (``requires_grad_``).
         neurons: by population of IF neurons, its settings on the device.
+        signed: the populations that may send less than zero.
     """
 
     name = "reference"
@@ -126,6 +139,7 @@ class Simulation:
         self.linear: dict[str, Callable[..., Tensor]] = {
             node.name: self._bound(node) for node in graph if not node.population and not isinstance(node, Output)
         }
+        self.signed = signed_populations(graph)
         self.neurons = {node.name: self._population(node) for node in graph.of_type(IF)}
 
     def _bound(self, node: Node) -> Callable[..., Tensor]:
@@ -187,6 +201,9 @@ class Simulation:
                         answers[name].append(node.answer(total[name] / (t + 1)))
                     elif node.population:
                         run.counts[name] = run.counts[name] + value if t else value
+                        if name in self.signed:
+                            below = (-value).clamp(min=0)
+                            run.negative[name] = run.negative[name] + below if t else below
                         if t not in wanted.rows:
                             continue
                         if wanted.has("spikes", name):

@@ -30,7 +30,8 @@ class Run:
     Attributes:
         outputs: by output node, ``(N, T, *shape)``: the answer at every timestep; empty where they were not kept.
         labels: as the data set has them: ``(N, ...)``, by the names of outputs a mapping of such, or None.
-        counts: by population, its shape: spikes per neuron, summed over samples and timesteps.
+        counts: by population, its shape: the sum of what each neuron sent, over samples and timesteps: spikes, less
+            those of −1.
         samples: N.
         timesteps: T.
         spikes: by population, ``(N, S, *shape)``, where recorded.
@@ -38,6 +39,8 @@ class Run:
         potentials: by population, ``(N, S, *shape)``, where recorded.
         nonzero: by weighted node, its input's shape: steps in which the value was not zero, summed over samples;
             by Input, of its own values.
+        negative: by population that may send less than zero, its shape: the size of all that it sent below zero,
+            summed over samples and timesteps.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
         engine: the engine that made it: "event", "event, int16", "cuda" or "reference".
         warnings: what is odd about it, a sentence each.
@@ -56,6 +59,7 @@ class Run:
     events: Mapping[str, Events] = field(default_factory=dict)
     potentials: Mapping[str, Array] = field(default_factory=dict)
     nonzero: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    negative: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     graded: frozenset[str] = frozenset()
     engine: str = "reference"
     warnings: tuple[str, ...] = ()
@@ -70,6 +74,14 @@ class Run:
         kept = [f"{kind} of {listed(list(getattr(self, kind)), 4)}" for kind in kinds if getattr(self, kind)]
         what = ", ".join([*answers, *kept]) or "counts only"
         return f"Run({self.samples:,} samples, {self.timesteps} timesteps, {self.engine} engine: {what})"
+
+    @property
+    def sent(self) -> dict[str, NDArray[np.float64]]:
+        """By population, its shape: all that was sent, whatever its sign, summed over samples and timesteps.
+
+        What activations are compared with is ``counts``, what costs is this.
+        """
+        return _sent(self.counts, self.negative)
 
     @property
     def output(self) -> Array:
@@ -106,6 +118,7 @@ class Run:
             events=dict(batch.events),
             potentials=arrays(batch.potentials),
             nonzero={name: _total(value) for name, value in batch.nonzero.items()},
+            negative={name: _total(value) for name, value in batch.negative.items()},
             graded=frozenset(batch.graded),
             engine=engine,
             steps=steps,
@@ -156,7 +169,7 @@ class RunJoiner:
         for label in ("outputs", "spikes", "potentials"):
             for name, value in getattr(run, label).items():
                 self.rows.setdefault((label, name), []).append(value)
-        for label in ("counts", "nonzero"):
+        for label in _SUMS:
             for name, value in getattr(run, label).items():
                 key = label, name
                 self.sums[key] = self.sums[key] + value if key in self.sums else value
@@ -180,9 +193,8 @@ class RunJoiner:
             {name: _joined(rows) for (kind, name), rows in self.rows.items() if kind == label}
             for label in ("outputs", "spikes", "potentials")
         )
-        counts, nonzero = (
-            {name: total for (kind, name), total in self.sums.items() if kind == label}
-            for label in ("counts", "nonzero")
+        counts, nonzero, negative = (
+            {name: total for (kind, name), total in self.sums.items() if kind == label} for label in _SUMS
         )
         return Run(
             outputs=outputs,
@@ -194,9 +206,10 @@ class RunJoiner:
             events={name: Events.joined(trains[0].shape, trains) for name, trains in self.events.items()},
             potentials=potentials,
             nonzero=nonzero,
+            negative=negative,
             graded=self.graded,
             engine=" and ".join(self.engines),
-            warnings=self.observations.remarks(counts, self.first.timesteps),
+            warnings=self.observations.remarks(_sent(counts, negative), self.first.timesteps),
             steps=self.first.steps,
             first_sample=self.first.first_sample,
             dt=self.first.dt,
@@ -226,7 +239,8 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
             )
 
 
-_BY_NAME = ("counts", "outputs", "spikes", "events", "potentials", "nonzero")
+_SUMS = ("counts", "nonzero", "negative")
+_BY_NAME = (*_SUMS, "outputs", "spikes", "events", "potentials")
 _BY_SAMPLE = ("outputs", "spikes", "potentials")
 
 
@@ -234,6 +248,13 @@ def _shapes(run: Run, label: str) -> dict[str, tuple[int, ...]]:
     """By node, the shape of what is recorded, for each sample where it is kept for each."""
     lead = 1 if label in _BY_SAMPLE else 0
     return {name: value.shape[lead:] for name, value in getattr(run, label).items()}
+
+
+def _sent(
+    counts: Mapping[str, NDArray[np.float64]], negative: Mapping[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """What was sent whatever its sign, from the sums and from what was below zero."""
+    return {name: total + 2 * negative[name] if name in negative else total for name, total in counts.items()}
 
 
 def _total(value: Tensor) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def measure(
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
-    rates = Rates.of(graph, run, sums.sums)
+    rates = Rates.of(graph, run, sums)
     seen = () if conversion is None else _seen_before(conversion, dataset)
     measures = _measures(
         graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen
@@ -103,7 +103,7 @@ def _observer(
 
 def _seen_before(conversion: Conversion, dataset: Dataset) -> tuple[str, ...]:
     """A sentence where samples were calibrated on, so that what is measured on them flatters."""
-    if not len(conversion.calibration.digests):
+    if not len(conversion.calibration.seen):
         return ()
     shared = conversion.calibration.shared_with(sample_digests(dataset))
     if not shared:

@@ -114,6 +114,8 @@ class CudaSimulation(Simulation):
                 run.outputs[name] = torch.zeros(samples, wanted.timesteps, *shape, device=self.device)
             elif node.population:
                 run.counts[name] = torch.zeros(samples, *shape, device=self.device)
+                if name in self.signed:
+                    run.negative[name] = torch.zeros(samples, *shape, device=self.device)
                 if wanted.has("spikes", name):
                     run.spikes[name] = torch.zeros(recorded)
                 if wanted.has("potentials", name):

@@ -164,6 +164,8 @@ class SubBatch:
 
     def _send(self, name: str, spikes: Tensor, counts: Tensor, time: slice) -> None:
         self.run.counts[name][self.samples] += counts
+        if name in self.run.negative:
+            self.run.negative[name][self.samples] += (-spikes).clamp(min=0).sum(dim=0)
         rows, kept = self.wanted.within(time)
         if self.wanted.has("spikes", name):
             self.run.spikes[name][self.samples, rows] = _chosen(spikes, kept).transpose(0, 1)

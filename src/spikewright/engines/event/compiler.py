@@ -53,7 +53,7 @@ def compile_graph(
     graph: Graph,
     *,
     constant: bool,
-    spikes: bool = False,
+    planes: int = 0,
     units: Mapping[str, float] | None = None,
     activity: bool = False,
     gather: bool = True,
@@ -65,7 +65,7 @@ def compile_graph(
     Args:
         graph: a spiking graph.
         constant: whether the inputs are the same at every step.
-        spikes: whether inputs that change with time are 0 or 1.
+        planes: 1 where inputs that change with time are 0 or 1, 2 where they are −1, 0 or 1, else 0.
         units: by node, what the plan is to take a value of 1 from it for; see ``event_units``. 1 by default.
         activity: whether the values that weighted nodes read must be seen as such.
         gather: whether layers may sum their currents output by output; what they do not record then is potentials.
@@ -77,7 +77,7 @@ def compile_graph(
     """
     native = import_module("spikewright.engines.event._native")
     try:
-        compiler = _Compiler(graph, constant, spikes, units or {}, activity, native.Plan())
+        compiler = _Compiler(graph, constant, planes, units or {}, activity, native.Plan())
         return compiler.compile(isa, gather, fixed_point)
     except native.PlanError as error:
         raise SettingsError(f"the event engine cannot run this network: {error}") from error
@@ -85,9 +85,9 @@ def compile_graph(
 
 class _Compiler:
     def __init__(
-        self, graph: Graph, constant: bool, spikes: bool, units: Mapping[str, float], activity: bool, plan: Any
+        self, graph: Graph, constant: bool, planes: int, units: Mapping[str, float], activity: bool, plan: Any
     ) -> None:
-        self.graph, self.constant, self.spikes, self.activity = graph, constant, spikes, activity
+        self.graph, self.constant, self.planes, self.activity = graph, constant, planes, activity
         self.units = units
         self.made = Compiled(plan)
         self.values: dict[str, Value] = {}
@@ -109,7 +109,7 @@ class _Compiler:
         if isinstance(node, Input):
             if self.constant:
                 return nothing(shape)
-            return self._layer(node, (), self.made.plan.input(*_size(shape), self.spikes))
+            return self._layer(node, (), self.made.plan.input(*_size(shape), self.planes))
         if isinstance(node, IF):
             return self._layer(node, _terms(given[0]), self._add_neurons(node, shape))
         if isinstance(node, SpikeMaxPool):
@@ -182,16 +182,15 @@ class _Compiler:
         return all_neurons(shape, source.first)
 
     def _add_neurons(self, node: IF, shape: Shape) -> int:
-        if node.signed or node.no_debt or node.step_bias is not None:
-            raise SettingsError(
-                f"the event engine cannot run {node}: it knows no neurons that are signed, without debt, or with a "
-                "bias for each step; use engine='reference'"
-            )
         v_min = np.zeros(0, np.float32) if node.v_min is None else _spread(node, np.asarray(node.v_min), shape)
         cap = 0 if node.max_spikes is None else min(int(node.max_spikes), 2**31 - 1)
         threshold, v_init = (_spread(node, values, shape) for values in (node.threshold, node.v_init))
-        settings = (float(node.decay), node.reset == "subtract", float(node.v_reset), cap)
-        layer: int = self.made.plan.neurons(*_size(shape), threshold, v_init, v_min, *settings)
+        settings = (float(node.decay), node.reset == "subtract", float(node.v_reset), cap, node.signed, node.no_debt)
+        biases = (
+            None if bias is None else np.ascontiguousarray(bias, np.float32)
+            for bias in (node.step_bias, node.fired_bias)
+        )
+        layer: int = self.made.plan.neurons(*_size(shape), threshold, v_init, v_min, *settings, *biases)
         return layer
 
     def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:

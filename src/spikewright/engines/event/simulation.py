@@ -20,6 +20,7 @@ from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import View, all_neurons, nothing
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
+from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
 from spikewright.events import Events
 from spikewright.forward import split_inputs
@@ -38,7 +39,7 @@ class _PlanSettings:
     """What a plan depends on, beside the graph."""
 
     constant: bool
-    spikes: bool  # whether the input is 0 or 1 at every step
+    planes: int  # 1 where the input is 0 or 1 at every step, 2 where it is −1, 0 or 1, else 0
     activity: bool
     gather: bool
     units: tuple[tuple[str, float], ...]  # what one event stands for, where that is not 1
@@ -75,8 +76,13 @@ class EventSimulation:
         self.threads = threads or _cores()
         self.prepared: dict[_PlanSettings, _PreparedPlan] = {}
 
-    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), spikes: bool = True) -> _PreparedPlan:
-        """The plan for one way of running, made once; ``spikes`` says whether an encoder gives events and nothing else.
+    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> _PreparedPlan:
+        """The plan for one way of running, made once.
+
+        Args:
+            encoder: what makes the input of each step.
+            record: what will be recorded.
+            planes: 1 where an encoder gives 0 and 1 alone, 2 where it gives −1 too, 0 where it gives anything.
 
         Raises:
             SettingsError: naming the node that this engine cannot run.
@@ -85,7 +91,7 @@ class EventSimulation:
         constant, gather = type(encoder) is Constant, self.gather and not wanted.any("potentials")
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
-        settings = _PlanSettings(constant, spikes and not constant, wanted.any("nonzero"), gather, other)
+        settings = _PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other)
         if settings not in self.prepared:
             self.prepared[settings] = _PreparedPlan(self.graph, settings, self.isa, self.dtype == "int16")
         return self.prepared[settings]
@@ -122,8 +128,9 @@ class EventSimulation:
         for name, unit in prepared.settings.units:
             if name in frames:
                 frames[name] /= np.float32(unit)  # events of −1 and 1, exactly
-        if not all(_are_spikes(values) for values in frames.values()):
-            prepared = self.prepare(encoder, wanted, spikes=False)
+        planes = [_planes(values) for values in frames.values()]
+        if any(own != 1 for own in planes):
+            prepared = self.prepare(encoder, wanted, 0 if 0 in planes else 2)
         batch = _BatchArrays(prepared, x, wanted)
         batch.give_input(frames)
         batch.want()
@@ -147,7 +154,7 @@ class _PreparedPlan:
         self.compiled: Compiled = compile_graph(
             graph,
             constant=settings.constant,
-            spikes=settings.spikes,
+            planes=settings.planes,
             units=dict(settings.units),
             activity=settings.activity,
             gather=settings.gather,
@@ -182,7 +189,10 @@ class _BatchArrays:
     def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
         self.timesteps = wanted.timesteps
-        self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
+        self.signed = signed_populations(self.graph)
+        self.sending = [
+            node.name for node in self.graph.populations if wanted.has("events", node.name) or node.name in self.signed
+        ]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
@@ -234,6 +244,10 @@ class _BatchArrays:
         samples = np.arange(first, first + len(self.x), dtype=np.int64)
         for name, (counts, *columns) in zip(self.sending, sent, strict=True):
             train = Events(self.graph.shapes[name], np.repeat(samples, counts), *columns)
+            if name in self.signed:
+                run.negative[name] = _below_zero(train, first, len(self.x))
+            if not self.wanted.has("events", name):
+                continue
             run.events[name] = train if self.wanted.whole else train.at_steps(self.wanted.steps)
         for (name, kind), array in self.arrays.items():
             if kind == "counts":
@@ -307,8 +321,26 @@ def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: in
     return frames
 
 
-def _are_spikes(frames: Any) -> bool:
-    return all(bool(((values == 0) | (values == 1)).all()) for values in frames)
+def _below_zero(train: Events, first: int, samples: int) -> Tensor:
+    """``(samples, *shape)``: the size of what each neuron sent below zero."""
+    import torch
+
+    below = np.flatnonzero(train.value < 0)
+    at = (train.sample[below] - first) * prod(train.shape) + train.neuron[below]
+    found = np.bincount(at, -train.value[below], samples * prod(train.shape)).astype(np.float32)
+    return torch.from_numpy(found).reshape(samples, *train.shape)
+
+
+def _planes(frames: Any) -> int:
+    """1 where all values are 0 or 1, 2 where they are −1, 0 or 1, else 0; sample by sample, for little memory."""
+    planes = 1
+    for values in frames:
+        if ((values == 0) | (values == 1)).all():
+            continue
+        if not ((values == 0) | (np.abs(values) == 1)).all():
+            return 0
+        planes = 2
+    return planes
 
 
 def _channels_last(values: Tensor, lead: int = 1) -> Tensor:

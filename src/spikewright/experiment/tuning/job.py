@@ -167,7 +167,7 @@ class Judge:
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Of the samples that are not held out; gathered when a point is first made."""
+        """Statistics of the samples that are not held out, gathered when a point is first made."""
         return self.job.statistics(self.parts.fitting, self.points)
 
     def __call__(self, point: Point, samples: int) -> Scored:

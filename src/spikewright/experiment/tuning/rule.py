@@ -1,4 +1,4 @@
-"""By which rule one point and one T are chosen of all that were tried: as the user states it."""
+"""The rule by which one point and one T are chosen of all that were tried, as the user states it."""
 
 from __future__ import annotations
 
