@@ -80,8 +80,8 @@ def page(known: Known) -> str:
     lines = [
         "# Accuracy",
         "",
-        "Fashion-MNIST, all 10,000 test images. Points below the analog network: the median over draws of 1,024 training",
-        "images, which calibrate and correct, and the paired 95 % interval of the draw that is the median. A goal is",
+        "Fashion-MNIST, all 10,000 test images. Points below the analog network: the median over draws of 1,024",
+        "training images, which calibrate and correct, and the paired 95 % interval of the median draw. A goal is",
         "reached where the interval reaches it. Recipes were chosen on training images. Seconds are CPU time; of",
         "calibrating: all methods of the network together.",
         f"Load while measuring: {loads[0]} to {loads[-1]}; {', '.join(machines)}.",
@@ -137,14 +137,14 @@ def picture(known: Known) -> str:
             y = 30 + HIGH * points / MOST
             body.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + PANEL}" y2="{y:.1f}" stroke="#ddd"/>')
             body.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{points}</text>')
-        for t in (4, 8, 16, 32):
-            body.append(f'<text x="{_across(left, t):.1f}" y="{HIGH + 46}" text-anchor="middle">{t}</text>')
+        places = [(t, _across(left, t)) for t in (4, 8, 16, 32)]
+        body += [f'<text x="{x:.1f}" y="{HIGH + 46}" text-anchor="middle">{t}</text>' for t, x in places]
         for contract, colour in zip(contracts, COLOURS, strict=True):
             own = [one for one in found if one.row.network == network and one.row.contract == contract]
-            places = [(_across(left, one.row.timesteps), 30 + HIGH * min(max(one.points, 0), MOST) / MOST) for one in own]
-            line = " ".join(f"{x:.1f},{y:.1f}" for x, y in sorted(places))
+            dots = [(_across(left, one.row.timesteps), 30 + HIGH * min(max(one.points, 0), MOST) / MOST) for one in own]
+            line = " ".join(f"{x:.1f},{y:.1f}" for x, y in sorted(dots))
             body.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-            body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
+            body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in dots]
     for k, (contract, colour) in enumerate(zip(contracts, COLOURS, strict=True)):
         x, y = 50 + k % 3 * 180, HIGH + 66 + 18 * (k // 3)
         body.append(f'<circle cx="{x}" cy="{y - 4}" r="4" fill="{colour}"/><text x="{x + 8}" y="{y}">{contract}</text>')

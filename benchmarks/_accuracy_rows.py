@@ -68,7 +68,9 @@ STATIC = {
 GOALS: dict[str, dict[str, dict[int, float]]] = {
     "static": STATIC,
     "bias per step": {
-        net: {t: round(2 / 3 * goal, 2) for t, goal in goals.items()} for net, goals in STATIC.items() if net != "mobile"
+        net: {t: round(2 / 3 * goal, 2) for t, goal in goals.items()}
+        for net, goals in STATIC.items()
+        if net != "mobile"
     },
     "signed": {
         "cnn": {4: 0.3},
