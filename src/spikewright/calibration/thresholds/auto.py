@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.rounding import USUAL
 from spikewright.calibration.thresholds.method import Method, NodeFacts
 from spikewright.errors import SettingsError
 from spikewright.settings import plain
