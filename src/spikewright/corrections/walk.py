@@ -27,7 +27,6 @@ from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import Input, Output
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 CACHE = 2**28
