@@ -12,17 +12,19 @@
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
+from spikewright.corrections import Corrector, corrector
+from spikewright.corrections.correcting import correct
 from spikewright.data import ArrayDataset, Dataset, Preprocessing, load_data
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, Run, RunSettings, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
-from spikewright.experiment import Candidate, Comparison, compare, convert
+from spikewright.experiment import Candidate, Comparison, compare, convert, readout_start
 from spikewright.exporters import export
 from spikewright.graph import Graph
 from spikewright.loading import load
-from spikewright.measures import Energy, Measures, measure
+from spikewright.measures import EarlyExit, Energy, Measures, choose_exit, measure
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
@@ -39,7 +41,9 @@ __all__ = [
     "Constant",
     "Conversion",
     "Correction",
+    "Corrector",
     "Dataset",
+    "EarlyExit",
     "Energy",
     "Events",
     "Graph",
@@ -63,8 +67,11 @@ __all__ = [
     "StoredEvents",
     "Synapses",
     "calibrate",
+    "choose_exit",
     "compare",
     "convert",
+    "correct",
+    "corrector",
     "export",
     "load",
     "load_data",
@@ -74,6 +81,7 @@ __all__ = [
     "measure",
     "normalise",
     "prepare",
+    "readout_start",
     "report",
     "save",
     "simulate",

@@ -1,11 +1,15 @@
-"""How much every neuron of a network sends in one timestep, on average over a simulation."""
+"""How much every neuron of a network sends in one timestep, on average over a simulation.
+
+A rate is net: a spike of −1 takes one back, and one of a few-spike window counts by its weight. What travels and costs
+is ``Rates.sizes``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -21,6 +25,7 @@ from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.simulation import first_sample, run_over
+from spikewright.engines.windows import schedule_of, spike_weight
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.npz import npz_headers, read_npz
@@ -29,7 +34,7 @@ from spikewright.text import listed
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIX = "rate/"
+PREFIX, SENT = "rate/", "sent/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +42,13 @@ class Rates:
     """Firing rates of the inputs and populations of one network.
 
     Attributes:
-        values: by node, in its shape: spikes in all ÷ timesteps ÷ samples; of an input the mean of its values.
+        values: by node, in its shape: spikes in all, less those of −1, ÷ timesteps ÷ samples; of an input the mean of
+            its values.
         network: the fingerprint of the graph that ran.
         samples, timesteps: how long it ran; 0 where nobody said.
         dt: the length of a timestep in seconds; None where nobody said.
+        sent: by node that sent both more and less than zero, or spikes of several weights, in its shape: the same with
+            every spike counted as 1.
     """
 
     values: Mapping[str, NDArray[np.float64]]
@@ -48,18 +56,25 @@ class Rates:
     samples: int = 0
     timesteps: int = 0
     dt: float | None = None
+    sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         means = listed([f"{name} {value.mean():.3g}" for name, value in self.values.items()])
         return f"Rates({self.samples:,} samples, {self.timesteps} timesteps, means: {means})"
 
     @classmethod
-    def of(cls, graph: Graph, run: Run, inputs: Mapping[str, NDArray[np.float64]]) -> Rates:
+    def of(cls, graph: Graph, run: Run, inputs: InputSums) -> Rates:
         """The rates of a run, with the sums of what every input sent, over all samples and timesteps."""
         steps = run.samples * run.timesteps
-        sums = {**inputs, **run.counts}
+        sums, sizes = {**inputs.sums, **run.counts}, {**inputs.sizes, **run.sent}
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
-        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt)
+        both = [name for name in values if not np.array_equal(np.abs(sums[name]), sizes[name])]
+        sent = {name: np.asarray(sizes[name]) / steps for name in both}
+        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent)
+
+    def sizes(self, name: str) -> NDArray[np.float64]:
+        """How much a node sends in a timestep, in its shape, whatever the sign: what travels."""
+        return np.abs(self.values[name]) if name not in self.sent else np.asarray(self.sent[name])
 
     @classmethod
     def merged(cls, rates: Sequence[Rates]) -> Rates:
@@ -77,14 +92,19 @@ class Rates:
                 raise DataError("rates of different networks or timesteps cannot be merged")
             if {n: np.shape(v) for n, v in one.values.items()} != {n: np.shape(v) for n, v in first.values.items()}:
                 raise DataError("rates of different nodes cannot be merged")
-        values = {
-            name: np.sum([one.values[name] * one.samples for one in rates], axis=0) / samples for name in first.values
-        }
-        return replace(first, values=values, samples=samples)
+
+        def mean(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+            weighted = [part * one.samples for part, one in zip(parts, rates, strict=True)]
+            return np.asarray(np.sum(weighted, axis=0) / samples)
+
+        values = {name: mean([one.values[name] for one in rates]) for name in first.values}
+        sizes = {name: mean([one.sizes(name) for one in rates]) for name in first.values}
+        sent = {name: size for name, size in sizes.items() if not np.array_equal(np.abs(values[name]), size)}
+        return replace(first, values=values, samples=samples, sent=sent)
 
     @property
     def per_second(self) -> dict[str, NDArray[np.float64]]:
-        """The same per second: spikes per neuron in hertz; of an input its values per second.
+        """The same per second: spikes per neuron in hertz, less those of −1; of an input its values per second.
 
         Raises:
             SettingsError: where nobody said how long a timestep is.
@@ -98,7 +118,11 @@ class Rates:
         facts: dict[str, Any] = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
         facts |= {} if self.dt is None else {"dt": self.dt}
         facts_as_arrays = {label: np.array(value) for label, value in facts.items()}
-        return {**facts_as_arrays, **{f"{PREFIX}{name}": values for name, values in self.values.items()}}
+        by_node = ((PREFIX, self.values), (SENT, self.sent))
+        return {
+            **facts_as_arrays,
+            **{f"{prefix}{name}": values for prefix, found in by_node for name, values in found.items()},
+        }
 
     def checked(self, graph: Graph) -> Rates:
         """The same, once it is clear that they are rates of this network.
@@ -112,6 +136,7 @@ class Rates:
                 f"{self.network[:12]}…, this one's {graph.fingerprint[:12]}…); simulate this one again"
             )
         signed = signed_populations(graph)
+        heaviest = max(1.0, spike_weight(schedule_of(graph), 0, self.timesteps))
         for node in graph:
             if node.inputs and not node.population:
                 continue
@@ -124,10 +149,15 @@ class Rates:
                 bad |= rates < 0
             if bad.any():
                 where = tuple(int(i) for i in np.argwhere(bad)[0])
+                numbers = "numbers" if node.name in signed or not node.inputs else "numbers, 0 or more"
                 raise DataError(
-                    f"the rate of '{node.name}'{list(where)} is {rates[where]}; rates are numbers, 0 or more: "
-                    "simulate again"
+                    f"the rate of '{node.name}'{list(where)} is {rates[where]}; rates are {numbers}: {AGAIN}"
                 )
+            if node.name in self.sent:
+                sizes = np.asarray(self.sent[node.name])
+                _check_shape(node.name, sizes.shape, graph)
+                if not (heaviest * sizes >= np.abs(rates) - 1e-9 * sizes).all() or not np.isfinite(sizes).all():
+                    raise DataError(f"'{node.name}' cannot send less than its rates say; {AGAIN}")
         return self
 
 
@@ -150,20 +180,21 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
         raise DataError(f"{path}: holds no rates; simulate again with this version of spikewright")
     wanted = {node.name: f"{PREFIX}{node.name}" for node in graph if not node.inputs or node.population}
     there = {name: label for name, label in wanted.items() if label in headers}
+    both = {name: f"{SENT}{name}" for name in there if f"{SENT}{name}" in headers}
     with _in_file(path):
-        for name, label in there.items():  # before any values are unpacked
+        for name, label in (*there.items(), *both.items()):  # before any values are unpacked
             _check_shape(name, headers[label].shape, graph)
         if any(headers[label].nbytes > 1024 for label in FACTS if label in headers):
             raise DataError(f"it does not say whose rates they are; {AGAIN}")
-    arrays = read_npz(path, [*FACTS, *there.values()], advice=AGAIN)
+    arrays = read_npz(path, [*FACTS, *there.values(), *both.values()], advice=AGAIN)
     with _in_file(path):
-        values = {name: _numbers(arrays, label) for name, label in there.items()}
+        values, sent = ({name: _numbers(arrays, label) for name, label in one.items()} for one in (there, both))
         network, samples, timesteps = _text(arrays["network"]), _count(arrays, "samples"), _count(arrays, "timesteps")
         if network and "samples" not in arrays:
             raise DataError(f"it does not say of how many samples its rates are; {AGAIN}")
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
-        return Rates(values, network, samples, timesteps, _seconds(arrays)).checked(graph)
+        return Rates(values, network, samples, timesteps, _seconds(arrays), sent).checked(graph)
 
 
 @contextmanager
@@ -212,7 +243,7 @@ def _seconds(arrays: Mapping[str, NDArray[Any]]) -> float | None:
 
 
 class InputSums:
-    """Adds up what every input sends, over samples and timesteps; an observer of ``simulate``.
+    """Adds up what every input sends, and its size, over samples and timesteps; an observer of ``simulate``.
 
     Args:
         graph: the spiking graph.
@@ -225,6 +256,7 @@ class InputSums:
         self.graph, self.encoder, self.timesteps = graph, encoder, timesteps
         self.next = first
         self.sums: dict[str, NDArray[np.float64]] = {}
+        self.sizes: dict[str, NDArray[np.float64]] = {}
 
     def __call__(self, x: Tensor, _run: object) -> None:
         from spikewright.forward import split_inputs
@@ -233,8 +265,10 @@ class InputSums:
         for t in range(1 if constant else self.timesteps):
             sent = split_inputs(self.graph, self.encoder.at(x, t, self.next))
             for name, batch in sent.items():
-                total = batch.double().sum(dim=0).cpu().numpy() * (self.timesteps if constant else 1)
-                self.sums[name] = self.sums[name] + total if name in self.sums else total
+                steps, wide = self.timesteps if constant else 1, batch.double()
+                for found, values in ((self.sums, wide), (self.sizes, wide.abs())):
+                    total = values.sum(dim=0).cpu().numpy() * steps
+                    found[name] = found[name] + total if name in found else total
         self.next += len(x)
 
 
@@ -263,7 +297,7 @@ def simulated_rates(
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, dataset, chosen, replace(wanted, outputs=False), recording, (sums,), progress)
     warn(run.warnings)
-    return Rates.of(graph, run, sums.sums)
+    return Rates.of(graph, run, sums)
 
 
 def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:

@@ -41,7 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder = plain(1)
     graph, x = builder.graph(), builder.samples(6)
     sw.save(graph, home / "net.safetensors")
-    sw.save(sw.convert(graph, sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max())), home / "snn.safetensors")
+    scales = sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max())
+    sw.save(sw.convert(graph, scales), home / "snn.safetensors")
+    sw.save(sw.convert(graph, scales, neurons="few_spike"), home / "few.safetensors")
     y = np.arange(6) % 3
     labels = {
         "text": np.array(["cat"] * 6),
@@ -81,6 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 CONVERT = "convert net.safetensors --data data.npz -o new.safetensors"
 SIMULATE = "simulate snn.safetensors --data data.npz -T 2"
+TUNE = "tune net.safetensors --data data.npz --grid gain=1..2"
 SYNAPSES = "synapses snn.safetensors"
 REFUSED: dict[str, str] = {
     # models
@@ -177,6 +180,45 @@ REFUSED: dict[str, str] = {
     f"{CONVERT} --preprocess pad={'9' * 30}": "preprocessing: pad takes whole numbers",
     f"{CONVERT} --preprocess frob=1": "preprocessing: unknown 'frob=1'",
     f"{CONVERT} --device meta": "device 'meta' cannot be used here; 'cpu' always works",
+    # windows
+    f"{CONVERT} --neurons layered,leak=0.5": "layered neurons add up a window, then send: leak must be 1.0, not 0.5",
+    f"{CONVERT} --neurons few_spike,signed": "few_spike neurons add up a window, then send: signed must be False",
+    f"{CONVERT} --neurons layered --spikes multi": "max_spikes must be 1, not None",
+    f"{CONVERT} --neurons layered --reset zero": "reset must be subtract, not zero",
+    f"{CONVERT} --neurons layered --max-pool avg_max": "max_pool must be count_max, not avg_max",
+    f"{CONVERT} --neurons relu*:layered": "'relu*' is layered, all others free: a network has one schedule",
+    f"{CONVERT} --neurons schedule=slow": "schedule must be 'free' or 'layered' or 'few_spike', not 'slow'",
+    f"{CONVERT} --neurons layered,few_spike": "schedule is given twice",
+    "simulate few.safetensors --data data.npz": "a window has at most 24 timesteps, not 64; 4 to 8 are usual",
+    "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
+    "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
+    # what is tuned
+    "tune net.safetensors --data data.npz": "missing option '--grid'",
+    **{
+        f"{TUNE} --grid {word}": said
+        for word, said in {
+            "gain": "a setting is written NAME=VALUE, as in gain=1..10, not 'gain'",
+            "speed=3": "nothing is called 'speed' that could be varied; there are method",
+            "gain=0": "gain takes a number above 0",
+            "gain=9..1": "gain: a range is written 1..10",
+            "method=magic": "unknown threshold method 'magic'",
+            "v_init=1..1e9": "is too long; it may have 100,000",
+            "neurons=nowhere:spikes=3": "no population is called 'nowhere'",
+        }.items()
+    },
+    f"{TUNE} --rule nonsense": "no rule is written 'nonsense'; write one like",
+    f"{TUNE} -T 0": "timesteps must be 1 or more",
+    f"{TUNE} -T x": "timesteps are a whole number or a range, as in 16 or 4..32, not 'x'",
+    f"{TUNE} --trials 3": "--trials draws 3 of 2 points: give fewer, or leave it out",
+    f"{TUNE} --trials 0": "",
+    f"{TUNE} --hold-out 6": "6 of 6 different calibration samples cannot be held out",
+    f"{TUNE} --seed -1": "",
+    f"{TUNE} --encoder morse": "unknown encoder 'morse'",
+    f"{TUNE} --store new.csv": "new.csv: a sweep is kept as .parquet",
+    f"{TUNE} --report page.txt": "a report is a .html file",
+    f"{TUNE} --output snn.safetensors": "snn.safetensors exists",
+    f"{TUNE} --test y_high.npz": "label 90 does not exist",
+    "tune snn.safetensors --data data.npz --grid gain=1": "is a conversion already; give the trained network",
     # outputs
     f"{CONVERT} -o snn.safetensors": "snn.safetensors exists",
     f"{CONVERT} -o new.h5": "a network is written as .safetensors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,17 @@ class CalibrationFacts:
         digests: ``(samples,)``, of each raw sample, before preprocessing: see ``sample_digests``; ``(0,)`` where the
             samples themselves were not at hand.
         inputs: by input, the lowest and the highest value that the network saw.
+        corrected: ``(K,)``, the digests of further samples, which λ do not come from but corrections do.
     """
 
     method: str = ""
     samples: int = 0
     digests: NDArray[np.uint64] = field(default_factory=_no_digests)
     inputs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    corrected: NDArray[np.uint64] = field(default_factory=_no_digests)
 
     def __post_init__(self) -> None:
-        digests = np.array(self.digests)
+        digests, corrected = np.array(self.digests), np.array(self.corrected)
         hints = (("method", str), ("samples", int))
         sound = all(fits(getattr(self, label), hint) for label, hint in hints) and self.samples >= 0
         if not sound or digests.dtype != np.uint64 or digests.shape not in ((0,), (self.samples,)):
@@ -43,22 +45,36 @@ class CalibrationFacts:
                 f"calibration facts of {str(self.samples)[:20]} samples cannot have {digests.dtype} digests of shape "
                 f"{digests.shape}, by the method {str(self.method)[:40]!r}"
             )
+        if corrected.dtype != np.uint64 or corrected.ndim != 1:
+            raise SettingsError(f"digests of samples cannot be {corrected.dtype} of shape {corrected.shape}")
         for name, ends in self.inputs.items():
             if not fits(ends, tuple[float, float]) or not ends[0] <= ends[1]:
                 raise SettingsError(f"the values of an input '{name}' cannot range over {str(ends)[:40]}")
-        digests.setflags(write=False)
-        object.__setattr__(self, "digests", digests)
+        for label, values in (("digests", digests), ("corrected", corrected)):
+            values.setflags(write=False)
+            object.__setattr__(self, label, values)
         object.__setattr__(self, "inputs", dict(self.inputs))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CalibrationFacts):
             return NotImplemented
         own, theirs = ((one.method, one.samples, one.inputs) for one in (self, other))
-        return own == theirs and np.array_equal(self.digests, other.digests)
+        return own == theirs and all(
+            np.array_equal(getattr(self, label), getattr(other, label)) for label in ("digests", "corrected")
+        )
+
+    @property
+    def seen(self) -> NDArray[np.uint64]:
+        """The digests of all samples that anything was chosen on: by calibration and by corrections."""
+        return np.concatenate([self.digests, self.corrected])
 
     def shared_with(self, digests: NDArray[np.uint64]) -> int:
-        """How many of some samples, by their digests, are among those of calibration."""
-        return int(np.isin(digests, self.digests).sum()) if len(self.digests) else 0
+        """How many of some samples, by their digests, are among those that calibration or a correction saw."""
+        return int(np.isin(digests, self.seen).sum())
+
+    def with_samples(self, digests: NDArray[np.uint64]) -> CalibrationFacts:
+        """The same, and that corrections saw some samples, by their digests."""
+        return replace(self, corrected=np.concatenate([self.corrected, np.setdiff1d(digests, self.seen)]))
 
     def __str__(self) -> str:
         """``percentile:99.9 of 5,000 samples, values from 0 to 1``."""

@@ -141,7 +141,7 @@ class Observations:
         """What is odd, a sentence each.
 
         Args:
-            counts: spikes by population, over all samples and timesteps.
+            counts: spikes of either sign by population, over all samples and timesteps.
             timesteps: T.
         """
         found: list[str] = []

@@ -16,23 +16,29 @@ BINS = 50
 class FiringRate:
     """Firing rates of one population, in spikes per neuron and timestep, each neuron averaged over all samples.
 
+    Spikes of −1 count like those of +1: it is what a neuron costs. What it stands for, the net rate, is in ``Rates``.
+
     Attributes:
         mean: over its neurons.
         silent: fraction of neurons that never fired.
         histogram, edges: ``(50,)`` and ``(51,)``: how many neurons fire how much.
+        negative: the part of its spikes that was −1.
     """
 
     mean: float
     silent: float
     histogram: NDArray[np.int64]
     edges: NDArray[np.float64]
+    negative: float = 0.0
 
 
 def firing_rates(run: Run) -> dict[str, FiringRate]:
     """The firing rates of every population of a run."""
     found = {}
-    for name, counts in run.counts.items():
-        rates = counts / (run.samples * run.timesteps)
+    for name, sent in run.sent.items():
+        rates = sent / (run.samples * run.timesteps)
         histogram, edges = np.histogram(rates, BINS, (0.0, max(1.0, float(rates.max()))))
-        found[name] = FiringRate(float(rates.mean()), float((rates == 0).mean()), histogram, edges)
+        below = float(run.negative[name].sum()) if name in run.negative else 0.0
+        negative = below / max(float(sent.sum()), 1.0)
+        found[name] = FiringRate(float(rates.mean()), float((rates == 0).mean()), histogram, edges, negative)
     return found

@@ -47,8 +47,8 @@ def synops(
 
     Args:
         graph: a spiking graph.
-        counts: spikes of each population in its shape, of one sample, or summed or averaged over many; also of
-            an Input whose values are events. Inputs without counts are analog.
+        counts: spikes of each population in its shape, of either sign (``Run.sent``), of one sample, or summed or
+            averaged over many; also of an Input whose values are events. Inputs without counts are analog.
         nonzero: by weighted node, in the shape of its input and the unit of ``counts``: in how many timesteps each
             value was not zero, as a run records it. What it lacks counts in every timestep.
         timesteps: T, for what ``nonzero`` lacks.

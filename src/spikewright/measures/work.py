@@ -39,7 +39,7 @@ def work_of(graph: Graph, run: Run, encoder: Encoder) -> Work:
         run: with "nonzero" recorded.
         encoder: of the run; all but the constant one send events.
     """
-    counts = {name: total / run.samples for name, total in run.counts.items()}
+    counts = {name: total / run.samples for name, total in run.sent.items()}
     spikes = sum(float(total.sum()) for total in counts.values())
     neurons = sum(total.size for total in counts.values())
     if not isinstance(encoder, Constant):

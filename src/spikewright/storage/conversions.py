@@ -57,6 +57,7 @@ KIND = Kind(
     again="copy it again, or convert the network again",
 )
 TRAINED, SPIKING, SCALE, DIGESTS = "trained/", "spiking/", "scale/", "digests"
+CORRECTED = "corrected"
 
 
 def write_conversion(path: Path, conversion: Conversion) -> None:
@@ -88,6 +89,7 @@ def write_conversion(path: Path, conversion: Conversion) -> None:
         **arrays_of(own, SPIKING),
         **{f"{SCALE}{name}": value for name, value in conversion.scales.items()},
         DIGESTS: calibration.digests,
+        CORRECTED: calibration.corrected,
     }
     write_tensors(path, KIND, facts, arrays)
 
@@ -102,7 +104,7 @@ def load_conversion(path: Path | str) -> Conversion:
     facts, arrays = read_tensors(path, KIND)
     try:
         found = _read(facts, arrays)
-        used = {SCALE + name for name in found.scales} | {DIGESTS} | arrays_of(found.folded, TRAINED).keys()
+        used = {SCALE + name for name in found.scales} | {DIGESTS, CORRECTED} | arrays_of(found.folded, TRAINED).keys()
         left = arrays.keys() - used - arrays_of(found.spiking, SPIKING).keys()
         if left:
             raise ModelFileError(f"it holds '{min(left)}', which is of no node")
@@ -132,7 +134,9 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
         neurons=NeuronsByPopulation(_neurons(facts["neurons"]), pairs),
         preprocessing=Preprocessing.parse(facts["preprocessing"]),
         classes=tuple(facts["classes"]),
-        calibration=CalibrationFacts(**calibration, digests=arrays[DIGESTS], inputs=inputs),
+        calibration=CalibrationFacts(
+            **calibration, digests=arrays[DIGESTS], corrected=arrays[CORRECTED], inputs=inputs
+        ),
         corrections=tuple(Correction(name, settings) for name, settings in facts["corrections"]),
         **{label: facts[label] for label in ("became", "view", "readout", "answer", "tasks")},
     )

@@ -83,12 +83,21 @@ class SynapseStream:
         return {name: found[name].astype(np.float32).reshape(-1) for name in self.groups if name in senders}
 
     @cached_property
+    def mean_sizes(self) -> Mapping[str, Array] | None:
+        """How much travels from each neuron of each group in a timestep, whatever its sign; as ``mean_values``."""
+        means = self.mean_values
+        if means is None or self.rates is None:
+            return None
+        both = {name: np.asarray(sizes, np.float32).reshape(-1) for name, sizes in self.rates.sent.items()}
+        return {name: both.get(name, np.abs(values)) for name, values in means.items()}
+
+    @cached_property
     def rates_key(self) -> str | None:
         """A fingerprint of the rates; None without any."""
         if self.rates is None:
             return None
         digest = hashlib.sha256()
-        for name, values in sorted(self.rates.values.items()):
+        for name, values in (*sorted(self.rates.values.items()), *sorted(self.rates.sent.items())):
             digest.update(name.encode() + np.ascontiguousarray(values, np.float64).tobytes())
         return digest.hexdigest()
 

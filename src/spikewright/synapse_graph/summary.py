@@ -45,8 +45,8 @@ class Traffic:
 
     Attributes:
         synapses: how many.
-        events: spikes that travel it in one timestep, one for each synapse that one takes; of a source that holds
-            values, those. None without rates.
+        events: spikes that travel it in one timestep, of either sign, one for each synapse that one takes; of a source
+            that holds values, those. None without rates.
         edge: the sum of its edges. None without rates.
     """
 
@@ -141,7 +141,7 @@ def _count(found: dict[str, NDArray[np.int64]], name: str, degrees: NDArray[np.i
 def _carried(
     synapses: SynapseStream, projection: Projection, fan_out: NDArray[np.int64]
 ) -> tuple[float, float] | tuple[None, None]:
-    if synapses.mean_values is None:
+    if synapses.mean_values is None or synapses.mean_sizes is None:
         return None, None
     rates = synapses.mean_values[projection.path.source.name]
     edge = projection.total(rates)
@@ -152,7 +152,8 @@ def _carried(
             for block in synapses.blocks(projection, part)
         ]
         edge = float(sum(each))
-    return float((np.abs(rates.astype(np.float64)) * fan_out).sum()), edge
+    sizes = synapses.mean_sizes[projection.path.source.name]
+    return float((sizes.astype(np.float64) * fan_out).sum()), edge
 
 
 def _added(before: Traffic | None, one: Traffic) -> Traffic:

@@ -8,6 +8,7 @@ from typing import Any
 from spikewright.calibration.thresholds.method import Method, NodeFacts, words_of
 from spikewright.errors import SettingsError
 from spikewright.registry import Registry, class_of
+from spikewright.worded import parsed
 
 __all__ = ["Method", "NodeFacts", "methods", "parse", "parse_all"]
 
@@ -27,19 +28,7 @@ def parse(text: Any) -> Method:
     Raises:
         SettingsError: for an unknown method or option, a value outside its domain, or what is no text.
     """
-    if isinstance(text, Method):
-        return text
-    if not isinstance(text, str):
-        raise SettingsError(
-            f"a threshold method is a text like '{EXAMPLE}' or a value like Percentile(99.9), not {repr(text)[:40]}"
-        )
-    words = words_of(text)
-    if not words or words[0] not in methods():
-        raise SettingsError(
-            f"unknown threshold method '{text.strip()[:40]}'; choose one of {', '.join(sorted(methods()))}, "
-            f"for example {EXAMPLE}"
-        )
-    return methods()[words[0]].from_words(words[1:])
+    return parsed(text, Method, methods, EXAMPLE, words_of)
 
 
 def parse_all(values: Any) -> tuple[Method, ...]:

@@ -99,9 +99,9 @@ class Tuning:
         """What was chosen by a rule, in lines; the first rule's where none is given."""
         one = settled or self.recommended
         row = one.row
-        met = "" if one.chosen.met else ": nothing tried is; nearest is"
+        met = ":" if one.chosen.met else ": nothing that was tried is; the nearest is"
         lines = [
-            f"{one.chosen.rule}{met}: {row.point or 'as convert has it'} at T={row.timesteps}",
+            f"{one.chosen.rule}{met} {row.point or 'as convert has it'} at T={row.timesteps}",
             f"held out: {self.title} {self.score_text(row.score)}, the trained network "
             f"{self.score_text(self.reference)}, {_below(row.lost)}; {short(row.synops)} synaptic operations a sample "
             f"(taken as even over time), {row.firing_rate:.4f} spikes per neuron and timestep",

@@ -29,15 +29,15 @@ class Metis(AtOnce):
         keys, costs = [np.zeros(0, np.int64)], [np.zeros(0)]
         for projection in synapses.projections:
             source, dest = projection.path.source, projection.path.dest
-            means = synapses.mean_values
+            sizes = synapses.mean_sizes
             for block in every_block(synapses, projection):
                 # rates are flat with channels first, neurons here count with channels last
                 which = number(block, "source", source.shape)
                 start, end = which + first[source.name], number(block, "dest", dest.shape) + first[dest.name]
                 cost = np.ones(block.rows)
-                if means is not None:
-                    last = np.moveaxis(means[source.name].reshape(source.shape), 0, -1).reshape(-1)
-                    cost = np.abs(last[which]) * PER_STEP
+                if sizes is not None:
+                    last = np.moveaxis(sizes[source.name].reshape(source.shape), 0, -1).reshape(-1)
+                    cost = last[which] * PER_STEP
                 keys += [start * neurons + end, end * neurons + start]
                 costs += [cost, cost]
         found, inverse = np.unique(np.concatenate(keys), return_inverse=True)
