@@ -167,11 +167,14 @@ def test_random_calls_are_refused_or_run(data: st.DataObject) -> None:
         to = sizes[target] if 0 <= target < len(sizes) else 1
         of = sizes[source] if 0 <= source < len(sizes) else 1
         if kind in ("input", "relay", "output"):
-            if call(kind, positions, channels):
+            if call(kind, positions, channels, *([draw(st.integers(-1, 3))] if kind == "input" else [])):
                 sizes.append(positions * channels)
         elif kind == "neurons":
             neurons = (some(1, 0, 3, np.float32), floats(0.0), some(0, -2, 0, np.float32), 1.0, draw(st.booleans()))
-            if call(kind, positions, channels, *neurons, 0.0, draw(small)):
+            memory = (draw(st.booleans()), draw(st.booleans()))
+            table, after = (some(size, -2, 2, np.float32) for size in (2 * channels, channels))
+            biases = draw(st.sampled_from([(None, None), (table, None), (table, after), (None, after)]))
+            if call(kind, positions, channels, *neurons, 0.0, draw(small), *memory, *biases):
                 sizes.append(positions * channels)
         elif kind == "pool":
             windows = np.arange(max(0, positions * channels) + 1)
