@@ -81,12 +81,13 @@ class Corrector(Worded, ABC):
 
     def remembered(self, given: Given) -> Correction:
         """What a conversion remembers of a correction: what was done, and what it was tuned for."""
-        settings: dict[str, Any] = {"timesteps": str(given.timesteps)}
+        settings: dict[str, Any] = {"timesteps": str(given.timesteps)} if self.looks_at_samples else {}
         for f in fields(self):
             value = getattr(self, f.name)
             if f.name != "timesteps" and value != f.default:
                 settings[f.name] = value
-        settings |= {"encoder": file_name(type(given.encoder)), "samples": len(given.data), "seed": given.seed}
+        if self.looks_at_samples:
+            settings |= {"encoder": file_name(type(given.encoder)), "samples": len(given.data), "seed": given.seed}
         return Correction(self.name, tuple(settings.items()))
 
 

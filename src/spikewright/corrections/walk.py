@@ -8,7 +8,7 @@ twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -127,6 +127,23 @@ class Layer:
             if sum(one.currents.numel() for one in found) > CACHE:
                 break
         return found
+
+    def read(
+        self, rows: slice | Tensor, functions: Mapping[str, Callable[..., Tensor]] | None = None, mean_of: int = 0
+    ) -> Tensor:
+        """``(b, S, *shape of what it reads)``: what some samples bring it, bias included.
+
+        Args:
+            rows: which samples.
+            functions: of some of its ``operators``, in place of their own: gradients go through them.
+            mean_of: if given, the mean over so many steps alone, as one step: ``(b, 1, …)``.
+        """
+        return self._walk.spiking.read_by(self.name, rows, functions or {}, mean_of)
+
+    def rows(self, rows: slice | Tensor) -> Tensor:
+        """``(b, *shape)``: the analog activations of some samples."""
+        assert self.activations is not None
+        return self.activations[rows]
 
     def fire(self, currents: Tensor, node: Node | None = None) -> Iterator[Tensor]:
         """What the neurons send at each step, ``(b, *shape)``, given their currents ``(b, S, *shape)``.

@@ -15,11 +15,13 @@ from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.memory import check_kept
+from spikewright.engines.readout import WindowReadout
 from spikewright.engines.recording import Record, Recording
 from spikewright.engines.reference import BatchRun
 from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, RunSettings, given_settings
+from spikewright.engines.windows import latency_of
 from spikewright.errors import DataError, GraphError, warn
 from spikewright.events import events_folder
 from spikewright.forward import tensors_on
@@ -63,8 +65,8 @@ def simulate(
         progress: called with (samples done, samples in all).
         quiet: whether what is odd stands in ``Run.warnings`` only.
         keywords: the fields of ``RunSettings``: encoder, batch_size, engine, device, dtype, seed, first_sample, dt,
-            step; and those of ``Record``, where ``record`` is names: ``events_to`` (its folder), ``force``, and
-            ``keep_outputs`` (its outputs).
+            readout_from, step; and those of ``Record``, where ``record`` is names: ``events_to`` (its folder),
+            ``force``, and ``keep_outputs`` (its outputs).
 
     Raises:
         SettingsError: for settings that cannot be, both forms of them at once, nodes or steps that cannot be recorded,
@@ -119,9 +121,11 @@ def run_over(
     _check_shape(graph, encoder, dataset.shape)
     check_kept(graph, record, recording, len(dataset))
     first = first_sample(settings, dataset)
-    simulation = choose_engine(graph, encoder, recording, settings)
+    readout = WindowReadout(graph, settings.readout_from, timesteps)
+    simulation = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
+    windows = latency_of(graph, 1)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
@@ -132,6 +136,7 @@ def run_over(
             batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
+            readout.read(done)
             _check_finite(done)
             observations = watcher.observe(batch, done)
             for observe in observers:
@@ -150,6 +155,7 @@ def run_over(
                     engine=simulation.name,
                     dt=dt,
                     observations=observations,
+                    windows=windows,
                 )
             )
             if progress is not None:

@@ -9,12 +9,13 @@ from typing import Any
 from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
 from spikewright.corrections import Corrections, correcting, correctors_of
-from spikewright.data import as_dataset
+from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, warn
 from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
+from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
-from spikewright.measures import HeadMeasures, Measures, measure, near_chance
+from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
 from spikewright.tasks import SCORES, TaskChoice, heads
 from spikewright.text import steps_to_show
 
@@ -132,6 +133,10 @@ def compare(
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
+    explain: bool = True,
+    allow_overlap: bool = False,
+    readout_from: ReadoutFrom = 0,
+    early_exit: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -149,11 +154,17 @@ def compare(
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
+        explain: whether to find out what costs most: see ``measure``.
+        allow_overlap: whether to measure on samples that were calibrated on: see ``measure``.
+        readout_from: from when on answers are read: see ``RunSettings``; "auto" estimates it from ``train``.
+        early_exit: the share of answers that may change where samples are stopped early, at a margin that is chosen on
+            ``train``; None measures no early exit.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
-        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit before anything runs.
+        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit, and of samples that are in both
+            data sets, before anything runs.
 
     Warns:
         SpikewrightWarning: each of ``Comparison.warnings``, once.
@@ -166,6 +177,8 @@ def compare(
     corrections = correctors_of(correct)
     if corrections and data is None:
         raise SettingsError(f"the correction {corrections[0]} needs samples: give compare data in place of statistics")
+    if data is not None:
+        check_overlap(overlap_of(sample_digests(data), samples), allow_overlap)
     if data is None:
         statistics = train
         warn(look(folded, statistics).warnings)
@@ -203,6 +216,11 @@ def compare(
         batch_size=batch_size,
         device=device,
         progress=progress,
+        explain=explain,
+        allow_overlap=allow_overlap,
+        calibration=data,
+        readout_from=readout_from,
+        early_exit=early_exit,
     )
 
 
@@ -215,6 +233,9 @@ def compared(
     statistics: Statistics | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    calibration: Any = None,
+    readout_from: ReadoutFrom = 0,
+    early_exit: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Conversions that were already made, measured on the same samples.
@@ -227,6 +248,9 @@ def compared(
         statistics: of calibration, for the report.
         settings: what reproduces it, by name.
         progress: as of ``compare``.
+        calibration: the data that the next two are found on; not needed without them.
+        readout_from: as of ``compare``.
+        early_exit: as of ``compare``.
         options: further keywords of ``measure``.
 
     Raises:
@@ -238,7 +262,17 @@ def compared(
     candidates = []
     for label, conversion in (made if isinstance(made, Mapping) else _labelled(made)).items():
         watch = _stage(progress, f"simulating {label}")
-        measures = measure(conversion, test, timesteps, progress=watch, quiet=True, **options)
+        start, rule = readout_of(conversion, calibration, timesteps, readout_from, early_exit, **options)
+        measures = measure(
+            conversion,
+            test,
+            timesteps,
+            progress=watch,
+            quiet=True,
+            readout_from=start,
+            early_exit=rule,
+            **options,
+        )
         candidates.append(Candidate(label, conversion, measures))
     found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
     remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)

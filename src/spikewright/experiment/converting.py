@@ -170,7 +170,7 @@ def conversions(
         remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes)}
     return tuple(
         replace(
-            from_scales(graph, statistics.scales(method), **options),
+            from_scales(graph, statistics.scales(method, options.get("neurons")), **options),
             calibration=replace(facts, method=str(method)),
             **remembered,
         )
