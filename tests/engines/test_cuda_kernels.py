@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec, module_from_spec
 
 import numpy as np
@@ -14,14 +15,15 @@ from hypothesis import strategies as st
 from runs import same, sender
 from spikewright.engines.cuda.scan import Scan, Stepwise
 from spikewright.engines.cuda.simulation import CudaSimulation, scan_on
-from spikewright.engines.neurons import Population
+from spikewright.engines.neurons import NeuronState
 from spikewright.engines.reference import RECORDS, Simulation
-from spikewright.forward import tensors_on
-from spikewright.nodes import LIF
+from spikewright.graph import Graph
+from spikewright.nodes import LIF, Input
 from spiking_networks import spiking_network
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("triton", "3.7", reason="Triton 3.7 is not here: pip install 'spikewright[cuda]', on Linux")
+FLAGS = ("STILL", "CAPPED", "SUBTRACT", "CLAMPED", "SIGNED", "NO_DEBT", "BIASED", "ONCE_FIRED", "POTENTIALS")
 Kernels = tuple[Scan, str]
 
 
@@ -69,6 +71,11 @@ def values(random: np.random.Generator, drawn: str, *shape: int) -> torch.Tensor
     v_min=st.sampled_from([None, "one", "channel", "neuron"]),
     threshold=st.sampled_from(["one", "channel", "neuron"]),
     potentials=st.booleans(),
+    signed=st.booleans(),
+    no_debt=st.booleans(),
+    rows=st.sampled_from([0, 0, 3, 20]),
+    once_fired=st.booleans(),
+    begun=st.booleans(),
 )
 def test_neurons(
     kernels: Kernels,
@@ -84,23 +91,45 @@ def test_neurons(
     v_min: str | None,
     threshold: str,
     potentials: bool,
+    signed: bool,
+    no_debt: bool,
+    rows: int,
+    once_fired: bool,
+    begun: bool,
 ) -> None:
     random = np.random.default_rng(seed)
     size = {"one": (), "channel": shape[:1], "neuron": shape}
     theta = np.array(random.choice([0.5, 1.0, 2.0] if drawn == "grid" else [0.3, 0.7, 1.1], size[threshold]))
     lowest = None if v_min is None else -np.array(random.choice([0.0, 0.5, 0.7], size[v_min]))
-    settings = {"reset": reset, "v_reset": 0.3, "max_spikes": max_spikes, "v_min": lowest, "leak": leak}
+    settings = {
+        "reset": reset,
+        "v_reset": 0.3,
+        "max_spikes": max_spikes,
+        "v_min": lowest,
+        "leak": leak,
+        "no_debt": no_debt,
+    }
+    if signed:
+        settings |= {"signed": True, "reset": "subtract", "leak": 1.0}
+    if rows:
+        biases = values(random, "grid" if drawn == "grid" else "rough", rows + 1, shape[0]).numpy()
+        settings |= {"step_bias": biases[1:], **({"fired_bias": biases[0]} if once_fired else {})}
     neuron = LIF(name="n", inputs=("x",), threshold=theta, v_init=0.0, **settings)
-    both = (neuron.threshold, neuron.v_min)
-    spread = [None if a is None else tensors_on()(neuron.spread(np.asarray(a), shape)) for a in both]
     v = values(random, "rough" if drawn == "wild" else drawn, samples, *shape)
     current = values(random, drawn, 1 if still else steps, samples, *shape)
+    graph = Graph([Input(name="x", shape=shape), neuron])
+    sent = torch.from_numpy(random.integers(0, 4, v.shape).astype(np.float32))
+    before = NeuronState(v, t=2, sent=sent, fired=(sent > 0).float()) if begun else NeuronState(v)
     scan, device = kernels
-    placed = [None if a is None else a.to(device) for a in (*spread, v, current)]
-    expected = Stepwise().fire(Population(neuron, *spread), v, current, steps, potentials)
+    expected = Stepwise().fire(Simulation(graph).neurons["n"], before, current, steps, potentials)
+    placed = {f: a.to(device) for f in ("v", "sent", "fired") if (a := getattr(before, f)) is not None}
+    population = Simulation(graph, device).neurons["n"]
     with np.errstate(invalid="ignore", over="ignore"):  # the interpreter computes with numpy
-        found = scan.fire(Population(neuron, *placed[:2]), *placed[2:], steps, potentials)
-    for got, wanted in zip(found, expected, strict=True):
+        found = scan.fire(population, replace(before, **placed), current.to(device), steps, potentials)
+    assert found.state.t == expected.state.t
+    memories = [[one.state.v, one.state.sent, one.state.fired] for one in (found, expected)]
+    several = zip((*found[:2], found[3], *memories[0]), (*expected[:2], expected[3], *memories[1]), strict=True)
+    for got, wanted in several:
         assert (got is None) == (wanted is None)
         if wanted is not None:
             equal(got, wanted)
@@ -127,7 +156,7 @@ def test_whole_networks(kernels: Kernels) -> None:
     scan, device = kernels
     with torch.backends.cudnn.flags(enabled=False):  # its sums may be exact on no grid: see test_cuda.py
         for seed in range(12):
-            graph, x = spiking_network(seed, blocks=6)
+            graph, x = spiking_network(seed, blocks=6, memory=seed % 3 > 0)
             batch, encoder = torch.from_numpy(x), sender("constant" if seed % 2 else "poisson")
             expected = Simulation(graph).run(batch, 7, encoder, RECORDS)
             same(graph, expected, CudaSimulation(graph, device, 2**14, scan).run(batch, 7, encoder, RECORDS))
@@ -146,9 +175,10 @@ def test_what_they_are_compiled_to(
     from spikewright.engines.cuda.kernels import BLOCK, OPTIONS, fire_kernel
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    flags = dict.fromkeys(("STILL", "CAPPED", "SUBTRACT", "CLAMPED", "POTENTIALS"), True)
+    flags = dict.fromkeys(FLAGS, True)
     fixed = {**flags, "SINGLE": single, "BLOCK": BLOCK}
-    numbers = dict.fromkeys(("steps", "cells", "neurons"), "i32") | dict.fromkeys(("decay", "v_reset", "cap"), "fp32")
+    whole = ("steps", "first", "rows", "cells", "neurons", "channels")
+    numbers = dict.fromkeys(whole, "i32") | dict.fromkeys(("decay", "v_reset", "cap"), "fp32")
     names = fire_kernel.arg_names
     signature = {name: "constexpr" if name in fixed else numbers.get(name, "*fp32") for name in names}
     source = ASTSource(fire_kernel, signature, {(names.index(name),): value for name, value in fixed.items()})

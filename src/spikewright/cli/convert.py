@@ -38,6 +38,7 @@ from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
+from spikewright.corrections import correcting, correctors, correctors_of
 from spikewright.data import Preprocessing, load_data, sample_digests
 from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
@@ -55,6 +56,7 @@ from spikewright.text import short
 
 METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
 
+CORRECT = f"Once neurons spike: {', '.join(correctors.names())}; options as of methods: v_init:4..32, bias:steps."
 _MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overlap")
 """Options of the measurement."""
 
@@ -94,6 +96,7 @@ def convert(
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
     answer: AnswerOption = "keep",
     leaky: LeakyOption = "refuse",
+    correct: Annotated[list[str] | None, typer.Option(help=f"{CORRECT} In order; it can be given again.")] = None,
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with, by every --method.")] = None,
     task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
@@ -127,6 +130,7 @@ def convert(
     if statistics is not None:
         check_destination(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
+    corrections = correctors_of(correct)
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)
     base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
@@ -165,12 +169,18 @@ def convert(
         for line in seen.lines:
             err.print(line, highlight=False, markup=False, soft_wrap=True)
     made = conversions(graph, found, methods, calibration, task=task, **options)
+    with stages(quiet=as_json) as tell:
+        made = tuple(
+            correcting.correct(one, calibration, corrections, seed=sample_seed, task=task, device=device, progress=tell)
+            for one in made
+        )
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": str(methods[0]),
         "scales": {name: conversion.scales[name].tolist() for name in conversion.units if name in conversion.scales},
+        "corrections": [str(one) for one in conversion.corrections],
         "neurons": asdict(conversion.neurons.default),
         "neurons_by_population": {pattern: asdict(one) for pattern, one in conversion.neurons.exceptions},
         "calibration_samples": found.samples,
@@ -185,6 +195,7 @@ def convert(
             "calibration": f"{found.samples} samples of {data}: {named(choice)}",
             "test": f"{len(labelled)} samples of {test}: {named(tested)}",
             "methods": ", ".join(map(str, methods)),
+            **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
             "input scale": scale,
             "task": tasks_text(asked),
             "timesteps": timesteps,
@@ -227,6 +238,8 @@ def convert(
         populations, count = len(conversion.spiking.populations), short(conversion.neuron_count)
         err.print(f"{populations} populations, {count} neurons, {methods[0]}")
         err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
+        for correction in conversion.corrections:
+            err.print(f"corrected: {correction}", markup=False, highlight=False, soft_wrap=True)
         which = f", by {methods[0]}" if len(methods) > 1 else ""
         out.print(f"written: {output}{which}", highlight=False, soft_wrap=True)
         if report is not None:

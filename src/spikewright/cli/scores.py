@@ -44,11 +44,14 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
 def _work(measures: Mapping[str, Measures]) -> Table:
     """What the answers took, by method, and what other measures found."""
     first = next(iter(measures.values()))
-    header = ("", "firing rate", "synaptic operations", *(other.title for other in first.others.values()))
+    late = any(one.run.windows > 1 for one in measures.values())
+    latency = ["latency, timesteps"] * late
+    header = ("", "firing rate", "synaptic operations", *latency, *(other.title for other in first.others.values()))
     table = compact_table(f"work at T={first.timesteps}, per sample", header, 1)
     for label, one in measures.items():
         others = (one.others[k].text() if k in one.others else "" for k in first.others)
-        table.add_row(label, f"{one.firing_rate:.3f}", short(one.total_synops), *others)
+        latency = [f"{one.latency:,}"] * late
+        table.add_row(label, f"{one.firing_rate:.3f}", short(one.total_synops), *latency, *others)
     return table
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from spikewright.conversion import Conversion, spiking_graph
+from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
@@ -19,11 +21,13 @@ from spikewright.engines.reference import BatchRun
 from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, RunSettings, given_settings
+from spikewright.engines.windows import latency_of
 from spikewright.errors import DataError, GraphError, warn
 from spikewright.events import events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
+from spikewright.registry import file_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,10 +78,13 @@ def simulate(
     Warns:
         SpikewrightWarning: each of ``Run.warnings``.
     """
+    corrections = graph.corrections if isinstance(graph, Conversion) else ()
     graph = spiking_graph(graph)
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, as_dataset(data, graph.inputs), chosen, wanted, recording, observers, progress)
+    far = far_from_tuned(corrections, chosen.timesteps, file_name(type(chosen.chosen_encoder)))
+    run = replace(run, warnings=(*run.warnings, *far)) if far else run
     if not quiet:
         warn(run.warnings)
     return run
@@ -118,6 +125,7 @@ def run_over(
     simulation = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
+    windows = latency_of(graph, 1)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
@@ -147,6 +155,7 @@ def run_over(
                     engine=simulation.name,
                     dt=dt,
                     observations=observations,
+                    windows=windows,
                 )
             )
             if progress is not None:

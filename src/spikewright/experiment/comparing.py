@@ -8,6 +8,7 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
+from spikewright.corrections import Corrections, correcting, correctors_of
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, warn
@@ -128,6 +129,7 @@ def compare(
     task: TaskChoice = None,
     encoder: Encoder | str = "constant",
     input_scale: Method | str | float = "max",
+    correct: Corrections = None,
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -148,6 +150,7 @@ def compare(
         task: what labels mean: see ``measure``.
         encoder: an encoder or its name.
         input_scale: how λ of an input comes about: see ``calibrate``.
+        correct: what is corrected of each, in order: see ``convert``; on a draw of ``train``.
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
@@ -171,6 +174,9 @@ def compare(
     samples = as_dataset(test, graph.inputs)
     heads(folded, samples.targets, task)  # labels that do not fit are refused before anything is done
     data = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
+    corrections = correctors_of(correct)
+    if corrections and data is None:
+        raise SettingsError(f"the correction {corrections[0]} needs samples: give compare data in place of statistics")
     if data is not None:
         check_overlap(overlap_of(sample_digests(data), samples), allow_overlap)
     if data is None:
@@ -187,12 +193,16 @@ def compare(
             device=device,
             progress=_stage(progress, "calibrating"),
         )
-    made = conversions(graph, statistics, chosen, data, task=task, **options)
+    made = [
+        correcting.correct(one, data, corrections, encoder=encoder, task=task, device=device, progress=progress)
+        for one in conversions(graph, statistics, chosen, data, task=task, **options)
+    ]
     settings = {
         "methods": ", ".join(map(str, chosen)),
         "timesteps": timesteps,
         "calibration": f"{statistics.samples:,} samples",
         "test": f"{len(samples):,} samples",
+        **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
         **{name: value for name, value in options.items() if value is not None},
     }
     return compared(
@@ -274,8 +284,8 @@ def _labelled(made: Sequence[Conversion]) -> dict[str, Conversion]:
     """Conversions by method; by their number where there is none, or another has the same."""
     found: dict[str, Conversion] = {}
     for number, conversion in enumerate(made, 1):
-        method = conversion.calibration.method
-        label = method or f"conversion {number}"
+        corrections = [one.name for one in conversion.corrections]
+        label = " + ".join([conversion.calibration.method or f"conversion {number}", *corrections])
         found[label if label not in found else f"{label} ({number})"] = conversion
     return found
 

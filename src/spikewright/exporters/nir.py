@@ -167,6 +167,9 @@ def _population(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> NIR
     """A neuron whose Euler step of length dt is ours; what NIR cannot say stands beside it."""
     import nir
 
+    if node.schedule != "free":
+        raise Refusal(f"its neurons exchange window by window ({node.schedule}); NIR knows neurons that run free alone")
+
     def spread(values: Any, dtype: type = np.float32) -> Array:
         return np.array(node.spread(np.asarray(values, dtype), shape))
 

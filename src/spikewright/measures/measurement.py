@@ -10,6 +10,7 @@ import numpy as np
 
 from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
+from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines import BatchRun, Record, Run, RunSettings
@@ -31,6 +32,7 @@ from spikewright.measures.splitting import split_errors
 from spikewright.measures.value import LayerMeasures, Measures
 from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
+from spikewright.registry import file_name
 from spikewright.tasks import TaskChoice, heads
 from spikewright.text import steps_to_show
 
@@ -118,6 +120,10 @@ def measure(
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
         measures = _explained(measures, conversion, dataset, chosen, overlap, quantised)
+    if conversion is not None:
+        name = file_name(type(chosen.chosen_encoder))
+        remarks = far_from_tuned(conversion.corrections, timesteps, name)
+        measures = replace(measures, warnings=(*measures.warnings, *remarks))
     if not quiet:
         warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures

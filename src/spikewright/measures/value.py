@@ -106,10 +106,19 @@ class Measures:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, a sentence each."""
-        if not self.compared:
-            return (NOT_COMPARED,)
+        found = [] if self.compared else [NOT_COMPARED]
         overlap = None if self.protocol is None else self.protocol.overlap
-        return (str(overlap),) if overlap is not None and overlap.shared and overlap.natural else ()
+        if self.compared and overlap is not None and overlap.shared and overlap.natural:
+            found.append(str(overlap))
+        if self.run.windows > 1:
+            windows = f"{self.run.windows}·T timesteps, {self.latency} at T={self.timesteps}"
+            found.append(f"populations exchange window by window: an answer over T timesteps is there after {windows}")
+        return tuple(found)
+
+    @property
+    def latency(self) -> int:
+        """After how many timesteps the last answer to a sample is there: T, or L·T in windows. See ``Run.windows``."""
+        return self.run.latency
 
     @property
     def head(self) -> HeadMeasures:
@@ -193,6 +202,7 @@ class Measures:
             "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
+            "latency": self.latency,
             **(self._of_one_output() if len(self.heads) == 1 else {}),
             "heads": {name: head.summary() for name, head in self.heads.items()},
             "warnings": list(self.warnings),

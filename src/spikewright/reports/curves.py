@@ -41,7 +41,7 @@ def score(
     traces = []
     for k, (candidate, one, curve) in enumerate(zip(candidates, heads, curves, strict=True)):
         steps = list(range(1, candidate.measures.timesteps + 1))
-        traces.append(line(k, candidate.label, steps, _shown(curve, kind), _hover(kind)))
+        traces.append(line(k, labelled(candidate), steps, _shown(curve, kind), _hover(kind) + _later(candidate)))
         found = one.quantised if against is not one.labelled else None
         if found is not None and name in found.scores:
             traces.append(_quantised(k, candidate.label, found, name))
@@ -103,6 +103,17 @@ def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
         height=LARGE,
         legend=True,
     )
+
+
+def labelled(candidate: Candidate) -> str:
+    """Its label, with its latency where windows follow one another."""
+    windows = candidate.measures.run.windows
+    return candidate.label if windows == 1 else f"{candidate.label}, after {windows}·T steps"
+
+
+def _later(candidate: Candidate) -> str:
+    windows = candidate.measures.run.windows
+    return "" if windows == 1 else f" after {windows}·%{{x}} steps"
 
 
 def main_curve(head: HeadMeasures) -> Curve:

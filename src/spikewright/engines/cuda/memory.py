@@ -74,7 +74,10 @@ def stretches(total: int, size: int) -> Iterator[slice]:
 
 def _remembered(graph: Graph, node: Node) -> int:
     """Values of one sample that a node keeps from chunk to chunk, those before and those after it."""
-    if isinstance(node, IF | Output):
+    if isinstance(node, IF):
+        remembers = 1 + node.signed + (node.no_debt or node.fired_bias is not None)
+        return 2 * remembers * prod(graph.shapes[node.name])
+    if isinstance(node, Output):
         return 2 * prod(graph.shapes[node.name])
     if isinstance(node, SpikeMaxPool):
         trains = node.horizon if node.policy == "fir_max" else 0

@@ -19,25 +19,25 @@ class Fired(NamedTuple):
     Attributes:
         spikes: ``(steps, samples, *shape)``.
         counts: ``(samples, *shape)``: the same, summed over the chunk.
-        v: ``(samples, *shape)``: potentials after the chunk.
+        state: of the population after the chunk.
         potentials: ``(steps, samples, *shape)``: after each step, where asked for.
     """
 
     spikes: Tensor
     counts: Tensor
-    v: Tensor
+    state: NeuronState
     potentials: Tensor | None
 
 
 class Scan(Protocol):
     """One way of going through the timesteps of a chunk."""
 
-    def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:
+    def fire(self, population: Population, state: NeuronState, current: Tensor, steps: int, potentials: bool) -> Fired:
         """Run a population.
 
         Args:
             population: its neurons.
-            v: ``(samples, *shape)``: potentials before the chunk.
+            state: before the chunk; tensors ``(samples, *shape)``.
             current: ``(steps, samples, *shape)``, or one step of it.
             steps: of the chunk.
             potentials: whether those after each step are wanted.
@@ -52,18 +52,17 @@ class Scan(Protocol):
 class Stepwise(Scan):
     """Step by step, in plain torch: on any device."""
 
-    def fire(self, population: Population, v: Tensor, current: Tensor, steps: int, potentials: bool) -> Fired:
+    def fire(self, population: Population, state: NeuronState, current: Tensor, steps: int, potentials: bool) -> Fired:
         import torch
 
-        spikes, after, counts = [], [], torch.zeros_like(v)
-        for now in current.expand(steps, *v.shape):
-            n, state = fire(population, NeuronState(v), now)
-            v = state.v
+        spikes, after, counts = [], [], torch.zeros_like(state.v)
+        for now in current.expand(steps, *state.v.shape):
+            n, state = fire(population, state, now)
             spikes.append(n)
             counts = counts + n
             if potentials:
-                after.append(v)
-        return Fired(torch.stack(spikes), counts, v, torch.stack(after) if potentials else None)
+                after.append(state.v)
+        return Fired(torch.stack(spikes), counts, state, torch.stack(after) if potentials else None)
 
     def add_up(self, start: Tensor, values: Tensor, steps: int) -> Tensor:
         import torch

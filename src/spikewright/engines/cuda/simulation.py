@@ -20,7 +20,7 @@ from spikewright.engines.units import event_units
 from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Graph
-from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes import MaxPool, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
     import torch
@@ -49,12 +49,6 @@ class CudaSimulation(Simulation):
     name = "cuda"
 
     def __init__(self, graph: Graph, device: str = "cuda", budget: int = BUDGET, scan: Scan | None = None) -> None:
-        for node in graph.of_type(IF):
-            if node.signed or node.no_debt or node.step_bias is not None:
-                raise SettingsError(
-                    f"the cuda engine cannot run {node}: it knows no neurons that are signed, without debt, or with a "
-                    "bias for each step; use engine='reference'"
-                )
         super().__init__(graph, device)
         self.budget = budget
         self.device = self.to_tensor(np.zeros(0)).device

@@ -118,8 +118,8 @@ class SubBatch:
         name, steps = node.name, time.stop - time.start
         rows, kept = self.wanted.within(time)
         wanted = self.wanted.has("potentials", name) and len(kept) > 0
-        fired = self.scan.fire(self.simulation.neurons[name], self.state[name].v, current, steps, wanted)
-        self.state[name] = NeuronState(fired.v)
+        fired = self.scan.fire(self.simulation.neurons[name], self._of_neurons(node), current, steps, wanted)
+        self.state[name] = fired.state
         self._send(name, fired.spikes, fired.counts, time)
         if fired.potentials is not None:
             self.run.potentials[name][self.samples, rows] = _chosen(fired.potentials, kept).transpose(0, 1)
@@ -140,6 +140,12 @@ class SubBatch:
             passed = over_time(partial(let_through, pool), estimates, spikes)
         self._send(pool.name, passed, passed.sum(dim=0), time)
         return passed
+
+    def _of_neurons(self, node: IF) -> NeuronState:
+        state = self.state[node.name]
+        if not isinstance(state, NeuronState):
+            raise TypeError(f"expected the state of neurons, not {state!r:.60}")
+        return state
 
     def _of_pool(self, pool: SpikeMaxPool) -> PoolState:
         state = self.state[pool.name]
