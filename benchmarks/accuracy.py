@@ -39,6 +39,8 @@ RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "accuracy.jsonl"
 CALIBRATION = 1024
 """Training images that a draw has."""
+CORRECTION = 256
+"""How many of them correct, where no weights are trained."""
 FACTORIES = {"cnn": "Cnn", "vgg": "Vgg", "resnet": "ResNet"}
 
 
@@ -118,7 +120,9 @@ class Job:
         method = sw.threshold_method(row.recipe.method)
         conversion = sw.convert(self.graph, statistics, method, neurons=row.recipe.neurons or None)
         if row.recipe.correct:
-            conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, seed=seed)
+            trains = any(text.startswith("weights") for text in row.recipe.correct)
+            samples = CALIBRATION if trains else CORRECTION
+            conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, samples=samples, seed=seed)
         correcting = time.process_time() - start
         start = time.process_time()
         found = sw.simulate(conversion, images("test"), row.timesteps, batch_size=100, quiet=True)
@@ -131,9 +135,7 @@ class Job:
             "analog": round(100 * float(analog.mean()), 2),
             "lost": int((analog & ~right).sum()),
             "won": int((right & ~analog).sum()),
-            "spikes": round(float(sum(found.rates[name].mean() * row.timesteps for name in found.rates)), 3)
-            if hasattr(found, "rates")
-            else None,
+            "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
             "simulating_s": round(time.process_time() - start, 1),

@@ -7,6 +7,7 @@ from torch import nn
 
 from spikewright.conversion import Conversion, from_scales
 from spikewright.corrections import Given, corrector
+from spikewright.corrections.correcting import correct
 from spikewright.corrections.weights import Trial, Weights
 from spikewright.data import as_dataset
 from spikewright.engines import simulate
@@ -51,10 +52,6 @@ def conversion() -> Conversion:
     return with_largest(Branches(), SAMPLES)
 
 
-def given(conversion: Conversion, timesteps: str = "4", seed: int = 0) -> Given:
-    return Given(conversion, as_dataset(SAMPLES, conversion.spiking.inputs), Timesteps.parse(timesteps), seed=seed)
-
-
 def loss(conversion: Conversion, timesteps: int) -> float:
     """The squared difference of the answers from the analog network's."""
     analog = run(conversion.folded, SAMPLES)["output"]
@@ -63,8 +60,7 @@ def loss(conversion: Conversion, timesteps: int) -> float:
 
 
 def test_answers_come_nearer_and_only_weights_change(conversion: Conversion):
-    weights = corrector("weights:4,rounds=40")
-    corrected = conversion.with_spiking(weights.corrected(given(conversion)))
+    corrected = correct(conversion, SAMPLES, "weights:4,rounds=40")
     assert loss(corrected, 4) < 0.6 * loss(conversion, 4)
     before, after = conversion.spiking, corrected.spiking
     assert before.shapes == after.shapes
@@ -73,15 +69,14 @@ def test_answers_come_nearer_and_only_weights_change(conversion: Conversion):
 
 
 def test_a_range_is_better_at_each_of_its_timesteps(conversion: Conversion):
-    corrected = conversion.with_spiking(corrector("weights:2..8,rounds=40").corrected(given(conversion, "2..8")))
+    corrected = correct(conversion, SAMPLES, "weights:2..8,rounds=40")
     for timesteps in (2, 4, 8):
         assert loss(corrected, timesteps) < loss(conversion, timesteps)
 
 
 def test_the_same_seed_gives_the_same_weights(conversion: Conversion):
-    weights = Weights(rounds=3)
-    once, again, other = (weights.corrected(given(conversion, seed=seed)) for seed in (0, 0, 1))
-    assert once.fingerprint == again.fingerprint != other.fingerprint
+    once, again, other = (correct(conversion, SAMPLES, Weights(rounds=3), seed=seed) for seed in (0, 0, 1))
+    assert once.spiking.fingerprint == again.spiking.fingerprint != other.spiking.fingerprint
 
 
 def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside():
