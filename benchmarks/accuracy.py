@@ -31,6 +31,7 @@ from _accuracy_page import page, picture
 from _accuracy_rows import NETWORKS, SEEDS, Row, rows
 from _data import folder
 from spikewright.data import Dataset
+from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.errors import SpikewrightError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -64,14 +65,24 @@ def network(name: str) -> Graph | None:
 
 
 @cache
-def images(split: str) -> Dataset:
-    steps = sw.Preprocessing(scale=1 / 255)
+def images(split: str, units: int = 1) -> Dataset:
+    """The images, from 0 to so many units."""
+    steps = sw.Preprocessing(scale=units / 255)
     return sw.load_data(str(folder("fashion-mnist")), split=split, shape=(1, 28, 28), preprocessing=steps)
 
 
 def analog_right(graph: Graph) -> np.ndarray:
     """Which test images the trained network knows, ``(N,)``."""
     return np.concatenate([run(graph, x)["output"].argmax(1) == y for x, y in images("test").batches(500)])
+
+
+def answered(conversion: sw.Conversion, timesteps: int) -> sw.Run:
+    """A run over the test images whose last answers are those after T steps: for windows, as one step of engines."""
+    schedule = schedule_of(conversion.spiking)
+    if schedule == "free":
+        return sw.simulate(conversion, images("test"), timesteps, batch_size=100, quiet=True)
+    units, _ = levels_of(schedule, timesteps)
+    return sw.simulate(one_step(conversion.spiking, timesteps), images("test", units), 1, batch_size=100, quiet=True)
 
 
 def known() -> dict[str, dict[str, Any]]:
@@ -125,7 +136,7 @@ class Job:
             conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, samples=samples, seed=seed)
         correcting = time.process_time() - start
         start = time.process_time()
-        found = sw.simulate(conversion, images("test"), row.timesteps, batch_size=100, quiet=True)
+        found = answered(conversion, row.timesteps)
         right = found.output[:, -1].argmax(1) == found.labels
         analog = self.right()
         return {

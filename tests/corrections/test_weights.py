@@ -38,12 +38,12 @@ class Branches(nn.Module):
 SAMPLES = np.random.default_rng(0).random((64, 1, 12, 12)).astype(np.float32)
 
 
-def with_largest(network: nn.Module, samples: np.ndarray, lam: float | None = None) -> Conversion:
+def with_largest(network: nn.Module, samples: np.ndarray, lam: float | None = None, neurons: str = "") -> Conversion:
     """A conversion by the largest activations, or by one λ for all."""
     graph, _ = prepare(load(network.eval(), shape=samples.shape[1:]))
     names = [node.name for node in graph.of_type(ReLU)]
     found = run(graph, samples, keep=names)
-    return from_scales(graph, {name: np.asarray(lam or 0.8 * found[name].max()) for name in names})
+    return from_scales(graph, {name: np.asarray(lam or 0.8 * found[name].max()) for name in names}, neurons=neurons)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,15 @@ def test_a_range_is_better_at_each_of_its_timesteps(conversion: Conversion):
         assert loss(corrected, timesteps) < loss(conversion, timesteps)
 
 
+@pytest.mark.parametrize("neurons", ["schedule=layered", "schedule=few_spike"])
+def test_windows_are_corrected_for_what_they_round(neurons: str):
+    torch.manual_seed(3)
+    conversion = with_largest(Branches(), SAMPLES, neurons=neurons)
+    corrected = correct(conversion, SAMPLES, "weights:3,rounds=40")
+    assert loss(corrected, 3) < 0.8 * loss(conversion, 3)
+    assert all(corrected.spiking[name].weighted for name in corrected.changed)
+
+
 def test_the_same_seed_gives_the_same_weights(conversion: Conversion):
     once, again, other = (correct(conversion, SAMPLES, Weights(rounds=3), seed=seed) for seed in (0, 0, 1))
     assert once.spiking.fingerprint == again.spiking.fingerprint != other.spiking.fingerprint
@@ -89,7 +98,7 @@ def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside():
     layer = next(iter(walk))
     wanted = torch.tensor([[0.0, 0.4, 3.0]]).expand(2, 3)
     assert torch.allclose(layer.rows(slice(0, 2)), wanted)
-    trial = Trial(layer, [node for node in layer.operators if node.weighted], (4,))
+    trial = Trial(layer, [node for node in layer.operators if node.weighted], {4: 4})
     trial.loss(torch.arange(2)).backward()
     ((_, gradient),) = [(k, p.grad) for k, p in trial.parameters.items() if k[1] == "weight"]
     # 4 steps of 0.4 and a half to begin with make 2 spikes, 1.6 are wanted: an error of 0.4, a slope of 4 a step
