@@ -1,6 +1,7 @@
 """How much every neuron of a network sends in one timestep, on average over a simulation.
 
-A rate is net: a spike of −1 takes one back. What travels, and costs, is ``Rates.sizes``.
+A rate is net: a spike of −1 takes one back, and one of a few-spike window counts by its weight. What travels and costs
+is ``Rates.sizes``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.simulation import first_sample, run_over
+from spikewright.engines.windows import schedule_of, spike_weight
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.npz import npz_headers, read_npz
@@ -45,8 +47,8 @@ class Rates:
         network: the fingerprint of the graph that ran.
         samples, timesteps: how long it ran; 0 where nobody said.
         dt: the length of a timestep in seconds; None where nobody said.
-        sent: by node that sent both more and less than zero, in its shape: the same with spikes of −1 counted like
-            those of +1.
+        sent: by node that sent both more and less than zero, or spikes of several weights, in its shape: the same with
+            every spike counted as 1.
     """
 
     values: Mapping[str, NDArray[np.float64]]
@@ -134,6 +136,7 @@ class Rates:
                 f"{self.network[:12]}…, this one's {graph.fingerprint[:12]}…); simulate this one again"
             )
         signed = signed_populations(graph)
+        heaviest = max(1.0, spike_weight(schedule_of(graph), 0, self.timesteps))
         for node in graph:
             if node.inputs and not node.population:
                 continue
@@ -153,7 +156,7 @@ class Rates:
             if node.name in self.sent:
                 sizes = np.asarray(self.sent[node.name])
                 _check_shape(node.name, sizes.shape, graph)
-                if not (sizes >= np.abs(rates) - 1e-9 * sizes).all() or not np.isfinite(sizes).all():
+                if not (heaviest * sizes >= np.abs(rates) - 1e-9 * sizes).all() or not np.isfinite(sizes).all():
                     raise DataError(f"'{node.name}' cannot send less than its rates say; {AGAIN}")
         return self
 

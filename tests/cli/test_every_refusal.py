@@ -41,8 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder = plain(1)
     graph, x = builder.graph(), builder.samples(6)
     sw.save(graph, home / "net.safetensors")
-    sw.save(sw.convert(graph, sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max())), home / "snn.safetensors")
     scales = sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max())
+    sw.save(sw.convert(graph, scales), home / "snn.safetensors")
+    sw.save(sw.convert(graph, scales, neurons="few_spike"), home / "few.safetensors")
     sw.save(sw.convert(graph, scales, neurons="signed"), home / "signed.safetensors")
     y = np.arange(6) % 3
     labels = {
@@ -186,6 +187,18 @@ REFUSED: dict[str, str] = {
     f"{CONVERT} --neurons signed,signed": "neurons: signed is given twice",
     f"{CONVERT} --neurons no_debt=1": "neurons: no_debt is a word of its own, or takes true or false, not '1'",
     f"{CONVERT} --device meta": "device 'meta' cannot be used here; 'cpu' always works",
+    # windows
+    f"{CONVERT} --neurons layered,leak=0.5": "layered neurons add up a window, then send: leak must be 1.0, not 0.5",
+    f"{CONVERT} --neurons few_spike,signed": "few_spike neurons add up a window, then send: signed must be False",
+    f"{CONVERT} --neurons layered --spikes multi": "max_spikes must be 1, not None",
+    f"{CONVERT} --neurons layered --reset zero": "reset must be subtract, not zero",
+    f"{CONVERT} --neurons layered --max-pool avg_max": "max_pool must be count_max, not avg_max",
+    f"{CONVERT} --neurons relu*:layered": "'relu*' is layered, all others free: a network has one schedule",
+    f"{CONVERT} --neurons schedule=slow": "schedule must be 'free' or 'layered' or 'few_spike', not 'slow'",
+    f"{CONVERT} --neurons layered,few_spike": "schedule is given twice",
+    "simulate few.safetensors --data data.npz": "a window has at most 24 timesteps, not 64; 4 to 8 are usual",
+    "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
+    "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
     # what is tuned
     "tune net.safetensors --data data.npz": "missing option '--grid'",
     **{

@@ -45,7 +45,7 @@ def write(path: Path, builder: Builder, methods: Sequence[str], timesteps: int =
     x = builder.samples(12)
     graph = renamed(builder.graph())
     data = (x, builder.random.integers(0, 3, 12)) if labelled else x
-    comparison = sw.compare(graph, x, data, methods, timesteps)
+    comparison = sw.compare(graph, x, data, methods, timesteps, allow_overlap=True)
     return sw.report(
         path,
         comparison,
@@ -177,7 +177,7 @@ def test_a_page_of_one_conversion(tmp_path: Path) -> None:
     builder = residual(1)
     x = builder.samples(12)
     conversion = sw.convert(builder.graph(), x, "max")
-    measures = sw.measure(conversion, (x, np.arange(12) % 3), 4)
+    measures = sw.measure(conversion, (x, np.arange(12) % 3), 4, allow_overlap=True)
     text = sw.report(tmp_path / "r.html", conversion, measures, title="one").read_text(encoding="utf-8")
     for words in ("max of 12 samples", "replaced by IF", "Layer by layer", "12 of these 12 samples were used"):
         assert words in text

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikewright.cli.console import compact_table
-from spikewright.measures import HeadMeasures, Measures
+from spikewright.measures import HeadMeasures, Measures, reasons
 from spikewright.tasks import SCORES, Head
 from spikewright.text import short, steps_to_show
 
@@ -29,6 +29,9 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
                 curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
                 cells = [kind.text(curve[t - 1]) for t in shown]
                 table.add_row(label, *cells, *([] if analog is None else [kind.text(analog)]))
+                found = one.heads[name].quantised
+                if found is not None and score in found.scores and tuple(shown) == found.steps:
+                    table.add_row("  quantised", *map(kind.text, found.scores[score]))
             tables.append(table)
     return Group(*tables, _work(measures))
 
@@ -36,12 +39,26 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
 def _work(measures: Mapping[str, Measures]) -> Table:
     """What the answers took, by method, and what other measures found."""
     first = next(iter(measures.values()))
-    header = ("", "firing rate", "synaptic operations", *(other.title for other in first.others.values()))
+    late = any(one.run.windows > 1 for one in measures.values())
+    latency = ["latency, timesteps"] * late
+    header = ("", "firing rate", "synaptic operations", *latency, *(other.title for other in first.others.values()))
     table = compact_table(f"work at T={first.timesteps}, per sample", header, 1)
     for label, one in measures.items():
         others = (one.others[k].text() if k in one.others else "" for k in first.others)
-        table.add_row(label, f"{one.firing_rate:.3f}", short(one.total_synops), *others)
+        latency = [f"{one.latency:,}"] * late
+        table.add_row(label, f"{one.firing_rate:.3f}", short(one.total_synops), *latency, *others)
     return table
+
+
+def judgement(measures: Mapping[str, Measures]) -> list[str]:
+    """What costs most, what stopping early gives, and what samples were used for: a line each."""
+    lines = []
+    for label, one in measures.items():
+        before = "" if len(measures) == 1 else f"{label}: "
+        lines += [before + sentence for sentence in reasons(one)]
+        lines += [] if one.early_exit is None else [before + str(one.early_exit)]
+    protocol = next(iter(measures.values())).protocol
+    return lines if protocol is None else [*lines, *protocol.lines[1:2]]
 
 
 def agreement_lines(measures: Measures) -> list[str]:

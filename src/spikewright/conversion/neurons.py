@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from spikewright.errors import SettingsError
-from spikewright.nodes.integrate_and_fire import ONLY_WHAT_IS_KEPT
+from spikewright.nodes.integrate_and_fire import ONLY_WHAT_IS_KEPT, SCHEDULES, Schedule, check_windows
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.settings import check_fields, digits, number
 from spikewright.text import listed
@@ -32,6 +32,9 @@ class Neurons:
         signed: whether a neuron takes spikes back, by −1, while it has sent more than its potential bears out. It needs
             ``reset="subtract"`` and no leak.
         no_debt: whether potentials end at zero from below until the first spike.
+        schedule: "free": a neuron may fire at any step. "layered" and "few_spike": it adds up all T steps of a window
+            and sends in the next, its count evenly spaced, or the bits of its value; in texts the word alone. All
+            populations of a network keep one schedule, which allows nothing of the above but another ``v_init``.
     """
 
     reset: Literal["subtract", "zero"] = "subtract"
@@ -43,6 +46,7 @@ class Neurons:
     horizon: int = 16
     signed: bool = False
     no_debt: bool = False
+    schedule: Schedule = "free"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -56,6 +60,7 @@ class Neurons:
                 raise SettingsError(f"Neurons: {label} must be {domain}, not {getattr(self, label)}")
         if self.signed and (self.reset != "subtract" or self.leak != 1):
             raise SettingsError(f"Neurons: {ONLY_WHAT_IS_KEPT}")
+        check_windows("Neurons", self.schedule, {f.name: getattr(self, f.name) for f in fields(self)})
 
     def __str__(self) -> str:
         return _changes(Neurons(), self)
@@ -69,10 +74,11 @@ class Neurons:
         """
         given: dict[str, Any] = {}
         for word in filter(None, text.replace(" ", "").split(",")):
-            label, equals, value = word.partition("=")
+            label, equals, value = f"schedule={word}".partition("=") if word in SCHEDULES else word.partition("=")
             name = {"spikes": "max_spikes"}.get(label, label)
             if name not in _READERS or not (equals or name in _WORDS):
                 known = ", ".join(_written(name) if name in _WORDS else f"{_written(name)}=" for name in _READERS)
+                known = known.replace("schedule=", ", ".join(SCHEDULES))
                 raise SettingsError(f"neurons: unknown setting '{word[:40]}'; there are {known}")
             if name in given:
                 raise SettingsError(f"neurons: {label} is given twice")
@@ -102,6 +108,11 @@ class NeuronsByPopulation:
         for pair in ((None, self.default), *pairs):
             if len(pair) != 2 or not isinstance(pair[1], Neurons) or not isinstance(pair[0], str | None):
                 raise SettingsError(f"exceptions are patterns of names, each with its Neurons, not {str(pair)[:60]}")
+            if pair[1].schedule != self.default.schedule:
+                raise SettingsError(
+                    f"neurons: '{pair[0]}' is {pair[1].schedule}, all others {self.default.schedule}: a network has "
+                    "one schedule; name it once, before any pattern"
+                )
 
     def of(self, name: str) -> Neurons:
         """What the population of a name is like."""
@@ -181,10 +192,14 @@ def _fits(name: str, pattern: str) -> bool:
 def _changes(base: Neurons, other: Neurons) -> str:
     """The settings that differ, as text."""
     named = [f.name for f in fields(base) if getattr(base, f.name) != getattr(other, f.name)]
-    return ",".join(
-        name if getattr(other, name) is True else f"{_written(name)}={_text(name, getattr(other, name))}"
-        for name in named
-    )
+    return ",".join(_setting(name, getattr(other, name)) for name in named)
+
+
+def _setting(name: str, value: Any) -> str:
+    """One setting as text: words that say it all stand alone."""
+    if name == "schedule":
+        return str(value)
+    return name if value is True else f"{_written(name)}={_text(name, value)}"
 
 
 def _written(name: str) -> str:
@@ -242,6 +257,7 @@ _READERS: Mapping[str, Any] = {
     "horizon": _whole,
     "signed": _truth,
     "no_debt": _truth,
+    "schedule": lambda _, text: text,
 }
 _WORDS = frozenset(f.name for f in fields(Neurons) if f.default is False)
 """The settings that are named to be chosen, without a value."""

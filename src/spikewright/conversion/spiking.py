@@ -136,6 +136,7 @@ def _spiking(node: Node, by_population: NeuronsByPopulation, thresholds: Mapping
             "v_min": None if neurons.v_min is None else neurons.v_min * threshold,
             "signed": neurons.signed,
             "no_debt": neurons.no_debt,
+            "schedule": neurons.schedule,
         }
         return IF(**settings) if neurons.leak == 1.0 else LIF(**settings, leak=neurons.leak)
     if type(node) is MaxPool:

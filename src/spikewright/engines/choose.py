@@ -6,11 +6,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 from spikewright.encoders import Encoder
+from spikewright.encoders.constant import Constant
 from spikewright.engines.event import is_built
 from spikewright.engines.neurons import IntegrateAndFire
-from spikewright.engines.recording import Recording
+from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, Simulation
 from spikewright.engines.settings import RunSettings
+from spikewright.engines.windows import StepwiseWindows, WindowSimulation, schedule_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 
@@ -50,6 +52,9 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
     Raises:
         SettingsError: for what the one that was asked for cannot run, with the reason.
     """
+    schedule = schedule_of(graph)
+    if schedule != "free":
+        return _windows(graph, schedule, settings)
     engine, device, dtype, step = settings.engine, settings.device, settings.dtype, settings.step
     if type(step) is not IntegrateAndFire:
         return _with_step(graph, settings)
@@ -69,6 +74,29 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
         if engine != "auto":
             raise
         return Simulation(graph, device, dtype)
+
+
+def _windows(graph: Graph, schedule: str, settings: RunSettings) -> Simulator:
+    """A network that exchanges window by window: a window is one step of an engine; the reference engine walks.
+
+    In a whole window most neurons send something, so that on a CPU a dense step is faster than lists of events.
+    """
+    if type(settings.step) is not IntegrateAndFire:
+        raise SettingsError(f"{schedule} neurons add up a window and send: they take no step {settings.step!r:.60}")
+    if settings.dtype == "int16":
+        raise SettingsError(f"{schedule} networks run in float32, or float64 on the reference engine, not in int16")
+    if settings.engine == "reference":
+        return StepwiseWindows(graph, settings.device, settings.dtype)
+    dense = settings.engine == "auto" and not settings.device.startswith("cuda")
+
+    def engine(stepped: Graph) -> Simulator:
+        if dense:
+            return Simulation(stepped, settings.device, settings.dtype)
+        return choose_engine(stepped, Constant(), as_recording((), stepped, 1), settings)
+
+    simulation = WindowSimulation(graph, engine, settings.device, settings.dtype)
+    simulation.name = "dense" if dense else simulation.name
+    return simulation
 
 
 def _with_step(graph: Graph, settings: RunSettings) -> Simulator:

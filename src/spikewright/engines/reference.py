@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -24,15 +24,20 @@ from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronSte
 from spikewright.engines.recording import RECORDS, Recording, as_recording
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
+from spikewright.errors import SettingsError
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, ToTensor
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes.integrate_and_fire import Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["RECORDS", "BatchRun", "Simulation"]
+
+
+_ROWS = ("outputs", "counts", "spikes", "potentials", "nonzero", "negative", "unweighted")
 
 
 @dataclass
@@ -51,6 +56,8 @@ class BatchRun:
             zero. See ``sent``.
         graded: the nodes among those of ``nonzero`` that received other values than −1, 0 and 1, in units of what an
             event of an input stands for.
+        unweighted: by population whose spikes weigh differently from step to step ("few_spike"), ``(B, *shape)``: how
+            many it sent. Its ``counts`` are the sum of what they weigh, which is T where it stands for λ.
     """
 
     outputs: dict[str, Tensor]
@@ -61,14 +68,15 @@ class BatchRun:
     nonzero: dict[str, Tensor] = field(default_factory=dict)
     negative: dict[str, Tensor] = field(default_factory=dict)
     graded: set[str] = field(default_factory=set)
+    unweighted: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def sent(self) -> dict[str, Tensor]:
         """What each population sent, whatever its sign, ``(B, *shape)``: spikes of +1 and of −1."""
-        return {
-            name: counts + 2 * self.negative[name] if name in self.negative else counts
-            for name, counts in self.counts.items()
+        nets = {
+            name: net + 2 * self.negative[name] if name in self.negative else net for name, net in self.counts.items()
         }
+        return {**nets, **self.unweighted}
 
     @classmethod
     def joined(cls, batches: Sequence[BatchRun]) -> BatchRun:
@@ -83,7 +91,7 @@ class BatchRun:
             return {name: torch.cat([getattr(one, label)[name] for one in batches]) for name in getattr(first, label)}
 
         return cls(
-            **{label: rows(label) for label in ("outputs", "counts", "spikes", "potentials", "nonzero", "negative")},
+            **{label: rows(label) for label in _ROWS},
             events={
                 name: Events.joined(events.shape, [one.events[name] for one in batches])
                 for name, events in first.events.items()
@@ -128,10 +136,17 @@ class Simulation:
     """
 
     name = "reference"
+    schedules: ClassVar[tuple[Schedule, ...]] = ("free",)
+    """The schedules of the neurons that it runs."""
 
     def __init__(
         self, graph: Graph, device: str = "cpu", dtype: str = "float32", step: NeuronStep | None = None
     ) -> None:
+        for node in graph.of_type(IF):
+            if node.schedule not in self.schedules:
+                raise SettingsError(
+                    f"{node}: {node.schedule} windows are run by simulate, or as one step: see one_step"
+                )
         self.graph = graph
         self.to_tensor = tensors_on(device, dtype)
         self.neuron_step = step or IntegrateAndFire()
@@ -214,7 +229,7 @@ class Simulation:
                             potentials.setdefault(name, []).append(state[name].v)
                     elif wanted.has("nonzero", name):
                         source = node.inputs[0] if node.inputs else name
-                        _note_activity(run, name, values[source], units[source])
+                        note_activity(run, name, values[source], units[source])
         run.outputs = {name: torch.stack(steps, dim=1) for name, steps in answers.items()}
         run.spikes = {name: torch.stack(steps, dim=1) for name, steps in spikes.items()}
         run.events = {
@@ -298,7 +313,15 @@ def sent_at(value: Tensor) -> Step:
     return sample.cpu().numpy(), neuron.int().cpu().numpy(), flat[sample, neuron].float().cpu().numpy()
 
 
-def _note_activity(run: BatchRun, name: str, value: Tensor, unit: float) -> None:
+def note_activity(run: BatchRun, name: str, value: Tensor, unit: float) -> None:
+    """Count, for each value that a weighted node reads, the steps in which it is not zero.
+
+    Args:
+        run: where that is counted.
+        name: of the node.
+        value: ``(B, *shape)``, of one step.
+        unit: what one event stands for; others make the node graded.
+    """
     active = (value != 0).to(value.dtype)
     run.nonzero[name] = run.nonzero[name] + active if name in run.nonzero else active
     if name not in run.graded and bool(((value != 0) & (value.abs() != unit)).any()):

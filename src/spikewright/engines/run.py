@@ -42,12 +42,17 @@ class Run:
         negative: by population that may send less than zero, its shape: the size of all that it sent below zero,
             summed over samples and timesteps.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
-        engine: the engine that made it: "event", "event, int16", "cuda" or "reference".
+        engine: the engine that made it: "event", "event, int16", "cuda", "reference", or "dense": the reference engine
+            with whole windows as steps.
         warnings: what is odd about it, a sentence each.
         steps: ``(S,)``, the timesteps that are recorded, from 0.
         first_sample: the place of its first sample in the data set.
         dt: the length of a timestep in seconds; None where nobody said.
         observations: what the warnings come from.
+        unweighted: by population whose spikes weigh differently from step to step ("few_spike"), its shape: how many it
+            sent, summed over samples. Its ``counts`` are the sum of what they weigh, which is T where it stands for λ.
+        windows: L, how many windows of T steps follow one another until the last answer is there, in a network whose
+            populations exchange window by window; 1 where neurons run free.
     """
 
     outputs: Mapping[str, Array]
@@ -67,13 +72,23 @@ class Run:
     first_sample: int = 0
     dt: float | None = None
     observations: Observations = field(default_factory=Observations, repr=False)
+    unweighted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    windows: int = 1
+
+    @property
+    def latency(self) -> int:
+        """After how many timesteps the last answer to a sample is there: L·T."""
+        return self.windows * self.timesteps
 
     def __repr__(self) -> str:
         answers = [f"{name} {shape_text(value.shape)}" for name, value in self.outputs.items()]
         kinds = ("spikes", "events", "potentials", "nonzero")
         kept = [f"{kind} of {listed(list(getattr(self, kind)), 4)}" for kind in kinds if getattr(self, kind)]
         what = ", ".join([*answers, *kept]) or "counts only"
-        return f"Run({self.samples:,} samples, {self.timesteps} timesteps, {self.engine} engine: {what})"
+        steps = f"{self.timesteps} timesteps"
+        if self.windows > 1:
+            steps = f"{self.windows} windows of {steps}"
+        return f"Run({self.samples:,} samples, {steps}, {self.engine} engine: {what})"
 
     @property
     def sent(self) -> dict[str, NDArray[np.float64]]:
@@ -81,7 +96,7 @@ class Run:
 
         What activations are compared with is ``counts``, what costs is this.
         """
-        return _sent(self.counts, self.negative)
+        return {**_sent(self.counts, self.negative), **self.unweighted}
 
     @property
     def output(self) -> Array:
@@ -102,6 +117,7 @@ class Run:
         engine: str,
         dt: float | None,
         observations: Observations,
+        windows: int = 1,
     ) -> Run:
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
@@ -125,6 +141,8 @@ class Run:
             first_sample=first_sample,
             dt=dt,
             observations=observations,
+            unweighted={name: _total(value) for name, value in batch.unweighted.items()},
+            windows=windows,
         )
 
     @classmethod
@@ -193,7 +211,7 @@ class RunJoiner:
             {name: _joined(rows) for (kind, name), rows in self.rows.items() if kind == label}
             for label in ("outputs", "spikes", "potentials")
         )
-        counts, nonzero, negative = (
+        counts, nonzero, negative, unweighted = (
             {name: total for (kind, name), total in self.sums.items() if kind == label} for label in _SUMS
         )
         return Run(
@@ -209,11 +227,13 @@ class RunJoiner:
             negative=negative,
             graded=self.graded,
             engine=" and ".join(self.engines),
-            warnings=self.observations.remarks(_sent(counts, negative), self.first.timesteps),
+            warnings=self.observations.remarks({**_sent(counts, negative), **unweighted}, self.first.timesteps),
             steps=self.first.steps,
             first_sample=self.first.first_sample,
             dt=self.first.dt,
             observations=self.observations,
+            unweighted=unweighted,
+            windows=self.first.windows,
         )
 
 
@@ -228,6 +248,7 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
     for what, one, other in (
         ("timesteps", first.timesteps, run.timesteps),
         ("a timestep in seconds", first.dt, run.dt),
+        ("windows until the answer", first.windows, run.windows),
         ("the timesteps that are recorded", first.steps.tolist(), run.steps.tolist()),
         ("labels", first.labels is not None, run.labels is not None),
         *((label, _shapes(first, label), _shapes(run, label)) for label in _BY_NAME),
@@ -239,7 +260,7 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
             )
 
 
-_SUMS = ("counts", "nonzero", "negative")
+_SUMS = ("counts", "nonzero", "negative", "unweighted")
 _BY_NAME = (*_SUMS, "outputs", "spikes", "events", "potentials")
 _BY_SAMPLE = ("outputs", "spikes", "potentials")
 

@@ -22,9 +22,9 @@ step, FTBC (arXiv 2403.18388).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -36,11 +36,49 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Reset = Literal["subtract", "zero"]
+Schedule = Literal["free", "layered", "few_spike"]
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
+
 
 ONLY_WHAT_IS_KEPT = (
     "signed neurons send −1 for what they sent and the potential no longer bears out, so nothing of it may be lost: "
     "they need reset='subtract' and no leak"
 )
+
+
+_IN_WINDOWS: Mapping[str, Any] = {
+    "leak": 1.0,
+    "reset": "subtract",
+    "max_spikes": 1,
+    "v_min": None,
+    "signed": False,
+    "no_debt": False,
+    "step_bias": None,
+    "max_pool": "count_max",
+}
+"""The settings that neurons of windows must have."""
+
+
+def check_windows(whose: object, schedule: str, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that neurons cannot have which add up a window and send in the next.
+
+    Args:
+        whose: what the settings are of, for the message.
+        schedule: of the neurons.
+        settings: of the neurons, by name.
+
+    Raises:
+        SettingsError: for a schedule that does not exist, or naming the setting.
+    """
+    if schedule not in SCHEDULES:
+        raise SettingsError(f"{whose}: unknown schedule {schedule!r:.40}; choose one of {', '.join(SCHEDULES)}")
+    for label, only in _IN_WINDOWS.items():
+        value = settings.get(label, only)
+        if schedule != "free" and (value is not None if only is None else value != only):
+            shown = "" if isinstance(value, np.ndarray) else f", not {value}"
+            raise SettingsError(
+                f"{whose}: {schedule} neurons add up a window, then send: {label} must be {only}{shown}"
+            )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,6 +96,9 @@ class IF(Node):
         no_debt: whether potentials end at zero from below until the first spike.
         step_bias: ``(steps, channels)``: added to the current in each of the first steps; nothing after them.
         fired_bias: ``(channels,)``: added in those steps too, once a neuron has sent a spike.
+        schedule: ``"free"`` is the step above. Of the others neurons add up a window of T steps and send in the next:
+            ``"layered"`` so many spikes, evenly spaced; ``"few_spike"`` the bits of that number, so that a spike in
+            step t = 1 … T weighs ``2^−t``. See ``engines/windows``.
     """
 
     threshold: Array
@@ -70,6 +111,7 @@ class IF(Node):
     no_debt: bool = False
     step_bias: Array | None = None
     fired_bias: Array | None = None
+    schedule: Schedule = "free"
     population: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -98,6 +140,7 @@ class IF(Node):
             raise SettingsError(f"{self}: {ONLY_WHAT_IS_KEPT}")
         if self.fired_bias is not None and self.step_bias is None:
             raise SettingsError(f"{self}: fired_bias acts in the steps of step_bias, and there is none; give zeros")
+        check_windows(self, self.schedule, {f.name: getattr(self, f.name) for f in fields(self)})
 
     @property
     def decay(self) -> float:

@@ -20,6 +20,7 @@ from spikewright.reports.answers import facts, how_good, score_columns, score_ro
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.layers import layer_by_layer
 from spikewright.reports.network import captions_of, network_picture
+from spikewright.reports.reasons import how_measured, why_lost
 from spikewright.reports.table import table
 from spikewright.text import listed, shape_text, short, steps_to_show
 
@@ -58,8 +59,10 @@ def report(
     sections = [
         _head(title, candidates),
         _seen(comparison),
+        how_measured(candidates),
         how_good(document, candidates),
         _table_of_candidates(candidates),
+        why_lost(document, candidates),
         _work(document, candidates),
         layer_by_layer(document, comparison.statistics, candidates),
         _network(comparison.graph, candidates[0]),
@@ -100,6 +103,8 @@ def _head(title: str, candidates: Sequence[Candidate]) -> str:
     ]
     cards = "".join(f'<div class="fact"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for v, k in found)
     steps = f"{measures.timesteps} timestep{'' if measures.timesteps == 1 else 's'}"
+    if measures.run.windows > 1:
+        steps += f" a window (an answer after {measures.latency})"
     samples = f"{measures.samples:,} sample{'' if measures.samples == 1 else 's'}"
     line = f"{samples}, {steps}, thresholds by {first.label}"
     if others:
@@ -127,16 +132,19 @@ def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     longest = max(c.measures.timesteps for c in candidates)
     steps = steps_to_show(longest)
     first_others = candidates[0].measures.others
+    late = any(c.measures.run.windows > 1 for c in candidates)
     rows = []
     for candidate in candidates:
         measures = candidate.measures
         energy = [f"{measures.energy_spiking / 1000:.3g}", f"{_input_energy(measures) / 1000:.3g}"]
+        energy += [f"{measures.latency:,}"] * late
         more = [measures.others[k].text() if k in measures.others else "" for k in first_others]
         work = [f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy, *more]
         first, *others = score_rows(measures, steps)
         rows += [[candidate.label, *first, *work], *(["", *other, *[""] * len(work)] for other in others)]
     columns = score_columns(candidates[0].measures, steps)
     header = ["method", *columns, "firing rate", "synops", "energy, µJ", "the input's part, µJ"]
+    header += ["latency, timesteps"] * late
     header += [reading.title for reading in first_others.values()]
     constants = candidates[0].measures.energy
     note = (

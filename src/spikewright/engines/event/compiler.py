@@ -182,6 +182,8 @@ class _Compiler:
         return all_neurons(shape, source.first)
 
     def _add_neurons(self, node: IF, shape: Shape) -> int:
+        if node.schedule != "free":
+            raise SettingsError(f"{node}: {node.schedule} windows are run by simulate, or as one step: see one_step")
         v_min = np.zeros(0, np.float32) if node.v_min is None else _spread(node, np.asarray(node.v_min), shape)
         cap = 0 if node.max_spikes is None else min(int(node.max_spikes), 2**31 - 1)
         threshold, v_init = (_spread(node, values, shape) for values in (node.threshold, node.v_init))

@@ -1,0 +1,165 @@
+"""Weights and biases that make up for what spiking loses: layer by layer, trained without labels.
+
+While all earlier layers spike already, the weights of one population are moved so that what it has sent after T steps
+comes near the analog activation: the squared error of the count, ``Σ (n_T − a·T)²``, where ``n_T`` is what its neurons
+really send. The count is a staircase of its mean input; its slope is taken for 1 between none and T spikes and for 0
+outside (a straight-through estimator, as in the "advanced" calibration of Li et al. 2021). Of an output the mean input
+itself comes near the analog value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikewright.corrections.corrector import Given, LayerCorrector
+from spikewright.corrections.walk import Layer
+from spikewright.errors import SettingsError
+from spikewright.forward import tensors_on
+from spikewright.graph import Array, Node
+from spikewright.nodes import IF, Output
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BATCH = 32
+"""Samples of one step."""
+
+
+@dataclass(frozen=True)
+class Weights(LayerCorrector):
+    """Weights and biases of every layer; the only corrector that trains.
+
+    Attributes:
+        rounds: steps of Adam for each layer, the rate falling along half a cosine.
+        rate: of the first step, as a part of the mean magnitude of a layer's weights.
+    """
+
+    rounds: int = 100
+    rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rounds < 1 or not 0 < self.rate <= 1:
+            raise SettingsError(
+                f"weights: rounds must be 1 or more and the rate above 0 and at most 1, not {self.rounds} and "
+                f"{self.rate:g}"
+            )
+
+    def layer(self, layer: Layer, given: Given) -> Iterable[Node]:
+        import torch
+
+        trained = [node for node in layer.operators if node.weighted]
+        if layer.activations is None or not isinstance(layer.node, IF | Output) or not trained:
+            return ()
+        trial = Trial(layer, trained, given.timesteps.values)
+        before, generator = trial.error(), torch.Generator().manual_seed(given.seed)
+        optimiser = torch.optim.Adam(trial.groups(self.rate))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.rounds)
+        for _ in range(self.rounds):
+            rows = torch.randperm(layer.samples, generator=generator)[:BATCH]
+            optimiser.zero_grad()
+            trial.loss(rows).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+        return trial.nodes() if trial.error() < before else ()
+
+
+class Trial:
+    """A layer with weights that can be moved.
+
+    Args:
+        layer: a population or an output.
+        nodes: its operators that have weights.
+        times: every T that it should be right at.
+    """
+
+    def __init__(self, layer: Layer, nodes: Sequence[Node], times: Sequence[int]) -> None:
+        self.layer, self.trained, self.times = layer, nodes, times
+        self.parameters: dict[tuple[str, str], Tensor] = {}
+        self.functions: dict[str, Callable[..., Tensor]] = {node.name: self._bound(node) for node in nodes}
+        put, shape, node = tensors_on(str(layer.device)), layer.shape, layer.node
+        self.threshold = put(node.spread(node.threshold, shape) if isinstance(node, IF) else np.ones(()))
+        self.v_init = put(node.spread(node.v_init, shape) if isinstance(node, IF) else np.zeros(()))
+
+    def _bound(self, node: Node) -> Callable[..., Tensor]:
+        """The forward function of a node, its arrays noted on their way to the device."""
+        put = tensors_on(str(self.layer.device))
+
+        def noted(array: Array) -> Tensor:
+            tensor = put(array)
+            for label, own in node.arrays.items():
+                if own is array:
+                    self.parameters[node.name, label] = tensor.requires_grad_()
+            return tensor
+
+        return node.bind(noted)
+
+    def groups(self, rate: float) -> list[dict[str, object]]:
+        """What is moved, for an optimiser: weights as fast as they are large, biases in units of the threshold."""
+        theta = float(self.threshold.mean())
+        return [
+            {"params": [tensor], "lr": rate * (float(tensor.detach().abs().mean()) if label != "bias" else theta / 10)}
+            for (_, label), tensor in self.parameters.items()
+        ]
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """Something whose gradient is that of the squared error of some samples, seen straight through the steps."""
+        import torch
+
+        wanted, sent = self.layer.rows(rows), self._sent(rows)
+        total = torch.zeros(())
+        for t, n in zip(self.times, sent, strict=True):
+            mean = self.layer.read(rows, self.functions, mean_of=t)[:, 0]
+            if n is None:
+                total = total + (mean - wanted).square().mean()
+                continue
+            count = (mean * t + self.v_init) / self.threshold - 0.5
+            with torch.no_grad():
+                error = n - wanted * t
+                rises = ((count > -0.5) & (count < t + 0.5)) | ((n > 0) & (n < t))
+                slope = error * rises / (len(rows) * t)
+            total = total + (count * slope).sum()
+        return total
+
+    def error(self) -> float:
+        """The squared error of all samples, a mean over them."""
+        import torch
+
+        total = 0.0
+        for start in range(0, self.layer.samples, BATCH):
+            rows = torch.arange(start, min(start + BATCH, self.layer.samples))
+            wanted = self.layer.rows(rows)
+            for t, n in zip(self.times, self._sent(rows), strict=True):
+                with torch.no_grad():
+                    if n is None:
+                        n, t = self.layer.read(rows, self.functions, mean_of=t)[:, 0], 1
+                    total += float((n - wanted * t).double().square().sum()) / t
+        return total / self.layer.samples
+
+    def _sent(self, rows: Tensor) -> list[Tensor | None]:
+        """What the neurons have sent after every T that is wanted, ``(b, *shape)``; None of an output."""
+        import torch
+
+        if not isinstance(self.layer.node, IF):
+            return [None for _ in self.times]
+        with torch.no_grad():
+            currents = self.layer.read(rows, self.functions)
+        count: Tensor | None = None
+        found: list[Tensor | None] = []
+        for t, spikes in enumerate(self.layer.fire(currents), 1):
+            count = spikes if count is None else count + spikes
+            if t in self.times:
+                found.append(count.clone())
+        return found
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The operators with the weights as they are now."""
+        found = []
+        for node in self.trained:
+            own = {label: tensor for (name, label), tensor in self.parameters.items() if name == node.name}
+            found.append(node.replace(**{label: tensor.detach().cpu().numpy() for label, tensor in own.items()}))
+        return tuple(found)
