@@ -67,7 +67,7 @@ def test_a_report_says_how_to_reproduce_it(
     x, y = np.random.default_rng(0).random((20, 4), np.float32), np.arange(20) % 3
     np.savez("data set.npz", x=x, y=y)
     typed = ["convert", "net.py:make", "--weights", "weights.pt", "--shape", "4", "--data", "data set.npz"]
-    typed += ["--test", "data set.npz", "--report", "report.html", "-T", "8"]
+    typed += ["--test", "data set.npz", "--report", "report.html", "-T", "8", "--allow-overlap"]
     assert run(typed) == 0, capsys.readouterr().err
     page = Path("report.html").read_text(encoding="utf-8")
     assert "spikewright convert net.py:make" in page
@@ -77,7 +77,7 @@ def test_a_report_says_how_to_reproduce_it(
 
 def test_convert_measures_without_a_report_too(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     np.savez("x.npz", x=np.random.default_rng(0).random((20, 4), np.float32), y=np.arange(20) % 3)
-    typed = ["convert", *factory, "--data", "x.npz", "--test", "x.npz", "-T", "4", "--method", "max"]
+    typed = ["convert", *factory, "--data", "x.npz", "--test", "x.npz", "--allow-overlap", "-T", "4", "--method", "max"]
     assert run([*typed, "--method", "scale:0.5"]) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
     assert re.search(r"accuracy, % *\n[ \n]* T=4 +analog *\n", said)
@@ -196,7 +196,7 @@ def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixtur
     pytest.importorskip("pyarrow")
     np.save("x.npy", np.random.default_rng(0).random((20, 4), np.float32))
     assert run(["convert", *factory, "--data", "x.npy", "-o", "spiking.safetensors"]) == 0, capsys.readouterr().err
-    simulate = ["simulate", "spiking.safetensors", "--data", "x.npy", "-T", "8", "--batch-size", "6"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "x.npy", "-T", "8", "--batch-size", "6", "--allow-overlap"]
     assert run([*simulate, "--events", "out/events"]) == 0, capsys.readouterr().err
     stored = load_events("out/events")
     assert (stored.samples, stored.timesteps) == (20, 8)
