@@ -1,28 +1,48 @@
-"""How exact conversion is, and how soon the spiking network is as good as the trained one.
+"""How many points the spiking networks lose against the trained ones, by contract and number of timesteps.
 
-    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/accuracy.py
+    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/accuracy.py [--only WORDS] [--minutes M]
 
-The models' folder holds ``mnist_cnn.onnx`` (the MNIST network of the ONNX model zoo, which ships in the package qonnx
-1.0.0), and ``definitions.py`` with ``fashion_cnn``, ``fashion_vgg`` and ``fashion_resnet.safetensors``; networks that
-are not there are left out. Everything is deterministic: constant input, half a threshold to begin with.
+The models' folder holds ``definitions.py`` with ``fashion_cnn``, ``fashion_vgg`` and ``fashion_resnet.safetensors``;
+``fashion_mobile.safetensors`` beside them, or in the folder MOBILE of the environment, is what
+``examples/train_mobile.py`` makes. Networks that are not there are left out.
+
+All 10,000 test images of Fashion-MNIST. Calibration, corrections and the choice of recipes (``_accuracy_rows.py``) see
+training images only. Every row is run for three draws of the calibration images. What is done stands in
+``results/accuracy.jsonl``, a line for each row and draw, and is not done again: the job may be stopped at any time and
+goes on. ``--only`` runs rows whose key holds every one of some words (``--only resnet,static``), ``--minutes`` ends
+behind the row in which so much time is over, and ``--report`` runs nothing and writes the page anew.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import spikewright as sw
+from _accuracy_page import page, picture
+from _accuracy_rows import NETWORKS, SEEDS, Row, rows
 from _data import folder
 from spikewright.data import Dataset
+from spikewright.engines.windows import levels_of, one_step, schedule_of
+from spikewright.errors import SpikewrightError
 from spikewright.forward import run
 from spikewright.graph import Graph
 
-STEPS = (4, 8, 16, 32, 64)
-METHODS = ("max", "percentile:99.9", "scale:0.5", "percentile:99.9,channels")
-RESULT = Path(__file__).parent / "results" / "accuracy.md"
+RESULTS = Path(__file__).parent / "results"
+RECORD = RESULTS / "accuracy.jsonl"
+CALIBRATION = 1024
+"""Training images that a draw has."""
+CORRECTION = 256
+"""How many of them correct, where no weights are trained."""
+FACTORIES = {"cnn": "Cnn", "vgg": "Vgg", "resnet": "ResNet"}
 
 
 def models() -> Path:
@@ -32,83 +52,144 @@ def models() -> Path:
     return Path(given)
 
 
-def data(name: str, split: str, scale: float = 1.0) -> Dataset:
-    steps = sw.Preprocessing(scale=scale)
-    return sw.load_data(str(folder(name)), split=split, shape=(1, 28, 28), preprocessing=steps)
+def network(name: str) -> Graph | None:
+    """A trained network, or None where its weights are not there."""
+    if name == "mobile":
+        weights = Path(os.environ.get("MOBILE", models())) / "fashion_mobile.safetensors"
+        code = Path(__file__).parent.parent / "examples" / "train_mobile.py"
+        spec = f"{code}:MobileNet"
+    else:
+        weights = models() / f"fashion_{name}.safetensors"
+        spec = f"{models() / 'definitions.py'}:{FACTORIES[name]}"
+    return sw.load(spec, weights=weights, shape=(1, 28, 28)) if weights.exists() else None
 
 
-def analog_accuracy(graph: Graph, test: Dataset) -> float:
-    right = [(run(graph, x)["output"].argmax(1) == y).mean() * len(x) for x, y in test.batches(500)]
-    return float(sum(right)) / len(test)
+@cache
+def images(split: str, units: int = 1) -> Dataset:
+    """The images, from 0 to so many units."""
+    steps = sw.Preprocessing(scale=units / 255)
+    return sw.load_data(str(folder("fashion-mnist")), split=split, shape=(1, 28, 28), preprocessing=steps)
 
 
-def curves(graph: Graph, train: Dataset, test: Dataset, methods: tuple[str, ...]) -> list[str]:
-    """A row of accuracies for each method."""
-    folded, _ = sw.prepare(graph)
-    parsed = [sw.threshold_method(text) for text in methods]
-    statistics = sw.calibrate(folded, train, parsed)
-    rows = []
-    for method in parsed:
-        spiking = sw.convert(graph, statistics.scales(method)).spiking
-        found = sw.simulate(spiking, test, max(STEPS))
-        right = [100 * (found.output[:, t - 1].argmax(1) == found.labels).mean() for t in STEPS]
-        rows.append(f"| {method} | " + " | ".join(f"{r:.2f}" for r in right) + " |")
-    return rows
+def analog_right(graph: Graph) -> np.ndarray:
+    """Which test images the trained network knows, ``(N,)``."""
+    return np.concatenate([run(graph, x)["output"].argmax(1) == y for x, y in images("test").batches(500)])
 
 
-def exactness(spec: str, weights: Path, graph: Graph, train: Dataset, x: np.ndarray) -> str:
-    """Largest relative differences of the folded and the normalised graph from the PyTorch module itself."""
-    import torch
-    from safetensors.torch import load_file
-
-    from spikewright.frontends.torch.module_file import build_module
-
-    module = build_module(spec, None)
-    module.load_state_dict(load_file(weights))
-    with torch.inference_mode():
-        expected = module.eval()(torch.from_numpy(x)).numpy()
-    made = sw.convert(graph, train, "percentile:99.9,channels")
-    both = (made.folded, made.normalised)
-    errors = [np.abs(run(g, x)["output"] - expected).max() / np.abs(expected).max() for g in both]
-    return f"Largest difference from the module, relative: folded {errors[0]:.1e}, normalised {errors[1]:.1e}."
+def answered(conversion: sw.Conversion, timesteps: int) -> sw.Run:
+    """A run over the test images whose last answers are those after T steps: for windows, as one step of engines."""
+    schedule = schedule_of(conversion.spiking)
+    if schedule == "free":
+        return sw.simulate(conversion, images("test"), timesteps, batch_size=100, quiet=True)
+    units, _ = levels_of(schedule, timesteps)
+    return sw.simulate(one_step(conversion.spiking, timesteps), images("test", units), 1, batch_size=100, quiet=True)
 
 
-def table(rows: list[str]) -> list[str]:
-    header = "| threshold | " + " | ".join(f"T = {t}" for t in STEPS) + " |"
-    return [header, "|---" * (len(STEPS) + 1) + "|", *rows, ""]
+def known() -> dict[str, dict[str, Any]]:
+    """What was measured, by row and seed."""
+    if not RECORD.exists():
+        return {}
+    lines = [json.loads(line) for line in RECORD.read_text(encoding="utf-8").splitlines()]
+    return {f"{line['key']}, seed {line['seed']}": line for line in lines}
+
+
+def note(line: Mapping[str, Any]) -> None:
+    with RECORD.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+class Job:
+    """One network: what it knows and its statistics are worked out once, when they are first needed."""
+
+    def __init__(self, name: str, graph: Graph) -> None:
+        self.name, self.graph = name, graph
+        self.folded, _ = sw.prepare(graph)
+        self.right = cache(lambda: analog_right(self.folded))
+        self.statistics = cache(self._statistics)
+
+    def draw(self, seed: int) -> Dataset:
+        return images("train").sample(CALIBRATION, seed)
+
+    def _statistics(self, seed: int) -> tuple[sw.Statistics, float]:
+        """Of all methods of the network's rows, and the CPU time that they took."""
+        methods = []
+        for text in dict.fromkeys(row.recipe.method for row in rows() if row.network == self.name):
+            try:
+                methods.append(sw.threshold_method(text))
+            except SpikewrightError as error:
+                print(error)
+        start = time.process_time()
+        return sw.calibrate(self.folded, self.draw(seed), methods), time.process_time() - start
+
+    def measured(self, row: Row, seed: int) -> dict[str, Any]:
+        """One row for one draw.
+
+        ``lost`` are the images that only the trained network knows, ``won`` those that only the spiking one knows.
+        """
+        statistics, calibrating = self.statistics(seed)
+        start = time.process_time()
+        method = sw.threshold_method(row.recipe.method)
+        conversion = sw.convert(self.graph, statistics, method, neurons=row.recipe.neurons or None)
+        if row.recipe.correct:
+            trains = any(text.startswith("weights") for text in row.recipe.correct)
+            samples = CALIBRATION if trains else CORRECTION
+            conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, samples=samples, seed=seed)
+        correcting = time.process_time() - start
+        start = time.process_time()
+        found = answered(conversion, row.timesteps)
+        right = found.output[:, -1].argmax(1) == found.labels
+        analog = self.right()
+        return {
+            "key": row.key,
+            "seed": seed,
+            "images": len(right),
+            "analog": round(100 * float(analog.mean()), 2),
+            "lost": int((analog & ~right).sum()),
+            "won": int((right & ~analog).sum()),
+            "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
+            "calibrating_s": round(calibrating, 1),
+            "correcting_s": round(correcting, 1),
+            "simulating_s": round(time.process_time() - start, 1),
+            "simd": os.environ.get("SPIKEWRIGHT_SIMD", "best"),
+            "load": round(os.getloadavg()[0], 1),
+        }
+
+
+def waiting(words: list[str]) -> Iterator[tuple[Row, int]]:
+    """Rows that were not measured yet, the first draw of all of them first."""
+    done = known()
+    for seed in SEEDS:
+        for row in sorted(rows(), key=lambda row: (row.goal is None, NETWORKS.index(row.network), row.timesteps)):
+            if f"{row.key}, seed {seed}" not in done and all(word in row.key for word in words):
+                yield row, seed
 
 
 def main() -> None:
-    here = models()
-    lines = ["# Accuracy", ""]
-    if (here / "mnist_cnn.onnx").exists():
-        graph = sw.load(here / "mnist_cnn.onnx")
-        train, test = data("mnist", "train").take(5000), data("mnist", "test")
-        lines += [
-            "## MNIST network of the ONNX model zoo",
-            f"All 10,000 test images, calibrated on 5,000; analog {100 * analog_accuracy(graph, test):.2f} %.",
-            "",
-            *table(curves(graph, train, test, METHODS[:2])),
-        ]
-    for name, factory in (("cnn", "Cnn"), ("vgg", "Vgg"), ("resnet", "ResNet")):
-        weights = here / f"fashion_{name}.safetensors"
-        if not weights.exists():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--only", default="")
+    arguments.add_argument("--minutes", type=float, default=float("inf"))
+    arguments.add_argument("--report", action="store_true")
+    given = arguments.parse_args()
+    end, jobs = time.monotonic() + 60 * given.minutes, {}
+    for row, seed in () if given.report else waiting([word for word in given.only.split(",") if word]):
+        if time.monotonic() > end:
+            break
+        if row.network not in jobs:
+            graph = network(row.network)
+            jobs[row.network] = graph and Job(row.network, graph)
+        job = jobs[row.network]
+        if job is None:
             continue
-        spec = f"{here / 'definitions.py'}:{factory}"
-        graph = sw.load(spec, weights=weights, shape=(1, 28, 28))
-        train, test = data("fashion-mnist", "train", 1 / 255).take(2000), data("fashion-mnist", "test", 1 / 255)
-        x, _ = next(test.batches(100))
-        first = test.take(1000)
-        lines += [
-            f"## Fashion-MNIST, {name}",
-            f"The first 1,000 test images, calibrated on 2,000; analog {100 * analog_accuracy(graph, first):.1f} %.",
-            exactness(spec, weights, graph, train, x),
-            "",
-            *table(curves(graph, train, first, METHODS)),
-        ]
-    text = "\n".join(lines)
-    print(text)
-    RESULT.write_text(text, encoding="utf-8")
+        try:
+            line = job.measured(row, seed)
+        except SpikewrightError as error:
+            print(f"{row.key}: {error}", flush=True)
+            continue
+        note(line)
+        print(f"{row.key}, seed {seed}: {(line['lost'] - line['won']) / line['images']:.2%} lost", flush=True)
+    found = known()
+    (RESULTS / "accuracy.md").write_text(page(found), encoding="utf-8")
+    (RESULTS / "accuracy.svg").write_text(picture(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

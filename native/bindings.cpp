@@ -168,6 +168,8 @@ class PyPlan {
       port.active = array.data();
     } else if (kind == "graded" && size == once && of.kind != Kind::output) {
       port.graded = array.data();
+    } else if (kind == "negative" && size == once && of.kind != Kind::output) {
+      port.negative = array.data();
     } else if (kind == "totals" && size == always && of.kind == Kind::output) {
       port.totals = array.data();
     } else if (kind == "spikes" && size == always && of.kind != Kind::output) {

@@ -61,7 +61,7 @@ void find_extents(const Layer& source, const Projection& p, const OperatorGrid& 
     for (int c = 0; c < source.channels; ++c) {
       const int32_t at = p.at(uint32_t(position * source.channels + c));
       if (at < 0) continue;
-      for (int plane = 0; plane < grid.planes; ++plane) {
+      for (int plane = 0; plane < source.planes(); ++plane) {
         const int line = plane * grid.channels + at % grid.channels - range.first_channel;
         if (line < 0 || line >= range.channels) continue;
         const size_t slot = size_t(plane) * source.slots() + source.slot(position) + size_t(c);
@@ -164,8 +164,9 @@ bool same_slots(const Layer& source, const Layer& layer, const Layout& layout) {
 
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const InnerLoops& loops,
                                     bool int16) {
-  if (!layer.single() && layer.kind != Kind::output) return nullptr;
-  int16 = int16 && layer.kind == Kind::neurons && layer.neurons.plain();
+  const bool fires = layer.kind == Kind::neurons;
+  if (!(fires && layer.bits) && layer.kind != Kind::output) return nullptr;
+  int16 = int16 && fires && layer.neurons.firing() == Firing::plain;
   const int vector_width = int16 ? loops.short_width : loops.width;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
@@ -173,8 +174,10 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   std::vector<OperatorGrid> grids;
   for (const Projection& p : layer.projections) {
     OperatorGrid grid;
-    grid.planes = layers[size_t(p.source)].planes;
-    if (!grid.planes) return nullptr;
+    const Layer& source = layers[size_t(p.source)];
+    grid.planes.clear();
+    for (int plane = 0; plane < source.planes(); ++plane) grid.planes.push_back(source.value_of(plane));
+    if (grid.planes.empty()) return nullptr;
     if (!find_operator_grid(layer, p, grid)) return nullptr;
     if (!grids.empty() && (g.height != grid.out_rows || layout.row_length != grid.out_columns)) return nullptr;
     g.height = grid.out_rows, layout.row_length = grid.out_columns;
@@ -192,7 +195,9 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   for (size_t k = 0; k < grids.size(); ++k) {
     const int source = layer.projections[k].source;
     if (grids[k].one_to_one && same_slots(layers[size_t(source)], layer, layout)) {
-      for (int plane = 0; plane < grids[k].planes; ++plane) g.one_to_one.push_back({source, int(k), plane});
+      for (int plane = 0; plane < int(grids[k].planes.size()); ++plane) {
+        g.one_to_one.push_back({source, int(k), plane, grids[k].planes[size_t(plane)]});
+      }
     } else if (!add_ranges(layers[size_t(source)], layer, int(k), grids[k], rows_in_cache, g)) {
       return nullptr;
     }

@@ -73,10 +73,8 @@ struct Parameters {
 // one plane of it.
 struct OneToOneProjection {
   int source = 0, projection = 0, plane = 0;
+  float value = 1;  // of the plane
 };
-
-// What a spike of a plane stands for.
-constexpr float sign_of(int plane) { return plane ? -1.0f : 1.0f; }
 
 // The gathering form of a layer.
 struct Gather {

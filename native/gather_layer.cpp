@@ -179,8 +179,7 @@ class Gathering {
 
   void sum(int y, int x, int positions, int block) const {
     if (g_.scale.empty()) {
-      const Neurons& neurons = layer_.neurons;
-      const Firing firing = neurons.plain() ? Firing::plain : neurons.keeps_all() ? Firing::both_ways : Firing::any;
+      const Firing firing = layer_.neurons.firing();
       sum(y, x, positions, block, g_.floats, state_.v.data(), state_.base.data(), work_.current.get(),
           [&](const OneToOneSums<float>& sums) { plan_.loops->add_one_to_one(sums, g_.vectors); },
           [&](const Sums<float>& sums) { plan_.loops->sum(sums, g_.vectors, firing); });
@@ -209,7 +208,8 @@ class Gathering {
       s.biased = layer_.neurons.biased_steps(layer_.channels, first_, steps_), s.bias_stride = stride;
       if (s.biased) s.step_bias = values.step_bias.data() + first_ * s.bias_stride + lane;
       s.fired_bias = values.fired_bias.empty() ? nullptr : values.fired_bias.data() + lane;
-      s.early = state_.trains.data() + at, s.late = s.early + layer_.words(), s.back = ptrdiff_t(layer_.slots());
+      s.early = state_.trains.data() + at, s.late = s.early + layer_.words(), 
+      s.planes = layer_.planes(), s.plane = ptrdiff_t(layer_.slots());
     } else {
       s.threshold = s.v, s.neuron_stride = stride;  // an output compares nothing
     }

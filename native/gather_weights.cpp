@@ -36,7 +36,7 @@ void pack_range(const Layer& layer, const OperatorGrid& grid, const ChannelRange
             float* to = g.floats.weight.data() + (block * size_t(g.rows) + size_t(row)) * lanes + lane % lanes;
             float weight = *from;  // in 16 bits rounded before it is added to others
             if (!g.scale.empty()) weight = std::nearbyint(weight * g.scale[lane]) / g.scale[lane];
-            weight *= sign_of(line / grid.channels);
+            weight *= grid.planes[size_t(line / grid.channels)];
             for (int d = 0; d < range.digits; ++d, to += digit, weight *= 2) {
               for (int way = 0; way < range.ways(); ++way) {
                 if ((way + 1) >> tap % range.joined & 1) to[size_t(way) * lanes] += weight;
@@ -59,7 +59,7 @@ void pack_one_to_one(const Layer& layer, Gather& g) {
     all.resize(first + columns, 0.0f);
     for (size_t member = 0; member < size_t(g.fused); ++member) {
       float* to = all.data() + first + member * size_t(layer.padded);
-      for (const float w : weight) *to++ = w * sign_of(shortcut.plane);
+      for (const float w : weight) *to++ = w * shortcut.value;
     }
   }
 }

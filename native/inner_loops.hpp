@@ -31,6 +31,9 @@ struct Extent {
   uint16_t entry, count, members;
 };
 
+// Most binary digits of what a neuron sends in a step, where they are kept as trains.
+constexpr int max_bits = 4;
+
 // Most binary digits of the number of neurons at one grid point.
 constexpr int max_digits = 16;
 
@@ -111,8 +114,8 @@ struct NeuronRule {
   bool takes_back, no_debt;
 };
 
-// Which rules a loop is compiled for: a threshold that is subtracted and nothing else; that, and taking spikes back; any
-// with single spikes.
+// Which rules a loop is compiled for: single spikes, a threshold that is subtracted and nothing else; that, and taking
+// spikes back; any.
 enum class Firing { plain, both_ways, any };
 
 // Arguments of sum: some output positions of one block of channels, over the timesteps of a chunk; values are float or
@@ -135,7 +138,8 @@ struct Sums {
   const T *step_bias, *fired_bias;  // (steps, bias_stride) and (lanes) of this block; fired_bias may be null
   ptrdiff_t bias_stride;
   uint32_t *early, *late;
-  ptrdiff_t back;  // from the words of spikes to those of spikes taken back, where there are any
+  int planes;       // of what is sent; see Layer
+  ptrdiff_t plane;  // from the words of one plane to those of the next
 };
 
 // Arguments of step_neurons: one step of a population whose currents are summed already.

@@ -114,7 +114,7 @@ void sum(const Sums<typename V::Value>& s) {
       }
       from += from_stride;
       if (s.last) {
-        for (int j = 0; j < vectors; ++j) neurons.fire(t, j, sum[0][j]);
+        neurons.fire(t, sum[0]);
       } else {
         for (int j = 0; j < vectors; ++j) sum[0][j].store(current + j * V::width);
         current += lanes;
@@ -131,7 +131,9 @@ void rest(const Sums<typename V::Value>& s) {
     V base[vectors];
     for (int j = 0; j < vectors; ++j) base[j] = V::load(s.base + position * s.stride + j * V::width);
     neurons.run([&](int t) {
-      for (int j = 0; j < vectors; ++j) neurons.fire(t, j, base[j]);
+      V current[vectors];
+      for (int j = 0; j < vectors; ++j) current[j] = base[j];
+      neurons.fire(t, current);
     });
   }
 }

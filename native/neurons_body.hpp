@@ -33,41 +33,61 @@ auto fire_both_ways(V& v, V current, V threshold, V& sent) {
   return which;
 }
 
-// One step of neurons of any kind; returns what they send. `lowest` may be null. Whether they ever fired is kept where
-// there is a use for it.
-template <class V>
-V step_any(const NeuronRule& rule, V current, V threshold, const V* lowest, bool keeps_fired, V& v, V& sent, V& fired) {
+// What neurons of any kind hold: a few vectors of them.
+template <class V, int vectors>
+struct Held {
+  V v[vectors], threshold[vectors], lowest[vectors];
+  V sent[vectors], fired[vectors];  // all that they sent, what they took back subtracted; 1 where they ever sent
+};
+
+// One step of them; currents become what they send. The rule is looked at once for all of them.
+template <class V, int vectors>
+void step_any(const NeuronRule& rule, bool clamped, bool keeps_fired, V (&current)[vectors], Held<V, vectors>& held) {
+  const auto each = [&](const auto& of) {
+    for (int j = 0; j < vectors; ++j) of(held.v[j], held.threshold[j], held.sent[j], held.fired[j], current[j]);
+  };
   const V zero = V::all(0), one = V::all(1), most = V::all(rule.cap ? float(rule.cap) : INFINITY);
-  v = V::all(rule.decay) * v + current;
-  V n = rule.cap == 1 ? V::where(V::at_least(v, threshold), one)
-                      : V::smaller(most, V::larger(zero, V::floor(v / threshold)));
+  const V decay = V::all(rule.decay), rest = V::all(rule.v_reset);
+  each([&](V& v, V, V, V, V in) { v = decay * v + in; });
+  if (rule.cap == 1) {
+    each([&](V v, V threshold, V, V, V& n) { n = V::where(V::at_least(v, threshold), one); });
+  } else {
+    each([&](V v, V threshold, V, V, V& n) { n = V::smaller(most, V::larger(zero, V::floor(v / threshold))); });
+  }
   if (rule.takes_back) {
-    const V too_many = rule.cap == 1 ? one : V::smaller(most, V::floor((zero - v) / threshold) + one);
-    n = n - V::where(V::at_least(zero, v), V::smaller(too_many, sent));
+    each([&](V v, V threshold, V sent, V, V& n) {
+      const V too_many = rule.cap == 1 ? one : V::smaller(most, V::floor((zero - v) / threshold) + one);
+      n = n - V::where(V::at_least(zero, v), V::smaller(too_many, sent));
+    });
   }
-  sent = sent + n;
-  const auto sends = V::not_zero(n);
-  v = rule.subtract ? v - V::where(sends, n * threshold) : V::choose(sends, V::all(rule.v_reset), v);
-  if (lowest) v = V::larger(v, *lowest);
-  if (keeps_fired) {
-    fired = V::choose(sends, one, fired);
-    if (rule.no_debt) v = V::choose(V::not_zero(fired), v, V::larger(v, zero));
+  each([&](V, V, V& sent, V, V n) { sent = sent + n; });
+  if (rule.subtract) {
+    each([&](V& v, V threshold, V, V, V n) { v = v - V::where(V::not_zero(n), n * threshold); });
+  } else {
+    each([&](V& v, V, V, V, V n) { v = V::choose(V::not_zero(n), rest, v); });
   }
-  return n;
+  if (clamped) {
+    for (int j = 0; j < vectors; ++j) held.v[j] = V::larger(held.v[j], held.lowest[j]);
+  }
+  if (keeps_fired) each([&](V, V, V, V& fired, V n) { fired = V::choose(V::not_zero(n), one, fired); });
+  if (rule.no_debt) each([&](V& v, V, V, V fired, V) { v = V::choose(V::not_zero(fired), v, V::larger(v, zero)); });
 }
 
 // As many neurons from the i-th as whole vectors hold; returns which is next.
 template <class V>
 int step_vectors(const NeuronStep& s, int i) {
-  V threshold = V::all(s.threshold[0]), lowest = V::all(s.v_min ? s.v_min[0] : 0), fired = V::all(0);
+  Held<V, 1> held;
+  held.threshold[0] = V::all(s.threshold[0]), held.lowest[0] = V::all(s.v_min ? s.v_min[0] : 0);
+  held.fired[0] = V::all(0);
   for (; i + V::width <= s.neurons; i += V::width) {
-    if (s.wide_threshold) threshold = V::load(s.threshold + i);
-    if (s.wide_v_min) lowest = V::load(s.v_min + i);
-    if (s.fired) fired = V::load(s.fired + i);
-    V v = V::load(s.v + i), sent = V::load(s.count + i);
-    const V n = step_any(s.rule, V::load(s.current + i), threshold, s.v_min ? &lowest : nullptr, s.fired, v, sent, fired);
-    v.store(s.v + i), n.store(s.current + i), sent.store(s.count + i);
-    if (s.fired) fired.store(s.fired + i);
+    if (s.wide_threshold) held.threshold[0] = V::load(s.threshold + i);
+    if (s.wide_v_min) held.lowest[0] = V::load(s.v_min + i);
+    if (s.fired) held.fired[0] = V::load(s.fired + i);
+    held.v[0] = V::load(s.v + i), held.sent[0] = V::load(s.count + i);
+    V n[1] = {V::load(s.current + i)};
+    step_any<V, 1>(s.rule, s.v_min, s.fired, n, held);
+    held.v[0].store(s.v + i), n[0].store(s.current + i), held.sent[0].store(s.count + i);
+    if (s.fired) held.fired[0].store(s.fired + i);
   }
   return i;
 }
@@ -77,7 +97,7 @@ void step_neurons(const NeuronStep& s) {
   step_vectors<PlainVector<1>>(s, step_vectors<V>(s, 0));
 }
 
-// The neurons at one position: what they hold between steps, in registers, and the spikes of 32 steps.
+// The neurons at one position: what they hold between steps, in registers, and the spikes of 32 steps by plane.
 template <class V, int vectors, Firing firing>
 class Position {
  public:
@@ -88,27 +108,28 @@ class Position {
     const ptrdiff_t own = position * s.neuron_stride;
     for (int j = 0; j < vectors; ++j) {
       const ptrdiff_t lane = j * V::width;
-      v_[j] = V::load(s.v + at_ + lane), threshold_[j] = V::load(s.threshold + own + lane);
-      if constexpr (firing != Firing::plain) sent_[j] = V::load(s.count + at_ + lane);
+      held_.v[j] = V::load(s.v + at_ + lane), held_.threshold[j] = V::load(s.threshold + own + lane);
+      if constexpr (firing != Firing::plain) held_.sent[j] = V::load(s.count + at_ + lane);
       if constexpr (firing == Firing::any) {
-        fired_[j] = s.fired ? V::load(s.fired + at_ + lane) : V::all(0);
-        lowest_[j] = s.v_min ? V::load(s.v_min + own + lane) : V::all(0);
+        held_.fired[j] = s.fired ? V::load(s.fired + at_ + lane) : V::all(0);
+        held_.lowest[j] = s.v_min ? V::load(s.v_min + own + lane) : V::all(0);
       }
     }
   }
 
-  // All steps of the chunk, the spikes of each kept where neurons fire at all: `step(t)` calls `fire` then.
+  // All steps of the chunk; `step(t)` calls `fire` where these are the last sums. What is sent is kept then.
   template <class Step>
   void run(const Step& step) {
     for (int word = 0; word < max_chunk; word += 32) {
       for (int part = 0; part < parts; ++part) {
         const int begin = word + part * span;
         const int end = s_.steps < begin ? begin : s_.steps < begin + span ? s_.steps : begin + span;
-        for (int j = 0; j < vectors; ++j) now_[j] = now_back_[j] = History();
+        for (int p = 0; p < planes(); ++p) {
+          for (int j = 0; j < vectors; ++j) now_[p][j] = History();
+        }
         for (int t = begin; t < end; ++t) step(t);
-        for (int j = 0; j < vectors; ++j) {
-          now_[j].end(begin + span - end), history_[j][part] = now_[j];
-          if constexpr (firing != Firing::plain) now_back_[j].end(begin + span - end), history_back_[j][part] = now_back_[j];
+        for (int p = 0; p < planes(); ++p) {
+          for (int j = 0; j < vectors; ++j) now_[p][j].end(begin + span - end), history_[p][j][part] = now_[p][j];
         }
       }
       if (s_.last) keep(word);
@@ -116,54 +137,76 @@ class Position {
     if (s_.last) store();
   }
 
-  void fire(int t, int j, V current) {
+  void fire(int t, V (&current)[vectors]) {
     if constexpr (firing == Firing::plain) {
-      now_[j].push(fire_plain(v_[j], current, threshold_[j]));
+      for (int j = 0; j < vectors; ++j) now_[0][j].push(fire_plain(held_.v[j], current[j], held_.threshold[j]));
     } else if constexpr (firing == Firing::both_ways) {
-      const auto which = fire_both_ways(v_[j], current, threshold_[j], sent_[j]);
-      now_[j].push(which.fires), now_back_[j].push(which.back);
-    } else {
-      if (t < s_.biased) {
-        current = current + V::load(s_.step_bias + t * s_.bias_stride + j * V::width);
-        if (s_.fired_bias) {
-          current = current + V::where(V::not_zero(fired_[j]), V::load(s_.fired_bias + j * V::width));
-        }
+      for (int j = 0; j < vectors; ++j) {
+        const auto which = fire_both_ways(held_.v[j], current[j], held_.threshold[j], held_.sent[j]);
+        now_[0][j].push(which.fires), now_[1][j].push(which.back);
       }
-      const V* lowest = s_.v_min ? &lowest_[j] : nullptr;
-      const V n = step_any(s_.rule, current, threshold_[j], lowest, s_.fired, v_[j], sent_[j], fired_[j]);
-      now_[j].push(V::at_least(n, V::all(1)));
-      if (s_.rule.takes_back) now_back_[j].push(V::at_least(V::all(-1), n));
+    } else {
+      if (t < s_.biased) add_biases(t, current);
+      step_any<V, vectors>(s_.rule, s_.v_min, s_.fired, current, held_);
+      const int bits = s_.rule.takes_back ? planes() / 2 : planes();
+      push(now_, bits, current);  // which leaves what is below zero as it is
+      if (!s_.rule.takes_back) return;
+      for (int j = 0; j < vectors; ++j) current[j] = V::all(0) - current[j];
+      push(now_ + bits, bits, current);
     }
   }
 
  private:
   static constexpr int span = History::span, parts = 32 / span;
+  static constexpr int most_planes = firing == Firing::plain ? 1 : firing == Firing::both_ways ? 2 : 2 * max_bits;
+
+  int planes() const { return firing == Firing::any ? s_.planes : most_planes; }
+
+  void add_biases(int t, V (&current)[vectors]) const {
+    for (int j = 0; j < vectors; ++j) {
+      current[j] = current[j] + V::load(s_.step_bias + t * s_.bias_stride + j * V::width);
+    }
+    for (int j = 0; s_.fired_bias && j < vectors; ++j) {
+      const V bias = V::load(s_.fired_bias + j * V::width);
+      current[j] = current[j] + V::where(V::not_zero(held_.fired[j]), bias);
+    }
+  }
+
+  // The bits of what is above zero.
+  static void push(History (*to)[vectors], int bits, V (&left)[vectors]) {
+    for (int bit = bits - 1; bit >= 0; --bit) {
+      const V unit = V::all(float(1 << bit));
+      for (int j = 0; j < vectors; ++j) {
+        const auto has = V::at_least(left[j], unit);
+        to[bit][j].push(has);
+        if (bit) left[j] = left[j] - V::where(has, unit);
+      }
+    }
+  }
 
   void keep(int word) {
-    uint32_t* const words = (word ? s_.late : s_.early) + at_;
-    for (int j = 0; j < vectors; ++j) History::store(history_[j], words + j * V::width);
-    if constexpr (firing == Firing::plain) {
-      add_ones(words, vectors * V::width, s_.count + at_);
-    } else if (s_.rule.takes_back) {
-      for (int j = 0; j < vectors; ++j) History::store(history_back_[j], words + s_.back + j * V::width);
+    uint32_t* words = (word ? s_.late : s_.early) + at_;
+    for (int p = 0; p < planes(); ++p, words += s_.plane) {
+      for (int j = 0; j < vectors; ++j) History::store(history_[p][j], words + j * V::width);
+      if constexpr (firing == Firing::plain) add_ones(words, vectors * V::width, s_.count + at_);
     }
   }
 
   void store() const {
     for (int j = 0; j < vectors; ++j) {
       const ptrdiff_t lane = at_ + j * V::width;
-      v_[j].store(s_.v + lane);
-      if constexpr (firing != Firing::plain) sent_[j].store(s_.count + lane);
+      held_.v[j].store(s_.v + lane);
+      if constexpr (firing != Firing::plain) held_.sent[j].store(s_.count + lane);
       if constexpr (firing == Firing::any) {
-        if (s_.fired) fired_[j].store(s_.fired + lane);
+        if (s_.fired) held_.fired[j].store(s_.fired + lane);
       }
     }
   }
 
   const Sums<T>& s_;
   const ptrdiff_t at_;
-  V v_[vectors], threshold_[vectors], sent_[vectors], fired_[vectors], lowest_[vectors];
-  History now_[vectors], now_back_[vectors], history_[vectors][parts], history_back_[vectors][parts];
+  Held<V, vectors> held_;
+  History now_[most_planes][vectors], history_[most_planes][vectors][parts];
 };
 
 }  // namespace

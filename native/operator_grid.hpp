@@ -9,7 +9,7 @@ namespace spikewright {
 
 struct OperatorGrid {
   int rows = 1, columns = 1, channels = 1, groups = 1;
-  int planes = 1;                                     // of the source: its neurons stand on the grid once in each
+  std::vector<float> planes{1};                       // of the source, by what each stands for; see Layer
   int out_rows = 1, out_columns = 1;
   int kernel = 1, stride = 1, low = 0, dilation = 1;  // along columns
   int taps = 1, ring = 1;                             // rows that an output reads, and those from its first to its last
@@ -18,7 +18,7 @@ struct OperatorGrid {
   bool one_to_one = false;                            // whether each spike arrives at one neuron, that of its own index
   std::vector<int> tap_rows;                          // (row of outputs, tap), -1 where there is no such row
 
-  int lines() const { return planes * channels; }  // channels of all planes
+  int lines() const { return int(planes.size()) * channels; }  // channels of all planes
 
   // Columns that so many positions side by side read.
   int reach(int positions) const { return (kernel - 1) * dilation + 1 + (positions - 1) * stride; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bits.hpp"
 #include "gather.hpp"
 #include "inner_loops.hpp"
 
@@ -70,7 +71,7 @@ int Plan::add(Kind kind, int64_t positions, int64_t channels) {
 int Plan::add_input(int64_t positions, int64_t channels, int64_t planes) {
   require(planes >= 0 && planes <= 2, "an input has no, one or two planes");
   const int id = add(Kind::input, positions, channels);
-  layers[size_t(id)].planes = int(planes);
+  layers[size_t(id)].bits = planes > 0, layers[size_t(id)].takes_back = planes > 1;
   return id;
 }
 
@@ -103,7 +104,8 @@ int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
     throw;
   }
   layer.neurons = std::move(neurons);
-  if (layer.single()) layer.planes = layer.neurons.takes_back ? 2 : 1;
+  const int bits = layer.neurons.cap ? highest_bit(uint64_t(layer.neurons.cap)) + 1 : max_bits + 1;
+  if (bits <= max_bits) layer.bits = bits, layer.takes_back = layer.neurons.takes_back;
   return id;
 }
 
@@ -123,7 +125,8 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   const int id = add(Kind::pool, positions, channels);
   Layer& layer = layers[size_t(id)];
   layer.source = int(source);
-  layer.planes = layers[size_t(source)].planes;  // a spike of one input goes on, or the largest count moves by one
+  // what one input sends goes on, or the largest count moves by no more than that
+  layer.bits = layers[size_t(source)].bits, layer.takes_back = layers[size_t(source)].takes_back;
   Pool& pool = layer.pool;
   pool.policy = policy, pool.horizon = int(horizon);
   pool.start.assign(start.begin(), start.end());
@@ -218,7 +221,7 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     Layer& source = layers[size_t(layer.source)];
     Pool& pool = layer.pool;
     const bool counts = pool.policy == Policy::count_max || pool.policy == Policy::avg_max;
-    if (gather && layer.planes && counts) {
+    if (gather && layer.bits == 1 && counts) {
       for (uint32_t i : pool.index) {
         pool.slot.push_back(uint32_t(source.slot(int(i) / source.channels)) + i % uint32_t(source.channels));
       }

@@ -37,12 +37,15 @@ struct Neurons {
   std::vector<float> step_bias;    // (steps, channels), added in the first steps; may be empty
   std::vector<float> fired_bias;   // (channels), added in these steps once a neuron has fired; may be empty
 
-  bool keeps_all() const { return decay == 1 && subtract && v_min.empty() && !no_debt && step_bias.empty(); }
-  bool plain() const { return keeps_all() && !takes_back; }
+  Firing firing() const {
+    const bool simple = cap == 1 && decay == 1 && subtract && v_min.empty() && !no_debt && step_bias.empty();
+    return !simple ? Firing::any : takes_back ? Firing::both_ways : Firing::plain;
+  }
   bool remembers_firing() const { return no_debt || !fired_bias.empty(); }
   NeuronRule rule() const { return {decay, v_reset, subtract, cap, takes_back, no_debt}; }
   // Of some steps from the `first` on, how many have a bias of their own.
   int biased_steps(int channels, int first, int steps) const {
+    if (step_bias.empty()) return 0;
     return int(std::clamp<int64_t>(int64_t(step_bias.size()) / channels - first, 0, steps));
   }
 };
@@ -101,7 +104,8 @@ struct Layer {
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
   int row_length = 1, pitch = 1, padded = 1;  // positions of a row; positions between rows, slots between positions
-  int planes = 0;       // of bits that hold what it sends: one for 0 and 1, a second for −1; none where it is graded
+  int bits = 0;             // of the largest number that it sends; 0 where that may be any number
+  bool takes_back = false;  // whether it sends as much below zero
   bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
@@ -112,9 +116,13 @@ struct Layer {
     return (size_t(position / row_length) * size_t(pitch) + size_t(position % row_length)) * size_t(padded);
   }
   size_t slots() const { return size_t(positions / row_length) * size_t(pitch) * size_t(padded); }
-  size_t words() const { return size_t(planes) * slots(); }  // of 32 steps of its trains
   int size() const { return positions * channels; }
-  bool single() const { return kind == Kind::neurons && neurons.cap == 1; }
+
+  // What it sends in a step is a sum of bits, each of which stands for a value: 1, 2, 4, …, and the same below zero.
+  // The trains of all neurons in one of them are a plane.
+  int planes() const { return takes_back ? 2 * bits : bits; }
+  float value_of(int plane) const { return float(plane < bits ? 1 << plane : -(1 << (plane - bits))); }
+  size_t words() const { return size_t(planes()) * slots(); }  // of 32 steps of its trains
 };
 
 class Plan {

@@ -82,7 +82,7 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
                  const std::atomic<bool>& stop) {
   const Pool& pool = layer.pool;
   const uint32_t *early = from.trains.data(), *late = early + source.words();
-  const bool takes_back = layer.planes > 1;
+  const bool takes_back = layer.takes_back;
   std::vector<Train> trains;
   std::vector<float> counts;
   for (size_t w = 0; w + 1 < pool.start.size() && !stop.load(std::memory_order_relaxed); ++w) {

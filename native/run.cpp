@@ -10,7 +10,6 @@
 #include <system_error>
 #include <thread>
 
-#include "bits.hpp"
 #include "gather.hpp"
 #include "inner_loops.hpp"
 
@@ -46,9 +45,9 @@ class Sample {
   }
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
-    const size_t n = size_t(layer.size());
-    if (port.active) state.active.assign(layer.makes_trains() ? layer.slots() : n, 0.0f);
-    if (port.graded && !layer.makes_trains()) state.graded.assign(n, 0.0f);
+    if (port.active) state.active.assign(layer.slots(), 0.0f);
+    if (port.graded) state.graded.assign(layer.slots(), 0.0f);
+    if (port.negative) state.negative.assign(layer.slots(), 0.0f);
     if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.words());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
@@ -106,13 +105,13 @@ class Sample {
         pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
       }
       if (stopped()) return;
-      if (port(k).active) count_active(layer, state);
-      if (needs_lists(layer, port(k))) list_trains(layer, steps, state);
+      if (notes(port(k))) note_trains(layer, port(k), state);
+      if (needs_lists(layer, port(k))) list_trains(layer, steps, state, stop_);
     } else {
       state.events.clear();
       for (int t = 0; t < steps && !stopped(); ++t) step(k, first, t, state);
       if (stopped()) return;
-      if (layer.keeps_trains) train_lists(layer, steps, state);
+      if (layer.keeps_trains) train_lists(layer, steps, state, stop_);
     }
     record(layer, port(k), first, steps, state);
   }
@@ -178,69 +177,21 @@ class Sample {
     events.start.push_back(at + plan_.loops->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  // In how many steps each neuron sent something.
-  static void count_active(const Layer& layer, LayerState& state) {
-    const uint32_t *early = state.trains.data(), *late = early + layer.words();
-    for (size_t word = 0, slot = 0; word < layer.words(); ++word, slot = slot + 1 < layer.slots() ? slot + 1 : 0) {
-      state.active[slot] += float(count_bits(train_of(early[word], late[word])));
-    }
-  }
-
-  // Event lists from trains: counted by timestep first, then written in that order.
-  void list_trains(const Layer& layer, int steps, LayerState& state) const {
-    uint32_t cursor[max_chunk] = {};
-    const bool takes_back = layer.planes > 1;
-    const auto each_spike = [&](const auto& of) {
-      const uint32_t *early = state.trains.data(), *late = early + layer.words();
-      for (int p = 0; p < layer.positions && !stopped(); ++p) {
-        size_t slot = layer.slot(p);
-        for (int c = 0; c < layer.channels; ++c, ++slot) {
-          const uint64_t back = takes_back ? train_of(early[slot + layer.slots()], late[slot + layer.slots()]) : 0;
-          for (uint64_t train = train_of(early[slot], late[slot]) | back; train; train &= train - 1) {
-            const int bit = lowest_bit(train);
-            of(max_chunk - 1 - bit, uint32_t(p * layer.channels + c), back >> bit & 1 ? -1.0f : 1.0f);
-          }
-        }
-      }
-    };
-    each_spike([&](int t, uint32_t, float) { ++cursor[t]; });
-    EventList& events = state.events;
-    events.start.assign(1, 0);
-    for (int t = 0; t < steps; ++t) {
-      events.start.push_back(events.start.back() + cursor[t]);
-      cursor[t] = events.start[size_t(t)];
-    }
-    events.reserve(0);
-    each_spike([&](int t, uint32_t i, float value) {
-      events.index[cursor[t]] = i;
-      events.value[cursor[t]++] = value;
-    });
-  }
-
-  // The slots of a layer that does not gather have no gaps.
-  void train_lists(const Layer& layer, int steps, LayerState& state) const {
-    std::fill(state.trains.begin(), state.trains.end(), 0u);
-    for (int t = 0; t < steps && !stopped(); ++t) {
-      uint32_t* words = state.trains.data() + size_t(t / 32) * layer.words();
-      for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
-        const size_t plane = state.events.value[e] < 0 ? layer.slots() : 0;
-        words[plane + state.events.index[e]] |= 1u << (31 - t % 32);
-      }
-    }
-  }
+  static bool notes(const Port& port) { return port.active || port.graded || port.negative; }
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
     if (port.events) record_events(layer, state.events, first, steps, port.events[sample_]);
-    const bool notes = (port.active || port.graded) && !layer.makes_trains();
-    if (layer.kind == Kind::output || !(port.spikes || notes)) return;
+    const bool noted = notes(port) && !layer.makes_trains();
+    if (layer.kind == Kind::output || !(port.spikes || noted)) return;
     const EventList& events = state.events;
     const size_t n = size_t(layer.size());
     for (int t = 0; t < steps && !stopped(); ++t) {
       float* spikes = port.spikes ? of_sample(port.spikes, layer, true) + size_t(first + t) * n : nullptr;
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
-        if (!notes) continue;
+        if (!noted) continue;
         if (port.active) state.active[events.index[e]] += 1.0f;
+        if (port.negative) state.negative[events.index[e]] -= std::min(events.value[e], 0.0f);
         if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
       }
     }
@@ -273,12 +224,9 @@ class Sample {
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
     if (port.counts) copy_slots(layer, state.count.data(), of_sample(port.counts, layer));
-    if (layer.makes_trains()) {  // nothing was graded
-      if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
-      return;
-    }
-    if (port.active) std::copy(state.active.begin(), state.active.end(), of_sample(port.active, layer));
-    if (port.graded) std::copy(state.graded.begin(), state.graded.end(), of_sample(port.graded, layer));
+    if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
+    if (port.graded) copy_slots(layer, state.graded.data(), of_sample(port.graded, layer));
+    if (port.negative) copy_slots(layer, state.negative.data(), of_sample(port.negative, layer));
   }
 
   static void copy_slots(const Layer& layer, const float* from, float* to) {

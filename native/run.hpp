@@ -35,6 +35,7 @@ struct Port {
   float* potentials = nullptr;    // (steps, values)
   float* active = nullptr;        // (values): steps in which the value was not zero
   float* graded = nullptr;        // (values): 1 where a value other than -1, 0 and 1 was seen
+  float* negative = nullptr;      // (values): the size of the sum of what was sent below zero
   EventRecord* events = nullptr;  // one for each sample, empty when the run starts
 };
 
@@ -63,7 +64,7 @@ struct EventList {
 struct LayerState {
   Aligned<float> v, count, current, base;
   Aligned<float> fired;  // 1 where a neuron ever sent a spike, where that is remembered
-  std::vector<float> active, graded;
+  std::vector<float> active, graded, negative;
   const float* base_from = nullptr;          // where base is a copy of
   Aligned<int16_t> short_v, short_base;  // instead, where a layer counts in 16-bit integers
   // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
@@ -133,6 +134,9 @@ void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, La
                   float* totals, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
                  const std::atomic<bool>& stop);
+void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void note_trains(const Layer& layer, const Port& port, LayerState& state);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop);

@@ -20,11 +20,11 @@ from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, Run, RunSettings, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
-from spikewright.experiment import Candidate, Comparison, compare, convert
+from spikewright.experiment import Candidate, Comparison, compare, convert, readout_start
 from spikewright.exporters import export
 from spikewright.graph import Graph
 from spikewright.loading import load
-from spikewright.measures import Energy, Measures, measure
+from spikewright.measures import EarlyExit, Energy, Measures, choose_exit, measure
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
@@ -43,6 +43,7 @@ __all__ = [
     "Correction",
     "Corrector",
     "Dataset",
+    "EarlyExit",
     "Energy",
     "Events",
     "Graph",
@@ -66,6 +67,7 @@ __all__ = [
     "StoredEvents",
     "Synapses",
     "calibrate",
+    "choose_exit",
     "compare",
     "convert",
     "correct",
@@ -79,6 +81,7 @@ __all__ = [
     "measure",
     "normalise",
     "prepare",
+    "readout_start",
     "report",
     "save",
     "simulate",

@@ -50,6 +50,20 @@ class Timesteps:
         return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
 
     @classmethod
+    def of(cls, given: Timesteps | int | str) -> Timesteps:
+        """A number of timesteps or a range of them as people give it: 16, ``"4..32"``, or such a value.
+
+        Raises:
+            SettingsError: for anything else.
+        """
+        if isinstance(given, Timesteps):
+            return given
+        if isinstance(given, str):
+            return cls.parse(given)
+        number = whole("timesteps", given, 1, LARGEST)
+        return cls(number, number)
+
+    @classmethod
     def is_text(cls, text: str) -> bool:
         """Whether a word looks like one of these: a whole number, or two with dots between."""
         return re.fullmatch(r"\d+(\.\.\d+)?", text) is not None

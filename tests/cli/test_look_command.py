@@ -73,7 +73,7 @@ def test_poisson_runs_on_pixels_as_they_are(model: list[str], capsys: pytest.Cap
     """As the README's two commands do: pixels of 0 to 255 for a network that takes them."""
     assert run(["convert", *model]) == 0
     assert WHOLE not in capsys.readouterr().err  # it is good on them
-    simulate = ["simulate", "spiking.safetensors", "--data", "pixels.npz", "-T", "128", "--json"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "pixels.npz", "-T", "128", "--json", "--allow-overlap"]
     found = {}
     for encoder in ("constant", "poisson"):
         assert run([*simulate, "--encoder", encoder]) == 0
@@ -113,7 +113,7 @@ def test_what_is_odd_is_said_once_on_every_way(model: list[str], capsys: pytest.
 def test_simulate_says_what_is_odd(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["convert", *model, "--preprocess", "scale=1/255"]) == 0
     capsys.readouterr()
-    simulate = ["simulate", "spiking.safetensors", "--data", "pixels.npz", "-T", "8", "--json"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "pixels.npz", "-T", "8", "--json", "--allow-overlap"]
     assert run([*simulate, "--preprocess", ""]) == 0
     said = capsys.readouterr()
     assert "warning: inputs reach 255, calibration saw up to 1: are they preprocessed as they were then?" in said.err
@@ -126,7 +126,18 @@ def test_simulate_says_what_is_odd(model: list[str], capsys: pytest.CaptureFixtu
 
 def test_a_report_shows_it(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     np.savez("random.npz", x=np.load("pixels.npz")["x"], y=np.random.default_rng(0).integers(0, 4, 400))
-    typed = ["convert", *model[:-1], "random.npz", "--test", "random.npz", "--report", "r.html", "-T", "4"]
+    typed = [
+        "convert",
+        *model[:-1],
+        "random.npz",
+        "--test",
+        "random.npz",
+        "--allow-overlap",
+        "--report",
+        "r.html",
+        "-T",
+        "4",
+    ]
     assert run(typed) == 0, capsys.readouterr().err
     said, page = capsys.readouterr().err, Path("r.html").read_text(encoding="utf-8")
     assert said.count("warning: analog network near chance, accuracy") == 1  # of calibration, and not again of the test
@@ -153,7 +164,7 @@ def test_input_scales_that_are_none(
 
 def test_settings_of_the_poisson_encoder_are_its_own(model: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["convert", *model]) == 0
-    simulate = ["simulate", "spiking.safetensors", "--data", "pixels.npz", "-T", "4"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "pixels.npz", "-T", "4", "--allow-overlap"]
     capsys.readouterr()
     for option in (["--input-scale", "255"], ["--negative", "refuse"]):
         assert run([*simulate, *option]) == 2

@@ -17,7 +17,7 @@ from networks import ALL, Builder, plain, pools, residual
 from spikewright.calibration import Max
 from spikewright.conversion import CalibrationFacts, Correction, spiking_graph, what_became
 from spikewright.demo import demo_data, demo_graph
-from spikewright.errors import GraphError, SettingsError
+from spikewright.errors import DataError, GraphError, SettingsError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
 from spikewright.nodes import ReLU
@@ -108,7 +108,7 @@ def test_meta_holds_nothing_that_changes_a_result() -> None:
     conversion = sw.convert(b.graph(), x, "max", readout="count", neurons="v_init=0")
     assert set(conversion.spiking.meta) <= {"source", "model", "verified", "changes", "answer"}
     forgotten = replace(conversion, folded=Graph(conversion.folded.nodes), spiking=Graph(conversion.spiking.nodes))
-    both = [sw.measure(one, x, 8) for one in (conversion, forgotten)]
+    both = [sw.measure(one, x, 8, allow_overlap=True) for one in (conversion, forgotten)]
     assert both[0].summary() == both[1].summary()
 
 
@@ -134,7 +134,9 @@ def test_trained_answers_below_zero_are_what_counts_are_compared_with() -> None:
     graph, x = b.graph(), b.samples(20)
     trained = run(graph, x)["output"]
     assert (trained.max(axis=1) < 0).any() or (trained < 0).any()
-    measures = sw.measure(sw.convert(graph, x, "max", readout="count"), (x, trained), 16, task="regression")
+    measures = sw.measure(
+        sw.convert(graph, x, "max", readout="count"), (x, trained), 16, task="regression", allow_overlap=True
+    )
     assert measures.head.analog["mse"] == pytest.approx(0, abs=1e-9)
     assert measures.head.scores["mse"][-1] >= ((np.minimum(trained, 0)) ** 2).mean() - 1e-6
 
@@ -143,7 +145,9 @@ def test_a_bare_spiking_graph_is_measured_without_the_comparison() -> None:
     b = residual(2)
     x, labels = b.samples(10), np.arange(10) % 3
     conversion = sw.convert(b.graph(), x, "max")
-    alone, both = (sw.measure(one, (x, labels), 8, quiet=True) for one in (conversion.spiking, conversion))
+    alone, both = (
+        sw.measure(one, (x, labels), 8, quiet=True, allow_overlap=True) for one in (conversion.spiking, conversion)
+    )
     np.testing.assert_array_equal(alone.accuracy, both.accuracy)
     assert alone.total_synops == both.total_synops
     assert (alone.compared, both.compared) == (False, True)
@@ -224,11 +228,14 @@ def test_samples_of_calibration_are_known_again() -> None:
     conversion = sw.convert(b.graph(), sw.ArrayDataset(x[:8], None, scaled), "max")
     for data, count in ((x[8:], 0), (x[4:], 4), (x[:8].astype(np.float64)[::-1], 8)):
         with pytest.warns() if count else np.errstate() as said:
-            measures = sw.measure(conversion, sw.ArrayDataset(data, None, scaled), 2)
+            measures = sw.measure(conversion, sw.ArrayDataset(data, None, scaled), 2, allow_overlap=True)
         found = [text for text in measures.warnings if "calibration too" in text]
         expected = f"{count} of these {len(data)} samples were used for calibration too: scores on others may be lower"
         assert found == ([expected] if count else [])
         assert not count or expected in [str(one.message) for one in said]
+        if count:
+            with pytest.raises(DataError, match=f"{count} of the {len(data)} samples to measure with are those of"):
+                sw.measure(conversion, sw.ArrayDataset(data, None, scaled), 2)
     others = sw.measure(conversion, sw.ArrayDataset(x * 2, None, sw.Preprocessing()), 2).warnings
     assert not any("calibration too" in text for text in others)  # raw ones differ
 

@@ -10,7 +10,6 @@ import pytest
 
 import spikewright as sw
 from networks import Builder, plain, residual
-from spikewright.conversion.gain import with_gain
 from spikewright.errors import SettingsError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -40,7 +39,7 @@ def test_without_biases_it_is_the_first_layers_weights_times_the_gain(spikes: st
     plain_one = sw.convert(graph, x, "max", neurons=spikes, view="weights")
     first = next(node for node in plain_one.spiking if isinstance(node, Conv))
     by_hand = plain_one.spiking.replaced(first.replace(weight=4 * first.weight))
-    gained = with_gain(sw.convert(graph, x, "max", neurons=spikes, view=view), 4)  # type: ignore[arg-type]
+    gained = sw.correct(sw.convert(graph, x, "max", neurons=spikes, view=view), x, "gain:4")  # type: ignore[arg-type]
     one = sw.simulate(gained, x, 8, record="spikes", engine="reference", dtype="float64")
     other = sw.simulate(by_hand, x, 8, record="spikes", engine="reference", dtype="float64")
     for name in other.spikes:
@@ -54,7 +53,7 @@ def test_the_function_stays(build: Callable[[int], Builder]) -> None:
     b = build(1)
     graph, x = b.graph(), b.samples(10)
     made = sw.convert(graph, x, "max", neurons="spikes=multi")
-    gained = with_gain(made, 8)
+    gained = sw.correct(made, x, "gain:8")
     np.testing.assert_allclose(
         run(gained.normalised, x)["output"], run(gained.folded, x)["output"], rtol=1e-3, atol=1e-3
     )
@@ -67,9 +66,10 @@ def test_the_function_stays(build: Callable[[int], Builder]) -> None:
 
 def test_it_is_remembered_and_stored(tmp_path: Path) -> None:
     b = plain(1)
-    gained = with_gain(sw.convert(b.graph(), b.samples(10), "max"), 2.5)
+    gained = sw.correct(sw.convert(b.graph(), b.samples(10), "max"), b.samples(10), "gain:2.5")
     assert [str(one) for one in gained.corrections] == ["gain:factor=2.5"]
     assert not gained.changed
+    assert not len(gained.calibration.corrected)  # it looks at no samples
     sw.save(gained, tmp_path / "gained.safetensors")
     assert sw.load(tmp_path / "gained.safetensors") == gained
 
@@ -77,30 +77,39 @@ def test_it_is_remembered_and_stored(tmp_path: Path) -> None:
 def test_inputs_keep_what_an_event_stands_for() -> None:
     b = plain(1)
     made = sw.convert(b.graph(), b.samples(10), "max")
-    gained = with_gain(made, 2)
+    gained = sw.correct(made, b.samples(10), "gain:2")
     assert gained.scales["input"] == made.scales["input"]
     populations = [name for name in made.scales if name != "input"]
     assert all((gained.scales[name] == made.scales[name] / 2).all() for name in populations)
 
 
-@pytest.mark.parametrize("factor", [0, -1, np.nan, np.inf, "2", True])
-def test_a_gain_is_a_number_above_zero(factor: object) -> None:
-    b = plain(1)
-    made = sw.convert(b.graph(), b.samples(10), "max")
-    with pytest.raises(SettingsError, match="must be a number above 0"):
-        with_gain(made, factor)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gain:0", "gain: the factor must be above 0, not 0"),
+        ("gain:-1", "gain: the factor must be above 0"),
+        ("gain:nan", "gain: factor must be a finite number"),
+        ("gain:inf", "gain: factor must be a finite number"),
+        ("gain:x", "gain: factor takes a number, not 'x'|unknown option"),
+        ("gain:2,timesteps=4..16", "gain: it is the same for every T"),
+    ],
+)
+def test_a_gain_is_a_number_above_zero(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        sw.corrector(text)
+    assert str(sw.corrector("gain:2.5")) == "gain:2.5"
 
 
 def test_it_comes_before_what_is_made_for_its_rates() -> None:
     b = plain(1)
     made = sw.convert(b.graph(), b.samples(10), "max")
-    once = with_gain(made, 2)
+    once = sw.correct(made, b.samples(10), "gain:2")
     with pytest.raises(SettingsError, match="the gain comes first: gain was made for other rates"):
-        with_gain(once, 2)
+        sw.correct(once, b.samples(10), "gain:2")
     node = made.spiking[made.spiking.populations[0].name]
     by_hand = made.with_spiking(made.spiking.replaced(node.replace(v_init=0.1)))
     with pytest.raises(SettingsError, match="the gain comes first: a change by hand"):
-        with_gain(by_hand, 2)
+        sw.correct(by_hand, b.samples(10), "gain:2")
 
 
 def test_where_all_was_trained_in_steps_it_changes_nothing() -> None:
@@ -110,5 +119,5 @@ def test_where_all_was_trained_in_steps_it_changes_nothing() -> None:
     b.linear(2)
     b.add(Output(name="output", inputs=(b.at,)))
     made = sw.convert(Graph(b.nodes), b.samples(10), "max")
-    with pytest.raises(SettingsError, match="a gain of 3 changes nothing"):
-        with_gain(made, 3)
+    with pytest.raises(SettingsError, match="gain:3 changes nothing"):
+        sw.correct(made, b.samples(10), "gain:3")

@@ -66,11 +66,20 @@ def budget_for(graph: Graph, cut: str, encoder: str = "constant") -> int:
     scale=st.sampled_from([0.5, 1.0, 2.0, 4.0]),
     inputs=st.sampled_from([1, 1, 2, 3]),
     first=st.sampled_from([0, 5]),
+    memory=st.booleans(),
 )
 def test_spike_for_spike(
-    device: str, seed: int, encoder: str, record: tuple[str, ...], cut: str, scale: float, inputs: int, first: int
+    device: str,
+    seed: int,
+    encoder: str,
+    record: tuple[str, ...],
+    cut: str,
+    scale: float,
+    inputs: int,
+    first: int,
+    memory: bool,
 ) -> None:
-    graph, x = spiking_network(seed, inputs=inputs)
+    graph, x = spiking_network(seed, inputs=inputs, memory=memory)
     batch, chosen = torch.from_numpy(x), sender(encoder, scale)
     expected = Simulation(graph).run(batch, STEPS, chosen, record, first)
     simulation = CudaSimulation(graph, device, budget_for(graph, cut, encoder))

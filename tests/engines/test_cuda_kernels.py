@@ -156,7 +156,7 @@ def test_whole_networks(kernels: Kernels) -> None:
     scan, device = kernels
     with torch.backends.cudnn.flags(enabled=False):  # its sums may be exact on no grid: see test_cuda.py
         for seed in range(12):
-            graph, x = spiking_network(seed, blocks=6)
+            graph, x = spiking_network(seed, blocks=6, memory=seed % 3 > 0)
             batch, encoder = torch.from_numpy(x), sender("constant" if seed % 2 else "poisson")
             expected = Simulation(graph).run(batch, 7, encoder, RECORDS)
             same(graph, expected, CudaSimulation(graph, device, 2**14, scan).run(batch, 7, encoder, RECORDS))

@@ -171,19 +171,6 @@ def test_what_cannot_be_is_refused(settings: dict[str, Any], error: type[Excepti
         neuron(LIF if "leak" in settings else IF, **settings)
 
 
-def test_other_engines_refuse_what_they_cannot_run() -> None:
-    from spikewright.engines.cuda.simulation import CudaSimulation
-
-    for settings in ({"signed": True}, {"no_debt": True}, {"step_bias": [[0.5]]}):
-        graph = neuron(**settings)
-        with pytest.raises(
-            SettingsError, match="the event engine cannot run IF 'n': it knows no neurons that are signed"
-        ):
-            sw.simulate(graph, np.ones((1, 1), np.float32), 3, engine="event")
-        with pytest.raises(SettingsError, match="the cuda engine cannot run IF 'n'"):
-            CudaSimulation(graph, "cpu")
-
-
 def test_a_file_holds_them(tmp_path: Path) -> None:
     graph = neuron(channels=2, signed=True, no_debt=True, step_bias=[[1, 2], [3, 4]], fired_bias=[1, 2])
     sw.save(graph, tmp_path / "graph.safetensors")

@@ -67,7 +67,7 @@ def test_a_data_set_is_read_by_exactly_one_calibration() -> None:
     once = Counted(x)
     sw.calibrate(sw.prepare(b.graph())[0], once, METHODS)
     again = Counted(x)
-    sw.compare(b.graph(), again, (x, y), METHODS, 2)
+    sw.compare(b.graph(), again, (x, y), METHODS, 2, allow_overlap=True)
     assert again.read == once.read  # the passes of one calibration, however many methods there are
     alone = Counted(x)
     sw.convert(b.graph(), alone, METHODS[1])
@@ -80,7 +80,7 @@ def test_statistics_that_are_at_hand_are_used() -> None:
     folded, data = prepared(b.graph()), Counted(x)
     statistics = sw.calibrate(folded, data, METHODS)
     passes = dict(data.read)
-    found = sw.compare(b.graph(), statistics, (x, y), METHODS, 2)
+    found = sw.compare(b.graph(), statistics, (x, y), METHODS, 2, allow_overlap=True)
     made = conversions(b.graph(), statistics, METHODS, data)
     assert data.read == passes
     assert [one.spiking.fingerprint for one in made] == [c.conversion.spiking.fingerprint for c in found.candidates]
@@ -162,7 +162,7 @@ def test_near_chance_is_said_once() -> None:
     x, y = b.samples(200), np.random.default_rng(0).integers(0, 4, 200)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = sw.compare(b.graph(), (x, y), (x, y), METHODS, 2)
+        found = sw.compare(b.graph(), (x, y), (x, y), METHODS, 2, allow_overlap=True)
     told = [str(one.message) for one in said]
     assert sum("near chance" in text for text in told) == 1
     assert sum("near chance" in text for text in found.warnings) == 1
@@ -175,10 +175,13 @@ def test_conversions_of_any_making_are_compared() -> None:
     x = b.samples(8)
     made = [sw.convert(b.graph(), x, "max", neurons=text) for text in ("", "spikes=multi")]
     given = sw.convert(b.graph(), made[0].scales)
-    found = compared([made[0], given, made[1]], x, 2)
+    found = compared([made[0], given, made[1]], x, 2, allow_overlap=True)
     assert list(found.measures) == ["max", "conversion 2", "max (3)"]
     assert found.graph is found.statistics is None
-    assert list(compared({"single": made[0], "multi": made[1]}, x, 2).measures) == ["single", "multi"]
+    assert list(compared({"single": made[0], "multi": made[1]}, x, 2, allow_overlap=True).measures) == [
+        "single",
+        "multi",
+    ]
     bare = sw.Candidate("bare", made[0], sw.measure(made[0].spiking, x, 2))
     with pytest.raises(SettingsError, match="bare: was measured without its trained network"):
         sw.Comparison((bare,))

@@ -114,6 +114,7 @@ def test_grids_multiply() -> None:
         ("gain=1..inf", "a range is written"),
         ("gain=1..1e9", "a range of 1,000,000,000 values is too long"),
         ("method=magic", "magic"),
+        ("correct=magic", "unknown corrector 'magic'"),
         ("spikes=0", "spikes takes single, multi, or a cap"),
         ("leak=2", "leak must be in"),
         ("reset=up", "reset takes subtract or zero, not 'up'"),
@@ -137,11 +138,14 @@ def test_points_are_settings_and_words() -> None:
     assert point.neurons == NeuronsByPopulation(
         Neurons(max_spikes=3, v_init=0), (("conv*", Neurons(max_spikes=2, v_init=0)),)
     )
-    assert point.corrections == ("gain:2",)
+    assert list(map(str, point.corrections)) == ["gain:2"]
     assert point.words == [
         *("--method", "max", "--correct", "gain:2", "--neurons", "conv*: spikes=2", "--spikes", "3", "--v-init", "0")
     ]
     assert Point().words == ["--method", "percentile:99.9"]
+    corrected = Point.parse("correct=v_init+v_init:2,rounds=1").fitted(Timesteps(4, 16))
+    assert str(corrected) == "correct=v_init:4..16+v_init:2,rounds=1"
+    assert corrected.words[2:] == ["--correct", "v_init:4..16", "--correct", "v_init:2,rounds=1"]
     with pytest.raises(SettingsError, match="a point has gain twice"):
         Point.parse("gain=1 gain=2")
     with pytest.raises(SettingsError, match="a point is a text like"):

@@ -214,12 +214,12 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 
 
 CONVERT = ("convert", "net.safetensors", "--data", "bare.npz")
-SIMULATE = ("simulate", "spiking.safetensors", "-T", str(T), "--data")
+SIMULATE = ("simulate", "spiking.safetensors", "-T", str(T), "--allow-overlap", "--data")
 
 
 def test_the_commands_speak_of_the_task(kind: tuple[str, str], said: Said) -> None:
     name, words = kind
-    converting = said(*CONVERT, "--test", "data.npz", "--report", "r.html", "-T", str(T))
+    converting = said(*CONVERT, "--test", "data.npz", "--allow-overlap", "--report", "r.html", "-T", str(T))
     simulating = said(*SIMULATE, "data.npz", "-o", "run.npz")
     for text in (converting, simulating):
         assert words in text
@@ -244,7 +244,20 @@ def test_the_commands_speak_of_the_task(kind: tuple[str, str], said: Said) -> No
 
 def test_the_page_speaks_of_the_task(kind: tuple[str, str], said: Said) -> None:
     name, _ = kind
-    said(*CONVERT, "--test", "data.npz", "--report", "r.html", "-T", str(T), "--method", "max", "--method", "scale:0.5")
+    said(
+        *CONVERT,
+        "--test",
+        "data.npz",
+        "--allow-overlap",
+        "--report",
+        "r.html",
+        "-T",
+        str(T),
+        "--method",
+        "max",
+        "--method",
+        "scale:0.5",
+    )
     page = Path("r.html").read_text(encoding="utf-8")
     text = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', page)
@@ -271,7 +284,7 @@ def test_the_page_speaks_of_the_task(kind: tuple[str, str], said: Said) -> None:
 
 
 def test_a_page_without_labels(kind: tuple[str, str], said: Said) -> None:
-    said(*CONVERT, "--test", "bare.npz", "--report", "r.html", "-T", "2")
+    said(*CONVERT, "--test", "bare.npz", "--allow-overlap", "--report", "r.html", "-T", "2")
     text = Path("r.html").read_text(encoding="utf-8")
     assert "of the analog network</span>" not in text
     assert "against the analog network, since there are no labels" in text or "agreement with the analog" in text
@@ -290,7 +303,12 @@ def test_labels_that_do_not_fit_leave_nothing(
     assert said.out == ""
     assert "labels are whole numbers from 0 to 23 of shape (N,), the answer has 1 value" in said.err.replace("\n", " ")
     assert sorted(tmp_path.iterdir()) == before
-    assert command([*CONVERT, "--test", "ages.npz", "--report", "r.html", "--task", "regression", "-T", "2"]) == 0
+    assert (
+        command(
+            [*CONVERT, "--test", "ages.npz", "--report", "r.html", "--task", "regression", "-T", "2", "--allow-overlap"]
+        )
+        == 0
+    )
     assert "R²" in capsys.readouterr().out
     assert command([*SIMULATE, "ages.npz", "--task", "height=regression"]) == 2
     assert "a task is of an output 'height', the network has output" in capsys.readouterr().err

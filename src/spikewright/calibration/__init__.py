@@ -3,26 +3,46 @@
 from spikewright.calibration.gathering import Calibration, Counts, calibrate, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import Look, look
-from spikewright.calibration.requests import Distribution, Histogram, Moments, MomentSums, Quantile, Request
+from spikewright.calibration.requests import (
+    Counted,
+    Distribution,
+    Histogram,
+    InOrder,
+    LocalThresholdBalancing,
+    Moments,
+    MomentSums,
+    Quantile,
+    Request,
+)
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
-from spikewright.calibration.thresholds import Method, methods, parse, parse_all
+from spikewright.calibration.thresholds import Method, NodeFacts, methods, parse, parse_all
+from spikewright.calibration.thresholds.gauss import Gauss
+from spikewright.calibration.thresholds.ltb import Ltb
 from spikewright.calibration.thresholds.max import Max
+from spikewright.calibration.thresholds.mmse import Mmse
 from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.calibration.thresholds.scale import Scale
 
 __all__ = [
     "AnalogScore",
     "Calibration",
+    "Counted",
     "Counts",
     "Distribution",
+    "Gauss",
     "Histogram",
+    "InOrder",
     "InputRange",
+    "LocalThresholdBalancing",
     "Look",
+    "Ltb",
     "Max",
     "Method",
+    "Mmse",
     "MomentSums",
     "Moments",
+    "NodeFacts",
     "NodeStatistics",
     "Percentile",
     "Quantile",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from spikewright.calibration.inputs import InputWatcher, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import look
 from spikewright.calibration.population import Population, populations
-from spikewright.calibration.requests import Quantile, Request
+from spikewright.calibration.requests import Counted, InOrder, Quantile, Request
+from spikewright.calibration.requests.request import Arrays
 from spikewright.calibration.score import AnalogScoring, scored_heads
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
@@ -76,18 +78,20 @@ def calibrate(
     calibration = Calibration(
         graph, data, methods, input_scale=input_scale, task=task, requests=requests, one_pass=one_pass
     )
-    samples = len(calibration.data)
+    samples, in_order = len(calibration.data), sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
     while calibration.needs_pass:
         before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
-        move = None if progress is None else lambda done, b=before, t=total: progress(b + done, t)
+        move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
         counts = calibration.counts()
         counts.add(forward, calibration.data, batch_size, move)
         calibration.merge(counts)
         calibration.finish_pass()
+    counted = calibration.passes * samples
+    watch = None if progress is None else lambda done, _: progress(counted + done, counted + in_order)
+    statistics = calibration.statistics(device, watch)
     if progress is not None:
-        progress(calibration.passes * samples, calibration.passes * samples)
-    statistics = calibration.statistics()
+        progress(counted + in_order, counted + in_order)
     warn(look(graph, statistics).warnings)
     return statistics
 
@@ -115,6 +119,7 @@ class Calibration:
     Attributes:
         data: with its axes as the network has them.
         passes: how many are over.
+        in_order: what cannot be counted in parts: ``statistics`` finds it by runs of its own over all data.
 
     Raises:
         DataError: for an empty data set.
@@ -138,10 +143,15 @@ class Calibration:
         if not len(self.data):
             raise DataError("the calibration set is empty; give at least one sample")
 
-        def asked(node: Node, layer: int) -> set[Request[Any]]:
+        in_order: dict[str, InOrder[Any]] = {}
+
+        def asked(node: Node, layer: int) -> set[Counted[Any]]:
             if not node.inputs:
-                return set(self.input_scale.requests(0)) if isinstance(self.input_scale, Method) else set()
-            return {*requests, *(request for method in chosen for request in method.requests(layer))}
+                found = self.input_scale.requests(0) if isinstance(self.input_scale, Method) else ()
+            else:
+                found = (*requests, *(request for method in chosen for request in method.requests(layer)))
+            in_order.update({request.key: request for request in found if isinstance(request, InOrder)})
+            return {request for request in found if isinstance(request, Counted)}
 
         heads, self.remarks = scored_heads(graph, self.data, task)
         self._counts = Counts(
@@ -149,6 +159,7 @@ class Calibration:
             {name: InputWatcher() for name in graph.inputs},
             AnalogScoring(heads, graph.of_type(Output)),
         )
+        self.in_order = tuple(in_order.values())
 
     @property
     def needs_pass(self) -> bool:
@@ -198,8 +209,12 @@ class Calibration:
         self.passes += 1
         self._counts.finish_pass()
 
-    def statistics(self) -> Statistics:
+    def statistics(self, device: str = "cpu", progress: Progress | None = None) -> Statistics:
         """What was found.
+
+        Args:
+            device: a torch device, for what is found ``in_order``.
+            progress: called with (samples done, all samples) of that.
 
         Raises:
             CalibrationError: while a pass is needed.
@@ -207,6 +222,8 @@ class Calibration:
         if self.needs_pass:
             raise CalibrationError("calibration needs another pass over the data before it has statistics")
         results = {name: population.result() for name, population in self._counts.populations.items()}
+        for name, found in self._found_in_order(device, progress).items():
+            results[name] = replace(results[name], results={**results[name].results, **found})
         inputs = self._counts.inputs
         return Statistics(
             nodes={name: found for name, found in results.items() if name not in inputs},
@@ -218,6 +235,21 @@ class Calibration:
             scores=self._counts.scoring.results(),
             remarks=self.remarks,
         )
+
+    def _found_in_order(self, device: str, progress: Progress | None) -> dict[str, dict[str, Arrays]]:
+        """What runs of their own found, by name of a node and key of a request."""
+        found: dict[str, dict[str, Arrays]] = {}
+        before, total = 0, sum(request.samples for request in self.in_order)
+        for request in self.in_order:
+
+            def move(done: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            for name, arrays in request.gather(self.forward(device), self.data, move).items():
+                found.setdefault(name, {})[request.key] = arrays
+            before += request.samples
+        return found
 
 
 class Counts:

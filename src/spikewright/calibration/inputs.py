@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests import Quantile, Request
-from spikewright.calibration.thresholds import Method, parse
+from spikewright.calibration.thresholds import Method, NodeFacts, parse
 from spikewright.errors import CalibrationError, SettingsError
 from spikewright.settings import fits, number, plain
 
@@ -65,7 +65,7 @@ class InputRange:
 
     @property
     def layer(self) -> int:
-        """No weighted layer lies before it: see ``NodeFacts``."""
+        """No weighted layer lies before it."""
         return 0
 
     @property
@@ -92,7 +92,7 @@ class InputRange:
         Raises:
             CalibrationError: for a percentile that was not asked for.
         """
-        value = float(scale.scale(self)) if isinstance(scale, Method) else scale
+        value = float(scale.scale(NodeFacts(self))) if isinstance(scale, Method) else scale
         return value if isfinite(value) and value > 0 else 1.0
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.calibration.requests import Accumulator, Histogram, Request, Totals, Values
+from spikewright.calibration.requests import Accumulator, Counted, Histogram, Totals, Values
 from spikewright.calibration.requests.float_bits import INFINITY
 from spikewright.calibration.statistics import NodeStatistics
 from spikewright.errors import DataError
@@ -35,7 +35,7 @@ class Population:
     """
 
     def __init__(
-        self, node: Node, before: str, channels: int, layer: int, requests: Collection[Request[Any]], one_pass: bool
+        self, node: Node, before: str, channels: int, layer: int, requests: Collection[Counted[Any]], one_pass: bool
     ) -> None:
         self.name, self.label, self.before = node.name, str(node), before
         self.channels, self.layer = channels, layer
@@ -126,7 +126,7 @@ class Population:
 
 
 def populations(
-    graph: Graph, asked: Callable[[Node, int], Collection[Request[Any]]], one_pass: bool
+    graph: Graph, asked: Callable[[Node, int], Collection[Counted[Any]]], one_pass: bool
 ) -> list[Population]:
     """The populations to watch: every input, ReLU and output of a graph.
 
@@ -147,9 +147,9 @@ def populations(
     return found
 
 
-def _with_needs(requests: Iterable[Request[Any]]) -> tuple[Request[Any], ...]:
+def _with_needs(requests: Iterable[Counted[Any]]) -> tuple[Counted[Any], ...]:
     """Requests and all that they need, each once, what is needed first."""
-    found: dict[str, Request[Any]] = {}
+    found: dict[str, Counted[Any]] = {}
     for request in sorted(requests, key=lambda one: one.key):
         for one in (*_with_needs(request.needs), request):
             found.setdefault(one.key, one)

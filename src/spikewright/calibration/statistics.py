@@ -14,7 +14,8 @@ from spikewright.calibration.inputs import InputRange, parse_input_scale
 from spikewright.calibration.requests import Histogram, Request, Totals
 from spikewright.calibration.requests import parse as request_of
 from spikewright.calibration.score import AnalogScore
-from spikewright.calibration.thresholds import Method, parse
+from spikewright.calibration.thresholds import Method, NodeFacts, parse
+from spikewright.conversion.neurons import NeuronsGiven, neurons_of
 from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
@@ -114,22 +115,27 @@ class Statistics:
         """Bound on the relative error of a percentile: half a bin of the first pass (0 when exact)."""
         return 0.0 if self.exact else 2.0**-7
 
-    def scales(self, method: Method | str) -> dict[str, NDArray[np.float64]]:
+    def scales(self, method: Method | str, neurons: NeuronsGiven = None) -> dict[str, NDArray[np.float64]]:
         """λ of every ReLU and output by a threshold method, and of inputs: positive and finite, whatever the data.
 
-        A channel that was never positive takes the λ of its layer, a layer that never was takes 1, and no λ
+        A channel that was never positive, or for which the method finds no positive λ, takes the λ of its layer; a
+        layer for which it finds none takes its largest activation, and one that was never positive takes 1. No λ
         exceeds the ceiling of its ReLU. λ of an input is ``event_values``, whatever the method.
 
         Args:
             method: as a value or as its text.
+            neurons: what the populations will be like, which some methods heed (``mmse``): as of ``convert``.
 
         Raises:
             CalibrationError: for a percentile that was not asked for when calibrating.
         """
-        chosen = parse(method)
+        chosen, by_population = parse(method), neurons_of(neurons)
         return {
             **{name: np.asarray(value) for name, value in self.event_values().items()},
-            **{name: self._scale(node, chosen) for name, node in self.nodes.items()},
+            **{
+                name: _scale(NodeFacts(node, by_population.of(name), node.ceiling), node, chosen)
+                for name, node in self.nodes.items()
+            },
         }
 
     def event_values(self) -> dict[str, float]:
@@ -140,14 +146,6 @@ class Statistics:
         """
         scale = parse_input_scale(self.input_scale)
         return {name: values.event_value(scale) for name, values in self.inputs.items()}
-
-    def _scale(self, node: NodeStatistics, method: Method) -> NDArray[np.float64]:
-        scale = np.asarray(method.scale(node), np.float64)
-        if scale.ndim:
-            whole = method.whole(node)
-            scale = np.where(node.positives > 0, scale, whole if np.isfinite(whole) and whole > 0 else 1.0)
-        scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
-        return scale if node.ceiling is None else np.minimum(scale, node.ceiling)
 
     def save(self, path: Path | str, force: bool = False) -> None:
         """Write to one safetensors file, whole or not at all.
@@ -203,6 +201,20 @@ class Statistics:
             raise ModelFileError(f"{path}: damaged, {first_line(error)}; {KIND.again}") from error
         known = {label: facts[label] for label in ("key", "samples", "exact", "input_scale")}
         return cls(nodes=nodes, inputs=inputs, scores=scores, remarks=tuple(facts["remarks"]), **known)
+
+
+def _scale(facts: NodeFacts, node: NodeStatistics, method: Method) -> NDArray[np.float64]:
+    """λ of one population by a method, wherever it finds one."""
+    scale = np.asarray(method.scale(facts), np.float64)
+    if scale.ndim:
+        scale = np.where(_usable(scale) & (node.positives > 0), scale, method.whole(facts))
+    scale = np.where(_usable(scale), scale, np.max(node.maximum))
+    scale = np.where(_usable(scale), scale, 1.0)
+    return scale if node.ceiling is None else np.minimum(scale, node.ceiling)
+
+
+def _usable(scale: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isfinite(scale) & (scale > 0)
 
 
 _facts_of_all = {

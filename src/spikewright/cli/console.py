@@ -101,6 +101,27 @@ AnswerOption = Annotated[
     Literal["keep", "drop"],
     typer.Option(help="The activation that the network ends in: applied to the readout, or left away."),
 ]
+ReadoutFromOption = Annotated[
+    str,
+    typer.Option(
+        help="Read the answer over the timesteps behind this one; auto estimates it from calibration data.",
+        metavar="STEP",
+    ),
+]
+EarlyExitOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Say the mean T where samples are stopped once decided: at a margin, chosen on calibration data, at which "
+        "so many of 100 answers change.",
+        metavar="PERCENT",
+    ),
+]
+OverlapOption = Annotated[
+    bool, typer.Option("--allow-overlap", help="Measure on samples of calibration too, and say so beside every score.")
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain/--no-explain", help="Find out what costs most, beside the simulation.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]
@@ -141,6 +162,20 @@ def warnings_as_lines() -> Iterator[None]:
 
         warnings.showwarning = cast(Any, show)  # put back with the filters
         yield
+
+
+def parse_readout(text: str) -> int | Literal["auto"]:
+    """``auto``, or the timestep from which an answer is read.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if text == "auto":
+        return "auto"
+    step = digits(text)
+    if step is None:
+        raise SettingsError(f"--readout-from takes a number of timesteps, or auto, not '{text[:40]}'")
+    return step
 
 
 def compact_table(

@@ -13,16 +13,21 @@ from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
     DeviceOption,
+    EarlyExitOption,
+    ExplainOption,
     JsonOption,
     LeakyOption,
     ModelArgument,
+    OverlapOption,
     PreprocessOption,
+    ReadoutFromOption,
     ShapeOption,
     TaskOption,
     VerifyOption,
     WeightsOption,
     err,
     out,
+    parse_readout,
     parse_shape,
     print_json,
     progress,
@@ -31,14 +36,17 @@ from spikewright.cli.console import (
 from spikewright.cli.options import check_idle, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
-from spikewright.cli.scores import comparison, tasks_text
+from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
-from spikewright.data import Preprocessing, load_data
+from spikewright.corrections import correcting, correctors, correctors_of
+from spikewright.data import Preprocessing, load_data, sample_digests
+from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
 from spikewright.experiment import compared, conversions, prepared, statistics_of
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
+from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
@@ -47,6 +55,10 @@ from spikewright.tasks import heads
 from spikewright.text import short
 
 METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
+
+CORRECT = f"Once neurons spike: {', '.join(correctors.names())}; options as of methods: v_init:4..32, bias:steps."
+_MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overlap")
+"""Options of the measurement."""
 
 
 def convert(
@@ -74,7 +86,7 @@ def convert(
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
     neurons: Annotated[
         str,
-        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'horizon=8'."),
+        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'signed,no_debt'."),
     ] = "",
     v_init: Annotated[float, typer.Option(help="Initial potential, as a fraction of the threshold.")] = 0.5,
     v_min: Annotated[float | None, typer.Option(help="Lowest potential, as a fraction of the threshold.")] = None,
@@ -84,10 +96,15 @@ def convert(
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
     answer: AnswerOption = "keep",
     leaky: LeakyOption = "refuse",
+    correct: Annotated[list[str] | None, typer.Option(help=f"{CORRECT} In order; it can be given again.")] = None,
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with, by every --method.")] = None,
     task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    readout_from: ReadoutFromOption = "0",
+    early_exit: EarlyExitOption = None,
+    explain: ExplainOption = True,
+    allow_overlap: OverlapOption = False,
     force: ForceOption = False,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
@@ -100,8 +117,11 @@ def convert(
     if test is None:
         if report is not None:
             raise SettingsError("--report needs --test: data to measure with")
-        check_idle(context, ["timesteps"], "it is a setting of the measurement: give --test too")
+        check_idle(context, _MEASURING, "it is a setting of the measurement: give --test too")
     check_timesteps(timesteps)
+    start = parse_readout(readout_from)
+    if start != "auto":
+        check_window(start, timesteps)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
     check_save(output, force)
@@ -110,6 +130,7 @@ def convert(
     if statistics is not None:
         check_destination(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
+    corrections = correctors_of(correct)
     scale = input_scale_text(parse_input_scale(input_scale))
     steps = Preprocessing.parse(preprocess)
     base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
@@ -125,7 +146,11 @@ def convert(
         every = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes)
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
+        if early_exit is not None:
+            check_exit(next(iter(asked.values())), early_exit / 100)
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
+    if labelled is not None:
+        check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
     with progress("calibrating", quiet=as_json) as move:
         found = statistics_of(
             folded,
@@ -144,12 +169,18 @@ def convert(
         for line in seen.lines:
             err.print(line, highlight=False, markup=False, soft_wrap=True)
     made = conversions(graph, found, methods, calibration, task=task, **options)
+    with stages(quiet=as_json) as tell:
+        made = tuple(
+            correcting.correct(one, calibration, corrections, seed=sample_seed, task=task, device=device, progress=tell)
+            for one in made
+        )
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": str(methods[0]),
         "scales": {name: conversion.scales[name].tolist() for name in conversion.units if name in conversion.scales},
+        "corrections": [str(one) for one in conversion.corrections],
         "neurons": asdict(conversion.neurons.default),
         "neurons_by_population": {pattern: asdict(one) for pattern, one in conversion.neurons.exceptions},
         "calibration_samples": found.samples,
@@ -164,6 +195,7 @@ def convert(
             "calibration": f"{found.samples} samples of {data}: {named(choice)}",
             "test": f"{len(labelled)} samples of {test}: {named(tested)}",
             "methods": ", ".join(map(str, methods)),
+            **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
             "input scale": scale,
             "task": tasks_text(asked),
             "timesteps": timesteps,
@@ -183,6 +215,11 @@ def convert(
                 batch_size=batch_size,
                 device=device,
                 progress=tell,
+                calibration=calibration,
+                readout_from=start,
+                early_exit=None if early_exit is None else early_exit / 100,
+                explain=explain,
+                allow_overlap=allow_overlap,
             )
         if report is not None:
             write_report(report, compared_ones, title=model, force=force)
@@ -192,6 +229,8 @@ def convert(
         summary["warnings"] = list(compared_ones.warnings)
         if not as_json:
             out.print(comparison(measures))
+            for line in judgement(measures):
+                out.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
         print_json(summary)
     else:
@@ -199,6 +238,8 @@ def convert(
         populations, count = len(conversion.spiking.populations), short(conversion.neuron_count)
         err.print(f"{populations} populations, {count} neurons, {methods[0]}")
         err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
+        for correction in conversion.corrections:
+            err.print(f"corrected: {correction}", markup=False, highlight=False, soft_wrap=True)
         which = f", by {methods[0]}" if len(methods) > 1 else ""
         out.print(f"written: {output}{which}", highlight=False, soft_wrap=True)
         if report is not None:

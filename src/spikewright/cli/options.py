@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -61,12 +61,15 @@ class RunOptions:
         check_timesteps(self.timesteps)
         return chosen_encoder(self.encoder, self.seed, self.input_scale, self.negative)
 
-    def data(self, network: Graph | Conversion, spec: str) -> tuple[Dataset, Choice]:
+    def data(
+        self, network: Graph | Conversion, spec: str, split: Literal["train", "test"] = "test"
+    ) -> tuple[Dataset, Choice]:
         """The samples for a network, preprocessed and with classes in the order as when it was converted.
 
         Args:
             network: spiking.
             spec: as typed.
+            split: which part of a data set that has several: "train" or "test".
 
         Raises:
             DataError: as ``load_data``.
@@ -77,7 +80,7 @@ class RunOptions:
         if self.preprocess is not None:
             steps = Preprocessing.parse(self.preprocess)
         inputs = spiking_graph(network).inputs
-        whole = load_data(spec, split="test", inputs=inputs, preprocessing=steps, classes=classes)
+        whole = load_data(spec, split=split, inputs=inputs, preprocessing=steps, classes=classes)
         return picked(whole, self.samples, self.first_samples, self.sample_seed)
 
 

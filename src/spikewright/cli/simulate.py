@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import typer
@@ -12,26 +12,35 @@ from rich.table import Table
 from spikewright.cli.console import (
     DtOption,
     DtypeOption,
+    EarlyExitOption,
     EngineOption,
+    ExplainOption,
     JsonOption,
+    OverlapOption,
+    ReadoutFromOption,
     TaskOption,
     compact_table,
     out,
+    parse_readout,
     print_json,
     progress,
 )
 from spikewright.cli.options import RunOptions, check_not_code, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
-from spikewright.cli.scores import agreement_lines, comparison, tasks_text
+from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.conversion import Conversion
+from spikewright.encoders import Encoder
 from spikewright.engines import Engine
+from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
+from spikewright.experiment import readout_of
 from spikewright.files import atomic_path, check_destination, shown
+from spikewright.graph import Graph
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import EarlyExit, Measures, measure
 from spikewright.measures.scores import agreement_name
 from spikewright.storage import SUFFIX
 from spikewright.text import shape_text, short
@@ -54,6 +63,13 @@ def simulate(
     task: TaskOption = None,
     engine: EngineOption = "auto",
     dtype: DtypeOption = "float32",
+    readout_from: ReadoutFromOption = "0",
+    early_exit: EarlyExitOption = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Samples of calibration, for --early-exit and --readout-from auto.")
+    ] = None,
+    explain: ExplainOption = True,
+    allow_overlap: OverlapOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy.
@@ -61,6 +77,12 @@ def simulate(
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
     encoder = options.check()
+    start = parse_readout(readout_from)
+    if start != "auto":
+        check_window(start, options.timesteps)
+    if calibration is None and (start == "auto" or early_exit is not None):
+        asked = "--readout-from auto" if start == "auto" else "--early-exit"
+        raise SettingsError(f"{asked} is found on samples of calibration: give them with --calibration")
     check_not_code(model)
     check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
     if output is not None:
@@ -71,6 +93,7 @@ def simulate(
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     check_spiking(network, model)
     dataset, choice = options.data(network, data)
+    chosen_start, rule = _readout(network, calibration, options, start, early_exit, encoder, engine, dtype)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
@@ -86,6 +109,10 @@ def simulate(
             events_to=events,
             force=force,
             dt=dt,
+            readout_from=chosen_start,
+            early_exit=rule,
+            explain=explain,
+            allow_overlap=allow_overlap,
         )
     if output is not None:
         _write(measures, output, force)
@@ -97,6 +124,8 @@ def simulate(
     say(f"samples: {named(choice)}")
     method = network.calibration.method if isinstance(network, Conversion) else ""
     out.print(comparison({method or model: measures}))
+    for line in judgement({method or model: measures}):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(_populations(measures))
     out.print(_connections(measures))
     if any(reading.layers for reading in measures.others.values()):
@@ -120,6 +149,27 @@ def simulate(
         groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
         summary = f"{sum(stored.counts.values()):,} events of {groups}"
         out.print(f"written: {events}, {summary}", highlight=False, soft_wrap=True)
+
+
+def _readout(
+    network: Graph | Conversion,
+    calibration: str | None,
+    options: RunOptions,
+    start: int | Literal["auto"],
+    early_exit: float | None,
+    encoder: Encoder,
+    engine: str,
+    dtype: str,
+) -> tuple[int, EarlyExit | None]:
+    """From when on the answer is read, and when samples are stopped."""
+    if calibration is None:
+        return (0 if start == "auto" else start), None
+    if not isinstance(network, Conversion):
+        raise SettingsError(f"{calibration}: a spiking network without its trained one has no use for calibration data")
+    data, _ = options.data(network, calibration, split="train")
+    loss = None if early_exit is None else early_exit / 100
+    run = {"encoder": encoder, "batch_size": options.batch_size, "device": options.device}
+    return readout_of(network, data, options.timesteps, start, loss, engine=engine, dtype=dtype, **run)
 
 
 def _per_second(measures: Measures) -> str:

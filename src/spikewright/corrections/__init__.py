@@ -12,6 +12,7 @@ from spikewright.worded import parsed
 
 __all__ = [
     "Chunk",
+    "Corrections",
     "Corrector",
     "Given",
     "Layer",
@@ -38,6 +39,10 @@ def corrector(text: Any) -> Corrector:
         SettingsError: for an unknown corrector or option, a value outside its domain, or what is no text.
     """
     return parsed(text, Corrector, correctors, EXAMPLE)
+
+
+Corrections = Corrector | str | Iterable[Corrector | str] | None
+"""What is corrected, in order, as people give it; None for nothing."""
 
 
 def correctors_of(values: Any) -> tuple[Corrector, ...]:

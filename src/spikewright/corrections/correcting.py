@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from spikewright.calibration.thresholds import parse as threshold_method
-from spikewright.conversion import Conversion, Correction
-from spikewright.corrections import Corrector, Given, correctors_of
+from spikewright.conversion import Conversion
+from spikewright.corrections import Corrections, Given, correctors_of
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import DataError, SettingsError, SpikewrightError
-from spikewright.registry import file_name
 from spikewright.settings import whole
 from spikewright.tasks import TaskChoice
 from spikewright.timesteps import Timesteps
@@ -27,7 +26,7 @@ SAMPLES = 256
 def correct(
     conversion: Conversion,
     data: Any,
-    correctors: Any,
+    correctors: Corrections,
     *,
     timesteps: Timesteps | int | str | None = None,
     samples: int = SAMPLES,
@@ -61,6 +60,8 @@ def correct(
         DataError: for samples that do not fit.
     """
     chosen = correctors_of(correctors)
+    if not chosen:
+        return conversion
     if not isinstance(conversion, Conversion):
         raise SettingsError(f"a conversion is corrected, as convert(...) gives it, not a {type(conversion).__name__}")
     whole_set = as_dataset(data, conversion.spiking.inputs)
@@ -72,22 +73,11 @@ def correct(
         steps = one.timesteps or _steps(timesteps) or steps_of_method(conversion) or DEFAULT
         told = None if progress is None else _stage(progress, f"correcting by {one}")
         given = Given(conversion, used, steps, how, seed, task, device, told)
-        conversion = replace(
-            conversion.corrected(one.corrected(given), remembered(one, given)),
-            calibration=conversion.calibration.with_samples(sample_digests(used)),
-        )
+        conversion = one.apply(given)
+        if one.looks_at_samples:
+            facts = conversion.calibration.with_samples(sample_digests(used))
+            conversion = replace(conversion, calibration=facts)
     return conversion
-
-
-def remembered(corrector: Corrector, given: Given) -> Correction:
-    """What a conversion remembers of a correction: what was done, and what it was tuned for."""
-    settings: dict[str, Any] = {"timesteps": str(given.timesteps)}
-    for f in fields(corrector):
-        value = getattr(corrector, f.name)
-        if f.name != "timesteps" and value != f.default:
-            settings[f.name] = value
-    settings |= {"encoder": file_name(type(given.encoder)), "samples": len(given.data), "seed": given.seed}
-    return Correction(corrector.name, tuple(settings.items()))
 
 
 def steps_of_method(conversion: Conversion) -> Timesteps | None:

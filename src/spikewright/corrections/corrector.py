@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
-from spikewright.conversion import Conversion
+from spikewright.conversion import Conversion, Correction
 from spikewright.corrections.walk import Layer, Walk
 from spikewright.data import Dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.graph import Graph, Node
+from spikewright.graph import Node
+from spikewright.registry import file_name
 from spikewright.settings import plain
 from spikewright.tasks import TaskChoice
 from spikewright.timesteps import Timesteps
@@ -65,6 +66,8 @@ class Corrector(Worded, ABC):
     """
 
     timesteps: Timesteps | None = None
+    looks_at_samples: ClassVar[bool] = True
+    """Whether what it does depends on samples: these then count as samples of calibration."""
 
     def __post_init__(self) -> None:
         steps: Any = plain(self.timesteps)
@@ -73,8 +76,19 @@ class Corrector(Worded, ABC):
         super().__post_init__()
 
     @abstractmethod
-    def corrected(self, given: Given) -> Graph:
-        """The spiking network, corrected: the same populations, by the same names."""
+    def apply(self, given: Given) -> Conversion:
+        """The conversion, corrected: see ``remembered`` for what it is to remember."""
+
+    def remembered(self, given: Given) -> Correction:
+        """What a conversion remembers of a correction: what was done, and what it was tuned for."""
+        settings: dict[str, Any] = {"timesteps": str(given.timesteps)} if self.looks_at_samples else {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name != "timesteps" and value != f.default:
+                settings[f.name] = value
+        if self.looks_at_samples:
+            settings |= {"encoder": file_name(type(given.encoder)), "samples": len(given.data), "seed": given.seed}
+        return Correction(self.name, tuple(settings.items()))
 
 
 @dataclass(frozen=True)
@@ -85,8 +99,8 @@ class LayerCorrector(Corrector):
     def layer(self, layer: Layer, given: Given) -> Iterable[Node]:
         """The nodes to change for one population or output: itself, or some of its ``operators``; none to leave it."""
 
-    def corrected(self, given: Given) -> Graph:
+    def apply(self, given: Given) -> Conversion:
         walk = given.walk()
         for layer in walk:
             layer.replace(*self.layer(layer, given))
-        return walk.graph
+        return given.conversion.corrected(walk.graph, self.remembered(given))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,7 @@ class Lane:
         """``(b, S, *shape)``: what a node reads, of some samples; of one with a single input."""
         return self.value(self.graph[name].inputs[0], rows)
 
-    def value(self, name: str, rows: slice, known: dict[str, Tensor] | None = None) -> Tensor:
+    def value(self, name: str, rows: slice | Tensor, known: dict[str, Tensor] | None = None) -> Tensor:
         """``(b, S, *shape)``: the value of a node, of some samples."""
         known = {} if known is None else known
         if name in known:
@@ -97,6 +97,20 @@ class Lane:
         made = self.function(node)(*flat)
         known[name] = made.reshape(-1, steps, *made.shape[1:])
         return known[name]
+
+    def read_by(
+        self, name: str, rows: slice | Tensor, functions: Mapping[str, Callable[..., Tensor]], mean_of: int = 0
+    ) -> Tensor:
+        """What a node reads, by other functions of some nodes before it; the mean over so many steps, where asked."""
+        sources = {source for one in (name, *self.own(name)) for source in self.graph[one].inputs}
+        known = {}
+        for source in sources & set(self.kept) if mean_of else ():
+            known[source] = self.kept[source][rows][:, :mean_of].to(self.to_tensor(np.zeros(0))).mean(1, keepdim=True)
+        usual, self.functions = self.functions, {**self.functions, **functions}
+        try:
+            return self.value(self.graph[name].inputs[0], rows, known)
+        finally:
+            self.functions = usual
 
     def function(self, node: Node) -> Callable[..., Tensor]:
         """The forward function of a node."""

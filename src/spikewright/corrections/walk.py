@@ -8,7 +8,7 @@ twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -21,9 +21,10 @@ from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Simulation
+from spikewright.engines.reference import State
 from spikewright.engines.windows import number_told, spike_weight, spikes_at
 from spikewright.forward import split_inputs, tensors_on
-from spikewright.graph import Graph, Node, Shape, ToTensor
+from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import IF, Input, Output
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Chunk:
     rows: slice
     currents: Tensor
     activations: Tensor
+
+    def at(self, t: int) -> Tensor:
+        """``(b, *shape of what it reads)``: the currents of one step."""
+        return self.currents[:, t if self.currents.shape[1] > 1 else 0]
 
 
 class Layer:
@@ -100,6 +105,46 @@ class Layer:
                 found.append(chunk)
             yield chunk
         self._cache = found
+
+    @property
+    def device(self) -> str:
+        """The torch device that it is on."""
+        return str(self._walk.empty.device)
+
+    def wide(self, values: Array) -> Tensor:
+        """``(channels, 1, …)``: a number of each channel, to be added to what all its neurons have."""
+        return self._walk.to_tensor(values.reshape(-1, *(1 for _ in self.shape[1:])))
+
+    @property
+    def neurons(self) -> int:
+        """How many neurons a channel has, over all samples: what sums of a channel are divided by for its mean."""
+        return self.samples * prod(self.shape[1:])
+
+    def kept(self) -> list[Chunk]:
+        """As many samples as can be kept at one time, at least one chunk: all of them but where these are large."""
+        found: list[Chunk] = []
+        for chunk in self.chunks():
+            found.append(chunk)
+            if sum(one.currents.numel() for one in found) > CACHE:
+                break
+        return found
+
+    def read(
+        self, rows: slice | Tensor, functions: Mapping[str, Callable[..., Tensor]] | None = None, mean_of: int = 0
+    ) -> Tensor:
+        """``(b, S, *shape of what it reads)``: what some samples bring it, bias included.
+
+        Args:
+            rows: which samples.
+            functions: of some of its ``operators``, in place of their own: gradients go through them.
+            mean_of: if given, the mean over so many steps alone, as one step: ``(b, 1, …)``.
+        """
+        return self._walk.spiking.read_by(self.name, rows, functions or {}, mean_of)
+
+    def rows(self, rows: slice | Tensor) -> Tensor:
+        """``(b, *shape)``: the analog activations of some samples."""
+        assert self.activations is not None
+        return self.activations[rows]
 
     def fire(self, currents: Tensor, node: Node | None = None) -> Iterator[Tensor]:
         """What the neurons send at each step, ``(b, *shape)``, given their currents ``(b, S, *shape)``.
@@ -243,11 +288,42 @@ class Walk:
         layer._cache = []
 
 
+class Neurons:
+    """The neurons of a population, or a pool, by themselves: they step as the reference engine has it.
+
+    ``step`` changes nothing in place but for pools, so that a step of neurons can be taken again.
+
+    Args:
+        node: a population.
+        shape: of a sample of what it reads.
+        device: a torch device.
+        dtype: of the potentials.
+    """
+
+    def __init__(self, node: Node, shape: Shape, device: str = "cpu", dtype: str = "float32") -> None:
+        nodes = [
+            Input(name="currents", shape=shape),
+            node.replace(inputs=("currents",), name="neurons"),
+            Output(name="sent", inputs=("neurons",)),
+        ]
+        self._simulation = Simulation(Graph(nodes), device, dtype)
+
+    def start(self, samples: int) -> State:
+        """The state of as many samples before the first step."""
+        return self._simulation.start(samples)["neurons"]
+
+    def step(self, current: Tensor, state: State, t: int) -> tuple[Tensor, State]:
+        """One step: what is sent, ``(b, *shape)``, given the currents ``(b, *shape)``, and the state after it."""
+        after = {"neurons": state}
+        sent = self._simulation.step(current, after, t)["neurons"]
+        return sent, after["neurons"]
+
+
 def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -> Iterator[Tensor]:
     """What neurons, or a pool, send at each step, ``(b, *shape)``: as the reference engine has it.
 
     Args:
-        node: a population.
+        node: a population; of an output what it reads is given back.
         currents: ``(b, S, *shape of what it reads)``: S is 1 where all steps are the same, else at least T.
         timesteps: T.
         dtype: of the potentials.
@@ -257,18 +333,16 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
     if isinstance(node, IF) and node.schedule != "free":
         yield from _window(node, currents, timesteps)
         return
-    graph = Graph(
-        [
-            Input(name="currents", shape=tuple(currents.shape[2:])),
-            node.replace(inputs=("currents",), name="neurons"),
-            Output(name="sent", inputs=("neurons",)),
-        ]
-    )
-    simulation = Simulation(graph, str(currents.device), dtype)
     with torch.inference_mode():
-        state = simulation.start(len(currents))
-        for t in range(timesteps):
-            yield simulation.step(currents[:, t if currents.shape[1] > 1 else 0], state, t)["neurons"]
+        at = [currents[:, t if currents.shape[1] > 1 else 0] for t in range(timesteps)]
+        if isinstance(node, Output):
+            yield from at
+            return
+        neurons = Neurons(node, tuple(currents.shape[2:]), str(currents.device), dtype)
+        state = neurons.start(len(currents))
+        for t, current in enumerate(at):
+            sent, state = neurons.step(current, state, t)
+            yield sent
 
 
 def _window(node: IF, currents: Tensor, timesteps: int) -> Iterator[Tensor]:
@@ -282,6 +356,6 @@ def _window(node: IF, currents: Tensor, timesteps: int) -> Iterator[Tensor]:
         yield spikes_at(node.schedule, numbers, step, timesteps) * weight
 
 
-def channel_means(values: Tensor) -> Tensor:
-    """``(channels,)`` of ``(b, channels, ...)``, in double precision."""
-    return values.double().flatten(2).mean(dim=(0, 2)) if values.ndim > 2 else values.double().mean(dim=0)
+def channel_sums(values: Tensor) -> Tensor:
+    """``(channels,)`` of ``(b, channels, ...)``: sums over samples and positions, in double precision."""
+    return values.flatten(2).sum(dim=2).double().sum(dim=0) if values.ndim > 2 else values.double().sum(dim=0)

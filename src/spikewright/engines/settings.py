@@ -41,6 +41,8 @@ class RunSettings:
             events depend; None for what the data set says: see ``Dataset.part``.
         dt: the length of a timestep in seconds, for rates, operations and power per second; it changes no result. None
             for what the network says itself (from NIR), or for none.
+        readout_from: t₀: the answer at timestep t is read over the steps behind t₀, and up to t₀ over all so far; 0
+            reads all steps.
         step: what neurons do in one step: see ``NeuronStep``. Others than the default run on the reference engine.
 
     Raises:
@@ -56,18 +58,20 @@ class RunSettings:
     seed: int | None = None
     first_sample: int | None = None
     dt: float | None = None
+    readout_from: int = 0
     step: NeuronStep = field(default_factory=IntegrateAndFire)
 
     def __post_init__(self) -> None:
         limits = {
             "timesteps": (1, MOST_TIMESTEPS),
             "batch_size": (1, None),
+            "readout_from": (0, MOST_TIMESTEPS),
             "seed": (0, None),
             "first_sample": (0, 2**62),
         }
         for label, (least, most) in limits.items():
             value = getattr(self, label)
-            if value is not None or label in ("timesteps", "batch_size"):
+            if value is not None or label in ("timesteps", "batch_size", "readout_from"):
                 object.__setattr__(self, label, whole(label, value, least, most))
         object.__setattr__(self, "device", str(self.device))  # torch.device is welcome
         _ = self.chosen_encoder
@@ -141,6 +145,7 @@ class SettingsKeywords(TypedDict, total=False):
     seed: int | None
     first_sample: int | None
     dt: float | None
+    readout_from: int
     step: NeuronStep
 
 

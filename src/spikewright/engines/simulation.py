@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from spikewright.conversion import Conversion, spiking_graph
+from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.memory import check_kept
+from spikewright.engines.readout import WindowReadout
 from spikewright.engines.recording import Record, Recording
 from spikewright.engines.reference import BatchRun
 from spikewright.engines.remarks import RunWatcher
@@ -24,6 +27,7 @@ from spikewright.events import events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
+from spikewright.registry import file_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,8 +65,8 @@ def simulate(
         progress: called with (samples done, samples in all).
         quiet: whether what is odd stands in ``Run.warnings`` only.
         keywords: the fields of ``RunSettings``: encoder, batch_size, engine, device, dtype, seed, first_sample, dt,
-            step; and those of ``Record``, where ``record`` is names: ``events_to`` (its folder), ``force``, and
-            ``keep_outputs`` (its outputs).
+            readout_from, step; and those of ``Record``, where ``record`` is names: ``events_to`` (its folder),
+            ``force``, and ``keep_outputs`` (its outputs).
 
     Raises:
         SettingsError: for settings that cannot be, both forms of them at once, nodes or steps that cannot be recorded,
@@ -74,10 +78,13 @@ def simulate(
     Warns:
         SpikewrightWarning: each of ``Run.warnings``.
     """
+    corrections = graph.corrections if isinstance(graph, Conversion) else ()
     graph = spiking_graph(graph)
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, as_dataset(data, graph.inputs), chosen, wanted, recording, observers, progress)
+    far = far_from_tuned(corrections, chosen.timesteps, file_name(type(chosen.chosen_encoder)))
+    run = replace(run, warnings=(*run.warnings, *far)) if far else run
     if not quiet:
         warn(run.warnings)
     return run
@@ -114,7 +121,8 @@ def run_over(
     _check_shape(graph, encoder, dataset.shape)
     check_kept(graph, record, recording, len(dataset))
     first = first_sample(settings, dataset)
-    simulation = choose_engine(graph, encoder, recording, settings)
+    readout = WindowReadout(graph, settings.readout_from, timesteps)
+    simulation = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
     windows = latency_of(graph, 1)
@@ -128,6 +136,7 @@ def run_over(
             batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
+            readout.read(done)
             _check_finite(done)
             observations = watcher.observe(batch, done)
             for observe in observers:

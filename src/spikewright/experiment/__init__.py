@@ -2,6 +2,7 @@
 
 from spikewright.experiment.comparing import Candidate, Comparison, Progress, compare, compared
 from spikewright.experiment.converting import METHOD, conversions, convert, prepared, statistics_of
+from spikewright.experiment.readout import readout_of, readout_start
 
 __all__ = [
     "METHOD",
@@ -13,5 +14,7 @@ __all__ = [
     "conversions",
     "convert",
     "prepared",
+    "readout_of",
+    "readout_start",
     "statistics_of",
 ]

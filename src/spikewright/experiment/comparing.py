@@ -8,12 +8,14 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
-from spikewright.data import as_dataset
+from spikewright.corrections import Corrections, correcting, correctors_of
+from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, warn
 from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
+from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
-from spikewright.measures import HeadMeasures, Measures, measure, near_chance
+from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
 from spikewright.tasks import SCORES, TaskChoice, heads
 from spikewright.text import steps_to_show
 
@@ -127,9 +129,14 @@ def compare(
     task: TaskChoice = None,
     encoder: Encoder | str = "constant",
     input_scale: Method | str | float = "max",
+    correct: Corrections = None,
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
+    explain: bool = True,
+    allow_overlap: bool = False,
+    readout_from: ReadoutFrom = 0,
+    early_exit: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -143,14 +150,21 @@ def compare(
         task: what labels mean: see ``measure``.
         encoder: an encoder or its name.
         input_scale: how λ of an input comes about: see ``calibrate``.
+        correct: what is corrected of each, in order: see ``convert``; on a draw of ``train``.
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
+        explain: whether to find out what costs most: see ``measure``.
+        allow_overlap: whether to measure on samples that were calibrated on: see ``measure``.
+        readout_from: from when on answers are read: see ``RunSettings``; "auto" estimates it from ``train``.
+        early_exit: the share of answers that may change where samples are stopped early, at a margin that is chosen on
+            ``train``; None measures no early exit.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
-        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit before anything runs.
+        SpikewrightError: as ``convert`` and ``measure``; of labels that do not fit, and of samples that are in both
+            data sets, before anything runs.
 
     Warns:
         SpikewrightWarning: each of ``Comparison.warnings``, once.
@@ -160,6 +174,11 @@ def compare(
     samples = as_dataset(test, graph.inputs)
     heads(folded, samples.targets, task)  # labels that do not fit are refused before anything is done
     data = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
+    corrections = correctors_of(correct)
+    if corrections and data is None:
+        raise SettingsError(f"the correction {corrections[0]} needs samples: give compare data in place of statistics")
+    if data is not None:
+        check_overlap(overlap_of(sample_digests(data), samples), allow_overlap)
     if data is None:
         statistics = train
         warn(look(folded, statistics).warnings)
@@ -174,12 +193,16 @@ def compare(
             device=device,
             progress=_stage(progress, "calibrating"),
         )
-    made = conversions(graph, statistics, chosen, data, task=task, **options)
+    made = [
+        correcting.correct(one, data, corrections, encoder=encoder, task=task, device=device, progress=progress)
+        for one in conversions(graph, statistics, chosen, data, task=task, **options)
+    ]
     settings = {
         "methods": ", ".join(map(str, chosen)),
         "timesteps": timesteps,
         "calibration": f"{statistics.samples:,} samples",
         "test": f"{len(samples):,} samples",
+        **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
         **{name: value for name, value in options.items() if value is not None},
     }
     return compared(
@@ -193,6 +216,11 @@ def compare(
         batch_size=batch_size,
         device=device,
         progress=progress,
+        explain=explain,
+        allow_overlap=allow_overlap,
+        calibration=data,
+        readout_from=readout_from,
+        early_exit=early_exit,
     )
 
 
@@ -205,6 +233,9 @@ def compared(
     statistics: Statistics | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    calibration: Any = None,
+    readout_from: ReadoutFrom = 0,
+    early_exit: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Conversions that were already made, measured on the same samples.
@@ -217,6 +248,9 @@ def compared(
         statistics: of calibration, for the report.
         settings: what reproduces it, by name.
         progress: as of ``compare``.
+        calibration: the data that the next two are found on; not needed without them.
+        readout_from: as of ``compare``.
+        early_exit: as of ``compare``.
         options: further keywords of ``measure``.
 
     Raises:
@@ -228,7 +262,17 @@ def compared(
     candidates = []
     for label, conversion in (made if isinstance(made, Mapping) else _labelled(made)).items():
         watch = _stage(progress, f"simulating {label}")
-        measures = measure(conversion, test, timesteps, progress=watch, quiet=True, **options)
+        start, rule = readout_of(conversion, calibration, timesteps, readout_from, early_exit, **options)
+        measures = measure(
+            conversion,
+            test,
+            timesteps,
+            progress=watch,
+            quiet=True,
+            readout_from=start,
+            early_exit=rule,
+            **options,
+        )
         candidates.append(Candidate(label, conversion, measures))
     found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
     remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)
@@ -240,8 +284,8 @@ def _labelled(made: Sequence[Conversion]) -> dict[str, Conversion]:
     """Conversions by method; by their number where there is none, or another has the same."""
     found: dict[str, Conversion] = {}
     for number, conversion in enumerate(made, 1):
-        method = conversion.calibration.method
-        label = method or f"conversion {number}"
+        corrections = [one.name for one in conversion.corrections]
+        label = " + ".join([conversion.calibration.method or f"conversion {number}", *corrections])
         found[label if label not in found else f"{label} ({number})"] = conversion
     return found
 

@@ -20,6 +20,7 @@ from spikewright.conversion import (
     from_scales,
     neurons_of,
 )
+from spikewright.corrections import Corrections, correcting, correctors_of
 from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.graph import Graph
@@ -43,6 +44,7 @@ def convert(
     leaky: Literal["refuse", "split"] = "refuse",
     input_scale: Method | str | float = "max",
     task: TaskChoice = None,
+    correct: Corrections = None,
     batch_size: int = 100,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -63,9 +65,12 @@ def convert(
         leaky: what becomes of leaky rectifiers: refused, or split into two populations.
         input_scale: how λ of an input comes about: see ``calibrate``.
         task: what labels mean: see ``measure``, which then knows it.
+        correct: what is corrected once neurons spike, in order, as values or as text: ``"v_init:4..32"``; on a draw of
+            the calibration samples. ``correct`` (the function) has more settings.
         batch_size: samples that run side by side while calibrating.
         device: a torch device, for calibrating.
-        progress: called with (samples done, samples in all passes).
+        progress: called with (samples done, samples in all passes), and then for each correction with (populations
+            done, populations in all).
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
@@ -79,6 +84,12 @@ def convert(
         "neurons": neurons_of(neurons), "view": view, "readout": readout, "answer": answer, "leaky": leaky
     }  # fmt: skip
     _check_trained(graph)
+    corrections = correctors_of(correct)
+    if corrections and (isinstance(source, Statistics) or _holds_scales(graph, source)):
+        raise SettingsError(
+            f"the correction {corrections[0]} needs samples: give convert data, or correct(conversion, data, "
+            f"'{corrections[0]}') what it makes without"
+        )
     if _holds_scales(graph, source):
         if method is not None:
             raise SettingsError(f"λ are given, so the method {method} has nothing to do: leave one of the two out")
@@ -99,7 +110,9 @@ def convert(
             device=device,
             progress=progress,
         )
-    return conversions(graph, statistics, [chosen], data, task=task, **options)[0]
+    found = conversions(graph, statistics, [chosen], data, task=task, **options)[0]
+    told = None if progress is None else _untold(progress)
+    return correcting.correct(found, data, corrections, task=task, device=device, progress=told)
 
 
 def prepared(graph: Graph, *, neurons: NeuronsGiven = None, **options: Any) -> Graph:
@@ -157,7 +170,7 @@ def conversions(
         remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes)}
     return tuple(
         replace(
-            from_scales(graph, statistics.scales(method), **options),
+            from_scales(graph, statistics.scales(method, options.get("neurons")), **options),
             calibration=replace(facts, method=str(method)),
             **remembered,
         )
@@ -223,6 +236,11 @@ def _kept(store: Path, key: str, methods: Sequence[Method], input_scale: str) ->
     except CalibrationError as error:
         return f"{store}: {error.what}"
     return found
+
+
+def _untold(progress: Callable[[int, int], None]) -> Callable[[str, int, int], None]:
+    """The same without what is being done."""
+    return lambda _, done, total: progress(done, total)
 
 
 def _check_trained(graph: Graph) -> None:

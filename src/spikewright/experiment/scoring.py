@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.measures.scores import Scoring
 from spikewright.measures.work import work_of
+from spikewright.nodes import IF, ReLU
 from spikewright.tasks import SCORES, Curve, Head, Task, TaskChoice, heads
 
 
@@ -160,6 +161,33 @@ class Yardstick:
         name, head = self.asked[0]
         return self.analog[name][head.task.main]
 
+    def rounded(
+        self, conversion: Conversion, encoder: Encoder, steps: Sequence[int], batch_size: int = 100, device: str = "cpu"
+    ) -> float:
+        """Points that rounding to what neurons count in T timesteps costs, the mean over some T and all outputs.
+
+        Args:
+            conversion: of the same trained network.
+            encoder: of the runs that are thought of.
+            steps: every T.
+            batch_size: samples that run side by side.
+            device: a torch device.
+        """
+        lost = []
+        for t in steps:
+            forward, done = Forward(rounded_graph(conversion, t), device), 0
+            counts = {name: head.task.running_scores(1, head.answer) for name, head in self.asked}
+            for x, _ in self.data.batches(batch_size):
+                answers = forward(encoder.mean(forward.to_tensor(x), t))
+                for name, head in self.asked:
+                    assert head.targets is not None
+                    counts[name].add(answers[name].cpu().numpy()[:, None], head.targets[done : done + len(x)])
+                done += len(x)
+            for name, head in self.asked:
+                score = gauge(head.task)
+                lost.append(100 * (self.analog[name][score] - float(counts[name].scores()[score][0])))
+        return float(np.mean(lost))
+
     def scored(
         self,
         conversion: Conversion,
@@ -194,6 +222,22 @@ class Yardstick:
         first = next(iter(judged.values()))
         work = work_of(graph, run, settings.chosen_encoder)
         return Scored(np.mean(lost, axis=0), first.scores[first.task.main], work.firing_rate, work.total_synops)
+
+
+def rounded_graph(conversion: Conversion, timesteps: int) -> Graph:
+    """The trained network in units of λ, its activations rounded to what neurons count in T timesteps."""
+    graph = conversion.normalised
+    for node in conversion.spiking.of_type(IF):
+        relu = graph.by_name.get(node.name)
+        if isinstance(relu, ReLU):
+            most = node.max_spikes or UNCAPPED
+            shift = 0.5 if relu.levels is None else relu.shift
+            graph = graph.replaced(relu.replace(ceiling=float(most), levels=most * timesteps, shift=shift))
+    return graph
+
+
+UNCAPPED = 2**16
+"""Spikes a step of a neuron that may send any number."""
 
 
 def gauge(task: Task) -> str:

@@ -59,7 +59,7 @@ class CorrelationObserver:
         seed: of the draw.
         device: a torch device.
         encoder: of the simulation; it knows which samples the trained network sees. None for constant currents.
-        answers: called with the trained network's outputs by name, and the batch.
+        answers: called with the samples, the trained network's outputs by name, and the batch.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class CorrelationObserver:
         seed: int = 0,
         device: str = "cpu",
         encoder: Encoder | None = None,
-        answers: Callable[[Mapping[str, Tensor], BatchRun], None] | None = None,
+        answers: Callable[[Tensor, Mapping[str, Tensor], BatchRun], None] | None = None,
     ) -> None:
         self.forward = Forward(reference, device)
         self.units = {name: self._placed(unit, reference.shapes[name]) for name, unit in units.items()}
@@ -85,7 +85,7 @@ class CorrelationObserver:
         watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.units}
         outputs = self.forward(self.encoder.mean(x, self.timesteps), watch)
         if self.answers is not None:
-            self.answers(outputs, run)
+            self.answers(x, outputs, run)
 
     def _placed(self, unit: Array, shape: Shape) -> Tensor:
         """λ where the trained network runs, in double precision, so that it divides a batch of activations."""

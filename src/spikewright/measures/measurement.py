@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Unpack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
-from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.conversion.tuned import far_from_tuned
+from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
-from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines import BatchRun, Record, Run, RunSettings
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph
 from spikewright.measures.base import RegisteredMeasures
 from spikewright.measures.correlation import CorrelationObserver
+from spikewright.measures.early_exit import EarlyExit, MarginObserver
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
+from spikewright.measures.intervals import SEED
 from spikewright.measures.operations import operations
+from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.measures.quantised import QuantisedObserver
 from spikewright.measures.scores import HeadMeasures, Scoring
+from spikewright.measures.splitting import split_errors
 from spikewright.measures.value import LayerMeasures, Measures
 from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
+from spikewright.registry import file_name
 from spikewright.tasks import TaskChoice, heads
+from spikewright.text import steps_to_show
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def measure(
@@ -39,6 +51,9 @@ def measure(
     energy: Energy | None = None,
     progress: Callable[[int, int], None] | None = None,
     quiet: bool = False,
+    explain: bool = True,
+    allow_overlap: bool = False,
+    early_exit: EarlyExit | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> Measures:
     """Simulate a spiking network and compare it with the trained one.
@@ -55,11 +70,16 @@ def measure(
         energy: the constants of the estimate.
         progress: called with (samples done, samples in all).
         quiet: whether what is odd stands in ``Measures.warnings`` only.
-        keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, step, events_to, force,
-            keep_outputs: see ``simulate``.
+        explain: whether to find out why the answers of a conversion are not those of its trained network: what that
+            scores rounded to as many levels, and what the errors of each population come from.
+        allow_overlap: whether to measure on samples that were calibrated on, more of them than may be by nature.
+        early_exit: when a sample would be stopped, as ``choose_exit`` gives it: what that would give is measured too.
+        keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, readout_from, step, events_to,
+            force, keep_outputs: see ``simulate``.
 
     Raises:
-        SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, before anything is simulated.
+        SpikewrightError: as ``simulate``; DataError for labels that do not fit the task, and for samples that were
+            calibrated on, before anything is simulated.
 
     Warns:
         SpikewrightWarning: each of ``Measures.warnings``, and what is odd about the labels.
@@ -71,45 +91,86 @@ def measure(
     without_outputs = {} if isinstance(record, Record) else {"keep_outputs": False}
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     remembered = None if conversion is None else conversion.tasks or None
-    scoring = Scoring(heads(graph, dataset.targets, remembered if task is None else task))
+    asked = heads(graph, dataset.targets, remembered if task is None else task)
+    overlap = None if conversion is None else overlap_of(conversion.calibration.seen, dataset)
+    if overlap is not None:
+        check_overlap(overlap, allow_overlap)
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
-    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
+    steps = steps_to_show(timesteps)
+    scoring = Scoring(asked, steps)
+    quantised = (
+        None
+        if conversion is None or not explain
+        else QuantisedObserver(conversion, steps, asked, encoder, chosen.device)
+    )
+    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring, quantised)
     sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
     found = RegisteredMeasures(graph, timesteps)
-    observers = (scoring.alone if observer is None else observer, sums, found)
+    observers = [scoring.alone if observer is None else observer, sums, found]
+    head = next(iter(asked.values()))
+    margins = None if early_exit is None else MarginObserver(graph, head, chosen.readout_from)
+    observers += [] if margins is None else [margins]
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     spikes = Record("spikes", outputs=False)
     first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums)
-    seen = () if conversion is None else _seen_before(conversion, dataset)
-    measures = _measures(
-        graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found, seen
-    )
+    measures = _measures(graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found)
+    if margins is not None and early_exit is not None:
+        measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
+    if conversion is not None and overlap is not None:
+        measures = _explained(measures, conversion, dataset, chosen, overlap, quantised)
+    if conversion is not None:
+        name = file_name(type(chosen.chosen_encoder))
+        remarks = far_from_tuned(conversion.corrections, timesteps, name)
+        measures = replace(measures, warnings=(*measures.warnings, *remarks))
     if not quiet:
         warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
 
 
 def _observer(
-    conversion: Conversion | None, timesteps: int, samples: int, device: str, encoder: Encoder, scoring: Scoring
+    conversion: Conversion | None,
+    timesteps: int,
+    samples: int,
+    device: str,
+    encoder: Encoder,
+    scoring: Scoring,
+    quantised: QuantisedObserver | None,
 ) -> CorrelationObserver | None:
     """What runs the trained network beside the spiking one; None where there is none."""
     if conversion is None:
         return None
+
+    def answered(x: Tensor, analog: Mapping[str, Tensor], run: BatchRun) -> None:
+        scoring(analog, run)
+        if quantised is not None:
+            quantised(x, analog)
+
     reference, units = conversion.reference, conversion.units
-    return CorrelationObserver(reference, units, timesteps, samples, device=device, encoder=encoder, answers=scoring)
+    return CorrelationObserver(reference, units, timesteps, samples, device=device, encoder=encoder, answers=answered)
 
 
-def _seen_before(conversion: Conversion, dataset: Dataset) -> tuple[str, ...]:
-    """A sentence where samples were calibrated on, so that what is measured on them flatters."""
-    if not len(conversion.calibration.seen):
-        return ()
-    shared = conversion.calibration.shared_with(sample_digests(dataset))
-    if not shared:
-        return ()
-    which = "1 of these samples was" if shared == 1 else f"{shared:,} of these {len(dataset):,} samples were"
-    return (f"{which} used for calibration too: scores on others may be lower",)
+def _explained(
+    measures: Measures,
+    conversion: Conversion,
+    dataset: Dataset,
+    settings: RunSettings,
+    overlap: Overlap,
+    quantised: QuantisedObserver | None,
+) -> Measures:
+    """The same with how it came about, and why the answers are not those of the trained network."""
+    seeds = {} if settings.seed is None else {"encoder": settings.seed}
+    corrections = tuple(map(str, conversion.corrections))
+    protocol = Protocol(str(conversion.calibration), corrections, overlap, {**seeds, "intervals": SEED})
+    found = replace(measures, protocol=protocol)
+    if not overlap.natural:
+        found = replace(found, warnings=(str(overlap), *found.warnings))
+    if quantised is None:
+        return found
+    scores = quantised.results()
+    judged = {name: replace(head, quantised=scores[name]) for name, head in found.heads.items()}
+    return replace(found, heads=judged, errors=split_errors(conversion, dataset, settings, quantised.steps))
 
 
 def _measures(
@@ -123,7 +184,6 @@ def _measures(
     encoder: Encoder,
     rates: Rates,
     found: RegisteredMeasures,
-    seen: tuple[str, ...],
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
@@ -147,7 +207,7 @@ def _measures(
         run=run,
         raster=raster,
         others=others,
-        warnings=(*run.warnings, *seen, *found.warnings, *near_chance(judged, run.samples)),
+        warnings=(*run.warnings, *found.warnings, *near_chance(judged, run.samples)),
         compared=conversion is not None,
     )
 

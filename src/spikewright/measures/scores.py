@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.engines import BatchRun
 from spikewright.errors import DataError
+from spikewright.measures.intervals import Interval, interval, paired_interval
+from spikewright.measures.plain import plain_curve, plain_number
+from spikewright.measures.quantised import QuantisedScores
 from spikewright.tasks import SCORES, Answer, Curve, Head, RunningScores, Task
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ class HeadMeasures:
             there is none.
         chance: the scores of the best constant answer to the labels.
         remark: what is odd about the labels, in a sentence, or None.
+        steps: the numbers of timesteps that tables show, at which the next two are known.
+        each: ``(N, S)``: the main score of each sample after so many timesteps, of what ``curves`` are of; None where
+            it is no mean over samples.
+        analog_each: ``(N,)``: the same of the analog network; None without labels too.
+        quantised: the scores of the trained network rounded to as many levels; None where nobody asked.
     """
 
     answer: Answer
@@ -39,6 +47,10 @@ class HeadMeasures:
     agreement: Mapping[str, Curve]
     chance: Mapping[str, float]
     remark: str | None = None
+    steps: tuple[int, ...] = ()
+    each: NDArray[np.float32] | None = None
+    analog_each: NDArray[np.float32] | None = None
+    quantised: QuantisedScores | None = None
 
     def __repr__(self) -> str:
         lasts = []
@@ -46,7 +58,9 @@ class HeadMeasures:
             kind, analog = SCORES[name], self.analog.get(name)
             trained = "" if analog is None else f" (trained {kind.text(analog, unit=True)})"
             title = kind.title if self.labelled else kind.against
-            lasts.append(f"{title} {kind.text(curve[-1], unit=True)}{trained}")
+            span = self.interval(len(curve)) if name == self.task.main else None
+            within = "" if span is None else f" (95 % interval {span.text(kind.percent)})"
+            lasts.append(f"{title} {kind.text(curve[-1], unit=True)}{within}{trained}")
         return f"{self.answer.name}, {self.task}: {', '.join(lasts) or 'no scores'}"
 
     @property
@@ -59,17 +73,50 @@ class HeadMeasures:
         """The scores, or the agreement where there are no labels; empty where there is neither."""
         return self.scores or self.agreement
 
+    def interval(self, timesteps: int) -> Interval | None:
+        """The 95 % interval of the main score after so many timesteps, of ``steps``; None where there is none."""
+        values = self._each(timesteps)
+        return None if values is None else interval(values)
+
+    def gained(self, timesteps: int) -> Interval | None:
+        """The paired 95 % interval of the main score less the analog network's on the same samples, after so many
+        timesteps, of ``steps``; None without labels too."""
+        values = self._each(timesteps)
+        return None if values is None or self.analog_each is None else paired_interval(values, self.analog_each)
+
+    def gained_over(self, other: HeadMeasures, timesteps: int) -> Interval | None:
+        """The paired 95 % interval of the main score less that of another network on the same samples."""
+        one, two = self._each(timesteps), other._each(timesteps)
+        return None if one is None or two is None or len(one) != len(two) else paired_interval(one, two)
+
+    def _each(self, timesteps: int) -> NDArray[np.float32] | None:
+        """``(N,)``: the main score of each sample after so many timesteps."""
+        known = self.each is not None and timesteps in self.steps
+        return self.each[:, self.steps.index(timesteps)] if known and self.each is not None else None
+
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values; None where a score does not exist."""
         return {
             "task": str(self.task),
             "shape": list(self.answer.shape),
-            "scores": {name: _plain(curve) for name, curve in self.scores.items()},
-            "analog": {name: _number(value) for name, value in self.analog.items()},
-            "agreement": {name: _plain(curve) for name, curve in self.agreement.items()},
-            "chance": {name: _number(value) for name, value in self.chance.items()},
+            "scores": {name: plain_curve(curve) for name, curve in self.scores.items()},
+            "analog": {name: plain_number(value) for name, value in self.analog.items()},
+            "agreement": {name: plain_curve(curve) for name, curve in self.agreement.items()},
+            "chance": {name: plain_number(value) for name, value in self.chance.items()},
             "remark": self.remark,
+            "intervals": self._intervals(),
+            "quantised": None if self.quantised is None else self.quantised.summary(),
         }
+
+    def _intervals(self) -> dict[str, Any]:
+        """By T the ends of the intervals: of the main score, and of what it is above the analog network's."""
+        found = {}
+        for t in self.steps:
+            own, gained = self.interval(t), self.gained(t)
+            if own is not None:
+                of_gain = None if gained is None else [gained.low, gained.high]
+                found[str(t)] = {"score": [own.low, own.high], "above_analog": of_gain}
+        return found
 
 
 class Scoring:
@@ -77,10 +124,14 @@ class Scoring:
 
     Args:
         heads: what is asked of every output, with the targets of all samples.
+        steps: the numbers of timesteps after which each sample's score is kept.
     """
 
-    def __init__(self, heads: Mapping[str, Head]) -> None:
+    def __init__(self, heads: Mapping[str, Head], steps: Sequence[int] = ()) -> None:
         self.heads, self.done, self.compared = heads, 0, False
+        self.steps = tuple(steps)
+        self.each: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
+        self.analog_each: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
         self.spiking: dict[str, RunningScores] = {}
         self.analog: dict[str, RunningScores] = {}
         self.agreement: dict[str, RunningScores] = {}
@@ -99,17 +150,35 @@ class Scoring:
                     (self.agreement, answers.shape[1]),
                 ):
                     running[name] = head.task.running_scores(steps, head.answer)
-            if expected is not None:
+            decided = None if expected is None else head.task.decisions(expected, head.answer)
+            if decided is not None:
                 self.compared = True
-                self.agreement[name].add(answers, head.task.decisions(expected, head.answer))
-            if head.targets is not None:
+                self.agreement[name].add(answers, decided)
+            if head.targets is None:
+                self._keep(self.each, name, answers, decided)
+            else:
                 targets = head.targets[self.done : self.done + count]
                 if len(targets) < count:
                     raise DataError(f"the data set has {len(head.targets)} labels of '{name}' and more samples")
                 self.spiking[name].add(answers, targets)
+                self._keep(self.each, name, answers, targets)
                 if expected is not None:
                     self.analog[name].add(expected[:, None], targets)
+                    self._keep(self.analog_each, name, expected[:, None], targets, (1,))
         self.done += count
+
+    def _keep(
+        self,
+        kept: Mapping[str, list[NDArray[np.float32] | None]],
+        name: str,
+        answers: NDArray[Any],
+        targets: NDArray[Any] | None,
+        steps: Sequence[int] | None = None,
+    ) -> None:
+        """The score of each sample of a batch at the timesteps that tables show."""
+        head, shown = self.heads[name], self.steps if steps is None else steps
+        if targets is not None and shown and self.steps:
+            kept[name].append(head.task.each(answers[:, [t - 1 for t in shown]], targets, head.answer))
 
     def alone(self, _x: Tensor, run: BatchRun) -> None:
         """Count one batch without an analog network; an observer of ``simulate``."""
@@ -122,6 +191,7 @@ class Scoring:
             labelled = head.targets is not None
             agreement = self.agreement[name].scores() if self.compared else {}
             analog = self.analog[name].scores() if self.compared and labelled else {}
+            of_analog = _rows(self.analog_each[name])
             found[name] = HeadMeasures(
                 answer=head.answer,
                 task=head.task,
@@ -130,18 +200,19 @@ class Scoring:
                 agreement={k: agreement[k] for k in head.task.agreed} if self.compared else {},
                 chance=head.chance(),
                 remark=head.remark,
+                steps=self.steps,
+                each=_rows(self.each[name]),
+                analog_each=None if of_analog is None else of_analog[:, 0],
             )
         return found
+
+
+def _rows(batches: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """All batches; None where there are none."""
+    known = [batch for batch in batches if batch is not None]
+    return np.concatenate(known) if known else None
 
 
 def agreement_name(score: str) -> str:
     """What a score against the analog network is called in files: "agreement" of an accuracy, else "agreement_mse"."""
     return "agreement" if score == "accuracy" else f"agreement_{score}"
-
-
-def _plain(curve: Curve) -> list[float | None]:
-    return [_number(value) for value in np.asarray(curve).tolist()]
-
-
-def _number(value: float) -> float | None:
-    return value if isfinite(value) else None

@@ -13,9 +13,12 @@ from spikewright.engines import Run
 from spikewright.graph import Array, Shape
 from spikewright.measures.base import MeasureResult
 from spikewright.measures.correlation import Correlation
+from spikewright.measures.early_exit import ExitMeasure
 from spikewright.measures.energy import Energy
+from spikewright.measures.error_split import ErrorSplit
 from spikewright.measures.firing_rate import FiringRate
 from spikewright.measures.operations import Operations
+from spikewright.measures.protocol import Protocol
 from spikewright.measures.scores import HeadMeasures, agreement_name
 from spikewright.measures.synops import SynOps
 from spikewright.rates import Rates
@@ -59,6 +62,9 @@ class Measures:
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
+        errors: what the errors of each population come from; None where nobody asked.
+        early_exit: what stopping samples early would give; None where nobody asked.
+        protocol: which samples were used for what; None without the trained network.
         compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
             graph not, and then there is no correlation, no agreement and no score of the analog network.
     """
@@ -78,6 +84,9 @@ class Measures:
     raster: dict[str, Array] = field(default_factory=dict)
     others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    errors: ErrorSplit | None = None
+    early_exit: ExitMeasure | None = None
+    protocol: Protocol | None = None
     compared: bool = True
 
     def __repr__(self) -> str:
@@ -88,6 +97,7 @@ class Measures:
             f"firing rate {self.firing_rate:.4f}, {short(self.total_synops)} synaptic operations a sample",
             f"energy, estimated: {short(self.energy_spiking)} nJ{trained}",
             *(f"{reading.title}: {reading.text()}" for reading in self.others.values()),
+            *([] if self.early_exit is None else [str(self.early_exit)]),
             *(f"warning: {line}" for line in self.warnings),
             *(f"note: {line}" for line in self.notes),
         ]
@@ -96,9 +106,14 @@ class Measures:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, a sentence each."""
-        windows = f"{self.run.windows}·T timesteps, {self.latency} at T={self.timesteps}"
-        late = f"populations exchange window by window: an answer over T timesteps is there after {windows}"
-        return (*(() if self.compared else (NOT_COMPARED,)), *((late,) if self.run.windows > 1 else ()))
+        found = [] if self.compared else [NOT_COMPARED]
+        overlap = None if self.protocol is None else self.protocol.overlap
+        if self.compared and overlap is not None and overlap.shared and overlap.natural:
+            found.append(str(overlap))
+        if self.run.windows > 1:
+            windows = f"{self.run.windows}·T timesteps, {self.latency} at T={self.timesteps}"
+            found.append(f"populations exchange window by window: an answer over T timesteps is there after {windows}")
+        return tuple(found)
 
     @property
     def latency(self) -> int:
@@ -211,6 +226,9 @@ class Measures:
                 for name, layer in self.layers.items()
             },
             "synops": {name: layer.total for name, layer in self.synops.items()},
+            "errors": None if self.errors is None else self.errors.summary(),
+            "early_exit": None if self.early_exit is None else self.early_exit.summary(),
+            "protocol": None if self.protocol is None else self.protocol.summary(),
             "others": {name: result.summary() for name, result in self.others.items()},
         }
 

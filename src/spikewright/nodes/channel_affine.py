@@ -59,7 +59,8 @@ class ChannelAffine(Node):
         return self.replace(scale=_narrow(scale), bias=_narrow(bias))
 
     def followed_by(self, scale: Array, shift: Array) -> Self:
-        return self.replace(scale=self.scale * scale, bias=self.bias * scale + shift)
+        wide = [_spread(scale, own.shape) for own in (self.scale, self.bias)]
+        return self.replace(scale=self.scale * wide[0], bias=self.bias * wide[1] + _spread(shift, self.bias.shape))
 
 
 def _narrow(values: Array) -> Array:

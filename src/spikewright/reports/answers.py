@@ -38,6 +38,11 @@ def how_good(document: Document, candidates: Sequence[Candidate]) -> str:
     text = "The answer at every timestep: what the outputs have received so far."
     if any(head.labelled for head in heads.values()):
         text += " The dashed line is the trained network on the same samples."
+    if any(head.quantised is not None for head in heads.values()):
+        text += (
+            " Dotted is the trained network rounded to the levels that so many timesteps count: what is lost beyond "
+            "comes from the order of spikes and from how they start."
+        )
     parts.append(f"<p class='soft'>{text}</p>")
     for name, head in heads.items():
         if len(heads) > 1:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from spikewright.experiment import Candidate
-from spikewright.measures import HeadMeasures
-from spikewright.reports.charts import LARGE, Chart, framed, line
+from spikewright.measures import HeadMeasures, QuantisedScores
+from spikewright.reports.charts import LARGE, Chart, colour, framed, line
 from spikewright.tasks import SCORES, Curve, Score
 from spikewright.text import short
 
@@ -39,9 +39,12 @@ def score(
     level = None if against else heads[0].analog.get(name)
     values = _axis(kind, [*curves, *([] if level is None else [np.full(1, level)])], close)
     traces = []
-    for k, (candidate, curve) in enumerate(zip(candidates, curves, strict=True)):
+    for k, (candidate, one, curve) in enumerate(zip(candidates, heads, curves, strict=True)):
         steps = list(range(1, candidate.measures.timesteps + 1))
         traces.append(line(k, labelled(candidate), steps, _shown(curve, kind), _hover(kind) + _later(candidate)))
+        found = one.quantised if against is not one.labelled else None
+        if found is not None and name in found.scores:
+            traces.append(_quantised(k, candidate.label, found, name))
     end = max(c.measures.timesteps for c in candidates)
     if level is not None and np.isfinite(level):
         traces.append(
@@ -66,6 +69,15 @@ def score(
         legend=True,
         hovermode="x unified",
     )
+
+
+def _quantised(candidate: int, label: str, found: QuantisedScores, name: str) -> Chart:
+    """What the trained network rounded to as many levels scores: no order of spikes gets beyond it, but by chance."""
+    kind = SCORES[name]
+    own = line(candidate, f"{label}, quantised", list(found.steps), _shown(found.scores[name], kind), _hover(kind))
+    look = {"width": 1.25, "dash": "dot", "color": colour(candidate)}
+    marker = {"symbol": "diamond-open", "size": 7, "color": colour(candidate)}
+    return {**own, "mode": "lines+markers", "line": look, "marker": marker}
 
 
 def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:

@@ -20,6 +20,7 @@ from spikewright.reports.answers import facts, how_good, score_columns, score_ro
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.layers import layer_by_layer
 from spikewright.reports.network import captions_of, network_picture
+from spikewright.reports.reasons import how_measured, why_lost
 from spikewright.reports.table import table
 from spikewright.text import listed, shape_text, short, steps_to_show
 
@@ -58,8 +59,10 @@ def report(
     sections = [
         _head(title, candidates),
         _seen(comparison),
+        how_measured(candidates),
         how_good(document, candidates),
         _table_of_candidates(candidates),
+        why_lost(document, candidates),
         _work(document, candidates),
         layer_by_layer(document, comparison.statistics, candidates),
         _network(comparison.graph, candidates[0]),
@@ -119,7 +122,8 @@ def _seen(comparison: Comparison) -> str:
         for c in comparison.candidates
         if c.conversion.changed
     ]
-    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *notes, *changed])
+    asked = dict.fromkeys(f"Contract {c.conversion.contract}" for c in comparison.candidates)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *asked, *notes, *changed])
     warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in comparison.warnings)
     return f'<ul class="seen">{lines}{warnings}</ul>'
 

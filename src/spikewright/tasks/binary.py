@@ -51,6 +51,11 @@ class Binary(Task):
     def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         return _RunningScores(self, timesteps, answer)
 
+    def each(self, answers: NDArray[Any], targets: NDArray[Any], answer: Answer) -> NDArray[np.float32]:
+        right = self.decisions(answers, answer) == targets[:, None]
+        found: NDArray[np.float32] = right.reshape(*right.shape[:2], -1).mean(axis=2, dtype=np.float32)
+        return found
+
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         yes = targets.mean(axis=0)
         return {"accuracy": float(np.maximum(yes, 1 - yes).mean())}

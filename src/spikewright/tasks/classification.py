@@ -56,6 +56,9 @@ class Classification(Task):
     def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         return _RunningScores(timesteps, answer.classes)
 
+    def each(self, answers: NDArray[Any], targets: NDArray[Any], answer: Answer) -> NDArray[np.float32]:  # noqa: ARG002
+        return among_first(answers.reshape(*answers.shape[:2], -1), targets, 1).astype(np.float32)
+
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:
         shares = np.sort(np.bincount(targets))[::-1] / max(len(targets), 1)
         found = {"accuracy": float(shares[:1].sum())}

@@ -96,6 +96,13 @@ class Dense(Task):
     def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         return _RunningScores(self, timesteps, answer)
 
+    def each(self, answers: NDArray[Any], targets: NDArray[Any], answer: Answer) -> NDArray[np.float32] | None:
+        if self.ignore is not None:  # samples then have different weights
+            return None
+        steps = range(answers.shape[1])
+        right = [(self.decisions(answers[:, t], answer) == targets).reshape(len(targets), -1).mean(1) for t in steps]
+        return np.stack(right, axis=1).astype(np.float32)
+
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         shares = np.bincount(targets[targets != IGNORED].ravel())
         share = float(shares.max(initial=0) / max(int(shares.sum()), 1))

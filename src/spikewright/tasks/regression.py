@@ -59,6 +59,11 @@ class Regression(Task):
     def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         return _RunningScores(timesteps, answer)
 
+    def each(self, answers: NDArray[Any], targets: NDArray[Any], answer: Answer) -> NDArray[np.float32]:  # noqa: ARG002
+        steps = range(answers.shape[1])
+        errors = [((answers[:, t] - targets) ** 2).reshape(len(targets), -1).mean(axis=1) for t in steps]
+        return np.stack(errors, axis=1).astype(np.float32)
+
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:  # noqa: ARG002
         columns = targets.reshape(len(targets), -1)
         few = max(1, 2**22 // len(columns))

@@ -73,6 +73,19 @@ class Task(ABC):
     def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
         """Counts its scores, batch by batch, at every timestep."""
 
+    def each(self, answers: NDArray[Any], targets: NDArray[Any], answer: Answer) -> NDArray[np.float32] | None:  # noqa: ARG002
+        """The main score of each sample, whose mean over samples is the score; what intervals are found from.
+
+        Args:
+            answers: ``(B, T, *shape)``.
+            targets: ``(B, ...)``, in the form of ``targets``.
+            answer: what the output looks like.
+
+        Returns:
+            ``(B, T)``; None where the score is no mean over samples.
+        """
+        return None
+
     @abstractmethod
     def chance(self, targets: NDArray[Any], answer: Answer) -> dict[str, float]:
         """The scores of the best constant answer to targets ``(N, ...)``: what knowing nothing of the samples gives."""

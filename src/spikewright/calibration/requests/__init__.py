@@ -1,9 +1,10 @@
 """Requests: what a threshold method or a correction asks of the data, and the accumulators that find it."""
 
 from spikewright.calibration.requests.histogram import Distribution, Histogram
+from spikewright.calibration.requests.local_threshold_balancing import LocalThresholdBalancing
 from spikewright.calibration.requests.moments import Moments, MomentSums
 from spikewright.calibration.requests.quantile import Quantile
-from spikewright.calibration.requests.request import Accumulator, Request, Totals, Values
+from spikewright.calibration.requests.request import Accumulator, Counted, InOrder, Request, Totals, Values
 from spikewright.registry import Registry, classes
 
 kinds: Registry[type[Request[object]]] = Registry(
@@ -20,8 +21,11 @@ def parse(key: str) -> Request[object] | None:
 
 __all__ = [
     "Accumulator",
+    "Counted",
     "Distribution",
     "Histogram",
+    "InOrder",
+    "LocalThresholdBalancing",
     "MomentSums",
     "Moments",
     "Quantile",

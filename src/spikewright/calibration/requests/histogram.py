@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests.float_bits import INFINITY, MANTISSA, patterns
-from spikewright.calibration.requests.request import Accumulator, Arrays, Request, Totals, Values
+from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Histogram(Request[Distribution]):
+class Histogram(Counted[Distribution]):
     """The histogram of all rectified values.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.calibration.requests.request import Accumulator, Arrays, Request, Totals, Values
+from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class MomentSums:
 
 
 @dataclass(frozen=True)
-class Moments(Request[MomentSums]):
+class Moments(Counted[MomentSums]):
     """Count, sum, sum of squares, the smallest and the largest value.
 
     Attributes:

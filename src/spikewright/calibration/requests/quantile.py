@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from spikewright.calibration.requests.float_bits import INFINITY
 from spikewright.calibration.requests.histogram import SHIFT, Histogram, HistogramCounts
 from spikewright.calibration.requests.ranks import IntervalCounts, RankSearch, interpolate, virtual_index
-from spikewright.calibration.requests.request import Accumulator, Arrays, Request, Totals, Values
+from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
 
 
 @dataclass(frozen=True)
-class Quantile(Request[NDArray[np.float64]]):
+class Quantile(Counted[NDArray[np.float64]]):
     """A percentile of the rectified values.
 
     What is found is ``()`` or ``(channels,)``; NaN where no value is positive.
@@ -44,7 +44,7 @@ class Quantile(Request[NDArray[np.float64]]):
         return made if made and made.percentile <= 100 else None
 
     @property
-    def needs(self) -> tuple[Request[Any], ...]:
+    def needs(self) -> tuple[Counted[Any], ...]:
         return (Histogram(self.channels),)
 
     def accumulator(self, channels: int, one_pass: bool = False) -> QuantileSearch:

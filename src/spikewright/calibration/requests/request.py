@@ -17,6 +17,9 @@ from spikewright.calibration.requests.float_bits import floats, patterns, values
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from spikewright.data import Dataset
+    from spikewright.forward import Forward
+
 Found_co = TypeVar("Found_co", covariant=True)
 Arrays = dict[str, NDArray[Any]]
 Item = TypeVar("Item")
@@ -127,7 +130,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Request(ABC, Generic[Found_co]):
-    """A small value that says what is to be found of a population's values, and makes what finds it.
+    """A small value that says what is to be found of a population's values: ``Counted`` or ``InOrder``.
 
     ``key`` is its text: statistics hold what was found under it, in memory and in files.
     """
@@ -146,25 +149,6 @@ class Request(ABC, Generic[Found_co]):
     def parse(cls, key: str) -> Self | None:
         """The request of a key; None for text that is none."""
 
-    @property
-    def before(self) -> bool:
-        """Whether it is about the values before rectification."""
-        return False
-
-    @property
-    def needs(self) -> tuple[Request[Any], ...]:
-        """Requests whose results its own search starts from."""
-        return ()
-
-    @abstractmethod
-    def accumulator(self, channels: int, one_pass: bool = False) -> Accumulator:
-        """What finds it in a population of so many channels.
-
-        Args:
-            channels: of the population.
-            one_pass: whether to be content with what the first pass tells.
-        """
-
     @abstractmethod
     def found(self, arrays: Arrays) -> Found_co:
         """What was found, from the arrays of ``Accumulator.arrays``."""
@@ -180,6 +164,50 @@ class Request(ABC, Generic[Found_co]):
 
     def __str__(self) -> str:
         return self.key
+
+
+@dataclass(frozen=True)
+class Counted(Request[Found_co]):
+    """A request that is found batch by batch, in any order and in parts that merge: most are."""
+
+    @property
+    def before(self) -> bool:
+        """Whether it is about the values before rectification."""
+        return False
+
+    @property
+    def needs(self) -> tuple[Counted[Any], ...]:
+        """Requests whose results its own search starts from."""
+        return ()
+
+    @abstractmethod
+    def accumulator(self, channels: int, one_pass: bool = False) -> Accumulator:
+        """What finds it in a population of so many channels.
+
+        Args:
+            channels: of the population.
+            one_pass: whether to be content with what the first pass tells.
+        """
+
+
+@dataclass(frozen=True)
+class InOrder(Request[Found_co]):
+    """A request that depends on the order of the samples: it takes a run of its own over the data, in one place."""
+
+    @property
+    @abstractmethod
+    def samples(self) -> int:
+        """How many samples it runs over, those that come again among them."""
+
+    @abstractmethod
+    def gather(self, forward: Forward, data: Dataset, progress: Callable[[int], None]) -> dict[str, Arrays]:
+        """What it finds of every ReLU and output, by name.
+
+        Args:
+            forward: the network, made for this run: its functions may be replaced.
+            data: the samples.
+            progress: called with the number of samples that are done.
+        """
 
 
 class Accumulator(ABC):

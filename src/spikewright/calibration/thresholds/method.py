@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from spikewright import worded
 from spikewright.calibration.requests import Request
+from spikewright.conversion.neurons import Neurons
 from spikewright.worded import Worded
 
 Found = TypeVar("Found")
+USUAL = Neurons()
 
 
-class NodeFacts(Protocol):
-    """What a method may ask of the statistics of one population."""
+class FoundInData(Protocol):
+    """What is known of the values of one population over the data."""
 
     @property
     def layer(self) -> int:
@@ -33,6 +35,34 @@ class NodeFacts(Protocol):
     def __getitem__(self, request: Request[Found]) -> Found: ...
 
 
+@dataclass(frozen=True, eq=False)
+class NodeFacts:
+    """What a method may ask about one population.
+
+    Attributes:
+        values: what was found in the data.
+        neurons: what its neurons will be like.
+        ceiling: of its ReLU, or None: λ is never above.
+    """
+
+    values: FoundInData
+    neurons: Neurons = USUAL
+    ceiling: float | None = None
+
+    @property
+    def layer(self) -> int:
+        """The index of the weighted layer that the population stands behind, from 0 on; 0 for an input too."""
+        return self.values.layer
+
+    @property
+    def maximum(self) -> NDArray[np.float64]:
+        """The largest value of each channel, ``(channels,)``."""
+        return self.values.maximum
+
+    def __getitem__(self, request: Request[Found]) -> Found:
+        return self.values[request]
+
+
 @dataclass(frozen=True)
 class Method(Worded, ABC):
     """Base of all threshold methods."""
@@ -43,10 +73,13 @@ class Method(Worded, ABC):
 
     @abstractmethod
     def scale(self, node: NodeFacts) -> NDArray[np.float64]:
-        """λ of one population: shape ``()`` or ``(channels,)``."""
+        """λ of one population: shape ``()`` or ``(channels,)``.
+
+        A channel for which there is none has NaN or 0, and takes that of the whole layer.
+        """
 
     def whole(self, node: NodeFacts) -> float:
-        """λ of the whole layer, for channels that were never active."""
+        """λ of the whole layer, for channels that have none of their own."""
         return float(np.max(node.maximum))
 
 

@@ -175,6 +175,11 @@ class _PreparedPlan:
         """The layers at which something arrives that depends on the sample alone."""
         return tuple(name for name in self._receiving if name not in self.resting.fixed)
 
+    @cached_property
+    def signed(self) -> frozenset[str]:
+        """The populations that may send less than zero."""
+        return signed_populations(self.graph)
+
     @property
     def _receiving(self) -> list[str]:
         """The layers that receive something at every step: not those that take events only."""
@@ -189,10 +194,7 @@ class _BatchArrays:
     def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
         self.timesteps = wanted.timesteps
-        self.signed = signed_populations(self.graph)
-        self.sending = [
-            node.name for node in self.graph.populations if wanted.has("events", node.name) or node.name in self.signed
-        ]
+        self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
@@ -225,6 +227,8 @@ class _BatchArrays:
                 self._array(name, "totals", by_step=True)
             if node.population:
                 self._array(name, "counts")
+                if name in self.prepared.signed:
+                    self._array(name, "negative")
                 for kind in ("spikes", "potentials"):
                     if self.wanted.has(kind, name):
                         self._array(name, kind, by_step=True)
@@ -244,14 +248,10 @@ class _BatchArrays:
         samples = np.arange(first, first + len(self.x), dtype=np.int64)
         for name, (counts, *columns) in zip(self.sending, sent, strict=True):
             train = Events(self.graph.shapes[name], np.repeat(samples, counts), *columns)
-            if name in self.signed:
-                run.negative[name] = _below_zero(train, first, len(self.x))
-            if not self.wanted.has("events", name):
-                continue
             run.events[name] = train if self.wanted.whole else train.at_steps(self.wanted.steps)
         for (name, kind), array in self.arrays.items():
-            if kind == "counts":
-                run.counts[name] = _shaped(array, self.graph.shapes[name])
+            if kind in ("counts", "negative"):
+                getattr(run, kind)[name] = _shaped(array, self.graph.shapes[name])
             elif kind in ("spikes", "potentials"):
                 kept = array if self.wanted.whole else array[:, self.wanted.steps]
                 getattr(run, kind)[name] = _shaped(kept, self.graph.shapes[name], 2)
@@ -319,16 +319,6 @@ def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: in
         for name, value in split_inputs(graph, encoder.at(x, t, first)).items():
             frames[name][:, t] = _native(value)
     return frames
-
-
-def _below_zero(train: Events, first: int, samples: int) -> Tensor:
-    """``(samples, *shape)``: the size of what each neuron sent below zero."""
-    import torch
-
-    below = np.flatnonzero(train.value < 0)
-    at = (train.sample[below] - first) * prod(train.shape) + train.neuron[below]
-    found = np.bincount(at, -train.value[below], samples * prod(train.shape)).astype(np.float32)
-    return torch.from_numpy(found).reshape(samples, *train.shape)
 
 
 def _planes(frames: Any) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics
 from spikewright.conversion import Conversion
-from spikewright.conversion.gain import with_gain
+from spikewright.corrections.correcting import correct
 from spikewright.data import Dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -88,9 +88,15 @@ class Job:
         """
         options = {**self.preparation, **point.options}
         (found,) = conversions(self.graph, statistics, point.method, data, task=self.task, **options)
-        for text in point.corrections:
-            found = with_gain(found, float(text.partition(":")[2]))
-        return found
+        return correct(
+            found,
+            data,
+            point.corrections,
+            timesteps=self.timesteps,
+            encoder=self.fitted,
+            task=self.task,
+            device=self.device,
+        )
 
     def yardstick(self, data: Dataset) -> Yardstick:
         """What answers to some samples are judged by."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 from spikewright.calibration import Method, parse
 from spikewright.conversion import Neurons, NeuronsByPopulation, Readout, View, spikes_of
+from spikewright.corrections import Corrector, corrector
+from spikewright.corrections.gain import Gain
 from spikewright.errors import SettingsError
 from spikewright.experiment.converting import METHOD
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.settings import number
+from spikewright.timesteps import Timesteps
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,24 @@ class Point:
         return parse(self["method"])
 
     @property
-    def corrections(self) -> tuple[str, ...]:
+    def corrections(self) -> tuple[Corrector, ...]:
         """What is corrected after conversion, in order: the gain of the first layer comes first."""
-        chain = () if self["correct"] == NOTHING else tuple(self["correct"].split(JOINED))
-        return chain if float(self["gain"]) == 1 else (f"gain:{self['gain']}", *chain)
+        gain = float(self["gain"])
+        return self._corrections if gain == 1 else (Gain(factor=gain), *self._corrections)
+
+    @property
+    def _corrections(self) -> tuple[Corrector, ...]:
+        """Those of the setting "correct"."""
+        return () if self["correct"] == NOTHING else tuple(map(corrector, self["correct"].split(JOINED)))
+
+    def fitted(self, timesteps: Timesteps) -> Point:
+        """The same with corrections for these T where their text does not say for which."""
+        chain = (
+            replace(one, timesteps=timesteps) if one.looks_at_samples and one.timesteps is None else one
+            for one in self._corrections
+        )
+        text = JOINED.join(map(str, chain)) or NOTHING
+        return Point(tuple((name, text if name == "correct" else own) for name, own in self.settings))
 
     @property
     def neurons(self) -> NeuronsByPopulation:
@@ -94,7 +111,7 @@ class Point:
         """The options of ``spikewright convert`` that make this conversion."""
         found = ["--method", str(self.method)]
         for correction in self.corrections:
-            found += ["--correct", correction]
+            found += ["--correct", str(correction)]
         for name in ("neurons", "spikes", "reset", "v_init", "v_min", "leak", "max_pool", "view", "readout"):
             if self[name] != SETTINGS[name].usual:
                 found += [f"--{name.replace('_', '-')}", self[name]]
@@ -157,7 +174,7 @@ def _method(text: str) -> str:
 def _corrections(text: str) -> str:
     if text == NOTHING:
         return text
-    return JOINED.join(word.strip() for word in text.split(JOINED))
+    return JOINED.join(str(corrector(word)) for word in text.split(JOINED))
 
 
 def _number(name: str, least: float | None = None) -> Callable[[str], str]:

@@ -91,7 +91,8 @@ def tune(
         raise SettingsError("no rule is given that a point is chosen by; give one like 'fewest synops within 1 point'")
     for rule in wanted:
         rule.check(steps)
-    points = chosen_grid.points if trials is None else chosen_grid.drawn(trials, seed)
+    drawn = chosen_grid.points if trials is None else chosen_grid.drawn(trials, seed)
+    points = tuple(dict.fromkeys(point.fitted(steps) for point in drawn))
     kept = {"answer": answer, "leaky": leaky}
     folded = prepared(graph, **kept)
     for point in points:

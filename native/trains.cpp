@@ -1,0 +1,84 @@
+// Trains, which gathering layers read, and event lists, which all others do: each from the other.
+#include <algorithm>
+#include <cmath>
+
+#include "bits.hpp"
+#include "run.hpp"
+
+namespace spikewright {
+
+// What a port wants to know of all that was sent.
+void note_trains(const Layer& layer, const Port& port, LayerState& state) {
+  const uint32_t *early = state.trains.data(), *late = early + layer.words();
+  for (size_t slot = 0; slot < layer.slots(); ++slot) {
+    uint64_t any = 0;
+    float below = 0;
+    for (int plane = 0; plane < layer.planes(); ++plane) {
+      const size_t word = size_t(plane) * layer.slots() + slot;
+      const uint64_t train = train_of(early[word], late[word]);
+      const float value = layer.value_of(plane);
+      any |= train;
+      if (value < 0) below -= value * float(count_bits(train));
+      if (port.graded && train && std::abs(value) != 1.0f) state.graded[slot] = 1.0f;
+    }
+    if (port.active) state.active[slot] += float(count_bits(any));
+    if (port.negative) state.negative[slot] += below;
+  }
+}
+
+// Event lists from trains: counted by timestep first, then written in that order.
+void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop) {
+  uint32_t cursor[max_chunk] = {};
+  const auto each_spike = [&](const auto& of) {
+    const uint32_t *early = state.trains.data(), *late = early + layer.words();
+    for (int p = 0; p < layer.positions && !stop.load(std::memory_order_relaxed); ++p) {
+      size_t slot = layer.slot(p);
+      for (int c = 0; c < layer.channels; ++c, ++slot) {
+        uint64_t trains[2 * max_bits], any = 0;
+        for (int plane = 0; plane < layer.planes(); ++plane) {
+          const size_t word = size_t(plane) * layer.slots() + slot;
+          any |= trains[plane] = train_of(early[word], late[word]);
+        }
+        for (; any; any &= any - 1) {
+          const int at = lowest_bit(any);
+          float value = 0;
+          for (int plane = 0; plane < layer.planes(); ++plane) {
+            if (trains[plane] >> at & 1) value += layer.value_of(plane);
+          }
+          of(max_chunk - 1 - at, uint32_t(p * layer.channels + c), value);
+        }
+      }
+    }
+  };
+  each_spike([&](int t, uint32_t, float) { ++cursor[t]; });
+  EventList& events = state.events;
+  events.start.assign(1, 0);
+  for (int t = 0; t < steps; ++t) {
+    events.start.push_back(events.start.back() + cursor[t]);
+    cursor[t] = events.start[size_t(t)];
+  }
+  events.reserve(0);
+  each_spike([&](int t, uint32_t i, float value) {
+    events.index[cursor[t]] = i;
+    events.value[cursor[t]++] = value;
+  });
+}
+
+// The slots of a layer that does not gather have no gaps.
+void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop) {
+  std::fill(state.trains.begin(), state.trains.end(), 0u);
+  for (int t = 0; t < steps && !stop.load(std::memory_order_relaxed); ++t) {
+    uint32_t* words = state.trains.data() + size_t(t / 32) * layer.words();
+    for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
+      float left = std::abs(state.events.value[e]);
+      uint32_t* lowest = words + state.events.index[e];
+      if (state.events.value[e] < 0 && layer.takes_back) lowest += size_t(layer.bits) * layer.slots();
+      for (int bit = layer.bits - 1; bit >= 0; --bit) {
+        if (left < float(1 << bit)) continue;
+        left -= float(1 << bit), lowest[size_t(bit) * layer.slots()] |= 1u << (31 - t % 32);
+      }
+    }
+  }
+}
+
+}  // namespace spikewright

@@ -1,0 +1,38 @@
+"""What a conversion was corrected for, and whether a run is far from that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spikewright.conversion.facts import Correction
+from spikewright.errors import SettingsError
+from spikewright.timesteps import Timesteps
+
+
+def far_from_tuned(corrections: Sequence[Correction], timesteps: int, encoder: str) -> tuple[str, ...]:
+    """A sentence where a run is unlike those that corrections were made for: by another encoder, or over less than half
+    the fewest timesteps or more than twice the most.
+
+    Args:
+        corrections: of the conversion that runs.
+        timesteps: T of the run.
+        encoder: of the run, by its name.
+    """
+    for correction in corrections:
+        tuned = dict(correction.settings)
+        try:
+            steps = Timesteps.parse(str(tuned.get("timesteps")))
+        except SettingsError:
+            continue  # it depends on none
+        differing = []
+        if not (steps.first <= 2 * timesteps and timesteps <= 2 * steps.last):
+            differing.append((f"T = {steps}", f"T = {timesteps}"))
+        if tuned.get("encoder", encoder) != encoder:
+            differing.append((f"the encoder {tuned['encoder']}", encoder))
+        if differing:
+            made, run = (" and ".join(words) for words in zip(*differing, strict=True))
+            return (
+                f"the correction {correction.name} was made for {made}, and this run has {run}: "
+                "correct the network for such runs",
+            )
+    return ()

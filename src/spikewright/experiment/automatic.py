@@ -1,0 +1,292 @@
+"""``auto``: thresholds, corrections and neurons by the loss that was measured on samples held out of calibration.
+
+The choice falls in three rounds, each on more samples than the one before. First every threshold method is ranked by
+what the trained network loses when it is rounded to the levels of T timesteps, which takes no simulation. Then networks
+made by the best are simulated, without corrections and with them. What is best on few samples is at last measured on
+all that are held out. Test data are nowhere.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
+from typing import Any
+
+from spikewright.calibration import Method, Statistics, calibrate, parse
+from spikewright.calibration.thresholds.auto import Auto
+from spikewright.conversion import Conversion, NeuronsByPopulation, NeuronsGiven, from_scales, neurons_of
+from spikewright.corrections import Corrector, corrector
+from spikewright.corrections.correcting import correct
+from spikewright.data import Dataset
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
+from spikewright.errors import SpikewrightWarning
+from spikewright.experiment.held_out import HeldOut, expected_inputs, held_out
+from spikewright.experiment.scoring import Yardstick
+from spikewright.graph import Graph
+from spikewright.tasks import TaskChoice
+
+HELD_OUT = 500
+"""How many samples are held out at most: half of them where there are fewer."""
+CALIBRATED = 512
+"""How many of the others λ are found on while methods are compared."""
+FIRST, SECOND = 128, 250
+"""How many samples held out thresholds are ranked on, and candidates are measured on before the last round."""
+FINALISTS = 3
+THRESHOLDS = (
+    *(f"percentile:{p:g},channels" for p in (99.9, 99, 97, 95, 90, 80, 60)),
+    *(f"percentile:{p:g},channels,zeros" for p in (99.9, 99)),
+    "max,channels",
+)
+FOR_T = ("mmse:{T},channels", "mmse:{T}")
+"""Methods that are made for some T, where they are there."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is converted.
+
+    Attributes:
+        method: the threshold method.
+        corrections: what is corrected, in order.
+        neurons: what the populations are like.
+    """
+
+    method: Method
+    corrections: tuple[Corrector, ...] = ()
+    neurons: NeuronsByPopulation = field(default_factory=NeuronsByPopulation)
+
+    def __str__(self) -> str:
+        """``mmse:16,channels + v_init:16, neurons signed``."""
+        text = " + ".join(map(str, (self.method, *self.corrections)))
+        return f"{text}, neurons {self.neurons}" if str(self.neurons) else text
+
+
+@dataclass(frozen=True, eq=False)
+class Automatic:
+    """What ``auto`` chose, and what it did not.
+
+    Attributes:
+        auto: as it was asked for.
+        recipe: what was chosen.
+        lost: by recipe, points below the trained network: the mean over the T asked for, on the most samples that it
+            was measured on; the chosen one first, then from the best on.
+        samples: by recipe, how many of the samples held out that were.
+        held_out: which samples, in words.
+        labelled: whether labels judged, not the trained network's answers.
+    """
+
+    auto: Auto
+    recipe: Recipe
+    lost: dict[str, float]
+    samples: dict[str, int]
+    held_out: str
+    labelled: bool
+
+    def __str__(self) -> str:
+        """One line: what was chosen, by what, and what was next."""
+        chosen = str(self.recipe)
+        others = [f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen]
+        against = "labels" if self.labelled else "the trained network's answers"
+        return (
+            f"{chosen}: {self.lost[chosen]:.2f} points lost at T={self.auto.timesteps} by {against}, {self.held_out}"
+            + (f"; not chosen (on so many of them): {', '.join(others)}" if others else "")
+        )
+
+    @property
+    def fact(self) -> str:
+        """What a conversion remembers of the choice."""
+        return f"{self.auto}, {self.lost[str(self.recipe)]:.2f} points lost, {self.held_out}"
+
+
+def choose(
+    folded: Graph,
+    data: Dataset,
+    auto: Auto,
+    *,
+    neurons: NeuronsGiven = None,
+    input_scale: Method | str | float = "max",
+    task: TaskChoice = None,
+    encoder: Encoder | str = "constant",
+    seed: int = 0,
+    batch_size: int = 100,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Automatic:
+    """The recipe that loses least at the T asked for, on calibration samples that are held out.
+
+    Args:
+        folded: the trained network, prepared.
+        data: to calibrate with.
+        auto: T, and what neurons may do.
+        neurons: what the populations are like, but for what ``auto`` may choose.
+        input_scale: as of ``calibrate``.
+        task: what labels mean: see ``measure``.
+        encoder: of the runs.
+        seed: of what is held out.
+        batch_size: samples that run side by side.
+        device: a torch device.
+        progress: called with (candidates measured, candidates there are).
+        options: further keywords of ``convert``: view, readout.
+
+    Raises:
+        SpikewrightError: as ``convert``; for fewer than two different samples.
+    """
+    how = named_encoder(encoder) if isinstance(encoder, str) else encoder
+    parts = held_out(data, min(HELD_OUT, max(len(data) // 2, 1)), seed)
+    few = parts.fitting.sample(CALIBRATED, seed)
+    methods = thresholds(auto)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpikewrightWarning)  # what is odd is said when all samples are calibrated on
+        statistics = calibrate(
+            folded,
+            expected_inputs(few, how, auto.timesteps.last),
+            methods,
+            input_scale=input_scale,
+            task=task,
+            one_pass=True,
+            device=device,
+        )
+        yardstick = Yardstick.of(
+            folded, parts.held_out, how, auto.timesteps.last, task=task, batch_size=batch_size, device=device
+        )
+        base = neurons_of(neurons)
+        search = _Search(folded, statistics, few, parts, yardstick, auto, how, task, batch_size, device, options)
+        return search.found(methods, base, progress)
+
+
+def thresholds(auto: Auto) -> tuple[Method, ...]:
+    """The threshold methods that are compared."""
+    from spikewright.calibration import methods
+
+    made = [text.format(T=auto.timesteps) for text in FOR_T if text.partition(":")[0] in methods()]
+    return tuple(dict.fromkeys(parse(text) for text in (*THRESHOLDS, *made)))
+
+
+def chains(auto: Auto) -> list[tuple[str, tuple[Corrector, ...]]]:
+    """Neurons, as text, and corrections that are tried with the best thresholds: what needs least of a chip first."""
+    from spikewright.corrections import correctors
+
+    steps = auto.timesteps
+    found: list[tuple[str, Sequence[str]]] = [("", ()), ("", ("v_init",)), ("", ("bias",)), ("", ("v_init", "bias"))]
+    more: dict[str, list[tuple[str, Sequence[str]]]] = {
+        "step_bias": [("", ("bias:steps",)), ("", ("v_init", "bias:steps"))],
+        "signed": [("signed", ()), ("signed", ("v_init",))],
+        "bursts": [("spikes=4", ()), ("spikes=4", ("v_init",))],
+        "layered": [("schedule=layered", ())],
+        "few_spike": [("schedule=few_spike", ())],
+    }
+    for contract in auto.contracts:
+        found += more[contract]
+    known = correctors()
+    fitting = [(n, names) for n, names in found if all(name.partition(":")[0] in known for name in names)]
+    return [(n, tuple(replace(corrector(name), timesteps=steps) for name in names)) for n, names in fitting]
+
+
+@dataclass(eq=False)
+class _Search:
+    """The rounds of one choice, and what they found."""
+
+    folded: Graph
+    statistics: Statistics
+    few: Dataset
+    parts: HeldOut
+    yardstick: Yardstick
+    auto: Auto
+    encoder: Encoder
+    task: TaskChoice
+    batch_size: int
+    device: str
+    options: dict[str, Any]
+    made: dict[Recipe, Conversion] = field(default_factory=dict)
+    lost: dict[Recipe, float] = field(default_factory=dict)
+    samples: dict[Recipe, int] = field(default_factory=dict)
+
+    def found(
+        self, methods: Sequence[Method], base: NeuronsByPopulation, progress: Callable[[int, int], None] | None
+    ) -> Automatic:
+        """What is chosen when all rounds are done."""
+        tried = chains(self.auto)
+        ranked = sorted(methods, key=lambda method: self.rounded(Recipe(method, neurons=base)))
+        recipes = [Recipe(ranked[0], chain, _with(base, text)) for text, chain in tried]
+        total, done = len(recipes) + 2 + FINALISTS, 0
+
+        def measured(recipe: Recipe, samples: int) -> None:
+            nonlocal done
+            self.measure(recipe, samples)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        for recipe in recipes:
+            measured(recipe, SECOND)
+        best = self.order(recipes)[0]
+        others = [replace(best, method=method) for method in ranked[1:3]]
+        for recipe in others:
+            measured(recipe, SECOND)
+        finalists = self.order([*recipes, *others])[:FINALISTS]
+        for recipe in finalists:
+            measured(recipe, len(self.parts.held_out))
+        chosen = self.order(finalists)[0]
+        if progress is not None:
+            progress(total, total)
+        left = [one for one in self.order(self.lost) if one not in finalists]
+        every = [chosen, *(one for one in self.order(finalists) if one != chosen), *left]
+        return Automatic(
+            self.auto,
+            chosen,
+            {str(one): self.lost[one] for one in every},
+            {str(one): self.samples[one] for one in every},
+            str(self.parts),
+            self.yardstick.labelled,
+        )
+
+    def order(self, recipes: Iterable[Recipe]) -> list[Recipe]:
+        """The recipes from the least loss on; what ties stays in its order."""
+        return sorted(recipes, key=lambda one: self.lost[one])
+
+    def conversion(self, recipe: Recipe) -> Conversion:
+        """The network by a recipe, made on few samples."""
+        if recipe not in self.made:
+            options = {key: value for key, value in self.options.items() if key in ("view", "readout")}
+            made = from_scales(self.folded, self.statistics.scales(recipe.method), neurons=recipe.neurons, **options)
+            some = min(max(1024 // self.auto.timesteps.last, 16), 64)
+            self.made[recipe] = correct(
+                replace(made, calibration=replace(made.calibration, method=str(recipe.method))),
+                self.few,
+                recipe.corrections,
+                timesteps=self.auto.timesteps,
+                samples=some,
+                encoder=self.encoder,
+                task=self.task,
+                device=self.device,
+            )
+        return self.made[recipe]
+
+    def rounded(self, recipe: Recipe) -> float:
+        """What the trained network loses when it is rounded to what the neurons can count, on few samples."""
+        few = self.yardstick.some(FIRST, self.parts.seed)
+        steps = self.auto.timesteps.values
+        return few.rounded(self.conversion(recipe), self.encoder, steps, self.batch_size, self.device)
+
+    def measure(self, recipe: Recipe, samples: int) -> None:
+        """Measure what a recipe loses on so many of the samples held out, unless that is known."""
+        if self.samples.get(recipe, 0) >= min(samples, len(self.parts.held_out)):
+            return
+        few, steps = self.yardstick.some(samples, self.parts.seed), self.auto.timesteps
+        scored = few.scored(
+            self.conversion(recipe), self.encoder, steps.last, batch_size=self.batch_size, device=self.device
+        )
+        lost = float(scored.lost[[t - 1 for t in steps.values]].mean())
+        self.lost[recipe] = lost if isfinite(lost) else inf
+        self.samples[recipe] = len(few.data)
+
+
+def _with(base: NeuronsByPopulation, text: str) -> NeuronsByPopulation:
+    """Neurons with some settings of all populations changed."""
+    if not text:
+        return base
+    return NeuronsByPopulation.parse(text, base.default)
