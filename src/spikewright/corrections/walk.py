@@ -121,7 +121,7 @@ class Layer:
         return self.samples * prod(self.shape[1:])
 
     def kept(self) -> list[Chunk]:
-        """As many samples as can be kept at one time, at least one chunk: all of them but where these are large."""
+        """The chunks that can be kept at one time, at least one: all of them but where these are large."""
         found: list[Chunk] = []
         for chunk in self.chunks():
             found.append(chunk)
