@@ -88,9 +88,7 @@ class Automatic:
     def __str__(self) -> str:
         """One line: what was chosen, by what, and what was next."""
         chosen = str(self.recipe)
-        others = [
-            f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen
-        ]
+        others = [f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen]
         against = "labels" if self.labelled else "the trained network's answers"
         return (
             f"{chosen}: {self.lost[chosen]:.2f} points lost at T={self.auto.timesteps} by {against}, {self.held_out}"
