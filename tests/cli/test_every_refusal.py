@@ -167,6 +167,8 @@ REFUSED: dict[str, str] = {
     **{f"{CONVERT} --leak {number}": "" for number in ("-0.1", "1.5", "nan")},
     **{f"{CONVERT} --v-init {number}": "" for number in ("nan", "inf")},
     **{f"{CONVERT} --method {text}": "" for text in ("magic", "percentile:0", "percentile:nan", "scale:2", "max:3")},
+    f"{CONVERT} --correct bursts:1": "bursts: the cap must be 2 or more, not 1",
+    f"{CONVERT} --correct bursts:4,budget=0.5": "bursts: the budget must be 1 or more",
     f"{CONVERT} --method mmse:0": "timesteps must be 1 or more, not 0",
     f"{CONVERT} --method mmse:32..4": "a range of timesteps goes up, as in 4..32, not 32..4",
     f"{CONVERT} --method mmse:4,8": "mmse: timesteps is given twice",

@@ -135,7 +135,7 @@ class _Trial:
 
 
 def best(table: Sequence[Sequence[tuple[float, float]]], budget: float) -> list[int]:
-    """Of each row one choice, so that errors add up to the least while costs do not exceed a budget.
+    """One choice of each row, so that errors add up to the least while costs do not exceed a budget.
 
     Rows are added one after the other; of all ways so far only those stay that no other one beats in both.
 
