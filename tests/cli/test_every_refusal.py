@@ -178,6 +178,8 @@ REFUSED: dict[str, str] = {
     f"{CONVERT} --correct gain:0": "gain: the factor must be above 0, not 0",
     f"{CONVERT} --correct gain:2,8": "gain: it is the same for every T; leave 8 out",
     f"{CONVERT} --correct v_init:4 --correct gain:2": "the gain comes first",
+    f"{CONVERT} --correct bursts:1": "bursts: the cap must be 2 or more, not 1",
+    f"{CONVERT} --correct bursts:4,budget=0.5": "bursts: the budget must be 1 or more",
     f"{CONVERT} --method mmse:0": "timesteps must be 1 or more, not 0",
     f"{CONVERT} --method mmse:32..4": "a range of timesteps goes up, as in 4..32, not 32..4",
     f"{CONVERT} --method mmse:4,8": "mmse: timesteps is given twice",
