@@ -40,13 +40,14 @@ from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
 from spikewright.data import Preprocessing, load_data, sample_digests
+from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
 from spikewright.experiment import compared, converted, prepared, statistics_of
 from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
-from spikewright.measures import check_overlap, overlap_of
+from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
@@ -86,7 +87,7 @@ def convert(
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
     neurons: Annotated[
         str,
-        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'horizon=8'."),
+        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'signed,no_debt'."),
     ] = "",
     v_init: Annotated[float, typer.Option(help="Initial potential, as a fraction of the threshold.")] = 0.5,
     v_min: Annotated[float | None, typer.Option(help="Lowest potential, as a fraction of the threshold.")] = None,
@@ -120,6 +121,8 @@ def convert(
         check_idle(context, _MEASURING, "it is a setting of the measurement: give --test too")
     check_timesteps(timesteps)
     start = parse_readout(readout_from)
+    if start != "auto":
+        check_window(start, timesteps)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
     check_save(output, force)
@@ -145,6 +148,8 @@ def convert(
         every = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes)
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
+        if early_exit is not None:
+            check_exit(next(iter(asked.values())), early_exit / 100)
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
     if labelled is not None:
         check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
