@@ -189,7 +189,8 @@ def test_what_is_said_of_it() -> None:
     assert "(*: spikes=3)" in said
     assert "calibration: max:channels of 6 samples, values from" in said
     assert said.splitlines()[-1] == "  corrected: shift:layers=2"
-    assert len(said.splitlines()) == 5
+    assert "contract: " in said
+    assert len(said.splitlines()) == 6
     given = sw.convert(b.graph(), {r.name: np.ones(()) for r in b.graph().of_type(ReLU)})
     assert "calibration: λ were given" in repr(given)
 
