@@ -13,6 +13,14 @@ constexpr int max_entries = 65535;      // entries and rows of weights are 16-bi
 // half cycle for each vector that is added. Where several neurons share a grid point, digits are fewer than spikes.
 constexpr double usual_rate = 0.07, digits_per_spike = 0.65, step_cycles = 30;
 
+// Spikes of any other plane, as a share of those of the first: few are taken back, and few are large.
+constexpr double other_planes = 0.3;
+
+double use_of_lines(const OperatorGrid& grid) {
+  const double planes = double(grid.planes.size());
+  return (1 + other_planes * (planes - 1)) / planes;
+}
+
 // Fusing many positions wastes additions on zeros and saves the work that each position and step costs.
 int best_fusion(const std::vector<OperatorGrid>& grids, int width, int vectors, int max_vectors) {
   int best = 1;
@@ -22,7 +30,7 @@ int best_fusion(const std::vector<OperatorGrid>& grids, int width, int vectors, 
     for (const OperatorGrid& s : grids) {
       if (s.one_to_one) continue;
       const double entries = usual_rate * s.crowding * (s.digits > 1 ? digits_per_spike : 1);
-      const double rows = entries * s.taps * s.reach(fused) * s.lines();
+      const double rows = entries * s.taps * s.reach(fused) * s.lines() * use_of_lines(s);
       cycles += rows * std::max(1.0, 0.5 * fused * vectors);
     }
     cycles *= double((width + fused - 1) / fused);
@@ -80,8 +88,10 @@ void find_extents(const Layer& source, const Projection& p, const OperatorGrid& 
 }
 
 // Rows of weights of a channel and column that are in use often enough to be worth their room in the cache: second
-// digits are rarer than first ones.
-int cached_rows(const ChannelRange& range) { return range.digits > 1 ? (range.ways() * 3 + 1) / 2 : range.ways(); }
+// digits are rarer than first ones, and so are the spikes of other planes.
+double cached_rows(const ChannelRange& range) {
+  return range.use * (range.digits > 1 ? (range.ways() * 3 + 1) / 2 : range.ways());
+}
 
 // The ranges of one projection: all channels, or so few that the weights of one stack fit the cache. Where channels are
 // grouped, ranges are small, so that most meet few blocks. False where entries would not be 16-bit.
@@ -90,7 +100,7 @@ bool add_ranges(const Layer& source, const Layer& layer, int projection, const O
   const Projection& p = layer.projections[size_t(projection)];
   ChannelRange range;
   range.source = p.source, range.projection = projection;
-  range.columns = grid.columns, range.digits = grid.digits;
+  range.columns = grid.columns, range.digits = grid.digits, range.use = use_of_lines(grid);
   range.tap_rows = grid.tap_rows, range.taps = grid.taps, range.ring = grid.ring;
   range.reach = grid.reach(g.fused), range.stride = grid.stride * g.fused, range.low = grid.low;
   const int columns = std::max(range.columns, range.reach);
@@ -100,8 +110,8 @@ bool add_ranges(const Layer& source, const Layer& layer, int projection, const O
   int most = grid.groups > 1 ? std::min(grid.channels, g.lanes) : grid.lines();
   const int joined = std::min(grid.taps, max_joined);
   const bool joins = grid.digits == 1 && fits(most, joined);
-  if (joins && range.reach * most * ((1 << joined) - 1) <= rows_in_cache) range.joined = joined;
-  most = std::min(most, std::max(1, rows_in_cache / range.reach / cached_rows(range)));
+  if (joins && range.use * range.reach * most * ((1 << joined) - 1) <= rows_in_cache) range.joined = joined;
+  most = std::min(most, std::max(1, int(rows_in_cache / range.reach / cached_rows(range))));
   while (most > 1 && !fits(most, range.joined)) most = (most + 1) / 2;
   if (!fits(most, range.joined)) return false;
   const int count = (grid.lines() + most - 1) / most;
@@ -123,11 +133,12 @@ bool make_panels(const Layer& layer, int rows_in_cache, Gather& g) {
     return layer.projections[size_t(range.projection)].groups > 1 && cycles > step_cycles;
   };
   int64_t rows = 0;
-  int cached = 0, last = 0;
+  double cached = 0;
+  int last = 0;
   for (int k = 0; k < int(g.ranges.size()); ++k) {
     ChannelRange& range = g.ranges[size_t(k)];
     for (int at = 0; at < range.stacks(); ++at) {
-      const int more = range.reach * range.channels * cached_rows(range);
+      const double more = range.reach * range.channels * cached_rows(range);
       const bool apart = last != k && (alone(range) || alone(g.ranges[size_t(last)]));
       if (g.panels.empty() || cached + more > rows_in_cache || apart) {
         rows += !g.panels.empty();  // of zeros

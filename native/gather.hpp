@@ -28,6 +28,7 @@ struct ChannelRange {
   int source = 0, projection = 0;
   int columns = 1, first_channel = 0, channels = 1;  // channels of all planes of the source, one plane after the other
   int digits = 1;                      // of the number of neurons at one grid point
+  double use = 1;                      // how often a channel fires, on average, as a share of those of the first plane
   std::vector<int> tap_rows;           // (row of outputs, tap): the row that is read (a depth and a height), or -1
   int taps = 1, joined = 1;
   int reach = 1, stride = 1, low = 0;  // columns that fused positions read

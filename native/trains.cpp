@@ -9,20 +9,26 @@ namespace spikewright {
 
 // What a port wants to know of all that was sent.
 void note_trains(const Layer& layer, const Port& port, LayerState& state) {
-  const uint32_t *early = state.trains.data(), *late = early + layer.words();
-  for (size_t slot = 0; slot < layer.slots(); ++slot) {
-    uint64_t any = 0;
-    float below = 0;
-    for (int plane = 0; plane < layer.planes(); ++plane) {
-      const size_t word = size_t(plane) * layer.slots() + slot;
-      const uint64_t train = train_of(early[word], late[word]);
-      const float value = layer.value_of(plane);
-      any |= train;
-      if (value < 0) below -= value * float(count_bits(train));
-      if (port.graded && train && std::abs(value) != 1.0f) state.graded[slot] = 1.0f;
+  const uint32_t *const early = state.trains.data(), *const late = early + layer.words();
+  const auto train_at = [&](int plane, size_t slot) {
+    const size_t word = size_t(plane) * layer.slots() + slot;
+    return train_of(early[word], late[word]);
+  };
+  const size_t slots = layer.slots();
+  for (int plane = 0; plane < layer.planes(); ++plane) {
+    const float value = layer.value_of(plane);
+    const bool below = port.negative && value < 0, large = port.graded && std::abs(value) != 1.0f;
+    for (size_t slot = 0; (below || large) && slot < slots; ++slot) {
+      const uint64_t train = train_at(plane, slot);
+      if (!train) continue;
+      if (below) state.negative[slot] -= value * float(count_bits(train));
+      if (large) state.graded[slot] = 1.0f;
     }
-    if (port.active) state.active[slot] += float(count_bits(any));
-    if (port.negative) state.negative[slot] += below;
+  }
+  for (size_t slot = 0; port.active && slot < slots; ++slot) {
+    uint64_t any = 0;
+    for (int plane = 0; plane < layer.planes(); ++plane) any |= train_at(plane, slot);
+    if (any) state.active[slot] += float(count_bits(any));
   }
 }
 
