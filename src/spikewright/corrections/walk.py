@@ -26,6 +26,7 @@ from spikewright.engines.windows import number_told, spike_weight, spikes_at
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import IF, Input, Output
+from spikewright.timesteps import Timesteps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,6 +89,12 @@ class Layer:
     def operators(self) -> tuple[Node, ...]:
         """The linear operators that lead to it and to nothing else, in order: what may be changed for it alone."""
         return tuple(self.graph[name] for name in self._walk.spiking.own(self.name))
+
+    def times(self, timesteps: Timesteps) -> tuple[int, ...]:
+        """After which steps what was sent so far shows what a run of so many steps would send: all of a range, but of
+        neurons that exchange window by window only its last: shorter windows are other runs."""
+        windows = any(node.schedule != "free" for node in self.graph.of_type(IF))
+        return (timesteps.last,) if windows else tuple(timesteps.values)
 
     def chunks(self) -> Iterator[Chunk]:
         """All samples, a few at a time. Currents are kept for the next round where they are not too large."""
