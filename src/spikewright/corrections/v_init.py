@@ -2,8 +2,10 @@
 
 Layer by layer, while all earlier layers spike already: ``v_init += θ·Σ_t mean(a − s_t)``, a few rounds of it, where
 ``a`` is the analog activation in units of λ and ``s_t`` what was sent at step t (the "potential" correction of Li et
-al. 2021, per channel and in rounds). Of a range ``v_init += θ·(Σ_T e(T)/T²) / (Σ_T 1/T²)`` with the error
-``e(T)`` of the count after T steps: the least squares of the error of the rate, on which a potential has 1/T of its size.
+al. 2021, per channel and in rounds).
+
+Of a range it is ``v_init += θ·(Σ_T e(T)/T²) / (Σ_T 1/T²)`` with the error ``e(T)`` of the count after T steps: the
+least squares of the error of the rate, on which a potential has 1/T of its size.
 """
 
 from __future__ import annotations
