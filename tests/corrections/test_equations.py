@@ -64,13 +64,14 @@ def counts_missing(graph: sw.Graph, name: str, analog: np.ndarray, steps: int) -
 @pytest.mark.parametrize("neurons", [False, True])
 @pytest.mark.parametrize("times", [(4,), (2, 4, 8)])
 def test_initial_potentials(times: tuple[int, ...], neurons: bool) -> None:
-    """``v_init += Σ_t mean(a − s_t)``, the mean over all T of the range."""
+    """``v_init += Σ_t mean(a − s_t)``; of a range the least squares of the error of the rate."""
     conversion = made()
     analog, graph = activations(conversion), conversion.spiking
     for node in conversion.spiking.of_type(IF):
         v_init = node.spread(node.v_init, graph.shapes[node.name]).astype(np.float64)
         for _ in range(ROUNDS):
-            error = np.mean([counts_missing(graph, node.name, analog[node.name], T) for T in times], axis=0)
+            missing = [counts_missing(graph, node.name, analog[node.name], T) for T in times]
+            error = np.average(missing, axis=0, weights=[1 / T**2 for T in times])
             channel = by_channel(error).reshape(-1, *(1 for _ in v_init.shape[1:]))
             v_init = v_init + ((error.mean(axis=0) + channel) / 2 if neurons else channel)
             v_init = np.clip(v_init, -1.5, 2.5)

@@ -11,6 +11,7 @@ import pytest
 import networks
 import spikewright as sw
 from spikewright.corrections import Walk
+from spikewright.errors import SettingsError
 from spikewright.nodes import IF, Output
 
 TEXTS = ("v_init:3..6", "v_init:4,neurons", "bias:4", "bias:4,steps,rounds=3", "bias:4,steps,form=linear,rounds=3")
@@ -87,3 +88,44 @@ def test_a_correction_draws_the_same_samples_from_the_same_seed() -> None:
     one, two, other = (sw.correct(conversion, x, "v_init:4", samples=5, seed=seed) for seed in (1, 1, 2))
     assert one == two
     assert one.spiking.fingerprint != other.spiking.fingerprint
+
+
+@pytest.mark.parametrize("schedule", ["layered", "few_spike"])
+@pytest.mark.parametrize("text", ["v_init:4", "v_init:4,neurons", "bias:4"])
+def test_networks_that_speak_in_windows(schedule: str, text: str, tmp_path: Path) -> None:
+    """One step of the network that does the same: counts are those of a window, and errors of them grow small."""
+    builder = networks.residual(2)
+    graph, x = builder.graph(), builder.samples(16)
+    before = sw.convert(graph, x, "percentile:95,channels", neurons=f"schedule={schedule}")
+    after = sw.correct(before, x, text)
+    sw.save(after, tmp_path / "spiking.safetensors")
+    assert sw.load(tmp_path / "spiking.safetensors") == after
+    assert all(node.schedule == schedule for node in after.spiking.of_type(IF))
+    units = {"layered": 4, "few_spike": 16}[schedule]
+    errors = []
+    for one in (before, after):
+        run = sw.simulate(one, x, 4, engine="reference", record="spikes", quiet=True)
+        walk = Walk(one, sw.ArrayDataset(x), 4)
+        first: list[float] = []
+        for layer in walk:
+            (chunk,) = layer.chunks()
+            if isinstance(layer.node, Output):
+                continue
+            (sent,) = layer.fire(chunk.currents)
+            weights = 2.0 ** -np.arange(1, 5) * units if schedule == "few_spike" else np.ones(4)
+            told = np.tensordot(weights, np.moveaxis(run.spikes[layer.name], 1, 0), 1)
+            assert (np.abs(sent.numpy() - told) > 0).mean() < 0.002, layer.name
+            assert layer.activations is not None
+            lacking = (layer.activations - sent).numpy()
+            first.append(np.abs(lacking.reshape(*lacking.shape[:2], -1).mean(axis=(0, 2))).mean())
+        errors.append(first[0])
+    assert errors[1] < errors[0] * 0.7
+
+
+def test_windows_of_several_lengths_are_refused() -> None:
+    builder = networks.residual(2)
+    conversion = sw.convert(builder.graph(), builder.samples(8), "max", neurons="schedule=layered")
+    with pytest.raises(SettingsError, match=r"another network for each T, not one for 4\.\.16; correct for one T"):
+        sw.correct(conversion, builder.samples(8), "v_init:4..16")
+    with pytest.raises(SettingsError, match="step_bias must be None"):
+        sw.correct(conversion, builder.samples(8), "bias:4,steps")
