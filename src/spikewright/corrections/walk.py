@@ -22,9 +22,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Simulation
 from spikewright.engines.reference import State
-from spikewright.engines.windows import number_told, spike_weight, spikes_at
-from spikewright.engines.windows.layout import levels_of, schedule_of
-from spikewright.engines.windows.one_step import one_step
+from spikewright.engines.windows import levels_of, number_told, one_step, schedule_of, spike_weight, spikes_at
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import IF, Input, Output
