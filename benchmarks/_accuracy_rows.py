@@ -73,7 +73,7 @@ GOALS: dict[str, dict[str, dict[int, float]]] = {
         for net, goals in STATIC.items()
         if net != "mobile"
     },
-    "signed": {
+    "signed, bursts up to 4": {
         "cnn": {4: 0.3},
         "vgg": {4: 0.3},
         "resnet": {4: 2.0, 8: 0.4, 16: 0.1},
@@ -92,7 +92,7 @@ PAIR = "v_init_and_bias:{T}"
 RECIPES: dict[str, Recipe] = {
     "static": Recipe("percentile:{p},channels", "", (PAIR,)),
     "bias per step": Recipe("percentile:{p},channels", "", (PAIR, "bias:{T},steps")),
-    "signed": Recipe("percentile:{p},channels", "signed", (PAIR,)),
+    "signed, bursts up to 4": Recipe("percentile:99.9,channels", "signed,spikes=4"),
     "layered": Recipe("mmse:{T},channels", "schedule=layered"),
     "few-spike": Recipe("percentile:99.9,channels", "schedule=few_spike"),
     "static, weights": Recipe(

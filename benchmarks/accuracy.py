@@ -134,11 +134,10 @@ class Job:
             trains = any(text.startswith("weights") for text in row.recipe.correct)
             samples = CALIBRATION if trains else CORRECTION
             conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, samples=samples, seed=seed)
-        correcting = time.process_time() - start
-        start = time.process_time()
+        correcting, analog, start = time.process_time() - start, self.right(), time.process_time()
         found = answered(conversion, row.timesteps)
+        simulating = time.process_time() - start
         right = found.output[:, -1].argmax(1) == found.labels
-        analog = self.right()
         return {
             "key": row.key,
             "seed": seed,
@@ -149,7 +148,7 @@ class Job:
             "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
-            "simulating_s": round(time.process_time() - start, 1),
+            "simulating_s": round(simulating, 1),
             "simd": os.environ.get("SPIKEWRIGHT_SIMD", "best"),
             "load": round(os.getloadavg()[0], 1),
         }
