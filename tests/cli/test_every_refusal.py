@@ -222,6 +222,11 @@ REFUSED: dict[str, str] = {
     "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
     "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
     # what is tuned
+    f"{CONVERT} --method auto:0": "timesteps must be 1 or more",
+    f"{CONVERT} --method auto:4,allow=magic": "nothing that neurons may be allowed is called 'magic'",
+    f"{CONVERT} --method auto:4 --correct v_init": "auto:4 chooses corrections itself; leave v_init out",
+    f"{TUNE} --grid correct=magic": "unknown corrector 'magic'",
+    f"{TUNE} --grid method=auto:4": "auto:4 chooses by itself what a grid would",
     "tune net.safetensors --data data.npz": "missing option '--grid'",
     **{
         f"{TUNE} --grid {word}": said

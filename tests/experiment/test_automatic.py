@@ -103,6 +103,15 @@ def test_neurons_only_where_they_are_allowed() -> None:
     assert kept.v_min == -3  # what somebody said stays
 
 
+def test_every_contract_is_tried_where_it_is_allowed() -> None:
+    graph, x, y = network()
+    every = Auto(Timesteps(4, 4), "step_bias+signed+bursts+layered+few_spike")
+    found = choose(sw.prepare(graph)[0], as_dataset((x, y), graph.inputs), every)
+    told = " ".join(found.lost)
+    for words in ("bias:4,steps", "neurons signed", "neurons spikes=4", "neurons layered", "neurons few_spike"):
+        assert words in told
+
+
 def test_without_labels_the_trained_network_judges() -> None:
     graph, x, _ = network()
     found = choose(sw.prepare(graph)[0], as_dataset(x, graph.inputs), Auto(Timesteps(4, 4)))
@@ -134,12 +143,14 @@ def test_on_the_command_line(
     assert run(typed.split(" ")) == 0
     said = capsys.readouterr().err
     assert "auto:4 chose " in said
-    assert "points lost at T=4 by labels, 40 of 80 samples held out" in " ".join(said.split())
+    assert "at T=4 by labels, 40 of 80 samples held out" in " ".join(said.split())
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "not chosen (on so many of them)" in page  # what was not chosen stands on the page with its losses
+    assert (
+        "not chosen, points lost (on so many of them)" in page
+    )  # what was not chosen stands on the page with its losses
     assert run([*typed.split(" "), "--force", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert "points lost at T=4" in told["chosen"][0]
+    assert "at T=4 by labels" in told["chosen"][0]
     assert (
         run(
             [

@@ -24,7 +24,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.experiment.held_out import HeldOut, expected_inputs, held_out
-from spikewright.experiment.scoring import Yardstick
+from spikewright.experiment.scoring import Yardstick, points_text
 from spikewright.graph import Graph
 from spikewright.tasks import TaskChoice
 
@@ -91,14 +91,14 @@ class Automatic:
         others = [f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen]
         against = "labels" if self.labelled else "the trained network's answers"
         return (
-            f"{chosen}: {self.lost[chosen]:.2f} points lost at T={self.auto.timesteps} by {against}, {self.held_out}"
-            + (f"; not chosen (on so many of them): {', '.join(others)}" if others else "")
+            f"{chosen}: {points_text(self.lost[chosen])} at T={self.auto.timesteps} by {against}, {self.held_out}"
+            + (f"; not chosen, points lost (on so many of them): {', '.join(others)}" if others else "")
         )
 
     @property
     def fact(self) -> str:
         """What a conversion remembers of the choice."""
-        return f"{self.auto}, {self.lost[str(self.recipe)]:.2f} points lost, {self.held_out}"
+        return f"{self.auto}, {points_text(self.lost[str(self.recipe)])}, {self.held_out}"
 
 
 def choose(
@@ -240,8 +240,8 @@ def chains(auto: Auto) -> list[tuple[str, tuple[Corrector, ...]]]:
         "step_bias": [("", ("bias:steps",)), ("", ("v_init", "bias:steps"))],
         "signed": [("signed", ()), ("signed", ("v_init",))],
         "bursts": [("spikes=4", ()), ("spikes=4", ("v_init",))],
-        "layered": [("schedule=layered", ())],
-        "few_spike": [("schedule=few_spike", ())],
+        "layered": [("layered", ())],
+        "few_spike": [("few_spike", ())],
     }
     for contract in auto.contracts:
         found += more[contract]

@@ -234,3 +234,10 @@ def gauge(task: Task) -> str:
         if score.higher:
             return name
     raise SettingsError(f"the task {task} has no score by which more is better, so that nothing can be chosen by it")
+
+
+def points_text(lost: float) -> str:
+    """Points lost against the trained network as people read them."""
+    if abs(lost) < 0.005:
+        return "nothing lost"
+    return f"{lost:.2f} points lost" if lost > 0 else f"{-lost:.2f} points gained"
