@@ -136,7 +136,7 @@ def test_conversions_find_lambda_for_their_own_neurons() -> None:
         np.testing.assert_array_equal(made.scales[name], both.scales("mmse:8,channels", alone)[name])
     assert (made.scales["r2"] < 0.5 * made.scales["r1"]).all()
     assert made.calibration.method == "mmse:8,channels"
-    compared = sw.compare(graph, X, X[:50], ["mmse:4", "gauss:4"], 4, neurons=neurons)
+    compared = sw.compare(graph, X, X[:50], ["mmse:4", "gauss:4"], 4, neurons=neurons, allow_overlap=True)
     assert [candidate.label for candidate in compared.candidates] == ["mmse:4", "gauss:4"]
 
 

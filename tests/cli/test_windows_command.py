@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_from_training_to_report(schedule: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     typed = f"convert net.safetensors --data data.npz --neurons {schedule} -o snn.safetensors --method max"
-    assert run([*typed.split(), "--test", "data.npz", "-T", str(T), "--report", "page.html"]) == 0
+    assert run([*typed.split(), "--test", "data.npz", "--allow-overlap", "-T", str(T), "--report", "page.html"]) == 0
     assert "latency" in capsys.readouterr().out
     conversion = sw.load(home / "snn.safetensors")
     assert isinstance(conversion, sw.Conversion)
@@ -45,7 +45,12 @@ def test_from_training_to_report(schedule: str, home: Path, capsys: pytest.Captu
         assert said in page
     assert any(said in page for said in (f"after {windows}·T steps", f"after {windows}\\u00b7T steps"))
 
-    assert run(f"simulate snn.safetensors --data data.npz -T {T} --json -o run.npz --events spikes".split()) == 0
+    assert (
+        run(
+            f"simulate snn.safetensors --data data.npz -T {T} --allow-overlap --json -o run.npz --events spikes".split()
+        )
+        == 0
+    )
     said = json.loads(capsys.readouterr().out)
     assert (said["timesteps"], said["latency"], said["engine"]) == (T, T * windows, "dense")
     assert [f"populations exchange window by window: {late}"] == said["notes"]
@@ -53,7 +58,7 @@ def test_from_training_to_report(schedule: str, home: Path, capsys: pytest.Captu
     assert 0 < said["firing_rate"] < 1
 
     x = np.load("data.npz")["x"]
-    measures = sw.measure(conversion, x, T, quiet=True)
+    measures = sw.measure(conversion, x, T, quiet=True, allow_overlap=True)
     rates, stored = load_rates("run.npz", conversion), load_events("spikes")
     for name, sent in measures.run.sent.items():
         assert stored.counts[name] == sent.sum()
@@ -66,7 +71,7 @@ def test_spikes_cost_what_they_are_and_stand_for_what_they_weigh(schedule: str) 
     builder = residual(1)
     graph, x = builder.graph(), builder.samples(30)
     made = sw.convert(graph, x, "max", neurons=schedule)
-    measures = sw.measure(made, x, T, record=("spikes", "nonzero"), keep_outputs=True, quiet=True)
+    measures = sw.measure(made, x, T, record=("spikes", "nonzero"), keep_outputs=True, quiet=True, allow_overlap=True)
     run = measures.run
     for name, spikes in run.spikes.items():
         assert set(np.unique(spikes)) <= {0.0, 1.0}
@@ -95,6 +100,6 @@ def test_a_few_spikes_tell_more_than_as_many_even_ones() -> None:
     errors = {}
     for schedule in SCHEDULES:
         made = sw.convert(graph, x, "max", neurons=schedule)
-        measures = sw.measure(made, x, T, quiet=True)
+        measures = sw.measure(made, x, T, quiet=True, allow_overlap=True)
         errors[schedule] = max(layer.correlation.rms for layer in measures.layers.values() if layer.correlation)
     assert errors["few_spike"] < errors["layered"] / 2
