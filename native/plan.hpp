@@ -45,6 +45,7 @@ struct Neurons {
   NeuronRule rule() const { return {decay, v_reset, subtract, cap, takes_back, no_debt}; }
   // Of some steps from the `first` on, how many have a bias of their own.
   int biased_steps(int channels, int first, int steps) const {
+    if (step_bias.empty()) return 0;
     return int(std::clamp<int64_t>(int64_t(step_bias.size()) / channels - first, 0, steps));
   }
 };

@@ -149,6 +149,8 @@ def test_inspect_shows_what_it_was_calibrated_on(factory: list[str], capsys: pyt
     for line in (
         f"calibration: percentile:99.9 of 20 samples, values from {ends}",
         "neurons: *: spikes=3; 2: reset=zero",
+        "contract: B2: up to 3 spikes a step; the potential is set back after a spike; latency: T timesteps, whatever "
+        "the depth; 3·T + 1 levels in T steps",
         "tasks: output classification",
         "preprocessing: scale=2.0",
     ):
@@ -156,6 +158,7 @@ def test_inspect_shows_what_it_was_calibrated_on(factory: list[str], capsys: pyt
     assert run(["inspect", "spiking.safetensors", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["conversion"]["samples"], found["conversion"]["method"]) == (20, "percentile:99.9")
+    assert found["conversion"]["contract"]["names"] == ["B2"]
     assert found["conversion"]["became"]["1"] == "folded"
     assert [node["conversion"] for node in found["nodes"]] == ["spiking already"] * len(conversion.spiking)
     assert run(["convert", "spiking.safetensors", "--data", "x.npz", "-o", "again.safetensors"]) == 2

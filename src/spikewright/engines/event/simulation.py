@@ -175,6 +175,11 @@ class _PreparedPlan:
         """The layers at which something arrives that depends on the sample alone."""
         return tuple(name for name in self._receiving if name not in self.resting.fixed)
 
+    @cached_property
+    def signed(self) -> frozenset[str]:
+        """The populations that may send less than zero."""
+        return signed_populations(self.graph)
+
     @property
     def _receiving(self) -> list[str]:
         """The layers that receive something at every step: not those that take events only."""
@@ -189,7 +194,6 @@ class _BatchArrays:
     def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
         self.timesteps = wanted.timesteps
-        self.signed = signed_populations(self.graph)
         self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
@@ -223,7 +227,7 @@ class _BatchArrays:
                 self._array(name, "totals", by_step=True)
             if node.population:
                 self._array(name, "counts")
-                if name in self.signed:
+                if name in self.prepared.signed:
                     self._array(name, "negative")
                 for kind in ("spikes", "potentials"):
                     if self.wanted.has(kind, name):
@@ -315,16 +319,6 @@ def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: in
         for name, value in split_inputs(graph, encoder.at(x, t, first)).items():
             frames[name][:, t] = _native(value)
     return frames
-
-
-def _below_zero(train: Events, first: int, samples: int) -> Tensor:
-    """``(samples, *shape)``: the size of what each neuron sent below zero."""
-    import torch
-
-    below = np.flatnonzero(train.value < 0)
-    at = (train.sample[below] - first) * prod(train.shape) + train.neuron[below]
-    found = np.bincount(at, -train.value[below], samples * prod(train.shape)).astype(np.float32)
-    return torch.from_numpy(found).reshape(samples, *train.shape)
 
 
 def _planes(frames: Any) -> int:

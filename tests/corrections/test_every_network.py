@@ -1,0 +1,89 @@
+"""Every corrector on every kind of network: it runs, changes neurons as it should, and what is saved is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import networks
+import spikewright as sw
+from spikewright.corrections import Walk
+from spikewright.nodes import IF, Output
+
+TEXTS = ("v_init:3..6", "v_init:4,neurons", "bias:4", "bias:4,steps,rounds=3", "bias:4,steps,form=linear,rounds=3")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "thresholds": {"view": "thresholds"},
+    "bursts": {"neurons": "spikes=3"},
+    "signed": {"neurons": "signed"},
+    "no debt": {"neurons": "no_debt"},
+    "counted": {"readout": "count", "answer": "drop"},
+    "to zero": {"neurons": "reset=zero"},
+    "leaky": {"neurons": "leak=0.9"},
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("draw", networks.ALL, ids=lambda draw: draw.__name__)
+def test_every_network(draw: Any, text: str, tmp_path: Path) -> None:
+    check(draw, text, {}, tmp_path)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_every_kind_of_neuron_and_readout(kind: str, text: str, tmp_path: Path) -> None:
+    check(networks.residual, text, OPTIONS[kind], tmp_path)
+
+
+def check(draw: Any, text: str, options: dict[str, Any], folder: Path) -> None:
+    """Correct a network, and look at what came of it."""
+    builder = draw(2)
+    graph, x = builder.graph(), builder.samples(8)
+    before = sw.convert(graph, x, "percentile:99,channels", leaky="split", **options)
+    after = sw.correct(before, x, text)
+    assert [node.name for node in after.spiking.populations] == [node.name for node in before.spiking.populations]
+    populations = {node.name for node in before.spiking.of_type(IF)}
+    if text.startswith("v_init") or "steps" in text:
+        assert set(after.changed) == populations
+    else:
+        assert not set(after.changed) & populations
+        assert len(after.changed) <= len(populations) + len(before.spiking.of_type(Output))
+    sw.save(after, folder / "spiking.safetensors")
+    again = sw.load(folder / "spiking.safetensors")
+    assert again == after
+    run, same = (sw.simulate(one, x, 6, engine="reference", quiet=True) for one in (after, again))
+    for name, answers in run.outputs.items():
+        assert np.isfinite(answers).all()
+        np.testing.assert_array_equal(answers, same.outputs[name])
+
+
+@pytest.mark.parametrize("text", ["v_init:4", "bias:4", "bias:4,steps"])
+def test_corrected_counts_are_nearer_to_what_they_should_be(text: str) -> None:
+    """On the samples that it was corrected on: the mean error of each channel's count at T."""
+    builder = networks.residual(2)
+    x = builder.samples(16)
+    before = sw.convert(builder.graph(), x, "percentile:95,channels")
+    after = sw.correct(before, x, text)
+    (first, *_) = before.spiking.of_type(IF)
+    errors = []
+    for one in (before, after):
+        walk = Walk(one, sw.ArrayDataset(x), 4)
+        layer = next(layer for layer in walk if layer.name == first.name)
+        (chunk,) = layer.chunks()
+        sent = sum(layer.fire(chunk.currents))
+        assert layer.activations is not None
+        lacking = (4 * layer.activations - sent).numpy()
+        errors.append(np.abs(lacking.reshape(*lacking.shape[:2], -1).mean(axis=(0, 2))).mean())
+    assert errors[1] < errors[0] / 2
+
+
+def test_a_correction_draws_the_same_samples_from_the_same_seed() -> None:
+    builder = networks.residual(2)
+    x = builder.samples(30)
+    conversion = sw.convert(builder.graph(), x, "max")
+    one, two, other = (sw.correct(conversion, x, "v_init:4", samples=5, seed=seed) for seed in (1, 1, 2))
+    assert one == two
+    assert one.spiking.fingerprint != other.spiking.fingerprint
