@@ -37,7 +37,7 @@ class WindowReadout:
     def __init__(self, graph: Graph, start: int, timesteps: int) -> None:
         check_window(start, timesteps)
         for node in graph.of_type(IF) if start else ():
-            if getattr(node, "schedule", "free") != "free":
+            if node.schedule != "free":
                 raise SettingsError(
                     f"{node}: sends its spikes window by window, and an answer is read over its own window: leave "
                     "readout_from away"
