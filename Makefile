@@ -49,7 +49,7 @@ torture: $(STAMP)  ## hours of faults: kills, full disks, damaged files, random 
 sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
-	  $(SANITIZED)/bin/python -m pytest tests/engines/test_event_plan.py tests/engines/test_event.py tests/engines/test_event_sums.py tests/engines/test_event_int16.py::test_any_network_runs
+	  $(SANITIZED)/bin/python -m pytest tests/engines/test_event_plan.py tests/engines/test_event.py tests/engines/test_event_sums.py tests/engines/test_event_memory.py tests/engines/test_event_int16.py::test_any_network_runs
 
 $(SANITIZED)/.installed: $(STAMP)
 	$(beside) $(SANITIZED)
@@ -66,7 +66,7 @@ lint: $(STAMP)  ## style, types and the import contract
 check: lint test  ## all that CI checks
 
 bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
-	for program in accuracy calibration synapses; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	for program in accuracy calibration synapses neurons; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
 
 # What the peers ask for is not what they need: beside our packages a few of theirs do.

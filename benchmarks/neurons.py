@@ -25,7 +25,7 @@ from spikewright.graph import Graph
 from spikewright.nodes import IF
 
 RESULT = Path(__file__).parent / "results" / "neurons.md"
-BATCH, STEPS = 50, (16, 64)
+BATCH, STEPS = 20, (16, 64)
 KINDS = {
     "single spikes": {},
     "signed": {"signed": True},

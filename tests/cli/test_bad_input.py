@@ -184,7 +184,8 @@ def test_no_timesteps(cli: Cli) -> None:
 
 def test_unknown_method(cli: Cli) -> None:
     said = cli.refused("convert", "net.onnx", "--data", "data.npz", "--method", "magic")
-    assert "unknown threshold method 'magic'; choose one of max, percentile, scale, for example" in said
+    every = "auto, gauss, ltb, max, mmse, percentile, scale"
+    assert f"unknown threshold method 'magic'; choose one of {every}, for example" in said
 
 
 def test_unknown_encoder(cli: Cli) -> None:

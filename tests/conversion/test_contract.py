@@ -77,7 +77,9 @@ def test_a_conversion_says_it() -> None:
 
 
 def test_windows_count_by_the_network_s_depth() -> None:
-    layered, few = Contract(("C",), (), 1, "layered"), Contract(("D",), (), 1, "few_spike")
+    layered, few = contract("layered"), contract("few_spike")
+    assert (layered.names, few.names) == (("C",), ("D",))
+    assert layered.needs == ("all T steps are added up, then the count is sent, spread evenly over the next T",)
     assert layered.latency == few.latency == "a window for every population on the longest path, and one more"
     assert (layered.levels(8), few.levels(8)) == (9, 256)
     assert str(few).endswith("2^T levels in T steps")

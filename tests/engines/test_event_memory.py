@@ -165,6 +165,29 @@ def test_all_gather_in_every_combination(
         same(graph, expected, found)
 
 
+def test_sixteen_bits_behind_signed_spikes() -> None:
+    """Layers of plain neurons count in 16 bits, with weights of both signs; exact where 16 bits hold all potentials."""
+    compared = 0
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        nodes = [
+            Input(name="x", shape=(12,)),
+            Linear(name="a", inputs=("x",), weight=dyadic(random, 20, 12), bias=dyadic(random, 20)),
+            IF(name="n", inputs=("a",), threshold=1.0, v_init=0.5, signed=True, max_spikes=1 + seed % 3),
+            Linear(name="b", inputs=("n",), weight=dyadic(random, 30, 20, steps=6), bias=dyadic(random, 30) + 0.25),
+            IF(name="m", inputs=("b",), threshold=1.0, v_init=0.5),
+            Output(name="y", inputs=("m",)),
+        ]
+        graph, x = Graph(nodes), torch.from_numpy(dyadic(random, 2, 12, steps=32))
+        expected = Simulation(graph).run(x, 20, CONSTANT, ("spikes", "potentials"))
+        held = (expected.potentials["m"] > -8).all(dim=1).all(dim=0)
+        found = EventSimulation(graph, dtype="int16").run(x, 20, CONSTANT, ("spikes",))
+        np.testing.assert_array_equal(found.spikes["n"], expected.spikes["n"])
+        np.testing.assert_array_equal(found.spikes["m"][..., held], expected.spikes["m"][..., held])
+        compared += int(held.sum())
+    assert compared > 60
+
+
 def signed_trains(random: np.random.Generator, shape: tuple[int, ...], timesteps: int) -> Array:
     """``(2, timesteps, *shape)`` of −1, 0 and 1, as signed neurons send them: no sum of the first steps is negative."""
     drawn = random.choice([-1, 0, 0, 1], (2, timesteps, *shape)).astype(np.float32)

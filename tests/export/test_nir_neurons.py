@@ -24,7 +24,7 @@ pytest.importorskip("nir")
         ({"signed": True}, "no NIR neurons, two for each of them included, remember that; convert with signed=false"),
         ({"no_debt": True}, "its potentials end at zero until the first spike, which no NIR neuron does"),
         ({"step_bias": [[0.5]]}, "it has a bias for each step; those of NIR stay the same"),
-        ({"step_bias": [[0.5]], "fired_bias": [0.5]}, "it has a bias for each step"),
+        ({"step_bias": [[0.5], [0.25]], "fired_bias": [0.5]}, "it has a bias for each step"),
     ],
 )
 def test_neurons_that_remember_what_they_sent_are_refused(

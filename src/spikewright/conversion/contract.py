@@ -8,6 +8,7 @@ from typing import Literal
 
 from spikewright.graph import Graph
 from spikewright.nodes import IF
+from spikewright.nodes.integrate_and_fire import Schedule
 
 ContractName = Literal["A", "A'", "B", "B2", "C", "D"]
 FREE, BY_WINDOW = "T timesteps, whatever the depth", "a window for every population on the longest path, and one more"
@@ -29,7 +30,7 @@ class Contract:
     names: tuple[ContractName, ...] = ("A",)
     needs: tuple[str, ...] = ()
     most_spikes: int | None = 1
-    schedule: str = "free"
+    schedule: Schedule = "free"
 
     @property
     def latency(self) -> str:
@@ -61,13 +62,13 @@ def contract_of(graph: Graph) -> Contract:
     neurons = graph.of_type(IF)
     caps = {neuron.max_spikes for neuron in neurons} or {1}
     most = None if None in caps else max(cap for cap in caps if cap is not None)
-    schedule = next((found for neuron in neurons if (found := getattr(neuron, "schedule", "free")) != "free"), "free")
+    schedule: Schedule = next((neuron.schedule for neuron in neurons if neuron.schedule != "free"), "free")
     asked = [(name, phrase) for name, phrase, holds in _asked(neurons, most, schedule) if holds]
     beyond: tuple[ContractName, ...] = tuple(dict.fromkeys(name for name, _ in asked if name != "A"))
     return Contract(beyond or ("A",), tuple(phrase for _, phrase in asked), most, schedule)
 
 
-def _asked(neurons: Iterable[IF], most: int | None, schedule: str) -> tuple[tuple[ContractName, str, bool], ...]:
+def _asked(neurons: Iterable[IF], most: int | None, schedule: Schedule) -> tuple[tuple[ContractName, str, bool], ...]:
     """What may be asked for: the contract that it belongs to, what it is, and whether it is."""
     own = tuple(neurons)
     signed, free = any(n.signed for n in own), schedule == "free"

@@ -44,7 +44,8 @@ class VInit(LayerCorrector):
         node = layer.node
         if not isinstance(node, IF) or layer.activations is None:
             return ()
-        times = given.timesteps.values
+        free = node.schedule == "free"
+        times = given.timesteps.values if free else [given.timesteps.last]  # shorter windows are other runs
         theta = node.spread(node.threshold, layer.shape).astype(np.float64)
         v_init = node.spread(node.v_init, layer.shape).astype(np.float64)
         for _ in range(self.rounds):

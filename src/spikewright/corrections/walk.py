@@ -22,9 +22,10 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Simulation
 from spikewright.engines.reference import State
+from spikewright.engines.windows import number_told, spike_weight, spikes_at
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, Shape, ToTensor
-from spikewright.nodes import Input, Output
+from spikewright.nodes import IF, Input, Output
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +121,7 @@ class Layer:
         return self.samples * prod(self.shape[1:])
 
     def kept(self) -> list[Chunk]:
-        """As many samples as can be kept at one time, at least one chunk: all of them but where these are large."""
+        """The chunks that can be kept at one time, at least one: all of them but where these are large."""
         found: list[Chunk] = []
         for chunk in self.chunks():
             found.append(chunk)
@@ -329,6 +330,9 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
     """
     import torch
 
+    if isinstance(node, IF) and node.schedule != "free":
+        yield from _window(node, currents, timesteps)
+        return
     with torch.inference_mode():
         at = [currents[:, t if currents.shape[1] > 1 else 0] for t in range(timesteps)]
         if isinstance(node, Output):
@@ -339,6 +343,17 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
         for t, current in enumerate(at):
             sent, state = neurons.step(current, state, t)
             yield sent
+
+
+def _window(node: IF, currents: Tensor, timesteps: int) -> Iterator[Tensor]:
+    """What neurons send in their window that add up a window first, each spike by what it weighs."""
+    heard = currents.sum(dim=1) if currents.shape[1] > 1 else currents[:, 0] * timesteps
+    shape = tuple(heard.shape[1:])
+    threshold, v_init = (heard.new_tensor(node.spread(values, shape)) for values in (node.threshold, node.v_init))
+    numbers = number_told(node.schedule, heard, threshold, v_init, timesteps)
+    for step in range(timesteps):
+        weight = spike_weight(node.schedule, step, timesteps)
+        yield spikes_at(node.schedule, numbers, step, timesteps) * weight
 
 
 def channel_sums(values: Tensor) -> Tensor:

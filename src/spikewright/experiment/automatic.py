@@ -22,7 +22,7 @@ from spikewright.corrections.correcting import correct
 from spikewright.data import Dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
-from spikewright.errors import SpikewrightWarning
+from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.experiment.held_out import HeldOut, expected_inputs, held_out
 from spikewright.experiment.scoring import Yardstick
 from spikewright.graph import Graph
@@ -34,7 +34,7 @@ CALIBRATED = 512
 """How many of the others λ are found on while methods are compared."""
 FIRST, SECOND = 128, 250
 """How many samples held out thresholds are ranked on, and candidates are measured on before the last round."""
-FINALISTS = 3
+FINALISTS = 2
 THRESHOLDS = (
     *(f"percentile:{p:g},channels" for p in (99.9, 99, 97, 95, 90, 80, 60)),
     *(f"percentile:{p:g},channels,zeros" for p in (99.9, 99)),
@@ -158,6 +158,70 @@ def choose(
         return search.found(methods, base, progress)
 
 
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """How a network is converted, once ``auto`` has chosen.
+
+    Attributes:
+        recipe: how.
+        automatic: what ``auto`` chose; None where somebody said all of it.
+    """
+
+    recipe: Recipe
+    automatic: Automatic | None = None
+
+
+def check_automatic(methods: Sequence[Method], corrections: Sequence[Corrector], samples: bool = True) -> None:
+    """Refuse ``auto`` where it cannot choose, before any work is done.
+
+    Args:
+        methods: what was asked for.
+        corrections: what was asked for.
+        samples: whether there are samples to choose on.
+
+    Raises:
+        SettingsError: where corrections are said too, or there are no samples.
+    """
+    for method in methods:
+        if isinstance(method, Auto) and corrections:
+            raise SettingsError(f"{method} chooses corrections itself; leave {corrections[0]} out")
+        if isinstance(method, Auto) and not samples:
+            raise SettingsError(f"{method} chooses on samples: give data in place of statistics or λ")
+
+
+def resolved(
+    folded: Graph,
+    data: Dataset | None,
+    methods: Sequence[Method],
+    corrections: Sequence[Corrector],
+    *,
+    neurons: NeuronsGiven = None,
+    **how: Any,
+) -> tuple[Resolved, ...]:
+    """How a network is converted by each of several methods.
+
+    Args:
+        folded: the trained network, prepared.
+        data: to calibrate with; None where it is not at hand.
+        methods: what was asked for.
+        corrections: what was asked for; none where a method is ``auto``.
+        neurons: what the populations are like.
+        how: further keywords of ``choose``.
+
+    Raises:
+        SpikewrightError: as ``check_automatic`` and ``choose``.
+    """
+    check_automatic(methods, corrections, data is not None)
+    found = []
+    for method in methods:
+        if isinstance(method, Auto) and data is not None:
+            automatic = choose(folded, data, method, neurons=neurons, **how)
+            found.append(Resolved(automatic.recipe, automatic))
+        else:
+            found.append(Resolved(Recipe(method, tuple(corrections), neurons_of(neurons))))
+    return tuple(found)
+
+
 def thresholds(auto: Auto) -> tuple[Method, ...]:
     """The threshold methods that are compared."""
     from spikewright.calibration import methods
@@ -252,8 +316,10 @@ class _Search:
         """The network by a recipe, made on few samples."""
         if recipe not in self.made:
             options = {key: value for key, value in self.options.items() if key in ("view", "readout")}
-            made = from_scales(self.folded, self.statistics.scales(recipe.method), neurons=recipe.neurons, **options)
-            some = min(max(1024 // self.auto.timesteps.last, 16), 64)
+            made = from_scales(
+                self.folded, self.statistics.scales(recipe.method, recipe.neurons), neurons=recipe.neurons, **options
+            )
+            some = min(max(512 // self.auto.timesteps.last, 16), 64)
             self.made[recipe] = correct(
                 replace(made, calibration=replace(made.calibration, method=str(recipe.method))),
                 self.few,

@@ -179,7 +179,7 @@ def _population(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> NIR
     if node.schedule != "free":
         raise Refusal(f"its neurons exchange window by window ({node.schedule}); NIR knows neurons that run free alone")
     for label, why in UNKNOWN_TO_NIR.items():
-        if getattr(node, label) not in (False, None):
+        if getattr(node, label) is not None and getattr(node, label) is not False:
             raise Refusal(why)
 
     def spread(values: Any, dtype: type = np.float32) -> Array:
