@@ -86,18 +86,16 @@ GOALS: dict[str, dict[str, dict[int, float]]] = {
 }
 """Points below the analog network, by contract, network and T."""
 
-PERCENTILES = {4: "98", 8: "99", 15: "99.5", 16: "99.5", 32: "99.9"}
+PERCENTILES = {4: "98", 8: "98", 16: "99", 32: "99.9"}
 """Channel-wise percentile by T: fewer steps take smaller thresholds."""
 PAIR = "v_init_and_bias:{T}"
 RECIPES: dict[str, Recipe] = {
     "static": Recipe("percentile:{p},channels", "", (PAIR,)),
     "bias per step": Recipe("percentile:{p},channels", "", (PAIR, "bias:{T},steps")),
-    "signed, bursts up to 4": Recipe("percentile:99.9,channels", "signed,spikes=4"),
+    "signed, bursts up to 4": Recipe("mmse:{T},channels", "signed,spikes=4"),
     "layered": Recipe("mmse:{T},channels", "schedule=layered"),
     "few-spike": Recipe("percentile:99.9,channels", "schedule=few_spike"),
-    "static, weights": Recipe(
-        "percentile:{p},channels", "", ("v_init_and_bias:{T}", "weights:{T}", "v_init_and_bias:{T}")
-    ),
+    "static, weights": Recipe("percentile:{p},channels", "", (PAIR, "weights:{T}", PAIR)),
     "layered, weights": Recipe("mmse:{T},channels", "schedule=layered", ("weights:{T}",)),
 }
 """How each contract is converted where ``OWN`` says nothing else, ``{p}`` the percentile of its T; chosen on training
