@@ -12,7 +12,7 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is converted; ``{T}`` in the texts stands for the number of timesteps.
+    """How a network is converted; ``{T}`` in the texts stands for the number of timesteps, ``{p}`` for a percentile.
 
     Attributes:
         method: threshold method.
@@ -26,7 +26,8 @@ class Recipe:
 
     def at(self, timesteps: int) -> Recipe:
         """The same with the number of timesteps in it."""
-        method, *rest = (text.replace("{T}", str(timesteps)) for text in (self.method, self.neurons, *self.correct))
+        words = {"T": timesteps, "p": PERCENTILES.get(timesteps, "99.9")}
+        method, *rest = (text.format(**words) for text in (self.method, self.neurons, *self.correct))
         return Recipe(method, rest[0], tuple(rest[1:]))
 
     def __str__(self) -> str:
@@ -72,7 +73,7 @@ GOALS: dict[str, dict[str, dict[int, float]]] = {
         for net, goals in STATIC.items()
         if net != "mobile"
     },
-    "signed": {
+    "signed, bursts up to 4": {
         "cnn": {4: 0.3},
         "vgg": {4: 0.3},
         "resnet": {4: 2.0, 8: 0.4, 16: 0.1},
@@ -85,17 +86,20 @@ GOALS: dict[str, dict[str, dict[int, float]]] = {
 }
 """Points below the analog network, by contract, network and T."""
 
-STATIC_RECIPE = Recipe("percentile:99,channels", "", ("v_init:{T}", "bias:{T}"))
+PERCENTILES = {4: "98", 8: "98", 16: "99", 32: "99.9"}
+"""Channel-wise percentile by T: fewer steps take smaller thresholds."""
+PAIR = "v_init_and_bias:{T}"
 RECIPES: dict[str, Recipe] = {
-    "static": STATIC_RECIPE,
-    "bias per step": Recipe("percentile:99,channels", "", ("v_init:{T}", "bias:{T},steps")),
-    "signed": Recipe("percentile:99,channels", "signed"),
+    "static": Recipe("percentile:{p},channels", "", (PAIR,)),
+    "bias per step": Recipe("percentile:{p},channels", "", (PAIR, "bias:{T},steps")),
+    "signed, bursts up to 4": Recipe("mmse:{T},channels", "signed,spikes=4"),
     "layered": Recipe("mmse:{T},channels", "schedule=layered"),
     "few-spike": Recipe("percentile:99.9,channels", "schedule=few_spike"),
-    "static, weights": Recipe("percentile:99,channels", "", ("v_init:{T}", "weights:{T}", "v_init:{T}")),
+    "static, weights": Recipe("percentile:{p},channels", "", (PAIR, "weights:{T}", PAIR)),
     "layered, weights": Recipe("mmse:{T},channels", "schedule=layered", ("weights:{T}",)),
 }
-"""How each contract is converted where ``OWN`` says nothing else; chosen on training images."""
+"""How each contract is converted where ``OWN`` says nothing else, ``{p}`` the percentile of its T; chosen on training
+images."""
 OWN: dict[tuple[str, str, int], Recipe] = {}
 """Recipes of single rows, by contract, network and T."""
 

@@ -31,6 +31,7 @@ from _accuracy_page import page, picture
 from _accuracy_rows import NETWORKS, SEEDS, Row, rows
 from _data import folder
 from spikewright.data import Dataset
+from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.errors import SpikewrightError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -39,6 +40,8 @@ RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "accuracy.jsonl"
 CALIBRATION = 1024
 """Training images that a draw has."""
+CORRECTION = 256
+"""How many of them correct, where no weights are trained."""
 FACTORIES = {"cnn": "Cnn", "vgg": "Vgg", "resnet": "ResNet"}
 
 
@@ -62,14 +65,24 @@ def network(name: str) -> Graph | None:
 
 
 @cache
-def images(split: str) -> Dataset:
-    steps = sw.Preprocessing(scale=1 / 255)
+def images(split: str, units: int = 1) -> Dataset:
+    """The images, from 0 to so many units."""
+    steps = sw.Preprocessing(scale=units / 255)
     return sw.load_data(str(folder("fashion-mnist")), split=split, shape=(1, 28, 28), preprocessing=steps)
 
 
 def analog_right(graph: Graph) -> np.ndarray:
     """Which test images the trained network knows, ``(N,)``."""
     return np.concatenate([run(graph, x)["output"].argmax(1) == y for x, y in images("test").batches(500)])
+
+
+def answered(conversion: sw.Conversion, timesteps: int) -> sw.Run:
+    """A run over the test images whose last answers are those after T steps: for windows, as one step of engines."""
+    schedule = schedule_of(conversion.spiking)
+    if schedule == "free":
+        return sw.simulate(conversion, images("test"), timesteps, batch_size=100, quiet=True)
+    units, _ = levels_of(schedule, timesteps)
+    return sw.simulate(one_step(conversion.spiking, timesteps), images("test", units), 1, batch_size=100, quiet=True)
 
 
 def known() -> dict[str, dict[str, Any]]:
@@ -118,12 +131,13 @@ class Job:
         method = sw.threshold_method(row.recipe.method)
         conversion = sw.convert(self.graph, statistics, method, neurons=row.recipe.neurons or None)
         if row.recipe.correct:
-            conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, seed=seed)
-        correcting = time.process_time() - start
-        start = time.process_time()
-        found = sw.simulate(conversion, images("test"), row.timesteps, batch_size=100, quiet=True)
+            trains = any(text.startswith("weights") for text in row.recipe.correct)
+            samples = CALIBRATION if trains else CORRECTION
+            conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, samples=samples, seed=seed)
+        correcting, analog, start = time.process_time() - start, self.right(), time.process_time()
+        found = answered(conversion, row.timesteps)
+        simulating = time.process_time() - start
         right = found.output[:, -1].argmax(1) == found.labels
-        analog = self.right()
         return {
             "key": row.key,
             "seed": seed,
@@ -131,12 +145,10 @@ class Job:
             "analog": round(100 * float(analog.mean()), 2),
             "lost": int((analog & ~right).sum()),
             "won": int((right & ~analog).sum()),
-            "spikes": round(float(sum(found.rates[name].mean() * row.timesteps for name in found.rates)), 3)
-            if hasattr(found, "rates")
-            else None,
+            "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
-            "simulating_s": round(time.process_time() - start, 1),
+            "simulating_s": round(simulating, 1),
             "simd": os.environ.get("SPIKEWRIGHT_SIMD", "best"),
             "load": round(os.getloadavg()[0], 1),
         }

@@ -222,7 +222,7 @@ def measured(name: str, frontend: str) -> str:
     names = [node.name for node in spiking_graph(spiking).of_type(Output)]
     labels: Any = dict(zip(names, network.labels, strict=True)) if len(parts) > 1 else network.labels[0]
     said = parts[0].said
-    found = sw.measure(spiking, (network.x, labels), STEPS, task=said, batch_size=7)
+    found = sw.measure(spiking, (network.x, labels), STEPS, task=said, batch_size=7, allow_overlap=True)
     run = sw.simulate(spiking, network.x, STEPS)
     assert list(found.heads) == names
     words = []

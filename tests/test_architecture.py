@@ -65,7 +65,7 @@ def test_files_that_pages_name_exist(page: Path) -> None:
     for name in re.findall(r"`([a-z_/]+(?:\.py|/))`", page.read_text(encoding="utf-8")):
         path = name.rstrip("/")
         places = [*ROOT.glob(path), *(ROOT / "native").glob(path), *SOURCE.glob(path), *SOURCE.rglob(path)]
-        assert places or path in ("test", "train", "val", "half.py", "dot.py"), name
+        assert places or path in ("test", "train", "val", "half.py", "dot.py", "level.py"), name
 
 
 def test_every_page_is_found_from_the_readme() -> None:

@@ -121,7 +121,7 @@ def test_measures_synapses_and_counts_of_a_number() -> None:
             assert isinstance(found, Run)
             goal = np.maximum(expected[0], 0) if readout == "count" else expected[0]
             np.testing.assert_allclose(found.output[:, -1], goal, atol=0.05 * max(np.abs(goal).max(), 1))
-            measures = sw.measure(net, x, 16)
+            measures = sw.measure(net, x, 16, allow_overlap=True)
             assert all(np.isfinite(layer.firing.mean) for layer in measures.layers.values())
             assert json.dumps(measures.summary())
             edges = synapses(net, simulated_rates(net, x, 8))

@@ -25,7 +25,7 @@ def _images(count: int, seed: int = 0) -> np.ndarray:
 def test_values_have_a_short_text(conversion: sw.Conversion) -> None:
     images = _images(20, seed=1)
     data = sw.data.as_dataset((images, images.mean((1, 2, 3))))
-    measures = sw.measure(conversion, data, timesteps=8)
+    measures = sw.measure(conversion, data, timesteps=8, allow_overlap=True)
     rates = sw.simulated_rates(conversion, images, timesteps=8)
     synapses = sw.synapses(conversion, rates)
     statistics = sw.calibrate(conversion.folded, _images(200), ["max"])

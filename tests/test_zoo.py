@@ -89,7 +89,7 @@ def test_several_inputs_and_outputs() -> None:
     for (name, values), answer in zip(found.items(), expected, strict=True):
         assert np.abs(values[:, -1] - answer).max() < 0.02, name
     labels = {name: answer.argmax(1) for name, answer in zip(found, expected, strict=True)}
-    heads = sw.measure(spiking, (x, labels), 128).heads
+    heads = sw.measure(spiking, (x, labels), 128, allow_overlap=True).heads
     assert [head.scores["accuracy"][-1] for head in heads.values()] == [1, 1]
     with pytest.raises(DataError, match=r"the network has the outputs .* give labels of each by name, not one array"):
         sw.measure(spiking, (x, labels["output"]), 2)

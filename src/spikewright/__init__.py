@@ -21,6 +21,7 @@ from spikewright.engines import Record, Run, RunSettings, simulate
 from spikewright.errors import SpikewrightError, SpikewrightWarning
 from spikewright.events import Events, StoredEvents, load_events
 from spikewright.experiment import Candidate, Comparison, compare, convert, readout_start
+from spikewright.experiment.tuning import Grid, Rule, Tuning, tune
 from spikewright.exporters import export
 from spikewright.graph import Graph
 from spikewright.loading import load
@@ -29,6 +30,7 @@ from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.reports import report, write_picture
+from spikewright.reports.tuning import tuning_report
 from spikewright.storage import save
 from spikewright.synapse_graph import Synapses, synapses
 
@@ -47,6 +49,7 @@ __all__ = [
     "Energy",
     "Events",
     "Graph",
+    "Grid",
     "Look",
     "Max",
     "Measures",
@@ -58,6 +61,7 @@ __all__ = [
     "Preprocessing",
     "Rates",
     "Record",
+    "Rule",
     "Run",
     "RunSettings",
     "Scale",
@@ -66,6 +70,7 @@ __all__ = [
     "Statistics",
     "StoredEvents",
     "Synapses",
+    "Tuning",
     "calibrate",
     "choose_exit",
     "compare",
@@ -88,5 +93,7 @@ __all__ = [
     "simulated_rates",
     "synapses",
     "threshold_method",
+    "tune",
+    "tuning_report",
     "write_picture",
 ]

@@ -136,7 +136,7 @@ def test_conversions_find_lambda_for_their_own_neurons() -> None:
         np.testing.assert_array_equal(made.scales[name], both.scales("mmse:8,channels", alone)[name])
     assert (made.scales["r2"] < 0.5 * made.scales["r1"]).all()
     assert made.calibration.method == "mmse:8,channels"
-    compared = sw.compare(graph, X, X[:50], ["mmse:4", "gauss:4"], 4, neurons=neurons)
+    compared = sw.compare(graph, X, 0.5 * X[:50], ["mmse:4", "gauss:4"], 4, neurons=neurons)
     assert [candidate.label for candidate in compared.candidates] == ["mmse:4", "gauss:4"]
 
 
@@ -161,7 +161,7 @@ def test_channels_that_were_rarely_active_take_the_lambda_of_the_layer() -> None
 
 
 def expected_error(scale: float, mean: float, deviation: float, levels: Levels, ceiling: float = np.inf) -> float:
-    x = mean + deviation * np.linspace(-9, 9, 12_001)
+    x = mean + deviation * np.linspace(-9, 9, 100_001)
     a = np.clip(x, 0, ceiling)
     return float(
         (((a - levels.rounded(a, np.asarray(scale))) ** 2) * np.exp(-(((x - mean) / deviation) ** 2) / 2)).sum()
@@ -198,7 +198,7 @@ def test_gauss_heeds_ceilings_bursts_and_the_initial_potential() -> None:
         theta, levels = float(statistics.scales("gauss:4", neurons)["r"]), Levels.of(neurons, 4)
         moments = statistics.nodes["r"][Moments(before_relu=True)]
         told = float(moments.mean), float(np.sqrt(moments.variance)), levels, np.inf if ceiling is None else ceiling
-        grid = np.linspace(0.2, 4 if ceiling is None else ceiling, 150)
+        grid = np.linspace(0.2, 4 if ceiling is None else ceiling, 60)
         assert expected_error(theta, *told) <= min(expected_error(s, *told) for s in grid) * 1.002
 
 

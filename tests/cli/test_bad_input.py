@@ -68,7 +68,7 @@ def write_network(path: str, extra: tuple[str, ...] = (), nan: bool = False) -> 
 def test_good_input_works(cli: Cli) -> None:
     assert run(["convert", "net.onnx", "--data", "data.npz"]) == 0
     assert "written: spiking.safetensors" in cli.capsys.readouterr().out
-    assert run(["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8"]) == 0
+    assert run(["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8", "--allow-overlap"]) == 0
     assert "T=8" in cli.capsys.readouterr().out
     assert run(["inspect", "spiking.safetensors"]) == 0
 
@@ -95,7 +95,7 @@ def test_networks_go_out_to_nir_and_come_back(cli: Cli) -> None:
     assert "spiking already" in cli.capsys.readouterr().out
     said = []
     for name in ("spiking.safetensors", "net.nir"):
-        assert run(["simulate", name, "--data", "data.npz", "-T", "8", "--json"]) == 0
+        assert run(["simulate", name, "--data", "data.npz", "-T", "8", "--json", "--allow-overlap"]) == 0
         said.append(json.loads(cli.capsys.readouterr().out))
         assert said[-1].pop("model") == name
     alone = said[1]  # without the trained network there is nothing to compare with
@@ -184,7 +184,8 @@ def test_no_timesteps(cli: Cli) -> None:
 
 def test_unknown_method(cli: Cli) -> None:
     said = cli.refused("convert", "net.onnx", "--data", "data.npz", "--method", "magic")
-    assert "unknown threshold method 'magic'; choose one of max, percentile, scale, for example" in said
+    every = "auto, gauss, ltb, max, mmse, percentile, scale"
+    assert f"unknown threshold method 'magic'; choose one of {every}, for example" in said
 
 
 def test_unknown_encoder(cli: Cli) -> None:
@@ -222,7 +223,18 @@ def test_events_where_something_stands(cli: Cli) -> None:
     Path("notes/diary.txt").write_text("precious", encoding="utf-8")
     cli.capsys.readouterr()
     for place in ("notes", "net.onnx"):
-        typed = ["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8", "--force", "--events", place]
+        typed = [
+            "simulate",
+            "spiking.safetensors",
+            "--data",
+            "data.npz",
+            "-T",
+            "8",
+            "--force",
+            "--allow-overlap",
+            "--events",
+            place,
+        ]
         assert f"{place} is not a folder of events and is not replaced" in cli.refused(*typed)
 
 
@@ -237,7 +249,17 @@ def test_interrupted_while_writing_events(cli: Cli, monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikewright.rates.InputSums.__call__", stop)
-    typed = ["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "8", "--events", "events"]
+    typed = [
+        "simulate",
+        "spiking.safetensors",
+        "--data",
+        "data.npz",
+        "-T",
+        "8",
+        "--allow-overlap",
+        "--events",
+        "events",
+    ]
     assert "interrupted; nothing was written" in cli.refused(*typed)
     assert seen[0]
 

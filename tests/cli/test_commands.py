@@ -67,7 +67,7 @@ def test_a_report_says_how_to_reproduce_it(
     x, y = np.random.default_rng(0).random((20, 4), np.float32), np.arange(20) % 3
     np.savez("data set.npz", x=x, y=y)
     typed = ["convert", "net.py:make", "--weights", "weights.pt", "--shape", "4", "--data", "data set.npz"]
-    typed += ["--test", "data set.npz", "--report", "report.html", "-T", "8"]
+    typed += ["--test", "data set.npz", "--report", "report.html", "-T", "8", "--allow-overlap"]
     assert run(typed) == 0, capsys.readouterr().err
     page = Path("report.html").read_text(encoding="utf-8")
     assert "spikewright convert net.py:make" in page
@@ -77,7 +77,7 @@ def test_a_report_says_how_to_reproduce_it(
 
 def test_convert_measures_without_a_report_too(factory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     np.savez("x.npz", x=np.random.default_rng(0).random((20, 4), np.float32), y=np.arange(20) % 3)
-    typed = ["convert", *factory, "--data", "x.npz", "--test", "x.npz", "-T", "4", "--method", "max"]
+    typed = ["convert", *factory, "--data", "x.npz", "--test", "x.npz", "--allow-overlap", "-T", "4", "--method", "max"]
     assert run([*typed, "--method", "scale:0.5"]) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
     assert re.search(r"accuracy, % *\n[ \n]* T=4 +analog *\n", said)
@@ -149,6 +149,8 @@ def test_inspect_shows_what_it_was_calibrated_on(factory: list[str], capsys: pyt
     for line in (
         f"calibration: percentile:99.9 of 20 samples, values from {ends}",
         "neurons: *: spikes=3; 2: reset=zero",
+        "contract: A: 0 or 1 spike a step; the potential is set back after a spike; latency: T timesteps, whatever "
+        "the depth; T + 1 levels in T steps",
         "tasks: output classification",
         "preprocessing: scale=2.0",
     ):
@@ -156,6 +158,7 @@ def test_inspect_shows_what_it_was_calibrated_on(factory: list[str], capsys: pyt
     assert run(["inspect", "spiking.safetensors", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["conversion"]["samples"], found["conversion"]["method"]) == (20, "percentile:99.9")
+    assert found["conversion"]["contract"]["names"] == ["A"]
     assert found["conversion"]["became"]["1"] == "folded"
     assert [node["conversion"] for node in found["nodes"]] == ["spiking already"] * len(conversion.spiking)
     assert run(["convert", "spiking.safetensors", "--data", "x.npz", "-o", "again.safetensors"]) == 2
@@ -193,7 +196,7 @@ def test_simulate_writes_events(factory: list[str], capsys: pytest.CaptureFixtur
     pytest.importorskip("pyarrow")
     np.save("x.npy", np.random.default_rng(0).random((20, 4), np.float32))
     assert run(["convert", *factory, "--data", "x.npy", "-o", "spiking.safetensors"]) == 0, capsys.readouterr().err
-    simulate = ["simulate", "spiking.safetensors", "--data", "x.npy", "-T", "8", "--batch-size", "6"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "x.npy", "-T", "8", "--batch-size", "6", "--allow-overlap"]
     assert run([*simulate, "--events", "out/events"]) == 0, capsys.readouterr().err
     stored = load_events("out/events")
     assert (stored.samples, stored.timesteps) == (20, 8)

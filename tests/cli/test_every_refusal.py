@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scales = sw.calibrate(sw.prepare(graph)[0], x, [Max()]).scales(Max())
     sw.save(sw.convert(graph, scales), home / "snn.safetensors")
     sw.save(sw.convert(graph, scales, neurons="few_spike"), home / "few.safetensors")
+    sw.save(sw.convert(graph, scales, neurons="signed"), home / "signed.safetensors")
     y = np.arange(6) % 3
     labels = {
         "text": np.array(["cat"] * 6),
@@ -166,6 +167,28 @@ REFUSED: dict[str, str] = {
     **{f"{CONVERT} --leak {number}": "" for number in ("-0.1", "1.5", "nan")},
     **{f"{CONVERT} --v-init {number}": "" for number in ("nan", "inf")},
     **{f"{CONVERT} --method {text}": "" for text in ("magic", "percentile:0", "percentile:nan", "scale:2", "max:3")},
+    f"{CONVERT} --correct magic": "unknown corrector 'magic'; choose one of",
+    f"{CONVERT} --correct v_init:8..4": "a range of timesteps goes up, as in 4..8, not 8..4",
+    f"{CONVERT} --correct v_init:0": "timesteps must be 1 or more, not 0",
+    f"{CONVERT} --correct v_init:rounds=0": "v_init: rounds must be 1 or more, not 0",
+    f"{CONVERT} --correct v_init:layers": "v_init: unknown option 'layers'; it has timesteps, neurons, rounds",
+    f"{CONVERT} --correct bias:form=linear": "bias: a form is one of biases by step; write bias:steps,form=linear",
+    f"{CONVERT} --correct bias:steps,form=wavy": "bias: form is one of table, linear, not 'wavy'",
+    f"{CONVERT} --correct bias:rate=2": "bias: rate must be above 0 and at most 1, not 2",
+    f"{CONVERT} --correct gain:0": "gain: the factor must be above 0, not 0",
+    f"{CONVERT} --correct gain:2,8": "gain: it is the same for every T; leave 8 out",
+    f"{CONVERT} --correct v_init:4 --correct gain:2": "the gain comes first",
+    f"{CONVERT} --correct bursts:1": "bursts: the cap must be 2 or more, not 1",
+    f"{CONVERT} --correct bursts:4,budget=0.5": "bursts: the budget must be 1 or more",
+    f"{CONVERT} --method mmse:0": "timesteps must be 1 or more, not 0",
+    f"{CONVERT} --method mmse:32..4": "a range of timesteps goes up, as in 4..32, not 32..4",
+    f"{CONVERT} --method mmse:4,8": "mmse: timesteps is given twice",
+    f"{CONVERT} --method gauss:1.5": "timesteps are a whole number or a range, as in 16 or 4..32, not '1.5'",
+    f"{CONVERT} --method gauss:8,zeros": "gauss: unknown option 'zeros'; it has timesteps, channels",
+    f"{CONVERT} --method ltb:0": "ltb: batches must be 1 or more, not 0",
+    f"{CONVERT} --method ltb:20,size=half": "ltb: size takes a number, not 'half'",
+    f"{CONVERT} --input-scale ltb": "input scale: give max, a percentile such as 99.9%",
+    f"{CONVERT} --input-scale mmse:16": "input scale: give max, a percentile such as 99.9%",
     **{f"{CONVERT} --input-scale {text}": "" for text in ("0", "-1", "nan", "101%", "min")},
     f"{CONVERT} --preprocess scale=0": "preprocessing: scale must not be 0",
     f"{CONVERT} --preprocess scale=1e-400": "preprocessing: scale must not be 0",
@@ -179,6 +202,12 @@ REFUSED: dict[str, str] = {
     f"{CONVERT} --preprocess resize=²": "preprocessing: resize takes the shorter side",
     f"{CONVERT} --preprocess pad={'9' * 30}": "preprocessing: pad takes whole numbers",
     f"{CONVERT} --preprocess frob=1": "preprocessing: unknown 'frob=1'",
+    f"{CONVERT} --neurons signed --reset zero": "Neurons: signed neurons send −1 for what they sent",
+    f"{CONVERT} --neurons signed,leak=0.9": "they need reset='subtract' and no leak",
+    f"{CONVERT} --neurons signed=yes": "neurons: signed is a word of its own, or takes true or false, not 'yes'",
+    f"{CONVERT} --neurons sign": "neurons: unknown setting 'sign'",
+    f"{CONVERT} --neurons signed,signed": "neurons: signed is given twice",
+    f"{CONVERT} --neurons no_debt=1": "neurons: no_debt is a word of its own, or takes true or false, not '1'",
     f"{CONVERT} --device meta": "device 'meta' cannot be used here; 'cpu' always works",
     # windows
     f"{CONVERT} --neurons layered,leak=0.5": "layered neurons add up a window, then send: leak must be 1.0, not 0.5",
@@ -193,6 +222,11 @@ REFUSED: dict[str, str] = {
     "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
     "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
     # what is tuned
+    f"{CONVERT} --method auto:0": "timesteps must be 1 or more",
+    f"{CONVERT} --method auto:4,allow=magic": "nothing that neurons may be allowed is called 'magic'",
+    f"{CONVERT} --method auto:4 --correct v_init": "auto:4 chooses corrections itself; leave v_init out",
+    f"{TUNE} --grid correct=magic": "unknown corrector 'magic'",
+    f"{TUNE} --grid method=auto:4": "auto:4 chooses by itself what a grid would",
     "tune net.safetensors --data data.npz": "missing option '--grid'",
     **{
         f"{TUNE} --grid {word}": said
@@ -249,6 +283,7 @@ REFUSED: dict[str, str] = {
     "synapses net.safetensors": "has no spiking populations",
     "export snn.safetensors -o new.onnx": "no format is written under the suffix '.onnx'",
     **{f"export snn.safetensors -o new.nir --dt {dt}": "" for dt in ("0", "-1", "nan", "1e400", "x")},
+    "export signed.safetensors -o new.nir": "no NIR neurons, two for each of them included, remember that",
     "demo --timesteps 0": "--timesteps must be 1 or more, not 0",
     "demo --folder data.npz": "is a file, not a folder",
 }

@@ -48,7 +48,7 @@ def test_tables_show_names_as_they_are(
     capsys.readouterr()
     for command in (
         ["inspect", "[/].safetensors", "--picture", "[b].svg"],
-        ["simulate", "[/].safetensors", "--data", "data.npz", "-T", "4", "-o", "[i].npz"],
+        ["simulate", "[/].safetensors", "--data", "data.npz", "-T", "4", "--allow-overlap", "-o", "[i].npz"],
         ["synapses", "[/].safetensors", "--data", "data.npz", "-T", "4"],
     ):
         assert run(command) == 0

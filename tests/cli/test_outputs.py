@@ -25,9 +25,11 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("nir")
 
 CONVERT = ("convert", "trained.safetensors", "--data", "data.npz")
-SIMULATE = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "4", "--engine", "reference")
+SIMULATE = (
+    *("simulate", "net.safetensors", "--data", "data.npz", "-T", "4", "--engine", "reference", "--allow-overlap"),
+)
 SYNAPSES = ("synapses", "net.safetensors")
-REPORT = ("--test", "data.npz", "-T", "4", "--report")
+REPORT = ("--test", "data.npz", "-T", "4", "--allow-overlap", "--report")
 WRITING: dict[str, tuple[str, tuple[str, ...]]] = {
     "convert": ("spiking.safetensors", CONVERT),
     "convert -o": ("out.safetensors", (*CONVERT, "-o", "out.safetensors")),

@@ -92,7 +92,7 @@ def test_the_first_samples_come_with_a_warning(pictures: list[str], capsys: pyte
 def test_simulate_and_synapses_draw_too(pictures: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(pictures) == 0
     said(capsys)
-    simulate = ["simulate", "spiking.safetensors", "--data", "data", "-T", "4"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "data", "-T", "4", "--allow-overlap"]
     assert run([*simulate, "--samples", "12"]) == 0
     assert "samples: 12 of 60, all 3 classes ([emu], cat, dog)\n" in said(capsys)[1]
     assert run([*simulate, "--samples", "12", "--json"]) == 0
@@ -119,7 +119,7 @@ def test_labels_are_those_of_the_conversion(pictures: list[str], capsys: pytest.
         Path("part", name).mkdir(parents=True)
     Path("data", "cat", "00.png").rename(Path("part", "cat", "x.png"))
     said(capsys)
-    simulate = ["simulate", "spiking.safetensors", "--data", "part", "-T", "4"]
+    simulate = ["simulate", "spiking.safetensors", "--data", "part", "-T", "4", "--allow-overlap"]
     assert run(simulate) == 0
     err = said(capsys)[1]
     assert "note: part: no class, since there are no pictures in them: owl\n" in err
@@ -131,7 +131,7 @@ def test_labels_are_those_of_the_conversion(pictures: list[str], capsys: pytest.
 
 
 def test_the_report_says_which(pictures: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([*pictures, "--samples", "9", "--test", "data", "--report", "r.html", "-T", "4"]) == 0
+    assert run([*pictures, "--samples", "9", "--test", "data", "--report", "r.html", "-T", "4", "--allow-overlap"]) == 0
     page = Path("r.html").read_text("utf-8")
     assert "9 samples of data: 9 of 60, all 3 classes ([emu], cat, dog)" in page
     assert "60 samples of data: 60 of 60, all 3 classes" in page

@@ -38,7 +38,19 @@ def told(typed: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]
 
 
 def test_the_recommended_command_gives_the_same_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed = [*TUNE.split(), "--grid", "gain=1..2", "--grid", "spikes=multi", "--samples", "110", "--test", "test.npz"]
+    typed = [
+        *TUNE.split(),
+        "--grid",
+        "gain=2..3",
+        "--grid",
+        "spikes=multi",
+        "--grid",
+        "correct=v_init",
+        "--samples",
+        "110",
+        "--test",
+        "test.npz",
+    ]
     found = told([*typed, "--rule", "fewest synops within 20 points", "-o", "tuned.safetensors"], capsys)
     (chosen,) = found["chosen"]
     assert chosen["rule"] == "fewest synops within 20 points"
@@ -46,6 +58,8 @@ def test_the_recommended_command_gives_the_same_numbers(folder: Path, capsys: py
     words = shlex.split(chosen["command"])
     assert words[:4] == ["spikewright", "convert", "net.safetensors", "--data"]
     assert words[words.index("--samples") + 1] == "110"
+    assert words[words.index("--correct") + 1].startswith("gain:")
+    assert "v_init:8..32" in words
     words[words.index("-o") + 1] = "again.safetensors"
     again = told(words[1:], capsys)
     (measures,) = again["measures"].values()

@@ -23,36 +23,37 @@ T = 6
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     builder = residual(1)
-    graph, x = builder.graph(), builder.samples(30)
+    graph, x = builder.graph(), builder.samples(60)
     sw.save(graph, tmp_path / "net.safetensors")
-    np.savez(tmp_path / "data.npz", x=x, y=np.arange(30) % 3)
+    np.savez(tmp_path / "train.npz", x=x[:30], y=np.arange(30) % 3)
+    np.savez(tmp_path / "test.npz", x=x[30:], y=np.arange(30) % 3)
     return tmp_path
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_from_training_to_report(schedule: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed = f"convert net.safetensors --data data.npz --neurons {schedule} -o snn.safetensors --method max"
-    assert run([*typed.split(), "--test", "data.npz", "-T", str(T), "--report", "page.html"]) == 0
+    typed = f"convert net.safetensors --data train.npz --neurons {schedule} -o snn.safetensors --method max"
+    assert run([*typed.split(), "--test", "test.npz", "-T", str(T), "--report", "page.html"]) == 0
     assert "latency" in capsys.readouterr().out
     conversion = sw.load(home / "snn.safetensors")
     assert isinstance(conversion, sw.Conversion)
     assert str(conversion.neurons) == schedule
     assert {node.schedule for node in conversion.spiking.of_type(IF)} == {schedule}
-    windows = sw.simulate(conversion, np.load("data.npz")["x"], T, quiet=True).windows
+    windows = sw.simulate(conversion, np.load("test.npz")["x"], T, quiet=True).windows
     late = f"an answer over T timesteps is there after {windows}·T timesteps, {T * windows} at T={T}"
     page = (home / "page.html").read_text()
     for said in (late, f"{T} timesteps a window (an answer after {T * windows})", "latency, timesteps"):
         assert said in page
     assert any(said in page for said in (f"after {windows}·T steps", f"after {windows}\\u00b7T steps"))
 
-    assert run(f"simulate snn.safetensors --data data.npz -T {T} --json -o run.npz --events spikes".split()) == 0
+    assert run(f"simulate snn.safetensors --data test.npz -T {T} --json -o run.npz --events spikes".split()) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["timesteps"], said["latency"], said["engine"]) == (T, T * windows, "dense")
     assert [f"populations exchange window by window: {late}"] == said["notes"]
     assert len(said["agreement"]) == T
     assert 0 < said["firing_rate"] < 1
 
-    x = np.load("data.npz")["x"]
+    x = np.load("test.npz")["x"]
     measures = sw.measure(conversion, x, T, quiet=True)
     rates, stored = load_rates("run.npz", conversion), load_events("spikes")
     for name, sent in measures.run.sent.items():
@@ -64,8 +65,8 @@ def test_from_training_to_report(schedule: str, home: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_spikes_cost_what_they_are_and_stand_for_what_they_weigh(schedule: str) -> None:
     builder = residual(1)
-    graph, x = builder.graph(), builder.samples(30)
-    made = sw.convert(graph, x, "max", neurons=schedule)
+    graph, train, x = builder.graph(), builder.samples(30), builder.samples(30)
+    made = sw.convert(graph, train, "max", neurons=schedule)
     measures = sw.measure(made, x, T, record=("spikes", "nonzero"), keep_outputs=True, quiet=True)
     run = measures.run
     for name, spikes in run.spikes.items():
@@ -91,10 +92,10 @@ def test_spikes_cost_what_they_are_and_stand_for_what_they_weigh(schedule: str) 
 
 def test_a_few_spikes_tell_more_than_as_many_even_ones() -> None:
     builder = residual(1)
-    graph, x = builder.graph(), builder.samples(60)
+    graph, train, x = builder.graph(), builder.samples(60), builder.samples(60)
     errors = {}
     for schedule in SCHEDULES:
-        made = sw.convert(graph, x, "max", neurons=schedule)
+        made = sw.convert(graph, train, "max", neurons=schedule)
         measures = sw.measure(made, x, T, quiet=True)
         errors[schedule] = max(layer.correlation.rms for layer in measures.layers.values() if layer.correlation)
     assert errors["few_spike"] < errors["layered"] / 2

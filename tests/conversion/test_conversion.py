@@ -17,7 +17,7 @@ from networks import ALL, Builder, plain, pools, residual
 from spikewright.calibration import Max
 from spikewright.conversion import CalibrationFacts, Correction, spiking_graph, what_became
 from spikewright.demo import demo_data, demo_graph
-from spikewright.errors import GraphError, SettingsError
+from spikewright.errors import DataError, GraphError, SettingsError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph
 from spikewright.nodes import ReLU
@@ -189,7 +189,8 @@ def test_what_is_said_of_it() -> None:
     assert "(*: spikes=3)" in said
     assert "calibration: max:channels of 6 samples, values from" in said
     assert said.splitlines()[-1] == "  corrected: shift:layers=2"
-    assert len(said.splitlines()) == 5
+    assert "contract: " in said
+    assert len(said.splitlines()) == 6
     given = sw.convert(b.graph(), {r.name: np.ones(()) for r in b.graph().of_type(ReLU)})
     assert "calibration: λ were given" in repr(given)
 
@@ -228,11 +229,14 @@ def test_samples_of_calibration_are_known_again() -> None:
     conversion = sw.convert(b.graph(), sw.ArrayDataset(x[:8], None, scaled), "max")
     for data, count in ((x[8:], 0), (x[4:], 4), (x[:8].astype(np.float64)[::-1], 8)):
         with pytest.warns() if count else np.errstate() as said:
-            measures = sw.measure(conversion, sw.ArrayDataset(data, None, scaled), 2)
+            measures = sw.measure(conversion, sw.ArrayDataset(data, None, scaled), 2, allow_overlap=True)
         found = [text for text in measures.warnings if "calibration too" in text]
         expected = f"{count} of these {len(data)} samples were used for calibration too: scores on others may be lower"
         assert found == ([expected] if count else [])
         assert not count or expected in [str(one.message) for one in said]
+        if count:
+            with pytest.raises(DataError, match=f"{count} of the {len(data)} samples to measure with are those of"):
+                sw.measure(conversion, sw.ArrayDataset(data, None, scaled), 2)
     others = sw.measure(conversion, sw.ArrayDataset(x * 2, None, sw.Preprocessing()), 2).warnings
     assert not any("calibration too" in text for text in others)  # raw ones differ
 

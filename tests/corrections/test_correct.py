@@ -27,6 +27,7 @@ BUILDER.flatten()
 BUILDER.linear(3)
 GRAPH = BUILDER.graph()
 X = np.random.default_rng(2).uniform(0, 1, (40, 2, 6, 6)).astype(np.float32)
+OTHERS = np.random.default_rng(3).uniform(0, 1, (10, 2, 6, 6)).astype(np.float32)
 
 
 def conversion(**options: Any) -> sw.Conversion:
@@ -66,7 +67,7 @@ def test_every_corrector_has_a_text(name: str) -> None:
         ("v_init:rounds=some", "v_init: rounds takes a number, not 'some'"),
         ("v_init:rounds=1.5", "v_init: rounds must be a whole number, not 1.5"),
         ("v_init:neurons=maybe", "v_init: neurons is there or not; write it without '=maybe'"),
-        ("gain:0", "gain: must be above 0, not 0"),
+        ("gain:0", "gain: the factor must be above 0, not 0"),
         (3, "a corrector is a text like 'v_init:4..32' or a value like VInit"),
     ],
 )
@@ -130,8 +131,8 @@ def test_a_run_far_from_what_was_corrected_for_says_so() -> None:
     made = sw.correct(conversion(), X, "v_init:8..16", samples=8)
 
     def remarks(timesteps: int, network: sw.Conversion = made, **options: Any) -> list[str]:
-        found = sw.simulate(network, X, timesteps, quiet=True, **options).warnings
-        measured = sw.measure(network, X, timesteps, quiet=True, **options).warnings
+        found = sw.simulate(network, OTHERS, timesteps, quiet=True, **options).warnings
+        measured = sw.measure(network, OTHERS, timesteps, quiet=True, **options).warnings
         both = [[text for text in texts if "correction" in text] for texts in (found, measured)]
         assert both[0] == both[1]
         return both[0]

@@ -7,6 +7,7 @@ from torch import nn
 
 from spikewright.conversion import Conversion, from_scales
 from spikewright.corrections import Given, corrector
+from spikewright.corrections.correcting import correct
 from spikewright.corrections.weights import Trial, Weights
 from spikewright.data import as_dataset
 from spikewright.engines import simulate
@@ -37,22 +38,18 @@ class Branches(nn.Module):
 SAMPLES = np.random.default_rng(0).random((64, 1, 12, 12)).astype(np.float32)
 
 
-def with_largest(network: nn.Module, samples: np.ndarray, lam: float | None = None) -> Conversion:
+def with_largest(network: nn.Module, samples: np.ndarray, lam: float | None = None, neurons: str = "") -> Conversion:
     """A conversion by the largest activations, or by one λ for all."""
     graph, _ = prepare(load(network.eval(), shape=samples.shape[1:]))
     names = [node.name for node in graph.of_type(ReLU)]
     found = run(graph, samples, keep=names)
-    return from_scales(graph, {name: np.asarray(lam or 0.8 * found[name].max()) for name in names})
+    return from_scales(graph, {name: np.asarray(lam or 0.8 * found[name].max()) for name in names}, neurons=neurons)
 
 
 @pytest.fixture(scope="module")
 def conversion() -> Conversion:
     torch.manual_seed(3)
     return with_largest(Branches(), SAMPLES)
-
-
-def given(conversion: Conversion, timesteps: str = "4", seed: int = 0) -> Given:
-    return Given(conversion, as_dataset(SAMPLES, conversion.spiking.inputs), Timesteps.parse(timesteps), seed=seed)
 
 
 def loss(conversion: Conversion, timesteps: int) -> float:
@@ -63,8 +60,7 @@ def loss(conversion: Conversion, timesteps: int) -> float:
 
 
 def test_answers_come_nearer_and_only_weights_change(conversion: Conversion):
-    weights = corrector("weights:4,rounds=40")
-    corrected = conversion.with_spiking(weights.corrected(given(conversion)))
+    corrected = correct(conversion, SAMPLES, "weights:4,rounds=40")
     assert loss(corrected, 4) < 0.6 * loss(conversion, 4)
     before, after = conversion.spiking, corrected.spiking
     assert before.shapes == after.shapes
@@ -73,15 +69,23 @@ def test_answers_come_nearer_and_only_weights_change(conversion: Conversion):
 
 
 def test_a_range_is_better_at_each_of_its_timesteps(conversion: Conversion):
-    corrected = conversion.with_spiking(corrector("weights:2..8,rounds=40").corrected(given(conversion, "2..8")))
+    corrected = correct(conversion, SAMPLES, "weights:2..8,rounds=40")
     for timesteps in (2, 4, 8):
         assert loss(corrected, timesteps) < loss(conversion, timesteps)
 
 
+@pytest.mark.parametrize("neurons", ["schedule=layered", "schedule=few_spike"])
+def test_windows_are_corrected_for_what_they_round(neurons: str):
+    torch.manual_seed(3)
+    conversion = with_largest(Branches(), SAMPLES, neurons=neurons)
+    corrected = correct(conversion, SAMPLES, "weights:3,rounds=40")
+    assert loss(corrected, 3) < 0.8 * loss(conversion, 3)
+    assert all(corrected.spiking[name].weighted for name in corrected.changed)
+
+
 def test_the_same_seed_gives_the_same_weights(conversion: Conversion):
-    weights = Weights(rounds=3)
-    once, again, other = (weights.corrected(given(conversion, seed=seed)) for seed in (0, 0, 1))
-    assert once.fingerprint == again.fingerprint != other.fingerprint
+    once, again, other = (correct(conversion, SAMPLES, Weights(rounds=3), seed=seed) for seed in (0, 0, 1))
+    assert once.spiking.fingerprint == again.spiking.fingerprint != other.spiking.fingerprint
 
 
 def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside():
@@ -94,7 +98,7 @@ def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside():
     layer = next(iter(walk))
     wanted = torch.tensor([[0.0, 0.4, 3.0]]).expand(2, 3)
     assert torch.allclose(layer.rows(slice(0, 2)), wanted)
-    trial = Trial(layer, [node for node in layer.operators if node.weighted], (4,))
+    trial = Trial(layer, [node for node in layer.operators if node.weighted], {4: 4})
     trial.loss(torch.arange(2)).backward()
     ((_, gradient),) = [(k, p.grad) for k, p in trial.parameters.items() if k[1] == "weight"]
     # 4 steps of 0.4 and a half to begin with make 2 spikes, 1.6 are wanted: an error of 0.4, a slope of 4 a step

@@ -138,8 +138,10 @@ def test_measure_and_rates_take_the_same_two_values(tmp_path: Path) -> None:
     run = RunSettings(timesteps=8, encoder="poisson", seed=3, batch_size=2)
     analog = Graph([node for node in graph if node.name in ("x", "w0")] + [Output(name="y", inputs=("w0",))])
     conversion = sw.Conversion(folded=analog, spiking=graph, scales={})
-    measures = measure(conversion, X, settings=run, record=Record("spikes", "conv2.if", "last:2", outputs=False))
-    plain = measure(conversion, X, 8, encoder=Poisson(seed=3))
+    measures = measure(
+        conversion, X, settings=run, record=Record("spikes", "conv2.if", "last:2", outputs=False), allow_overlap=True
+    )
+    plain = measure(conversion, X, 8, encoder=Poisson(seed=3), allow_overlap=True)
     assert measures.summary() == plain.summary()
     assert {name: value.shape for name, value in measures.run.spikes.items()} == {"conv2.if": (3, 2, 2)}
     rates = simulated_rates(graph, X, settings=run, record=Record(folder=tmp_path / "events"))

@@ -59,7 +59,9 @@ def test_something_is_left_to_calibrate_with(count: int) -> None:
 
 def test_what_is_found_is_what_compare_finds() -> None:
     graph, x, y = network()
-    found = tune(graph, (x, y), GRID, rules="best", timesteps="2..4", hold_out=40, test=(x[:30], y[:30]))
+    found = tune(
+        graph, (x, y), GRID, rules="best", timesteps="2..4", hold_out=40, test=(x[:30], y[:30]), allow_overlap=True
+    )
     assert len(found.tried) == 4
     parts = held_out(as_dataset((x, y), graph.inputs), 40)
     by_hand = sw.convert(graph, parts.fitting, "percentile:99,channels")

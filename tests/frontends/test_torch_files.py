@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from spikewright.errors import ModelFileError, SpikewrightError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.frontends.torch import from_file, load_pt2
+from spikewright.frontends.torch.archives import names_objects
 from spikewright.frontends.verify import verification
 
 SOURCE = """
@@ -355,3 +356,17 @@ def test_damaged_descriptions(archive: Path, tmp_path: Path) -> None:
         changed(archive, path, damage)
         with suppress(SpikewrightError):
             run(load_pt2(path), np.zeros((2, 1, 4, 4), np.float32))
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("length", [b"\x8e" + (2**62).to_bytes(8, "little"), b"T" + (2**31 - 1).to_bytes(4, "little")])
+def test_a_damaged_length_makes_no_room(length: bytes, archive: bool, tmp_path: Path) -> None:
+    """A pickle says how long its texts are; what it says is believed as far as the file reaches."""
+    pickled = b"\x80\x02" + length + b"few."
+    weights = tmp_path / "weights.pt"
+    if archive:
+        with zipfile.ZipFile(weights, "w") as made:
+            made.writestr("weights/data.pkl", pickled)
+    else:
+        weights.write_bytes(pickled)
+    assert not names_objects(weights)

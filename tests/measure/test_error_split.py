@@ -175,3 +175,27 @@ def test_steady_counts_are_those_of_a_simulation() -> None:
             n = left.floor().clamp(0, cap)
             left, sent = left - n, sent + n
         assert torch.equal(steady_count(v, z, steps, cap), sent), (cap, steps)
+
+
+@pytest.mark.parametrize(("schedule", "levels"), [("layered", 4), ("few_spike", 16)])
+def test_windows_only_round(schedule: str, levels: int) -> None:
+    """Whatever the order of spikes: 0.3 as a level of four, or of sixteen; the layer behind rounds as well."""
+    found = split(pair(), [[0.3]], 4, neurons=schedule)
+    first = round(0.3 * levels) / levels
+    assert means(found["plus"]) == {"rounding": pytest.approx(first - 0.3)}
+    assert means(found["gap"]) == {}
+
+
+def test_signed_spikes_take_unevenness_back() -> None:
+    found = split(pair(), [[0.5]], 4, engine="reference", neurons="signed; minus: signed,v_init=0")
+    assert means(found["gap"]) == {}
+
+
+def test_a_bias_per_step_is_part_of_the_current() -> None:
+    """A tenth in each step of four makes 0.3 a current of 0.4: two spikes for 1.6, of which the bias is inherited."""
+    conversion = sw.convert(relay(), {"a": np.asarray(1.0)})
+    node = conversion.spiking["a"].replace(step_bias=np.full((4, 1), 0.1, np.float32))
+    data = as_dataset(np.array([[0.3]], np.float32), conversion.spiking.inputs)
+    changed = conversion.with_spiking(conversion.spiking.replaced(node))
+    found = split_errors(changed, data, RunSettings(), [4]).populations[4]["a"]
+    assert means(found) == {"inherited": pytest.approx(0.1), "rounding": pytest.approx(0.1)}

@@ -128,10 +128,10 @@ def test_margins_do_not_depend_on_a_softmax(last: torch.nn.Module) -> None:
 
 
 def test_answers_that_decide_nothing_have_no_early_exit() -> None:
-    made = sw.convert(network(), X[:40], "max", task="regression")
+    made, plain = (sw.convert(network(), X[:40], "max", task=task) for task in ("regression", None))
     with pytest.raises(SettingsError, match="'output' is regression"):
         sw.choose_exit(made, X[:40], 0.1, sw.RunSettings(4))
     with pytest.raises(SettingsError, match="0 or more and below 1, not 1"):
-        sw.choose_exit(made, X[:40], 1, sw.RunSettings(4))
+        sw.choose_exit(plain, X[:40], 1, sw.RunSettings(4))
     with pytest.raises(SettingsError, match="the margin of an early exit"):
         sw.EarlyExit(-1.0)

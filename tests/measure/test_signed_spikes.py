@@ -54,6 +54,11 @@ def test_operations_firing_rates_and_energy_count_either_sign() -> None:
     assert set(run.negative) == {"n"}
     firing = found.layers["n"].firing
     assert (firing.mean, firing.silent, firing.negative) == (0.75, 0.0, 0.5)
+    assert found.negative == pytest.approx(3 / (6 + run.counts["m"].sum()))
+    assert found.summary()["layers"]["n"]["negative"] == 0.5
+    said = [note for note in found.notes if "of all spikes are −1: they cost what others cost" in note]
+    assert len(said) == 1
+    assert f"note: {said[0]}" in repr(found)
     assert found.synops["w"].total == 6 * 3
     assert found.operations["w"].acs == 4 * 2 + 2 * 3  # one weight of the first neuron is zero
     assert found.energy_spiking == pytest.approx(18 * Energy().ac / 1000)

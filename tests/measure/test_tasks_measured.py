@@ -280,7 +280,8 @@ def test_the_page_speaks_of_the_task(kind: tuple[str, str], said: Said) -> None:
         assert "sex: accuracy at T = 8" in text
     for chart, axis in zip(charts, axes, strict=True):
         if axis in wanted:
-            assert [len(trace["y"]) for trace in chart["data"][:2]] == [T, T]
+            curves = [trace for trace in chart["data"] if trace["name"] in ("max", "scale:0.5")]
+            assert [len(trace["y"]) for trace in curves] == [T, T]
 
 
 def test_a_page_without_labels(kind: tuple[str, str], said: Said) -> None:

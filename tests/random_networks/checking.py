@@ -27,6 +27,8 @@ from spikewright.nodes import IF, Floor, Output, ReLU, Softmax
 READ, NORMALISED = 1e-4, 1e-4
 """How far apart values may be, as a share of their range."""
 TIMESTEPS = 6
+NEURONS = ("", "", "signed", "signed,spikes=3", "no_debt")
+"""What neurons are like, by turns."""
 UNFORESEEN = "not make sense"
 """What a message says where a rule met something that it was not written for: no network here is damaged."""
 
@@ -206,7 +208,8 @@ def _spiking(graph: Graph, x: Array) -> Outcome:
         statistics = sw.calibrate(folded, x, [method])
         scales = statistics.scales(method)
         normalised = sw.normalise(folded, scales)
-        conversion = sw.convert(graph, scales, leaky="split")
+        neurons = NEURONS[int(graph.fingerprint[1], 16) % len(NEURONS)]
+        conversion = sw.convert(graph, scales, leaky="split", neurons=neurons)
         spiking = conversion.spiking
     except SpikewrightError as error:
         _check_words(error)

@@ -31,6 +31,8 @@ USUAL = Timesteps(4, 32)
 """T where none is said."""
 COARSE, FINE, ROUNDS = 160, 13, 2
 """Candidates of λ over the whole range, evenly spaced by ratio; then between the neighbours of the best; how often."""
+FINEST = 30
+"""Bits beyond which none says anything more."""
 MANY = 128
 """Levels beyond which rounding is taken for what it is of evenly spread values: λ²/12T² a value."""
 LOWEST = 0.25
@@ -63,8 +65,11 @@ class Levels:
         """The levels of neurons after T timesteps.
 
         Without a cap on spikes nothing is ever clipped, and the smaller λ the better: λ is then chosen as if a step had
-        one spike at most.
+        one spike at most. Neurons of the schedule "few_spike" send the bits of a number below 2^T.
         """
+        if neurons.schedule == "few_spike":
+            fine = 2 ** min(timesteps, FINEST)
+            return cls(fine, fine - 1, neurons.v_init)
         return cls(timesteps, timesteps * (neurons.max_spikes or 1), neurons.v_init)
 
     def rounded(self, x: Floats, scale: Floats) -> Floats:

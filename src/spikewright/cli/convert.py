@@ -38,14 +38,16 @@ from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
-from spikewright.corrections import correcting, correctors, correctors_of
+from spikewright.corrections import correctors, correctors_of
 from spikewright.data import Preprocessing, load_data, sample_digests
+from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
-from spikewright.experiment import compared, conversions, prepared, statistics_of
+from spikewright.experiment import compared, converted, prepared, statistics_of
+from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.loading import load
-from spikewright.measures import check_overlap, overlap_of
+from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
@@ -85,7 +87,7 @@ def convert(
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
     neurons: Annotated[
         str,
-        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'horizon=8'."),
+        typer.Option(help="By name or pattern: 'conv*: spikes=3; fc1: reset=zero'; of all others: 'signed,no_debt'."),
     ] = "",
     v_init: Annotated[float, typer.Option(help="Initial potential, as a fraction of the threshold.")] = 0.5,
     v_min: Annotated[float | None, typer.Option(help="Lowest potential, as a fraction of the threshold.")] = None,
@@ -119,6 +121,8 @@ def convert(
         check_idle(context, _MEASURING, "it is a setting of the measurement: give --test too")
     check_timesteps(timesteps)
     start = parse_readout(readout_from)
+    if start != "auto":
+        check_window(start, timesteps)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
     check_save(output, force)
@@ -133,6 +137,7 @@ def convert(
     base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
     settings = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
     options: dict[str, Any] = {**settings, "neurons": NeuronsByPopulation.parse(neurons, base)}
+    check_automatic(methods, corrections)
     graph = load(model, weights=weights, shape=parse_shape(shape), verify=verify)
     if isinstance(graph, Conversion):
         raise SettingsError(f"{model}: is a conversion already; give the trained network")
@@ -143,14 +148,29 @@ def convert(
         every = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes)
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
+        if early_exit is not None:
+            check_exit(next(iter(asked.values())), early_exit / 100)
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
     if labelled is not None:
         check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
+    with progress("choosing", quiet=as_json) as move:
+        recipes = resolved(
+            folded,
+            calibration,
+            methods,
+            corrections,
+            task=task,
+            input_scale=scale,
+            device=device,
+            progress=move,
+            **options,
+        )
+    chosen = [one.automatic for one in recipes if one.automatic is not None]
     with progress("calibrating", quiet=as_json) as move:
         found = statistics_of(
             folded,
             calibration,
-            methods,
+            [one.recipe.method for one in recipes],
             store=statistics,
             force=force,
             input_scale=scale,
@@ -163,17 +183,16 @@ def convert(
     if not as_json:
         for line in seen.lines:
             err.print(line, highlight=False, markup=False, soft_wrap=True)
-    made = conversions(graph, found, methods, calibration, task=task, **options)
     with stages(quiet=as_json) as tell:
-        made = tuple(
-            correcting.correct(one, calibration, corrections, seed=sample_seed, task=task, device=device, progress=tell)
-            for one in made
+        made = converted(
+            graph, found, recipes, calibration, seed=sample_seed, task=task, device=device, progress=tell, **options
         )
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force)
     summary: dict[str, Any] = {
         "output": str(output),
-        "method": str(methods[0]),
+        "method": conversion.calibration.method,
+        "chosen": [str(one) for one in chosen],
         "scales": {name: conversion.scales[name].tolist() for name in conversion.units if name in conversion.scales},
         "corrections": [str(one) for one in conversion.corrections],
         "neurons": asdict(conversion.neurons.default),
@@ -191,6 +210,7 @@ def convert(
             "test": f"{len(labelled)} samples of {test}: {named(tested)}",
             "methods": ", ".join(map(str, methods)),
             **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
+            **{str(one.auto): one for one in chosen},
             "input scale": scale,
             "task": tasks_text(asked),
             "timesteps": timesteps,
@@ -231,7 +251,9 @@ def convert(
     else:
         say(f"calibrated on {named(choice)}")
         populations, count = len(conversion.spiking.populations), short(conversion.neuron_count)
-        err.print(f"{populations} populations, {count} neurons, {methods[0]}")
+        err.print(f"{populations} populations, {count} neurons, {conversion.calibration.method}")
+        for one in chosen:
+            err.print(f"{one.auto} chose {one}", markup=False, highlight=False, soft_wrap=True)
         err.print(str(verification(graph)), markup=False, highlight=False, soft_wrap=True)
         for correction in conversion.corrections:
             err.print(f"corrected: {correction}", markup=False, highlight=False, soft_wrap=True)

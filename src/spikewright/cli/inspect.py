@@ -90,6 +90,7 @@ def _lines(conversion: Conversion) -> list[str]:
         "classes": listed(conversion.classes),
     }
     lines += [f"{label}: {text}" for label, text in told.items() if text]
+    lines.append(f"contract: {conversion.contract}")
     lines += [f"corrected: {correction}" for correction in conversion.corrections]
     return lines + ([f"changed since at: {listed(conversion.changed)}"] if conversion.changed else [])
 
@@ -106,6 +107,7 @@ def _facts(conversion: Conversion) -> dict[str, object]:
         "tasks": dict(conversion.tasks),
         "preprocessing": str(conversion.preprocessing),
         "classes": list(conversion.classes),
+        "contract": conversion.contract.summary(),
         "corrections": [str(correction) for correction in conversion.corrections],
         "changed": list(conversion.changed),
         "became": dict(conversion.became),

@@ -29,6 +29,11 @@ def comparison(measures: Mapping[str, Measures]) -> Group:
                 curve, analog = one.heads[name].curves[score], one.heads[name].analog.get(score)
                 cells = [kind.text(curve[t - 1]) for t in shown]
                 table.add_row(label, *cells, *([] if analog is None else [kind.text(analog)]))
+                if score == head.task.main and tuple(shown) == one.heads[name].steps:
+                    spans = [one.heads[name].interval(t) for t in shown]
+                    ends = ["" if span is None else span.text(kind.percent).replace(" to ", "–") for span in spans]
+                    if any(ends):
+                        table.add_row("  95 % interval", *ends)
                 found = one.heads[name].quantised
                 if found is not None and score in found.scores and tuple(shown) == found.steps:
                     table.add_row("  quantised", *map(kind.text, found.scores[score]))
@@ -57,8 +62,27 @@ def judgement(measures: Mapping[str, Measures]) -> list[str]:
         before = "" if len(measures) == 1 else f"{label}: "
         lines += [before + sentence for sentence in reasons(one)]
         lines += [] if one.early_exit is None else [before + str(one.early_exit)]
+    lines += _against_the_first(measures)
     protocol = next(iter(measures.values())).protocol
     return lines if protocol is None else [*lines, *protocol.lines[1:2]]
+
+
+def _against_the_first(measures: Mapping[str, Measures]) -> list[str]:
+    """How far each method is above the first at the last timestep, on the same samples."""
+    first, *others = measures
+    lines = []
+    for label in others:
+        for name, head in measures[label].heads.items():
+            main = head.task.main
+            before = measures[first].heads[name]
+            span = head.gained_over(before, measures[label].timesteps)
+            if span is not None:
+                kind, gained = SCORES[main], float(head.curves[main][-1] - before.curves[main][-1])
+                amount = (f"{100 * gained:+.2f} points" if kind.percent else f"{gained:+.3g}").replace("-", "−")
+                where = "" if len(measures[label].heads) == 1 else f"{name}: "
+                interval = span.text(kind.percent)
+                lines.append(f"{where}{label} against {first}: {amount} of {kind.title} (95 % interval {interval})")
+    return lines
 
 
 def agreement_lines(measures: Measures) -> list[str]:

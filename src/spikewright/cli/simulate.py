@@ -32,6 +32,7 @@ from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks
 from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
 from spikewright.engines import Engine
+from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
@@ -77,6 +78,8 @@ def simulate(
     """
     encoder = options.check()
     start = parse_readout(readout_from)
+    if start != "auto":
+        check_window(start, options.timesteps)
     if calibration is None and (start == "auto" or early_exit is not None):
         asked = "--readout-from auto" if start == "auto" else "--early-exit"
         raise SettingsError(f"{asked} is found on samples of calibration: give them with --calibration")

@@ -20,6 +20,7 @@ from spikewright.cli.console import (
     JsonOption,
     LeakyOption,
     ModelArgument,
+    OverlapOption,
     PreprocessOption,
     ShapeOption,
     TaskOption,
@@ -63,6 +64,7 @@ SHARED = (
     "encoder",
     "batch_size",
     "device",
+    "allow_overlap",
 )
 """The options that mean the same to ``convert``."""
 MOST_ROWS = 30
@@ -119,6 +121,7 @@ def tune(
     leaky: LeakyOption = "refuse",
     task: TaskOption = None,
     encoder: EncoderOption = "constant",
+    allow_overlap: OverlapOption = False,
     force: ForceOption = False,
     batch_size: BatchOption = 100,
     device: DeviceOption = "cpu",
@@ -171,6 +174,8 @@ def tune(
             input_scale=scale,
             task=task,
             encoder=encoder,
+            correction_seed=sample_seed,
+            allow_overlap=allow_overlap,
             batch_size=batch_size,
             device=device,
             progress=tell,

@@ -28,6 +28,7 @@ class CalibrationFacts:
             samples themselves were not at hand.
         inputs: by input, the lowest and the highest value that the network saw.
         corrected: ``(K,)``, the digests of further samples, which λ do not come from but corrections do.
+        chosen: how method, corrections and neurons were chosen on some of the samples; empty where somebody said them.
     """
 
     method: str = ""
@@ -35,10 +36,11 @@ class CalibrationFacts:
     digests: NDArray[np.uint64] = field(default_factory=_no_digests)
     inputs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrected: NDArray[np.uint64] = field(default_factory=_no_digests)
+    chosen: str = ""
 
     def __post_init__(self) -> None:
         digests, corrected = np.array(self.digests), np.array(self.corrected)
-        hints = (("method", str), ("samples", int))
+        hints = (("method", str), ("samples", int), ("chosen", str))
         sound = all(fits(getattr(self, label), hint) for label, hint in hints) and self.samples >= 0
         if not sound or digests.dtype != np.uint64 or digests.shape not in ((0,), (self.samples,)):
             raise SettingsError(
@@ -58,7 +60,7 @@ class CalibrationFacts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CalibrationFacts):
             return NotImplemented
-        own, theirs = ((one.method, one.samples, one.inputs) for one in (self, other))
+        own, theirs = ((one.method, one.samples, one.inputs, one.chosen) for one in (self, other))
         return own == theirs and all(
             np.array_equal(getattr(self, label), getattr(other, label)) for label in ("digests", "corrected")
         )
@@ -85,7 +87,8 @@ class CalibrationFacts:
         if len(self.inputs) > 1:
             ranges = [f"'{name}' {span}" for name, span in zip(self.inputs, ranges, strict=True)]
         values = f", values from {', '.join(ranges)}" if ranges else ""
-        return f"{self.method or 'λ'} of {samples}{values}"
+        chosen = f"; chosen by {self.chosen}" if self.chosen else ""
+        return f"{self.method or 'λ'} of {samples}{values}{chosen}"
 
 
 Setting = bool | int | float | str

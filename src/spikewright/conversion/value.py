@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spikewright.conversion.contract import Contract, contract_of
 from spikewright.conversion.facts import CalibrationFacts, Correction
 from spikewright.conversion.neurons import NeuronsByPopulation
 from spikewright.conversion.spiking import Readout, View, read_out, spiking_of
@@ -160,6 +161,7 @@ class Conversion:
             + (f" ({self.neurons})" if str(self.neurons) else ""),
             f"calibration: {self.calibration}",
             f"readout: {self.readout}",
+            f"contract: {self.contract}",
         ]
         if str(self.preprocessing):
             lines.append(f"preprocessing: {self.preprocessing}")
@@ -167,6 +169,11 @@ class Conversion:
         if self.changed:
             lines.append(f"spiking network changed since at: {listed(self.changed)}")
         return "\n  ".join(["Conversion", *lines])
+
+    @property
+    def contract(self) -> Contract:
+        """What the neurons of the spiking network ask of who runs them."""
+        return contract_of(self.spiking)
 
     @property
     def neuron_count(self) -> int:

@@ -64,9 +64,14 @@ class Bias(LayerCorrector):
         if layer.activations is None or not isinstance(layer.node, IF | Output):
             return ()
         if not self.steps:
-            return with_bias(layer, static_bias(layer, given.timesteps.values, self.rounds or ROUNDS))
+            return with_bias(layer, static_bias(layer, layer.times(given.timesteps), self.rounds or ROUNDS))
         if isinstance(layer.node, Output):
             return ()
+        if layer.node.schedule != "free":
+            raise SettingsError(
+                f"bias: {layer.node.schedule} neurons add up all steps of a window, so that a bias for each of them is "
+                "one for all: take bias, v_init or weights"
+            )
         if self.form == "linear":
             return (self._linear(layer, layer.node),)
         return (self._table(layer, layer.node),)

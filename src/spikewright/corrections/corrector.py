@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from spikewright.conversion import Conversion, Correction
@@ -12,6 +12,7 @@ from spikewright.corrections.walk import Layer, Walk
 from spikewright.data import Dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.errors import SettingsError
 from spikewright.graph import Node
 from spikewright.registry import file_name
 from spikewright.settings import plain
@@ -100,7 +101,14 @@ class LayerCorrector(Corrector):
         """The nodes to change for one population or output: itself, or some of its ``operators``; none to leave it."""
 
     def apply(self, given: Given) -> Conversion:
-        walk = given.walk()
+        walk, own = given.walk(), given
+        if walk.window is not None:
+            if len(given.timesteps.values) > 1:
+                raise SettingsError(
+                    f"{self.name}: neurons that speak in windows are another network for each T, not one for "
+                    f"{given.timesteps}; correct for one T, as in {self.name}:{given.timesteps.last}"
+                )
+            own = replace(given, timesteps=Timesteps(1, 1))
         for layer in walk:
-            layer.replace(*self.layer(layer, given))
+            layer.replace(*self.layer(layer, own))
         return given.conversion.corrected(walk.graph, self.remembered(given))

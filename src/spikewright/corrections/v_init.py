@@ -3,6 +3,9 @@
 Layer by layer, while all earlier layers spike already: ``v_init += θ·Σ_t mean(a − s_t)``, a few rounds of it, where
 ``a`` is the analog activation in units of λ and ``s_t`` what was sent at step t (the "potential" correction of Li et
 al. 2021, per channel and in rounds).
+
+Of a range it is ``v_init += θ·(Σ_T e(T)/T²) / (Σ_T 1/T²)`` with the error ``e(T)`` of the count after T steps: the
+least squares of the error of the rate, on which a potential has 1/T of its size.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ class VInit(LayerCorrector):
         node = layer.node
         if not isinstance(node, IF) or layer.activations is None:
             return ()
-        times = given.timesteps.values
+        times = layer.times(given.timesteps)
         theta = node.spread(node.threshold, layer.shape).astype(np.float64)
         v_init = node.spread(node.v_init, layer.shape).astype(np.float64)
         for _ in range(self.rounds):
@@ -57,7 +60,7 @@ class VInit(LayerCorrector):
         return (node.replace(v_init=v_init),)
 
     def _missing(self, layer: Layer, node: IF, times: Iterable[int]) -> Array:
-        """``(*shape)``: how many spikes a neuron lacks after T steps, the mean over samples and all T."""
+        """``(*shape)``: how many spikes a neuron lacks after T steps, the mean over samples, and over T by 1/T²."""
         total: Tensor | None = None
         wanted = set(times)
         for chunk in layer.chunks():
@@ -65,10 +68,10 @@ class VInit(LayerCorrector):
             for t, spikes in enumerate(layer.fire(chunk.currents, node), 1):
                 sent = spikes if sent is None else sent + spikes
                 if t in wanted:
-                    lacking = (chunk.activations * t - sent).double().sum(dim=0)
+                    lacking = (chunk.activations * t - sent).double().sum(dim=0) / t**2
                     total = lacking if total is None else total + lacking
         assert total is not None
-        return np.asarray((total / (layer.samples * len(wanted))).cpu().numpy())
+        return np.asarray((total / (layer.samples * sum(t**-2 for t in wanted))).cpu().numpy())
 
 
 LOWEST, HIGHEST = -1.5, 2.5

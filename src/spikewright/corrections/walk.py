@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Simulation
 from spikewright.engines.reference import State
+from spikewright.engines.windows import levels_of, number_told, one_step, schedule_of, spike_weight, spikes_at
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, Shape, ToTensor
-from spikewright.nodes import Input, Output
+from spikewright.nodes import IF, Input, Output
+from spikewright.timesteps import Timesteps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +73,7 @@ class Layer:
     @property
     def graph(self) -> Graph:
         """The spiking network as it is now."""
-        return self._walk.graph
+        return self._walk.spiking.graph
 
     @property
     def node(self) -> Node:
@@ -87,6 +89,12 @@ class Layer:
     def operators(self) -> tuple[Node, ...]:
         """The linear operators that lead to it and to nothing else, in order: what may be changed for it alone."""
         return tuple(self.graph[name] for name in self._walk.spiking.own(self.name))
+
+    def times(self, timesteps: Timesteps) -> tuple[int, ...]:
+        """After which steps what was sent so far shows what a run of so many steps would send: all of a range, but of
+        neurons that exchange window by window only its last: shorter windows are other runs."""
+        windows = any(node.schedule != "free" for node in self.graph.of_type(IF))
+        return (timesteps.last,) if windows else tuple(timesteps.values)
 
     def chunks(self) -> Iterator[Chunk]:
         """All samples, a few at a time. Currents are kept for the next round where they are not too large."""
@@ -120,7 +128,7 @@ class Layer:
         return self.samples * prod(self.shape[1:])
 
     def kept(self) -> list[Chunk]:
-        """As many samples as can be kept at one time, at least one chunk: all of them but where these are large."""
+        """The chunks that can be kept at one time, at least one: all of them but where these are large."""
         found: list[Chunk] = []
         for chunk in self.chunks():
             found.append(chunk)
@@ -174,6 +182,9 @@ class Walk:
     samples, all steps) of populations that are still read; sums of weighted values that several populations read, four
     bytes each; analog activations of the same; and up to 1 GiB of currents of one population.
 
+    A network whose neurons speak in windows is gone through as the network one step of which does the same
+    (``one_step``): T is 1, and activations and biases are as many times as large as there are units to λ.
+
     Args:
         network: whose spiking network is gone through; the trained network of a conversion says what activations there
             should be, of a graph alone nobody knows.
@@ -195,36 +206,57 @@ class Walk:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         spiking = spiking_graph(network)
-        self.timesteps = timesteps
+        self.timesteps, self.window = timesteps, None
         self.data, self.progress = as_dataset(data, spiking.inputs), progress
         self.samples = len(self.data)
         self.to_tensor: ToTensor = tensors_on(device)
         self.dtype = "float32"
         self.empty = self.to_tensor(np.zeros(0))
         self.encoder = (encoder or Constant()).fitted(spiking)
-        self.spiking = Lane(spiking, self.to_tensor)
+        self._given, self.units = spiking, 1
+        schedule = schedule_of(spiking)
+        if schedule != "free":
+            self.units, _ = levels_of(schedule, timesteps)
+            self.window, self.timesteps = timesteps, 1
+        self.spiking = Lane(spiking if self.window is None else one_step(spiking, timesteps), self.to_tensor)
         analog = network.normalised if isinstance(network, Conversion) else Graph(spiking.of_type(Input))
         self.analog = Lane(analog, self.to_tensor)
 
     @property
     def graph(self) -> Graph:
         """The spiking network with all that was replaced so far."""
-        return self.spiking.graph
+        if self.window is None:
+            return self.spiking.graph
+        before = {node.name: node for node in one_step(self._given, self.window)}
+        return self._given.with_nodes(
+            self._given[node.name] if node.alike(before.get(node.name)) else self._in_windows(node)
+            for node in self.spiking.graph
+        )
+
+    def _in_windows(self, node: Node) -> Node:
+        """A node that was changed in a network of one step, as it is in one of windows."""
+        own = self._given.by_name.get(node.name)
+        if isinstance(node, IF) and isinstance(own, IF):
+            return node.replace(schedule=own.schedule, max_spikes=own.max_spikes)
+        if isinstance(node, Output) and isinstance(own, Output):
+            return own.replace(inputs=node.inputs)
+        bias: Any = getattr(node, "bias", None)
+        return node.replace(bias=bias / self.units) if isinstance(bias, np.ndarray) else node
 
     def __iter__(self) -> Iterator[Layer]:
         import torch
 
         with torch.inference_mode():
             self._start()
-        order = [node.name for node in self.graph]
-        total, done = sum(node.population or isinstance(node, Output) for node in self.graph), 0
-        for name in order:
+        order = list(self.spiking.graph)
+        total, done = sum(node.population or isinstance(node, Output) for node in order), 0
+        for name in (node.name for node in order):
             with torch.inference_mode():
                 if name in self.spiking.shared:
                     self.spiking.settle(name, self.samples, self.timesteps)
                 if name in self.analog.shared:
                     self.analog.settle(name, self.samples, 1)
-            node = self.graph[name]
+            node = self.spiking.graph[name]
             if not (node.population or isinstance(node, Output)):
                 continue
             with torch.inference_mode():
@@ -238,7 +270,7 @@ class Walk:
 
     def steps_before(self, name: str) -> int:
         """How many steps there are of what a node reads: 1 where all are the same."""
-        return max(self._steps(source) for source in self.graph[name].inputs)
+        return max(self._steps(source) for source in self.spiking.graph[name].inputs)
 
     def _steps(self, name: str) -> int:
         if name in self.spiking.kept:
@@ -250,16 +282,16 @@ class Walk:
         import torch
 
         x = torch.cat([torch.from_numpy(np.ascontiguousarray(x)) for x, _ in self.data.batches(256)]).to(self.empty)
-        first, last = self.encoder.at(x, 0, self.data.first_sample), None
-        if self.timesteps > 1:
-            last = self.encoder.at(x, 1, self.data.first_sample)
-        at = [first]
-        if last is not None and last is not first:
-            at += [last, *(self.encoder.at(x, t, self.data.first_sample) for t in range(2, self.timesteps))]
-        parts = [split_inputs(self.graph, one) for one in at]
-        for name in self.graph.inputs:
+        steps, first = self.timesteps if self.window is None else self.window, self.data.first_sample
+        at = [self.encoder.at(x, 0, first)]
+        if steps > 1 and (second := self.encoder.at(x, 1, first)) is not at[0]:
+            at += [second, *(self.encoder.at(x, t, first) for t in range(2, steps))]
+        if self.window is not None:
+            at = [torch.stack(at).mean(dim=0) * self.units]
+        parts = [split_inputs(self._given, one) for one in at]
+        for name in self._given.inputs:
             self.spiking.keep(name, torch.stack([one[name] for one in parts], dim=1))
-        for name, mean in split_inputs(self.graph, self.encoder.mean(x, self.timesteps)).items():
+        for name, mean in split_inputs(self._given, self.encoder.mean(x, steps)).items():
             self.analog.keep(name, mean[:, None])
 
     def _activations(self, node: Node) -> Tensor | None:
@@ -267,12 +299,12 @@ class Walk:
         import torch
 
         lane, name = self.analog, node.name
-        if name not in lane.graph or lane.graph.shapes[name] != self.graph.shapes[name]:
+        if name not in lane.graph or lane.graph.shapes[name] != self.spiking.graph.shapes[name]:
             return None
         read = lane.read if isinstance(node, Output) else lane.value
         found = torch.cat([read(name, rows)[:, 0] for rows in lane.rows(name, 1, self.samples)])
         lane.keep(name, found[:, None])
-        return found
+        return found if self.units == 1 else found * self.units
 
     def _settle(self, layer: Layer) -> None:
         """Keep the spikes of a layer as it is now."""
@@ -329,6 +361,9 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
     """
     import torch
 
+    if isinstance(node, IF) and node.schedule != "free":
+        yield from _window(node, currents, timesteps)
+        return
     with torch.inference_mode():
         at = [currents[:, t if currents.shape[1] > 1 else 0] for t in range(timesteps)]
         if isinstance(node, Output):
@@ -339,6 +374,17 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
         for t, current in enumerate(at):
             sent, state = neurons.step(current, state, t)
             yield sent
+
+
+def _window(node: IF, currents: Tensor, timesteps: int) -> Iterator[Tensor]:
+    """What neurons send in their window that add up a window first, each spike by what it weighs."""
+    heard = currents.sum(dim=1) if currents.shape[1] > 1 else currents[:, 0] * timesteps
+    shape = tuple(heard.shape[1:])
+    threshold, v_init = (heard.new_tensor(node.spread(values, shape)) for values in (node.threshold, node.v_init))
+    numbers = number_told(node.schedule, heard, threshold, v_init, timesteps)
+    for step in range(timesteps):
+        weight = spike_weight(node.schedule, step, timesteps)
+        yield spikes_at(node.schedule, numbers, step, timesteps) * weight
 
 
 def channel_sums(values: Tensor) -> Tensor:

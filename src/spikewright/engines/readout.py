@@ -35,13 +35,9 @@ class WindowReadout:
     """
 
     def __init__(self, graph: Graph, start: int, timesteps: int) -> None:
-        if start >= timesteps:
-            raise SettingsError(
-                f"an answer that is read from timestep {start} on needs more than {start} timesteps, not {timesteps}: "
-                "give more, or read from earlier on"
-            )
+        check_window(start, timesteps)
         for node in graph.of_type(IF) if start else ():
-            if getattr(node, "schedule", "free") != "free":
+            if node.schedule != "free":
                 raise SettingsError(
                     f"{node}: sends its spikes window by window, and an answer is read over its own window: leave "
                     "readout_from away"
@@ -55,6 +51,19 @@ class WindowReadout:
         if self.start:
             for node in self.outputs:
                 run.outputs[node.name] = node.answer(window_means(run.outputs[node.name], self.start), lead=2)
+
+
+def check_window(start: int, timesteps: int) -> None:
+    """Refuse a window that begins at the end of a run or behind it.
+
+    Raises:
+        SettingsError: saying what to do.
+    """
+    if start >= timesteps:
+        raise SettingsError(
+            f"an answer that is read from timestep {start} on needs more than {start} timesteps, not {timesteps}: give "
+            "more, or read from earlier on"
+        )
 
 
 def window_means(means: Tensor, start: int) -> Tensor:

@@ -72,7 +72,7 @@ class BatchRun:
 
     @property
     def sent(self) -> dict[str, Tensor]:
-        """By population, ``(B, *shape)``: all that travelled, whatever its sign: spikes of +1 and of −1."""
+        """What each population sent, whatever its sign, ``(B, *shape)``: spikes of +1 and of −1."""
         nets = {
             name: net + 2 * self.negative[name] if name in self.negative else net for name, net in self.counts.items()
         }

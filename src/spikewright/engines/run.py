@@ -92,7 +92,7 @@ class Run:
 
     @property
     def sent(self) -> dict[str, NDArray[np.float64]]:
-        """By population, its shape: all that was sent, whatever its sign, summed over samples and timesteps.
+        """What each population sent, whatever its sign, in its shape, summed over samples and timesteps.
 
         What activations are compared with is ``counts``, what costs is this.
         """

@@ -22,9 +22,9 @@ from spikewright.corrections.correcting import correct
 from spikewright.data import Dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
-from spikewright.errors import SpikewrightWarning
+from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.experiment.held_out import HeldOut, expected_inputs, held_out
-from spikewright.experiment.scoring import Yardstick
+from spikewright.experiment.scoring import Yardstick, points_text
 from spikewright.graph import Graph
 from spikewright.tasks import TaskChoice
 
@@ -34,7 +34,7 @@ CALIBRATED = 512
 """How many of the others λ are found on while methods are compared."""
 FIRST, SECOND = 128, 250
 """How many samples held out thresholds are ranked on, and candidates are measured on before the last round."""
-FINALISTS = 3
+FINALISTS = 2
 THRESHOLDS = (
     *(f"percentile:{p:g},channels" for p in (99.9, 99, 97, 95, 90, 80, 60)),
     *(f"percentile:{p:g},channels,zeros" for p in (99.9, 99)),
@@ -88,19 +88,17 @@ class Automatic:
     def __str__(self) -> str:
         """One line: what was chosen, by what, and what was next."""
         chosen = str(self.recipe)
-        others = [
-            f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen
-        ]
+        others = [f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen]
         against = "labels" if self.labelled else "the trained network's answers"
         return (
-            f"{chosen}: {self.lost[chosen]:.2f} points lost at T={self.auto.timesteps} by {against}, {self.held_out}"
-            + (f"; not chosen (on so many of them): {', '.join(others)}" if others else "")
+            f"{chosen}: {points_text(self.lost[chosen])} at T={self.auto.timesteps} by {against}, {self.held_out}"
+            + (f"; not chosen, points lost (on so many of them): {', '.join(others)}" if others else "")
         )
 
     @property
     def fact(self) -> str:
         """What a conversion remembers of the choice."""
-        return f"{self.auto}, {self.lost[str(self.recipe)]:.2f} points lost, {self.held_out}"
+        return f"{self.auto}, {points_text(self.lost[str(self.recipe)])}, {self.held_out}"
 
 
 def choose(
@@ -160,6 +158,70 @@ def choose(
         return search.found(methods, base, progress)
 
 
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """How a network is converted, once ``auto`` has chosen.
+
+    Attributes:
+        recipe: how.
+        automatic: what ``auto`` chose; None where somebody said all of it.
+    """
+
+    recipe: Recipe
+    automatic: Automatic | None = None
+
+
+def check_automatic(methods: Sequence[Method], corrections: Sequence[Corrector], samples: bool = True) -> None:
+    """Refuse ``auto`` where it cannot choose, before any work is done.
+
+    Args:
+        methods: what was asked for.
+        corrections: what was asked for.
+        samples: whether there are samples to choose on.
+
+    Raises:
+        SettingsError: where corrections are said too, or there are no samples.
+    """
+    for method in methods:
+        if isinstance(method, Auto) and corrections:
+            raise SettingsError(f"{method} chooses corrections itself; leave {corrections[0]} out")
+        if isinstance(method, Auto) and not samples:
+            raise SettingsError(f"{method} chooses on samples: give data in place of statistics or λ")
+
+
+def resolved(
+    folded: Graph,
+    data: Dataset | None,
+    methods: Sequence[Method],
+    corrections: Sequence[Corrector],
+    *,
+    neurons: NeuronsGiven = None,
+    **how: Any,
+) -> tuple[Resolved, ...]:
+    """How a network is converted by each of several methods.
+
+    Args:
+        folded: the trained network, prepared.
+        data: to calibrate with; None where it is not at hand.
+        methods: what was asked for.
+        corrections: what was asked for; none where a method is ``auto``.
+        neurons: what the populations are like.
+        how: further keywords of ``choose``.
+
+    Raises:
+        SpikewrightError: as ``check_automatic`` and ``choose``.
+    """
+    check_automatic(methods, corrections, data is not None)
+    found = []
+    for method in methods:
+        if isinstance(method, Auto) and data is not None:
+            automatic = choose(folded, data, method, neurons=neurons, **how)
+            found.append(Resolved(automatic.recipe, automatic))
+        else:
+            found.append(Resolved(Recipe(method, tuple(corrections), neurons_of(neurons))))
+    return tuple(found)
+
+
 def thresholds(auto: Auto) -> tuple[Method, ...]:
     """The threshold methods that are compared."""
     from spikewright.calibration import methods
@@ -178,8 +240,8 @@ def chains(auto: Auto) -> list[tuple[str, tuple[Corrector, ...]]]:
         "step_bias": [("", ("bias:steps",)), ("", ("v_init", "bias:steps"))],
         "signed": [("signed", ()), ("signed", ("v_init",))],
         "bursts": [("spikes=4", ()), ("spikes=4", ("v_init",))],
-        "layered": [("schedule=layered", ())],
-        "few_spike": [("schedule=few_spike", ())],
+        "layered": [("layered", ())],
+        "few_spike": [("few_spike", ())],
     }
     for contract in auto.contracts:
         found += more[contract]
@@ -254,8 +316,10 @@ class _Search:
         """The network by a recipe, made on few samples."""
         if recipe not in self.made:
             options = {key: value for key, value in self.options.items() if key in ("view", "readout")}
-            made = from_scales(self.folded, self.statistics.scales(recipe.method), neurons=recipe.neurons, **options)
-            some = min(max(1024 // self.auto.timesteps.last, 16), 64)
+            made = from_scales(
+                self.folded, self.statistics.scales(recipe.method, recipe.neurons), neurons=recipe.neurons, **options
+            )
+            some = min(max(512 // self.auto.timesteps.last, 16), 64)
             self.made[recipe] = correct(
                 replace(made, calibration=replace(made.calibration, method=str(recipe.method))),
                 self.few,

@@ -8,11 +8,12 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
-from spikewright.corrections import Corrections, correcting, correctors_of
+from spikewright.corrections import Corrections, correctors_of
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, warn
-from spikewright.experiment.converting import METHOD, conversions, prepared, statistics_of
+from spikewright.experiment.automatic import check_automatic, resolved
+from spikewright.experiment.converting import METHOD, converted, prepared, statistics_of
 from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
 from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
@@ -175,10 +176,23 @@ def compare(
     heads(folded, samples.targets, task)  # labels that do not fit are refused before anything is done
     data = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
     corrections = correctors_of(correct)
+    check_automatic(chosen, corrections, data is not None)
     if corrections and data is None:
         raise SettingsError(f"the correction {corrections[0]} needs samples: give compare data in place of statistics")
     if data is not None:
         check_overlap(overlap_of(sample_digests(data), samples), allow_overlap)
+    recipes = resolved(
+        folded,
+        data,
+        chosen,
+        corrections,
+        task=task,
+        encoder=encoder,
+        input_scale=input_scale,
+        device=device,
+        progress=_stage(progress, "choosing"),
+        **options,
+    )
     if data is None:
         statistics = train
         warn(look(folded, statistics).warnings)
@@ -186,23 +200,23 @@ def compare(
         statistics = statistics_of(
             folded,
             data,
-            chosen,
+            [one.recipe.method for one in recipes],
             input_scale=input_scale,
             task=task,
             batch_size=batch_size,
             device=device,
             progress=_stage(progress, "calibrating"),
         )
-    made = [
-        correcting.correct(one, data, corrections, encoder=encoder, task=task, device=device, progress=progress)
-        for one in conversions(graph, statistics, chosen, data, task=task, **options)
-    ]
+    made = converted(
+        graph, statistics, recipes, data, task=task, encoder=encoder, device=device, progress=progress, **options
+    )
     settings = {
         "methods": ", ".join(map(str, chosen)),
         "timesteps": timesteps,
         "calibration": f"{statistics.samples:,} samples",
         "test": f"{len(samples):,} samples",
         **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
+        **{str(one.automatic.auto): one.automatic for one in recipes if one.automatic is not None},
         **{name: value for name, value in options.items() if value is not None},
     }
     return compared(

@@ -22,7 +22,9 @@ from spikewright.conversion import (
 )
 from spikewright.corrections import Corrections, correcting, correctors_of
 from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.encoders import Encoder
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
+from spikewright.experiment.automatic import Resolved, check_automatic, resolved
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
 from spikewright.preparation import prepare
@@ -85,6 +87,8 @@ def convert(
     }  # fmt: skip
     _check_trained(graph)
     corrections = correctors_of(correct)
+    chosen = parse(METHOD if method is None else method)
+    check_automatic([chosen], corrections, samples=not (isinstance(source, Statistics) or _holds_scales(graph, source)))
     if corrections and (isinstance(source, Statistics) or _holds_scales(graph, source)):
         raise SettingsError(
             f"the correction {corrections[0]} needs samples: give convert data, or correct(conversion, data, "
@@ -95,24 +99,68 @@ def convert(
             raise SettingsError(f"λ are given, so the method {method} has nothing to do: leave one of the two out")
         return replace(from_scales(graph, source, **options), tasks=_tasks(graph, task))
     folded = prepared(graph, **options)
-    chosen, data = parse(METHOD if method is None else method), None
-    if isinstance(source, Statistics):
+    data = None if isinstance(source, Statistics) else _data(source, graph)
+    runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
+    (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, input_scale=input_scale)
+    if data is None:
         statistics = source
     else:
-        data = _data(source, graph)
         statistics = calibrate(
             folded,
             data,
-            chosen,
+            one.recipe.method,
             input_scale=input_scale,
             task=task,
             batch_size=batch_size,
             device=device,
             progress=progress,
         )
-    found = conversions(graph, statistics, [chosen], data, task=task, **options)[0]
     told = None if progress is None else _untold(progress)
-    return correcting.correct(found, data, corrections, task=task, device=device, progress=told)
+    return converted(graph, statistics, [one], data, task=task, device=device, progress=told, **options)[0]
+
+
+def converted(
+    graph: Graph,
+    statistics: Statistics,
+    recipes: Sequence[Resolved],
+    data: Dataset | None = None,
+    *,
+    task: TaskChoice = None,
+    encoder: Encoder | str = "constant",
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[str, int, int], None] | None = None,
+    **options: Any,
+) -> tuple[Conversion, ...]:
+    """A conversion by each of several recipes, corrected.
+
+    Args:
+        graph: as ``load`` gives it.
+        statistics: of the folded graph, that hold what the methods ask for.
+        recipes: from ``resolved``.
+        data: that the statistics are of; what is corrected is corrected on a draw of it.
+        task: what labels mean, where somebody said so.
+        encoder: of the runs that are to be good.
+        seed: of the draw.
+        device: a torch device.
+        progress: called with (what is being done, how much of it is done, how much there is).
+        options: further keywords of ``convert``: view, readout, answer, leaky.
+
+    Raises:
+        SpikewrightError: as ``convert``.
+    """
+    found = []
+    for one in recipes:
+        recipe = one.recipe
+        given = {**options, "neurons": recipe.neurons}
+        (made,) = conversions(graph, statistics, [recipe.method], data, task=task, **given)
+        made = correcting.correct(
+            made, data, recipe.corrections, encoder=encoder, seed=seed, task=task, device=device, progress=progress
+        )
+        if one.automatic is not None:
+            made = replace(made, calibration=replace(made.calibration, chosen=one.automatic.fact))
+        found.append(made)
+    return tuple(found)
 
 
 def prepared(graph: Graph, *, neurons: NeuronsGiven = None, **options: Any) -> Graph:

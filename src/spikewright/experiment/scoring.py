@@ -17,9 +17,9 @@ from spikewright.engines.simulation import run_over
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import Forward
 from spikewright.graph import Graph
+from spikewright.measures.quantised import quantised_graph
 from spikewright.measures.scores import Scoring
 from spikewright.measures.work import work_of
-from spikewright.nodes import IF, ReLU
 from spikewright.tasks import SCORES, Curve, Head, Task, TaskChoice, heads
 
 
@@ -175,7 +175,7 @@ class Yardstick:
         """
         lost = []
         for t in steps:
-            forward, done = Forward(rounded_graph(conversion, t), device), 0
+            forward, done = Forward(quantised_graph(conversion, t), device), 0
             counts = {name: head.task.running_scores(1, head.answer) for name, head in self.asked}
             for x, _ in self.data.batches(batch_size):
                 answers = forward(encoder.mean(forward.to_tensor(x), t))
@@ -224,22 +224,6 @@ class Yardstick:
         return Scored(np.mean(lost, axis=0), first.scores[first.task.main], work.firing_rate, work.total_synops)
 
 
-def rounded_graph(conversion: Conversion, timesteps: int) -> Graph:
-    """The trained network in units of λ, its activations rounded to what neurons count in T timesteps."""
-    graph = conversion.normalised
-    for node in conversion.spiking.of_type(IF):
-        relu = graph.by_name.get(node.name)
-        if isinstance(relu, ReLU):
-            most = node.max_spikes or UNCAPPED
-            shift = 0.5 if relu.levels is None else relu.shift
-            graph = graph.replaced(relu.replace(ceiling=float(most), levels=most * timesteps, shift=shift))
-    return graph
-
-
-UNCAPPED = 2**16
-"""Spikes a step of a neuron that may send any number."""
-
-
 def gauge(task: Task) -> str:
     """The score that points are counted in, hundredths of it: the first by which more is better, R² of a regression.
 
@@ -250,3 +234,10 @@ def gauge(task: Task) -> str:
         if score.higher:
             return name
     raise SettingsError(f"the task {task} has no score by which more is better, so that nothing can be chosen by it")
+
+
+def points_text(lost: float) -> str:
+    """Points lost against the trained network as people read them."""
+    if abs(lost) < 0.005:
+        return "nothing lost"
+    return f"{lost:.2f} points lost" if lost > 0 else f"{-lost:.2f} points gained"

@@ -42,6 +42,15 @@ from spikewright.text import free_name
 if TYPE_CHECKING:
     from nir import NIRGraph, NIRNode
 
+UNKNOWN_TO_NIR = {
+    "signed": (
+        "its neurons take back by −1 what they sent, and no more: no NIR neurons, two for each of them included, "
+        "remember that; convert with signed=false (docs/neurons.md)"
+    ),
+    "no_debt": "its potentials end at zero until the first spike, which no NIR neuron does; convert with no_debt=false",
+    "step_bias": "it has a bias for each step; those of NIR stay the same: convert without that correction",
+}
+"""Settings of a population that would change its spikes if they were left away, and why they cannot be written."""
 DENSEST = 1024
 """Channels up to which one factor a channel is written as a diagonal matrix."""
 
@@ -169,6 +178,9 @@ def _population(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> NIR
 
     if node.schedule != "free":
         raise Refusal(f"its neurons exchange window by window ({node.schedule}); NIR knows neurons that run free alone")
+    for label, why in UNKNOWN_TO_NIR.items():
+        if getattr(node, label) is not None and getattr(node, label) is not False:
+            raise Refusal(why)
 
     def spread(values: Any, dtype: type = np.float32) -> Array:
         return np.array(node.spread(np.asarray(values, dtype), shape))

@@ -4,7 +4,7 @@ from spikewright.measures.accuracy import accuracy
 from spikewright.measures.agreement import agreement
 from spikewright.measures.base import Measure, MeasureResult
 from spikewright.measures.correlation import Correlation, CorrelationObserver
-from spikewright.measures.early_exit import EarlyExit, ExitMeasure, choose_exit
+from spikewright.measures.early_exit import EarlyExit, ExitMeasure, check_exit, choose_exit
 from spikewright.measures.energy import Energy
 from spikewright.measures.error_split import ErrorSplit, PopulationError
 from spikewright.measures.firing_rate import FiringRate, firing_rates
@@ -42,6 +42,7 @@ __all__ = [
     "SynOps",
     "accuracy",
     "agreement",
+    "check_exit",
     "check_overlap",
     "choose_exit",
     "firing_rates",

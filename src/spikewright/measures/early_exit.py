@@ -91,6 +91,25 @@ class ExitMeasure:
         }
 
 
+def check_exit(head: Head, loss: float = 0.0) -> None:
+    """Refuse an early exit that cannot be.
+
+    Args:
+        head: what is asked of the output.
+        loss: the share of answers that may change.
+
+    Raises:
+        SettingsError: for an output that decides between no classes, or a share that is none.
+    """
+    if not isinstance(head.task, Classification | Binary):
+        raise SettingsError(
+            "an early exit needs an answer that decides, one of several classes, or yes or no; "
+            f"'{head.answer.name}' is {head.task.title}"
+        )
+    if not fits(loss, float) or not 0 <= loss < 1:
+        raise SettingsError(f"an early exit may change a share of the answers, 0 or more and below 1, not {loss!r:.40}")
+
+
 class MarginObserver:
     """Keeps the margin and the decision of the first output at every timestep; an observer of ``simulate``.
 
@@ -104,11 +123,7 @@ class MarginObserver:
     """
 
     def __init__(self, graph: Graph, head: Head, start: int = 0) -> None:
-        if not isinstance(head.task, Classification | Binary):
-            raise SettingsError(
-                f"an early exit needs an answer that decides: one of several classes, or yes or no; "
-                f"'{head.answer.name}' is {head.task.title}"
-            )
+        check_exit(head)
         found = graph[head.answer.name]
         self.activation = found.activation if isinstance(found, Output) else None
         self.head, self.start = head, start
@@ -179,13 +194,12 @@ def choose_exit(
         SettingsError: for a share that is none, or a network whose first output decides between no classes.
         DataError: where there are no samples.
     """
-    if not fits(loss, float) or not 0 <= loss < 1:
-        raise SettingsError(f"an early exit may change a share of the answers, 0 or more and below 1, not {loss!r:.40}")
     chosen = as_dataset(data, conversion.spiking.inputs)
     chosen = chosen.take(min(samples, len(chosen)))
     if not len(chosen):
         raise DataError("there are no samples to choose the margin of an early exit on")
     head = next(iter(heads(conversion.spiking, None, dict(conversion.tasks) or None).values()))
+    check_exit(head, loss)
     observer = MarginObserver(conversion.spiking, head, settings.readout_from)
     simulate(conversion, chosen, settings=settings, observers=[observer], record=(), quiet=True)
     every = np.concatenate(observer.margins)

@@ -33,6 +33,12 @@ class Interval:
     low: float
     high: float
 
+    def text(self, percent: bool) -> str:
+        """``91.2 to 95.9`` of shares in percent, of other values their digits."""
+        return " to ".join(
+            (f"{100 * e:.1f}" if percent else f"{e:.3g}").replace("-", "−") for e in (self.low, self.high)
+        )
+
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 

@@ -73,7 +73,7 @@ class Loss:
         unit = f"points of {kind.title}" if kind.percent else f"more {kind.title}"
         span = ""
         if self.interval is not None:
-            span = f" (95 % interval {self.amount(self.interval.low)} to {self.amount(self.interval.high)})"
+            span = f" (95 % interval {self.interval.text(kind.percent)})"
         if not self.told:
             return f"at T = {self.timesteps}, no loss of {kind.title} can be told from chance{span}"
         verb = "are lost" if kind.percent else "than the trained network"

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 UNCAPPED = 2**16
 """Spikes a step of a neuron that may send any number: so many are never reached, and as a power of two it is exact."""
 
+FINEST = 20
+"""Few-spike levels of more timesteps are not told from these."""
+
 
 @dataclass(frozen=True, eq=False)
 class QuantisedScores:
@@ -60,6 +63,17 @@ class QuantisedScores:
         }
 
 
+def levels_of(neuron: IF, timesteps: int) -> tuple[int, int | None]:
+    """How many levels of T timesteps make up λ, and the highest one; None where there is none.
+
+    Few-spike neurons, whose spikes weigh ``2^−t``, have ``2^T``; all others T.
+    """
+    if neuron.schedule == "few_spike":
+        made = 2 ** min(timesteps, FINEST)
+        return made, made - 1
+    return timesteps, None if neuron.max_spikes is None else neuron.max_spikes * timesteps
+
+
 def quantised_graph(conversion: Conversion, timesteps: int | None) -> Graph:
     """The trained network in units of λ, its activations rounded to the levels of T timesteps.
 
@@ -67,22 +81,21 @@ def quantised_graph(conversion: Conversion, timesteps: int | None) -> Graph:
         conversion: of which the spikes a step are taken too.
         timesteps: T; None clips the activations and does not round.
     """
-    caps = {node.name: node.max_spikes for node in conversion.spiking.of_type(IF)}
+    neurons = {node.name: node for node in conversion.spiking.of_type(IF)}
     graph = conversion.normalised
-    for relu in graph.of_type(ReLU):
-        if relu.name in caps:
-            graph = graph.replaced(_as_counted(relu, caps[relu.name], timesteps))
-    return graph
+    relus = [relu for relu in graph.of_type(ReLU) if relu.name in neurons]
+    return graph.replaced(*(_as_counted(relu, neurons[relu.name], timesteps) for relu in relus))
 
 
-def _as_counted(relu: ReLU, cap: int | None, timesteps: int | None) -> ReLU:
+def _as_counted(relu: ReLU, neuron: IF, timesteps: int | None) -> ReLU:
     """A rectifier that answers with what its neurons can count."""
     if timesteps is None:
-        trained_so = cap is None or relu.levels is not None  # trained levels end at λ, or at a whole number of it
-        return relu if trained_so else relu.replace(ceiling=float(cap or 0))
-    most = cap or UNCAPPED
+        trained_so = neuron.max_spikes is None or relu.levels is not None  # trained levels end at a whole number of λ
+        return relu if trained_so else relu.replace(ceiling=float(neuron.max_spikes or 0))
+    made, most = levels_of(neuron, timesteps)
+    highest = UNCAPPED * made if most is None else most
     shift = 0.5 if relu.levels is None else relu.shift
-    return relu.replace(ceiling=float(most), levels=most * timesteps, shift=shift)
+    return relu.replace(ceiling=highest / made, levels=highest, shift=shift)
 
 
 class QuantisedObserver:

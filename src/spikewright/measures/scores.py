@@ -58,7 +58,9 @@ class HeadMeasures:
             kind, analog = SCORES[name], self.analog.get(name)
             trained = "" if analog is None else f" (trained {kind.text(analog, unit=True)})"
             title = kind.title if self.labelled else kind.against
-            lasts.append(f"{title} {kind.text(curve[-1], unit=True)}{trained}")
+            span = self.interval(len(curve)) if name == self.task.main else None
+            within = "" if span is None else f" (95 % interval {span.text(kind.percent)})"
+            lasts.append(f"{title} {kind.text(curve[-1], unit=True)}{within}{trained}")
         return f"{self.answer.name}, {self.task}: {', '.join(lasts) or 'no scores'}"
 
     @property

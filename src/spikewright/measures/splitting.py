@@ -18,8 +18,9 @@ from spikewright.engines import IntegrateAndFire, Record, RunSettings, Simulatio
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.simulation import first_sample
 from spikewright.forward import Forward, split_inputs
-from spikewright.graph import Array
+from spikewright.graph import Array, Graph
 from spikewright.measures.error_split import OWN, PARTS, ErrorSplit, PopulationError
+from spikewright.measures.quantised import levels_of
 from spikewright.measures.steady import is_plain, steady_count
 from spikewright.nodes import IF, Output, ReLU
 
@@ -84,7 +85,7 @@ class Splitter:
         self.graph, self.first = conversion.spiking, first
         self.encoder: Encoder = settings.chosen_encoder.fitted(self.graph)
         self.engine = choose_engine(self.graph, self.encoder, Record().fitted(self.graph, 1), settings)
-        self.simulation = Simulation(self.graph, settings.device, "float64")
+        self.simulation = Simulation(_stepwise(self.graph), settings.device, "float64")
         self.trained = Forward(conversion.reference, settings.device)
         normalised, units = conversion.normalised.by_name, conversion.units
         random = np.random.default_rng(seed)
@@ -95,6 +96,7 @@ class Splitter:
                 size = prod(self.graph.shapes[node.name])
                 drawn = np.sort(random.choice(size, min(size, neurons), replace=False))
                 self.populations[node.name] = _Population(self.simulation, node, relu, units[node.name], drawn)
+        self.windows = any(node.schedule != "free" for node in self.graph.of_type(IF))
         self.sums: dict[tuple[int, str], _Sums] = {}
 
     def add(self, x: Tensor, steps: Sequence[int]) -> None:
@@ -105,7 +107,7 @@ class Splitter:
             watch = {name: _keeper(activations, name, one.units) for name, one in self.populations.items()}
             self.trained(self.encoder.mean(x, t), watch)
             whole = self._counts_and_currents(x, t)
-            half = self._counts_and_currents(x, t // 2) if t > 1 else whole
+            half = self._counts_and_currents(x, t // 2) if t > 1 and not self.windows else whole
             for name, one in self.populations.items():
                 count, current = whole[name]
                 parts = one.parts(t, activations[name], count, current, half[name][1])
@@ -178,13 +180,13 @@ class _Population:
         self.drawn = torch.from_numpy(drawn).to(self.threshold.device)
         start = self.put(node.spread(node.v_init, self.shape)) / own.threshold
         self.start = self.picked(start[None])
-        bare = {name: None for name in ("step_bias", "fired_bias") if hasattr(node, name)}
         self.neurons = replace(
             own,
-            neuron=node.replace(**bare),
+            neuron=node.replace(step_bias=None, fired_bias=None, schedule="free"),
             threshold=self.picked(own.threshold[None])[0],
             v_min=None if own.v_min is None else self.picked(own.v_min[None])[0],
-            **{name: None for name in bare if hasattr(own, name)},
+            step_bias=None,
+            fired_bias=None,
         )
 
     def picked(self, values: Tensor) -> Tensor:
@@ -210,21 +212,21 @@ class _Population:
         z_late = (timesteps * z - early * z_early) / late
         cap = self.node.max_spikes
         reached = answered if cap is None else answered.clamp(max=cap)
-        windows = getattr(self.node, "schedule", "free") != "free"
-        if windows or _subtracts(self.node):
-            most = None if cap is None else cap * timesteps
-            rounded = (timesteps * z + self.shift).floor().clamp(0, most) / timesteps
-        else:
+        counted, most = levels_of(self.node, timesteps)
+        if self.node.decay == 1.0 and self.node.reset == "subtract":
+            rounded = (counted * z + self.shift).floor().clamp(0, most) / counted
+        else:  # what they lose at a constant current is not rounding alone
             rounded = self._sent(torch.full_like(z, self.shift), [(z, timesteps)]) / timesteps
-        drifted = rounded
-        if not windows:  # what is sent behind a window depends on no order
+        if self.node.schedule == "free":
             drifted = self._sent(self.start.expand_as(z), [(z_early, early), (z_late, late)]) / timesteps
+        else:  # what is sent behind a window depends on no order
+            drifted = (counted * z + self.start).floor().clamp(0, most) / counted
         parts = (answered - a, reached - answered, rounded - reached, drifted - rounded, rate - drifted)
         return torch.stack([part.flatten() for part in parts])
 
     def step_bias(self, timesteps: int) -> Tensor:
         """The mean over some steps of a bias per step, which no layer before the population adds."""
-        table = getattr(self.node, "step_bias", None)
+        table = self.node.step_bias
         mean = np.zeros(()) if table is None else table[:timesteps].sum(axis=0, dtype=np.float64) / timesteps
         return self.put(self.node.spread(mean, self.shape))
 
@@ -245,9 +247,9 @@ class _Population:
         return total
 
 
-def _subtracts(node: IF) -> bool:
-    """Whether nothing is lost at a constant current but by rounding."""
-    return node.decay == 1.0 and node.reset == "subtract"
+def _stepwise(graph: Graph) -> Graph:
+    """A graph whose neurons send as they go, whatever they do: its linear layers and settings are the same."""
+    return graph.replaced(*(node.replace(schedule="free") for node in graph.of_type(IF)))
 
 
 class _Sums:

@@ -47,6 +47,6 @@ def is_plain(neuron: IF) -> bool:
         type(neuron) is IF
         and neuron.reset == "subtract"
         and neuron.v_min is None
-        and not getattr(neuron, "signed", False)
-        and not getattr(neuron, "no_debt", False)
+        and not neuron.signed
+        and not neuron.no_debt
     )

@@ -113,7 +113,18 @@ class Measures:
         if self.run.windows > 1:
             windows = f"{self.run.windows}·T timesteps, {self.latency} at T={self.timesteps}"
             found.append(f"populations exchange window by window: an answer over T timesteps is there after {windows}")
+        if self.negative:
+            found.append(
+                f"{100 * self.negative:.3g} % of all spikes are −1: they cost what others cost, in firing rates, "
+                "synaptic operations and energy; what is compared with activations is what each neuron sent in all"
+            )
         return tuple(found)
+
+    @property
+    def negative(self) -> float:
+        """The part of all spikes that is −1."""
+        spikes = sum(float(sent.sum()) for sent in self.run.sent.values())
+        return sum(float(below.sum()) for below in self.run.negative.values()) / max(spikes, 1.0)
 
     @property
     def latency(self) -> int:
@@ -220,6 +231,7 @@ class Measures:
                 name: {
                     "firing_rate": layer.firing.mean,
                     "silent": layer.firing.silent,
+                    "negative": layer.firing.negative,
                     "correlation": None if layer.correlation is None else layer.correlation.pearson,
                     "rms_error": None if layer.correlation is None else layer.correlation.rms,
                 }

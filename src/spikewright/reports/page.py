@@ -122,7 +122,8 @@ def _seen(comparison: Comparison) -> str:
         for c in comparison.candidates
         if c.conversion.changed
     ]
-    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *notes, *changed])
+    asked = dict.fromkeys(f"Contract {c.conversion.contract}" for c in comparison.candidates)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *asked, *notes, *changed])
     warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in comparison.warnings)
     return f'<ul class="seen">{lines}{warnings}</ul>'
 

@@ -33,13 +33,15 @@ def how_measured(candidates: Sequence[Candidate]) -> str:
 
 def why_lost(document: Document, candidates: Sequence[Candidate]) -> str:
     """What each candidate loses against the trained network: sentences, numbers, and the errors of its layers."""
-    explained = [one for one in candidates if one.measures.errors is not None]
+    explained = [one for one in candidates if one.measures.errors is not None or one.measures.early_exit is not None]
     if not explained:
         return ""
     parts = ["<h2>What is lost, and why</h2>"]
     for candidate in explained:
         before = "" if len(candidates) == 1 else f"{candidate.label}: "
-        parts += [f"<p>{escape(before + sentence)}.</p>" for sentence in reasons(candidate.measures)]
+        early = candidate.measures.early_exit
+        sentences = [*reasons(candidate.measures), *([] if early is None else [str(early)])]
+        parts += [f"<p>{escape(before + sentence)}.</p>" for sentence in sentences]
     note = (
         "Clipping: activations beyond what spikes in every step reach. Rounding: T steps count T levels above zero, "
         "as the quantised network has them. Transient: currents that have not settled, and initial potentials. "
@@ -82,11 +84,7 @@ def _spans(title: str, head: HeadMeasures, kind: Score, interval: Callable[[int]
     found = [interval(t) for t in head.steps]
     if not any(found):
         return []
-    return [[title, *("" if span is None else f"{_end(kind, span.low)} to {_end(kind, span.high)}" for span in found)]]
-
-
-def _end(kind: Score, value: float) -> str:
-    return (f"{100 * value:.1f}" if kind.percent else f"{value:.3g}").replace("-", "−")
+    return [[title, *("" if span is None else span.text(kind.percent) for span in found)]]
 
 
 def _amount(loss: Loss | None, cause: str) -> str:

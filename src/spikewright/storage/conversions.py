@@ -80,6 +80,7 @@ def write_conversion(path: Path, conversion: Conversion) -> None:
         "calibration": {
             "method": calibration.method,
             "samples": calibration.samples,
+            "chosen": calibration.chosen,
             "inputs": {name: list(ends) for name, ends in calibration.inputs.items()},
         },
         "corrections": [[one.name, dict(one.settings)] for one in conversion.corrections],

@@ -321,16 +321,6 @@ def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: in
     return frames
 
 
-def _below_zero(train: Events, first: int, samples: int) -> Tensor:
-    """``(samples, *shape)``: the size of what each neuron sent below zero."""
-    import torch
-
-    below = np.flatnonzero(train.value < 0)
-    at = (train.sample[below] - first) * prod(train.shape) + train.neuron[below]
-    found = np.bincount(at, -train.value[below], samples * prod(train.shape)).astype(np.float32)
-    return torch.from_numpy(found).reshape(samples, *train.shape)
-
-
 def _planes(frames: Any) -> int:
     """1 where all values are 0 or 1, 2 where they are −1, 0 or 1, else 0; sample by sample, for little memory."""
     planes = 1

@@ -57,16 +57,6 @@ def check_windows(graph: Graph, recording: Recording, timesteps: int) -> None:
         )
 
 
-def levels_of(schedule: Schedule, timesteps: int) -> tuple[int, int]:
-    """How fine the values are that a window of T steps can tell.
-
-    Returns:
-        into how many units λ is cut, and how many of them a neuron sends at most: T and T for "layered", ``2^T`` and
-        ``2^T − 1`` for "few_spike".
-    """
-    return (2**timesteps, 2**timesteps - 1) if schedule == "few_spike" else (timesteps, timesteps)
-
-
 def windows_of(graph: Graph) -> dict[str, int]:
     """The window in which each node speaks, counted from 0: inputs in window 0, a population one window after the last
     of all that it hears, everything else in that of the last it hears. What was sent before waits until then.

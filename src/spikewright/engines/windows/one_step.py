@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.engines.windows.layout import levels_of, schedule_of
+from spikewright.engines.windows.layout import schedule_of
+from spikewright.engines.windows.trains import levels_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import IF, BatchNorm, ChannelAffine, Output

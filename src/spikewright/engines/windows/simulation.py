@@ -11,10 +11,10 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
-from spikewright.engines.windows.layout import check_windows, levels_of, schedule_of, telling_nodes
+from spikewright.engines.windows.layout import check_windows, schedule_of, telling_nodes
 from spikewright.engines.windows.one_step import one_step
 from spikewright.engines.windows.stepwise import StepwiseWindows
-from spikewright.engines.windows.trains import number_of_spikes
+from spikewright.engines.windows.trains import levels_of, number_of_spikes
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Output
 

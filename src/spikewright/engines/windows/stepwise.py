@@ -28,8 +28,8 @@ from spikewright.encoders import Encoder
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, PoolState, Simulation, note_activity, pool_spikes, sent_at
 from spikewright.engines.units import event_units
-from spikewright.engines.windows.layout import check_windows, levels_of, schedule_of, telling_nodes, windows_of
-from spikewright.engines.windows.trains import spike_weight, spikes_at
+from spikewright.engines.windows.layout import check_windows, schedule_of, telling_nodes, windows_of
+from spikewright.engines.windows.trains import number_told, spike_weight, spikes_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph, Node
@@ -211,10 +211,8 @@ class WindowPass:
     def _number(self, node: IF, heard: Tensor) -> Tensor:
         """What neurons tell, from all that they heard in a window."""
         own = self.simulation
-        units, most = levels_of(own.schedule, self.timesteps)
         v_init = own.to_tensor(node.spread(node.v_init, own.graph.shapes[node.name]))
-        v = v_init + heard * units / self.timesteps
-        return (v / own.neurons[node.name].threshold).floor().clamp(0, most)
+        return number_told(own.schedule, heard, own.neurons[node.name].threshold, v_init, self.timesteps)
 
     @property
     def _weight(self) -> float:

@@ -10,6 +10,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def levels_of(schedule: Schedule, timesteps: int) -> tuple[int, int]:
+    """How fine the values are that a window of T steps can tell.
+
+    Returns:
+        into how many units λ is cut, and how many of them a neuron sends at most: T and T for "layered", ``2^T`` and
+        ``2^T − 1`` for "few_spike".
+    """
+    return (2**timesteps, 2**timesteps - 1) if schedule == "few_spike" else (timesteps, timesteps)
+
+
+def number_told(schedule: Schedule, heard: Tensor, threshold: Tensor, v_init: Tensor, timesteps: int) -> Tensor:
+    """The number that neurons tell in their window, ``(B, *shape)``, from all that they heard in the one before.
+
+    Args:
+        schedule: "layered" or "few_spike".
+        heard: ``(B, *shape)``: the sum of their currents over the T steps.
+        threshold: ``(*shape)``.
+        v_init: ``(*shape)``, added to the sum.
+        timesteps: T.
+    """
+    units, most = levels_of(schedule, timesteps)
+    return ((v_init + heard * units / timesteps) / threshold).floor().clamp(0, most)
+
+
 def spikes_at(schedule: Schedule, numbers: Tensor, step: int, timesteps: int) -> Tensor:
     """The spikes, 0 or 1, of one step of a window.
 

@@ -35,9 +35,12 @@ class Job:
     Attributes:
         graph: the network as it was read.
         folded: prepared.
-        answer, leaky, input_scale, task: as of ``convert``.
         timesteps: at which T.
+        preparation: answer and leaky, as of ``convert``.
+        input_scale, task: as of ``convert``.
         encoder: of all runs.
+        correction_seed: of the draw that corrections are made on.
+        allow_overlap: whether to measure on samples that were calibrated on.
         batch_size, device: of all runs.
         progress: called with (what is being done, how much is done, how much there is).
     """
@@ -49,6 +52,8 @@ class Job:
     input_scale: Method | str | float = "max"
     task: TaskChoice = None
     encoder: Encoder | str = "constant"
+    correction_seed: int = 0
+    allow_overlap: bool = False
     batch_size: int = 100
     device: str = "cpu"
     progress: Progress | None = None
@@ -94,6 +99,7 @@ class Job:
             point.corrections,
             timesteps=self.timesteps,
             encoder=self.fitted,
+            seed=self.correction_seed,
             task=self.task,
             device=self.device,
         )
@@ -121,7 +127,14 @@ class Job:
         for part in (parts.fitting, parts.held_out):
             digest.update(sample_digests(part).tobytes())
             digest.update(f"{part.fingerprint} {part.preprocessing}".encode())
-        told = (self.timesteps, self.encoder, self.input_scale, self.task, sorted(self.preparation.items()))
+        told = (
+            self.timesteps,
+            self.encoder,
+            self.input_scale,
+            self.task,
+            sorted(self.preparation.items()),
+            self.correction_seed,
+        )
         return {
             "network": self.folded.fingerprint,
             "data": digest.hexdigest(),
@@ -153,6 +166,7 @@ class Job:
             encoder=self.encoder,
             batch_size=self.batch_size,
             device=self.device,
+            allow_overlap=self.allow_overlap,
             progress=self.stage(f"measuring {chosen.row.point}"),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 from spikewright.calibration import Method, parse
+from spikewright.calibration.thresholds.auto import Auto
 from spikewright.conversion import Neurons, NeuronsByPopulation, Readout, View, spikes_of
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.gain import Gain
@@ -168,7 +169,10 @@ def _literal(text: str) -> Any:
 
 
 def _method(text: str) -> str:
-    return str(parse(text))
+    found = parse(text)
+    if isinstance(found, Auto):
+        raise SettingsError(f"{found} chooses by itself what a grid would; give it to convert, or name methods here")
+    return str(found)
 
 
 def _corrections(text: str) -> str:

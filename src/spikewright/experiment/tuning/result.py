@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from spikewright.conversion import Conversion
+from spikewright.experiment.scoring import points_text
 from spikewright.experiment.tuning.rule import Chosen, Row, Tried
 from spikewright.measures import Measures
 from spikewright.text import short
@@ -103,8 +104,8 @@ class Tuning:
         lines = [
             f"{one.chosen.rule}{met} {row.point or 'as convert has it'} at T={row.timesteps}",
             f"held out: {self.title} {self.score_text(row.score)}, the trained network "
-            f"{self.score_text(self.reference)}, {_below(row.lost)}; {short(row.synops)} synaptic operations a sample "
-            f"(taken as even over time), {row.firing_rate:.4f} spikes per neuron and timestep",
+            f"{self.score_text(self.reference)}, {points_text(row.lost)}; {short(row.synops)} synaptic operations a "
+            f"sample (taken as even over time), {row.firing_rate:.4f} spikes per neuron and timestep",
         ]
         if one.measures is not None:
             lines.append(f"test: {self._tested(one.measures)}")
@@ -169,9 +170,3 @@ def pareto_front(rows: Sequence[Row]) -> tuple[Row, ...]:
 def _plain(row: Row) -> dict[str, Any]:
     numbers = {name: getattr(row, name) for name in ("timesteps", "score", "lost", "synops", "firing_rate")}
     return {"point": str(row.point), **{k: v if isfinite(v) else None for k, v in numbers.items()}}
-
-
-def _below(lost: float) -> str:
-    if abs(lost) < 0.005:
-        return "nothing lost"
-    return f"{lost:.2f} points lost" if lost > 0 else f"{-lost:.2f} points gained"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spikewright.calibration import Method
-from spikewright.data import as_dataset
+from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.experiment.comparing import Progress
@@ -20,6 +20,7 @@ from spikewright.experiment.tuning.result import Tuning
 from spikewright.experiment.tuning.rule import Rule, Tried
 from spikewright.experiment.tuning.sweep import Sweep
 from spikewright.graph import Graph
+from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.tasks import TaskChoice, heads
 from spikewright.timesteps import Timesteps
 
@@ -47,6 +48,8 @@ def tune(
     input_scale: Method | str | float = "max",
     task: TaskChoice = None,
     encoder: Encoder | str = "constant",
+    correction_seed: int = 0,
+    allow_overlap: bool = False,
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -75,6 +78,8 @@ def tune(
         input_scale: how λ of an input comes about: see ``calibrate``.
         task: what labels mean: see ``measure``.
         encoder: of all runs. Of event frames λ are found on the mean frame.
+        correction_seed: of the draw that corrections are made on.
+        allow_overlap: whether ``test`` may have samples of ``data``: see ``measure``.
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
@@ -101,7 +106,21 @@ def tune(
     tested = None if test is None else as_dataset(test, graph.inputs)
     if tested is not None:
         heads(folded, tested.targets, task)
-    job = Job(graph, folded, steps, kept, input_scale, task, encoder, batch_size, device, progress)
+        check_overlap(overlap_of(sample_digests(samples), tested), allow_overlap)
+    job = Job(
+        graph,
+        folded,
+        steps,
+        kept,
+        input_scale=input_scale,
+        task=task,
+        encoder=encoder,
+        correction_seed=correction_seed,
+        allow_overlap=allow_overlap,
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+    )
     parts = held_out(samples, hold_out, seed)
     how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
     sweep = Sweep(job.facts(parts, how), None if store is None else Path(store), force)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from spikewright.errors import ModelFileError
 
@@ -41,21 +41,33 @@ def names_objects(path: Path) -> bool:
     try:
         if not is_archive(path):
             with path.open("rb") as file:
-                return any(_names_objects(file) for _ in range(PICKLES))
+                pickles = _Bounded(file, path.stat().st_size)
+                return any(_names_objects(pickles) for _ in range(PICKLES))
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 if name.endswith("data.pkl"):
                     with archive.open(name) as record:
-                        return _names_objects(record)
+                        return _names_objects(_Bounded(record, archive.getinfo(name).file_size))
     except (OSError, ValueError, LookupError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
         return False  # damaged before anything of the kind
     return False
 
 
-def _names_objects(pickle: IO[bytes]) -> bool:
+class _Bounded:
+    """A file of which no more bytes are asked for than it has: room is made for as many as a damaged length says."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self.file, self.size, self.readline, self.tell = file, size, file.readline, file.tell
+
+    def read(self, length: int) -> bytes:
+        """The next bytes, as many as there are of those asked for."""
+        return self.file.read(min(length, self.size))
+
+
+def _names_objects(pickle: _Bounded) -> bool:
     """Whether one pickle names such things, by its operations; torch writes the names of what it needs in full."""
     return any(
         operation.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4")
         or (operation.name == "GLOBAL" and str(argument).split(" ")[0] not in OF_TENSORS)
-        for operation, argument, _ in pickletools.genops(pickle)
+        for operation, argument, _ in pickletools.genops(cast(Any, pickle))
     )
