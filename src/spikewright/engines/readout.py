@@ -1,4 +1,4 @@
-"""From when on an answer is read: at timestep t over the steps behind t₀, in place of all steps so far.
+"""The window over which an answer is read: at timestep t the steps behind t₀, in place of all steps so far.
 
 The first steps of a run say little, since the first spikes need some to get through the layers. What outputs give is
 a mean over all steps, ``y(t)``; over a window it is ``(t·y(t) − t₀·y(t₀)) / (t − t₀)``, to which the activation that

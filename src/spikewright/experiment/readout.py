@@ -1,4 +1,4 @@
-"""From when on an answer is worth reading, and when it is decided: both from calibration data."""
+"""The timestep from which an answer is worth reading, and the margin that decides it, from calibration data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ReadoutFrom = int | Literal["auto"]
-"""From when on an answer is read: a number of timesteps, or "auto", which estimates it."""
+"""The timestep from which an answer is read, or "auto", which estimates it."""
 SAMPLES = 500
 """How many samples are looked at."""
 
@@ -82,7 +82,7 @@ def readout_of(
     early_exit: float | None = None,
     **options: Any,
 ) -> tuple[int, EarlyExit | None]:
-    """From when on the answers of a conversion are read, and when its samples are stopped.
+    """The timestep from which the answers of a conversion are read, and the rule that stops its samples.
 
     Args:
         conversion: the network.

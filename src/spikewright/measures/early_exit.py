@@ -165,7 +165,7 @@ class MarginObserver:
             return float(np.arctanh(given)) if self.activation == "tanh" else float(given)
 
     def stopped(self, margin: float) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-        """Of every sample when it is stopped, from 0, what it answers then, and what it answers at the end."""
+        """The timestep, from 0, at which every sample is stopped, its answer then, and its answer at the end."""
         margins, decided = np.concatenate(self.margins), np.concatenate(self.decided)
         over = margins >= margin
         when = np.where(over.any(axis=1), over.argmax(axis=1), margins.shape[1] - 1)

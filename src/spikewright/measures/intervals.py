@@ -17,7 +17,7 @@ Z = 1.959963984540054
 """The quantile of a normal distribution that leaves 2.5 % on each side."""
 DRAWS = 2000
 SEED = 0
-"""Of the draws, so that an interval is the same every time."""
+"""The seed of the draws, so that an interval is the same every time."""
 
 Values = NDArray[np.floating]
 

@@ -137,7 +137,7 @@ class QuantisedObserver:
         self.done += len(x)
 
     def results(self) -> dict[str, QuantisedScores]:
-        """Of every output by its name."""
+        """The scores of every output, by its name."""
         found = {}
         for name, running in self.running.items():
             scores = running.scores()

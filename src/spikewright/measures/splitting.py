@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SAMPLES = 200
 """How many samples are looked at."""
 PAIRS = 2**17
-"""At most so many pairs of a sample and a neuron are looked at in each population; the neurons are drawn."""
+"""The most pairs of a sample and a neuron that are looked at in a population; the neurons are drawn."""
 VALUES = 2**24
 """Values of a batch that are kept side by side."""
 
@@ -115,7 +115,7 @@ class Splitter:
         self.first += len(x)
 
     def results(self, steps: Sequence[int]) -> dict[int, dict[str, PopulationError]]:
-        """By number of steps and population."""
+        """The errors by number of steps and population."""
         return {t: {name: self.sums[t, name].result(name, t) for name in self.populations} for t in steps}
 
     def _counts_and_currents(self, x: Tensor, timesteps: int) -> dict[str, tuple[Tensor, Tensor]]:

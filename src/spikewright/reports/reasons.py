@@ -13,7 +13,7 @@ from spikewright.reports.table import table
 from spikewright.tasks import SCORES, Score
 
 COLOURS = {"inherited": "line", "clipping": "c1", "rounding": "c4", "transient": "c3", "unevenness": "c0"}
-"""Of the parts of errors; those that a layer adds itself have colours."""
+"""The colours of the parts of errors; what is inherited is grey."""
 
 
 def how_measured(candidates: Sequence[Candidate]) -> str:
