@@ -22,7 +22,7 @@ from spikewright.graph import Array, Node
 from spikewright.nodes import IF
 
 GRIDS = ((0.25, 3), (0.125, 2))
-"""Of each round over all lines: the step, in thresholds, and how many of them to either side."""
+"""Rounds over all lines: the step of each, in thresholds, and how many of them to either side."""
 VALUES = 2**21
 """Currents that pairs are tried on, of one layer: enough for a mean over each channel."""
 
@@ -51,7 +51,7 @@ class VInitAndBias(LayerCorrector):
 
 
 def least(error: Callable[[Array, Array], Array], channels: int, per_step: float) -> tuple[Array, Array]:
-    """For each channel what is to be added to initial potential and bias, in thresholds, for the least error.
+    """What is to be added to initial potential and bias of each channel, in thresholds, for the least error.
 
     Args:
         error: of each channel, given both, all ``(channels,)``.
@@ -74,7 +74,7 @@ def least(error: Callable[[Array, Array], Array], channels: int, per_step: float
 
 
 def some_of(layer: Layer) -> list[Chunk]:
-    """As many samples of a layer as are worth trying on."""
+    """Samples of a layer, as many as are worth trying on."""
     found: list[Chunk] = []
     left = VALUES
     for chunk in layer.chunks():
