@@ -309,11 +309,12 @@ def test_the_command_line_takes_channels_last_data(tmp_path: Path) -> None:
     start = L.Input(INPUT)
     model = randomised(keras.Model(start, L.Dense(2)(L.Flatten()(L.Conv2D(3, 3, activation="relu")(start)))))
     model.save(tmp_path / "m.keras")
-    x = np.random.default_rng(0).uniform(size=(20, *INPUT)).astype(np.float32)
-    np.savez(tmp_path / "nhwc.npz", x=x, y=keras_outputs(model, [x])[0].argmax(1))
-    files = [str(tmp_path / name) for name in ("m.keras", "nhwc.npz", "s.safetensors")]
+    for seed, name in enumerate(("nhwc.npz", "others.npz")):
+        x = np.random.default_rng(seed).uniform(size=(20, *INPUT)).astype(np.float32)
+        np.savez(tmp_path / name, x=x, y=keras_outputs(model, [x])[0].argmax(1))
+    files = [str(tmp_path / name) for name in ("m.keras", "nhwc.npz", "s.safetensors", "others.npz")]
     done = CliRunner().invoke(app, ["convert", files[0], "--data", files[1], "-o", files[2]])
     assert done.exit_code == 0, done.output
-    done = CliRunner().invoke(app, ["simulate", files[2], "--data", files[1], "-T", "64", "--json"])
+    done = CliRunner().invoke(app, ["simulate", files[2], "--data", files[3], "-T", "64", "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["accuracy"][-1] >= 0.9
