@@ -127,5 +127,5 @@ def test_windows_of_several_lengths_are_refused() -> None:
     conversion = sw.convert(builder.graph(), builder.samples(8), "max", neurons="schedule=layered")
     with pytest.raises(SettingsError, match=r"another network for each T, not one for 4\.\.16; correct for one T"):
         sw.correct(conversion, builder.samples(8), "v_init:4..16")
-    with pytest.raises(SettingsError, match="step_bias must be None"):
+    with pytest.raises(SettingsError, match="layered neurons add up all steps of a window"):
         sw.correct(conversion, builder.samples(8), "bias:4,steps")

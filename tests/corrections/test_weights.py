@@ -88,21 +88,34 @@ def test_the_same_seed_gives_the_same_weights(conversion: Conversion):
     assert once.spiking.fingerprint == again.spiking.fingerprint != other.spiking.fingerprint
 
 
-def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside():
-    network = nn.Sequential(nn.Linear(1, 3, bias=False), nn.ReLU(), nn.Linear(3, 1))
+@pytest.mark.parametrize(
+    ("neurons", "gradient"),
+    [
+        # 4 steps of 0.4 and a half to begin with make 2 spikes, 1.6 are wanted: an error of 0.4, a slope of 4, over T
+        ("", [0, 0.4, 0, 0]),
+        # 9 spikes of 12 at most, 9.2 are wanted
+        ("spikes=3", [0, 0.4, -0.2, 0]),
+        # a window is one step with 4 times the input, of 4 spikes at most
+        ("layered", [0, 0.4 * 4, 0, 0]),
+        # with 16 times the input, of 15 spikes at most: 6, where 6.4 are wanted
+        ("few_spike", [0, -0.4 * 16, 0, 0]),
+    ],
+)
+def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside(neurons: str, gradient: list[float]):
+    network = nn.Sequential(nn.Linear(1, 4, bias=False), nn.ReLU(), nn.Linear(4, 1))
+    weights = [-2.0, 0.4, 2.3, 4.0]
     with torch.no_grad():
-        network[0].weight[:] = torch.tensor([[-2.0], [0.4], [3.0]])
+        network[0].weight[:, 0] = torch.tensor(weights)
     x = np.ones((2, 1), np.float32)
-    found = with_largest(network, x, 1.0)
+    found = with_largest(network, x, 1.0, neurons)
     walk = Given(found, as_dataset(x, found.spiking.inputs), Timesteps(4, 4)).walk()
     layer = next(iter(walk))
-    wanted = torch.tensor([[0.0, 0.4, 3.0]]).expand(2, 3)
+    wanted = walk.units * torch.tensor(weights).relu().expand(2, 4)
     assert torch.allclose(layer.rows(slice(0, 2)), wanted)
-    trial = Trial(layer, [node for node in layer.operators if node.weighted], {4: 4})
+    trial = Trial(layer, [node for node in layer.operators if node.weighted], (walk.timesteps,))
     trial.loss(torch.arange(2)).backward()
-    ((_, gradient),) = [(k, p.grad) for k, p in trial.parameters.items() if k[1] == "weight"]
-    # 4 steps of 0.4 and a half to begin with make 2 spikes, 1.6 are wanted: an error of 0.4, a slope of 4 a step
-    assert gradient.flatten().tolist() == pytest.approx([0.0, 4 * 0.4 / 4, 0.0])
+    ((_, parameter),) = [(k, p) for k, p in trial.parameters.items() if k[1] == "weight"]
+    assert parameter.grad.flatten().tolist() == pytest.approx(gradient, abs=1e-5)
 
 
 @pytest.mark.parametrize("text", ["weights:rounds=0", "weights:rate=0", "weights:rate=2"])

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from spikewright.conversion import Conversion
 from spikewright.corrections.corrector import Given, LayerCorrector
 from spikewright.corrections.walk import Layer, Neurons, channel_sums
+from spikewright.engines.windows import schedule_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Array, Node
 from spikewright.nodes import IF, Add, ChannelAffine, Output
@@ -64,17 +66,21 @@ class Bias(LayerCorrector):
         if layer.activations is None or not isinstance(layer.node, IF | Output):
             return ()
         if not self.steps:
-            return with_bias(layer, static_bias(layer, layer.times(given.timesteps), self.rounds or ROUNDS))
+            return with_bias(layer, static_bias(layer, given.timesteps.values, self.rounds or ROUNDS))
         if isinstance(layer.node, Output):
             return ()
-        if layer.node.schedule != "free":
-            raise SettingsError(
-                f"bias: {layer.node.schedule} neurons add up all steps of a window, so that a bias for each of them is "
-                "one for all: take bias, v_init or weights"
-            )
         if self.form == "linear":
             return (self._linear(layer, layer.node),)
         return (self._table(layer, layer.node),)
+
+    def apply(self, given: Given) -> Conversion:
+        schedule = schedule_of(given.conversion.spiking)
+        if self.steps and schedule != "free":
+            raise SettingsError(
+                f"bias: {schedule} neurons add up all steps of a window, so that a bias for each of them is one for "
+                "all: take bias, v_init or weights"
+            )
+        return super().apply(given)
 
     def _table(self, layer: Layer, node: IF) -> IF:
         """The neurons with a bias for each step."""

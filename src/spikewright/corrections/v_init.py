@@ -47,7 +47,7 @@ class VInit(LayerCorrector):
         node = layer.node
         if not isinstance(node, IF) or layer.activations is None:
             return ()
-        times = layer.times(given.timesteps)
+        times = given.timesteps.values
         theta = node.spread(node.threshold, layer.shape).astype(np.float64)
         v_init = node.spread(node.v_init, layer.shape).astype(np.float64)
         for _ in range(self.rounds):

@@ -32,7 +32,7 @@ class VInitAndBias(LayerCorrector):
     """A pair of initial potential and static bias for each channel, of least squared error."""
 
     def layer(self, layer: Layer, given: Given) -> Iterable[Node]:
-        node, times = layer.node, layer.times(given.timesteps)
+        node, times = layer.node, given.timesteps.values
         if not isinstance(node, IF) or layer.activations is None:
             return ()
         theta = node.spread(node.threshold, layer.shape).astype(np.float64)

@@ -22,11 +22,10 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Simulation
 from spikewright.engines.reference import State
-from spikewright.engines.windows import levels_of, number_told, one_step, schedule_of, spike_weight, spikes_at
+from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import IF, Input, Output
-from spikewright.timesteps import Timesteps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,8 +60,9 @@ class Layer:
     Attributes:
         name: of the population.
         samples: N.
-        timesteps: T.
-        activations: ``(N, *shape)``: of the analog network, in units of λ; None for a population that it does not have.
+        timesteps: T; 1 of a network that speaks in windows: see ``Walk``.
+        activations: ``(N, *shape)``: of the analog network, in units of λ, which windows cut into ``Walk.units``; None
+            for a population that it does not have.
     """
 
     def __init__(self, walk: Walk, name: str, activations: Tensor | None) -> None:
@@ -89,12 +89,6 @@ class Layer:
     def operators(self) -> tuple[Node, ...]:
         """The linear operators that lead to it and to nothing else, in order: what may be changed for it alone."""
         return tuple(self.graph[name] for name in self._walk.spiking.own(self.name))
-
-    def times(self, timesteps: Timesteps) -> tuple[int, ...]:
-        """After which steps what was sent so far shows what a run of so many steps would send: all of a range, but of
-        neurons that exchange window by window only its last: shorter windows are other runs."""
-        windows = any(node.schedule != "free" for node in self.graph.of_type(IF))
-        return (timesteps.last,) if windows else tuple(timesteps.values)
 
     def chunks(self) -> Iterator[Chunk]:
         """All samples, a few at a time. Currents are kept for the next round where they are not too large."""
@@ -361,9 +355,6 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
     """
     import torch
 
-    if isinstance(node, IF) and node.schedule != "free":
-        yield from _window(node, currents, timesteps)
-        return
     with torch.inference_mode():
         at = [currents[:, t if currents.shape[1] > 1 else 0] for t in range(timesteps)]
         if isinstance(node, Output):
@@ -374,17 +365,6 @@ def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -
         for t, current in enumerate(at):
             sent, state = neurons.step(current, state, t)
             yield sent
-
-
-def _window(node: IF, currents: Tensor, timesteps: int) -> Iterator[Tensor]:
-    """What neurons send in their window that add up a window first, each spike by what it weighs."""
-    heard = currents.sum(dim=1) if currents.shape[1] > 1 else currents[:, 0] * timesteps
-    shape = tuple(heard.shape[1:])
-    threshold, v_init = (heard.new_tensor(node.spread(values, shape)) for values in (node.threshold, node.v_init))
-    numbers = number_told(node.schedule, heard, threshold, v_init, timesteps)
-    for step in range(timesteps):
-        weight = spike_weight(node.schedule, step, timesteps)
-        yield spikes_at(node.schedule, numbers, step, timesteps) * weight
 
 
 def channel_sums(values: Tensor) -> Tensor:

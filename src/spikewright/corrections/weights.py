@@ -2,32 +2,29 @@
 
 While all earlier layers spike already, the weights of one population are moved so that what it has sent after T steps
 comes near the analog activation: the squared error of the count, ``Σ (n_T − a·T)²``, where ``n_T`` is what its neurons
-really send. The count is a staircase of its mean input; its slope is taken for 1 between none and T spikes and for 0
-outside (a straight-through estimator, as in the "advanced" calibration of Li et al. 2021). Of an output the mean input
-itself comes near the analog value.
+really send. The count is a staircase of its mean input; its slope is taken for 1 between no spike and the most there
+can be, T times the cap of a step, and for 0 outside (a straight-through estimator, as in the "advanced" calibration of
+Li et al. 2021). Of an output the mean input itself comes near the analog value.
 
-Populations that exchange window by window only round: a window is one step of the network in its units (``one_step``),
-and the same is done with that.
+Populations that exchange window by window only round: ``Walk`` makes a window one step of neurons that may send many
+spikes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikewright.conversion import Conversion
 from spikewright.corrections.corrector import Given, LayerCorrector
 from spikewright.corrections.walk import Layer
-from spikewright.encoders import Encoder
-from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.errors import SettingsError
 from spikewright.forward import tensors_on
 from spikewright.graph import Array, Node
 from spikewright.nodes import IF, Output
-from spikewright.timesteps import Timesteps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,8 +59,7 @@ class Weights(LayerCorrector):
         trained = [node for node in layer.operators if node.weighted]
         if layer.activations is None or not isinstance(layer.node, IF | Output) or not trained:
             return ()
-        whole = given.encoder.units if isinstance(given.encoder, InUnits) else None
-        trial = Trial(layer, trained, {t: whole or t for t in given.timesteps.values})
+        trial = Trial(layer, trained, given.timesteps.values)
         before, generator = trial.error(), torch.Generator().manual_seed(given.seed)
         optimiser = torch.optim.Adam(trial.groups(self.rate))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.rounds)
@@ -75,50 +71,6 @@ class Weights(LayerCorrector):
             schedule.step()
         return trial.nodes() if trial.error() < before else ()
 
-    def apply(self, given: Given) -> Conversion:
-        spiking = given.conversion.spiking
-        schedule = schedule_of(spiking)
-        if schedule == "free":
-            return super().apply(given)
-        steps = given.timesteps.last
-        units, _ = levels_of(schedule, steps)
-        stepped = given.conversion.with_spiking(one_step(spiking, steps))
-        encoder = InUnits(given.encoder, steps, units)
-        walk = replace(given, conversion=stepped, timesteps=Timesteps(1, 1), encoder=encoder).walk()
-        for layer in walk:
-            layer.replace(*self.layer(layer, replace(given, timesteps=Timesteps(1, 1), encoder=encoder)))
-        nodes = [_of_a_step(node, walk.graph[node.name], units) for node in spiking]
-        return given.conversion.corrected(spiking.with_nodes(nodes), self.remembered(given))
-
-
-@dataclass(frozen=True)
-class InUnits(Encoder):
-    """What inputs bring in a whole window, in the units of its one step.
-
-    Attributes:
-        usual: how they are encoded.
-        steps: T of a window.
-        units: of λ.
-    """
-
-    usual: Encoder
-    steps: int
-    units: int
-
-    def at(self, x: Tensor, t: int, first: int = 0) -> Tensor:  # noqa: ARG002
-        return self.usual.mean(x, self.steps) * self.units
-
-    def mean(self, x: Tensor, timesteps: int) -> Tensor:  # noqa: ARG002
-        return self.usual.mean(x, self.steps)
-
-
-def _of_a_step(node: Node, after: Node, units: int) -> Node:
-    """A node with the weights that it was given as one of a network of whole windows."""
-    if not node.weighted or all(np.array_equal(own, after.arrays[label]) for label, own in node.arrays.items()):
-        return node
-    scaled = {label: own / units if label == "bias" else own for label, own in after.arrays.items()}
-    return node.replace(**scaled)
-
 
 class Trial:
     """A layer with weights that can be moved.
@@ -126,15 +78,16 @@ class Trial:
     Args:
         layer: a population or an output.
         nodes: its operators that have weights.
-        times: every T that it should be right at, with how many spikes then stand for λ: T, or the units of a window.
+        times: every T that it should be right at.
     """
 
-    def __init__(self, layer: Layer, nodes: Sequence[Node], times: Mapping[int, int]) -> None:
+    def __init__(self, layer: Layer, nodes: Sequence[Node], times: Sequence[int]) -> None:
         self.layer, self.trained, self.times = layer, nodes, times
         self.parameters: dict[tuple[str, str], Tensor] = {}
         self.functions: dict[str, Callable[..., Tensor]] = {node.name: self._bound(node) for node in nodes}
         put, shape, node = tensors_on(str(layer.device)), layer.shape, layer.node
         self.threshold = put(node.spread(node.threshold, shape) if isinstance(node, IF) else np.ones(()))
+        self.most = (node.max_spikes or inf) if isinstance(node, IF) else inf
         self.v_init = put(node.spread(node.v_init, shape) if isinstance(node, IF) else np.zeros(()))
 
     def _bound(self, node: Node) -> Callable[..., Tensor]:
@@ -164,16 +117,16 @@ class Trial:
 
         wanted, sent = self.layer.rows(rows), self._sent(rows)
         total = torch.zeros(())
-        for (t, units), n in zip(self.times.items(), sent, strict=True):
+        for t, n in zip(self.times, sent, strict=True):
             mean = self.layer.read(rows, self.functions, mean_of=t)[:, 0]
             if n is None:
-                total = total + (mean * (t / units) - wanted).square().mean()
+                total = total + (mean - wanted).square().mean()
                 continue
             count = (mean * t + self.v_init) / self.threshold - 0.5
             with torch.no_grad():
-                error = n - wanted * units
-                rises = ((count > -0.5) & (count < units + 0.5)) | ((n > 0) & (n < units))
-                slope = error * rises / (len(rows) * units)
+                error, most = n - wanted * t, self.most * t
+                rises = ((count > -0.5) & (count < most + 0.5)) | ((n > 0) & (n < most))
+                slope = error * rises / (len(rows) * t)
             total = total + (count * slope).sum()
         return total
 
@@ -185,10 +138,10 @@ class Trial:
         for start in range(0, self.layer.samples, BATCH):
             rows = torch.arange(start, min(start + BATCH, self.layer.samples))
             wanted = self.layer.rows(rows)
-            for (t, units), n in zip(self.times.items(), self._sent(rows), strict=True):
+            for t, n in zip(self.times, self._sent(rows), strict=True):
                 with torch.no_grad():
-                    sent = n / units if n is not None else self.layer.read(rows, self.functions, t)[:, 0] * (t / units)
-                    total += float((sent - wanted).double().square().sum()) * (1 if n is None else units)
+                    sent = n / t if n is not None else self.layer.read(rows, self.functions, t)[:, 0]
+                    total += float((sent - wanted).double().square().sum()) * (1 if n is None else t)
         return total / self.layer.samples
 
     def _sent(self, rows: Tensor) -> list[Tensor | None]:

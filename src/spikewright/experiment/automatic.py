@@ -235,7 +235,8 @@ def chains(auto: Auto) -> list[tuple[str, tuple[Corrector, ...]]]:
     from spikewright.corrections import correctors
 
     steps = auto.timesteps
-    found: list[tuple[str, Sequence[str]]] = [("", ()), ("", ("v_init",)), ("", ("bias",)), ("", ("v_init", "bias"))]
+    static = ((), ("v_init",), ("bias",), ("v_init", "bias"), ("v_init_and_bias",))
+    found: list[tuple[str, Sequence[str]]] = [("", names) for names in static]
     more: dict[str, list[tuple[str, Sequence[str]]]] = {
         "step_bias": [("", ("bias:steps",)), ("", ("v_init", "bias:steps"))],
         "signed": [("signed", ()), ("signed", ("v_init",))],
