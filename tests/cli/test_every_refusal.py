@@ -221,6 +221,34 @@ REFUSED: dict[str, str] = {
     "simulate few.safetensors --data data.npz": "a window has at most 24 timesteps, not 64; 4 to 8 are usual",
     "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
     "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
+    # how answers are read
+    **{
+        f"{start} {option}": said
+        for start in (SIMULATE, f"{CONVERT} --test y_high.npz -T 2")
+        for option, said in {
+            "--readout-from 2": "read from timestep 2 on needs more than 2 timesteps, not 2",
+            "--readout-from x": "--readout-from takes a number of timesteps, or auto, not 'x'",
+            "--readout-from -1": "or auto, not '-1'",
+            "--readout-from ²": "or auto, not '²'",
+            "--early-exit -1": "--early-exit takes so many of 100 answers, 0 or more and below 100, not -1",
+            "--early-exit 100": "0 or more and below 100, not 100",
+            "--early-exit nan": "0 or more and below 100, not nan",
+            "--early-exit few": "",
+        }.items()
+    },
+    f"{SIMULATE} --readout-from auto": "--readout-from auto is found on samples of calibration: give them with",
+    f"{SIMULATE} --early-exit 1": "--early-exit is found on samples of calibration: give them with --calibration",
+    f"{SIMULATE} --calibration data.npz": "--calibration would change nothing: it is for --early-exit and",
+    f"{SIMULATE} --early-exit 1 --calibration nowhere.npz": "no such file or folder",
+    f"{SIMULATE} --task regression --early-exit 1 --calibration data.npz": "",
+    **{
+        f"{CONVERT} {option}": f"{option.split()[0]} would change nothing: it is a setting of the measurement"
+        for option in ("--readout-from 1", "--early-exit 1", "--no-explain", "--allow-overlap")
+    },
+    # samples of calibration
+    f"{CONVERT} --test data.npz": "6 of the 6 samples to measure with are those of calibration",
+    f"{TUNE} --test data.npz": "6 of the 6 samples to measure with are those of calibration",
+    f"{TUNE} --test data.npz --hold-out 2 --rule best": "or insist with allow_overlap=True (--allow-overlap)",
     # what is tuned
     f"{CONVERT} --method auto:0": "timesteps must be 1 or more",
     f"{CONVERT} --method auto:4,allow=magic": "nothing that neurons may be allowed is called 'magic'",

@@ -55,8 +55,13 @@ def test_a_comparison() -> None:
         np.testing.assert_array_equal(found[method].measures.accuracy, measured.accuracy)
     lines = str(found).splitlines()
     assert lines[0].startswith("accuracy")
-    assert [line.split()[0] for line in lines[1:]] == list(found.measures)
+    assert [line.split()[0] for line in lines[1::2]] == list(found.measures)
     assert "trained" in lines[1]
+    for line, measures in zip(lines[2::2], found.measures.values(), strict=True):
+        assert line.split()[:3] == ["95", "%", "intervals"]
+        last = measures.head.interval(8)
+        assert last is not None
+        assert line.endswith(f", {last.text(percent=True)}")
     with pytest.raises(SettingsError, match=r"no 'min' was compared; there are max, percentile:99\.9,channels"):
         found["min"]
 

@@ -178,6 +178,19 @@ def parse_readout(text: str) -> int | Literal["auto"]:
     return step
 
 
+def exit_share(percent: float | None) -> float | None:
+    """The share of answers that may change where samples are stopped early, from ``--early-exit``.
+
+    Raises:
+        SettingsError: for what is no percentage below 100.
+    """
+    if percent is None:
+        return None
+    if not 0 <= percent < 100:
+        raise SettingsError(f"--early-exit takes so many of 100 answers, 0 or more and below 100, not {percent:g}")
+    return percent / 100
+
+
 def compact_table(
     title: str, header: Sequence[str], text: int, *, last_is_text: bool = False, footer: Sequence[str] = ()
 ) -> Table:

@@ -26,6 +26,7 @@ from spikewright.cli.console import (
     VerifyOption,
     WeightsOption,
     err,
+    exit_share,
     out,
     parse_readout,
     parse_shape,
@@ -35,7 +36,7 @@ from spikewright.cli.console import (
 )
 from spikewright.cli.options import check_idle, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say
+from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, with_draw
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
@@ -123,6 +124,7 @@ def convert(
     start = parse_readout(readout_from)
     if start != "auto":
         check_window(start, timesteps)
+    loss = exit_share(early_exit)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
     check_save(output, force)
@@ -148,8 +150,8 @@ def convert(
         every = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes)
         labelled, tested = picked(every, None, None)
         asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
-        if early_exit is not None:
-            check_exit(next(iter(asked.values())), early_exit / 100)
+        if loss is not None:
+            check_exit(next(iter(asked.values())), loss)
     calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
     if labelled is not None:
         check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
@@ -187,6 +189,7 @@ def convert(
         made = converted(
             graph, found, recipes, calibration, seed=sample_seed, task=task, device=device, progress=tell, **options
         )
+    made = tuple(with_draw(one, choice, first_samples, sample_seed) for one in made)
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force)
     summary: dict[str, Any] = {
@@ -232,7 +235,7 @@ def convert(
                 progress=tell,
                 calibration=calibration,
                 readout_from=start,
-                early_exit=None if early_exit is None else early_exit / 100,
+                early_exit=loss,
                 explain=explain,
                 allow_overlap=allow_overlap,
             )

@@ -135,7 +135,8 @@ def check_idle(context: typer.Context, options: type | Collection[str], why: str
     typed = {name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
     for parameter in context.command.params:
         if parameter.name in typed:
-            raise SettingsError(f"{parameter.opts[0]} would change nothing: {why}")
+            off = context.params[parameter.name] is False and parameter.secondary_opts  # typed as --no-...
+            raise SettingsError(f"{(off or parameter.opts)[0]} would change nothing: {why}")
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from spikewright.cli.console import err
+from spikewright.conversion import Conversion
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
 from spikewright.text import visible
@@ -49,6 +51,20 @@ def picked(
         missing = f"{len(choice.missing)} of {choice.all_classes} classes"
         say(f"warning: {missing} are not among the {choice.used:,} samples that are used ({gone}){way_out}")
     return used, choice
+
+
+def with_draw(conversion: Conversion, choice: Choice, first: int | None, seed: int) -> Conversion:
+    """A conversion that remembers the seed of the draw of its calibration samples, where there was one.
+
+    Args:
+        conversion: what was made.
+        choice: which samples were used.
+        first: how many of the first were asked for; None where they were drawn.
+        seed: of the draw.
+    """
+    if first is not None or choice.used == choice.total:
+        return conversion
+    return replace(conversion, calibration=conversion.calibration.drawn("calibration samples", seed))
 
 
 def named(choice: Choice) -> str:

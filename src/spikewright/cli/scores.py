@@ -64,7 +64,7 @@ def judgement(measures: Mapping[str, Measures]) -> list[str]:
         lines += [] if one.early_exit is None else [before + str(one.early_exit)]
     lines += _against_the_first(measures)
     protocol = next(iter(measures.values())).protocol
-    return lines if protocol is None else [*lines, *protocol.lines[1:2]]
+    return lines if protocol is None else [*lines, str(protocol.overlap)]
 
 
 def _against_the_first(measures: Mapping[str, Measures]) -> list[str]:

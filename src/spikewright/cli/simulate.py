@@ -20,6 +20,7 @@ from spikewright.cli.console import (
     ReadoutFromOption,
     TaskOption,
     compact_table,
+    exit_share,
     out,
     parse_readout,
     print_json,
@@ -80,9 +81,14 @@ def simulate(
     start = parse_readout(readout_from)
     if start != "auto":
         check_window(start, options.timesteps)
+    loss = exit_share(early_exit)
     if calibration is None and (start == "auto" or early_exit is not None):
         asked = "--readout-from auto" if start == "auto" else "--early-exit"
         raise SettingsError(f"{asked} is found on samples of calibration: give them with --calibration")
+    if calibration is not None and start != "auto" and early_exit is None:
+        raise SettingsError(
+            "--calibration would change nothing: it is for --early-exit and --readout-from auto: give one of them too"
+        )
     check_not_code(model)
     check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
     if output is not None:
@@ -93,7 +99,7 @@ def simulate(
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     check_spiking(network, model)
     dataset, choice = options.data(network, data)
-    chosen_start, rule = _readout(network, calibration, options, start, early_exit, encoder, engine, dtype)
+    chosen_start, rule = _readout(network, calibration, options, start, loss, encoder, engine, dtype)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
@@ -156,7 +162,7 @@ def _readout(
     calibration: str | None,
     options: RunOptions,
     start: int | Literal["auto"],
-    early_exit: float | None,
+    loss: float | None,
     encoder: Encoder,
     engine: str,
     dtype: str,
@@ -167,7 +173,6 @@ def _readout(
     if not isinstance(network, Conversion):
         raise SettingsError(f"{calibration}: a spiking network without its trained one has no use for calibration data")
     data, _ = options.data(network, calibration, split="train")
-    loss = None if early_exit is None else early_exit / 100
     run = {"encoder": encoder, "batch_size": options.batch_size, "device": options.device}
     return readout_of(network, data, options.timesteps, start, loss, engine=engine, dtype=dtype, **run)
 

@@ -29,6 +29,7 @@ class CalibrationFacts:
         inputs: by input, the lowest and the highest value that the network saw.
         corrected: ``(K,)``, the digests of further samples, which λ do not come from but corrections do.
         chosen: how method, corrections and neurons were chosen on some of the samples; empty where somebody said them.
+        seeds: of the draws among samples, by what was drawn: which of a data set these are, which were held out.
     """
 
     method: str = ""
@@ -37,6 +38,7 @@ class CalibrationFacts:
     inputs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     corrected: NDArray[np.uint64] = field(default_factory=_no_digests)
     chosen: str = ""
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         digests, corrected = np.array(self.digests), np.array(self.corrected)
@@ -49,6 +51,10 @@ class CalibrationFacts:
             )
         if corrected.dtype != np.uint64 or corrected.ndim != 1:
             raise SettingsError(f"digests of samples cannot be {corrected.dtype} of shape {corrected.shape}")
+        seeds: Any = self.seeds
+        if not isinstance(seeds, Mapping) or not fits(dict(seeds), dict[str, int]):
+            raise SettingsError(f"seeds of draws are whole numbers by what was drawn, not {str(seeds)[:40]}")
+        object.__setattr__(self, "seeds", dict(seeds))
         for name, ends in self.inputs.items():
             if not fits(ends, tuple[float, float]) or not ends[0] <= ends[1]:
                 raise SettingsError(f"the values of an input '{name}' cannot range over {str(ends)[:40]}")
@@ -60,7 +66,7 @@ class CalibrationFacts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CalibrationFacts):
             return NotImplemented
-        own, theirs = ((one.method, one.samples, one.inputs, one.chosen) for one in (self, other))
+        own, theirs = ((one.method, one.samples, one.inputs, one.chosen, one.seeds) for one in (self, other))
         return own == theirs and all(
             np.array_equal(getattr(self, label), getattr(other, label)) for label in ("digests", "corrected")
         )
@@ -77,6 +83,10 @@ class CalibrationFacts:
     def with_samples(self, digests: NDArray[np.uint64]) -> CalibrationFacts:
         """The same, and that corrections saw some samples, by their digests."""
         return replace(self, corrected=np.concatenate([self.corrected, np.setdiff1d(digests, self.seen)]))
+
+    def drawn(self, what: str, seed: int) -> CalibrationFacts:
+        """The same, and that something was drawn among the samples with a seed."""
+        return replace(self, seeds={**self.seeds, what: seed})
 
     def __str__(self) -> str:
         """``percentile:99.9 of 5,000 samples, values from 0 to 1``."""

@@ -76,6 +76,7 @@ class Automatic:
         samples: by recipe, how many of the samples held out that were.
         held_out: which samples, in words.
         labelled: whether labels judged, not the trained network's answers.
+        seed: of the draw of the samples held out.
     """
 
     auto: Auto
@@ -84,6 +85,7 @@ class Automatic:
     samples: dict[str, int]
     held_out: str
     labelled: bool
+    seed: int = 0
 
     def __str__(self) -> str:
         """One line: what was chosen, by what, and what was next."""
@@ -307,6 +309,7 @@ class _Search:
             {str(one): self.samples[one] for one in every},
             str(self.parts),
             self.yardstick.labelled,
+            self.parts.seed,
         )
 
     def order(self, recipes: Iterable[Recipe]) -> list[Recipe]:

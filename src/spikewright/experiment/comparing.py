@@ -43,7 +43,8 @@ class Candidate:
 class Comparison:
     """Conversions of one network, measured on the same samples.
 
-    ``comparison["max"]`` is the candidate of that label; ``str`` gives their main scores as a table.
+    ``comparison["max"]`` is the candidate of that label; ``str`` gives their main scores as a table,
+    with intervals.
 
     Attributes:
         candidates: in the order in which they were asked for; at least one.
@@ -107,7 +108,10 @@ class Comparison:
             title = SCORES[head.task.main].axis(against=not head.labelled)
             title = title if len(first.heads) == 1 else f"{name}: {title}"
             lines.append(f"{title} at {', '.join(f'T={t}' for t in shown)}")
-            lines += [f"  {c.label:{width}}  {_cells(c.measures.heads[name], shown)}" for c in self.candidates]
+            for c in self.candidates:
+                lines.append(f"  {c.label:{width}}  {_cells(c.measures.heads[name], shown)}")
+                spans = _spans(c.measures.heads[name], shown)
+                lines += [f"  {'':{width}}  95 % intervals {spans}"] if spans else []
         return "\n".join(lines)
 
 
@@ -118,6 +122,13 @@ def _cells(head: HeadMeasures, shown: Sequence[int]) -> str:
     cells = [] if curve is None else [kind.text(curve[t - 1]) for t in shown if t <= len(curve)]
     analog = head.analog.get(main)
     return "  ".join([*cells, *([] if analog is None else [f"trained {kind.text(analog)}"])])
+
+
+def _spans(head: HeadMeasures, shown: Sequence[int]) -> str:
+    """The intervals of the main score of an output at some timesteps; empty where there are none."""
+    spans = [head.interval(t) for t in shown]
+    percent = SCORES[head.task.main].percent
+    return ", ".join("–" if span is None else span.text(percent) for span in spans) if any(spans) else ""
 
 
 def compare(

@@ -158,7 +158,8 @@ def converted(
             made, data, recipe.corrections, encoder=encoder, seed=seed, task=task, device=device, progress=progress
         )
         if one.automatic is not None:
-            made = replace(made, calibration=replace(made.calibration, chosen=one.automatic.fact))
+            facts = replace(made.calibration, chosen=one.automatic.fact)
+            made = replace(made, calibration=facts.drawn("samples held out", one.automatic.seed))
         found.append(made)
     return tuple(found)
 

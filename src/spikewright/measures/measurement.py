@@ -28,6 +28,7 @@ from spikewright.measures.operations import operations
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
 from spikewright.measures.quantised import QuantisedObserver
 from spikewright.measures.scores import HeadMeasures, Scoring
+from spikewright.measures.splitting import SEED as SPLIT_SEED
 from spikewright.measures.splitting import split_errors
 from spikewright.measures.value import LayerMeasures, Measures
 from spikewright.measures.work import work_of
@@ -160,9 +161,11 @@ def _explained(
     quantised: QuantisedObserver | None,
 ) -> Measures:
     """The same with how it came about, and why the answers are not those of the trained network."""
-    seeds = {} if settings.seed is None else {"encoder": settings.seed}
-    corrections = tuple(map(str, conversion.corrections))
-    protocol = Protocol(str(conversion.calibration), corrections, overlap, {**seeds, "intervals": SEED})
+    facts = conversion.calibration
+    selected = [*map(str, conversion.corrections), *(["the margin of the early exit"] if measures.early_exit else [])]
+    protocol = Protocol(
+        str(replace(facts, chosen="")), tuple(selected), overlap, _seeds(conversion, settings, quantised), facts.chosen
+    )
     found = replace(measures, protocol=protocol)
     if not overlap.natural:
         found = replace(found, warnings=(str(overlap), *found.warnings))
@@ -171,6 +174,17 @@ def _explained(
     scores = quantised.results()
     judged = {name: replace(head, quantised=scores[name]) for name, head in found.heads.items()}
     return replace(found, heads=judged, errors=split_errors(conversion, dataset, settings, quantised.steps))
+
+
+def _seeds(conversion: Conversion, settings: RunSettings, quantised: QuantisedObserver | None) -> dict[str, int]:
+    """The seeds of all that was drawn, as far as they are known, by what it was drawn for."""
+    found = dict(conversion.calibration.seeds)
+    for one in conversion.corrections:
+        seed = dict(one.settings).get("seed")
+        found |= {f"samples of {one.name}": seed} if isinstance(seed, int) else {}
+    found |= {} if settings.seed is None else {"encoder": settings.seed}
+    found["intervals"] = SEED
+    return found if quantised is None else {**found, "neurons whose errors are split": SPLIT_SEED}
 
 
 def _measures(

@@ -91,6 +91,7 @@ class Protocol:
     Attributes:
         calibration: what λ come from, as text.
         selected: what else was chosen on calibration data, each as text.
+        chosen: how all of that was chosen among others, as text; empty where somebody said it.
         overlap: of the samples measured on with those.
         seeds: of everything that was drawn, by what it was drawn for.
     """
@@ -99,11 +100,13 @@ class Protocol:
     selected: tuple[str, ...]
     overlap: Overlap
     seeds: Mapping[str, int] = field(default_factory=dict)
+    chosen: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """It in sentences."""
         chosen = ", ".join([f"thresholds ({self.calibration})", *self.selected])
+        chosen += f", preferred to others by {self.chosen}" if self.chosen else ""
         seeds = ", ".join(f"{what} {seed}" for what, seed in self.seeds.items())
         return (
             f"chosen on calibration data: {chosen}; nothing on the samples it is measured on",
@@ -116,6 +119,7 @@ class Protocol:
         return {
             "calibration": self.calibration,
             "selected": list(self.selected),
+            "chosen": self.chosen,
             "shared_samples": self.overlap.shared if self.overlap.known else None,
             "disjoint": self.overlap.shared == 0 if self.overlap.known else None,
             "seeds": dict(self.seeds),

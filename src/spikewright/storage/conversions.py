@@ -81,6 +81,7 @@ def write_conversion(path: Path, conversion: Conversion) -> None:
             "method": calibration.method,
             "samples": calibration.samples,
             "chosen": calibration.chosen,
+            "seeds": dict(calibration.seeds),
             "inputs": {name: list(ends) for name, ends in calibration.inputs.items()},
         },
         "corrections": [[one.name, dict(one.settings)] for one in conversion.corrections],
