@@ -101,11 +101,13 @@ def test_networks_go_out_to_nir_and_come_back(cli: Cli) -> None:
     alone = said[1]  # without the trained network there is nothing to compare with
     assert len(alone.pop("notes")) == 1
     assert said[0].pop("notes") == []
-    compared = ("analog_accuracy", "agreement", "energy_analog_nj")
+    compared = ("analog_accuracy", "agreement", "energy_analog_nj", "errors", "protocol")
     assert all(alone.pop(label) is None is not said[0].pop(label) for label in compared)
     for one in said:
         for head in one["heads"].values():
             assert bool(head.pop("analog")) == bool(head.pop("agreement")) == (one is said[0])
+            assert bool(head.pop("quantised")) == (one is said[0])
+            assert all(bool(ends.pop("above_analog")) == (one is said[0]) for ends in head["intervals"].values())
         for layer in one["layers"].values():
             layer.pop("correlation")
             layer.pop("rms_error")

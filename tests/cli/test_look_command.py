@@ -87,7 +87,8 @@ def test_poisson_runs_on_pixels_as_they_are(model: list[str], capsys: pytest.Cap
     assert run([*simulate, "--encoder", "poisson", "--input-scale", "2"]) == 0
     said = capsys.readouterr()
     lines = json.loads(said.out)["warnings"]
-    assert lines[0].startswith("inputs reach 255: poisson sends what is beyond 2 as that, 9")
+    assert lines[0] == seen
+    assert lines[1].startswith("inputs reach 255: poisson sends what is beyond 2 as that, 9")
     assert said.err.splitlines() == [f"warning: {line}" for line in lines]
 
 
