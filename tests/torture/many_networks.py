@@ -109,7 +109,7 @@ def _row(name: str, tally: Counter[str], first: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=int(os.environ.get("SPIKEWRIGHT_TORTURE", 3000)) // 3)
+    parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="seed of the first network")
     parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=list(FRAMEWORKS))
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for each framework")
