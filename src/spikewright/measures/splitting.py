@@ -32,7 +32,7 @@ SAMPLES = 50
 PAIRS = 2**17
 """The most pairs of a sample and a neuron that are looked at in a population; the neurons are drawn."""
 SEED = 0
-"""Of the draw of neurons."""
+"""The seed of the draw of neurons that are looked at."""
 VALUES = 2**24
 """Values of a batch that are kept side by side."""
 
