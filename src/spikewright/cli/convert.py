@@ -36,7 +36,7 @@ from spikewright.cli.console import (
 )
 from spikewright.cli.options import check_idle, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, with_draw
+from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
@@ -189,7 +189,8 @@ def convert(
         made = converted(
             graph, found, recipes, calibration, seed=sample_seed, task=task, device=device, progress=tell, **options
         )
-    made = tuple(with_draw(one, choice, first_samples, sample_seed) for one in made)
+    for what, seed in seeds_of(choice, first_samples, sample_seed).items():
+        made = tuple(replace(one, calibration=one.calibration.drawn(what, seed)) for one in made)
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force)
     summary: dict[str, Any] = {

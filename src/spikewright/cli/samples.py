@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from spikewright.cli.console import err
-from spikewright.conversion import Conversion
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
 from spikewright.text import visible
@@ -53,18 +51,15 @@ def picked(
     return used, choice
 
 
-def with_draw(conversion: Conversion, choice: Choice, first: int | None, seed: int) -> Conversion:
-    """A conversion that remembers the seed of the draw of its calibration samples, where there was one.
+def seeds_of(choice: Choice, first: int | None, seed: int) -> dict[str, int]:
+    """The seed of the draw of calibration samples by its name, where there was one, as conversions remember it.
 
     Args:
-        conversion: what was made.
         choice: which samples were used.
         first: how many of the first were asked for; None where they were drawn.
         seed: of the draw.
     """
-    if first is not None or choice.used == choice.total:
-        return conversion
-    return replace(conversion, calibration=conversion.calibration.drawn("calibration samples", seed))
+    return {} if first is not None or choice.used == choice.total else {"calibration samples": seed}
 
 
 def named(choice: Choice) -> str:

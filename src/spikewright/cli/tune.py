@@ -33,7 +33,7 @@ from spikewright.cli.console import (
     stages,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, with_draw
+from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, seeds_of
 from spikewright.conversion import Conversion
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
@@ -179,6 +179,7 @@ def tune(
             batch_size=batch_size,
             device=device,
             progress=tell,
+            seeds=seeds_of(choice, first_samples, sample_seed),
         )
     words = [model, "--data", data, *typed(context, SHARED)]
     commands = {str(one.chosen.rule): command(words, one, test, str(output or CHOSEN)) for one in found.settled}
@@ -188,8 +189,7 @@ def tune(
         settings={"command": context.obj, "model": model, "data": f"{data}: {named(choice)}", **found.settings},
     )
     if output is not None:
-        best = with_draw(found.conversion, choice, first_samples, sample_seed)
-        save(replace(best, preprocessing=preprocessing), output, force)
+        save(replace(found.conversion, preprocessing=preprocessing), output, force)
     if report is not None:
         tuning_report(report, found, title=model, force=force)
     if as_json:

@@ -85,7 +85,7 @@ class CalibrationFacts:
         return replace(self, corrected=np.concatenate([self.corrected, np.setdiff1d(digests, self.seen)]))
 
     def drawn(self, what: str, seed: int) -> CalibrationFacts:
-        """The same, and that something was drawn among the samples with a seed."""
+        """Calibration facts that hold the seed of a draw among the samples too."""
         return replace(self, seeds={**self.seeds, what: seed})
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ SAMPLES = 50
 PAIRS = 2**17
 """The most pairs of a sample and a neuron that are looked at in a population; the neurons are drawn."""
 SEED = 0
-"""Of the draw of neurons."""
+"""The seed of the draw of neurons that are looked at."""
 VALUES = 2**24
 """Values of a batch that are kept side by side."""
 
@@ -88,7 +88,9 @@ class Splitter:
         self.graph, self.first = conversion.spiking, first
         self.encoder: Encoder = settings.chosen_encoder.fitted(self.graph)
         self.engine = choose_engine(self.graph, self.encoder, Record().fitted(self.graph, 1), settings)
-        self.simulation = Simulation(_stepwise(self.graph), settings.device, "float64")
+        stepwise = _stepwise(self.graph)
+        self.simulation = Simulation(stepwise, settings.device, "float64")
+        self.linear = Simulation(stepwise, settings.device, "float32").linear  # as engines have it, and far quicker
         self.trained = Forward(conversion.reference, settings.device)
         normalised, units = conversion.normalised.by_name, conversion.units
         random = np.random.default_rng(seed)
@@ -143,7 +145,7 @@ class Splitter:
                 if node.name in self.populations:
                     found[node.name] = count, given[0] + self.populations[node.name].step_bias(timesteps)
             elif not isinstance(node, Output):
-                values[node.name] = self.simulation.linear[node.name](*given)
+                values[node.name] = self.linear[node.name](*(value.float() for value in given)).double()
         return found
 
     def _mean_input(self, x: Tensor, timesteps: int) -> Tensor:

@@ -52,6 +52,7 @@ class ReLU(Node):
             wide = ceiling if ceiling.ndim in (0, x.ndim - 1) else ceiling.view(-1, *(1 for _ in x.shape[2:]))
             if levels is None:
                 return x.relu().minimum(wide)
-            return (x * (levels / wide) + self.shift).floor().clamp(0, levels) * (wide / levels)
+            scaled = x * (levels / wide)  # what follows takes its place: it is far larger than caches
+            return scaled.add_(self.shift).floor_().clamp_(0, levels).mul_(wide / levels)
 
         return forward

@@ -118,7 +118,7 @@ def _seen(comparison: Comparison) -> str:
     seen = [str(first.calibration)] if statistics is None else look(first.folded, statistics).lines
     notes = dict.fromkeys(note for c in comparison.candidates for note in c.measures.notes)
     changed = [
-        f"{c.label}: the spiking network was changed since it was made, at {listed(c.conversion.changed)}"
+        f"{c.label}: the spiking network was {_changed_by(c.conversion)}, at {listed(c.conversion.changed)}"
         for c in comparison.candidates
         if c.conversion.changed
     ]
@@ -126,6 +126,12 @@ def _seen(comparison: Comparison) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in [*seen, *asked, *notes, *changed])
     warnings = "".join(f'<li class="warning">Warning: {escape(line)}</li>' for line in comparison.warnings)
     return f'<ul class="seen">{lines}{warnings}</ul>'
+
+
+def _changed_by(conversion: Conversion) -> str:
+    """Whether corrections changed it, or somebody else."""
+    by = listed([str(one) for one in conversion.corrections])
+    return f"corrected by {by}" if by else "changed since it was made"
 
 
 def _table_of_candidates(candidates: Sequence[Candidate]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -43,6 +43,7 @@ class Job:
         allow_overlap: whether to measure on samples that were calibrated on.
         batch_size, device: of all runs.
         progress: called with (what is being done, how much is done, how much there is).
+        seeds: of the draws that the calibration samples come from, by what was drawn.
     """
 
     graph: Graph
@@ -57,6 +58,7 @@ class Job:
     batch_size: int = 100
     device: str = "cpu"
     progress: Progress | None = None
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def fitted(self) -> Encoder:
@@ -93,6 +95,7 @@ class Job:
         """
         options = {**self.preparation, **point.options}
         (found,) = conversions(self.graph, statistics, point.method, data, task=self.task, **options)
+        found = replace(found, calibration=replace(found.calibration, seeds=self.seeds))
         return correct(
             found,
             data,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ def tune(
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
+    seeds: Mapping[str, int] | None = None,
 ) -> Tuning:
     """Try ways to convert a network, and choose one by a rule; test data have no part in that.
 
@@ -83,6 +84,7 @@ def tune(
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
+        seeds: of the draws that ``data`` come from, by what was drawn, which conversions remember.
 
     Raises:
         SpikewrightError: as ``convert`` and ``measure``; for what cannot be varied, rules that are none, calibration
@@ -120,6 +122,7 @@ def tune(
         batch_size=batch_size,
         device=device,
         progress=progress,
+        seeds=dict(seeds or {}),
     )
     parts = held_out(samples, hold_out, seed)
     how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
