@@ -174,7 +174,7 @@ def test_events_of_any_value_are_events_to_the_engines() -> None:
     run = simulation.run(x, 9, Poisson(), ("nonzero",))
     expected = Simulation(graph).run(x, 9, Poisson(), ("nonzero",))
     assert run.graded == expected.graded == set()
-    assert simulation.prepare(Poisson(), ("nonzero",)).settings.spikes
+    assert simulation.prepare(Poisson(), ("nonzero",)).settings.planes == 1
     for name, nonzero in expected.nonzero.items():
         torch.testing.assert_close(run.nonzero[name], nonzero, rtol=0, atol=0)
     measures = sw.measure(graph, pixels()[0], 8, encoder="poisson")

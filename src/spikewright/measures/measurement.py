@@ -182,7 +182,8 @@ def _seeds(conversion: Conversion, settings: RunSettings, quantised: QuantisedOb
     for one in conversion.corrections:
         seed = dict(one.settings).get("seed")
         found |= {f"samples of {one.name}": seed} if isinstance(seed, int) else {}
-    found |= {} if settings.seed is None else {"encoder": settings.seed}
+    drawn = getattr(settings.chosen_encoder, "seed", None)
+    found |= {"encoder": drawn} if isinstance(drawn, int) else {}
     found["intervals"] = SEED
     return found if quantised is None else {**found, "neurons whose errors are split": SPLIT_SEED}
 
