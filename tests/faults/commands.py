@@ -51,7 +51,8 @@ def synapses(suffix: str, *more: str) -> Command:
 
 CONVERT = ("convert", "trained?.safetensors", "--data", "data?.npz", "-o", "spiking.safetensors")
 REPORT = ("--test", "data?.npz", "--allow-overlap", "--report", "report.html", "-T", "4")
-SIMULATE = ("simulate", "net?.safetensors", "--data", "data?.npz", "--allow-overlap", "-T", "4", "--engine", "reference")
+ON_REFERENCE = ("-T", "4", "--engine", "reference")
+SIMULATE = ("simulate", "net?.safetensors", "--data", "data?.npz", "--allow-overlap", *ON_REFERENCE)
 COMMANDS = (
     Command("convert", ("spiking.safetensors",), CONVERT),
     Command("convert --report", ("spiking.safetensors", "report.html"), (*CONVERT, *REPORT)),
