@@ -88,13 +88,15 @@ def convert(
     _check_trained(graph)
     corrections = correctors_of(correct)
     chosen = parse(METHOD if method is None else method)
-    check_automatic([chosen], corrections, samples=not (isinstance(source, Statistics) or _holds_scales(graph, source)))
-    if corrections and (isinstance(source, Statistics) or _holds_scales(graph, source)):
+    given_scales = _holds_scales(graph, source)
+    has_samples = not (given_scales or isinstance(source, Statistics))
+    check_automatic([chosen], corrections, has_samples)
+    if corrections and not has_samples:
         raise SettingsError(
             f"the correction {corrections[0]} needs samples: give convert data, or correct(conversion, data, "
             f"'{corrections[0]}') what it makes without"
         )
-    if _holds_scales(graph, source):
+    if given_scales:
         if method is not None:
             raise SettingsError(f"λ are given, so the method {method} has nothing to do: leave one of the two out")
         return replace(from_scales(graph, source, **options), tasks=_tasks(graph, task))

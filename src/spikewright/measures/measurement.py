@@ -121,7 +121,6 @@ def measure(
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
         measures = _explained(measures, conversion, dataset, chosen, overlap, quantised)
-    if conversion is not None:
         name = file_name(type(chosen.chosen_encoder))
         remarks = far_from_tuned(conversion.corrections, timesteps, name)
         measures = replace(measures, warnings=(*measures.warnings, *remarks))

@@ -20,6 +20,7 @@ import numpy as np
 
 from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
+from spikewright.engines import windows
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.measures.plain import plain_curve, plain_number
@@ -69,8 +70,7 @@ def levels_of(neuron: IF, timesteps: int) -> tuple[int, int | None]:
     Few-spike neurons, whose spikes weigh ``2^−t``, have ``2^T``; all others T.
     """
     if neuron.schedule == "few_spike":
-        made = 2 ** min(timesteps, FINEST)
-        return made, made - 1
+        return windows.levels_of(neuron.schedule, min(timesteps, FINEST))
     return timesteps, None if neuron.max_spikes is None else neuron.max_spikes * timesteps
 
 

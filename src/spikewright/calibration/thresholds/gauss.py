@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests import Moments
-from spikewright.calibration.rounding import SMALLEST, USUAL, Levels, least_error
+from spikewright.calibration.rounding import SMALLEST, least_error
 from spikewright.calibration.tails import NormalTails
-from spikewright.calibration.thresholds.method import Method, NodeFacts
-from spikewright.timesteps import Timesteps
+from spikewright.calibration.thresholds._for_timesteps import ForTimesteps
+from spikewright.calibration.thresholds.method import NodeFacts
 
 LEAST = 1e-6
 """A standard deviation below this part of the mean is none: all activations are alike."""
@@ -21,25 +20,13 @@ WIDEST = 8.0
 
 
 @dataclass(frozen=True)
-class Gauss(Method):
+class Gauss(ForTimesteps):
     """``λ = argmin E (a − (λ/T)·clip(floor(x·T/λ + v_init), 0, φ·T))²`` for ``x ~ N(μ, σ²)``, ``a = max(x, 0)``.
 
     The threshold iteration of H-MT (2026) goes to such a λ; μ and σ are those of the values before rectification. As
     ``mmse`` it heeds the neurons' initial potential, and φ where they send up to φ spikes a step. λ is never above the
     largest activation.
-
-    Attributes:
-        timesteps: T. Of a range λ has the least sum of errors, each relative to the least at its own T.
-        channels: one λ for each channel.
     """
-
-    timesteps: Timesteps = USUAL
-    channels: bool = False
-    main: ClassVar[str | None] = "timesteps"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "timesteps", Timesteps.of(self.timesteps))
-        super().__post_init__()
 
     def requests(self, layer: int) -> tuple[Moments, ...]:  # noqa: ARG002
         return tuple(Moments(channels, before_relu=True) for channels in {False, self.channels})
@@ -58,5 +45,4 @@ class Gauss(Method):
         deviation = np.maximum(deviation, LEAST * np.maximum(np.abs(mean), SMALLEST))
         ceiling = np.inf if node.ceiling is None else node.ceiling
         highest = np.minimum(np.maximum(mean, 0) + WIDEST * deviation, ceiling)
-        levels = [Levels.of(node.neurons, t) for t in self.timesteps.values]
-        return least_error(NormalTails(mean, deviation, ceiling), highest, levels)
+        return least_error(NormalTails(mean, deviation, ceiling), highest, self.levels(node))
