@@ -65,7 +65,15 @@ def test_worked_example_a_has_a_bias() -> None:
     assert quantise_network(network, CHIP, bias_bits=8).losses[0].factor == pytest.approx(195.38463, abs=1e-4)
 
 
-@pytest.mark.parametrize(("case", "core", "weights", "shape"), [("B", "0", "w1", (1, 8, 8)), ("D", "0", "w1", (1, 8, 8)), ("D", "1", "w2", (2, 8, 8)), ("D", "2", "w3", (2, 8, 8))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("case", "core", "weights", "shape"),
+    [
+        ("B", "0", "w1", (1, 8, 8)),
+        ("D", "0", "w1", (1, 8, 8)),
+        ("D", "1", "w2", (2, 8, 8)),
+        ("D", "2", "w3", (2, 8, 8)),
+    ],
+)
 def test_worked_examples_without_biases(case: str, core: str, weights: str, shape: tuple[int, int, int]) -> None:
     network = single(FACTS["cases"][case]["float"][weights], shape, threshold=1.0, v_min=-1.0)
     assert made(network) == expected(case, core)
