@@ -27,6 +27,19 @@ def exponent(number: int) -> int:
     return (number - 1).bit_length()
 
 
+# Memory. Source: Speck Dev Kit Datasheet (SynSense, Aug 2023), p. 19.
+
+
+def kernel_words(inputs: int, outputs: int, side: int) -> int:
+    """``c_in · 2^(ceil(log2 k·k) + ceil(log2 f))``: weights lie at addresses of whole bits."""
+    return inputs << (exponent(side**2) + exponent(outputs))
+
+
+def neuron_words(channels: int, rows: int, columns: int) -> int:
+    """``f · 2^(ceil(log2 height) + ceil(log2 width))``, of a convolution's output before pooling."""
+    return channels << (exponent(rows) + exponent(columns))
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where the events of an input or a layer go.
@@ -59,12 +72,15 @@ class ChipInput:
         destinations: where they go.
         event_value: what one event stands for in the unit of the network's input: a pixel of x is so much as
             ``x / event_value`` events a step. It stands in the weights that read the input already.
+        places: for every value of ``shape``, in C order, which value of a sample of the network it is, in C order too;
+            None where the order is the same.
     """
 
     name: str
     shape: tuple[int, int, int]
     destinations: tuple[Destination, ...]
     event_value: float = 1.0
+    places: tuple[int, ...] | None = None
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
@@ -163,18 +179,15 @@ class ChipLayer:
         )
         return int(self.weights.shape[0]), rows, columns
 
-    # Memory. Source: Speck Dev Kit Datasheet (SynSense, Aug 2023), p. 19.
-
     @property
     def kernel_words(self) -> int:
-        """``c_in · 2^(ceil(log2 k·k) + ceil(log2 f))``: weights lie at addresses of whole bits."""
-        return self.input_shape[0] << (exponent(self.kernel**2) + exponent(self.output_shape[0]))
+        """Words of weights that a core keeps for it."""
+        return kernel_words(self.input_shape[0], self.output_shape[0], self.kernel)
 
     @property
     def neuron_words(self) -> int:
-        """``f · 2^(ceil(log2 height) + ceil(log2 width))``, of the convolution's output before pooling."""
-        channels, rows, columns = self.output_shape
-        return channels << (exponent(rows) + exponent(columns))
+        """Words of potentials that a core keeps for it."""
+        return neuron_words(*self.output_shape)
 
     @property
     def bias_words(self) -> int:
@@ -218,11 +231,13 @@ class Readout:
         layer: whose spikes are counted.
         neurons: for every value of the output, in C order, the neuron of the layer in C order of its
             ``output_shape``.
+        spike_values: for every value of the output what one spike of its neuron adds to it; none where that is 1.
     """
 
     output: str
     layer: str
     neurons: tuple[int, ...]
+    spike_values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
