@@ -1,217 +1,193 @@
-"""Quantising: every number of the facts by the common rule, its traps, and the least loss rule on calibration data."""
+"""From a conversion to a chip and back from a file, beside the stepped network on the same events."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from spikewright.chips.known.speck2f import CHIP
-from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
-from spikewright.chips.quantise import Quantised, fitting_factor, quantise_network
-from spikewright.errors import DataError, SettingsError
+import spikewright as sw
+from spikewright.chips.quantise import Quantised, quantise, sent_at
+from spikewright.chips.simulation.measuring import measure_chip
+from spikewright.chips.simulation.rules import ChipRules
+from spikewright.chips.simulation.stepped import TrainFrames
+from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.storage import is_quantised, load_quantised, save_quantised
+from spikewright.errors import DataError, ModelFileError, SettingsError, UnsupportedModelError
+from spikewright.tensors import NotOurs
 
-FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "quantising.json").read_text(encoding="utf-8"))
-
-
-def single(weights: Any, shape: tuple[int, int, int] | None = None, **fields: Any) -> ChipNetwork:
-    """One layer that reads the input."""
-    kernel = np.asarray(weights, np.float64)
-    size = shape or (kernel.shape[1], kernel.shape[2], kernel.shape[3])
-    layer = ChipLayer("layer", ("input",), size, kernel, **fields)
-    return ChipNetwork((ChipInput("input", size, (Destination("layer"),)),), (layer,))
+TRAINS = PictureTrains(timesteps=32)
 
 
-def common(weights: Any, bits: int = 8, **fields: Any) -> Quantised:
-    return quantise_network(single(weights, **fields), CHIP, bias_bits=bits)
+@cache
+def network() -> tuple[sw.Conversion, Any, Any]:
+    """A small network with average pooling, converted, with samples and labels that it gets right."""
+    import torch
+    from torch import nn
 
-
-def pointwise(*weights: float) -> list[Any]:
-    """A kernel of one place for each weight."""
-    return [[[[weight]] for weight in weights]]
-
-
-def test_the_example_of_the_facts() -> None:
-    example = FACTS["example"]
-    found = common(pointwise(*example["w"]), bias=np.array([example["b"]]), threshold=1, v_min=-1)
-    layer = found.network["layer"]
-    assert layer.weights.reshape(-1).tolist() == example["w_q"]
-    assert (layer.bias, layer.threshold, layer.v_min) == (example["b_q"], example["theta_q"], example["v_min_q"])
-    assert found.losses[0].factor == pytest.approx(example["s"], abs=0.005)
-
-
-def expected(case: str, core: str) -> tuple[Any, Any, Any, Any]:
-    """What the facts say of a core: weights there are [out][in][x][y]."""
-    fields = FACTS["cases"][case]["cores"][core]
-    weights = np.transpose(fields["weights"], (0, 1, 3, 2)).tolist()
-    return weights, fields["biases"], fields["threshold_high"], fields["threshold_low"]
-
-
-def made(network: ChipNetwork) -> tuple[Any, Any, Any, Any]:
-    layer = quantise_network(network, CHIP, bias_bits=8).network.layers[0]
-    bias = [0] * len(layer.weights) if layer.bias is None else layer.bias.tolist()
-    return layer.weights.tolist(), bias, layer.threshold, layer.v_min
-
-
-def test_worked_example_a_has_a_bias() -> None:
-    case = FACTS["cases"]["A"]["float"]
-    network = single(case["weight"], (1, 3, 3), bias=np.array(case["bias"]), threshold=1.0, v_min=-1.0)
-    assert made(network) == expected("A", "0")
-    assert quantise_network(network, CHIP, bias_bits=8).losses[0].factor == pytest.approx(195.38463, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("case", "core", "weights", "shape"),
-    [
-        ("B", "0", "w1", (1, 8, 8)),
-        ("D", "0", "w1", (1, 8, 8)),
-        ("D", "1", "w2", (2, 8, 8)),
-        ("D", "2", "w3", (2, 8, 8)),
-    ],
-)
-def test_worked_examples_without_biases(case: str, core: str, weights: str, shape: tuple[int, int, int]) -> None:
-    network = single(FACTS["cases"][case]["float"][weights], shape, threshold=1.0, v_min=-1.0)
-    assert made(network) == expected(case, core)
-
-
-def test_an_average_pool_is_in_the_next_weights_before_they_are_scaled() -> None:
-    weights = np.array(FACTS["cases"]["B"]["float"]["w2"]).reshape(3, 2, 3, 3) / 4
-    assert made(single(weights, threshold=1.0, v_min=-1.0)) == expected("B", "1")
-
-
-def test_no_lowest_potential_does_not_count_as_the_end_of_the_word() -> None:
-    """Taken for -32768 it makes the factor 1, and every weight 0 or 1 or −1."""
-    weights = FACTS["cases"]["A"]["float"]["weight"]
-    layer = common(weights, shape=(1, 3, 3)).network["layer"]
-    assert layer.weights.tolist() == expected("A", "0")[0]
-    assert layer.v_min is None
-    taken = common(weights, shape=(1, 3, 3), v_min=-32768.0).network["layer"]
-    assert (np.abs(taken.weights) <= 1).all()
-    assert np.transpose(taken.weights, (0, 1, 3, 2)).tolist() == FACTS["no_clamp"]["weights"]
-
-
-def test_a_large_bias_takes_precision_in_8_bits_and_is_said_to() -> None:
-    weights = [0.05, -0.04, 0.03, 0.02, 0.01, -0.05, 0.05, 0.0]
-    eight = common(pointwise(*weights), bias=np.array([1.0]))
-    assert (np.abs(eight.network["layer"].weights) <= 6).all()
-    assert eight.network["layer"].threshold == 127
-    assert eight.losses[0].bound_by == "bias"
-    assert eight.notes == ("layer 'layer': its bias bound the factor, so that weights reach only 6 of 127",)
-    sixteen = common(pointwise(*weights), 16, bias=np.array([1.0]))
-    assert sixteen.losses[0].factor == pytest.approx(2540)
-    assert np.abs(sixteen.network["layer"].weights).max() == 127
-    assert sixteen.notes == ()
-    assert quantise_network(single(pointwise(*weights), bias=np.array([1.0])), CHIP).losses[0].factor == 2540
-
-
-def test_a_lowest_potential_of_zero_becomes_minus_one_and_is_said_to() -> None:
-    found = common(pointwise(0.5), v_min=0.0)
-    assert found.network["layer"].v_min == -1
-    assert found.notes == (
-        "layer 'layer': potentials end at −1, not 0: the chip has a fault at a lower threshold of 0",
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3)
     )
+    x = np.random.default_rng(0).random((60, 1, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        last = module[-1]
+        last.weight.mul_(20)
+        last.bias.copy_(4 - last(module[:-1](torch.from_numpy(x))).mean(0))
+        y = module(torch.from_numpy(x)).argmax(1).numpy()
+    graph = sw.load(module.eval(), shape=(1, 8, 8))
+    return sw.convert(graph, x, "percentile:99.9", readout="count"), x, y
 
 
-def test_a_weight_above_the_threshold_is_said_to_keep_neurons_firing() -> None:
-    (note,) = common(pointwise(2.5)).notes
-    assert note == (
-        "layer 'layer': weights reach 127, its threshold is 51: a neuron that gets one such event keeps firing at "
-        "every event that follows, until the rest is sent"
+def quantised(**settings: Any) -> Quantised:
+    conversion, x, _ = network()
+    return quantise(conversion, "speck2f", x, **settings)
+
+
+def test_a_conversion_becomes_integers_whose_losses_are_told() -> None:
+    found = quantised(rate=4)
+    assert found.network.is_integer
+    assert found.network.inputs[0].event_value == pytest.approx(network()[0].spiking["input"].event_value / 4)
+    assert len(found.losses) == 3
+    assert all(loss.output is not None and loss.output < 0.05 for loss in found.losses)
+    assert str(found).count("\n") >= 2
+    assert set(found.summary()["layers"]) == {layer.name for layer in found.network.layers}
+
+
+def test_more_events_are_worth_less_and_more_ticks_add_less() -> None:
+    usual, often = quantised(), quantised(rate=4, ticks=2)
+    first, same = usual.network.layers[0], often.network.layers[0]
+    assert same.threshold / np.abs(same.weights).max() == pytest.approx(
+        4 * first.threshold / np.abs(first.weights).max(), rel=0.02
     )
+    assert first.bias is not None
+    assert same.bias is not None
+    assert np.allclose(same.bias / same.threshold, first.bias / first.threshold / 2, atol=2e-3)
 
 
-def test_high_thresholds_and_initial_potentials_bind_too() -> None:
-    assert common(pointwise(0.001), threshold=1.0).losses[0].bound_by == "thresholds"
-    assert common(pointwise(0.001), threshold=1.0).network["layer"].threshold == 32767
-    found = common(pointwise(0.001), threshold=0.5, v_init=-2.0)
-    assert found.losses[0].bound_by == "potentials"
-    assert found.network["layer"].v_init == -32768
+def test_the_chip_counts_what_the_stepped_network_counts_on_the_same_events() -> None:
+    conversion, x, y = network()
+    found, steps = quantised(rate=4), TRAINS.timesteps
+    encoder = TrainFrames(found.network, TRAINS)
+    stepped = sw.simulate(conversion, x, steps, encoder=encoder, engine="reference").outputs["output"][:, -1]
+    for rules in (ChipRules(), ChipRules(permute=1)):
+        on_chip = measure_chip(found, (x, y), TRAINS, rules)
+        counts = on_chip.answers["output"]
+        assert np.corrcoef(counts.ravel(), stepped.ravel())[0, 1] > 0.95
+        assert np.abs(counts - stepped).mean() < 0.1 * np.abs(stepped).mean()
+    assert on_chip.accuracy is not None
+    assert on_chip.accuracy[-1] == (counts.argmax(1) == y).mean()
+    assert on_chip.samples == 60
+    assert "accuracy" in repr(on_chip)
+    for name, layer in on_chip.layers.items():
+        assert layer.fired == layer.sent > 0
+        assert layer.peak >= layer.synops_per_second
+        assert layer.synops_per_second == pytest.approx(layer.synops / 0.032)
+        assert on_chip.summary()["layers"][name]["synops"] == layer.synops
 
 
-@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=8), st.sampled_from([8, 16]))
-def test_the_factor_is_the_largest_that_fits(values: list[float], bits: int) -> None:
-    factor, most = fitting_factor(values, bits), 2 ** (bits - 1)
-    if not any(values):
-        assert factor == np.inf
-        return
-    scaled = np.array(values) * factor
-    assert -most * (1 + 1e-9) <= scaled.min()
-    assert scaled.max() <= (most - 1) * (1 + 1e-9)
-    assert min(abs(scaled.min() + most), abs(scaled.max() - most + 1)) < 1e-6 * most
+def test_frames_hold_the_events_that_the_chip_is_sent() -> None:
+    import torch
+
+    _, x, _ = network()
+    chip = quantised(rate=3).network
+    for kind in ("regular", "poisson"):
+        trains = PictureTrains(timesteps=5, kind=kind)  # type: ignore[arg-type]
+        encoder, batch = TrainFrames(chip, trains), torch.from_numpy(x[:4])
+        frames = torch.stack([encoder.at(batch, t, 10) for t in range(5)], dim=1)
+        for number in range(4):
+            train = trains.of(x[number], chip.inputs[0], 10 + number)
+            assert (frames[number].numpy() == trains.frames(train, chip.inputs[0])).all()
+        assert not encoder.at(batch, 5, 10).any()
 
 
-def outliers() -> tuple[ChipNetwork, Any]:
-    """Small weights and one that is far larger, which reads what hardly ever happens."""
-    random = np.random.default_rng(0)
-    weights = random.normal(0, 0.01, (4, 8, 1, 1))
-    weights[0, 7] = 0.5
-    pictures = random.random((20, 8, 3, 3))
-    pictures[:, 7] *= 1e-4
-    return single(weights, (8, 3, 3), bias=random.normal(0, 0.005, 4), threshold=0.02), {"input": pictures}
+def test_answers_do_not_depend_on_threads_or_parts() -> None:
+    _, x, y = network()
+    found, rules = quantised(), ChipRules(permute=3)
+    whole = measure_chip(found, (x, y), TRAINS, rules, threads=1)
+    data = sw.ArrayDataset(x, y)
+    parts = [measure_chip(found, data.part(k, 2), TRAINS, rules, threads=2) for k in range(2)]
+    together = np.concatenate([part.answers["output"] for part in parts])
+    assert (whole.answers["output"] == together).all()
 
 
-def test_the_least_loss_rule_clips_outliers_where_that_pays() -> None:
-    network, pictures = outliers()
-    usual, best = quantise_network(network, CHIP), quantise_network(network, CHIP, pictures)
-    assert (usual.losses[0].clipped, best.losses[0].clipped) == (0, 1)
-    assert best.losses[0].bound_by == "calibration"
-    assert best.losses[0].output is not None
-    assert best.losses[0].output < 0.5 * output_error(network, usual.network, pictures)
-    assert best.losses[0].output == pytest.approx(output_error(network, best.network, pictures), rel=0.2)
-    assert str(best.losses[0]).startswith("layer: factor ")
-    assert "1 cut off" in str(best.losses[0])
+def test_a_layer_that_keeps_firing_is_seen() -> None:
+    """A weight above the threshold: what is left over waits for the next event."""
+    found = quantised()
+    layer = found.network.layers[0]
+    strong = layer.replace(threshold=5)
+    changed = replace(found, network=replace(found.network, layers=(strong, *found.network.layers[1:])))
+    _, x, y = network()
+    assert measure_chip(changed, (x, y), TRAINS).layers[layer.name].waiting > 0.3
+    assert measure_chip(found, (x, y), TRAINS).layers[layer.name].waiting < 0.02
 
 
-def output_error(network: ChipNetwork, other: ChipNetwork, pictures: Any) -> float:
-    """Written out: the error of rectified currents in units of the threshold."""
-
-    def sent(layer: ChipLayer) -> Any:
-        currents = np.einsum("oi,niyx->noyx", layer.weights[:, :, 0, 0], pictures["input"])
-        assert layer.bias is not None
-        return np.maximum(currents + layer.bias[None, :, None, None], 0) / layer.threshold
-
-    own = sent(network["layer"])
-    return float(np.sqrt(np.square(sent(other["layer"]) - own).sum() / np.square(own).sum()))
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32))
-def test_calibration_never_loses_more_than_the_common_rule(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    weights = random.standard_t(2, (3, 4, 1, 1))
-    network = single(weights, (4, 2, 2), threshold=2.0, bias=random.normal(0, 0.2, 3))
-    pictures = {"input": random.random((30, 4, 2, 2))}
-    usual, best = (quantise_network(network, CHIP, given) for given in (None, pictures))
-    assert output_error(network, best.network, pictures) <= output_error(network, usual.network, pictures) + 1e-12
-    for layer in (*usual.network.layers, *best.network.layers):
-        assert layer.is_integer
-        assert -128 <= layer.weights.min() <= layer.weights.max() <= 127
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    path, found = tmp_path / "chip.safetensors", quantised(rate=2)
+    save_quantised(found, path)
+    again = load_quantised(path)
+    assert is_quantised(path)
+    assert again.losses == found.losses
+    assert again.summary() == found.summary()
+    assert (again.rate, again.inputs, again.preprocessing) == (found.rate, found.inputs, found.preprocessing)
+    assert (again.network.inputs, again.network.readout) == (found.network.inputs, found.network.readout)
+    for one, two in zip(found.network.layers, again.network.layers, strict=True):
+        assert (one.weights == two.weights).all()
+        assert (one.threshold, one.destinations, one.sources) == (two.threshold, two.destinations, two.sources)
+        assert (one.bias == two.bias) if one.bias is None else (one.bias == two.bias).all()
+    _, x, y = network()
+    one, two = (measure_chip(q, (x, y), TRAINS).answers["output"] for q in (found, again))
+    assert (one == two).all()
 
 
-def test_rates_go_through_all_layers_and_pools() -> None:
-    """A second layer sees the sum over the pool of what the first sends."""
-    first = ChipLayer(
-        "a", ("input",), (1, 2, 2), np.array([[[[2.0]]], [[[-1.0]]]]), destinations=(Destination("b", 2, 1),)
-    )
-    second = ChipLayer("b", ("a",), (3, 1, 1), np.full((1, 3, 1, 1), 0.5))
-    network = ChipNetwork((ChipInput("input", (1, 2, 2), (Destination("a"),), 0.5),), (first, second))
-    from spikewright.chips.rate_samples import rate_samples
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spiking.safetensors"
+    sw.save(network()[0], path)
+    assert not is_quantised(path)
+    assert not is_quantised(tmp_path / "none.safetensors")
+    with pytest.raises(NotOurs, match="holds a conversion, not a chip network"):
+        load_quantised(path)
+    chip = tmp_path / "chip.safetensors"
+    save_quantised(quantised(), chip)
+    with pytest.raises(ModelFileError, match="holds chip"):
+        sw.load(chip)
+    damaged = bytearray(chip.read_bytes())
+    damaged[-20] ^= 1
+    chip.write_bytes(damaged)
+    assert is_quantised(chip)
+    with pytest.raises(ModelFileError, match="damaged"):
+        load_quantised(chip)
 
-    found = rate_samples(network, {"input": np.array([[[[0.5, 0.0], [0.25, 1.0]]]])})
-    assert sorted(found["a"].patches.reshape(-1).tolist()) == [0.0, 0.5, 1.0, 2.0]
-    assert found["b"].patches.tolist() == [[0.0, 7.0, 0.0]]
+
+def test_what_cannot_be_is_refused() -> None:
+    conversion, x, _ = network()
+    with pytest.raises(SettingsError, match="rate must be a positive number of events a step, not 0"):
+        quantise(conversion, "speck2f", rate=0)
+    with pytest.raises(SettingsError, match="unknown chip 'speck9'"):
+        quantise(conversion, "speck9")
+    signed = sw.convert(conversion.folded, x, readout="count", neurons="signed")
+    with pytest.raises(UnsupportedModelError, match="events have no sign"):
+        quantise(signed, "speck2f")
+    with pytest.raises(SettingsError, match="the slow clock ticks 1 times a step in this network, not 2"):
+        measure_chip(quantised(), x, PictureTrains(ticks=2))
+    with pytest.raises(SettingsError, match="the network does not say which neurons are read"):
+        measure_chip(replace(quantised(), network=replace(quantised().network, readout=())), x)
+    with pytest.raises(DataError, match="none for less than nothing"):
+        measure_chip(quantised(), -x)
 
 
-def test_what_cannot_be_quantised_is_refused() -> None:
-    network = single(pointwise(0.5, 0.25))
-    with pytest.raises(SettingsError, match="the network is integers already"):
-        quantise_network(quantise_network(network, CHIP).network, CHIP)
-    with pytest.raises(DataError, match=r"input 'input' needs pictures \(N, 2, 1, 1\), not \(3, 1, 1\)"):
-        quantise_network(network, CHIP, {"input": np.zeros((3, 1, 1))})
-    with pytest.raises(SettingsError, match="bias_bits"):
-        quantise_network(network, CHIP, bias_bits=1)
+def test_an_input_beside_others_is_scaled_alone() -> None:
+    from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
+
+    a = ChipLayer("a", ("input",), (1, 1, 1), np.ones((1, 1, 1, 1)), destinations=(Destination("b"),))
+    b = ChipLayer("b", ("input", "a"), (2, 1, 1), np.ones((1, 2, 1, 1)), bias=np.array([3.0]))
+    source = ChipInput("input", (1, 1, 1), (Destination("a"), Destination("b", feature_shift=1)), 0.5)
+    found = sent_at(ChipNetwork((source,), (a, b)), 4, ticks=2)
+    assert found["b"].weights.reshape(-1).tolist() == [1.0, 0.25]
+    assert found["b"].bias is not None
+    assert found["b"].bias.tolist() == [1.5]
+    assert found.inputs[0].event_value == 0.125

@@ -85,15 +85,15 @@ class PictureTrains:
                 f"input '{source.name}' has values down to {picture.min():g}: an event stands for "
                 f"{source.event_value:g} and none for less than nothing; move the data above zero, or send recordings"
             )
-        flat = rates.reshape(-1)
+        flat = rates.transpose(1, 2, 0).reshape(-1)  # so that simultaneous events are in order of row, column, channel
         value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
-        channel, y, x = np.unravel_index(value, source.shape)
-        step = when.astype(np.int64)
-        places = (channel, x, y) if self.order == "rows" else (channel, x, y, when)
-        order = np.lexsort((*places, step))
-        step, begins = step[order], np.searchsorted(step[order], np.arange(self.timesteps + 1))
+        order = np.argsort(when.astype(np.int64) if self.order == "rows" else when, kind="stable")
+        value, step = value[order], when[order].astype(np.int64)
+        begins = np.searchsorted(step, np.arange(self.timesteps + 1))
         inside = (np.arange(len(step)) - begins[step]) * self.step // np.diff(begins)[step]
-        return EventTrain(step * self.step + inside, y[order], x[order], channel[order])
+        place, channel = np.divmod(value, source.shape[0])
+        y, x = np.divmod(place, source.shape[2])
+        return EventTrain(step * self.step + inside, y, x, channel)
 
     def frames(self, train: EventTrain, source: ChipInput) -> NDArray[np.float32]:
         """The same events binned to steps, as a stepped network takes them: ``(T, channels, rows, columns)``, each
