@@ -207,7 +207,8 @@ def test_a_layer_meets_what_all_correctors_have_made_of_those_before_it() -> Non
         if layer.name == names[1]:
             (alone,) = VInit().layer(layer, given)
             made = together.spiking[names[1]]
-            assert isinstance(alone, IF) and isinstance(made, IF)
+            assert isinstance(alone, IF)
+            assert isinstance(made, IF)
             np.testing.assert_array_equal(alone.v_init, made.v_init)
 
 
