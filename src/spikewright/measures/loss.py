@@ -7,7 +7,7 @@ errors that these two add in all populations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -110,6 +110,33 @@ def reasons(measures: Measures) -> list[str]:
         before = "" if len(measures.heads) == 1 else f"{name}: "
         found += [before + str(shown[t]) for t in sorted(shown)]
     return found
+
+
+def looked_at(all_of: Iterable[Measures]) -> str:
+    """Which samples the reasons of some measurements come from, in a sentence; empty where nobody asked why."""
+    explained = [one for one in all_of if one.errors is not None]
+    counts = {
+        n
+        for one in explained
+        for head in one.heads.values()
+        if head.quantised is not None
+        for n in head.quantised.samples
+    }
+    if not counts:
+        return ""
+    errors = next(one.errors for one in explained if one.errors is not None)
+    least, most = min(counts), max(counts)
+    rounded = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    if errors.samples == errors.of:
+        return f"reasons are found on all {errors.of:,} samples"
+    if least == errors.of:
+        return (
+            f"reasons are found on all {errors.of:,} samples, but for the errors of populations, on {errors.samples:,}"
+        )
+    return (
+        f"reasons are found on samples drawn from these {errors.of:,}: clipping and rounding on {rounded}, as the "
+        f"quantised network's line, the errors of populations on {errors.samples:,}"
+    )
 
 
 def _loss(name: str, head: HeadMeasures, t: int, populations: Mapping[str, PopulationError]) -> Loss:
