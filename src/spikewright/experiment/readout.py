@@ -10,8 +10,11 @@ import numpy as np
 
 from spikewright.conversion import Conversion
 from spikewright.data import as_dataset
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import RunSettings
 from spikewright.errors import DataError, SettingsError
+from spikewright.experiment.held_out import expected_inputs
 from spikewright.forward import Forward
 from spikewright.measures import EarlyExit, choose_exit
 from spikewright.nodes import IF
@@ -26,7 +29,14 @@ SAMPLES = 500
 """How many samples are looked at."""
 
 
-def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, batch_size: int = 100) -> int:
+def readout_start(
+    conversion: Conversion,
+    data: Any,
+    *,
+    samples: int = SAMPLES,
+    batch_size: int = 100,
+    encoder: Encoder | str = "constant",
+) -> int:
     """The number of steps that the first spikes need to get to the outputs, t₀, after which an answer is worth reading.
 
     A population's first spike takes about ``min over channels of (1 − v₀) / mean(a)`` steps, with its initial potential
@@ -38,6 +48,7 @@ def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, 
         data: of calibration.
         samples: at most so many of the first are looked at.
         batch_size: that run side by side.
+        encoder: of the run; of event frames the mean frame is looked at.
 
     Raises:
         DataError: where there are no samples.
@@ -46,7 +57,8 @@ def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, 
 
     reference, units, spiking = conversion.reference, conversion.units, conversion.spiking
     populations = {node.name: node for node in spiking.of_type(IF) if node.name in units}
-    chosen = as_dataset(data, spiking.inputs)
+    how = named_encoder(encoder) if isinstance(encoder, str) else encoder
+    chosen = expected_inputs(as_dataset(data, spiking.inputs), how)
     chosen = chosen.take(min(samples, len(chosen)))
     if not len(chosen):
         raise DataError("there are no samples to estimate from when on to read the answer")
@@ -100,7 +112,7 @@ def readout_of(
         raise SettingsError(f"{wanted} is found on calibration data, and there are none: give them too")
     estimated = readout_from == "auto"
     start = (
-        min(readout_start(conversion, calibration), timesteps - 1)
+        min(readout_start(conversion, calibration, encoder=options.get("encoder", "constant")), timesteps - 1)
         if estimated
         else whole("readout_from", readout_from, 0)
     )
