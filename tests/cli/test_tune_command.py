@@ -158,7 +158,7 @@ def test_every_setting_of_a_point_is_an_option() -> None:
         "v_init": "0.25",
         "v_min": "-1",
         "leak": "0.9",
-        "max_pool": "first_spike",
+        "max_pool": "avg_max",
         "view": "thresholds",
         "readout": "count",
     }

@@ -7,8 +7,9 @@ import torch
 import spikewright as sw
 from spikewright.forward import run
 from spikewright.graph import Graph
+from spikewright.measures.advice import Had, advice
 from spikewright.measures.error_split import OWN
-from spikewright.measures.loss import HELP, looked_at, losses, reasons
+from spikewright.measures.loss import looked_at, losses, reasons
 from spikewright.measures.quantised import quantised_graph
 from spikewright.nodes import Input, Linear, Output, ReLU
 
@@ -86,7 +87,7 @@ def test_what_is_lost_sums_up(trained: tuple[Graph, np.ndarray, np.ndarray]) -> 
         assert loss.parts["rounding"] == pytest.approx(right[0] - right[1])
     sentence = str(found[0])
     assert f"at T = 4, {100 * found[0].total:.1f} points of accuracy are lost (95 % interval " in sentence
-    assert HELP[found[0].worst].format(t=4) in sentence
+    assert sentence.endswith(f"What helps: {advice(found[0].worst, 4, Had.of(made))}")
     assert reasons(measures)[-1] == str(found[-1])
     assert "quantised" in measures.summary()["heads"]["output"]
     assert set(measures.summary()["errors"]["timesteps"]) == {"4", "8", "16"}

@@ -13,10 +13,11 @@ from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import RunSettings
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError, SettingsError, warn
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.forward import Forward
 from spikewright.measures import EarlyExit, choose_exit
+from spikewright.measures.advice import Had
 from spikewright.nodes import IF
 from spikewright.settings import whole
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ReadoutFrom = int | Literal["auto"]
 """The timestep from which an answer is read, or "auto", which estimates it."""
+WINDOW = 4
+"""How many timesteps an estimate leaves to read an answer over: of fewer it is coarser than what waiting gains."""
 SAMPLES = 500
 """How many samples are looked at."""
 
@@ -86,6 +89,14 @@ def readout_start(
     return ceil(max((waits[node.name] for node in spiking if node.type == "Output"), default=0.0) - 1e-9)
 
 
+def _estimated(conversion: Conversion, calibration: Any, timesteps: int, encoder: Encoder | str) -> int:
+    if Had.of(conversion).in_time:
+        names = ", ".join(one.name for one in conversion.corrections)
+        warn([f"the answer is read from the first timestep on: {names} made the counts of all timesteps right"])
+        return 0
+    return max(0, min(readout_start(conversion, calibration, encoder=encoder), timesteps - WINDOW))
+
+
 def readout_of(
     conversion: Conversion,
     calibration: Any,
@@ -100,7 +111,9 @@ def readout_of(
         conversion: the network.
         calibration: the data that both are found on.
         timesteps: T.
-        readout_from: t₀, or "auto" for ``readout_start``, below T.
+        readout_from: t₀, or "auto": ``readout_start``, but for at least ``WINDOW`` steps that are left to read. Where
+            counts were corrected over all steps of a run it is 0: a correction makes up at the end for what the first
+            steps get wrong, and without these steps too much would be made up for.
         early_exit: the share of answers that may change, for ``choose_exit``; None stops none.
         options: keywords of a run, of which those that change answers are looked at.
 
@@ -112,7 +125,7 @@ def readout_of(
         raise SettingsError(f"{wanted} is found on calibration data, and there are none: give them too")
     estimated = readout_from == "auto"
     start = (
-        min(readout_start(conversion, calibration, encoder=options.get("encoder", "constant")), timesteps - 1)
+        _estimated(conversion, calibration, timesteps, options.get("encoder", "constant"))
         if estimated
         else whole("readout_from", readout_from, 0)
     )

@@ -18,6 +18,7 @@ from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph
+from spikewright.measures.advice import Had
 from spikewright.measures.base import RegisteredMeasures
 from spikewright.measures.correlation import CorrelationObserver
 from spikewright.measures.early_exit import EarlyExit, MarginObserver
@@ -168,7 +169,8 @@ def _explained(
     """The same with why the answers are not those of the trained network."""
     scores = quantised_scores(conversion, dataset, steps, asked, measures.heads, settings)
     judged = {name: replace(head, quantised=scores[name]) for name, head in measures.heads.items()}
-    return replace(measures, heads=judged, errors=split_errors(conversion, dataset, settings, steps))
+    errors = split_errors(conversion, dataset, settings, steps)
+    return replace(measures, heads=judged, errors=errors, had=Had.of(conversion, settings.readout_from))
 
 
 def _seeds(conversion: Conversion, settings: RunSettings, explain: bool) -> dict[str, int]:
