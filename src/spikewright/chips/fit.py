@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from spikewright.chips.akida import QUANTISED, broken_on_akida
 from spikewright.chips.bandwidth import WINDOW, Bandwidth, from_rates, measured_bandwidth
-from spikewright.chips.chip import Chip, Speck
+from spikewright.chips.chip import Akida, Chip, Speck, Xylo
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.limits import broken, broken_by_sending, too_large
 from spikewright.chips.lowering import Lowered, lower, spread
@@ -20,6 +21,7 @@ from spikewright.chips.network import ChipLayer, ChipNetwork
 from spikewright.chips.savings import Saving, savings
 from spikewright.chips.sizes import Sizes
 from spikewright.chips.suggestions import Change, changes
+from spikewright.chips.xylo import INTEGERS, broken_on_xylo
 from spikewright.conversion import Conversion, from_scales, spiking_graph
 from spikewright.encoders import Encoder
 from spikewright.engines.settings import TIMESTEPS
@@ -205,7 +207,10 @@ def check(
     """
     own = known_chip(chip)
     if not isinstance(own, Speck):
-        raise SettingsError(f"chip '{own}': networks are not laid out for it; choose one of the DynapCNN family")
+        given = [rates, data, synops_limit, chip_readout or None]
+        if any(value is not None for value in given):
+            raise SettingsError(f"chip '{own}': only numbers and shapes are checked; leave rates, data and limits away")
+        return _other(network, own)
     trained = isinstance(network, Graph) and not network.populations
     lowered = lower(_of_ones(spiking_graph(network)) if trained else network, own)
     remarks = (TRAINED,) if trained else ()
@@ -229,6 +234,19 @@ def check(
     fit = Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock, busy)
     limit = own.synops_per_second if synops_limit is None else synops_limit
     return fit if busy is None else _busy(fit, own, busy, limit)
+
+
+def _other(network: Graph | Conversion, chip: Chip) -> Fit:
+    """A network beside the public limits of a chip of another kind."""
+    if isinstance(chip, Xylo):
+        trained = not spiking_graph(network).populations
+        spiking = spiking_graph(_of_ones(spiking_graph(network)) if trained else network)
+        return Fit(chip, (), (), broken_on_xylo(spiking, chip), (INTEGERS, *chip.notes))
+    if isinstance(chip, Akida):
+        folded = network.folded if isinstance(network, Conversion) else network
+        bits = ", ".join(map(str, chip.weight_bits))
+        return Fit(chip, (), (), broken_on_akida(folded, chip), (QUANTISED.format(bits), *chip.notes))
+    raise SettingsError(f"chip '{chip}': nobody says how a {type(chip).__name__} is checked")
 
 
 def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limit: float | Mapping[int, float] | None) -> Fit:

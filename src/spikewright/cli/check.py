@@ -102,7 +102,8 @@ def check(
     if as_json:
         print_json({"model": model, **fit.summary(), "runs": fit.runs})
     else:
-        out.print(_table(fit, model))
+        if fit.layers:
+            out.print(_table(fit, model))
         if fit.bandwidth is not None:
             out.print(_loads(fit.bandwidth, fit))
         for line in (*fit.lines(), *map(str, fit.savings), *fit.remarks):
