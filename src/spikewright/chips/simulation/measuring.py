@@ -216,7 +216,7 @@ class _Runner:
         )
 
     def answered(self, run: ChipRun, output: str, samples: int) -> NDArray[np.float64]:
-        """What an output answers after each step, ``(samples, T, values)``: spikes a step, each as what it stands for."""
+        """What an output answers after each step, ``(samples, T, values)``: spikes a step, as what they stand for."""
         read = self.reads[output]
         spikes, steps = run.spikes[read.layer], self.trains.timesteps
         channels, rows, columns = self.network[read.layer].output_shape
