@@ -11,6 +11,12 @@
 
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
+from spikewright.chips.fit import Fit, check
+from spikewright.chips.quantise import Quantised, quantise
+from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
+from spikewright.chips.simulation.rules import ChipRules
+from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.storage import load_quantised, save_quantised
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
@@ -39,6 +45,8 @@ __all__ = [
     "ArrayDataset",
     "CalibrationFacts",
     "Candidate",
+    "ChipMeasures",
+    "ChipRules",
     "Comparison",
     "Constant",
     "Conversion",
@@ -48,6 +56,7 @@ __all__ = [
     "EarlyExit",
     "Energy",
     "Events",
+    "Fit",
     "Graph",
     "Grid",
     "Look",
@@ -57,8 +66,10 @@ __all__ = [
     "Neurons",
     "NeuronsByPopulation",
     "Percentile",
+    "PictureTrains",
     "Poisson",
     "Preprocessing",
+    "Quantised",
     "Rates",
     "Record",
     "Rule",
@@ -72,6 +83,7 @@ __all__ = [
     "Synapses",
     "Tuning",
     "calibrate",
+    "check",
     "choose_exit",
     "compare",
     "convert",
@@ -81,14 +93,18 @@ __all__ = [
     "load",
     "load_data",
     "load_events",
+    "load_quantised",
     "load_rates",
     "look",
     "measure",
+    "measure_chip",
     "normalise",
     "prepare",
+    "quantise",
     "readout_start",
     "report",
     "save",
+    "save_quantised",
     "simulate",
     "simulated_rates",
     "synapses",

@@ -38,11 +38,13 @@ class Lowered:
         network: all layers that cores compute; where there are problems, those that are left.
         rewrites: by layer, the names of what was rewritten, in order.
         problems: all that no core computes, with what would do instead; none where the network is the same.
+        missing: populations and outputs of which no layer could be made.
     """
 
     network: ChipNetwork
     rewrites: Mapping[str, tuple[str, ...]]
     problems: tuple[Problem, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def checked(self, chip: Speck) -> ChipNetwork:
         """The network, once it is clear that it is the same as the one it was made of.
@@ -85,6 +87,7 @@ class _Lowering:
         self.layers: dict[str, ChipLayer] = {}
         self.made: dict[str, Merged] = {}
         self.views: dict[str, View] = {}
+        self.missing: list[str] = []
         for node in graph.of_type(Input):
             try:
                 self.views |= views_of(graph, node, chip)
@@ -116,7 +119,7 @@ class _Lowering:
                 read = Readout(output.name, output.name, tuple(range(self.biases[output.inputs[0]].size)))
             if read.layer in self.layers:
                 readout.append(read)
-        return Lowered(self._joined(tuple(readout)), self.rewrites, tuple(self.problems))
+        return Lowered(self._joined(tuple(readout)), self.rewrites, tuple(self.problems), tuple(self.missing))
 
     def _layer(self, node: Node, neurons: IF) -> None:
         """The layer of a population, or what stands in its way."""
@@ -128,7 +131,8 @@ class _Lowering:
             own = core_neurons(neurons, shape)
             bias = self._bias(node)
         except Refused as refused:
-            self.refuse(node.type if node.population else "Output", node.name, str(refused))
+            self.refuse(node.type, node.name, str(refused))
+            self.missing.append(node.name)
             return
         weights = parts.weights * own.factors[:, None, None, None]
         for source, _, shift in parts.arrivals:
