@@ -18,7 +18,7 @@ from spikewright.cli.options import RunOptions
 from spikewright.cli.samples import named, picked, say
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
-from spikewright.tasks import SCORES
+from spikewright.tasks import SCORES, TaskChoice
 from spikewright.text import short, steps_to_show
 
 DT = 1e-3
@@ -26,7 +26,7 @@ DT = 1e-3
 
 
 def simulate_chip(
-    model: Path, data: str, options: RunOptions, dt: float | None, rules: str, task: str | None, as_json: bool
+    model: Path, data: str, options: RunOptions, dt: float | None, rules: str, task: TaskChoice, as_json: bool
 ) -> None:
     """Run a data set as the chip would, and say how good it is.
 
