@@ -63,6 +63,26 @@ def test_simulate_runs_it_as_the_chip_would(files: dict[str, str], capsys: pytes
     assert told["quantised"]["rate"] == 2
 
 
+def test_the_stepped_network_stands_beside_it(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["simulate", files["chip.safetensors"], "--data", files["data.npz"], "-T", "16"]
+    steps = [*command, "--beside", files["spiking.safetensors"], "--allow-overlap"]
+    assert run(steps) == 0
+    printed = capsys.readouterr().out
+    assert "accuracy, %, in steps" in printed
+    assert run([*steps, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["stepped"]["accuracy"]) == 16
+    other = str(tmp_path / "other.safetensors")
+    conversion = sw.load(files["spiking.safetensors"])
+    assert isinstance(conversion, sw.Conversion)
+    x = np.random.default_rng(0).random((24, 1, 8, 8)).astype(np.float32)
+    sw.save(sw.convert(conversion.folded, x), other)
+    assert run([*command, "--beside", other]) == 2
+    assert "give --beside what was quantised" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -89,7 +109,7 @@ def test_what_is_no_conversion_or_no_chip_is_refused(
         (["quantise", files["spiking.safetensors"], "--chip", "speck2f", "-o", "chip.npz"], ".safetensors"),
         (
             ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--chip-rules", "fires=above"],
-            "--chip-rules are for what 'spikewright quantise' wrote",
+            "--chip-rules is for what 'spikewright quantise' wrote",
         ),
     ):
         assert run(arguments) == 2

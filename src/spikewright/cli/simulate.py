@@ -31,7 +31,7 @@ from spikewright.cli.options import RunOptions, check_idle, check_not_code, chec
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
-from spikewright.cli.simulate_chip import simulate_chip
+from spikewright.cli.simulate_chip import ChipRun, simulate_chip
 from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
 from spikewright.engines import Engine
@@ -83,6 +83,12 @@ def simulate(
     ] = None,
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a chip: the conversion it was quantised from, run in steps on the same events.", metavar="SPIKING"
+        ),
+    ] = None,
     chip_rules: Annotated[
         str,
         typer.Option(
@@ -98,11 +104,13 @@ def simulate(
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
     if is_quantised(model):
-        check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
-        simulate_chip(Path(model), data, options, dt, chip_rules, task, as_json)
+        idle = _STEPPED if beside is None else _STEPPED - {"allow_overlap"}
+        check_idle(context, idle, f"{model} is run event by event, as the chip would, and it is none of that")
+        simulate_chip(Path(model), data, options, ChipRun(dt, chip_rules, task, beside, allow_overlap), as_json)
         return
-    if chip_rules:
-        raise SettingsError("--chip-rules are for what 'spikewright quantise' wrote; a network that steps has none")
+    if chip_rules or beside is not None:
+        option = "--chip-rules is" if chip_rules else "--beside is"
+        raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":
