@@ -8,10 +8,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+from typer.main import get_command
 
 from spikewright import __version__
 from spikewright.cli.check import check
@@ -20,6 +22,7 @@ from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
 from spikewright.cli.export import export
 from spikewright.cli.inspect import inspect
+from spikewright.cli.quantise import quantise
 from spikewright.cli.simulate import simulate
 from spikewright.cli.synapses import synapses
 from spikewright.cli.tune import tune
@@ -45,7 +48,7 @@ FAULT = 1
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
-for command in (inspect, convert, tune, simulate, check, synapses, export, demo):
+for command in (inspect, convert, tune, simulate, check, quantise, synapses, export, demo):
     app.command()(command)
 
 
@@ -63,6 +66,12 @@ def options(
     """Trained networks in, spiking networks out."""
 
 
+@cache
+def _commands() -> Any:
+    """What understands a command line; making it takes longer than many a command, so that it is made once."""
+    return get_command(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -78,7 +87,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
     try:
         command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
         with warnings_as_lines():
-            result = app(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
+            result = _commands()(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
         sys.stdout.flush()
     except SpikewrightError as error:
         if debug:
