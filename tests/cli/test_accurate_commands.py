@@ -112,6 +112,10 @@ def test_where_samples_would_be_stopped(home: Path, capsys: pytest.CaptureFixtur
     assert "the margin of the early exit" in made["protocol"]["selected"]
     assert told(f"{SIMULATE} --early-exit 5 --calibration train.npz", capsys)["early_exit"] == early
     assert told(SIMULATE, capsys)["early_exit"] is None
+    assert run(f"{SIMULATE} --early-exit 5 --calibration test.npz".split()) == 2
+    assert "samples to measure with are those of calibration" in " ".join(capsys.readouterr().err.split())
+    insisted = told(f"{SIMULATE} --early-exit 5 --calibration test.npz --allow-overlap", capsys)
+    assert any("were used for calibration too" in line for line in insisted["warnings"])
     assert run(f"{SIMULATE} --early-exit 5 --calibration train.npz".split()) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "early exit at a margin of" in said

@@ -163,6 +163,26 @@ def test_convert_and_compare_correct_what_they_make() -> None:
     assert [str(each).partition(":")[0] for each in one.corrections] == ["gain", "v_init"]
 
 
+@pytest.mark.parametrize("text", ["gain:2", "bursts:4"])
+def test_where_no_population_spikes_that_is_said(text: str) -> None:
+    b = Builder(0, (3,))
+    b.linear(2)
+    with pytest.raises(SettingsError, match="no population spikes; leave it out"):
+        sw.convert(b.graph(), b.samples(10), "max", correct=text)
+
+
+def test_samples_of_another_shape_are_refused() -> None:
+    b = Builder(0, (3,))
+    b.linear(2)
+    b.relu()
+    conversion = sw.convert(b.graph(), b.samples(10), "max")
+    for wrong in (np.zeros((5, 4), np.float32), np.zeros((5, 2, 3), np.float32)):
+        with pytest.raises(DataError, match=r"the network takes samples of shape \(3,\), the data has"):
+            sw.correct(conversion, wrong, "v_init:4")
+        with pytest.raises(DataError, match=r"the network takes samples of shape \(3,\), the data has"):
+            sw.readout_start(conversion, wrong)
+
+
 def test_corrections_without_samples_are_refused() -> None:
     statistics = sw.calibrate(sw.prepare(GRAPH)[0], X, "max")
     for source in (statistics, statistics.scales("max")):

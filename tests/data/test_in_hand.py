@@ -215,6 +215,22 @@ def test_values_that_are_none(bad: float) -> None:
         list(as_dataset((x, Y)).batches(9))
 
 
+def test_a_selection_names_samples_by_their_place_in_the_whole() -> None:
+    x = np.zeros((12, 3), np.float32)
+    x[9, 1] = np.nan
+    data = as_dataset((x, np.arange(12)))
+    parts = (
+        data.subset(np.array([2, 9, 4])),
+        data.subset(np.array([2, 4, 9, 7])).subset(np.array([3, 2])).take(2),
+        data.part(1, 2).subset(np.array([0, 3])),
+        data.subset(np.array([0, 1, 8, 9])).part(1, 2),
+        data.sample(11, seed=1),
+    )
+    for part in parts:
+        with pytest.raises(DataError, match=r"^sample 9 holds NaN or infinity"):
+            list(part.batches(2))
+
+
 @pytest.mark.parametrize(
     "two",
     [

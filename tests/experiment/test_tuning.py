@@ -57,6 +57,22 @@ def test_something_is_left_to_calibrate_with(count: int) -> None:
         held_out(ArrayDataset(np.arange(10.0).reshape(10, 1)), count)
 
 
+def test_samples_that_come_again_are_no_hindrance_to_auto() -> None:
+    graph, x, y = network()
+    few = np.arange(400) % 20
+    conversion = sw.convert(graph, (x[few], y[few]), "auto:2")
+    assert "10 of" in str(conversion.calibration.chosen)  # half of those that differ
+    with pytest.raises(DataError, match="the calibration samples are all the same, 50 in number: none can be held out"):
+        sw.convert(graph, x[np.zeros(50, int)], "auto:2")
+
+
+@pytest.mark.parametrize("grid", [["neurons=layered", "correct=bias:2,steps"], ["neurons=signed", "reset=zero"]])
+def test_a_point_that_cannot_be_is_named(grid: list[str]) -> None:
+    graph, x, _ = network(samples=20)
+    with pytest.raises(SettingsError, match=f"the point .*{grid[0]} {grid[1]}.* cannot be tried: "):
+        tune(graph, x, ["method=max", *grid], timesteps="2")
+
+
 def test_what_is_found_is_what_compare_finds() -> None:
     graph, x, y = network()
     found = tune(

@@ -136,3 +136,15 @@ def test_answers_that_decide_nothing_have_no_early_exit() -> None:
         sw.choose_exit(plain, X[:40], 1, sw.RunSettings(4))
     with pytest.raises(SettingsError, match="the margin of an early exit"):
         sw.EarlyExit(-1.0)
+
+
+@pytest.mark.parametrize("schedule", ["layered", "few_spike"])
+def test_windows_answer_once(schedule: str) -> None:
+    graph = sw.load(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)), shape=(4,))
+    x = np.random.default_rng(0).random((20, 4), np.float32)
+    conversion = sw.convert(graph, x, "max", neurons=schedule)
+    assert sw.readout_start(conversion, x) == 0
+    with pytest.warns(sw.SpikewrightWarning, match="read over its own window"):
+        assert readout_of(conversion, x, 8, "auto") == (0, None)
+    with pytest.raises(SettingsError, match=f"{schedule} networks answer once, at the end of a window"):
+        sw.choose_exit(conversion, x, 0.01, sw.RunSettings(timesteps=8))

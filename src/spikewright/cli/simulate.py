@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -33,7 +34,7 @@ from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
 from spikewright.conversion import Conversion
-from spikewright.encoders import Encoder
+from spikewright.data import sample_digests
 from spikewright.engines import Engine
 from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
@@ -41,9 +42,9 @@ from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.experiment import readout_of
 from spikewright.files import atomic_path, check_destination, shown
-from spikewright.graph import Graph
 from spikewright.loading import load
-from spikewright.measures import EarlyExit, Measures, measure
+from spikewright.measures import Measures, measure
+from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
 from spikewright.storage import SUFFIX
 from spikewright.text import shape_text, short
@@ -133,7 +134,17 @@ def simulate(
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     check_spiking(network, model)
     dataset, choice = options.data(network, data)
-    chosen_start, rule = _readout(network, calibration, options, start, loss, encoder, engine, dtype)
+    chosen_start, rule = 0 if start == "auto" else start, None
+    if calibration is not None:
+        if not isinstance(network, Conversion):
+            what = "a spiking network without its trained one has no use for calibration data"
+            raise SettingsError(f"{calibration}: {what}")
+        seen, _ = options.data(network, calibration, split="train")
+        network = replace(network, calibration=network.calibration.with_samples(sample_digests(seen)))
+        check_overlap(overlap_of(network.calibration.seen, dataset), allow_overlap)
+        run = {"encoder": encoder, "batch_size": options.batch_size, "device": options.device}
+        run |= {"engine": engine, "dtype": dtype}
+        chosen_start, rule = readout_of(network, seen, options.timesteps, start, loss, **run)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
@@ -189,26 +200,6 @@ def simulate(
         groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
         summary = f"{sum(stored.counts.values()):,} events of {groups}"
         out.print(f"written: {events}, {summary}", highlight=False, soft_wrap=True)
-
-
-def _readout(
-    network: Graph | Conversion,
-    calibration: str | None,
-    options: RunOptions,
-    start: int | Literal["auto"],
-    loss: float | None,
-    encoder: Encoder,
-    engine: str,
-    dtype: str,
-) -> tuple[int, EarlyExit | None]:
-    """From when on the answer is read, and when samples are stopped."""
-    if calibration is None:
-        return (0 if start == "auto" else start), None
-    if not isinstance(network, Conversion):
-        raise SettingsError(f"{calibration}: a spiking network without its trained one has no use for calibration data")
-    data, _ = options.data(network, calibration, split="train")
-    run = {"encoder": encoder, "batch_size": options.batch_size, "device": options.device}
-    return readout_of(network, data, options.timesteps, start, loss, engine=engine, dtype=dtype, **run)
 
 
 def _per_second(measures: Measures) -> str:

@@ -59,7 +59,9 @@ class Bursts(Corrector):
         if any(node.schedule != "free" for node in free):
             raise SettingsError("bursts: neurons that exchange window by window send one spike a step; leave it out")
         if not free:
-            raise SettingsError("bursts: every population has a ceiling, which says how many spikes a step it may send")
+            capped = "every population has a ceiling, which says how many spikes a step it may send"
+            why = capped if one.spiking.of_type(IF) else "no population spikes"
+            raise SettingsError(f"bursts: {why}; leave it out")
         single = one.spiking.replaced(*(node.replace(max_spikes=1) for node in free))
         trial, caps = _Trial.of(given), self._caps()
         base = trial.measured(single)

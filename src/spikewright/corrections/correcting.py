@@ -13,6 +13,7 @@ from spikewright.corrections import Corrections, Corrector, Given, LayerCorrecto
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
+from spikewright.engines.simulation import check_shape
 from spikewright.errors import DataError, SettingsError, SpikewrightError
 from spikewright.settings import whole
 from spikewright.tasks import TaskChoice
@@ -71,8 +72,9 @@ def correct(
     whole_set = as_dataset(data, conversion.spiking.inputs)
     if not len(whole_set):
         raise DataError("there are no samples to correct with; give at least one")
-    used = whole_set.sample(whole("samples", samples), whole("seed", seed, 0))
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
+    check_shape(conversion.spiking, how, whole_set.shape)
+    used = whole_set.sample(whole("samples", samples), whole("seed", seed, 0))
     steps = [one.timesteps or _steps(timesteps) or steps_of_method(conversion) or DEFAULT for one in chosen]
     for group in _walks(list(zip(chosen, steps, strict=True))):
         told = (

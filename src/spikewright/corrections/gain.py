@@ -17,7 +17,7 @@ import numpy as np
 from spikewright.conversion import Conversion, scales_in_use, spiking_of
 from spikewright.corrections.corrector import Corrector, Given
 from spikewright.errors import SettingsError
-from spikewright.nodes import Input
+from spikewright.nodes import IF, Input
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Gain(Corrector):
         scales = scales_in_use(one.folded, asked, one.neurons, one.readout)
         unchanged = all(np.array_equal(value, one.scales[name]) for name, value in scales.items())
         if unchanged and self.factor != 1:
-            raise SettingsError(
-                f"{self} changes nothing: every λ is given by the steps or the ceiling that were trained"
-            )
+            trained = "every λ is given by the steps or the ceiling that were trained"
+            why = trained if one.spiking.of_type(IF) else "no population spikes"
+            raise SettingsError(f"{self} changes nothing: {why}; leave it out")
         spiking = spiking_of(one.folded, scales, one.neurons, view=one.view, readout=one.readout)
         louder = replace(one, scales=scales, spiking=spiking, made=spiking)
         return louder.corrected(spiking, self.remembered(given))

@@ -166,6 +166,8 @@ class ArrayDataset(Dataset):
         layout: the shape and the place of channels, as ``Input`` has them, that ``x`` was laid out for; None where it
             lies as it was given.
         first_sample: of a part, the place of its first sample in the whole.
+        places: of a selection, where its samples lie in what they were drawn from; None where they are all of it, or
+            follow one another from ``first_sample`` on.
     """
 
     x: Array
@@ -176,6 +178,7 @@ class ArrayDataset(Dataset):
     notes: tuple[str, ...] = ()
     layout: tuple[Shape, str] | None = None
     first_sample: int = 0
+    places: Rows | None = None
 
     def __post_init__(self) -> None:
         check_samples(self.x.shape, self.x.dtype)
@@ -205,7 +208,7 @@ class ArrayDataset(Dataset):
         for start in range(0, len(self), size):
             x = self.preprocessing(self.x[start : start + size], self.axis)
             if (row := not_finite(x)) is not None:
-                raise DataError(f"sample {self.first_sample + start + row} holds NaN or infinity; remove or repair it")
+                raise DataError(f"sample {self._place(start + row)} holds NaN or infinity; remove or repair it")
             yield x, rows(self.y, slice(start, start + size))
 
     def raw(self) -> Iterator[Raw]:
@@ -214,7 +217,9 @@ class ArrayDataset(Dataset):
             yield from values_of_each(self.x[start : start + step])
 
     def subset(self, rows: Rows) -> ArrayDataset:
-        return replace(self._rows(rows), first_sample=0)
+        first = self.first_sample
+        places = np.arange(first, first + len(self)) if self.places is None else self.places
+        return replace(self._rows(rows), first_sample=0, places=places[rows])
 
     def take(self, count: int) -> ArrayDataset:
         return self._rows(slice(whole("samples", count, 0)))
@@ -224,7 +229,12 @@ class ArrayDataset(Dataset):
         return replace(self._rows(slice(start, stop)), first_sample=self.first_sample + start)
 
     def _rows(self, which: Rows | slice) -> ArrayDataset:
-        return replace(self, x=self.x[which], y=rows(self.y, which))
+        places = None if self.places is None else self.places[which]
+        return replace(self, x=self.x[which], y=rows(self.y, which), places=places)
+
+    def _place(self, row: int) -> int:
+        """Where a sample lies in what was given, of which this may be a selection."""
+        return self.first_sample + row if self.places is None else int(self.places[row])
 
     def with_axes_for(self, inputs: Inputs) -> ArrayDataset:
         if len(inputs) != 1:

@@ -118,7 +118,7 @@ def run_over(
     _check_spiking(graph)
     timesteps, dt = settings.timesteps, settings.seconds(graph)
     encoder = settings.chosen_encoder.fitted(graph)
-    _check_shape(graph, encoder, dataset.shape)
+    check_shape(graph, encoder, dataset.shape)
     check_kept(graph, record, recording, len(dataset))
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
@@ -183,7 +183,17 @@ def _check_spiking(graph: Graph) -> None:
         raise GraphError("the graph has no Output, so there is nothing to read; add one after its last node")
 
 
-def _check_shape(graph: Graph, encoder: Encoder, shape: Shape) -> None:
+def check_shape(graph: Graph, encoder: Encoder, shape: Shape) -> None:
+    """Refuse samples that a network does not take by way of an encoder.
+
+    Args:
+        graph: the network.
+        encoder: of the run.
+        shape: of one sample.
+
+    Raises:
+        DataError: saying what is taken.
+    """
     if graph.sample_shape != encoder.sample_shape(shape):
         raise DataError(
             f"the network takes {encoder.wanted(graph.sample_shape)}, the data has {shape} (channels first)"

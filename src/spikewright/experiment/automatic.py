@@ -154,7 +154,7 @@ def choose(
         SpikewrightError: as ``convert``; for fewer than two different samples.
     """
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
-    parts = held_out(data, min(HELD_OUT, max(len(data) // 2, 1)), seed)
+    parts = held_out(data, seed=seed, most=HELD_OUT)
     few = parts.fitting.sample(CALIBRATED, seed)
     methods = thresholds(auto)
     with warnings.catch_warnings():

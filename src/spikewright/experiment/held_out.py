@@ -44,15 +44,16 @@ class HeldOut:
         return f"{kept:,} of {kept + len(self.fitting):,} samples held out, seed {self.seed}"
 
 
-def held_out(data: Dataset, count: int | None = None, seed: int = 0) -> HeldOut:
+def held_out(data: Dataset, count: int | None = None, seed: int = 0, most: int = MOST) -> HeldOut:
     """A seeded draw of calibration samples that are kept from calibration, in proportion to the classes.
 
     A sample that stands in the data several times is drawn once, and its copies are in neither part.
 
     Args:
         data: to calibrate with.
-        count: how many are held out; None for half of them, at most ``MOST``.
+        count: how many are held out; None for half of those that differ, at most ``most``.
         seed: the same one draws the same samples.
+        most: see ``count``.
 
     Raises:
         DataError: for data without two different samples, or no more of them than are to be held out.
@@ -61,7 +62,12 @@ def held_out(data: Dataset, count: int | None = None, seed: int = 0) -> HeldOut:
     digests = sample_digests(data)
     _, first = np.unique(digests, return_index=True)
     different = np.sort(first)
-    wanted = whole("held out", min(MOST, max(len(different) // 2, 1)) if count is None else count)
+    if len(different) < 2:
+        raise DataError(
+            f"the calibration samples are all the same, {len(data):,} in number: none can be held out to choose "
+            "settings on; give others, or name a method, which does not choose"
+        )
+    wanted = whole("held out", min(most, len(different) // 2) if count is None else count)
     if wanted >= len(different):
         raise DataError(
             f"{wanted:,} of {len(different):,} different calibration samples cannot be held out: "

@@ -13,6 +13,8 @@ from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import RunSettings
+from spikewright.engines.simulation import check_shape
+from spikewright.engines.windows import schedule_of
 from spikewright.errors import DataError, SettingsError, warn
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.forward import Forward
@@ -45,6 +47,7 @@ def readout_start(
     A population's first spike takes about ``min over channels of (1 − v₀) / mean(a)`` steps, with its initial potential
     v₀ in thresholds and its mean activation a in units of λ; t₀ is the sum along the longest path. Bu et al. 2025,
     "Inference-scale complexity in ANN-SNN conversion" (CVPR) have ``Σ (θ − v₀) / max(mean(relu(z)))`` for chains.
+    Where populations exchange whole windows it is 0: an answer is read over a window of its own.
 
     Args:
         conversion: the network.
@@ -54,14 +57,18 @@ def readout_start(
         encoder: of the run; of event frames the mean frame is looked at.
 
     Raises:
-        DataError: where there are no samples.
+        DataError: where there are no samples, or samples of another shape.
     """
     import torch
 
     reference, units, spiking = conversion.reference, conversion.units, conversion.spiking
     populations = {node.name: node for node in spiking.of_type(IF) if node.name in units}
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
-    chosen = expected_inputs(as_dataset(data, spiking.inputs), how)
+    given = as_dataset(data, spiking.inputs)
+    check_shape(spiking, how, given.shape)
+    if _in_windows(conversion):
+        return 0
+    chosen = expected_inputs(given, how)
     chosen = chosen.take(min(samples, len(chosen)))
     if not len(chosen):
         raise DataError("there are no samples to estimate from when on to read the answer")
@@ -89,7 +96,14 @@ def readout_start(
     return ceil(max((waits[node.name] for node in spiking if node.type == "Output"), default=0.0) - 1e-9)
 
 
+def _in_windows(conversion: Conversion) -> bool:
+    return schedule_of(conversion.spiking) != "free"
+
+
 def _estimated(conversion: Conversion, calibration: Any, timesteps: int, encoder: Encoder | str) -> int:
+    if _in_windows(conversion):
+        warn(["the answer is read over its own window: there are no first spikes to wait for"])
+        return 0
     if Had.of(conversion).in_time:
         names = ", ".join(one.name for one in conversion.corrections)
         warn([f"the answer is read from the first timestep on: {names} made the counts of all timesteps right"])

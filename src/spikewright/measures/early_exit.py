@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spikewright.conversion import Conversion
 from spikewright.data import as_dataset
 from spikewright.engines import BatchRun, RunSettings, simulate
+from spikewright.engines.windows import schedule_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output
@@ -119,11 +120,16 @@ class MarginObserver:
         start: from when on the answer is read.
 
     Raises:
-        SettingsError: for an output that decides between no classes.
+        SettingsError: for an output that decides between no classes, or a network of windows.
     """
 
     def __init__(self, graph: Graph, head: Head, start: int = 0) -> None:
         check_exit(head)
+        if (schedule := schedule_of(graph)) != "free":
+            raise SettingsError(
+                f"{schedule} networks answer once, at the end of a window, so there is nothing to stop before: leave "
+                "the early exit out, and take fewer timesteps"
+            )
         found = graph[head.answer.name]
         self.activation = found.activation if isinstance(found, Output) else None
         self.head, self.start = head, start
@@ -191,7 +197,8 @@ def choose_exit(
         samples: at most so many of the first are looked at.
 
     Raises:
-        SettingsError: for a share that is none, or a network whose first output decides between no classes.
+        SettingsError: for a share that is none, a network whose first output decides between no classes, or one of
+            windows.
         DataError: where there are no samples.
     """
     chosen = as_dataset(data, conversion.spiking.inputs)

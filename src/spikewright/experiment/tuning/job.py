@@ -18,7 +18,7 @@ from spikewright.experiment.comparing import Progress
 from spikewright.experiment.converting import conversions, statistics_of
 from spikewright.experiment.held_out import HeldOut, expected_inputs
 from spikewright.experiment.scoring import Scored, Yardstick
-from spikewright.experiment.tuning.point import Point
+from spikewright.experiment.tuning.point import Point, naming
 from spikewright.experiment.tuning.result import Settled
 from spikewright.experiment.tuning.rule import Chosen
 from spikewright.experiment.tuning.sweep import Sweep
@@ -202,8 +202,9 @@ class Judge:
         known = self.sweep.get(point, samples)
         if known is not None:
             return known
-        conversion = self.job.made(point, self.statistics, self.parts.fitting)
-        job, few = self.job, self.yardstick.some(samples, self.parts.seed)
-        found = few.scored(conversion, job.fitted, job.timesteps.last, batch_size=job.batch_size, device=job.device)
+        statistics, job, few = self.statistics, self.job, self.yardstick.some(samples, self.parts.seed)
+        with naming(point):
+            conversion = job.made(point, statistics, self.parts.fitting)
+            found = few.scored(conversion, job.fitted, job.timesteps.last, batch_size=job.batch_size, device=job.device)
         self.sweep.add(point, samples, found)
         return found

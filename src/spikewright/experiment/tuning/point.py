@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
@@ -17,6 +18,22 @@ from spikewright.experiment.converting import METHOD
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.settings import number
 from spikewright.timesteps import Timesteps
+
+
+@contextmanager
+def naming(point: object) -> Iterator[None]:
+    """Say of settings that do not go together which point of a grid has them.
+
+    Args:
+        point: that is made or run within.
+
+    Raises:
+        SettingsError: what was raised within, with the point named.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(f"the point {point} cannot be tried: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -41,7 +58,8 @@ class Point:
                 raise SettingsError(f"a point has {name} twice, {found[name]} and {text}; give one")
             found[name] = setting(name, text)
         object.__setattr__(self, "settings", tuple(found.items()))
-        _ = self.neurons
+        with naming(self):
+            _ = self.neurons
 
     def __getitem__(self, name: str) -> str:
         """The text of a setting; what it is usually where it is not named."""

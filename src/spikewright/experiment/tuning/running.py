@@ -16,7 +16,7 @@ from spikewright.experiment.converting import prepared
 from spikewright.experiment.held_out import held_out
 from spikewright.experiment.tuning.grid import Grid
 from spikewright.experiment.tuning.job import Job, Judge
-from spikewright.experiment.tuning.point import Point
+from spikewright.experiment.tuning.point import Point, naming
 from spikewright.experiment.tuning.result import Tuning
 from spikewright.experiment.tuning.rule import Rule, Tried
 from spikewright.experiment.tuning.sweep import Sweep
@@ -106,7 +106,8 @@ def tune(
     kept = {"answer": answer, "leaky": leaky}
     folded = prepared(graph, **kept)
     for point in points:
-        prepared(folded, **kept, **point.options)
+        with naming(point):
+            prepared(folded, **kept, **point.options)
     samples = as_dataset(data, graph.inputs)
     tested = None if test is None else as_dataset(test, graph.inputs)
     if tested is not None:
