@@ -208,13 +208,14 @@ def from_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def from_header(path: Path) -> dict[str, NDArray[Any]]:
-    """As a C compiler would read it: shapes from brackets, initial values in order."""
+    """As a C compiler would read it: shapes from brackets, initial values from braces."""
     text, found = path.read_text(), dict[str, NDArray[Any]]()
-    pattern = r"static const (\w+)_t (layer_\d)_(\w+?)((?:\[\d+\])+) = \{(.*?)\};"
+    pattern = r"static const (\w+)_t (layer_\d)_(\w+?)((?:\[\d+\])+) =\s*(.*?);"
     for kind, name, label, shape, values in re.findall(pattern, text, re.S):
         assert kind == ("int8" if label == "weights" else "int16")
         sizes = [int(size) for size in re.findall(r"\d+", shape)]
-        found[f"{name}/{label}"] = np.array([int(v) for v in values.split(",") if v.strip()]).reshape(sizes)
+        found[f"{name}/{label}"] = np.array(json.loads(values.replace("{", "[").replace("}", "]")))
+        assert list(found[f"{name}/{label}"].shape) == sizes
     for name, label, value in re.findall(r"#define (LAYER_\d)_(THRESHOLD|V_MIN) \((-?\d+)\)", text):
         found[f"{name.lower()}/{label.lower()}"] = np.array(int(value))
     assert "#define LAYER_0_DECIMATOR (1)" in text

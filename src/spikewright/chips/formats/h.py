@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from spikewright.chips.formats._words import LayerWords, words_of
 from spikewright.chips.quantise import Quantised
 from spikewright.files import write_text
 from spikewright.graph import Array
 
-PER_LINE = 24
-"""Numbers in a line."""
+WIDTH = 120
+"""How many characters a line of numbers has at most."""
 
 
 def export_h(quantised: Quantised, path: Path | str, *, force: bool = False) -> None:
@@ -61,10 +62,8 @@ def _layer(words: LayerWords) -> Iterator[str]:
 
 
 def _array(name: str, values: Array) -> Iterator[str]:
-    """A flat list of initial values, which fill all axes in C order."""
+    """All axes in braces, so that compilers have nothing to warn of."""
     shape = "".join(f"[{size}]" for size in values.shape)
-    flat = [str(value) for value in values.ravel().tolist()]
-    yield f"static const {values.dtype}_t {name}{shape} = {{"
-    for begin in range(0, len(flat), PER_LINE):
-        yield f"  {', '.join(flat[begin : begin + PER_LINE])},"
-    yield "};"
+    text = str(values.tolist()).replace("[", "{").replace("]", "}")
+    yield f"static const {values.dtype}_t {name}{shape} ="
+    yield f"{fill(text, WIDTH, initial_indent='  ', subsequent_indent='  ')};"
