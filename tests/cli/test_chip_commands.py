@@ -155,6 +155,8 @@ def test_what_export_refuses(
     said = " ".join(capsys.readouterr().err.split())
     assert message in said
     assert not list(tmp_path.iterdir())
+    assert run(["export", str(tmp_path / "none.safetensors"), "-o", str(tmp_path / output)]) == 2
+    assert "no such file" in capsys.readouterr().err
 
 
 def test_settings_of_cores_are_options_of_quantise(

@@ -76,6 +76,7 @@ def export(
             out.print(f"written: {output}", highlight=False)
         return
     if is_chip_format(output):
+        load(model)  # a file that is not there, or is damaged, is the first thing to say
         raise SettingsError(needs_integers(output))
     check_export(output, force)
     if settings is not None and output.suffix.lower() != ".nir":
