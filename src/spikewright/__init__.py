@@ -12,6 +12,7 @@
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import Fit, check
+from spikewright.chips.formats import export_chip
 from spikewright.chips.quantise import Quantised, quantise
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
@@ -90,6 +91,7 @@ __all__ = [
     "correct",
     "corrector",
     "export",
+    "export_chip",
     "load",
     "load_data",
     "load_events",

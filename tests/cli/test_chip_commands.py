@@ -115,3 +115,100 @@ def test_what_is_no_conversion_or_no_chip_is_refused(
         assert run(arguments) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_export_hands_over_what_quantise_wrote(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("speck.json", "chip.npz", "chip.h", "chip.zip"):
+        assert run(["export", files["chip.safetensors"], "-o", str(tmp_path / name)]) == 0
+        assert f"written: {tmp_path / name}" in capsys.readouterr().out.replace("\n", "")
+        assert (tmp_path / name).stat().st_size > 100
+    cores = json.loads((tmp_path / "speck.json").read_text(encoding="utf-8"))
+    fit = sw.check(sw.load(files["spiking.safetensors"]))
+    assert cores["layers"] == {str(core): name for name, core in fit.cores.items()}
+    readout = [files["chip.safetensors"], "-o", str(tmp_path / "readout.json"), "--chip-readout", "--json"]
+    assert run(["export", *readout]) == 0
+    assert json.loads(capsys.readouterr().out)["chip_readout"] is True
+
+
+@pytest.mark.parametrize(
+    ("which", "output", "more", "message"),
+    [
+        ("spiking", "speck.json", [], "speck.json: .json holds a network in a chip's integers: 'spikewright quantise"),
+        ("chip", "net.nir", [], "no network in a chip's integers is written under the suffix '.nir'"),
+        ("chip", "chip.h", ["--chip-readout"], "--chip-readout would change nothing"),
+        ("spiking", "net.nir", ["--chip-readout"], "--chip-readout would change nothing"),
+        ("chip", "speck.json", ["--dt", "0.001"], "--dt would change nothing: a chip has no steps"),
+    ],
+)
+def test_what_export_refuses(
+    files: dict[str, str],
+    which: str,
+    output: str,
+    more: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["export", files[f"{which}.safetensors"], "-o", str(tmp_path / output), *more]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert message in said
+    assert not list(tmp_path.iterdir())
+    assert run(["export", str(tmp_path / "none.safetensors"), "-o", str(tmp_path / output)]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_settings_of_cores_are_options_of_quantise(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = next(iter(sw.load_quantised(files["chip.safetensors"]).network.layers)).name
+    output = str(tmp_path / "chip.safetensors")
+    made = ["quantise", files["spiking.safetensors"], "--chip", "speck2f", "-o", output]
+    assert run([*made, "--decimator", f"{first}=4", "--return-to-zero", "--threshold-scale", "1.5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["layers"]
+    assert [layer["decimator"] for layer in told.values()] == [4, 1]
+    assert all(layer["return_to_zero"] for layer in told.values())
+    assert run(["simulate", output, "--data", files["data.npz"], "-T", "8"]) == 0
+    assert run(["export", output, "-o", str(tmp_path / "speck.json")]) == 0
+    core = next(iter(json.loads((tmp_path / "speck.json").read_text())["cnn_layers"].values()))
+    assert (core["output_decimator_enable"], core["output_decimator_interval"], core["return_to_zero"]) == (
+        True,
+        1,
+        True,
+    )
+    capsys.readouterr()
+    for option, message in (
+        ("64", "speck2f has no decimator of 64; there are 1, 2, 4, 8, 16, 32, 128, 256, 512"),
+        ("nobody=2", "there is no layer 'nobody'"),
+        ("two", "--decimator takes a number for all layers"),
+    ):
+        assert run([*made, "--force", "--decimator", option]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_nir_carries_the_settings_of_the_chip(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import nir
+
+    path = tmp_path / "net.nir"
+    command = ["export", files["spiking.safetensors"], "-o", str(path)]
+    assert run([*command, "--chip-settings", files["chip.safetensors"]]) == 0
+    made = sw.load_quantised(files["chip.safetensors"])
+    written = nir.read(path)
+    whole = json.loads(written.metadata["spikewright"])["chip"]
+    assert (whole["chip"], whole["rate"], whole["ticks_per_step"]) == ("speck2f", 2.0, 1)
+    noted = [json.loads(node.metadata["spikewright"]) for node in written.nodes.values() if node.metadata]
+    cores = {one["chip"]["name"]: one["chip"] for one in noted if "chip" in one}
+    assert cores.keys() == {layer.name for layer in made.network.layers}
+    fit = sw.check(sw.load(files["spiking.safetensors"]))
+    for layer in made.network.layers:
+        assert cores[layer.name]["threshold"] == layer.threshold
+        assert cores[layer.name]["core"] == fit.cores[layer.name]
+        assert (cores[layer.name]["decimator"], cores[layer.name]["return_to_zero"]) == (1, False)
+    plain = tmp_path / "plain.nir"
+    assert run(["export", files["spiking.safetensors"], "-o", str(plain)]) == 0
+    assert sw.load(path).fingerprint == sw.load(plain).fingerprint
+    assert run(["export", files["chip.safetensors"], "-o", str(tmp_path / "a.npz"), "--chip-settings", str(path)]) == 2
+    assert "--chip-settings stands beside a conversion" in " ".join(capsys.readouterr().err.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from spikewright.chips.integers import LayerLoss, integers_of
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipNetwork
+from spikewright.chips.spike_settings import events_worth, with_settings
 from spikewright.conversion import Conversion
 from spikewright.data import Preprocessing, as_dataset
 from spikewright.errors import SettingsError
@@ -65,6 +67,8 @@ class Quantised:
                 "threshold_off": loss.threshold,
                 "output_off": loss.output,
                 "threshold": int(self.network[loss.layer].threshold),
+                "return_to_zero": self.network[loss.layer].reset == "zero",
+                "decimator": self.network[loss.layer].decimator,
             }
             for loss in self.losses
         }
@@ -80,6 +84,9 @@ def quantise(
     ticks: int = 1,
     bias_bits: int | None = None,
     samples: int = SAMPLES,
+    return_to_zero: bool | None = None,
+    decimator: int | Mapping[str, int] = 1,
+    threshold_scale: float | Mapping[str, float] = 1.0,
 ) -> Quantised:
     """A conversion in a chip's integers: 8-bit kernels, 16-bit thresholds and potentials, one factor a layer.
 
@@ -92,6 +99,12 @@ def quantise(
         ticks: of the slow clock in a step; each adds so much less of the bias.
         bias_bits: of biases; those of the chip unless given.
         samples: at most so many of the data.
+        return_to_zero: whether a spike sets the potential to 0, in place of taking the threshold off; as it was
+            converted unless given.
+        decimator: one of so many spikes is passed on, for all layers or by name; 1 is off. Weights behind are taken so
+            many times, so that means stay.
+        threshold_scale: so many times the threshold, for all layers or by name, with it the initial and the lowest
+            potential; weights behind are taken so many times.
 
     Raises:
         UnsupportedModelError: with everything that no core of the chip computes.
@@ -106,6 +119,9 @@ def quantise(
         raise SettingsError(f"rate must be a positive number of events a step, not {rate!r:.40}")
     whole("ticks", ticks, 1)
     network = sent_at(lower(conversion, found).checked(found), each, ticks)
+    network = with_settings(
+        network, found, return_to_zero=return_to_zero, decimator=decimator, threshold_scale=threshold_scale
+    )
     pictures = None
     if data is not None:
         dataset = as_dataset(data, conversion.spiking.inputs)
@@ -133,14 +149,12 @@ def sent_at(network: ChipNetwork, rate: float, ticks: int = 1) -> ChipNetwork:
         network: of floats.
         rate: so many times the events.
         ticks: in a step.
+
+    Raises:
+        SettingsError: where an input and a layer share weights, whose events would stand for different amounts.
     """
-    layers = []
-    for layer in network.layers:
-        weights = layer.weights.copy()
-        for source, to in network.arriving(layer.name):
-            if source in network.inputs:
-                weights[:, to.feature_shift : to.feature_shift + source.shape[0]] /= rate
-        layers.append(layer.replace(weights=weights, bias=None if layer.bias is None else layer.bias / ticks))
+    worth = events_worth(network, {source.name: 1 / rate for source in network.inputs})
+    layers = [layer.replace(bias=None if layer.bias is None else layer.bias / ticks) for layer in worth.layers]
     inputs = tuple(replace(source, event_value=source.event_value / rate) for source in network.inputs)
     return ChipNetwork(inputs, tuple(layers), network.readout)
 

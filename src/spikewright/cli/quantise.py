@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spikewright.chips.quantise import SAMPLES
 from spikewright.chips.quantise import quantise as quantise_conversion
+from spikewright.chips.spike_settings import by_layer
 from spikewright.chips.storage import save_quantised
 from spikewright.cli.console import JsonOption, out, print_json
 from spikewright.cli.options import check_not_code
@@ -34,6 +35,29 @@ def quantise(
     bias_bits: Annotated[
         int | None, typer.Option(help="Of biases: those of the chip; 8 as other tools take it.", min=2, max=16)
     ] = None,
+    return_to_zero: Annotated[
+        bool | None,
+        typer.Option(
+            "--return-to-zero/--subtract",
+            help="Whether a spike sets the potential to 0 or takes the threshold off; as converted unless given.",
+        ),
+    ] = None,
+    decimator: Annotated[
+        str,
+        typer.Option(
+            help="One of so many spikes is passed on: 1 (off), 2, 4, 8, 16, 32, 128, 256, 512; for all layers, or "
+            "LAYER=4,OTHER=2. Weights behind are taken so many times.",
+            metavar="N",
+        ),
+    ] = "1",
+    threshold_scale: Annotated[
+        str,
+        typer.Option(
+            help="So many times the threshold, for all layers, or LAYER=2,OTHER=1.5; weights behind are taken so many "
+            "times.",
+            metavar="S",
+        ),
+    ] = "1",
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,6 +65,11 @@ def quantise(
 
     Example: [bold]spikewright quantise spiking.safetensors --chip speck2f --data mnist/ -o chip.safetensors[/bold]
     """
+    settings: dict[str, Any] = {
+        "return_to_zero": return_to_zero,
+        "decimator": by_layer("--decimator", decimator),
+        "threshold_scale": by_layer("--threshold-scale", threshold_scale),
+    }
     check_not_code(model)
     check_outputs({"--output": output}, {"SPIKING": model, "--data": data})
     check_save(output, force)
@@ -56,7 +85,9 @@ def quantise(
             preprocessing=network.preprocessing,
             classes=network.classes,
         )
-    found = quantise_conversion(network, chip, pictures, rate=rate, ticks=ticks, bias_bits=bias_bits, samples=samples)
+    found = quantise_conversion(
+        network, chip, pictures, rate=rate, ticks=ticks, bias_bits=bias_bits, samples=samples, **settings
+    )
     save_quantised(found, output, force)
     if as_json:
         print_json({"output": str(output), **found.summary()})

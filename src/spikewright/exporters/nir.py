@@ -8,7 +8,7 @@ back. What it has no node for is refused, all of it in one error, before anythin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,21 +55,29 @@ DENSEST = 1024
 """Channels up to which one factor a channel is written as a diagonal matrix."""
 
 
-def export_nir(graph: Graph, path: Path | str, *, dt: float = 1e-4, force: bool = False) -> None:
+def export_nir(
+    graph: Graph,
+    path: Path | str,
+    *,
+    dt: float = 1e-4,
+    chip: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> None:
     """Write a graph as a NIR file.
 
     Args:
         graph: most often a spiking one, from ``convert``.
         path: of the file.
         dt: length of a timestep in seconds: what ``r`` and ``tau`` of the neurons are stated in.
+        chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
         force: whether a file that stands there is replaced, once this one is whole.
 
     Raises:
         UnsupportedModelError: with everything that NIR has no node for; nothing is written then.
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
-        SettingsError: for a ``dt`` that is not positive.
+        SettingsError: for a ``dt`` that is not positive, or settings of a population that there is not.
     """
-    written = to_nir(graph, dt=dt)
+    written = to_nir(graph, dt=dt, chip=chip)
     import nir
 
     made = BytesIO()  # HDF5 itself crashes where a disk is full
@@ -80,16 +88,17 @@ def export_nir(graph: Graph, path: Path | str, *, dt: float = 1e-4, force: bool 
     write_bytes(path, made.getbuffer(), force)
 
 
-def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
+def to_nir(graph: Graph, *, dt: float = 1e-4, chip: Mapping[str, Any] | None = None) -> NIRGraph:
     """The same as a graph in memory, for simulators that take one.
 
     Args:
         graph: most often a spiking one.
         dt: length of a timestep in seconds.
+        chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
 
     Raises:
         UnsupportedModelError: with everything that NIR has no node for.
-        SettingsError: for a ``dt`` that is not positive.
+        SettingsError: for a ``dt`` that is not positive, or settings of a population that there is not.
     """
     try:
         import nir
@@ -97,6 +106,11 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
         raise missing("writing NIR", "nir", "nir") from None
     if not 0 < dt < np.inf:
         raise SettingsError(f"dt must be a positive number of seconds, not {dt}")
+    on_chip = {} if chip is None else dict(chip["layers"])
+    populations = {node.name for node in graph.populations}
+    for name in on_chip.keys() ^ populations if chip is not None else ():
+        which = "the chip has no layer" if name in populations else "the network has no population"
+        raise SettingsError(f"{which} '{name}': give the settings of this very network, quantised")
     graph = selections(graph)
     names = _names(graph)
     dissolved = {add.name for add in graph.of_type(Add) if _dissolves(graph, add)}
@@ -108,6 +122,8 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
             continue
         name = names[node.name]
         facts: dict[str, Any] = {} if name == node.name else {"name": node.name}
+        if node.name in on_chip:
+            facts["chip"] = on_chip[node.name]
         sources = list(node.inputs)
         if isinstance(node, Add):
             facts["sum"] = node.name
@@ -127,7 +143,8 @@ def to_nir(graph: Graph, *, dt: float = 1e-4) -> NIRGraph:
                 edges.append((names[source], start))
             edges.append((start, name))
     problems.check(purpose="written as NIR")
-    facts = notes(format=1, dt=float(dt), order=[node.name for node in graph], meta=dict(graph.meta))
+    more = {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    facts = notes(format=1, dt=float(dt), order=[node.name for node in graph], meta=dict(graph.meta), **more)
     return nir.NIRGraph(nodes, edges, metadata=facts, type_check=False)
 
 
