@@ -8,6 +8,10 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 SANITIZED := .venv-sanitized
 
+# A process for each core, and each takes tests from the others when it has done its own. A process takes about a
+# gigabyte, so that there are not more than eight. Where pytest is called for a file or two, one process is quicker.
+PARALLEL := -n logical --maxprocesses 8 --dist worksteal
+
 # An environment of its own that sees the packages of the first, though not the Spikewright there.
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
@@ -30,8 +34,8 @@ $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 demo: $(STAMP)  ## convert a real network, compare three threshold methods, write a report
 	$(BIN)/spikewright demo
 
-test: $(STAMP)  ## the tests
-	$(BIN)/pytest
+test: $(STAMP)  ## the tests, on all cores
+	$(BIN)/pytest $(PARALLEL)
 
 layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_layers_table.py
@@ -49,7 +53,7 @@ torture: $(STAMP)  ## hours of faults: kills, full disks, damaged files, random 
 sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
-	  $(SANITIZED)/bin/python -m pytest tests/engines/test_event_plan.py tests/engines/test_event.py tests/engines/test_event_sums.py tests/engines/test_event_memory.py tests/engines/test_event_int16.py::test_any_network_runs
+	  $(SANITIZED)/bin/python -m pytest $(PARALLEL) tests/engines/test_event_plan.py tests/engines/test_event.py tests/engines/test_event_sums.py tests/engines/test_event_memory.py tests/engines/test_event_int16.py::test_any_network_runs
 
 $(SANITIZED)/.installed: $(STAMP)
 	$(beside) $(SANITIZED)

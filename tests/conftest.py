@@ -1,10 +1,14 @@
-"""What all tests share: Keras runs on the one framework that is here, and what takes long is left out."""
+"""What all tests share: Keras runs on the one framework that is here, a test on one core of several, and what takes
+long is left out.
+"""
 
 import os
 
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the other cores have tests of their own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

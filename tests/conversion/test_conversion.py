@@ -33,23 +33,25 @@ def with_biases(graph: Graph, added: float) -> Graph:
 def test_the_reference_stays_where_it_is_when_biases_move() -> None:
     """It was guessed back from the spiking weights: 0.01 on every bias of the demo moved it by 1.3."""
     train, test = demo_data()
-    conversion = sw.convert(demo_graph(), train.take(200), "max")
+    trained = demo_graph()
+    conversion = sw.convert(trained, train.take(200), "max")
     x = next(iter(test.take(60).batches(60)))[0]
     moved = conversion.with_spiking(with_biases(conversion.spiking, 0.01))
     before, after = (run(one.reference, x)["output"] for one in (conversion, moved))
     np.testing.assert_array_equal(before, after)
     np.testing.assert_array_equal(before, run(conversion.folded, x)["output"])
-    np.testing.assert_allclose(before, run(demo_graph(), x)["output"], atol=1e-4)
+    np.testing.assert_allclose(before, run(trained, x)["output"], atol=1e-4)
 
 
 def test_a_conversion_changed_by_hand_reports_the_trained_accuracy_and_its_own_loss() -> None:
     train, test = demo_data()
-    conversion = sw.convert(demo_graph(), train.take(200), "percentile:99.9,channels")
+    graph = demo_graph()
+    conversion = sw.convert(graph, train.take(200), "percentile:99.9,channels")
     labelled = test.take(100)
     shifted = with_biases(conversion.spiking, 0.05)
-    measures = sw.measure(conversion.with_spiking(shifted), labelled, 32)
-    unchanged = sw.measure(conversion, labelled, 32)
-    trained = run(demo_graph(), next(iter(labelled.batches(100)))[0])["output"].argmax(1)
+    measures = sw.measure(conversion.with_spiking(shifted), labelled, 32, explain=False)
+    unchanged = sw.measure(conversion, labelled, 32, explain=False)
+    trained = run(graph, next(iter(labelled.batches(100)))[0])["output"].argmax(1)
     assert measures.analog_accuracy == unchanged.analog_accuracy == (trained == labelled.y).mean()
     answers = sw.simulate(shifted, labelled, 32).output[:, -1].argmax(1)
     assert measures.accuracy is not None

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -192,19 +194,17 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(tmp_path.iterdir()) == [folder]
 
 
-LIMITED = """
-import resource, signal, sys
-sys.path[:0] = {paths!r}
-from pathlib import Path
-from spikewright.errors import StorageError
-from event_folders import write
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
-try:
-    write(Path({folder!r}))
-except StorageError as error:
-    print(error)
-"""
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """No file that this process writes can grow beyond so many bytes."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
@@ -215,12 +215,11 @@ def test_files_that_cannot_grow(tmp_path: Path, missing: int | str) -> None:
     size = max(len(data) for data in bytes_of(tmp_path / "whole").values())
     limit = 1 if missing == "all" else size - int(missing)
     folder = tmp_path / "events"
-    program = LIMITED.format(paths=PATHS, size=limit, folder=str(folder))
-    done = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"cannot write {folder}: ")
-    assert done.stdout.endswith("; nothing was changed there\n")
-    assert "File too large" in done.stdout
-    assert done.stderr == ""
+    with pytest.raises(StorageError) as refused, files_end_at(limit):
+        write(folder)
+    assert str(refused.value).startswith(f"cannot write {folder}: ")
+    assert str(refused.value).endswith("; nothing was changed there")
+    assert "File too large" in str(refused.value)
     assert list(tmp_path.iterdir()) == [tmp_path / "whole"]
 
 

@@ -156,7 +156,7 @@ def test_a_forward_pass_that_changes_what_the_module_holds() -> None:
         (np.array([[object()] * 4]), "an example of object is no tensor; give it as float32"),
         (np.array([["a"] * 4]), "an example of <U1 is no tensor; give it as float32"),
     ],
-    ids=str,
+    ids=["nothing", "dictionary", "list", "bytes", "complex", "meta", "object", "text"],
 )
 def test_examples_that_are_none(example: Any, message: str) -> None:
     with pytest.raises(ModelFileError) as caught:

@@ -8,10 +8,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+from typer.main import get_command
 
 from spikewright import __version__
 from spikewright.cli.console import warnings_as_lines
@@ -62,6 +64,12 @@ def options(
     """Trained networks in, spiking networks out."""
 
 
+@cache
+def _commands() -> Any:
+    """What understands a command line; making it takes longer than many a command, so that it is made once."""
+    return get_command(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -77,7 +85,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
     try:
         command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
         with warnings_as_lines():
-            result = app(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
+            result = _commands()(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
         sys.stdout.flush()
     except SpikewrightError as error:
         if debug:

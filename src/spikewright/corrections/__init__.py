@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from spikewright.corrections.corrector import Corrector, Given, LayerCorrector
+from spikewright.corrections.corrector import Corrector, Given, LayerCorrector, layer_by_layer
 from spikewright.corrections.walk import Chunk, Layer, Walk, fire
 from spikewright.registry import Registry, class_of
 from spikewright.worded import parsed
@@ -22,6 +22,7 @@ __all__ = [
     "correctors",
     "correctors_of",
     "fire",
+    "layer_by_layer",
 ]
 
 EXAMPLE = "v_init:4..32"

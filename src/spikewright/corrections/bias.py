@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from spikewright.conversion import Conversion
 from spikewright.corrections.corrector import Given, LayerCorrector
 from spikewright.corrections.walk import Layer, Neurons, channel_sums
 from spikewright.engines.windows import schedule_of
@@ -73,14 +72,14 @@ class Bias(LayerCorrector):
             return (self._linear(layer, layer.node),)
         return (self._table(layer, layer.node),)
 
-    def apply(self, given: Given) -> Conversion:
+    def check(self, given: Given) -> None:
         schedule = schedule_of(given.conversion.spiking)
         if self.steps and schedule != "free":
             raise SettingsError(
                 f"bias: {schedule} neurons add up all steps of a window, so that a bias for each of them is one for "
                 "all: take bias, v_init or weights"
             )
-        return super().apply(given)
+        super().check(given)
 
     def _table(self, layer: Layer, node: IF) -> IF:
         """The neurons with a bias for each step."""

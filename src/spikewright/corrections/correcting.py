@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from spikewright.calibration.thresholds import parse as threshold_method
 from spikewright.conversion import Conversion
-from spikewright.corrections import Corrections, Given, correctors_of
+from spikewright.corrections import Corrections, Corrector, Given, LayerCorrector, correctors_of, layer_by_layer
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -37,6 +38,9 @@ def correct(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Conversion:
     """Correct the spiking network of a conversion, by one corrector after the other.
+
+    Correctors that go layer by layer for the same last timestep share one walk: each population is corrected by all of
+    them, in their order, before the next one is reached, which then meets the spikes that it will meet in the end.
 
     Args:
         conversion: whose trained network says what should come out.
@@ -69,15 +73,38 @@ def correct(
         raise DataError("there are no samples to correct with; give at least one")
     used = whole_set.sample(whole("samples", samples), whole("seed", seed, 0))
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
-    for one in chosen:
-        steps = one.timesteps or _steps(timesteps) or steps_of_method(conversion) or DEFAULT
-        told = None if progress is None else _stage(progress, f"correcting by {one}")
-        given = Given(conversion, used, steps, how, seed, task, device, told)
-        conversion = one.apply(given)
-        if one.looks_at_samples:
+    steps = [one.timesteps or _steps(timesteps) or steps_of_method(conversion) or DEFAULT for one in chosen]
+    for group in _walks(list(zip(chosen, steps, strict=True))):
+        told = (
+            None if progress is None else _stage(progress, f"correcting by {', '.join(str(one) for one, _ in group)}")
+        )
+        given = [(one, Given(conversion, used, at, how, seed, task, device, told)) for one, at in group]
+        conversion = _corrected(given)
+        if any(one.looks_at_samples for one, _ in group):
             facts = conversion.calibration.with_samples(sample_digests(used))
             conversion = replace(conversion, calibration=facts)
     return conversion
+
+
+def _corrected(group: Sequence[tuple[Corrector, Given]]) -> Conversion:
+    """A conversion corrected by those that share a walk, or by one that goes its own way."""
+    layered = [(one, given) for one, given in group if isinstance(one, LayerCorrector)]
+    if layered:
+        return layer_by_layer(layered)
+    ((alone, given),) = group
+    return alone.apply(given)
+
+
+def _walks(chosen: Sequence[tuple[Corrector, Timesteps]]) -> Iterator[list[tuple[Corrector, Timesteps]]]:
+    """Correctors, each with its T, in groups that one walk through the network does: those that go layer by layer, over
+    as many steps, one behind the other."""
+
+    def walk(each: tuple[int, tuple[Corrector, Timesteps]]) -> tuple[int, int]:
+        number, (one, steps) = each
+        return (-1, steps.last) if isinstance(one, LayerCorrector) else (number, 0)
+
+    for _, group in groupby(enumerate(chosen), key=walk):
+        yield [each for _, each in group]
 
 
 def steps_of_method(conversion: Conversion) -> Timesteps | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from spikewright.corrections.walk import Layer, Walk
 from spikewright.data import Dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.windows import schedule_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Node
 from spikewright.registry import file_name
@@ -101,14 +102,41 @@ class LayerCorrector(Corrector):
         """The nodes to change for one population or output: itself, or some of its ``operators``; none to leave it."""
 
     def apply(self, given: Given) -> Conversion:
-        walk, own = given.walk(), given
-        if walk.window is not None:
-            if len(given.timesteps.values) > 1:
-                raise SettingsError(
-                    f"{self.name}: neurons that speak in windows are another network for each T, not one for "
-                    f"{given.timesteps}; correct for one T, as in {self.name}:{given.timesteps.last}"
-                )
-            own = replace(given, timesteps=Timesteps(1, 1))
-        for layer in walk:
-            layer.replace(*self.layer(layer, own))
-        return given.conversion.corrected(walk.graph, self.remembered(given))
+        return layer_by_layer(((self, given),))
+
+    def check(self, given: Given) -> None:
+        """Refuse what it cannot correct, before any work is done.
+
+        Raises:
+            SettingsError: for several T where neurons speak in windows.
+        """
+        steps = given.timesteps
+        if schedule_of(given.conversion.spiking) != "free" and len(steps.values) > 1:
+            raise SettingsError(
+                f"{self.name}: neurons that speak in windows are another network for each T, not one for {steps}; "
+                f"correct for one T, as in {self.name}:{steps.last}"
+            )
+
+
+def layer_by_layer(chain: Sequence[tuple[LayerCorrector, Given]]) -> Conversion:
+    """A conversion corrected by several correctors in one walk: each population by all of them before the next one.
+
+    Args:
+        chain: each with what it is given: the same conversion, samples and last timestep.
+
+    Raises:
+        SettingsError: for what one of them cannot correct.
+    """
+    for corrector, each in chain:
+        corrector.check(each)
+    given = chain[0][1]
+    walk, own = given.walk(), [each for _, each in chain]
+    if walk.window is not None:
+        own = [replace(each, timesteps=Timesteps(1, 1)) for each in own]
+    for layer in walk:
+        for (corrector, _), each in zip(chain, own, strict=True):
+            layer.replace(*corrector.layer(layer, each))
+    conversion, graph = given.conversion, walk.graph
+    for corrector, each in chain:
+        conversion = conversion.corrected(graph, corrector.remembered(each))
+    return conversion

@@ -34,6 +34,12 @@ Example = Any
 """A batch for a model: a tensor or array ``(B, *shape)``, or a tuple with one for each argument."""
 
 
+AT_ANY_SIZE = frozenset(
+    {Cause.CURVED, Cause.NORM_OF_SAMPLE, Cause.RECURRENT, Cause.INTERPOLATION, Cause.ROUND_TO_EVEN, Cause.EMBEDDING}
+)
+"""Why layers are refused whatever the size of the batch: tracing at one size would find the same."""
+
+
 def from_torch(
     module: nn.Module,
     example: Example,
@@ -78,6 +84,8 @@ def from_torch(
         except BatchError:
             raise
         except SpikewrightError as error:
+            if isinstance(error, UnsupportedModelError) and any(p.cause in AT_ANY_SIZE for p in error.problems):
+                raise
             # A module written for one batch size, such as x.view(1, -1), can only be traced at that size.
             try:
                 walk, graph = _read(_exported(module, inputs, model, dynamic=False), model)
