@@ -95,7 +95,7 @@ RECIPES: dict[str, Recipe] = {
     "signed, bursts up to 4": Recipe("mmse:{T},channels", "signed,spikes=4"),
     "layered": Recipe("mmse:{T},channels", "schedule=layered"),
     "few-spike": Recipe("percentile:99.9,channels", "schedule=few_spike"),
-    "static, weights": Recipe("percentile:{p},channels", "", (PAIR, "weights:{T}", PAIR)),
+    "static, weights": Recipe("percentile:{p},channels", "", ("weights:{T}", PAIR)),
     "layered, weights": Recipe("mmse:{T},channels", "schedule=layered", ("weights:{T}",)),
 }
 """How each contract is converted where ``OWN`` says nothing else, ``{p}`` the percentile of its T; chosen on training

@@ -40,8 +40,8 @@ RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "accuracy.jsonl"
 CALIBRATION = 1024
 """Training images that a draw has."""
-CORRECTION = 256
-"""How many of them correct, where no weights are trained."""
+CORRECTION, TRAINING = 256, 512
+"""How many of them correct, and how many where weights are trained."""
 FACTORIES = {"cnn": "Cnn", "vgg": "Vgg", "resnet": "ResNet"}
 
 
@@ -132,7 +132,7 @@ class Job:
         conversion = sw.convert(self.graph, statistics, method, neurons=row.recipe.neurons or None)
         if row.recipe.correct:
             trains = any(text.startswith("weights") for text in row.recipe.correct)
-            samples = CALIBRATION if trains else CORRECTION
+            samples = TRAINING if trains else CORRECTION
             conversion = sw.correct(conversion, self.draw(seed), row.recipe.correct, samples=samples, seed=seed)
         correcting, analog, start = time.process_time() - start, self.right(), time.process_time()
         found = answered(conversion, row.timesteps)

@@ -9,6 +9,7 @@
 
 #include <map>
 
+#include "chip_bindings.hpp"
 #include "inner_loops.hpp"
 #include "plan.hpp"
 #include "run.hpp"
@@ -250,4 +251,5 @@ NB_MODULE(_native, m) {
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
       .def("bytes_per_thread", &PyPlan::bytes_per_thread)
       .def_prop_ro("isa", &PyPlan::isa);
+  bind_chip(m);
 }

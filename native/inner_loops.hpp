@@ -152,6 +152,21 @@ struct NeuronStep {
   NeuronRule rule;
 };
 
+// Arguments of chip_event: one event, or one tick, at all neurons of a chip's layer that it reaches: rows and columns of
+// positions, in slots of `lanes` 16-bit integers.
+struct ChipEvent {
+  int rows, columns;
+  int16_t* v;          // of the layer
+  uint32_t slot;       // of the first position
+  uint32_t row_slots;  // between rows; positions lie `lanes` apart
+  int lanes;
+  const int16_t* weight;  // of the first position
+  ptrdiff_t weight_row, weight_column;
+  int16_t v_min, threshold, fire_at;  // it fires from fire_at on, and loses the threshold or all it has
+  bool subtract, fires;
+  uint32_t* fired;  // the slots of neurons that fire, in order; room for all that are reached
+};
+
 // The functions of one instruction set.
 struct InnerLoops {
   const char* name;
@@ -171,6 +186,7 @@ struct InnerLoops {
   // values times their scales as 16-bit integers, the nearest or the last there is; of whole vectors
   void (*quantise)(const float* from, const float* scale, int values, int16_t* to);
   void (*add_row)(float* to, const float* row, float factor, int values);
+  uint32_t (*chip_event)(const ChipEvent& event);  // returns how many neurons fire
 };
 
 // The best of this machine, or the named one; null for a name that does not exist or does not run here.

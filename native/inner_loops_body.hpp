@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "chip_body.hpp"
 #include "inner_loops.hpp"
 #include "listing_body.hpp"
 #include "neurons_body.hpp"
@@ -222,7 +223,8 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           step_neurons<V>,
           compress<V>,
           quantise,
-          add_row<V>};
+          add_row<V>,
+          chip_event<Shorts>};
 }
 
 }  // namespace

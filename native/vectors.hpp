@@ -196,12 +196,17 @@ struct Shorts16 {
   void store(int16_t* to) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), at); }
   friend Shorts16 operator+(Shorts16 a, Shorts16 b) { return {_mm256_adds_epi16(a.at, b.at)}; }
   friend Shorts16 operator-(Shorts16 a, Shorts16 b) { return {_mm256_sub_epi16(a.at, b.at)}; }
+  static Shorts16 larger(Shorts16 a, Shorts16 b) { return {_mm256_max_epi16(a.at, b.at)}; }
   struct Mask {
     __m256i not_set;
   };
   static Mask at_least(Shorts16 a, Shorts16 b) { return {_mm256_cmpgt_epi16(b.at, a.at)}; }
   static Shorts16 where(Mask m, Shorts16 a) { return {_mm256_andnot_si256(m.not_set, a.at)}; }
   static Shorts16 choose(Mask m, Shorts16 a, Shorts16 b) { return {_mm256_blendv_epi8(a.at, b.at, m.not_set)}; }
+  static uint32_t bits(Mask m) {
+    const __m128i low = _mm256_castsi256_si128(m.not_set), high = _mm256_extracti128_si256(m.not_set, 1);
+    return uint32_t(_mm_movemask_epi8(_mm_packs_epi16(low, high))) ^ 0xffff;
+  }
   struct History {
     static constexpr int span = 16;
     __m256i at = _mm256_setzero_si256();  // of what is not set

@@ -11,6 +11,7 @@
 
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
+from spikewright.chips.fit import Fit, check
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
@@ -48,6 +49,7 @@ __all__ = [
     "EarlyExit",
     "Energy",
     "Events",
+    "Fit",
     "Graph",
     "Grid",
     "Look",
@@ -72,6 +74,7 @@ __all__ = [
     "Synapses",
     "Tuning",
     "calibrate",
+    "check",
     "choose_exit",
     "compare",
     "convert",

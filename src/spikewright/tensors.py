@@ -84,6 +84,19 @@ def write_tensors(path: Path, kind: Kind, facts: Mapping[str, Any], arrays: Arra
         raise OSError(first_line(error)) from error
 
 
+def holds(path: Path | str, kind: Kind) -> bool:
+    """Whether a file says that it is of a kind; whether that is true and undamaged, only reading it tells."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        return False
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return kind.key in (file.metadata() or {})
+    except (OSError, SafetensorError, TypeError, ValueError, LookupError, AttributeError, OverflowError):
+        return False
+
+
 def read_tensors(path: Path | str, kind: Kind) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what ``write_tensors`` wrote. Nothing in the file is executed; the arrays are no larger than the file.
 

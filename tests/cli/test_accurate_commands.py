@@ -134,7 +134,7 @@ def test_seeds_of_all_that_is_drawn(home: Path, capsys: pytest.CaptureFixture[st
     protocol = measures["protocol"]
     seeds = protocol["seeds"]
     assert (seeds["calibration samples"], seeds["samples held out"], seeds["intervals"]) == (3, 0, 0)
-    assert seeds["neurons whose errors are split"] == 0
+    assert seeds["samples and neurons that reasons come from"] == 0
     assert protocol["chosen"] == loaded().calibration.chosen
     assert "20 of 40 samples held out, seed 0" in protocol["chosen"]
     assert protocol["chosen"] not in protocol["calibration"]

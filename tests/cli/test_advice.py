@@ -11,19 +11,21 @@ import pytest
 import spikewright as sw
 from networks import plain
 from spikewright.cli.app import run
+from spikewright.experiment import readout_of
+from spikewright.measures.advice import HELP, Had, advice
 from spikewright.measures.error_split import OWN
-from spikewright.measures.loss import HELP
 
 OPTION = re.compile(r"--[a-z][a-z-]* [^\s,)]+")
 TIMESTEPS = (1, 4, 64)
-ADVISED = sorted({(word, t) for text in HELP.values() for t in TIMESTEPS for word in OPTION.findall(text.format(t=t))})
+PIECES = [text for texts in HELP.values() for text in texts]
+ADVISED = sorted({(word, t) for text in PIECES for t in TIMESTEPS for word in OPTION.findall(text.format(t=t))})
 
 
 def test_every_cause_has_its_advice() -> None:
     assert tuple(HELP) == tuple(sorted(HELP, key=OWN.index))
     assert set(HELP) == set(OWN)
-    assert all(OPTION.findall(text.format(t=4)) for text in HELP.values())
-    assert sum(text.count("--") for text in HELP.values()) == sum(len(OPTION.findall(text)) for text in HELP.values())
+    assert all(OPTION.findall(" ".join(texts).format(t=4)) for texts in HELP.values())
+    assert [text.count("--") for text in PIECES] == [len(OPTION.findall(text)) for text in PIECES]
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,41 @@ def test_what_is_advised_is_understood(
         assert [f"timesteps={timesteps}" in str(one) for one in made.corrections] == [True]
     if option in ("--neurons", "--spikes"):
         assert str(made.neurons)
+
+
+def test_nothing_is_advised_that_was_done(home: Path) -> None:
+    """Whatever is followed is not advised again, until more timesteps are all that is left."""
+    graph = sw.load(home / "net.safetensors")
+    x = np.load(home / "train.npz")["x"]
+    assert isinstance(graph, sw.Graph)
+    for option, keywords in {
+        "--correct v_init:8": {"correct": "v_init:8"},
+        "--correct bias:steps:8": {"correct": "bias:steps:8"},
+        "--neurons signed": {"neurons": "signed"},
+        "--neurons schedule=layered": {"neurons": "layered"},
+        "--spikes 2": {"neurons": "spikes=2"},
+        "--method mmse:8": {"method": "mmse:8"},
+        "--method percentile:99.99": {"method": "max"},
+    }.items():
+        before, after = (Had.of(sw.convert(graph, x, **words)) for words in ({}, keywords))
+        advised = [cause for cause in OWN if option in advice(cause, 8, before)]
+        assert advised, option
+        assert not [cause for cause in OWN if option in advice(cause, 8, after)], option
+    both = Had.of(sw.convert(graph, x, correct="v_init_and_bias:4..16"))
+    assert "v_init" not in advice("transient", 8, both)
+    assert "v_init" in advice("transient", 32, both)  # made for other timesteps
+    assert "--readout-from" not in advice("transient", 32, both)
+    assert "--readout-from" not in advice("transient", 8, Had.of(sw.convert(graph, x), 5))
+    automatic = Had.of(sw.convert(graph, x, "auto:8"))
+    assert automatic.chosen
+    assert "--method" not in advice("clipping", 8, automatic) + advice("rounding", 8, automatic)
+    windows = Had.of(sw.convert(graph, x, neurons="few_spike"))
+    assert {advice(cause, 8, windows) for cause in ("transient", "unevenness")} == {"more timesteps"}
+
+
+def test_corrected_counts_are_read_from_the_first_step_on(home: Path) -> None:
+    graph = sw.load(home / "net.safetensors")
+    x = np.load(home / "train.npz")["x"]
+    made = sw.convert(graph, x, correct="v_init:16")
+    with pytest.warns(sw.SpikewrightWarning, match="the answer is read from the first timestep on: v_init made the"):
+        assert readout_of(made, x, 16, "auto") == (0, None)

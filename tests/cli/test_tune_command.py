@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 import spikewright as sw
 from networks import plain
-from spikewright.cli.app import run
+from spikewright.cli.app import app, run
+from spikewright.cli.calibration import CalibrationOptions
+from spikewright.experiment.tuning.point import SETTINGS, Point
 from spikewright.forward import run as forward
 
 TUNE = "tune net.safetensors --data train.npz --hold-out 40 -T 8..32 --grid method=max --grid method=p99,channels"
@@ -91,3 +95,88 @@ def test_where_nothing_meets_the_rule(folder: Path, capsys: pytest.CaptureFixtur
     assert run([*typed, "--rule", "smallest T within 0 points"]) == 0
     said = "smallest T within 0 points: nothing that was tried is; the nearest is method=scale:0.01 at T=1"
     assert said in capsys.readouterr().out
+
+
+def test_both_commands_calibrate_by_the_same_options() -> None:
+    """What tune takes of calibration, convert takes too, so that the command that it prints can leave nothing out."""
+    takes = {name: {p.name: p.opts for p in command.params} for name, command in get_command(app).commands.items()}
+    for option in fields(CalibrationOptions):
+        assert takes["tune"][option.name] == takes["convert"][option.name]
+    own = {"model", "data", "grid", "rule", "timesteps", "trials", "test", "hold_out", "seed", "store", "output"}
+    others = set(takes["tune"]) - {option.name for option in fields(CalibrationOptions)}
+    assert others - {"help"} == own | {"report", "allow_overlap", "force", "as_json"}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "--encoder events --data frames.npz --test more.npz --correct-samples 20",
+        "--encoder poisson --input-scale 99%",
+        "--preprocess scale=2 --batch-size 7",
+        "--answer drop --leaky split --no-verify --device cpu",
+        "--first-samples 90 --correct-samples 33",
+        "--samples 90 --sample-seed 3 --task classification",
+        "--test train.npz --allow-overlap",
+    ],
+)
+def test_the_command_leaves_no_option_out(folder: Path, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Option by option: running what is printed gives the same network, to the bit."""
+    held = np.load("train.npz")
+    frames = np.random.default_rng(0).poisson(np.abs(held["x"])[:, None], (120, 6, *held["x"].shape[1:]))
+    np.savez("frames.npz", x=frames[:100].astype(np.float32), y=held["y"][:100])
+    np.savez("more.npz", x=frames[100:].astype(np.float32), y=held["y"][100:])
+    words = f"tune net.safetensors --data train.npz --hold-out 40 -T 4..8 {typed}".split()
+    if "frames.npz" in words:
+        words.remove("--data")
+        words.remove("train.npz")
+    found = told(
+        [*words, "--grid", "method=mmse:4,channels", "--grid", "correct=v_init", "-o", "one.safetensors"], capsys
+    )
+    (chosen,) = found["chosen"]
+    made = shlex.split(chosen["command"])
+    made[made.index("-o") + 1] = "two.safetensors"
+    again = told(made[1:], capsys)
+    one, two = sw.load(folder / "one.safetensors"), sw.load(folder / "two.safetensors")
+    assert isinstance(one, sw.Conversion)
+    assert one == two
+    if "--correct-samples" in words:
+        wanted = int(words[words.index("--correct-samples") + 1])
+        assert dict(one.corrections[0].settings)["samples"] == wanted
+        assert f"samples={wanted}" in str(one.corrections[0])
+    if "--test" in words:
+        assert next(iter(again["measures"].values())) == chosen["test"]
+
+
+def test_every_setting_of_a_point_is_an_option() -> None:
+    texts = {
+        "method": "max",
+        "correct": "v_init:4",
+        "gain": "2",
+        "neurons": "signed",
+        "spikes": "3",
+        "reset": "zero",
+        "v_init": "0.25",
+        "v_min": "-1",
+        "leak": "0.9",
+        "max_pool": "avg_max",
+        "view": "thresholds",
+        "readout": "count",
+    }
+    assert set(texts) == set(SETTINGS)
+    for name, text in texts.items():
+        words = Point(((name, text),)).words
+        option = {"gain": "--correct"}.get(name, f"--{name.replace('_', '-')}")
+        assert words[words.index(option) + 1] == {"gain": "gain:2"}.get(name, text)
+
+
+def test_samples_of_corrections_without_a_correction(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*TUNE.split(), "--correct-samples", "9"]) == 2
+    assert "--correct-samples would change nothing: no correction looks at samples" in capsys.readouterr().err
+    assert run(["convert", "net.safetensors", "--data", "train.npz", "--correct-samples", "9"]) == 2
+    assert "--correct-samples would change nothing: no correction looks at samples" in capsys.readouterr().err
+    assert run([*TUNE.split(), "--allow-overlap"]) == 2
+    assert "--allow-overlap would change nothing: it is a setting of the measurement" in capsys.readouterr().err
+    typed = [*TUNE.split(), "--grid", "correct=none", "--grid", "correct=v_init", "--correct-samples", "9"]
+    found = told([*typed, "--rule", "best", "--rule", "fewest synops within 100 points"], capsys)
+    for one in found["chosen"]:  # a command that corrects nothing does not say on how many samples
+        assert ("--correct-samples" in one["command"]) == ("--correct " in one["command"])

@@ -10,7 +10,7 @@ import pytest
 
 import spikewright as sw
 from networks import Builder
-from spikewright.corrections import correctors
+from spikewright.corrections import Given, correctors
 from spikewright.corrections.gain import Gain
 from spikewright.corrections.v_init import VInit
 from spikewright.data import as_dataset, sample_digests
@@ -170,3 +170,53 @@ def test_corrections_without_samples_are_refused() -> None:
             sw.convert(GRAPH, source, correct="v_init")
     with pytest.raises(SettingsError, match="the correction v_init needs samples: give compare data"):
         sw.compare(GRAPH, statistics, X, "max", correct="v_init")
+
+
+def test_correctors_of_one_length_share_a_walk() -> None:
+    told: list[tuple[str, int, int]] = []
+    chain = ["v_init:4", "bias:4", "gain:2", "v_init:8", "bias:4..8"]
+    with pytest.raises(SettingsError, match="the gain comes first"):
+        sw.correct(conversion(), X, chain, progress=lambda *each: told.append(each))
+    assert {what for what, _, _ in told} == {"correcting by v_init:4, bias:4"}
+    told.clear()
+    sw.correct(conversion(), X, [chain[2], chain[0], *chain[3:]], progress=lambda *each: told.append(each))
+    assert list(dict.fromkeys(what for what, _, _ in told)) == [
+        "correcting by v_init:4",
+        "correcting by v_init:8, bias:4..8",
+    ]
+
+
+def test_a_layer_meets_what_all_correctors_have_made_of_those_before_it() -> None:
+    together = sw.correct(conversion(), X, ["v_init:4", "bias:4"])
+    names = [node.name for node in together.spiking.of_type(IF)]
+    assert [str(one) for one in together.corrections] == [
+        "v_init:timesteps=4,encoder=constant,samples=40,seed=0",
+        "bias:timesteps=4,encoder=constant,samples=40,seed=0",
+    ]
+    # the first population as in walks of their own; the second one by the first as it is in the end
+    apart = sw.correct(sw.correct(conversion(), X, "v_init:4"), X, "bias:4")
+    for label in ("v_init", "threshold"):
+        first, same = (getattr(each.spiking[names[0]], label) for each in (together, apart))
+        np.testing.assert_array_equal(first, same)
+    upstream = [
+        node for node in together.spiking if node.name == names[0] or node.name in before_it(together, names[0])
+    ]
+    second = conversion().with_spiking(conversion().spiking.replaced(*upstream))
+    given = Given(second, as_dataset(X, second.spiking.inputs), Timesteps(4, 4))
+    for layer in given.walk():
+        if layer.name == names[1]:
+            (alone,) = VInit().layer(layer, given)
+            made = together.spiking[names[1]]
+            assert isinstance(alone, IF)
+            assert isinstance(made, IF)
+            np.testing.assert_array_equal(alone.v_init, made.v_init)
+
+
+def before_it(conversion: sw.Conversion, name: str) -> set[str]:
+    """The names of all that stands before a population."""
+    found: set[str] = set()
+    waiting = list(conversion.spiking[name].inputs)
+    while waiting:
+        found.add(waiting.pop())
+        waiting += [source for one in found for source in conversion.spiking[one].inputs if source not in found]
+    return found

@@ -118,9 +118,11 @@ def test_the_slope_is_one_between_no_spike_and_all_of_them_and_zero_outside(neur
     assert parameter.grad.flatten().tolist() == pytest.approx(gradient, abs=1e-5)
 
 
-@pytest.mark.parametrize("text", ["weights:rounds=0", "weights:rate=0", "weights:rate=2"])
+@pytest.mark.parametrize(
+    "text", ["weights:rounds=-1", "weights:rounds=0,fitting=0", "weights:rate=0", "weights:rate=2"]
+)
 def test_settings_outside_their_domain_are_refused(text: str):
-    with pytest.raises(SettingsError, match="weights: rounds must be 1 or more and the rate above 0"):
+    with pytest.raises(SettingsError, match="weights: fitting and rounds must be 0 or more, not 0 both"):
         corrector(text)
 
 

@@ -238,7 +238,7 @@ def test_event_frames() -> None:
     b = plain(7)
     graph = b.graph()
     frames = np.random.default_rng(0).poisson(0.4, (60, 6, *b.samples(1).shape[1:])).astype(np.float32)
-    means = expected_inputs(as_dataset(frames), EventFrames(), 6)
+    means = expected_inputs(as_dataset(frames), EventFrames())
     np.testing.assert_allclose(next(means.batches(60))[0], frames.mean(axis=1), rtol=1e-6)
     assert isinstance(means, ExpectedInputs)
     assert means.shape == graph.sample_shape
@@ -247,7 +247,7 @@ def test_event_frames() -> None:
     rates = [one.scored.firing_rate for one in found.tried]
     assert rates[0] < rates[1] < rates[2]
     parts = held_out(as_dataset(frames), 20)
-    mean = next(expected_inputs(parts.fitting, EventFrames(), 6).batches(99))[0]
+    mean = next(expected_inputs(parts.fitting, EventFrames()).batches(99))[0]
     by_hand = sw.measure(sw.convert(graph, mean, neurons="spikes=multi"), parts.held_out, 6, encoder="events")
     np.testing.assert_array_equal(found.tried[0].scored.score, by_hand.agreement)
     assert found.tried[0].scored.synops == pytest.approx(by_hand.total_synops)

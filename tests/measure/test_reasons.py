@@ -7,8 +7,9 @@ import torch
 import spikewright as sw
 from spikewright.forward import run
 from spikewright.graph import Graph
+from spikewright.measures.advice import Had, advice
 from spikewright.measures.error_split import OWN
-from spikewright.measures.loss import HELP, losses, reasons
+from spikewright.measures.loss import looked_at, losses, reasons
 from spikewright.measures.quantised import quantised_graph
 from spikewright.nodes import Input, Linear, Output, ReLU
 
@@ -86,7 +87,7 @@ def test_what_is_lost_sums_up(trained: tuple[Graph, np.ndarray, np.ndarray]) -> 
         assert loss.parts["rounding"] == pytest.approx(right[0] - right[1])
     sentence = str(found[0])
     assert f"at T = 4, {100 * found[0].total:.1f} points of accuracy are lost (95 % interval " in sentence
-    assert HELP[found[0].worst].format(t=4) in sentence
+    assert sentence.endswith(f"What helps: {advice(found[0].worst, 4, Had.of(made))}")
     assert reasons(measures)[-1] == str(found[-1])
     assert "quantised" in measures.summary()["heads"]["output"]
     assert set(measures.summary()["errors"]["timesteps"]) == {"4", "8", "16"}
@@ -117,3 +118,52 @@ def test_nobody_asked_why(trained: tuple[Graph, np.ndarray, np.ndarray]) -> None
     assert measures.errors is measures.head.quantised is None
     assert reasons(measures) == losses(measures) == []
     assert measures.head.interval(4) is not None
+
+
+def test_the_quantised_network_takes_no_more_samples_than_it_needs() -> None:
+    """What it loses is found on a draw, against the trained network there: near what it loses on all samples."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(8, 30), torch.nn.ReLU(), torch.nn.Linear(30, 20), torch.nn.ReLU(), torch.nn.Linear(20, 4)]
+    graph = sw.load(torch.nn.Sequential(*layers).eval(), shape=(8,))
+    random = np.random.default_rng(1)
+    x = random.normal(size=(4100, 8)).astype(np.float32)
+    labels = run(graph, x)["output"].argmax(axis=1)
+    labels[::5] = random.integers(0, 4, len(labels[::5]))  # a network that is not always right
+    made = sw.convert(graph, x[:100], "scale:0.6")
+    test = (x[100:], labels[100:])
+    measures = sw.measure(made, test, 32)
+    found = measures.head.quantised
+    assert found is not None
+    assert found.of == 4000
+    assert set(found.samples) <= {1000, 2000, 4000}
+    assert found.samples[-1] == 1000  # next to nothing changes
+    for t, score in zip(found.steps, found.scores["accuracy"], strict=True):
+        whole = (run(quantised_graph(made, t), test[0])["output"].argmax(axis=1) == test[1]).mean()
+        assert score == pytest.approx(whole, abs=0.03)
+        assert measures.head.interval(t) is not None
+    again = sw.measure(made, test, 32).head.quantised
+    assert again is not None
+    np.testing.assert_array_equal(again.scores["accuracy"], found.scores["accuracy"])
+    said = looked_at([measures])
+    assert said.startswith("reasons are found on samples drawn from these 4,000: clipping and rounding on 1,000")
+    assert said.endswith("the errors of populations on 32")
+
+
+def test_networks_of_windows_are_the_quantised_network_to_the_digit() -> None:
+    torch.manual_seed(0)
+    graph = sw.load(torch.nn.Sequential(torch.nn.Linear(8, 30), torch.nn.ReLU(), torch.nn.Linear(30, 4)), shape=(8,))
+    x = np.random.default_rng(0).random((700, 8), np.float32)
+    labels = run(graph, x)["output"].argmax(axis=1)
+    measures = sw.measure(sw.convert(graph, x[:100], "max", neurons="layered"), (x[100:], labels[100:]), 8)
+    found = measures.head.quantised
+    assert found is not None
+    assert found.samples == (600, 600)
+    np.testing.assert_allclose(measures.head.scores["accuracy"][[3, 7]], found.scores["accuracy"], atol=1e-12)
+    assert looked_at([measures]) == "reasons are found on all 600 samples, but for the errors of populations, on 32"
+
+
+def test_few_samples_are_all_looked_at(trained: tuple[Graph, np.ndarray, np.ndarray]) -> None:
+    graph, x, labels = trained
+    made = sw.convert(graph, x[:SAMPLES], "max")
+    assert looked_at([sw.measure(made, (x[60:80], labels[60:80]), 4)]) == "reasons are found on all 20 samples"
+    assert looked_at([sw.measure(made, (x[60:80], labels[60:80]), 4, explain=False)]) == ""

@@ -16,6 +16,7 @@ import typer
 from typer.main import get_command
 
 from spikewright import __version__
+from spikewright.cli.check import check
 from spikewright.cli.console import warnings_as_lines
 from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
@@ -46,7 +47,7 @@ FAULT = 1
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
-for command in (inspect, convert, tune, simulate, synapses, export, demo):
+for command in (inspect, convert, tune, simulate, check, synapses, export, demo):
     app.command()(command)
 
 

@@ -8,46 +8,39 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikewright.calibration import input_scale_text, look, methods, parse_all, parse_input_scale
+from spikewright.calibration import look, methods, parse_all
+from spikewright.calibration.thresholds.auto import Auto
+from spikewright.cli.calibration import CalibrationOptions
 from spikewright.cli.console import (
-    AnswerOption,
-    BatchOption,
-    DeviceOption,
     EarlyExitOption,
     ExplainOption,
     JsonOption,
-    LeakyOption,
     ModelArgument,
     OverlapOption,
-    PreprocessOption,
     ReadoutFromOption,
-    ShapeOption,
-    TaskOption,
-    VerifyOption,
-    WeightsOption,
     err,
     exit_share,
     out,
     parse_readout,
-    parse_shape,
     print_json,
     progress,
     stages,
 )
-from spikewright.cli.options import check_idle, check_timesteps
+from spikewright.cli.options import check_idle, check_timesteps, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, seeds_of
+from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
-from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, spikes_of
+from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
-from spikewright.data import Preprocessing, load_data, sample_digests
+from spikewright.data import sample_digests
+from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
 from spikewright.experiment import compared, converted, prepared, statistics_of
 from spikewright.experiment.automatic import check_automatic, resolved
+from spikewright.experiment.held_out import expected_inputs
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
-from spikewright.loading import load
 from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.reports import report as write_report
@@ -63,26 +56,14 @@ _MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overl
 """Options of the measurement."""
 
 
+@with_options
 def convert(
     context: typer.Context,
     model: ModelArgument,
     data: Annotated[str, typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function.")],
+    options: CalibrationOptions,
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
-    weights: WeightsOption = None,
-    shape: ShapeOption = None,
-    verify: VerifyOption = None,
-    preprocess: PreprocessOption = "",
-    input_scale: Annotated[
-        str,
-        typer.Option(help="What one event stands for (--encoder poisson): max, 99.9%, or a number like 255."),
-    ] = "max",
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many calibration samples, in proportion to the classes; usually 5000."),
-    ] = None,
-    first_samples: FirstOption = None,
-    sample_seed: DrawOption = 0,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
@@ -96,11 +77,8 @@ def convert(
     max_pool: Annotated[Policy, typer.Option(help="How max pooling acts on spikes.")] = "count_max",
     view: Annotated[Literal["weights", "thresholds"], typer.Option(help="What takes the scale.")] = "weights",
     readout: Annotated[Literal["potential", "count"], typer.Option(help="Of the output layer.")] = "potential",
-    answer: AnswerOption = "keep",
-    leaky: LeakyOption = "refuse",
     correct: Annotated[list[str] | None, typer.Option(help=f"{CORRECT} In order; it can be given again.")] = None,
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with, by every --method.")] = None,
-    task: TaskOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
     readout_from: ReadoutFromOption = "0",
@@ -108,8 +86,6 @@ def convert(
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
-    batch_size: BatchOption = 100,
-    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Convert a trained network: fold, calibrate, normalise, replace every ReLU by spiking neurons.
@@ -126,7 +102,7 @@ def convert(
         check_window(start, timesteps)
     loss = exit_share(early_exit)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
-    check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
+    check_outputs(outputs, {"MODEL": model, "--weights": options.weights, "--data": data, "--test": test})
     check_save(output, force)
     if report is not None:
         check_report(report, force)
@@ -134,25 +110,25 @@ def convert(
         check_destination(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
     corrections = correctors_of(correct)
-    scale = input_scale_text(parse_input_scale(input_scale))
-    steps = Preprocessing.parse(preprocess)
+    options.check()
+    scale, steps, how = options.scale, options.preprocessing, named_encoder(options.encoder)
     base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
-    settings = {"view": view, "readout": readout, "answer": answer, "leaky": leaky}
-    options: dict[str, Any] = {**settings, "neurons": NeuronsByPopulation.parse(neurons, base)}
+    settings = {"view": view, "readout": readout, **options.preparation}
+    made_so: dict[str, Any] = {**settings, "neurons": NeuronsByPopulation.parse(neurons, base)}
     check_automatic(methods, corrections)
-    graph = load(model, weights=weights, shape=parse_shape(shape), verify=verify)
-    if isinstance(graph, Conversion):
-        raise SettingsError(f"{model}: is a conversion already; give the trained network")
-    folded = prepared(graph, **options)
-    whole = load_data(data, split="train", inputs=graph.inputs, preprocessing=steps)
+    if not any(one.looks_at_samples for one in corrections) and not any(isinstance(one, Auto) for one in methods):
+        check_idle(context, ("correct_samples",), "no correction looks at samples: give --correct too")
+    graph = options.network(model)
+    folded = prepared(graph, **made_so)
+    whole = options.data(graph, data)
     labelled, tested, asked = None, None, {}
     if test is not None:
-        every = load_data(test, split="test", inputs=graph.inputs, preprocessing=steps, classes=whole.classes)
-        labelled, tested = picked(every, None, None)
-        asked = heads(folded, labelled.targets, task)  # labels that do not fit are refused before anything is written
+        labelled, tested = picked(options.data(graph, test, "test", whole.classes), None, None)
+        # Labels that do not fit are refused before anything is written.
+        asked = heads(folded, labelled.targets, options.task)
         if loss is not None:
             check_exit(next(iter(asked.values())), loss)
-    calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
+    calibration, choice = options.picked(whole)
     if labelled is not None:
         check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
     with progress("choosing", quiet=as_json) as move:
@@ -161,24 +137,23 @@ def convert(
             calibration,
             methods,
             corrections,
-            task=task,
             input_scale=scale,
-            device=device,
             progress=move,
-            **options,
+            **made_so,
+            **options.runs,
         )
     chosen = [one.automatic for one in recipes if one.automatic is not None]
     with progress("calibrating", quiet=as_json) as move:
         found = statistics_of(
             folded,
-            calibration,
+            expected_inputs(calibration, how),
             [one.recipe.method for one in recipes],
             store=statistics,
             force=force,
             input_scale=scale,
-            task=task,
-            batch_size=batch_size,
-            device=device,
+            task=options.task,
+            batch_size=options.batch_size,
+            device=options.device,
             progress=move,
         )
     seen = look(folded, found)
@@ -187,9 +162,19 @@ def convert(
             err.print(line, highlight=False, markup=False, soft_wrap=True)
     with stages(quiet=as_json) as tell:
         made = converted(
-            graph, found, recipes, calibration, seed=sample_seed, task=task, device=device, progress=tell, **options
+            graph,
+            found,
+            recipes,
+            calibration,
+            encoder=how,
+            seed=options.sample_seed,
+            correction_samples=options.correct_samples,
+            task=options.task,
+            device=options.device,
+            progress=tell,
+            **made_so,
         )
-    for what, seed in seeds_of(choice, first_samples, sample_seed).items():
+    for what, seed in seeds_of(choice, options.first_samples, options.sample_seed).items():
         made = tuple(replace(one, calibration=one.calibration.drawn(what, seed)) for one in made)
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force)
@@ -215,6 +200,8 @@ def convert(
             "methods": ", ".join(map(str, methods)),
             **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
             **{str(one.auto): one for one in chosen},
+            **({"encoder": options.encoder} if options.encoder != "constant" else {}),
+            **({"samples of corrections": options.correct_samples} if corrections else {}),
             "input scale": scale,
             "task": tasks_text(asked),
             "timesteps": timesteps,
@@ -231,8 +218,9 @@ def convert(
                 graph=graph,
                 statistics=found,
                 settings=told,
-                batch_size=batch_size,
-                device=device,
+                encoder=how,
+                batch_size=options.batch_size,
+                device=options.device,
                 progress=tell,
                 calibration=calibration,
                 readout_from=start,

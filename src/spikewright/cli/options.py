@@ -25,7 +25,7 @@ from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import LARGEST
+from spikewright.settings import LARGEST, number
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,29 @@ def check_timesteps(timesteps: int) -> None:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     if timesteps > LARGEST:
         raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
+
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
+"""How many seconds the units of a typed time are."""
+
+
+def duration(option: str, text: str) -> float:
+    """Seconds, from ``1ms``, ``500us``, ``0.02s`` or ``0.02``.
+
+    Args:
+        option: that was typed, for the message.
+        text: what it was given.
+
+    Raises:
+        SettingsError: for anything else, or a time that is not above 0.
+    """
+    words = text.replace(" ", "").replace("µ", "u")
+    value = words.rstrip("mus")
+    found = number(value)
+    unit = UNITS.get(words[len(value) :])
+    if found is None or unit is None or not 0 < found * unit < float("inf"):
+        raise SettingsError(f"{option} takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '{text[:40]}'")
+    return found * unit
 
 
 def check_not_code(spec: str) -> None:

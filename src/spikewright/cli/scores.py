@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikewright.cli.console import compact_table
-from spikewright.measures import HeadMeasures, Measures, reasons
+from spikewright.measures import HeadMeasures, Measures, looked_at, reasons
 from spikewright.tasks import SCORES, Head
 from spikewright.text import short, steps_to_show
 
@@ -62,6 +62,8 @@ def judgement(measures: Mapping[str, Measures]) -> list[str]:
         before = "" if len(measures) == 1 else f"{label}: "
         lines += [before + sentence for sentence in reasons(one)]
         lines += [] if one.early_exit is None else [before + str(one.early_exit)]
+    told = looked_at(measures.values())
+    lines += [told] if told else []
     lines += _against_the_first(measures)
     protocol = next(iter(measures.values())).protocol
     return lines if protocol is None else [*lines, str(protocol.overlap)]

@@ -3,75 +3,45 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from spikewright.calibration import input_scale_text, parse_input_scale
+from spikewright.cli.calibration import CalibrationOptions, typed
 from spikewright.cli.console import (
-    AnswerOption,
-    BatchOption,
-    DeviceOption,
-    EncoderOption,
     JsonOption,
-    LeakyOption,
     ModelArgument,
     OverlapOption,
-    PreprocessOption,
-    ShapeOption,
-    TaskOption,
-    VerifyOption,
-    WeightsOption,
     compact_table,
     out,
-    parse_shape,
     print_json,
     stages,
 )
+from spikewright.cli.options import check_idle, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import DrawOption, FirstOption, named, picked, say, seeds_of
-from spikewright.conversion import Conversion
-from spikewright.data import Preprocessing, load_data
+from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.errors import SettingsError
 from spikewright.experiment.tuning import Grid, Row, Rule, Settled, Tuning
 from spikewright.experiment.tuning import tune as tuned
 from spikewright.experiment.tuning.point import SETTINGS
 from spikewright.experiment.tuning.rule import EXAMPLES
 from spikewright.experiment.tuning.sweep import check_store
-from spikewright.loading import load
 from spikewright.reports.document import check_report
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import check_save, save
 from spikewright.text import short
 from spikewright.timesteps import Timesteps
 
-SHARED = (
-    "weights",
-    "shape",
-    "verify",
-    "preprocess",
-    "input_scale",
-    "samples",
-    "first_samples",
-    "sample_seed",
-    "answer",
-    "leaky",
-    "task",
-    "encoder",
-    "batch_size",
-    "device",
-    "allow_overlap",
-)
-"""The options that mean the same to ``convert``."""
 MOST_ROWS = 30
+CORRECT_SAMPLES = "--correct-samples"
 CHOSEN = "chosen.safetensors"
 """What the command of a recommendation writes where tune writes nothing itself."""
 
 
+@with_options
 def tune(
     context: typer.Context,
     model: ModelArgument,
@@ -82,6 +52,7 @@ def tune(
         list[str],
         typer.Option(help=f"NAME=VALUE or NAME=1..10, several times: all combinations. Of {', '.join(SETTINGS)}."),
     ],
+    options: CalibrationOptions,
     rule: Annotated[
         list[str] | None,
         typer.Option(help=f"What is wanted: {EXAMPLES}. Several choose a point each; the first is recommended."),
@@ -104,27 +75,8 @@ def tune(
         Path | None, typer.Option("--output", "-o", help="The recommended network, made on all of --data.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page with the Pareto picture.")] = None,
-    weights: WeightsOption = None,
-    shape: ShapeOption = None,
-    verify: VerifyOption = None,
-    preprocess: PreprocessOption = "",
-    input_scale: Annotated[
-        str, typer.Option(help="What one event stands for (--encoder poisson): max, 99.9%, or a number like 255.")
-    ] = "max",
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many samples of --data, in proportion to the classes; usually 5000."),
-    ] = None,
-    first_samples: FirstOption = None,
-    sample_seed: DrawOption = 0,
-    answer: AnswerOption = "keep",
-    leaky: LeakyOption = "refuse",
-    task: TaskOption = None,
-    encoder: EncoderOption = "constant",
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
-    batch_size: BatchOption = 100,
-    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Try ways to convert a network and recommend one by a rule; test data have no part in the choice.
@@ -135,27 +87,27 @@ def tune(
     steps = Timesteps.parse(timesteps)
     for wanted in rules:
         wanted.check(steps)
+    if test is None:
+        check_idle(context, ("allow_overlap",), "it is a setting of the measurement: give --test too")
+    if not any(one.looks_at_samples for point in chosen_grid.points for one in point.corrections):
+        check_idle(context, ("correct_samples",), "no correction looks at samples: give --grid correct=… too")
     if trials is not None and trials > len(chosen_grid):
         raise SettingsError(f"--trials draws {trials:,} of {len(chosen_grid):,} points: give fewer, or leave it out")
     outputs = {"--output": output, "--report": report, "--store": store}
-    check_outputs(outputs, {"MODEL": model, "--weights": weights, "--data": data, "--test": test})
+    check_outputs(outputs, {"MODEL": model, "--weights": options.weights, "--data": data, "--test": test})
     if output is not None:
         check_save(output, force)
     if report is not None:
         check_report(report, force)
     if store is not None:
         check_store(store)
-    scale = input_scale_text(parse_input_scale(input_scale))
-    preprocessing = Preprocessing.parse(preprocess)
-    graph = load(model, weights=weights, shape=parse_shape(shape), verify=verify)
-    if isinstance(graph, Conversion):
-        raise SettingsError(f"{model}: is a conversion already; give the trained network")
-    whole = load_data(data, split="train", inputs=graph.inputs, preprocessing=preprocessing)
+    options.check()
+    graph = options.network(model)
+    whole = options.data(graph, data)
     tested = None
     if test is not None:
-        every = load_data(test, split="test", inputs=graph.inputs, preprocessing=preprocessing, classes=whole.classes)
-        tested, _ = picked(every, None, None)
-    calibration, choice = picked(whole, samples, first_samples, sample_seed, usual=5000)
+        tested, _ = picked(options.data(graph, test, "test", whole.classes), None, None)
+    calibration, choice = options.picked(whole)
     with stages(quiet=as_json) as tell:
         found = tuned(
             graph,
@@ -169,27 +121,25 @@ def tune(
             seed=seed,
             store=store,
             force=force,
-            answer=answer,
-            leaky=leaky,
-            input_scale=scale,
-            task=task,
-            encoder=encoder,
-            correction_seed=sample_seed,
+            input_scale=options.scale,
+            correction_samples=options.correct_samples,
+            correction_seed=options.sample_seed,
             allow_overlap=allow_overlap,
-            batch_size=batch_size,
-            device=device,
             progress=tell,
-            seeds=seeds_of(choice, first_samples, sample_seed),
+            seeds=seeds_of(choice, options.first_samples, options.sample_seed),
+            **options.preparation,
+            **options.runs,
         )
-    words = [model, "--data", data, *typed(context, SHARED)]
-    commands = {str(one.chosen.rule): command(words, one, test, str(output or CHOSEN)) for one in found.settled}
+    words = [model, "--data", data, *typed(context)]
+    measured = [] if test is None else ["--test", test, *(["--allow-overlap"] * allow_overlap)]
+    commands = {str(one.chosen.rule): command(words, one, measured, str(output or CHOSEN)) for one in found.settled}
     found = replace(
         found,
         commands=commands,
         settings={"command": context.obj, "model": model, "data": f"{data}: {named(choice)}", **found.settings},
     )
     if output is not None:
-        save(replace(found.conversion, preprocessing=preprocessing), output, force)
+        save(replace(found.conversion, preprocessing=options.preprocessing), output, force)
     if report is not None:
         tuning_report(report, found, title=model, force=force)
     if as_json:
@@ -207,38 +157,21 @@ def tune(
         out.print(f"written: {path}", highlight=False, soft_wrap=True)
 
 
-def command(words: list[str], settled: Settled, test: str | None, output: str) -> str:
+def command(words: list[str], settled: Settled, measured: list[str], output: str) -> str:
     """The command line that makes a chosen network, and measures it where there are test data.
 
     Args:
         words: model, data and the options that both commands have.
         settled: what was chosen.
-        test: as typed.
+        measured: the options of a measurement; none where there is none.
         output: what it writes.
     """
-    measured = [] if test is None else ["--test", test, "-T", str(settled.row.timesteps)]
-    return shlex.join(["spikewright", "convert", *words, *settled.row.point.words, *measured, "-o", output])
-
-
-def typed(context: typer.Context, names: Collection[str]) -> list[str]:
-    """Those of some options that were typed, as words.
-
-    Args:
-        context: of the command.
-        names: of its parameters.
-    """
-    found: list[str] = []
-    for parameter in context.command.params:
-        name = str(parameter.name)
-        if name not in names or getattr(context.get_parameter_source(name), "name", "") != "COMMANDLINE":
-            continue
-        value: Any = context.params[name]
-        if isinstance(value, bool):
-            found.append(parameter.opts[0] if value else parameter.secondary_opts[0])
-            continue
-        for one in value if isinstance(value, list | tuple) else [value]:
-            found += [parameter.opts[0], str(one)]
-    return found
+    point = settled.row.point
+    if not any(one.looks_at_samples for one in point.corrections) and CORRECT_SAMPLES in words:
+        at = words.index(CORRECT_SAMPLES)  # it would change nothing
+        words = words[:at] + words[at + 2 :]
+    steps = ["-T", str(settled.row.timesteps)] if measured else []
+    return shlex.join(["spikewright", "convert", *words, *point.words, *measured, *steps, "-o", output])
 
 
 def points_table(found: Tuning) -> Table:

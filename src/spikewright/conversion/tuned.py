@@ -9,6 +9,14 @@ from spikewright.errors import SettingsError
 from spikewright.timesteps import Timesteps
 
 
+def made_for(correction: Correction) -> Timesteps | None:
+    """The timesteps that a correction was made for; None where it depends on none."""
+    try:
+        return Timesteps.parse(str(dict(correction.settings).get("timesteps")))
+    except SettingsError:
+        return None
+
+
 def far_from_tuned(corrections: Sequence[Correction], timesteps: int, encoder: str) -> tuple[str, ...]:
     """A sentence where a run is unlike those that corrections were made for: by another encoder, or over less than half
     the fewest timesteps or more than twice the most.
@@ -20,10 +28,9 @@ def far_from_tuned(corrections: Sequence[Correction], timesteps: int, encoder: s
     """
     for correction in corrections:
         tuned = dict(correction.settings)
-        try:
-            steps = Timesteps.parse(str(tuned.get("timesteps")))
-        except SettingsError:
-            continue  # it depends on none
+        steps = made_for(correction)
+        if steps is None:
+            continue
         differing = []
         if not (steps.first <= 2 * timesteps and timesteps <= 2 * steps.last):
             differing.append((f"T = {steps}", f"T = {timesteps}"))

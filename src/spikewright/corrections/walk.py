@@ -147,6 +147,16 @@ class Layer:
         assert self.activations is not None
         return self.activations[rows]
 
+    def analog_currents(self, rows: slice | Tensor) -> Tensor:
+        """``(b, *shape of what it reads)``: what some samples bring it in the analog network, in units of λ.
+
+        Only while the walk stands at this layer, and of one that the analog network has.
+        """
+        import torch
+
+        with torch.inference_mode():
+            return self._walk.analog.value(self._walk.analog.graph[self.name].inputs[0], rows)[:, 0] * self._walk.units
+
     def fire(self, currents: Tensor, node: Node | None = None) -> Iterator[Tensor]:
         """What the neurons send at each step, ``(b, *shape)``, given their currents ``(b, S, *shape)``.
 
@@ -205,7 +215,7 @@ class Walk:
         self.samples = len(self.data)
         self.to_tensor: ToTensor = tensors_on(device)
         self.dtype = "float32"
-        self.empty = self.to_tensor(np.zeros(0))
+        self.empty = self._found = self.to_tensor(np.zeros(0))
         self.encoder = (encoder or Constant()).fitted(spiking)
         self._given, self.units = spiking, 1
         schedule = schedule_of(spiking)
@@ -289,7 +299,7 @@ class Walk:
             self.analog.keep(name, mean[:, None])
 
     def _activations(self, node: Node) -> Tensor | None:
-        """``(N, *shape)`` of the analog network, which is kept for those that read it."""
+        """``(N, *shape)`` of the analog network, kept for those that read it once the layer is settled."""
         import torch
 
         lane, name = self.analog, node.name
@@ -297,13 +307,16 @@ class Walk:
             return None
         read = lane.read if isinstance(node, Output) else lane.value
         found = torch.cat([read(name, rows)[:, 0] for rows in lane.rows(name, 1, self.samples)])
-        lane.keep(name, found[:, None])
+        self._found = found
         return found if self.units == 1 else found * self.units
 
     def _settle(self, layer: Layer) -> None:
-        """Keep the spikes of a layer as it is now."""
+        """Keep the spikes of a layer as it is now, and what the analog network has there."""
         import torch
 
+        if layer.activations is not None:
+            self.analog.keep(layer.name, self._found[:, None])
+            self._found = self.empty
         lane = self.spiking
         if layer.node.population and lane.readers[layer.name]:
             spikes = [compact(torch.stack(list(layer.fire(chunk.currents)), dim=1)) for chunk in layer.chunks()]

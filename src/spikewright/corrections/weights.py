@@ -1,10 +1,12 @@
-"""Weights and biases that make up for what spiking loses: layer by layer, trained without labels.
+"""Weights and biases that make up for what spiking loses: layer by layer, fitted and trained without labels.
 
-While all earlier layers spike already, the weights of one population are moved so that what it has sent after T steps
-comes near the analog activation: the squared error of the count, ``Σ (n_T − a·T)²``, where ``n_T`` is what its neurons
-really send. The count is a staircase of its mean input; its slope is taken for 1 between no spike and the most there
-can be, T times the cap of a step, and for 0 outside (a straight-through estimator, as in the "advanced" calibration of
-Li et al. 2021). Of an output the mean input itself comes near the analog value.
+While all earlier layers spike already, the weights of one population are moved twice. First so that its mean input over
+T steps comes near the analog network's, by least squares: what earlier layers send wrongly is made up for by what they
+send rightly. Then so that what it has sent after T steps comes near the analog activation: the squared error of the
+count, ``Σ (n_T − a·T)²``, where ``n_T`` is what its neurons really send. The count is a staircase of its mean input;
+its slope is taken for 1 between no spike and the most there can be, T times the cap of a step, and for 0 outside (a
+straight-through estimator, as in the "advanced" calibration of Li et al. 2021). Of an output the mean input itself
+comes near the analog value.
 
 Populations that exchange window by window only round: ``Walk`` makes a window one step of neurons that may send many
 spikes.
@@ -12,14 +14,16 @@ spikes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikewright.corrections.corrector import Given, LayerCorrector
+from spikewright.corrections.least_squares import least_squares
 from spikewright.corrections.walk import Layer
 from spikewright.errors import SettingsError
 from spikewright.forward import tensors_on
@@ -38,38 +42,55 @@ class Weights(LayerCorrector):
     """Weights and biases of every layer; the only corrector that trains.
 
     Attributes:
-        rounds: steps of Adam for each layer, the rate falling along half a cosine.
+        fitting: steps of conjugate gradients for the mean input of each layer; few of them, so that a layer with more
+            weights than samples does not learn these by heart.
+        rounds: steps of Adam for the counts of each layer, the rate falling along half a cosine.
         rate: of the first step, as a part of the mean magnitude of a layer's weights.
     """
 
-    rounds: int = 100
+    fitting: int = 8
+    rounds: int = 60
     rate: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rounds < 1 or not 0 < self.rate <= 1:
+        if min(self.fitting, self.rounds) < 0 or not self.fitting + self.rounds or not 0 < self.rate <= 1:
             raise SettingsError(
-                f"weights: rounds must be 1 or more and the rate above 0 and at most 1, not {self.rounds} and "
-                f"{self.rate:g}"
+                "weights: fitting and rounds must be 0 or more, not 0 both, and the rate above 0 and at most 1, not "
+                f"{self.fitting}, {self.rounds} and {self.rate:g}"
             )
 
     def layer(self, layer: Layer, given: Given) -> Iterable[Node]:
-        import torch
-
         trained = [node for node in layer.operators if node.weighted]
         if layer.activations is None or not isinstance(layer.node, IF | Output) or not trained:
             return ()
         trial = Trial(layer, trained, given.timesteps.values)
-        before, generator = trial.error(), torch.Generator().manual_seed(given.seed)
+        errors, best = [trial.error()], trial.values()
+        for move in (self._fit, partial(self._train, seed=given.seed)):
+            move(trial)
+            errors.append(trial.error())
+            if errors[-1] < min(errors[:-1]):
+                best = trial.values()
+            trial.put(best)
+        return trial.nodes() if min(errors) < errors[0] else ()
+
+    def _fit(self, trial: Trial) -> None:
+        """By the mean input of all samples."""
+        least_squares(list(trial.parameters.values()), trial.mean_inputs, self.fitting)
+
+    def _train(self, trial: Trial, seed: int) -> None:
+        """By the counts of a few samples at a time."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
         optimiser = torch.optim.Adam(trial.groups(self.rate))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.rounds)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(self.rounds, 1))
         for _ in range(self.rounds):
-            rows = torch.randperm(layer.samples, generator=generator)[:BATCH]
+            rows = torch.randperm(trial.layer.samples, generator=generator)[:BATCH]
             optimiser.zero_grad()
             trial.loss(rows).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-        return trial.nodes() if trial.error() < before else ()
 
 
 class Trial:
@@ -110,6 +131,28 @@ class Trial:
             {"params": [tensor], "lr": rate * (float(tensor.detach().abs().mean()) if label != "bias" else theta / 10)}
             for (_, label), tensor in self.parameters.items()
         ]
+
+    def values(self) -> list[Tensor]:
+        """A copy of the parameters."""
+        return [tensor.detach().clone() for tensor in self.parameters.values()]
+
+    def put(self, values: Sequence[Tensor]) -> None:
+        """Set the parameters."""
+        import torch
+
+        with torch.no_grad():
+            for tensor, value in zip(self.parameters.values(), values, strict=True):
+                tensor.copy_(value)
+
+    def mean_inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The mean input of all samples over every T, a few at a time, and that of the analog network."""
+        import torch
+
+        for start in range(0, self.layer.samples, BATCH):
+            rows = torch.arange(start, min(start + BATCH, self.layer.samples))
+            wanted = self.layer.analog_currents(rows).clone()
+            for t in self.times:
+                yield self.layer.read(rows, self.functions, mean_of=t)[:, 0], wanted
 
     def loss(self, rows: Tensor) -> Tensor:
         """Something whose gradient is that of the squared error of some samples, seen straight through the steps."""

@@ -145,7 +145,7 @@ def choose(
         warnings.simplefilter("ignore", SpikewrightWarning)  # what is odd is said when all samples are calibrated on
         statistics = calibrate(
             folded,
-            expected_inputs(few, how, auto.timesteps.last),
+            expected_inputs(few, how),
             methods,
             input_scale=input_scale,
             task=task,

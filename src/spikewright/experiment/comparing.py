@@ -9,11 +9,14 @@ from typing import Any
 from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
 from spikewright.corrections import Corrections, correctors_of
+from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, warn
 from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.experiment.converting import METHOD, converted, prepared, statistics_of
+from spikewright.experiment.held_out import expected_inputs
 from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
 from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
@@ -142,6 +145,7 @@ def compare(
     encoder: Encoder | str = "constant",
     input_scale: Method | str | float = "max",
     correct: Corrections = None,
+    correction_samples: int = SAMPLES,
     batch_size: int = 100,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -160,9 +164,10 @@ def compare(
         methods: threshold methods, as values or as their text.
         timesteps: T.
         task: what labels mean: see ``measure``.
-        encoder: an encoder or its name.
+        encoder: an encoder or its name; of event frames λ are found on the mean frame.
         input_scale: how λ of an input comes about: see ``calibrate``.
         correct: what is corrected of each, in order: see ``convert``; on a draw of ``train``.
+        correction_samples: how many samples that draw has.
         batch_size: samples that run side by side.
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
@@ -210,7 +215,7 @@ def compare(
     else:
         statistics = statistics_of(
             folded,
-            data,
+            expected_inputs(data, named_encoder(encoder) if isinstance(encoder, str) else encoder),
             [one.recipe.method for one in recipes],
             input_scale=input_scale,
             task=task,
@@ -219,7 +224,16 @@ def compare(
             progress=_stage(progress, "calibrating"),
         )
     made = converted(
-        graph, statistics, recipes, data, task=task, encoder=encoder, device=device, progress=progress, **options
+        graph,
+        statistics,
+        recipes,
+        data,
+        task=task,
+        encoder=encoder,
+        correction_samples=correction_samples,
+        device=device,
+        progress=progress,
+        **options,
     )
     settings = {
         "methods": ", ".join(map(str, chosen)),
@@ -227,6 +241,7 @@ def compare(
         "calibration": f"{statistics.samples:,} samples",
         "test": f"{len(samples):,} samples",
         **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
+        **({"samples of corrections": correction_samples} if corrections else {}),
         **{str(one.automatic.auto): one.automatic for one in recipes if one.automatic is not None},
         **{name: value for name, value in options.items() if value is not None},
     }

@@ -23,8 +23,10 @@ from spikewright.conversion import (
 from spikewright.corrections import Corrections, correcting, correctors_of
 from spikewright.data import Dataset, as_dataset, sample_digests
 from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.experiment.automatic import Resolved, check_automatic, resolved
+from spikewright.experiment.held_out import expected_inputs
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
 from spikewright.preparation import prepare
@@ -47,6 +49,8 @@ def convert(
     input_scale: Method | str | float = "max",
     task: TaskChoice = None,
     correct: Corrections = None,
+    correction_samples: int = correcting.SAMPLES,
+    encoder: Encoder | str = "constant",
     batch_size: int = 100,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -69,6 +73,9 @@ def convert(
         task: what labels mean: see ``measure``, which then knows it.
         correct: what is corrected once neurons spike, in order, as values or as text: ``"v_init:4..32"``; on a draw of
             the calibration samples. ``correct`` (the function) has more settings.
+        correction_samples: how many samples that draw has.
+        encoder: of the runs that are to be good: corrections are made for it, and of event frames λ are found on the
+            mean frame.
         batch_size: samples that run side by side while calibrating.
         device: a torch device, for calibrating.
         progress: called with (samples done, samples in all passes), and then for each correction with (populations
@@ -102,14 +109,15 @@ def convert(
         return replace(from_scales(graph, source, **options), tasks=_tasks(graph, task))
     folded = prepared(graph, **options)
     data = None if isinstance(source, Statistics) else _data(source, graph)
+    how = named_encoder(encoder) if isinstance(encoder, str) else encoder
     runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
-    (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, input_scale=input_scale)
+    (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, encoder=how, input_scale=input_scale)
     if data is None:
         statistics = source
     else:
         statistics = calibrate(
             folded,
-            data,
+            expected_inputs(data, how),
             one.recipe.method,
             input_scale=input_scale,
             task=task,
@@ -118,7 +126,8 @@ def convert(
             progress=progress,
         )
     told = None if progress is None else _untold(progress)
-    return converted(graph, statistics, [one], data, task=task, device=device, progress=told, **options)[0]
+    runs = {"encoder": how, "correction_samples": correction_samples, "task": task, "device": device, "progress": told}
+    return converted(graph, statistics, [one], data, **runs, **options)[0]
 
 
 def converted(
@@ -129,6 +138,7 @@ def converted(
     *,
     task: TaskChoice = None,
     encoder: Encoder | str = "constant",
+    correction_samples: int = correcting.SAMPLES,
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[str, int, int], None] | None = None,
@@ -143,6 +153,7 @@ def converted(
         data: that the statistics are of; what is corrected is corrected on a draw of it.
         task: what labels mean, where somebody said so.
         encoder: of the runs that are to be good.
+        correction_samples: how many samples that draw has.
         seed: of the draw.
         device: a torch device.
         progress: called with (what is being done, how much of it is done, how much there is).
@@ -157,7 +168,15 @@ def converted(
         given = {**options, "neurons": recipe.neurons}
         (made,) = conversions(graph, statistics, [recipe.method], data, task=task, **given)
         made = correcting.correct(
-            made, data, recipe.corrections, encoder=encoder, seed=seed, task=task, device=device, progress=progress
+            made,
+            data,
+            recipe.corrections,
+            samples=correction_samples,
+            encoder=encoder,
+            seed=seed,
+            task=task,
+            device=device,
+            progress=progress,
         )
         if one.automatic is not None:
             facts = replace(made.calibration, chosen=one.automatic.fact)

@@ -75,17 +75,15 @@ def held_out(data: Dataset, count: int | None = None, seed: int = 0) -> HeldOut:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExpectedInputs(Dataset):
-    """Samples as an encoder's mean over a run: of event frames the mean frame, which the trained network sees.
+    """Samples as an encoder's mean over the time that they hold, their first axis: of event frames the mean frame.
 
     Attributes:
         data: samples as the encoder takes them.
         encoder: of the run.
-        timesteps: T of the run.
     """
 
     data: Dataset
     encoder: Encoder
-    timesteps: int
 
     def __len__(self) -> int:
         return len(self.data)
@@ -110,26 +108,25 @@ class ExpectedInputs(Dataset):
         import torch
 
         for x, y in self.data.batches(size):
-            mean: Tensor = self.encoder.mean(torch.from_numpy(x), self.timesteps)
+            mean: Tensor = self.encoder.mean(torch.from_numpy(x), self.data.shape[0])
             yield mean.numpy(), y
 
     def subset(self, rows: Rows) -> ExpectedInputs:
-        return ExpectedInputs(self.data.subset(rows), self.encoder, self.timesteps)
+        return ExpectedInputs(self.data.subset(rows), self.encoder)
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.data.fingerprint} by {self.encoder} over {self.timesteps}"
+        return f"{self.data.fingerprint} by {self.encoder}"
 
 
-def expected_inputs(data: Dataset, encoder: Encoder, timesteps: int) -> Dataset:
-    """What λ are found on: the samples themselves, or for encoders whose samples hold time their means over it.
+def expected_inputs(data: Dataset, encoder: Encoder) -> Dataset:
+    """What λ are found on: the samples themselves, or for encoders whose samples hold time their means over all of it.
 
     Args:
         data: samples as the encoder takes them.
         encoder: of the run.
-        timesteps: T of the run.
 
     Raises:
         DataError: for samples that the encoder does not take.
     """
-    return data if encoder.sample_shape(data.shape) == data.shape else ExpectedInputs(data, encoder, timesteps)
+    return data if encoder.sample_shape(data.shape) == data.shape else ExpectedInputs(data, encoder)

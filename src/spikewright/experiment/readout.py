@@ -10,10 +10,14 @@ import numpy as np
 
 from spikewright.conversion import Conversion
 from spikewright.data import as_dataset
+from spikewright.encoders import Encoder
+from spikewright.encoders import encoder as named_encoder
 from spikewright.engines import RunSettings
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError, SettingsError, warn
+from spikewright.experiment.held_out import expected_inputs
 from spikewright.forward import Forward
 from spikewright.measures import EarlyExit, choose_exit
+from spikewright.measures.advice import Had
 from spikewright.nodes import IF
 from spikewright.settings import whole
 
@@ -22,11 +26,20 @@ if TYPE_CHECKING:
 
 ReadoutFrom = int | Literal["auto"]
 """The timestep from which an answer is read, or "auto", which estimates it."""
+WINDOW = 4
+"""How many timesteps an estimate leaves to read an answer over: of fewer it is coarser than what waiting gains."""
 SAMPLES = 500
 """How many samples are looked at."""
 
 
-def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, batch_size: int = 100) -> int:
+def readout_start(
+    conversion: Conversion,
+    data: Any,
+    *,
+    samples: int = SAMPLES,
+    batch_size: int = 100,
+    encoder: Encoder | str = "constant",
+) -> int:
     """The number of steps that the first spikes need to get to the outputs, t₀, after which an answer is worth reading.
 
     A population's first spike takes about ``min over channels of (1 − v₀) / mean(a)`` steps, with its initial potential
@@ -38,6 +51,7 @@ def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, 
         data: of calibration.
         samples: at most so many of the first are looked at.
         batch_size: that run side by side.
+        encoder: of the run; of event frames the mean frame is looked at.
 
     Raises:
         DataError: where there are no samples.
@@ -46,7 +60,8 @@ def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, 
 
     reference, units, spiking = conversion.reference, conversion.units, conversion.spiking
     populations = {node.name: node for node in spiking.of_type(IF) if node.name in units}
-    chosen = as_dataset(data, spiking.inputs)
+    how = named_encoder(encoder) if isinstance(encoder, str) else encoder
+    chosen = expected_inputs(as_dataset(data, spiking.inputs), how)
     chosen = chosen.take(min(samples, len(chosen)))
     if not len(chosen):
         raise DataError("there are no samples to estimate from when on to read the answer")
@@ -74,6 +89,14 @@ def readout_start(conversion: Conversion, data: Any, *, samples: int = SAMPLES, 
     return ceil(max((waits[node.name] for node in spiking if node.type == "Output"), default=0.0) - 1e-9)
 
 
+def _estimated(conversion: Conversion, calibration: Any, timesteps: int, encoder: Encoder | str) -> int:
+    if Had.of(conversion).in_time:
+        names = ", ".join(one.name for one in conversion.corrections)
+        warn([f"the answer is read from the first timestep on: {names} made the counts of all timesteps right"])
+        return 0
+    return max(0, min(readout_start(conversion, calibration, encoder=encoder), timesteps - WINDOW))
+
+
 def readout_of(
     conversion: Conversion,
     calibration: Any,
@@ -88,7 +111,9 @@ def readout_of(
         conversion: the network.
         calibration: the data that both are found on.
         timesteps: T.
-        readout_from: t₀, or "auto" for ``readout_start``, below T.
+        readout_from: t₀, or "auto": ``readout_start``, but for at least ``WINDOW`` steps that are left to read. Where
+            counts were corrected over all steps of a run it is 0: a correction makes up at the end for what the first
+            steps get wrong, and without these steps too much would be made up for.
         early_exit: the share of answers that may change, for ``choose_exit``; None stops none.
         options: keywords of a run, of which those that change answers are looked at.
 
@@ -100,7 +125,7 @@ def readout_of(
         raise SettingsError(f"{wanted} is found on calibration data, and there are none: give them too")
     estimated = readout_from == "auto"
     start = (
-        min(readout_start(conversion, calibration), timesteps - 1)
+        _estimated(conversion, calibration, timesteps, options.get("encoder", "constant"))
         if estimated
         else whole("readout_from", readout_from, 0)
     )

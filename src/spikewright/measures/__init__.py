@@ -9,7 +9,7 @@ from spikewright.measures.energy import Energy
 from spikewright.measures.error_split import ErrorSplit, PopulationError
 from spikewright.measures.firing_rate import FiringRate, firing_rates
 from spikewright.measures.intervals import Interval
-from spikewright.measures.loss import Loss, losses, reasons
+from spikewright.measures.loss import Loss, looked_at, losses, reasons
 from spikewright.measures.measurement import measure, near_chance
 from spikewright.measures.operations import Operations, operations
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
@@ -46,6 +46,7 @@ __all__ = [
     "check_overlap",
     "choose_exit",
     "firing_rates",
+    "looked_at",
     "losses",
     "measure",
     "near_chance",

@@ -87,10 +87,12 @@ class ErrorSplit:
     Attributes:
         samples: how many were looked at.
         populations: by T and by population, in the order of the network.
+        of: how many there are.
     """
 
     samples: int
     populations: Mapping[int, Mapping[str, PopulationError]]
+    of: int
 
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""

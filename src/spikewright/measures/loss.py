@@ -7,23 +7,16 @@ errors that these two add in all populations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from spikewright.measures.advice import Had, advice
 from spikewright.measures.error_split import OWN, PopulationError
 from spikewright.measures.intervals import Interval
 from spikewright.measures.scores import HeadMeasures
 from spikewright.measures.value import Measures
 from spikewright.tasks import SCORES
-
-HELP: Mapping[str, str] = {
-    "clipping": "a larger λ (--method percentile:99.99), or one chosen for this T (--method mmse:{t})",
-    "rounding": "more timesteps, λ chosen for this T (--method mmse:{t}), or several spikes a step (--spikes 2)",
-    "transient": "--correct v_init:{t}, --correct bias:steps:{t}, or an answer read later (--readout-from auto)",
-    "unevenness": "--correct v_init:{t}; where a chip can do it, --neurons signed or --neurons schedule=layered",
-}
-"""What helps against each cause, with ``{t}`` for T."""
 
 PLURAL = {"transient": "transients"}
 
@@ -41,6 +34,7 @@ class Loss:
         parts: by cause of ``OWN``, in order; they sum up to the total.
         interval: the paired 95 % interval of the total; None where there is none.
         layers: by cause, the population that adds most of it, and its share of what all populations add.
+        had: what the conversion has been given already, which is not advised again.
     """
 
     output: str
@@ -50,6 +44,7 @@ class Loss:
     parts: Mapping[str, float]
     interval: Interval | None
     layers: Mapping[str, tuple[str, float]]
+    had: Had = field(default_factory=Had)
 
     @property
     def told(self) -> bool:
@@ -82,7 +77,7 @@ class Loss:
         if self.worst in self.layers:
             name, share = self.layers[self.worst]
             where = f", above all in {name} ({100 * share:.0f} % of what all populations add)"
-        help_text = HELP[self.worst].format(t=self.timesteps)
+        help_text = advice(self.worst, self.timesteps, self.had)
         return (
             f"at T = {self.timesteps}, {self.amount(self.total)} {unit} {verb}{span}: {by}. "
             f"Most comes from {PLURAL.get(self.worst, self.worst)}{where}. What helps: {help_text}"
@@ -97,7 +92,7 @@ def losses(measures: Measures) -> list[Loss]:
     for name, head in measures.heads.items():
         for t, populations in measures.errors.populations.items():
             if head.quantised is not None and populations:
-                found.append(_loss(name, head, t, populations))
+                found.append(replace(_loss(name, head, t, populations), had=measures.had))
     return found
 
 
@@ -110,6 +105,33 @@ def reasons(measures: Measures) -> list[str]:
         before = "" if len(measures.heads) == 1 else f"{name}: "
         found += [before + str(shown[t]) for t in sorted(shown)]
     return found
+
+
+def looked_at(all_of: Iterable[Measures]) -> str:
+    """Which samples the reasons of some measurements come from, in a sentence; empty where nobody asked why."""
+    explained = [one for one in all_of if one.errors is not None]
+    counts = {
+        n
+        for one in explained
+        for head in one.heads.values()
+        if head.quantised is not None
+        for n in head.quantised.samples
+    }
+    if not counts:
+        return ""
+    errors = next(one.errors for one in explained if one.errors is not None)
+    least, most = min(counts), max(counts)
+    rounded = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    if errors.samples == errors.of:
+        return f"reasons are found on all {errors.of:,} samples"
+    if least == errors.of:
+        return (
+            f"reasons are found on all {errors.of:,} samples, but for the errors of populations, on {errors.samples:,}"
+        )
+    return (
+        f"reasons are found on samples drawn from these {errors.of:,}: clipping and rounding on {rounded}, as the "
+        f"quantised network's line, the errors of populations on {errors.samples:,}"
+    )
 
 
 def _loss(name: str, head: HeadMeasures, t: int, populations: Mapping[str, PopulationError]) -> Loss:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,6 +18,7 @@ from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph
+from spikewright.measures.advice import Had
 from spikewright.measures.base import RegisteredMeasures
 from spikewright.measures.correlation import CorrelationObserver
 from spikewright.measures.early_exit import EarlyExit, MarginObserver
@@ -26,7 +27,7 @@ from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.intervals import SEED
 from spikewright.measures.operations import operations
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
-from spikewright.measures.quantised import QuantisedObserver
+from spikewright.measures.quantised import quantised_scores
 from spikewright.measures.scores import HeadMeasures, Scoring
 from spikewright.measures.splitting import SEED as SPLIT_SEED
 from spikewright.measures.splitting import split_errors
@@ -34,7 +35,7 @@ from spikewright.measures.value import LayerMeasures, Measures
 from spikewright.measures.work import work_of
 from spikewright.rates import InputSums, Rates
 from spikewright.registry import file_name
-from spikewright.tasks import TaskChoice, heads
+from spikewright.tasks import Head, TaskChoice, heads
 from spikewright.text import steps_to_show
 
 if TYPE_CHECKING:
@@ -99,12 +100,7 @@ def measure(
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
     steps = steps_to_show(timesteps)
     scoring = Scoring(asked, steps)
-    quantised = (
-        None
-        if conversion is None or not explain
-        else QuantisedObserver(conversion, steps, asked, encoder, chosen.device)
-    )
-    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring, quantised)
+    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
     sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
     found = RegisteredMeasures(graph, timesteps)
     observers = [scoring.alone if observer is None else observer, sums, found]
@@ -120,7 +116,11 @@ def measure(
     if margins is not None and early_exit is not None:
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
-        measures = _explained(measures, conversion, dataset, chosen, overlap, quantised)
+        measures = replace(measures, protocol=_protocol(measures, conversion, chosen, overlap, explain))
+        if not overlap.natural:
+            measures = replace(measures, warnings=(str(overlap), *measures.warnings))
+        if explain:
+            measures = _explained(measures, conversion, dataset, chosen, asked, steps)
         name = file_name(type(chosen.chosen_encoder))
         remarks = far_from_tuned(conversion.corrections, timesteps, name)
         measures = replace(measures, warnings=(*measures.warnings, *remarks))
@@ -136,19 +136,26 @@ def _observer(
     device: str,
     encoder: Encoder,
     scoring: Scoring,
-    quantised: QuantisedObserver | None,
 ) -> CorrelationObserver | None:
     """What runs the trained network beside the spiking one; None where there is none."""
     if conversion is None:
         return None
 
-    def answered(x: Tensor, analog: Mapping[str, Tensor], run: BatchRun) -> None:
+    def answered(_x: Tensor, analog: Mapping[str, Tensor], run: BatchRun) -> None:
         scoring(analog, run)
-        if quantised is not None:
-            quantised(x, analog)
 
     reference, units = conversion.reference, conversion.units
     return CorrelationObserver(reference, units, timesteps, samples, device=device, encoder=encoder, answers=answered)
+
+
+def _protocol(
+    measures: Measures, conversion: Conversion, settings: RunSettings, overlap: Overlap, explain: bool
+) -> Protocol:
+    """How a measurement came about."""
+    facts = conversion.calibration
+    selected = [*map(str, conversion.corrections), *(["the margin of the early exit"] if measures.early_exit else [])]
+    seeds = _seeds(conversion, settings, explain)
+    return Protocol(str(replace(facts, chosen="")), tuple(selected), overlap, seeds, facts.chosen)
 
 
 def _explained(
@@ -156,26 +163,17 @@ def _explained(
     conversion: Conversion,
     dataset: Dataset,
     settings: RunSettings,
-    overlap: Overlap,
-    quantised: QuantisedObserver | None,
+    asked: Mapping[str, Head],
+    steps: Sequence[int],
 ) -> Measures:
-    """The same with how it came about, and why the answers are not those of the trained network."""
-    facts = conversion.calibration
-    selected = [*map(str, conversion.corrections), *(["the margin of the early exit"] if measures.early_exit else [])]
-    protocol = Protocol(
-        str(replace(facts, chosen="")), tuple(selected), overlap, _seeds(conversion, settings, quantised), facts.chosen
-    )
-    found = replace(measures, protocol=protocol)
-    if not overlap.natural:
-        found = replace(found, warnings=(str(overlap), *found.warnings))
-    if quantised is None:
-        return found
-    scores = quantised.results()
-    judged = {name: replace(head, quantised=scores[name]) for name, head in found.heads.items()}
-    return replace(found, heads=judged, errors=split_errors(conversion, dataset, settings, quantised.steps))
+    """The same with why the answers are not those of the trained network."""
+    scores = quantised_scores(conversion, dataset, steps, asked, measures.heads, settings)
+    judged = {name: replace(head, quantised=scores[name]) for name, head in measures.heads.items()}
+    errors = split_errors(conversion, dataset, settings, steps)
+    return replace(measures, heads=judged, errors=errors, had=Had.of(conversion, settings.readout_from))
 
 
-def _seeds(conversion: Conversion, settings: RunSettings, quantised: QuantisedObserver | None) -> dict[str, int]:
+def _seeds(conversion: Conversion, settings: RunSettings, explain: bool) -> dict[str, int]:
     """The seeds of all that was drawn, as far as they are known, by what it was drawn for."""
     found = dict(conversion.calibration.seeds)
     for one in conversion.corrections:
@@ -184,7 +182,7 @@ def _seeds(conversion: Conversion, settings: RunSettings, quantised: QuantisedOb
     drawn = getattr(settings.chosen_encoder, "seed", None)
     found |= {"encoder": drawn} if isinstance(drawn, int) else {}
     found["intervals"] = SEED
-    return found if quantised is None else {**found, "neurons whose errors are split": SPLIT_SEED}
+    return {**found, "samples and neurons that reasons come from": SPLIT_SEED} if explain else found
 
 
 def _measures(

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion
-from spikewright.encoders import Encoder
-from spikewright.engines import windows
+from spikewright.data import Dataset
+from spikewright.encoders.constant import Constant
+from spikewright.engines import RunSettings, windows
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.measures.plain import plain_curve, plain_number
@@ -36,6 +38,11 @@ UNCAPPED = 2**16
 FINEST = 20
 """Few-spike levels of more timesteps are not told from these."""
 
+FEWEST = 250
+"""How many samples a quantised network is run on at least, where there are as many."""
+SEED = 0
+"""The seed of the draw of these."""
+
 
 @dataclass(frozen=True, eq=False)
 class QuantisedScores:
@@ -49,11 +56,15 @@ class QuantisedScores:
         scores: by name, ``(S,)``: of the trained network rounded to the levels of so many timesteps.
         clipped: by name: of the trained network whose activations end where its neurons send spikes in every step,
             without rounding; what it lacks no number of timesteps gives back.
+        samples: ``(S,)``: how many samples each was run on: see ``quantised_scores``.
+        of: how many there are.
     """
 
     steps: tuple[int, ...]
     scores: Mapping[str, Curve]
     clipped: Mapping[str, float]
+    samples: tuple[int, ...]
+    of: int
 
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""
@@ -61,6 +72,7 @@ class QuantisedScores:
             "timesteps": list(self.steps),
             "scores": {name: plain_curve(curve) for name, curve in self.scores.items()},
             "clipped": {name: plain_number(value) for name, value in self.clipped.items()},
+            "samples": list(self.samples),
         }
 
 
@@ -98,49 +110,128 @@ def _as_counted(relu: ReLU, neuron: IF, timesteps: int | None) -> ReLU:
     return relu.replace(ceiling=highest / made, levels=highest, shift=shift)
 
 
-class QuantisedObserver:
-    """Runs the quantised networks beside a simulation, on the same samples.
+def quantised_scores(
+    conversion: Conversion,
+    data: Dataset,
+    steps: Sequence[int],
+    heads: Mapping[str, Head],
+    judged: Mapping[str, Judged],
+    settings: RunSettings,
+    seed: int = SEED,
+) -> dict[str, QuantisedScores]:
+    """How good the quantised networks are, each on as many samples as it needs.
+
+    What a quantised network loses is found against the trained network on the same samples, a seeded draw, and taken
+    from the trained network's score on all. A draw of a quarter (at least 250 samples) is doubled until the standard
+    error of that is no larger than that of the spiking network's score. A score that is no mean over samples, and
+    neurons that speak in windows, which are the quantised network itself, take all samples.
 
     Args:
         conversion: what is measured.
+        data: the samples.
         steps: the numbers of timesteps.
         heads: what is asked of every output, with the targets of all samples.
-        encoder: of the simulation.
+        judged: by output, what the trained and the spiking network scored.
+        settings: how it runs.
+        seed: of the draw.
+    """
+    encoder = settings.chosen_encoder.fitted(conversion.spiking)
+    trained = Forward(conversion.reference, settings.device)
+    sampled = [_Sampled(conversion, t, heads, settings.device) for t in (*steps, None)]
+    exact = any(node.schedule != "free" for node in conversion.spiking.of_type(IF))
+    order, done = np.random.default_rng(seed).permutation(len(data)), 0
+    left = sampled
+    while left and done < len(data):
+        count = len(data) if exact else min(len(data), 2 * done or max(FEWEST, len(data) // 4))
+        rows = np.sort(order[done:count])
+        chosen, at = data.subset(rows), 0
+        for x, _ in chosen.batches(settings.batch_size):
+            given = trained.to_tensor(x)
+            some, at = rows[at : at + len(x)], at + len(x)
+            analog: dict[int, dict[str, NDArray[Any]]] = {}
+            for one in left:
+                t = one.timesteps or steps[-1]
+                moment = 0 if isinstance(encoder, Constant) else t  # the mean of others depends on T
+                mean = encoder.mean(given, t)
+                if moment not in analog:
+                    analog[moment] = {name: value.cpu().numpy() for name, value in trained(mean).items()}
+                one.add(mean, some, analog[moment])
+        done = count
+        left = [one for one in left if not one.enough(judged, steps, len(data))]
+    found = {}
+    for name, scored in judged.items():
+        scores = [network.scores(name, scored.analog, len(data)) for network in sampled]
+        found[name] = QuantisedScores(
+            tuple(steps),
+            {kind: np.array([row[kind] for row in scores[:-1]]) for kind in scores[0]},
+            scores[-1],
+            tuple(network.samples for network in sampled[:-1]),
+            len(data),
+        )
+    return found
+
+
+class Judged(Protocol):
+    """What two networks scored on all samples: see ``HeadMeasures``."""
+
+    @property
+    def analog(self) -> Mapping[str, float]:
+        """The trained network's scores."""
+
+    @property
+    def each(self) -> NDArray[np.float32] | None:
+        """``(N, S)``: the spiking network's main score of each sample at the numbers of timesteps."""
+
+
+class _Sampled:
+    """The quantised network of one T beside the trained one, over more and more samples.
+
+    Args:
+        conversion: what is measured.
+        timesteps: T; None only clips.
+        heads: what is asked of every output.
         device: a torch device.
     """
 
-    def __init__(
-        self, conversion: Conversion, steps: Sequence[int], heads: Mapping[str, Head], encoder: Encoder, device: str
-    ) -> None:
-        self.steps, self.heads, self.encoder, self.done = tuple(steps), heads, encoder, 0
-        self.networks = [Forward(quantised_graph(conversion, t), device) for t in (*self.steps, None)]
-        self.running: dict[str, RunningScores] = {
-            name: head.task.running_scores(len(self.networks), head.answer) for name, head in heads.items()
-        }
+    def __init__(self, conversion: Conversion, timesteps: int | None, heads: Mapping[str, Head], device: str) -> None:
+        self.timesteps, self.heads, self.samples = timesteps, heads, 0
+        self.network = Forward(quantised_graph(conversion, timesteps), device)
+        self.counted = {name: _pair(head) for name, head in heads.items()}
+        self.gained: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
 
-    def __call__(self, x: Tensor, analog: Mapping[str, Tensor]) -> None:
-        """Count one batch.
-
-        Args:
-            x: its samples.
-            analog: what the trained network answered, by output.
-        """
-        times = (*self.steps, self.steps[-1])
-        answers = [network(self.encoder.mean(x, t)) for network, t in zip(self.networks, times, strict=True)]
+    def add(self, x: Tensor, rows: NDArray[np.int64], analog: Mapping[str, NDArray[Any]]) -> None:
+        """Count one batch: its samples, their places in the data, and what the trained network answered."""
+        answers = self.network(x)
         for name, head in self.heads.items():
-            found = np.stack([one[name].cpu().numpy() for one in answers], axis=1)
-            if head.targets is None:
-                targets = head.task.decisions(analog[name].cpu().numpy(), head.answer)
-            else:
-                targets = head.targets[self.done : self.done + len(found)]
-            self.running[name].add(found, targets)
-        self.done += len(x)
+            expected = analog[name][:, None]
+            own = answers[name].cpu().numpy()[:, None]
+            targets = head.task.decisions(analog[name], head.answer) if head.targets is None else head.targets[rows]
+            scored = []
+            for running, answer in zip(self.counted[name], (own, expected), strict=True):
+                running.add(answer, targets)
+                scored.append(head.task.each(answer, targets, head.answer))
+            self.gained[name].append(None if scored[0] is None or scored[1] is None else scored[0] - scored[1])
+        self.samples += len(rows)
 
-    def results(self) -> dict[str, QuantisedScores]:
-        """The scores of every output, by its name."""
-        found = {}
-        for name, running in self.running.items():
-            scores = running.scores()
-            rounded = {score: curve[:-1] for score, curve in scores.items()}
-            found[name] = QuantisedScores(self.steps, rounded, {k: float(v[-1]) for k, v in scores.items()})
-        return found
+    def enough(self, judged: Mapping[str, Judged], steps: Sequence[int], samples: int) -> bool:
+        """Whether the standard error of what is lost is no larger than that of the spiking network's score."""
+        for name, parts in self.gained.items():
+            known, each = [part for part in parts if part is not None], judged[name].each
+            if len(known) < len(parts) or each is None:
+                return False
+            own = each[:, -1 if self.timesteps is None else steps.index(self.timesteps)]
+            rest = 1 - self.samples / samples  # what is not drawn varies, what is drawn is known
+            if float(np.concatenate(known).var()) / self.samples * rest > float(own.var()) / samples:
+                return False
+        return True
+
+    def scores(self, name: str, analog: Mapping[str, float], samples: int) -> dict[str, float]:
+        """The scores of one output on all samples, as far as can be told from those that were drawn."""
+        own, expected = ({k: float(v[0]) for k, v in one.scores().items()} for one in self.counted[name])
+        if self.samples == samples:
+            return own
+        return {kind: analog.get(kind, expected[kind]) + value - expected[kind] for kind, value in own.items()}
+
+
+def _pair(head: Head) -> tuple[RunningScores, RunningScores]:
+    return head.task.running_scores(1, head.answer), head.task.running_scores(1, head.answer)

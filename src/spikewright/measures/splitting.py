@@ -27,12 +27,12 @@ from spikewright.nodes import IF, Output, ReLU
 if TYPE_CHECKING:
     from torch import Tensor
 
-SAMPLES = 50
+SAMPLES = 32
 """How many samples are looked at."""
 PAIRS = 2**17
 """The most pairs of a sample and a neuron that are looked at in a population; the neurons are drawn."""
 SEED = 0
-"""The seed of the draw of neurons that are looked at."""
+"""The seed of the draws of samples and neurons that are looked at."""
 VALUES = 2**24
 """Values of a batch that are kept side by side."""
 
@@ -55,22 +55,22 @@ def split_errors(
         data: samples, laid out for it.
         settings: how it runs; their timesteps are not looked at.
         steps: the numbers of steps, T.
-        samples: at most so many of the first are looked at.
-        seed: of the draw of neurons, where there are more than are looked at.
+        samples: at most so many are looked at, a draw in proportion to the classes.
+        seed: of the draws of samples, and of neurons where there are more than are looked at.
 
     Raises:
         SpikewrightError: as ``simulate``.
     """
     import torch
 
-    chosen = data.take(min(samples, len(data)))
+    chosen = data.sample(samples, seed)
     splitter = Splitter(conversion, settings, first_sample(settings, chosen), max(1, PAIRS // len(chosen)), seed)
     neurons = sum(prod(conversion.spiking.shapes[node.name]) for node in conversion.spiking.populations)
     batch = int(np.clip(VALUES // max(neurons, 1), 1, settings.batch_size))
     with torch.no_grad():
         for x, _ in chosen.batches(batch):
             splitter.add(torch.from_numpy(np.ascontiguousarray(x)), steps)
-    return ErrorSplit(len(chosen), splitter.results(steps))
+    return ErrorSplit(len(chosen), splitter.results(steps), len(data))
 
 
 class Splitter:
@@ -109,7 +109,7 @@ class Splitter:
         x = x.to(self.trained.to_tensor(np.zeros(0)))
         before: dict[int, dict[str, tuple[Tensor, Tensor]]] = {}  # numbers of steps that double are each other's halves
         activations: dict[str, Tensor] = {}
-        watch = {name: _keeper(activations, name, one.units) for name, one in self.populations.items()}
+        watch = {name: _keeper(activations, name, one) for name, one in self.populations.items()}
         for t in steps:
             if not (activations and isinstance(self.encoder, Constant)):  # of others the mean depends on T
                 self.trained(self.encoder.mean(x, t), watch)
@@ -119,7 +119,7 @@ class Splitter:
             for name, one in self.populations.items():
                 count, current = whole[name]
                 parts = one.parts(t, activations[name], count, current, half[name][1])
-                self.sums.setdefault((t, name), _Sums()).add(parts, one.picked(activations[name]))
+                self.sums.setdefault((t, name), _Sums()).add(parts, activations[name])
         self.first += len(x)
 
     def results(self, steps: Sequence[int]) -> dict[int, dict[str, PopulationError]]:
@@ -127,7 +127,8 @@ class Splitter:
         return {t: {name: self.sums[t, name].result(name, t) for name in self.populations} for t in steps}
 
     def _counts_and_currents(self, x: Tensor, timesteps: int) -> dict[str, tuple[Tensor, Tensor]]:
-        """Of every population, what it sent in so many steps, and the mean of its current over them.
+        """Of the neurons that are looked at, what they sent in so many steps, and the mean of their current, in double
+        precision.
 
         The means follow from what was sent: linear layers keep means.
         """
@@ -140,27 +141,28 @@ class Splitter:
             if not node.inputs:
                 values[node.name] = inputs[node.name]
             elif node.population:
-                count = run.counts[node.name].double()
+                count = run.counts[node.name].float()
                 values[node.name] = count / timesteps
                 if node.name in self.populations:
-                    found[node.name] = count, given[0] + self.populations[node.name].step_bias(timesteps)
+                    one = self.populations[node.name]
+                    found[node.name] = one.picked(count), one.picked(given[0]) + one.step_bias(timesteps)
             elif not isinstance(node, Output):
-                values[node.name] = self.linear[node.name](*(value.float() for value in given)).double()
+                values[node.name] = self.linear[node.name](*given)
         return found
 
     def _mean_input(self, x: Tensor, timesteps: int) -> Tensor:
         """What the inputs were given over so many steps, of a random encoder what it drew."""
         if isinstance(self.encoder, Constant):
-            return x.double()
+            return x.float()
         total = self.encoder.at(x, 0, self.first).double()
         for t in range(1, timesteps):
             total = total + self.encoder.at(x, t, self.first)
-        return total / timesteps
+        return (total / timesteps).float()
 
 
-def _keeper(kept: dict[str, Tensor], name: str, units: Tensor) -> Callable[[Tensor], None]:
+def _keeper(kept: dict[str, Tensor], name: str, population: _Population) -> Callable[[Tensor], None]:
     def keep(value: Tensor) -> None:
-        kept[name] = value.double() / units
+        kept[name] = population.picked(value) / population.units
 
     return keep
 
@@ -181,42 +183,47 @@ class _Population:
 
         self.node, self.put, self.shape = node, simulation.to_tensor, simulation.graph.shapes[node.name]
         own = simulation.neurons[node.name]
-        self.threshold = own.threshold
-        self.units = self.put(node.spread(unit, self.shape))
+        self.drawn = torch.from_numpy(drawn).to(own.threshold.device)
+        self.threshold = self.picked(own.threshold[None])[0]
+        self.units = self._spread(unit)
         self.activation = relu.bind(self.put)
+        if isinstance(relu.ceiling, np.ndarray):
+            ceiling = node.spread(relu.ceiling, self.shape).reshape(-1)[drawn]
+            self.activation = relu.replace(ceiling=ceiling).bind(self.put)
         self.shift = 0.5 if relu.levels is None else relu.shift
-        self.drawn = torch.from_numpy(drawn).to(self.threshold.device)
-        start = self.put(node.spread(node.v_init, self.shape)) / own.threshold
-        self.start = self.picked(start[None])
+        self.start = self._spread(node.v_init) / self.threshold
         self.neurons = replace(
             own,
             neuron=node.replace(step_bias=None, fired_bias=None, schedule="free"),
-            threshold=self.picked(own.threshold[None])[0],
+            threshold=self.threshold,
             v_min=None if own.v_min is None else self.picked(own.v_min[None])[0],
             step_bias=None,
             fired_bias=None,
         )
 
+    def _spread(self, values: Array) -> Tensor:
+        """``(drawn,)`` of what is one number, one a channel, or one a neuron."""
+        return self.picked(self.put(self.node.spread(values, self.shape))[None])[0]
+
     def picked(self, values: Tensor) -> Tensor:
-        """``(B, drawn)`` of what there is for every neuron, ``(B, *shape)``."""
-        return values.flatten(1)[:, self.drawn]
+        """``(B, drawn)``, in double precision, of what there is for every neuron, ``(B, *shape)``."""
+        return values.flatten(1)[:, self.drawn].double()
 
     def parts(self, timesteps: int, activation: Tensor, count: Tensor, current: Tensor, half: Tensor) -> Tensor:
-        """The parts of the errors ``(5, pairs)`` after T steps.
+        """The parts of the errors ``(5, pairs)`` after T steps, given values ``(B, drawn)``.
 
         Args:
             timesteps: T.
-            activation: ``(B, *shape)``, trained, in units of λ.
-            count: ``(B, *shape)``, what was sent.
-            current: ``(B, *shape)``, the mean over T steps.
-            half: ``(B, *shape)``, the mean over the first half of them.
+            activation: trained, in units of λ.
+            count: what was sent.
+            current: the mean over T steps.
+            half: the mean over the first half of them.
         """
         import torch
 
         early, late = timesteps // 2, timesteps - timesteps // 2
-        a, rate = self.picked(activation), self.picked(count) / timesteps
-        answered = self.picked(self.activation(current / self.threshold))
-        z, z_early = self.picked(current / self.threshold), self.picked(half / self.threshold)
+        rate, z, z_early = count / timesteps, current / self.threshold, half / self.threshold
+        answered = self.activation(z)
         z_late = (timesteps * z - early * z_early) / late
         cap = self.node.max_spikes
         reached = answered if cap is None else answered.clamp(max=cap)
@@ -229,14 +236,14 @@ class _Population:
             drifted = self._sent(self.start.expand_as(z), [(z_early, early), (z_late, late)]) / timesteps
         else:  # what is sent behind a window depends on no order
             drifted = (counted * z + self.start).floor().clamp(0, most) / counted
-        parts = (answered - a, reached - answered, rounded - reached, drifted - rounded, rate - drifted)
+        parts = (answered - activation, reached - answered, rounded - reached, drifted - rounded, rate - drifted)
         return torch.stack([part.flatten() for part in parts])
 
     def step_bias(self, timesteps: int) -> Tensor:
         """The mean over some steps of a bias per step, which no layer before the population adds."""
         table = self.node.step_bias
         mean = np.zeros(()) if table is None else table[:timesteps].sum(axis=0, dtype=np.float64) / timesteps
-        return self.put(self.node.spread(mean, self.shape))
+        return self._spread(mean)
 
     def _sent(self, v: Tensor, stretches: Sequence[tuple[Tensor, int]]) -> Tensor:
         """What the neurons send for currents that each stay the same for some steps; all in units of the threshold."""

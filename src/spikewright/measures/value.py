@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.engines import Run
 from spikewright.graph import Array, Shape
+from spikewright.measures.advice import Had
 from spikewright.measures.base import MeasureResult
 from spikewright.measures.correlation import Correlation
 from spikewright.measures.early_exit import ExitMeasure
@@ -65,6 +66,7 @@ class Measures:
         errors: what the errors of each population come from; None where nobody asked.
         early_exit: what stopping samples early would give; None where nobody asked.
         protocol: which samples were used for what; None without the trained network.
+        had: what the conversion has been given against losses already.
         compared: whether there was a trained network to compare with: of a conversion there is one, of a bare spiking
             graph not, and then there is no correlation, no agreement and no score of the analog network.
     """
@@ -87,6 +89,7 @@ class Measures:
     errors: ErrorSplit | None = None
     early_exit: ExitMeasure | None = None
     protocol: Protocol | None = None
+    had: Had = field(default_factory=Had)
     compared: bool = True
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from spikewright.experiment import Candidate
-from spikewright.measures import HeadMeasures, Interval, Loss, PopulationError, losses, reasons
+from spikewright.measures import HeadMeasures, Interval, Loss, PopulationError, looked_at, losses, reasons
 from spikewright.reports.charts import LARGE, Chart, framed, plain
 from spikewright.reports.document import Document
 from spikewright.reports.table import table
@@ -48,6 +48,8 @@ def why_lost(document: Document, candidates: Sequence[Candidate]) -> str:
         "Unevenness: the order in which spikes arrive. Intervals hold in 95 of 100 draws of samples; paired ones are "
         "of differences on the same samples."
     )
+    told = looked_at(one.measures for one in explained)
+    note += f" {told[0].upper()}{told[1:]}." if told else ""
     parts.append(f"<p class='soft'>{escape(note)}</p>")
     for name, head in explained[0].measures.heads.items():
         title = f"<h3>{escape(name)}</h3>" if len(explained[0].measures.heads) > 1 else ""

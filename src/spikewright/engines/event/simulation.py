@@ -73,7 +73,7 @@ class EventSimulation:
         dtype: str = "float32",
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
         self.prepared: dict[_PlanSettings, _PreparedPlan] = {}
 
     def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> _PreparedPlan:
@@ -141,8 +141,8 @@ class EventSimulation:
         return batch.result(sent, first)
 
 
-def _cores() -> int:
-    """Those this process may use."""
+def cores() -> int:
+    """How many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics
 from spikewright.conversion import Conversion
-from spikewright.corrections.correcting import correct
+from spikewright.corrections.correcting import SAMPLES, correct
 from spikewright.data import Dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -39,7 +39,8 @@ class Job:
         preparation: answer and leaky, as of ``convert``.
         input_scale, task: as of ``convert``.
         encoder: of all runs.
-        correction_seed: of the draw that corrections are made on.
+        correction_samples: how many samples corrections are made on.
+        correction_seed: of their draw.
         allow_overlap: whether to measure on samples that were calibrated on.
         batch_size, device: of all runs.
         progress: called with (what is being done, how much is done, how much there is).
@@ -53,6 +54,7 @@ class Job:
     input_scale: Method | str | float = "max"
     task: TaskChoice = None
     encoder: Encoder | str = "constant"
+    correction_samples: int = SAMPLES
     correction_seed: int = 0
     allow_overlap: bool = False
     batch_size: int = 100
@@ -76,7 +78,7 @@ class Job:
         """What the methods of some points need to know of some samples."""
         return statistics_of(
             self.folded,
-            expected_inputs(data, self.fitted, self.timesteps.last),
+            expected_inputs(data, self.fitted),
             list(dict.fromkeys(point.method for point in points)),
             input_scale=self.input_scale,
             task=self.task,
@@ -101,6 +103,7 @@ class Job:
             data,
             point.corrections,
             timesteps=self.timesteps,
+            samples=self.correction_samples,
             encoder=self.fitted,
             seed=self.correction_seed,
             task=self.task,
@@ -136,6 +139,7 @@ class Job:
             self.input_scale,
             self.task,
             sorted(self.preparation.items()),
+            self.correction_samples,
             self.correction_seed,
         )
         return {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spikewright.calibration import Method
+from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
@@ -48,6 +49,7 @@ def tune(
     input_scale: Method | str | float = "max",
     task: TaskChoice = None,
     encoder: Encoder | str = "constant",
+    correction_samples: int = SAMPLES,
     correction_seed: int = 0,
     allow_overlap: bool = False,
     batch_size: int = 100,
@@ -79,7 +81,8 @@ def tune(
         input_scale: how λ of an input comes about: see ``calibrate``.
         task: what labels mean: see ``measure``.
         encoder: of all runs. Of event frames λ are found on the mean frame.
-        correction_seed: of the draw that corrections are made on.
+        correction_samples: how many samples corrections are made on, a draw in proportion to the classes.
+        correction_seed: of that draw.
         allow_overlap: whether ``test`` may have samples of ``data``: see ``measure``.
         batch_size: samples that run side by side.
         device: a torch device.
@@ -117,6 +120,7 @@ def tune(
         input_scale=input_scale,
         task=task,
         encoder=encoder,
+        correction_samples=correction_samples,
         correction_seed=correction_seed,
         allow_overlap=allow_overlap,
         batch_size=batch_size,
@@ -125,6 +129,7 @@ def tune(
         seeds=dict(seeds or {}),
     )
     parts = held_out(samples, hold_out, seed)
+    corrected = any(one.looks_at_samples for point in points for one in point.corrections)
     how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
     sweep = Sweep(job.facts(parts, how), None if store is None else Path(store), force)
     judge = Judge(job, parts, sweep, points)
@@ -148,6 +153,7 @@ def tune(
             "timesteps": str(steps),
             "calibration": str(parts),
             "encoder": str(encoder),
+            **({"samples of corrections": correction_samples} if corrected else {}),
         },
         notes=(yardstick.note,) if yardstick.note else (),
     )

@@ -1,0 +1,284 @@
+"""Whether a network fits a chip: every layer against every core, limits that are broken, and what would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spikewright.chips.chip import Chip, Speck
+from spikewright.chips.known import chip as known_chip
+from spikewright.chips.limits import broken, broken_by_sending, too_large
+from spikewright.chips.lowering import Lowered, lower, spread
+from spikewright.chips.lowering.pool import REST
+from spikewright.chips.lowering.readout import SPREAD
+from spikewright.chips.mapping import assign, holds, most_placed
+from spikewright.chips.network import ChipLayer, ChipNetwork
+from spikewright.chips.sizes import Sizes
+from spikewright.chips.suggestions import Change, changes
+from spikewright.conversion import Conversion, from_scales, spiking_graph
+from spikewright.errors import Problem, SettingsError
+from spikewright.graph import Graph
+from spikewright.nodes import Output, ReLU
+from spikewright.preparation import prepare
+from spikewright.text import shape_text
+
+TRAINED = "the network is not converted yet: its sizes are those that it will have, read by counts of spikes"
+ASSUMED = {
+    REST: "rows and columns that a pool leaves over are dropped: an assumption, no source says what a chip does",
+}
+
+
+@dataclass(frozen=True)
+class LayerFit:
+    """What is said of one layer.
+
+    Attributes:
+        layer: its name.
+        input_shape, output_shape: ``(channels, rows, columns)``; the output before any pool.
+        kernel: the side.
+        stride, padding: rows and columns.
+        kernel_words, neuron_words, bias_words: the memory that it takes.
+        macs: synaptic operations where every neuron that it hears sends one event.
+        cores: the numbers of those that hold it.
+        core: the one that it gets; None where it gets none.
+        broken: the limits that it breaks, a sentence each.
+        changes: the nearest changes with which it fits.
+        rewrites: what was rewritten for the chip, by name.
+    """
+
+    layer: str
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+    kernel: int
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    kernel_words: int
+    neuron_words: int
+    bias_words: int
+    macs: int
+    cores: tuple[int, ...]
+    core: int | None
+    broken: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    rewrites: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether it gets a core and keeps all limits."""
+        return self.core is not None and not self.broken
+
+    def summary(self) -> dict[str, Any]:
+        """The same as plain JSON-like values."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        return {**lists, "changes": [{"change": one.text, "core": one.core} for one in self.changes]}
+
+    def __str__(self) -> str:
+        """``conv2: 16,384 kernel, 8,192 neuron, 32 bias words: core 1``."""
+        words = f"{self.kernel_words:,} kernel, {self.neuron_words:,} neuron, {self.bias_words:,} bias words"
+        got = f"core {self.core}" if self.core is not None else "no core"
+        shape = f"{shape_text(self.input_shape)} to {shape_text(self.output_shape)}"
+        return f"{self.layer} ({shape}, kernel {self.kernel}): {words}: {got}"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Whether a network fits a chip, and all that is known about it; ``str`` prints it.
+
+    Attributes:
+        chip: it was checked against.
+        layers: in order.
+        problems: what no core computes, with what would do instead.
+        broken: limits that the network as a whole breaks.
+        remarks: what to know beside: the clock that biases need, assumptions.
+        network: as layers of the chip; only what can be, where there are problems.
+        clock_hz: the rate of the slow clock that biases need; None where there are none, or nobody said how long a step
+            is.
+    """
+
+    chip: Chip
+    layers: tuple[LayerFit, ...]
+    problems: tuple[Problem, ...]
+    broken: tuple[str, ...]
+    remarks: tuple[str, ...]
+    network: ChipNetwork | None = None
+    clock_hz: float | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it can be computed, each layer by a core of its own, within all limits."""
+        return not self.problems and not self.broken and all(layer.fits for layer in self.layers)
+
+    @property
+    def cores(self) -> Mapping[str, int]:
+        """The core of each layer that has one, by name."""
+        return {layer.layer: layer.core for layer in self.layers if layer.core is not None}
+
+    def summary(self) -> dict[str, Any]:
+        """The same as plain JSON-like values."""
+        return {
+            "chip": self.chip.name,
+            "fits": self.fits,
+            "layers": [layer.summary() for layer in self.layers],
+            "problems": [{"what": p.operator, "where": p.where, "advice": p.advice} for p in self.problems],
+            "broken": list(self.broken),
+            "remarks": list(self.remarks),
+            "clock_hz": self.clock_hz,
+        }
+
+    def lines(self) -> list[str]:
+        """What stands in the way, what would do, and what to know, a line each."""
+        found = [f"{problem}" for problem in self.problems]
+        found += list(self.broken)
+        for layer in self.layers:
+            found += [f"{layer.layer}: {limit}" for limit in layer.broken]
+            if layer.changes:
+                found.append(f"{layer.layer} would fit with {'; or '.join(map(str, layer.changes))}")
+        return found
+
+    def __str__(self) -> str:
+        head = f"{self.chip}: it fits" if self.fits else f"{self.chip}: it does not fit"
+        return "\n  ".join([head, *map(str, self.layers), *self.lines(), *self.remarks])
+
+    __repr__ = __str__
+
+
+def check(
+    network: Graph | Conversion,
+    chip: Chip | str = "speck2f",
+    *,
+    dt: float | None = None,
+    chip_readout: bool = False,
+    work: Mapping[str, float] | None = None,
+) -> Fit:
+    """Whether a spiking network fits a chip, and what would where it does not.
+
+    Args:
+        network: a conversion, or a spiking graph; of a trained one the sizes are checked.
+        chip: by name, or one of your own.
+        dt: how long a step is, in seconds: the clock of biases ticks once a step.
+        chip_readout: whether the answer is read by the readout on the chip, so that classes stand on channels of their
+            own.
+        work: by layer its synaptic operations per second, which decide what stands on parallel cores; MACs by default.
+
+    Raises:
+        SettingsError: for an unknown chip, a dt that no clock has, or a readout that cannot be.
+        UnsupportedModelError: for a trained network that cannot be converted.
+    """
+    own = known_chip(chip)
+    if not isinstance(own, Speck):
+        raise SettingsError(f"chip '{own}': networks are not laid out for it; choose one of the DynapCNN family")
+    trained = isinstance(network, Graph) and not network.populations
+    lowered = lower(_of_ones(spiking_graph(network)) if trained else network, own)
+    remarks = (TRAINED,) if trained else ()
+    if chip_readout:
+        wide = spread(lowered.network, own)
+        name = wide.readout[0].layer
+        rewrites = {**lowered.rewrites, name: (*lowered.rewrites[name], SPREAD)}
+        lowered = replace(lowered, network=wide, rewrites=rewrites)
+    told, clock = _remarks(lowered, own, dt)
+    layers = _layers(lowered, own, work)
+    return Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock)
+
+
+def _of_ones(graph: Graph) -> Conversion:
+    """A trained network with λ of 1, whose sizes are those that it has whatever λ are."""
+    folded, _ = prepare(graph, answer="drop")
+    return from_scales(folded, {node.name: np.ones(()) for node in folded.of_type(ReLU, Output)}, readout="count")
+
+
+def _whole(lowered: Lowered, chip: Speck) -> tuple[str, ...]:
+    """The limits that the network as a whole breaks."""
+    network = lowered.network
+    names = [own.name for own in network.inputs]
+    found = [f"input '{name}': {limit}" for name in names for limit in broken_by_sending(network, name, chip)]
+    layers, cores = len(network.layers) + len(lowered.missing), len(chip.cores)
+    if layers > cores:
+        found.append(f"{layers} layers are more than the {cores} cores of {chip}: take {layers - cores} away")
+    return tuple(found)
+
+
+def _layers(lowered: Lowered, chip: Speck, work: Mapping[str, float] | None) -> tuple[LayerFit, ...]:
+    """Every layer against every core."""
+    network = lowered.network
+    sizes = [Sizes.of(layer) for layer in network.layers]
+    fitting = [tuple(core.number for core in chip.cores if holds(core, one)) for one in sizes]
+    amounts = None if work is None else [work.get(layer.name, 0.0) for layer in network.layers]
+    best = assign(network.layers, chip.cores, amounts)
+    placed: Sequence[int | None] = most_placed(fitting) if best is None else best
+    found = []
+    for k, (layer, one) in enumerate(zip(network.layers, sizes, strict=True)):
+        limits = [*broken(one, chip), *broken_by_sending(network, layer.name, chip)]
+        large = too_large(one, chip)
+        limits += [large] if large else []
+        if placed[k] is None and not large and len(sizes) <= len(chip.cores):
+            limits.append(_competing(network.layers, fitting, k))
+        what = changes(sizes, k, chip) if limits else ()
+        found.append(_layer(layer, fitting[k], placed[k], limits, what, lowered.rewrites[layer.name]))
+    return tuple(found)
+
+
+def _layer(
+    layer: ChipLayer,
+    cores: tuple[int, ...],
+    core: int | None,
+    limits: Sequence[str],
+    what: tuple[Change, ...],
+    rewrites: tuple[str, ...],
+) -> LayerFit:
+    return LayerFit(
+        layer.name,
+        layer.input_shape,
+        layer.output_shape,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        layer.kernel_words,
+        layer.neuron_words,
+        layer.bias_words,
+        layer.macs,
+        cores,
+        core,
+        tuple(limits),
+        what,
+        rewrites,
+    )
+
+
+def _competing(layers: Sequence[ChipLayer], fitting: Sequence[Sequence[int]], which: int) -> str:
+    """Why a layer gets no core although some hold it: the layers that need the same ones."""
+    cores, names = set(fitting[which]), {which}
+    placed = most_placed(fitting)
+    while True:  # the cores that it could have, who has them, the cores that these could have instead, …
+        more = {k for k, core in enumerate(placed) if core in cores} - names
+        if not more:
+            break
+        names |= more
+        cores |= {core for k in more for core in fitting[k]}
+    told = ", ".join(layers[k].name for k in sorted(names))
+    return f"{len(names)} layers ({told}) need {len(cores)} cores ({', '.join(map(str, sorted(cores)))})"
+
+
+def _remarks(lowered: Lowered, chip: Speck, dt: float | None) -> tuple[tuple[str, ...], float | None]:
+    """What to know beside, and the rate of the clock that biases need."""
+    network, rewrites = lowered.network, lowered.rewrites
+    low, high = chip.slow_clock_hz
+    if dt is not None and not 1 / high <= dt <= 1 / low:
+        raise SettingsError(
+            f"chip '{chip}': the slow clock ticks {low:g} to {high:g} times a second, so that a step lasts "
+            f"{1 / high:g} to {1 / low:g} s, not {dt:g} s"
+        )
+    found = [text for name, text in ASSUMED.items() if any(name in names for names in rewrites.values())]
+    biased = [layer.name for layer in network.layers if layer.has_bias]
+    if any(layer.v_min == 0 for layer in network.layers):
+        found.append("a lowest potential of 0 becomes −1: at 0 the chip has a known fault")
+    if not biased:
+        return tuple(found), None
+    rate = None if dt is None else 1 / dt
+    ticks = f"{rate:,.6g} Hz" if rate else f"1/dt, {low:g} Hz to {high:,g} Hz (say dt)"
+    who = f"{len(biased)} layers have biases" if len(biased) > 1 else f"layer {biased[0]} has a bias"
+    found.append(f"{who}: the slow clock must tick at {ticks}; without it they do nothing")
+    return tuple(found), rate

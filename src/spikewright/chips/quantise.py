@@ -1,0 +1,166 @@
+"""A conversion as what a chip runs: its layers in integers, and what somebody needs to know to send it pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from spikewright.chips.chip import Speck
+from spikewright.chips.integers import LayerLoss, integers_of
+from spikewright.chips.known import chip as known_chip
+from spikewright.chips.lowering import lower
+from spikewright.chips.network import ChipNetwork
+from spikewright.conversion import Conversion
+from spikewright.data import Preprocessing, as_dataset
+from spikewright.errors import SettingsError
+from spikewright.graph import Shape
+from spikewright.settings import plain, whole
+
+SAMPLES = 64
+"""So many calibration samples are enough: rates are compared at thousands of their positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """A network as a chip runs it. ``str`` gives what quantising cost, a line a layer.
+
+    Attributes:
+        chip: the name of the chip whose words its numbers fit.
+        network: of integers.
+        losses: by layer, in order.
+        notes: what somebody should know about it.
+        rate: events a step of an input's largest value, what one event stood for in the conversion.
+        ticks: of the slow clock in a step; the biases are those of a step divided by it.
+        inputs: by name, the shape of a sample as the conversion takes it.
+        tasks: by output, what labels mean, as text; only where somebody said so.
+        preprocessing: of data.
+        classes: the names of the classes, in the order of their indices.
+    """
+
+    chip: str
+    network: ChipNetwork
+    losses: tuple[LayerLoss, ...]
+    notes: tuple[str, ...] = ()
+    rate: float = 1.0
+    ticks: int = 1
+    inputs: dict[str, Shape] = field(default_factory=dict)
+    tasks: dict[str, str] = field(default_factory=dict)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    classes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.losses), *(f"note: {note}" for note in self.notes)])
+
+    def summary(self) -> dict[str, Any]:
+        """What quantising cost, as plain JSON-like values."""
+        layers = {
+            loss.layer: {
+                "factor": loss.factor,
+                "bound_by": loss.bound_by,
+                "clipped": loss.clipped,
+                "weights_off": loss.weights,
+                "bias_off": loss.bias,
+                "threshold_off": loss.threshold,
+                "output_off": loss.output,
+                "threshold": int(self.network[loss.layer].threshold),
+            }
+            for loss in self.losses
+        }
+        return {"chip": self.chip, "rate": self.rate, "ticks": self.ticks, "layers": layers, "notes": list(self.notes)}
+
+
+def quantise(
+    conversion: Conversion,
+    chip: Speck | str,
+    data: Any = None,
+    *,
+    rate: float = 1.0,
+    ticks: int = 1,
+    bias_bits: int | None = None,
+    samples: int = SAMPLES,
+) -> Quantised:
+    """A conversion in a chip's integers: 8-bit kernels, 16-bit thresholds and potentials, one factor a layer.
+
+    Args:
+        conversion: whose neurons the chip has.
+        chip: or its name.
+        data: to calibrate with, a Dataset or an array ``(N, *shape)``: factors are chosen that lose least in what
+            layers send, outliers cut off where that pays. Without any it is the common rule, by which all fits.
+        rate: events a step of an input's largest value. More of them, each worth less, come closer to the picture.
+        ticks: of the slow clock in a step; each adds so much less of the bias.
+        bias_bits: of biases; those of the chip unless given.
+        samples: at most so many of the data.
+
+    Raises:
+        UnsupportedModelError: with everything that no core of the chip computes.
+        SettingsError: for a chip without integer cores, or settings outside their domain.
+        DataError: for data that do not fit.
+    """
+    found = known_chip(chip)
+    if not isinstance(found, Speck):
+        raise SettingsError(f"{found} has no cores of integer neurons that are known well enough: take a Speck")
+    each = plain(rate)
+    if not isinstance(each, int | float) or not 0 < each < float("inf"):
+        raise SettingsError(f"rate must be a positive number of events a step, not {rate!r:.40}")
+    whole("ticks", ticks, 1)
+    network = sent_at(lower(conversion, found).checked(found), each, ticks)
+    pictures = None
+    if data is not None:
+        dataset = as_dataset(data, conversion.spiking.inputs)
+        x, _ = next(iter(dataset.batches(whole("samples", samples, 1))))
+        pictures = pictures_of(network, x)
+    made = integers_of(network, found, pictures, bias_bits=bias_bits)
+    return Quantised(
+        chip=found.name,
+        network=made.network,
+        losses=made.losses,
+        notes=made.notes,
+        rate=float(each),
+        ticks=ticks,
+        inputs=dict(conversion.spiking.inputs),
+        tasks=dict(conversion.tasks),
+        preprocessing=conversion.preprocessing,
+        classes=conversion.classes,
+    )
+
+
+def sent_at(network: ChipNetwork, rate: float, ticks: int = 1) -> ChipNetwork:
+    """The same network of floats where more events come in, each worth so much less, and the slow clock ticks faster.
+
+    Args:
+        network: of floats.
+        rate: so many times the events.
+        ticks: in a step.
+    """
+    layers = []
+    for layer in network.layers:
+        weights = layer.weights.copy()
+        for source, to in network.arriving(layer.name):
+            if source in network.inputs:
+                weights[:, to.feature_shift : to.feature_shift + source.shape[0]] /= rate
+        layers.append(layer.replace(weights=weights, bias=None if layer.bias is None else layer.bias / ticks))
+    inputs = tuple(replace(source, event_value=source.event_value / rate) for source in network.inputs)
+    return ChipNetwork(inputs, tuple(layers), network.readout)
+
+
+def pictures_of(network: ChipNetwork, x: Any) -> dict[str, Any]:
+    """The inputs of a batch as the chip sees them.
+
+    Args:
+        network: whose inputs they are.
+        x: ``(B, *shape)``; the inputs side by side where there are several.
+
+    Returns:
+        by input, ``(B, channels, rows, columns)``.
+    """
+    rows, begin, found = np.asarray(x, np.float32).reshape(len(x), -1), 0, {}
+    for source in network.inputs:
+        size = int(np.prod(source.shape))
+        own = rows[:, begin : begin + size]
+        if source.places is not None:
+            own = own[:, np.array(source.places)]
+        found[source.name] = own.reshape(len(rows), *source.shape)
+        begin += size
+    return found

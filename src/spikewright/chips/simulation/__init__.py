@@ -1,0 +1,1 @@
+"""What a chip computes: event by event, in integers."""

@@ -1,0 +1,119 @@
+"""Pictures as trains of events, as somebody would send them to a chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.chips.network import ChipInput
+from spikewright.chips.simulation.timeline import EventTrain, Longs
+from spikewright.errors import DataError, SettingsError
+from spikewright.settings import check_fields
+
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, without their whole part, spread evenly over [0, 1) however many there are (Weyl 1916)."""
+
+
+@dataclass(frozen=True)
+class PictureTrains:
+    """How pictures are sent: T steps long, every value as events of its rate.
+
+    A value x sends x ÷ (what one event of the input stands for) events in a step, on average. The events of a step are
+    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds.
+
+    Attributes:
+        timesteps: T.
+        dt: the length of a step in seconds; a whole number of microseconds.
+        kind: "regular": events of a value come at equal distances, each value with a phase of its own. "poisson": as
+            many in each step as a Poisson process has, at times that are drawn.
+        order: of the events of a step: "mixed", by the times at which they would come by themselves; or "rows", by row,
+            column and channel.
+        ticks: of the slow clock in a step; its biases are those of a step divided by it.
+        seed: of Poisson trains.
+    """
+
+    timesteps: int = 64
+    dt: float = 1e-3
+    kind: Literal["regular", "poisson"] = "regular"
+    order: Literal["mixed", "rows"] = "mixed"
+    ticks: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        micros = self.dt * 1e6
+        if not (self.dt > 0 and abs(micros - round(micros)) < 1e-6 * micros and micros < 2**40):
+            raise SettingsError(f"trains: dt must be a whole number of microseconds, not {self.dt} s")
+        if self.timesteps < 1 or self.seed < 0:
+            raise SettingsError("trains: timesteps must be 1 or more, and seed 0 or more")
+        if self.ticks < 1 or self.step % self.ticks:
+            raise SettingsError(f"trains: {self.ticks} ticks do not divide a step of {self.step} µs")
+
+    @property
+    def step(self) -> int:
+        """The length of a step in microseconds."""
+        return round(self.dt * 1e6)
+
+    @property
+    def clock_hz(self) -> float:
+        """The rate of the slow clock."""
+        return self.ticks / self.dt
+
+    def beats(self) -> Longs:
+        """When the slow clock ticks, in microseconds: at the beginning of each step, and evenly in it."""
+        return np.arange(self.timesteps * self.ticks, dtype=np.int64) * (self.step // self.ticks)
+
+    def of(self, picture: NDArray[Any], source: ChipInput, sample: int) -> EventTrain:
+        """The events of one picture.
+
+        Args:
+            picture: ``(channels, rows, columns)``, in the unit of the trained network's input.
+            source: where it comes in.
+            sample: which one of its data set, for draws.
+
+        Raises:
+            DataError: for another shape, and for values below zero, which no event stands for.
+        """
+        if picture.shape != source.shape:
+            raise DataError(f"input '{source.name}' takes pictures of {source.shape}; these have {picture.shape}")
+        rates = np.asarray(picture, np.float64) / source.event_value
+        if not np.isfinite(rates).all() or rates.min(initial=0) < 0:
+            raise DataError(
+                f"input '{source.name}' has values down to {picture.min():g}: an event stands for "
+                f"{source.event_value:g} and none for less than nothing; move the data above zero, or send recordings"
+            )
+        flat = rates.transpose(1, 2, 0).reshape(-1)  # so that simultaneous events are in order of row, column, channel
+        value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
+        order = np.argsort(when.astype(np.int64) if self.order == "rows" else when, kind="stable")
+        value, step = value[order], when[order].astype(np.int64)
+        begins = np.searchsorted(step, np.arange(self.timesteps + 1))
+        inside = (np.arange(len(step)) - begins[step]) * self.step // np.diff(begins)[step]
+        place, channel = np.divmod(value, source.shape[0])
+        y, x = np.divmod(place, source.shape[2])
+        return EventTrain(step * self.step + inside, y, x, channel)
+
+    def frames(self, train: EventTrain, source: ChipInput) -> NDArray[np.float32]:
+        """The same events binned to steps, as a stepped network takes them: ``(T, channels, rows, columns)``, each
+        event as what it stands for."""
+        shape = (self.timesteps, *source.shape)
+        index = np.ravel_multi_index((train.time // self.step, train.channel, train.y, train.x), shape)
+        counts = np.bincount(index, minlength=int(np.prod(shape))).reshape(shape)
+        return (counts * source.event_value).astype(np.float32)
+
+    def _regular(self, rates: NDArray[np.float64]) -> tuple[Longs, NDArray[np.float64]]:
+        """Of each event its value and when it comes, in steps: the j-th of a rate r at (j + phase)/r."""
+        phase = (np.arange(len(rates)) * GOLDEN) % 1.0
+        counts = np.maximum(np.ceil(rates * self.timesteps - phase), 0).astype(np.int64)
+        value = np.repeat(np.arange(len(rates)), counts)
+        number = np.arange(len(value)) - np.repeat(np.cumsum(counts) - counts, counts)
+        when = (number + phase[value]) / rates[value]
+        return value, np.minimum(when, np.nextafter(self.timesteps, 0))
+
+    def _poisson(self, rates: NDArray[np.float64], sample: int) -> tuple[Longs, NDArray[np.float64]]:
+        """Of each event its value and when it comes, in steps, drawn by seed and sample."""
+        random = np.random.Generator(np.random.Philox(key=self.seed, counter=(0, 0, 0, sample)))
+        value = np.repeat(np.arange(len(rates)), random.poisson(rates * self.timesteps))
+        return value, random.random(len(value)) * self.timesteps

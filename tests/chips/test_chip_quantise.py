@@ -1,0 +1,193 @@
+"""From a conversion to a chip and back from a file, beside the stepped network on the same events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spikewright as sw
+from spikewright.chips.quantise import Quantised, quantise, sent_at
+from spikewright.chips.simulation.measuring import measure_chip
+from spikewright.chips.simulation.rules import ChipRules
+from spikewright.chips.simulation.stepped import TrainFrames
+from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.storage import is_quantised, load_quantised, save_quantised
+from spikewright.errors import DataError, ModelFileError, SettingsError, UnsupportedModelError
+from spikewright.tensors import NotOurs
+
+TRAINS = PictureTrains(timesteps=32)
+
+
+@cache
+def network() -> tuple[sw.Conversion, Any, Any]:
+    """A small network with average pooling, converted, with samples and labels that it gets right."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3)
+    )
+    x = np.random.default_rng(0).random((60, 1, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        last = module[-1]
+        last.weight.mul_(20)
+        last.bias.copy_(4 - last(module[:-1](torch.from_numpy(x))).mean(0))
+        y = module(torch.from_numpy(x)).argmax(1).numpy()
+    graph = sw.load(module.eval(), shape=(1, 8, 8))
+    return sw.convert(graph, x, "percentile:99.9", readout="count"), x, y
+
+
+def quantised(**settings: Any) -> Quantised:
+    conversion, x, _ = network()
+    return quantise(conversion, "speck2f", x, **settings)
+
+
+def test_a_conversion_becomes_integers_whose_losses_are_told() -> None:
+    found = quantised(rate=4)
+    assert found.network.is_integer
+    assert found.network.inputs[0].event_value == pytest.approx(network()[0].spiking["input"].event_value / 4)
+    assert len(found.losses) == 3
+    assert all(loss.output is not None and loss.output < 0.05 for loss in found.losses)
+    assert str(found).count("\n") >= 2
+    assert set(found.summary()["layers"]) == {layer.name for layer in found.network.layers}
+
+
+def test_more_events_are_worth_less_and_more_ticks_add_less() -> None:
+    usual, often = quantised(), quantised(rate=4, ticks=2)
+    first, same = usual.network.layers[0], often.network.layers[0]
+    assert same.threshold / np.abs(same.weights).max() == pytest.approx(
+        4 * first.threshold / np.abs(first.weights).max(), rel=0.02
+    )
+    assert first.bias is not None
+    assert same.bias is not None
+    assert np.allclose(same.bias / same.threshold, first.bias / first.threshold / 2, atol=2e-3)
+
+
+def test_the_chip_counts_what_the_stepped_network_counts_on_the_same_events() -> None:
+    conversion, x, y = network()
+    found, steps = quantised(rate=4), TRAINS.timesteps
+    encoder = TrainFrames(found.network, TRAINS)
+    stepped = sw.simulate(conversion, x, steps, encoder=encoder, engine="reference").outputs["output"][:, -1]
+    for rules in (ChipRules(), ChipRules(permute=1)):
+        on_chip = measure_chip(found, (x, y), TRAINS, rules)
+        counts = on_chip.answers["output"]
+        assert np.corrcoef(counts.ravel(), stepped.ravel())[0, 1] > 0.95
+        assert np.abs(counts - stepped).mean() < 0.1 * np.abs(stepped).mean()
+    assert on_chip.accuracy is not None
+    assert on_chip.accuracy[-1] == (counts.argmax(1) == y).mean()
+    assert on_chip.samples == 60
+    assert "accuracy" in repr(on_chip)
+    for name, layer in on_chip.layers.items():
+        assert layer.fired == layer.sent > 0
+        assert layer.peak >= layer.synops_per_second
+        assert layer.synops_per_second == pytest.approx(layer.synops / 0.032)
+        assert on_chip.summary()["layers"][name]["synops"] == layer.synops
+
+
+def test_frames_hold_the_events_that_the_chip_is_sent() -> None:
+    import torch
+
+    _, x, _ = network()
+    chip = quantised(rate=3).network
+    for kind in ("regular", "poisson"):
+        trains = PictureTrains(timesteps=5, kind=kind)  # type: ignore[arg-type]
+        encoder, batch = TrainFrames(chip, trains), torch.from_numpy(x[:4])
+        frames = torch.stack([encoder.at(batch, t, 10) for t in range(5)], dim=1)
+        for number in range(4):
+            train = trains.of(x[number], chip.inputs[0], 10 + number)
+            assert (frames[number].numpy() == trains.frames(train, chip.inputs[0])).all()
+        assert not encoder.at(batch, 5, 10).any()
+
+
+def test_answers_do_not_depend_on_threads_or_parts() -> None:
+    _, x, y = network()
+    found, rules = quantised(), ChipRules(permute=3)
+    whole = measure_chip(found, (x, y), TRAINS, rules, threads=1)
+    data = sw.ArrayDataset(x, y)
+    parts = [measure_chip(found, data.part(k, 2), TRAINS, rules, threads=2) for k in range(2)]
+    together = np.concatenate([part.answers["output"] for part in parts])
+    assert (whole.answers["output"] == together).all()
+
+
+def test_a_layer_that_keeps_firing_is_seen() -> None:
+    """A weight above the threshold: what is left over waits for the next event."""
+    found = quantised()
+    layer = found.network.layers[0]
+    strong = layer.replace(threshold=5)
+    changed = replace(found, network=replace(found.network, layers=(strong, *found.network.layers[1:])))
+    _, x, y = network()
+    assert measure_chip(changed, (x, y), TRAINS).layers[layer.name].waiting > 0.3
+    assert measure_chip(found, (x, y), TRAINS).layers[layer.name].waiting < 0.02
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    path, found = tmp_path / "chip.safetensors", quantised(rate=2)
+    save_quantised(found, path)
+    again = load_quantised(path)
+    assert is_quantised(path)
+    assert again.losses == found.losses
+    assert again.summary() == found.summary()
+    assert (again.rate, again.inputs, again.preprocessing) == (found.rate, found.inputs, found.preprocessing)
+    assert (again.network.inputs, again.network.readout) == (found.network.inputs, found.network.readout)
+    for one, two in zip(found.network.layers, again.network.layers, strict=True):
+        assert (one.weights == two.weights).all()
+        assert (one.threshold, one.destinations, one.sources) == (two.threshold, two.destinations, two.sources)
+        assert (one.bias == two.bias) if one.bias is None else (one.bias == two.bias).all()
+    _, x, y = network()
+    one, two = (measure_chip(q, (x, y), TRAINS).answers["output"] for q in (found, again))
+    assert (one == two).all()
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spiking.safetensors"
+    sw.save(network()[0], path)
+    assert not is_quantised(path)
+    assert not is_quantised(tmp_path / "none.safetensors")
+    with pytest.raises(NotOurs, match="holds a conversion, not a chip network"):
+        load_quantised(path)
+    chip = tmp_path / "chip.safetensors"
+    save_quantised(quantised(), chip)
+    with pytest.raises(ModelFileError, match="holds chip"):
+        sw.load(chip)
+    damaged = bytearray(chip.read_bytes())
+    damaged[-20] ^= 1
+    chip.write_bytes(damaged)
+    assert is_quantised(chip)
+    with pytest.raises(ModelFileError, match="damaged"):
+        load_quantised(chip)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    conversion, x, _ = network()
+    with pytest.raises(SettingsError, match="rate must be a positive number of events a step, not 0"):
+        quantise(conversion, "speck2f", rate=0)
+    with pytest.raises(SettingsError, match="unknown chip 'speck9'"):
+        quantise(conversion, "speck9")
+    signed = sw.convert(conversion.folded, x, readout="count", neurons="signed")
+    with pytest.raises(UnsupportedModelError, match="events have no sign"):
+        quantise(signed, "speck2f")
+    with pytest.raises(SettingsError, match="the slow clock ticks 1 times a step in this network, not 2"):
+        measure_chip(quantised(), x, PictureTrains(ticks=2))
+    with pytest.raises(SettingsError, match="the network does not say which neurons are read"):
+        measure_chip(replace(quantised(), network=replace(quantised().network, readout=())), x)
+    with pytest.raises(DataError, match="none for less than nothing"):
+        measure_chip(quantised(), -x)
+
+
+def test_an_input_beside_others_is_scaled_alone() -> None:
+    from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
+
+    a = ChipLayer("a", ("input",), (1, 1, 1), np.ones((1, 1, 1, 1)), destinations=(Destination("b"),))
+    b = ChipLayer("b", ("input", "a"), (2, 1, 1), np.ones((1, 2, 1, 1)), bias=np.array([3.0]))
+    source = ChipInput("input", (1, 1, 1), (Destination("a"), Destination("b", feature_shift=1)), 0.5)
+    found = sent_at(ChipNetwork((source,), (a, b)), 4, ticks=2)
+    assert found["b"].weights.reshape(-1).tolist() == [1.0, 0.25]
+    assert found["b"].bias is not None
+    assert found["b"].bias.tolist() == [1.5]
+    assert found.inputs[0].event_value == 0.125

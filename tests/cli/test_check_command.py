@@ -1,0 +1,95 @@
+"""``spikewright check`` as a user types it: what fits, what does not, and what was mistyped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spikewright as sw
+from networks import Builder, plain
+from spikewright.cli.app import run
+from spikewright.graph import Graph
+from spikewright.nodes import Output
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    builder = plain(7)
+    graph, x = builder.graph(), np.abs(builder.samples(40))
+    sw.save(graph, "net.safetensors")
+    sw.save(sw.convert(graph, x, "max", readout="count"), "snn.safetensors")
+    sw.save(sw.convert(graph, x, "max"), "potentials.safetensors")
+    b = Builder(0, (2, 8, 8))
+    b.conv(64)
+    b.relu()
+    b.conv(65)
+    b.relu()
+    sw.save(Graph([*b.nodes, Output(name="output", inputs=(b.at,))]), "wide.safetensors")
+    np.savez("test.npz", x=x[:12], y=np.arange(12) % 4)
+    return tmp_path
+
+
+def said(typed: str, capsys: pytest.CaptureFixture[str], status: int) -> str:
+    capsys.readouterr()
+    assert run(typed.split()) == status
+    found = capsys.readouterr()
+    return found.out + found.err
+
+
+def told(typed: str, capsys: pytest.CaptureFixture[str], status: int) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run([*typed.split(), "--json"]) == status
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_network_that_fits(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said("check snn.safetensors --dt 1ms", capsys, 0)
+    assert "snn.safetensors fits speck2f" in text
+    assert "the slow clock must tick at 1,000 Hz" in text
+    assert "rewritten: average pool as a sum pool, weights divided" in text
+    found = told("check snn.safetensors --chip speck2e --dt 0.01", capsys, 0)
+    assert (found["chip"], found["fits"], found["clock_hz"]) == ("speck2e", True, 100)
+    assert {layer["core"] for layer in found["layers"]} <= set(range(9))
+
+
+def test_a_trained_network_is_checked_by_its_sizes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the network is not converted yet" in said("check net.safetensors", capsys, 0)
+
+
+def test_a_network_that_does_not_fit(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said("check wide.safetensors", capsys, 1)
+    assert "output_spikes: its 131,072 kernel words are more than any core has (65,536)" in text
+    assert "output_spikes would fit with 64 channels (core 5)" in text
+    assert "wide.safetensors does not fit speck2f" in text
+    assert told("check wide.safetensors", capsys, 1)["layers"][1]["changes"][0] == {"change": "64 channels", "core": 5}
+
+
+def test_answers_read_by_potentials_are_no_spikes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said("check potentials.safetensors", capsys, 1)
+    assert "it is read by potentials, and a chip only sends spikes" in text
+    assert "--readout count" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("snn.safetensors --chip loihi", "unknown chip 'loihi'; choose one of dynapcnndevkit, speck2b,"),
+        ("snn.safetensors --dt soon", "--dt takes a time above 0 like 1ms, 500us or 0.02 (seconds), not 'soon'"),
+        ("snn.safetensors --dt 0", "--dt takes a time above 0"),
+        ("snn.safetensors --dt 1h", "--dt takes a time above 0"),
+        ("snn.safetensors --dt 1s", "the slow clock ticks 10 to 10000 times a second"),
+        ("nothing.safetensors", "nothing.safetensors"),
+        ("snn.safetensors --chip speck2b --chip-readout", "the readout of speck2b cannot be used"),
+    ],
+)
+def test_what_was_mistyped(typed: str, message: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(f"check {typed}", capsys, 2)
+    assert text.startswith("error: ")
+    assert message in text
+    assert len(text.strip().splitlines()) == 1
