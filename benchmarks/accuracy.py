@@ -35,6 +35,7 @@ from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.errors import SpikewrightError
 from spikewright.forward import run
 from spikewright.graph import Graph
+from spikewright.measures.synops import synops
 
 RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "accuracy.jsonl"
@@ -125,6 +126,8 @@ class Job:
         """One row for one draw.
 
         ``lost`` are the images that only the trained network knows, ``won`` those that only the spiking one knows.
+        ``operations_per_mac`` are the synaptic operations of spikes, all T steps, over the multiply-accumulates of the
+        trained network; the analog input's own, one layer of these at the first step, are not among them.
         """
         statistics, calibrating = self.statistics(seed)
         start = time.process_time()
@@ -138,6 +141,8 @@ class Job:
         found = answered(conversion, row.timesteps)
         simulating = time.process_time() - start
         right = found.output[:, -1].argmax(1) == found.labels
+        work = synops(conversion.spiking, {name: total / len(right) for name, total in found.sent.items()})
+        macs = sum(self.folded.macs(node) for node in self.folded)
         return {
             "key": row.key,
             "seed": seed,
@@ -146,6 +151,7 @@ class Job:
             "lost": int((analog & ~right).sum()),
             "won": int((right & ~analog).sum()),
             "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
+            "operations_per_mac": round(sum(layer.total for layer in work.values()) / macs, 3),
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
             "simulating_s": round(simulating, 1),
