@@ -127,7 +127,7 @@ class Job:
 
         ``lost`` are the images that only the trained network knows, ``won`` those that only the spiking one knows.
         ``operations_per_mac`` are the synaptic operations of spikes, all T steps, over the multiply-accumulates of the
-        trained network; the analog input's own, one layer of these at the first step, are not among them.
+        trained network; the analog input's own are not among them, and few-spike windows, run as one step, do not tell them.
         """
         statistics, calibrating = self.statistics(seed)
         start = time.process_time()
@@ -142,7 +142,7 @@ class Job:
         simulating = time.process_time() - start
         right = found.output[:, -1].argmax(1) == found.labels
         work = synops(conversion.spiking, {name: total / len(right) for name, total in found.sent.items()})
-        macs = sum(self.folded.macs(node) for node in self.folded)
+        operations = sum(layer.total for layer in work.values()) / sum(map(self.folded.macs, self.folded))
         return {
             "key": row.key,
             "seed": seed,
@@ -151,7 +151,7 @@ class Job:
             "lost": int((analog & ~right).sum()),
             "won": int((right & ~analog).sum()),
             "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
-            "operations_per_mac": round(sum(layer.total for layer in work.values()) / macs, 3),
+            **({"operations_per_mac": round(operations, 3)} if schedule_of(conversion.spiking) != "few_spike" else {}),
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
             "simulating_s": round(simulating, 1),
