@@ -127,7 +127,8 @@ class Job:
 
         ``lost`` are the images that only the trained network knows, ``won`` those that only the spiking one knows.
         ``operations_per_mac`` are the synaptic operations of spikes, all T steps, over the multiply-accumulates of the
-        trained network; the analog input's own are not among them, and few-spike windows, run as one step, do not tell them.
+        trained network: the analog input's own are not among them, and few-spike windows, run as one step, do not tell
+        them.
         """
         statistics, calibrating = self.statistics(seed)
         start = time.process_time()
