@@ -93,10 +93,10 @@ RECIPES: dict[str, Recipe] = {
     "static": Recipe("percentile:{p},channels", "", (PAIR,)),
     "bias per step": Recipe("percentile:{p},channels", "", (PAIR, "bias:{T},steps")),
     "signed, bursts up to 4": Recipe("mmse:{T},channels", "signed,spikes=4"),
-    "layered": Recipe("mmse:{T},channels", "schedule=layered"),
+    "layered": Recipe("mmse:{T},channels", "schedule=layered", (PAIR,)),
     "few-spike": Recipe("percentile:99.9,channels", "schedule=few_spike"),
     "static, weights": Recipe("percentile:{p},channels", "", ("weights:{T}", PAIR)),
-    "layered, weights": Recipe("mmse:{T},channels", "schedule=layered", ("weights:{T}",)),
+    "layered, weights": Recipe("mmse:{T},channels", "schedule=layered", ("weights:{T}", PAIR)),
 }
 """How each contract is converted where ``OWN`` says nothing else, ``{p}`` the percentile of its T; chosen on training
 images."""

@@ -12,6 +12,11 @@
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import Fit, check
+from spikewright.chips.quantise import Quantised, quantise
+from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
+from spikewright.chips.simulation.rules import ChipRules
+from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.storage import load_quantised, save_quantised
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
@@ -40,6 +45,8 @@ __all__ = [
     "ArrayDataset",
     "CalibrationFacts",
     "Candidate",
+    "ChipMeasures",
+    "ChipRules",
     "Comparison",
     "Constant",
     "Conversion",
@@ -59,8 +66,10 @@ __all__ = [
     "Neurons",
     "NeuronsByPopulation",
     "Percentile",
+    "PictureTrains",
     "Poisson",
     "Preprocessing",
+    "Quantised",
     "Rates",
     "Record",
     "Rule",
@@ -84,14 +93,18 @@ __all__ = [
     "load",
     "load_data",
     "load_events",
+    "load_quantised",
     "load_rates",
     "look",
     "measure",
+    "measure_chip",
     "normalise",
     "prepare",
+    "quantise",
     "readout_start",
     "report",
     "save",
+    "save_quantised",
     "simulate",
     "simulated_rates",
     "synapses",

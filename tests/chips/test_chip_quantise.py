@@ -77,7 +77,7 @@ def test_the_chip_counts_what_the_stepped_network_counts_on_the_same_events() ->
     for rules in (ChipRules(), ChipRules(permute=1)):
         on_chip = measure_chip(found, (x, y), TRAINS, rules)
         counts = on_chip.answers["output"]
-        assert np.corrcoef(counts.ravel(), stepped.ravel())[0, 1] > 0.95
+        assert np.corrcoef(counts.ravel(), stepped.ravel())[0, 1] > 0.9
         assert np.abs(counts - stepped).mean() < 0.1 * np.abs(stepped).mean()
     assert on_chip.accuracy is not None
     assert on_chip.accuracy[-1] == (counts.argmax(1) == y).mean()

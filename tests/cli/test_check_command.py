@@ -31,6 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     b.relu()
     sw.save(Graph([*b.nodes, Output(name="output", inputs=(b.at,))]), "wide.safetensors")
     np.savez("test.npz", x=x[:12], y=np.arange(12) % 4)
+    np.savez("events.npz", **{label: np.array([0, 1]) for label in "txyp"})
     return tmp_path
 
 
@@ -58,6 +59,53 @@ def test_a_network_that_fits(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {layer["core"] for layer in found["layers"]} <= set(range(9))
 
 
+def test_operations_per_second(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = "check snn.safetensors --data test.npz -T 8 --dt 1ms"
+    text = said(typed, capsys, 0)
+    assert "synaptic operations per second" in text
+    assert "12 samples of 8 steps of 0.001 s, peaks over 0.001 s" in text
+    assert "a decimator of 1/2" in text
+    found = told(f"{typed} --synops-limit 1e9 --window 4ms", capsys, 0)
+    assert found["bandwidth"]["window"] == 0.004
+    first = found["bandwidth"]["layers"][0]
+    assert first["peak"] >= first["mean"] > 0
+    over = told(f"{typed} --synops-limit 0:10,1:10", capsys, 1)
+    assert (over["fits"], over["runs"]) == (True, False)
+    assert "times the limit of 10" in over["exceeded"][0]
+    assert "fits speck2f, but exceeds the limit" in said(f"{typed} --synops-limit 10", capsys, 1)
+    assert (
+        run(
+            [
+                "simulate",
+                "snn.safetensors",
+                "--data",
+                "test.npz",
+                "-T",
+                "8",
+                "--allow-overlap",
+                "--no-explain",
+                "-o",
+                "rates.npz",
+            ]
+        )
+        == 0
+    )
+    means = told("check snn.safetensors --rates rates.npz --dt 1ms", capsys, 0)["bandwidth"]
+    assert means["window"] is None
+    assert means["layers"][0]["mean"] == pytest.approx(first["mean"], rel=1e-3)
+
+
+def test_a_recording(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    b = Builder(0, (2, 8, 8))
+    b.conv(3)
+    b.relu()
+    graph = Graph([*b.nodes, Output(name="output", inputs=(b.at,))])
+    sw.save(sw.convert(graph, np.abs(b.samples(40)), "max", readout="count"), "sensor.safetensors")
+    found = told("check sensor.safetensors --data events.npz --dt 1ms", capsys, 0)["bandwidth"]
+    assert (found["samples"], found["timesteps"]) == (1, 1)
+    assert found["layers"][0]["mean"] == pytest.approx((4 + 9) * 3 / 1e-3)
+
+
 def test_a_trained_network_is_checked_by_its_sizes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "the network is not converted yet" in said("check net.safetensors", capsys, 0)
 
@@ -82,6 +130,20 @@ def test_answers_read_by_potentials_are_no_spikes(home: Path, capsys: pytest.Cap
         ("snn.safetensors --chip loihi", "unknown chip 'loihi'; choose one of dynapcnndevkit, speck2b,"),
         ("snn.safetensors --dt soon", "--dt takes a time above 0 like 1ms, 500us or 0.02 (seconds), not 'soon'"),
         ("snn.safetensors --dt 0", "--dt takes a time above 0"),
+        (
+            "snn.safetensors --synops-limit 1e6",
+            "--synops-limit would change nothing: operations are counted with --data",
+        ),
+        ("snn.safetensors --data test.npz", "operations per second need to know how long a step is: say --dt 1ms"),
+        ("snn.safetensors --data test.npz --dt 1ms --synops-limit many", "--synops-limit takes a number above 0"),
+        ("snn.safetensors --data test.npz --dt 1ms --synops-limit 1e6,2:3", "one number for all cores, or one by core"),
+        ("snn.safetensors --data test.npz --dt 1ms --window 0", "--window takes a time above 0"),
+        ("snn.safetensors --data test.npz --rates r.npz --dt 1ms", "give --data, which is simulated, or --rates"),
+        ("snn.safetensors -T 9", "--timesteps would change nothing: nothing is simulated without --data"),
+        ("snn.safetensors --window 2ms", "--window would change nothing: peaks are those of single events"),
+        ("net.safetensors --data test.npz --dt 1ms", "has no spiking populations; run 'spikewright convert' first"),
+        ("snn.safetensors --data events.npz --dt 1ms", "events of a sensor fit an input of 1 or 2 channels"),
+        ("snn.safetensors --rates test.npz --dt 1ms", "test.npz"),
         ("snn.safetensors --dt 1h", "--dt takes a time above 0"),
         ("snn.safetensors --dt 1s", "the slow clock ticks 10 to 10000 times a second"),
         ("nothing.safetensors", "nothing.safetensors"),

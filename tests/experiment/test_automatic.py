@@ -145,9 +145,7 @@ def test_on_the_command_line(
     assert "auto:4 chose " in said
     assert "at T=4 by labels, 40 of 80 samples held out" in " ".join(said.split())
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert (
-        "not chosen, points lost (on so many of them)" in page
-    )  # what was not chosen stands on the page with its losses
+    assert "not chosen, points lost and distance (on so many of them)" in page
     assert run([*typed.split(" "), "--force", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert "at T=4 by labels" in told["chosen"][0]

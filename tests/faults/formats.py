@@ -132,6 +132,26 @@ def _conversion() -> Format:
     return Format(name, write, read, (m.in_safetensors("spikewright-conversion"),), sure=True)
 
 
+def _chip() -> Format:
+    name = "chip.safetensors"
+
+    def write(folder: Path) -> None:
+        graph = plain(3).graph()
+        made = sw.convert(graph, samples(graph), "percentile:99.9", readout="count")
+        sw.save_quantised(sw.quantise(made, "speck2f", samples(graph), rate=2), folder / name)
+
+    def read(folder: Path) -> Any:
+        found = sw.load_quantised(folder / name)
+        size = sum(layer.macs + layer.weights.size for layer in found.network.layers)
+        sizes = [int(np.prod(shape)) for shape in found.inputs.values()]
+        if size < 10**6 and sum(sizes) < 10**6:
+            x = np.full((1, *found.inputs.get("input", ())), 0.5, np.float32)
+            sw.measure_chip(found, x, sw.PictureTrains(timesteps=2, ticks=found.ticks))
+        return repr(found.summary()), str(found.preprocessing), dict(found.inputs)
+
+    return Format(name, write, read, (m.in_safetensors("spikewright-chip"),), sure=True)
+
+
 def _statistics() -> Format:
     name, method = "statistics.safetensors", sw.threshold_method(METHOD)
 
@@ -363,6 +383,7 @@ def formats() -> dict[str, Format]:
             _graph("analog.safetensors", analog),
             _graph("spiking.safetensors", spiking),
             _conversion(),
+            _chip(),
             _statistics(),
             _rates(),
         ),

@@ -94,3 +94,60 @@ class Speck(Chip):
     threshold_bits: int
     bias_bits: int
     synops_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Xylo(Chip):
+    """A chip of the Xylo family: all neurons together, every synapse with a weight of its own.
+
+    Attributes:
+        inputs_max: how many values come in.
+        hidden_max, outputs_max: neurons of all layers but the last, and of the last.
+        first_max, last_max: hidden neurons that inputs reach, and that reach outputs.
+        fan_out_max: synapses that leave a neuron.
+        fan_in_max: synapses that end at a neuron; None where no number is public.
+        weights_max: synapses in all; None where no number is public.
+        layers_min: how many layers of neurons there are at least.
+        weight_bits: of the signed weights.
+    """
+
+    inputs_max: int
+    hidden_max: int
+    outputs_max: int
+    first_max: int
+    last_max: int
+    fan_out_max: int
+    fan_in_max: int | None = None
+    weights_max: int | None = None
+    layers_min: int = 2
+    weight_bits: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Akida(Chip):
+    """A chip of the Akida family, which computes layers of a quantised network: what shapes they may have.
+
+    Attributes:
+        input_side: the shortest and the longest side of an image.
+        input_channels: how many its first layer may read.
+        input_kernels: by side of the first layer's kernel, its strides.
+        input_filters_max: by number of channels and side of the kernel, the most filters; empty where no number is
+            public.
+        kernels: sides of all other kernels.
+        strides: of all other convolutions.
+        strided_kernels: sides of kernels that may have a stride of 2.
+        channels_max: of a layer; None where no number is public.
+        dense_inputs_max: values that a dense layer reads.
+        weight_bits: that weights may have.
+    """
+
+    input_side: tuple[int, int]
+    input_channels: tuple[int, ...]
+    input_kernels: Mapping[int, tuple[int, ...]]
+    input_filters_max: Mapping[tuple[int, int], int]
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+    strided_kernels: tuple[int, ...]
+    channels_max: int | None
+    dense_inputs_max: int
+    weight_bits: tuple[int, ...]

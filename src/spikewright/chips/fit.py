@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from spikewright.chips.chip import Chip, Speck
+from spikewright.chips.akida import QUANTISED, broken_on_akida
+from spikewright.chips.bandwidth import WINDOW, Bandwidth, from_rates, measured_bandwidth
+from spikewright.chips.chip import Akida, Chip, Speck, Xylo
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.limits import broken, broken_by_sending, too_large
 from spikewright.chips.lowering import Lowered, lower, spread
@@ -16,16 +18,22 @@ from spikewright.chips.lowering.pool import REST
 from spikewright.chips.lowering.readout import SPREAD
 from spikewright.chips.mapping import assign, holds, most_placed
 from spikewright.chips.network import ChipLayer, ChipNetwork
+from spikewright.chips.savings import Saving, savings
 from spikewright.chips.sizes import Sizes
 from spikewright.chips.suggestions import Change, changes
+from spikewright.chips.xylo import INTEGERS, broken_on_xylo
 from spikewright.conversion import Conversion, from_scales, spiking_graph
+from spikewright.encoders import Encoder
+from spikewright.engines.settings import TIMESTEPS
 from spikewright.errors import Problem, SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output, ReLU
 from spikewright.preparation import prepare
+from spikewright.rates import Rates
 from spikewright.text import shape_text
 
 TRAINED = "the network is not converted yet: its sizes are those that it will have, read by counts of spikes"
+NOT_YET = "operations per second are counted once the whole network is converted and can be computed by the chip"
 ASSUMED = {
     REST: "rows and columns that a pool leaves over are dropped: an assumption, no source says what a chip does",
 }
@@ -97,6 +105,9 @@ class Fit:
         network: as layers of the chip; only what can be, where there are problems.
         clock_hz: the rate of the slow clock that biases need; None where there are none, or nobody said how long a step
             is.
+        bandwidth: how busy every core is; None where nothing was said of rates.
+        exceeded: limits on synaptic operations per second that are exceeded, a sentence each.
+        savings: what remedies would save where it is busiest.
     """
 
     chip: Chip
@@ -106,6 +117,14 @@ class Fit:
     remarks: tuple[str, ...]
     network: ChipNetwork | None = None
     clock_hz: float | None = None
+    bandwidth: Bandwidth | None = None
+    exceeded: tuple[str, ...] = ()
+    savings: tuple[Saving, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it fits, and no limit on operations per second that was given is exceeded."""
+        return self.fits and not self.exceeded
 
     @property
     def fits(self) -> bool:
@@ -127,6 +146,9 @@ class Fit:
             "broken": list(self.broken),
             "remarks": list(self.remarks),
             "clock_hz": self.clock_hz,
+            "bandwidth": None if self.bandwidth is None else self.bandwidth.summary(),
+            "exceeded": list(self.exceeded),
+            "savings": [saving.summary() for saving in self.savings],
         }
 
     def lines(self) -> list[str]:
@@ -137,11 +159,12 @@ class Fit:
             found += [f"{layer.layer}: {limit}" for limit in layer.broken]
             if layer.changes:
                 found.append(f"{layer.layer} would fit with {'; or '.join(map(str, layer.changes))}")
-        return found
+        return [*found, *self.exceeded]
 
     def __str__(self) -> str:
         head = f"{self.chip}: it fits" if self.fits else f"{self.chip}: it does not fit"
-        return "\n  ".join([head, *map(str, self.layers), *self.lines(), *self.remarks])
+        busy = [] if self.bandwidth is None else list(map(str, self.bandwidth.layers))
+        return "\n  ".join([head, *map(str, self.layers), *busy, *self.lines(), *map(str, self.savings), *self.remarks])
 
     __repr__ = __str__
 
@@ -152,7 +175,13 @@ def check(
     *,
     dt: float | None = None,
     chip_readout: bool = False,
-    work: Mapping[str, float] | None = None,
+    rates: Rates | None = None,
+    data: Any = None,
+    timesteps: int = TIMESTEPS,
+    window: float = WINDOW,
+    encoder: Encoder | None = None,
+    synops_limit: float | Mapping[int, float] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Whether a spiking network fits a chip, and what would where it does not.
 
@@ -162,15 +191,26 @@ def check(
         dt: how long a step is, in seconds: the clock of biases ticks once a step.
         chip_readout: whether the answer is read by the readout on the chip, so that classes stand on channels of their
             own.
-        work: by layer its synaptic operations per second, which decide what stands on parallel cores; MACs by default.
+        rates: of the spiking network, for how busy cores are on average; what stands on parallel cores follows from it,
+            from MACs by default.
+        data: samples that are simulated in place of that, for peaks too.
+        timesteps: of that simulation.
+        encoder: of that simulation; values as they are where there is none.
+        window: over which peaks are taken, in seconds.
+        synops_limit: the most synaptic operations of a core in a second, for all or by number; no number is public.
+        progress: called with (samples done, samples in all).
 
     Raises:
-        SettingsError: for an unknown chip, a dt that no clock has, or a readout that cannot be.
+        SettingsError: for an unknown chip, a dt that no clock has, a readout that cannot be, or operations per second
+            without a dt.
         UnsupportedModelError: for a trained network that cannot be converted.
     """
     own = known_chip(chip)
     if not isinstance(own, Speck):
-        raise SettingsError(f"chip '{own}': networks are not laid out for it; choose one of the DynapCNN family")
+        given = [rates, data, synops_limit, chip_readout or None]
+        if any(value is not None for value in given):
+            raise SettingsError(f"chip '{own}': only numbers and shapes are checked; leave rates, data and limits away")
+        return _other(network, own)
     trained = isinstance(network, Graph) and not network.populations
     lowered = lower(_of_ones(spiking_graph(network)) if trained else network, own)
     remarks = (TRAINED,) if trained else ()
@@ -180,8 +220,53 @@ def check(
         rewrites = {**lowered.rewrites, name: (*lowered.rewrites[name], SPREAD)}
         lowered = replace(lowered, network=wide, rewrites=rewrites)
     told, clock = _remarks(lowered, own, dt)
-    layers = _layers(lowered, own, work)
-    return Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock)
+    busy = None
+    if (rates is not None or data is not None) and (trained or lowered.problems):
+        told = (*told, NOT_YET)
+    elif data is not None:
+        if dt is None:
+            raise SettingsError("operations per second need to know how long a step is: say dt (--dt 1ms)")
+        settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress}
+        busy = measured_bandwidth(network, lowered.network, data, timesteps, dt, **settings)
+    elif rates is not None:
+        busy = from_rates(lowered.network, rates, dt)
+    layers = _layers(lowered, own, None if busy is None else {one.layer: one.busiest for one in busy.layers})
+    fit = Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock, busy)
+    limit = own.synops_per_second if synops_limit is None else synops_limit
+    return fit if busy is None else _busy(fit, own, busy, limit)
+
+
+def _other(network: Graph | Conversion, chip: Chip) -> Fit:
+    """A network beside the public limits of a chip of another kind."""
+    if isinstance(chip, Xylo):
+        trained = not spiking_graph(network).populations
+        spiking = spiking_graph(_of_ones(spiking_graph(network)) if trained else network)
+        return Fit(chip, (), (), broken_on_xylo(spiking, chip), (INTEGERS, *chip.notes))
+    if isinstance(chip, Akida):
+        folded = network.folded if isinstance(network, Conversion) else network
+        bits = ", ".join(map(str, chip.weight_bits))
+        return Fit(chip, (), (), broken_on_akida(folded, chip), (QUANTISED.format(bits), *chip.notes))
+    raise SettingsError(f"chip '{chip}': nobody says how a {type(chip).__name__} is checked")
+
+
+def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limit: float | Mapping[int, float] | None) -> Fit:
+    """With limits on operations per second, and what would save some."""
+    exceeded, over = [], []
+    for layer in fit.layers:
+        load, most = busy[layer.layer].busiest, limit
+        if isinstance(limit, Mapping):
+            most = None if layer.core is None else limit.get(layer.core)
+        if isinstance(most, float | int) and load > most:
+            over.append(layer.layer)
+            exceeded.append(
+                f"{layer.layer}: core {layer.core} would do {load:,.0f} synaptic operations a second, "
+                f"{load / most:.2f} times the limit of {most:,.0f}"
+            )
+    busiest = max(busy.layers, key=lambda one: one.busiest).layer
+    limits = None if isinstance(limit, Mapping) else limit
+    saved = savings(fit.network, chip, busy, over or [busiest], limits) if fit.network is not None else ()
+    remarks = (*fit.remarks, *busy.remarks)
+    return replace(fit, exceeded=tuple(exceeded), savings=saved, remarks=remarks)
 
 
 def _of_ones(graph: Graph) -> Conversion:

@@ -15,7 +15,7 @@ from spikewright.chips.network import ChipNetwork
 from spikewright.conversion import Conversion
 from spikewright.data import Preprocessing, as_dataset
 from spikewright.errors import SettingsError
-from spikewright.graph import Shape
+from spikewright.graph import SampleShapes
 from spikewright.settings import plain, whole
 
 SAMPLES = 64
@@ -33,7 +33,7 @@ class Quantised:
         notes: what somebody should know about it.
         rate: events a step of an input's largest value, what one event stood for in the conversion.
         ticks: of the slow clock in a step; the biases are those of a step divided by it.
-        inputs: by name, the shape of a sample as the conversion takes it.
+        inputs: by name, the shape of a sample as the conversion takes it, and where its channels are.
         tasks: by output, what labels mean, as text; only where somebody said so.
         preprocessing: of data.
         classes: the names of the classes, in the order of their indices.
@@ -45,7 +45,7 @@ class Quantised:
     notes: tuple[str, ...] = ()
     rate: float = 1.0
     ticks: int = 1
-    inputs: dict[str, Shape] = field(default_factory=dict)
+    inputs: SampleShapes = field(default_factory=SampleShapes)
     tasks: dict[str, str] = field(default_factory=dict)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     classes: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ def quantise(
         notes=made.notes,
         rate=float(each),
         ticks=ticks,
-        inputs=dict(conversion.spiking.inputs),
+        inputs=conversion.spiking.inputs,
         tasks=dict(conversion.tasks),
         preprocessing=conversion.preprocessing,
         classes=conversion.classes,

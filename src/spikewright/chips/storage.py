@@ -15,7 +15,7 @@ from spikewright.chips.quantise import Quantised
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.files import atomic_path
-from spikewright.graph import Array
+from spikewright.graph import Array, SampleShapes
 from spikewright.settings import fits
 from spikewright.storage import check_save
 from spikewright.storage.graphs import DAMAGE, damage
@@ -31,6 +31,7 @@ FACTS: Mapping[str, Any] = {
     "rate": float,
     "ticks": int,
     "shapes": dict[str, list[int]],
+    "channels": dict[str, str],
     "tasks": dict[str, str],
     "preprocessing": str,
     "classes": list[str],
@@ -80,6 +81,7 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
         "rate": quantised.rate,
         "ticks": quantised.ticks,
         "shapes": {name: list(shape) for name, shape in quantised.inputs.items()},
+        "channels": dict(quantised.inputs.channels),
         "tasks": dict(quantised.tasks),
         "preprocessing": str(quantised.preprocessing),
         "classes": list(quantised.classes),
@@ -123,6 +125,8 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
         layers,
         tuple(_made(Readout, entry) for entry in facts["readout"]),
     )
+    inputs = SampleShapes({name: tuple(shape) for name, shape in facts["shapes"].items()})
+    inputs.channels = facts["channels"]
     losses = tuple(_made(LayerLoss, entry) for entry in facts["losses"])
     if [loss.layer for loss in losses] != [layer.name for layer in layers]:
         raise ModelFileError("its losses are of other layers")
@@ -135,7 +139,7 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
         notes=tuple(facts["notes"]),
         rate=float(facts["rate"]),
         ticks=facts["ticks"],
-        inputs={name: tuple(shape) for name, shape in facts["shapes"].items()},
+        inputs=inputs,
         tasks=facts["tasks"],
         preprocessing=Preprocessing.parse(facts["preprocessing"]),
         classes=tuple(facts["classes"]),

@@ -36,7 +36,8 @@ def fitting_cores(sizes: Sizes, cores: Sequence[Core]) -> tuple[int, ...]:
 def changes(layers: Sequence[Sizes], which: int, chip: Speck) -> tuple[Change, ...]:
     """The smallest change of each kind with which a layer keeps all limits and gets a core.
 
-    A layer gets one if more layers than before can have cores of their own at the same time.
+    A layer gets one if more layers than before can have cores of their own at the same time; of more layers than there
+    are cores each is looked at by itself.
 
     Args:
         layers: of the network.
@@ -50,7 +51,7 @@ def changes(layers: Sequence[Sizes], which: int, chip: Speck) -> tuple[Change, .
         for text, sizes in kind(layers[which], chip):
             cores = () if broken(sizes, chip) else fitting_cores(sizes, chip.cores)
             changed = [*fitting[:which], cores, *fitting[which + 1 :]]
-            if cores and _placed(changed) > placed:
+            if cores and (len(layers) > len(chip.cores) or _placed(changed) > placed):
                 core = most_placed(changed)[which]
                 found.append(Change(text, cores[0] if core is None else core))
                 break

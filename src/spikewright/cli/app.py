@@ -22,6 +22,7 @@ from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
 from spikewright.cli.export import export
 from spikewright.cli.inspect import inspect
+from spikewright.cli.quantise import quantise
 from spikewright.cli.simulate import simulate
 from spikewright.cli.synapses import synapses
 from spikewright.cli.tune import tune
@@ -47,7 +48,7 @@ FAULT = 1
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
-for command in (inspect, convert, tune, simulate, check, synapses, export, demo):
+for command in (inspect, convert, tune, simulate, check, quantise, synapses, export, demo):
     app.command()(command)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from spikewright.chips.storage import is_quantised
 from spikewright.cli.console import (
     DtOption,
     DtypeOption,
@@ -26,10 +27,11 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_not_code, check_spiking, with_options
+from spikewright.cli.options import RunOptions, check_idle, check_not_code, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
+from spikewright.cli.simulate_chip import ChipRun, simulate_chip
 from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
 from spikewright.engines import Engine
@@ -46,11 +48,21 @@ from spikewright.measures.scores import agreement_name
 from spikewright.storage import SUFFIX
 from spikewright.text import shape_text, short
 
+_STEPPED = {
+    *("output", "events", "force", "engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
+    *("allow_overlap", "input_scale", "negative", "batch_size", "device"),
+}
+"""Options that only networks have which step."""
+
 
 @with_options
 def simulate(
+    context: typer.Context,
     model: Annotated[
-        str, typer.Argument(help="A .safetensors file that 'convert' wrote, or a .nir file.", metavar="SPIKING")
+        str,
+        typer.Argument(
+            help="A .safetensors file that 'convert' or 'quantise' wrote, or a .nir file.", metavar="SPIKING"
+        ),
     ],
     data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
     options: RunOptions,
@@ -71,12 +83,34 @@ def simulate(
     ] = None,
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a chip: the conversion it was quantised from, run in steps on the same events.", metavar="SPIKING"
+        ),
+    ] = None,
+    chip_rules: Annotated[
+        str,
+        typer.Option(
+            help="Of a chip, where that is not public: fires=above, decimator=neuron, ticks=add; permute=SEED draws "
+            "the order of simultaneous events."
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy.
+    """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
+    'quantise' wrote is run event by event, as the chip would.
 
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
+    if is_quantised(model):
+        idle = _STEPPED if beside is None else _STEPPED - {"allow_overlap"}
+        check_idle(context, idle, f"{model} is run event by event, as the chip would, and it is none of that")
+        simulate_chip(Path(model), data, options, ChipRun(dt, chip_rules, task, beside, allow_overlap), as_json)
+        return
+    if chip_rules or beside is not None:
+        option = "--chip-rules is" if chip_rules else "--beside is"
+        raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":

@@ -1,9 +1,12 @@
 """``auto``: thresholds, corrections and neurons by the loss that was measured on samples held out of calibration.
 
-The choice falls in three rounds, each on more samples than the one before. First every threshold method is ranked by
-what the trained network loses when it is rounded to the levels of T timesteps, which takes no simulation. Then networks
-made by the best are simulated, without corrections and with them. What is best on few samples is at last measured on
-all that are held out. Test data are nowhere.
+The choice falls in rounds. First every threshold method is ranked by what the trained network is when it is rounded to
+the levels of T timesteps, which takes no simulation. The best of them are simulated with a correction, since what is
+best when only rounded is not when spikes come unevenly too; then the best with all corrections, and other neurons where
+these are allowed. What is best on few samples is at last measured on all that are held out. Test data are nowhere.
+
+Rounds are decided by how far answers are from the trained network's (``distance.py``), which tells candidates apart on
+few samples, where counting labels does not. Labels decide among those that are close.
 """
 
 from __future__ import annotations
@@ -34,9 +37,15 @@ CALIBRATED = 512
 """How many of the others λ are found on while methods are compared."""
 FIRST, SECOND = 128, 250
 """How many samples held out thresholds are ranked on, and candidates are measured on before the last round."""
-FINALISTS = 2
+FINALISTS = 3
+SIMULATED = 4
+"""How many threshold methods are simulated with a correction."""
+CORRECTED = "v_init"
+"""The correction that threshold methods are compared with."""
+CLOSE = 1.15
+"""A distance of no more than so many times the least is close: what loses least decides among these."""
 THRESHOLDS = (
-    *(f"percentile:{p:g},channels" for p in (99.9, 99, 97, 95, 90, 80, 60)),
+    *(f"percentile:{p:g},channels" for p in (99.9, 99, 98, 97, 95, 90, 80, 60)),
     *(f"percentile:{p:g},channels,zeros" for p in (99.9, 99)),
     "max,channels",
 )
@@ -73,6 +82,7 @@ class Automatic:
         recipe: what was chosen.
         lost: by recipe, points below the trained network: the mean over the T asked for, on the most samples that it
             was measured on; the chosen one first, then from the best on.
+        distance: by recipe, how far its answers are from the trained network's (``distance.py``), on the same samples.
         samples: by recipe, how many of the samples held out that were.
         held_out: which samples, in words.
         labelled: whether labels judged, not the trained network's answers.
@@ -82,6 +92,7 @@ class Automatic:
     auto: Auto
     recipe: Recipe
     lost: dict[str, float]
+    distance: dict[str, float]
     samples: dict[str, int]
     held_out: str
     labelled: bool
@@ -90,11 +101,16 @@ class Automatic:
     def __str__(self) -> str:
         """One line: what was chosen, by what, and what was next."""
         chosen = str(self.recipe)
-        others = [f"{text} {lost:.2f} ({self.samples[text]})" for text, lost in self.lost.items() if text != chosen]
+        others = [
+            f"{text} {lost:.2f}, {self.distance[text]:.3g} ({self.samples[text]})"
+            for text, lost in self.lost.items()
+            if text != chosen
+        ]
         against = "labels" if self.labelled else "the trained network's answers"
         return (
-            f"{chosen}: {points_text(self.lost[chosen])} at T={self.auto.timesteps} by {against}, {self.held_out}"
-            + (f"; not chosen, points lost (on so many of them): {', '.join(others)}" if others else "")
+            f"{chosen}: {points_text(self.lost[chosen])} at T={self.auto.timesteps} by {against}, {self.held_out}, "
+            f"distance of answers {self.distance[chosen]:.3g}"
+            + (f"; not chosen, points lost and distance (on so many of them): {', '.join(others)}" if others else "")
         )
 
     @property
@@ -271,6 +287,7 @@ class _Search:
     made: dict[Recipe, Conversion] = field(default_factory=dict)
     lost: dict[Recipe, float] = field(default_factory=dict)
     samples: dict[Recipe, int] = field(default_factory=dict)
+    distance: dict[Recipe, float] = field(default_factory=dict)
 
     def found(
         self, methods: Sequence[Method], base: NeuronsByPopulation, progress: Callable[[int, int], None] | None
@@ -278,8 +295,9 @@ class _Search:
         """What is chosen when all rounds are done."""
         tried = chains(self.auto)
         ranked = sorted(methods, key=lambda method: self.rounded(Recipe(method, neurons=base)))
-        recipes = [Recipe(ranked[0], chain, _with(base, text)) for text, chain in tried]
-        total, done = len(recipes) + 2 + FINALISTS, 0
+        first = next(((text, chain) for text, chain in tried if [one.name for one in chain] == [CORRECTED]), tried[0])
+        compared = [Recipe(method, first[1], _with(base, first[0])) for method in ranked[:SIMULATED]]
+        total, done = len(compared) + len(tried) + FINALISTS, 0
 
         def measured(recipe: Recipe, samples: int) -> None:
             nonlocal done
@@ -288,16 +306,20 @@ class _Search:
             if progress is not None:
                 progress(done, total)
 
+        for recipe in compared:
+            measured(recipe, SECOND)
+        methods = [one.method for one in self.order(compared)]
+        recipes = [Recipe(methods[0], chain, _with(base, text)) for text, chain in tried]
         for recipe in recipes:
             measured(recipe, SECOND)
         best = self.order(recipes)[0]
-        others = [replace(best, method=method) for method in ranked[1:3]]
+        others = [replace(best, method=method) for method in methods[1:2]]
         for recipe in others:
             measured(recipe, SECOND)
-        finalists = self.order([*recipes, *others])[:FINALISTS]
+        finalists = self.order([*recipes, *others, *compared])[:FINALISTS]
         for recipe in finalists:
             measured(recipe, len(self.parts.held_out))
-        chosen = self.order(finalists)[0]
+        chosen = self.best(finalists)
         if progress is not None:
             progress(total, total)
         left = [one for one in self.order(self.lost) if one not in finalists]
@@ -306,6 +328,7 @@ class _Search:
             self.auto,
             chosen,
             {str(one): self.lost[one] for one in every},
+            {str(one): self.distance[one] for one in every},
             {str(one): self.samples[one] for one in every},
             str(self.parts),
             self.yardstick.labelled,
@@ -313,8 +336,14 @@ class _Search:
         )
 
     def order(self, recipes: Iterable[Recipe]) -> list[Recipe]:
-        """The recipes from the least loss on; what ties stays in its order."""
-        return sorted(recipes, key=lambda one: self.lost[one])
+        """The recipes from the least distance on, where that is not known the least loss; what ties stays in order."""
+        return sorted(dict.fromkeys(recipes), key=lambda one: (self.distance[one], self.lost[one]))
+
+    def best(self, recipes: Iterable[Recipe]) -> Recipe:
+        """Of the recipes whose distance is close to the least the one that loses least."""
+        ranked = self.order(recipes)
+        close = [one for one in ranked if self.distance[one] <= CLOSE * self.distance[ranked[0]]]
+        return min(close, key=lambda one: self.lost[one])
 
     def conversion(self, recipe: Recipe) -> Conversion:
         """The network by a recipe, made on few samples."""
@@ -336,8 +365,9 @@ class _Search:
             )
         return self.made[recipe]
 
-    def rounded(self, recipe: Recipe) -> float:
-        """What the trained network loses when it is rounded to what the neurons can count, on few samples."""
+    def rounded(self, recipe: Recipe) -> tuple[float, float]:
+        """How far the trained network is from itself when it is rounded to what the neurons can count, and what it
+        loses, on few samples."""
         few = self.yardstick.some(FIRST, self.parts.seed)
         steps = self.auto.timesteps.values
         return few.rounded(self.conversion(recipe), self.encoder, steps, self.batch_size, self.device)
@@ -351,7 +381,9 @@ class _Search:
             self.conversion(recipe), self.encoder, steps.last, batch_size=self.batch_size, device=self.device
         )
         lost = float(scored.lost[[t - 1 for t in steps.values]].mean())
+        far = 0.0 if scored.distance is None else float(scored.distance[[t - 1 for t in steps.values]].mean())
         self.lost[recipe] = lost if isfinite(lost) else inf
+        self.distance[recipe] = far if isfinite(far) else inf
         self.samples[recipe] = len(few.data)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset
@@ -15,6 +17,7 @@ from spikewright.encoders import Encoder
 from spikewright.engines import Record, RunSettings
 from spikewright.engines.simulation import run_over
 from spikewright.errors import DataError, SettingsError
+from spikewright.experiment.distance import MOST, Distances
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.measures.quantised import quantised_graph
@@ -32,12 +35,15 @@ class Scored:
         score: ``(T,)``: the main score of the first output.
         firing_rate: spikes per neuron and timestep over the whole network.
         synops: synaptic operations per sample of all T timesteps.
+        distance: ``(T,)``: how far answers are from the trained network's (see ``distance.py``); None where these are
+            too large to be kept, or nobody knows.
     """
 
     lost: Curve
     score: Curve
     firing_rate: float
     synops: float
+    distance: Curve | None = None
 
     @property
     def timesteps(self) -> int:
@@ -59,6 +65,7 @@ class Yardstick:
         analog: by output, the trained network's scores.
         labelled: whether the targets are labels.
         note: why labels are not used, where there are some; else empty.
+        answers: by output, ``(N, *shape)``: what the trained network answers; none where that is too large to be kept.
     """
 
     data: Dataset
@@ -66,6 +73,7 @@ class Yardstick:
     analog: Mapping[str, Mapping[str, float]]
     labelled: bool
     note: str = ""
+    answers: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -106,10 +114,13 @@ class Yardstick:
         forward, done = Forward(folded, device), 0
         counts = {name: head.task.running_scores(1, head.answer) for name, head in asked.items()}
         said: dict[str, list[Any]] = {name: [] for name in asked}
+        kept: dict[str, list[NDArray[np.float32]]] = {name: [] for name in asked}
+        small = len(data) * sum(prod(head.answer.shape) for head in asked.values()) <= MOST
         for x, _ in data.batches(batch_size):
             answers = forward(encoder.mean(forward.to_tensor(x), timesteps))
             for name, head in asked.items():
                 answer = answers[name].cpu().numpy()
+                kept[name] += [answer] if small else []
                 if labelled and head.targets is not None:
                     targets = head.targets[done : done + len(x)]
                 else:
@@ -120,7 +131,8 @@ class Yardstick:
         if not labelled:
             asked = {name: replace(head, targets=np.concatenate(said[name])) for name, head in asked.items()}
         analog = {name: {k: float(v[0]) for k, v in one.scores().items()} for name, one in counts.items()}
-        return cls(data, asked, analog, labelled, note)
+        rows = {name: np.concatenate(one) for name, one in kept.items() if one}
+        return cls(data, asked, analog, labelled, note, rows)
 
     def some(self, count: int, seed: int = 0) -> Yardstick:
         """The same with a seeded draw of the samples; the trained network's scores stay those of all.
@@ -133,7 +145,8 @@ class Yardstick:
             return self
         rows = draw(self.data.labels, len(self.data), count, seed)
         heads = {name: replace(h, targets=None if h.targets is None else h.targets[rows]) for name, h in self.asked}
-        return replace(self, data=self.data.subset(rows), heads=heads)
+        answers = {name: values[rows] for name, values in self.answers.items()}
+        return replace(self, data=self.data.subset(rows), heads=heads, answers=answers)
 
     @property
     def asked(self) -> list[tuple[str, Head]]:
@@ -163,8 +176,9 @@ class Yardstick:
 
     def rounded(
         self, conversion: Conversion, encoder: Encoder, steps: Sequence[int], batch_size: int = 100, device: str = "cpu"
-    ) -> float:
-        """Points that rounding to what neurons count in T timesteps costs, the mean over some T and all outputs.
+    ) -> tuple[float, float]:
+        """How far answers are when activations are rounded to what neurons count in T timesteps, 0 where that is not
+        known, and how many points it costs: both the mean over some T and all outputs.
 
         Args:
             conversion: of the same trained network.
@@ -173,20 +187,25 @@ class Yardstick:
             batch_size: samples that run side by side.
             device: a torch device.
         """
-        lost = []
+        lost, far = [], []
         for t in steps:
             forward, done = Forward(quantised_graph(conversion, t), device), 0
             counts = {name: head.task.running_scores(1, head.answer) for name, head in self.asked}
+            distance = Distances(self.heads, self.answers, 1)
             for x, _ in self.data.batches(batch_size):
                 answers = forward(encoder.mean(forward.to_tensor(x), t))
+                rows = {name: answers[name][:, None] for name, _ in self.asked}
                 for name, head in self.asked:
                     assert head.targets is not None
-                    counts[name].add(answers[name].cpu().numpy()[:, None], head.targets[done : done + len(x)])
+                    counts[name].add(rows[name].cpu().numpy(), head.targets[done : done + len(x)])
+                if self.answers:
+                    distance.add(rows)
                 done += len(x)
+            far += [float(distance.result()[0])] if self.answers else []
             for name, head in self.asked:
                 score = gauge(head.task)
                 lost.append(100 * (self.analog[name][score] - float(counts[name].scores()[score][0])))
-        return float(np.mean(lost))
+        return float(np.mean(far)) if far else 0.0, float(np.mean(lost))
 
     def scored(
         self,
@@ -213,7 +232,9 @@ class Yardstick:
         scoring = Scoring(self.heads)
         settings = RunSettings(timesteps, encoder.fitted(graph), batch_size, device=device)
         record = Record("nonzero", outputs=False)
-        run = run_over(graph, self.data, settings, record, record.fitted(graph, timesteps), (scoring.alone,))
+        far = Distances(self.heads, self.answers, timesteps)
+        observers = (scoring.alone, far) if self.answers else (scoring.alone,)
+        run = run_over(graph, self.data, settings, record, record.fitted(graph, timesteps), observers)
         judged = scoring.results()
         lost = [
             100 * (self.analog[name][gauge(head.task)] - judged[name].scores[gauge(head.task)])
@@ -221,7 +242,9 @@ class Yardstick:
         ]
         first = next(iter(judged.values()))
         work = work_of(graph, run, settings.chosen_encoder)
-        return Scored(np.mean(lost, axis=0), first.scores[first.task.main], work.firing_rate, work.total_synops)
+        distance = far.result() if self.answers else None
+        score = first.scores[first.task.main]
+        return Scored(np.mean(lost, axis=0), score, work.firing_rate, work.total_synops, distance)
 
 
 def gauge(task: Task) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.chips.chip import Speck
 from spikewright.chips.lowering.window import map_of
@@ -56,3 +57,8 @@ def _orders(graph: Graph, reader: Node, chip: Speck) -> bool:
     if isinstance(reader, Flatten):
         return max(shape[1:], default=1) > chip.kernel_max and prod(shape) <= chip.features_max
     return isinstance(reader, Permute | Reshape)
+
+
+def in_order(samples: NDArray[np.float64], places: tuple[int, ...] | None) -> NDArray[np.float64]:
+    """``(N, values)`` of samples in the order of a chip's input."""
+    return samples if places is None else samples[:, np.array(places)]

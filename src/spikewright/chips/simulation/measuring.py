@@ -20,7 +20,7 @@ from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.data import as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import SettingsError
-from spikewright.tasks import SCORES, Answer, Curve, Labels, RunningScores, Task, find_task
+from spikewright.tasks import SCORES, Answer, Curve, Labels, RunningScores, Task, TaskChoice, chosen_tasks, find_task
 
 BATCH = 16
 """Samples that one thread runs at a time: their events and potentials are some megabytes."""
@@ -118,7 +118,7 @@ def measure_chip(
     trains: PictureTrains | None = None,
     rules: ChipRules | None = None,
     *,
-    task: Task | str | None = None,
+    task: TaskChoice = None,
     window: int = WINDOW,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -130,7 +130,7 @@ def measure_chip(
         data: a Dataset, an array, or a pair of samples and labels.
         trains: how pictures are sent; its slow clock is that of the network.
         rules: where the data sheet leaves it open.
-        task: of the outputs; found where it is not said.
+        task: as for ``measure``; what the conversion was made with, or found, where it is not said.
         window: microseconds of the windows whose most synaptic operations are told.
         threads: how many samples run side by side; all cores by default.
         progress: called with (samples done, samples in all).
@@ -153,10 +153,11 @@ def measure_chip(
     tasks: dict[str, Task] = {}
     answers: dict[str, list[NDArray[np.float64]]] = {read.output: [] for read in network.readout}
     labels = dataset.targets
+    chosen = chosen_tasks(task, {read.output: read.output for read in network.readout})
     for read in network.readout:
         own = labels.get(read.output) if isinstance(labels, Mapping) else labels
         answer = Answer(read.output, (len(read.neurons),), None)
-        tasks[read.output] = find_task(answer, own, task or quantised.tasks.get(read.output))
+        tasks[read.output] = find_task(answer, own, chosen.get(read.output, quantised.tasks.get(read.output)))
         if own is not None:
             counters[read.output] = tasks[read.output].running_scores(sent.timesteps, answer)
     batches = dataset.batches(BATCH)
@@ -216,7 +217,7 @@ class _Runner:
         )
 
     def answered(self, run: ChipRun, output: str, samples: int) -> NDArray[np.float64]:
-        """What an output answers after each step, ``(samples, T, values)``: spikes a step, each as what it stands for."""
+        """What an output answers after each step, ``(samples, T, values)``: spikes a step, as what they stand for."""
         read = self.reads[output]
         spikes, steps = run.spikes[read.layer], self.trains.timesteps
         channels, rows, columns = self.network[read.layer].output_shape

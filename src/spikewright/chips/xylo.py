@@ -1,0 +1,61 @@
+"""Whether a network fits a Xylo: numbers of neurons and of synapses, as far as limits are public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from spikewright.chips.chip import Xylo
+from spikewright.graph import Graph
+from spikewright.wiring import projections
+
+INTEGERS = "numbers of neurons and synapses are checked; Spikewright quantises nothing for it"
+
+
+def broken_on_xylo(graph: Graph, chip: Xylo) -> tuple[str, ...]:
+    """Every public limit that a spiking network breaks, a sentence each, with what would do.
+
+    Args:
+        graph: a spiking graph.
+        chip: it shall fit.
+    """
+    return tuple(_broken(graph, chip))
+
+
+def _broken(graph: Graph, chip: Xylo) -> Iterator[str]:
+    found = projections(graph, "folded")
+    ends = [p for p in found if p.path.dest.kind == "output"]
+    if any(p.connections.kernel is not None for p in ends):
+        yield "answers are read from potentials, and outputs are neurons there: convert with --readout count"
+        return
+    inner = [p for p in found if p.path.dest.kind != "output"]
+    last = {p.path.source.name for p in ends}
+    sizes = {node.name: prod(graph.shapes[node.name]) for node in graph.populations}
+    outputs = sum(size for name, size in sizes.items() if name in last)
+    first = {p.path.dest.name: p.path.dest.neurons for p in inner if p.path.source.kind == "input"}
+    before = {p.path.source.name: p.path.source.neurons for p in inner if p.path.dest.name in last}
+    counted = (
+        ("inputs", sum(prod(shape) for shape in graph.inputs.values()), chip.inputs_max, "feed fewer values"),
+        ("hidden neurons", sum(sizes.values()) - outputs, chip.hidden_max, "make layers narrower"),
+        ("output neurons", outputs, chip.outputs_max, "answer with fewer values"),
+        ("neurons that read inputs", sum(first.values()), chip.first_max, "make the first layer narrower"),
+        ("neurons that outputs read", sum(before.values()), chip.last_max, "make the last hidden layer narrower"),
+    )
+    for what, number, most, advice in counted:
+        if number > most:
+            yield f"{number:,} {what} are more than {most:,}: {advice}"
+    if len(sizes) < chip.layers_min:
+        yield f"a layer of neurons alone is too few: {chip.layers_min} are the least"
+    for name in sizes:
+        for what, most, counts in (
+            ("leave", chip.fan_out_max, [p.fan_out() for p in inner if p.path.source.name == name]),
+            ("end at", chip.fan_in_max, [p.fan_in() for p in inner if p.path.dest.name == name]),
+        ):
+            synapses = int(np.sum(counts, axis=0).max()) if counts else 0
+            if most is not None and synapses > most:
+                yield f"{name}: {synapses:,} synapses {what} a neuron, more than {most:,}: narrow its neighbours"
+    synapses = sum(p.synapses for p in inner)
+    if chip.weights_max is not None and synapses > chip.weights_max:
+        yield f"{synapses:,} synapses are more than {chip.weights_max:,}: every one has a weight of its own"
