@@ -47,14 +47,15 @@ event, in the stated order and with the events of each microsecond in an order t
 rule*: in the stated order, factors by the rule that everything just fits; all others by the least loss on 64
 calibration images.
 
-| trains | network | accuracy, % | against stepped, points | spikes an image | synaptic operations an image | whole, s |
-|---|---|---|---|---|---|---|
+| trains | network | accuracy, % | against stepped | spikes | synaptic operations | processor, s | whole, s |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 The trained network: {trained:.2f} %. *Chosen*: 2 events a step for a white pixel, λ of all layers twice that of the
 method (`gain:0.5`), both chosen on the last 200 training images; *plain*: 1 event a step, λ as they are.
 
-Speed of the native core: {speed:,.0f} million synaptic operations a second of processor time on one thread.
+Spikes and operations are of an image. Processor time is of all threads together, trains included; *whole* is the
+clock's. Speed of the native core: {speed:,.0f} million synaptic operations a second of processor time on one thread.
 
 {machine}, {cores} cores, shared with other work: load average {load:.1f} at the end.
 """
@@ -140,7 +141,8 @@ def report(rows: dict[str, dict[str, Any]], fast: float) -> None:
                 continue
             against = "" if kind == "stepped" else f"{100 * (own['accuracy'] - stepped['accuracy']):+.2f}"
             cells = [setting, kind, f"{100 * own['accuracy']:.2f}", against, f"{own['spikes']:,.0f}"]
-            lines.append("| " + " | ".join([*cells, f"{own['synops'] / 1e6:.1f} M", f"{own['seconds']:.0f}"]) + " |")
+            cells += [f"{own['synops'] / 1e6:.1f} M", f"{own['processor']:.0f}", f"{own['seconds']:.0f}"]
+            lines.append("| " + " | ".join(cells) + " |")
     facts = {"rows": "\n".join(lines), "method": METHOD, "machine": processor(), "cores": os.cpu_count()}
     first = next(iter(rows.values()))
     trained = next(100 * one["trained"] for one in rows.values() if "trained" in one)

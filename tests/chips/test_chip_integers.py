@@ -180,7 +180,8 @@ def output_error(network: ChipNetwork, other: ChipNetwork, pictures: Any) -> flo
         return np.maximum(currents + layer.bias[None, :, None, None], 0) / layer.threshold
 
     own = sent(network["layer"])
-    return float(np.sqrt(np.square(sent(other["layer"]) - own).sum() / np.square(own).sum()))
+    size = np.square(own).sum()  # zero where the drawn weights send nothing at all
+    return float(np.sqrt(np.square(sent(other["layer"]) - own).sum() / size)) if size else 0.0
 
 
 @settings(max_examples=25, deadline=None)

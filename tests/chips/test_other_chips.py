@@ -75,7 +75,16 @@ def test_answers_of_a_xylo_are_spikes() -> None:
 def test_shapes_of_akida() -> None:
     assert sw.check(convolutions(8, 3, 2), "akida_1_0").fits
     assert "4 are more" not in str(sw.check(convolutions(8, 3, 2), "akida_2_0"))
+    pooled = Builder(0, (3, 32, 32))
+    pooled.conv(8)
+    pooled.relu()
+    pooled.avg_pool()
+    pooled.conv(8, padding=((0, 0), (1, 1)))
+    pooled.relu()
+    averages = Graph([*pooled.nodes, Output(name="output", inputs=(pooled.at,))])
     for graph, chip, message in (
+        (averages, "akida_1_0", "only maxima are pooled, and means of whole maps"),
+        (averages, "akida_2_0", "its padding is not 'same', which every layer but the first has"),
         (convolutions(8, 5, 2), "akida_1_0", "a stride of 2 needs a kernel of 3, not 5"),
         (convolutions(8, 4, 1), "akida_2_0", "a kernel of 4 is none of 1, 3, 5, 7"),
         (convolutions(8, 3, 1, inputs=2), "akida_1_0", "reads 2 channels, not 1, 3"),

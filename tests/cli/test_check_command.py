@@ -127,7 +127,7 @@ def test_answers_read_by_potentials_are_no_spikes(home: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("snn.safetensors --chip loihi", "unknown chip 'loihi'; choose one of dynapcnndevkit, speck2b,"),
+        ("snn.safetensors --chip loihi", "unknown chip 'loihi'; choose one of akida_1_0, akida_2_0, dynapcnndevkit,"),
         ("snn.safetensors --dt soon", "--dt takes a time above 0 like 1ms, 500us or 0.02 (seconds), not 'soon'"),
         ("snn.safetensors --dt 0", "--dt takes a time above 0"),
         (

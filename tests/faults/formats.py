@@ -143,8 +143,7 @@ def _chip() -> Format:
     def read(folder: Path) -> Any:
         found = sw.load_quantised(folder / name)
         size = sum(layer.macs + layer.weights.size for layer in found.network.layers)
-        sizes = [int(np.prod(shape)) for shape in found.inputs.values()]
-        if size < 10**6 and sum(sizes) < 10**6:
+        if size + sum(int(np.prod(shape)) for shape in found.inputs.values()) < 10**6:
             x = np.full((1, *found.inputs.get("input", ())), 0.5, np.float32)
             sw.measure_chip(found, x, sw.PictureTrains(timesteps=2, ticks=found.ticks))
         return repr(found.summary()), str(found.preprocessing), dict(found.inputs)

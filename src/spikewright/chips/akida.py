@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from spikewright.chips.chip import Akida
 from spikewright.graph import Graph
-from spikewright.nodes import Conv, Input, Linear
+from spikewright.nodes import Conv, Input, Linear, SumPool
 
 QUANTISED = "it computes quantised networks: weights of {} bits; Spikewright checks shapes and quantises nothing for it"
 
@@ -18,7 +18,12 @@ def broken_on_akida(graph: Graph, chip: Akida) -> tuple[str, ...]:
         graph: trained or spiking.
         chip: it shall fit.
     """
-    return tuple(line for node in graph if isinstance(node, Conv | Linear) for line in _broken(graph, node, chip))
+    found = [line for node in graph if isinstance(node, Conv | Linear) for line in _broken(graph, node, chip)]
+    for pool in graph.of_type(SumPool):
+        ((_, *spatial),) = graph.input_shapes(pool)
+        if tuple(spatial) != pool.kernel:
+            found.append(f"{pool.name}: only maxima are pooled, and means of whole maps: use max pooling or a stride")
+    return tuple(found)
 
 
 def _broken(graph: Graph, node: Conv | Linear, chip: Akida) -> Iterator[str]:
@@ -42,6 +47,9 @@ def _broken(graph: Graph, node: Conv | Linear, chip: Akida) -> Iterator[str]:
         yield f"{node.name}: a stride of {stride} is none of {_listed(chip.strides)}"
     elif stride > 1 and side not in chip.strided_kernels:
         yield f"{node.name}: a stride of {stride} needs a kernel of {_listed(chip.strided_kernels)}, not {side}"
+    same = tuple(-(-n // stride) for n in shape[1:])
+    if graph.shapes[node.name][1:] != same:
+        yield f"{node.name}: its padding is not 'same', which every layer but the first has"
     if chip.channels_max is not None and max(shape[0], len(node.weight)) > chip.channels_max:
         yield f"{node.name}: {max(shape[0], len(node.weight)):,} channels are more than {chip.channels_max:,}"
 

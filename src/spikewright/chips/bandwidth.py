@@ -191,6 +191,7 @@ def measured_bandwidth(
     *,
     window: float = WINDOW,
     encoder: Encoder | None = None,
+    decimators: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Bandwidth:
     """The load of every core while a spiking network runs in steps: means over all, peaks over windows.
@@ -203,6 +204,7 @@ def measured_bandwidth(
         dt: how long a step is, in seconds.
         window: over which peaks are taken, in seconds; a step at least.
         encoder: of the samples; values as they are, a fraction of an event each, where there is none.
+        decimators: by layer the population that passes its spikes on in its place.
         progress: called with (samples done, samples in all).
 
     Raises:
@@ -220,7 +222,7 @@ def measured_bandwidth(
     seen, parts = 0, -(-len(dataset) // BATCH)
     for k in range(parts):
         part = dataset.part(k, parts)
-        sent = _sent_in_steps(graph, network, part, timesteps, own, seen)
+        sent = _sent_in_steps(graph, network, part, timesteps, own, seen, decimators or {})
         for name, events in sent.items():
             totals[name] = totals.get(name, 0) + events.sum(axis=(0, 1))
         for layer in network.layers:
@@ -243,7 +245,13 @@ def measured_bandwidth(
 
 
 def _sent_in_steps(
-    graph: Graph, network: ChipNetwork, part: Dataset, timesteps: int, encoder: Encoder, first: int
+    graph: Graph,
+    network: ChipNetwork,
+    part: Dataset,
+    timesteps: int,
+    encoder: Encoder,
+    first: int,
+    decimators: Mapping[str, str],
 ) -> dict[str, Floats]:
     """What every sender sends, ``(N, T, channels, rows, columns)``."""
     import torch
@@ -262,7 +270,7 @@ def _sent_in_steps(
         if isinstance(sender, ChipInput):
             trains = np.stack(inputs[sender.name], axis=1)
         else:
-            trains = np.asarray(run.spikes[sender.name])
+            trains = np.asarray(run.spikes[decimators.get(sender.name, sender.name)])
         flat = trains.reshape(-1, *trains.shape[2:])
         if isinstance(sender, ChipInput) and isinstance(encoder, EventFrames):
             sender = replace(sender, event_value=1.0)  # a frame holds numbers of events

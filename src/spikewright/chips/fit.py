@@ -21,6 +21,7 @@ from spikewright.chips.network import ChipLayer, ChipNetwork
 from spikewright.chips.savings import Saving, savings
 from spikewright.chips.sizes import Sizes
 from spikewright.chips.suggestions import Change, changes
+from spikewright.chips.trials import Trial, told, trials
 from spikewright.chips.xylo import INTEGERS, broken_on_xylo
 from spikewright.conversion import Conversion, from_scales, spiking_graph
 from spikewright.encoders import Encoder
@@ -108,6 +109,7 @@ class Fit:
         bandwidth: how busy every core is; None where nothing was said of rates.
         exceeded: limits on synaptic operations per second that are exceeded, a sentence each.
         savings: what remedies would save where it is busiest.
+        tried: remedies that need no training, simulated: the network as it is first.
     """
 
     chip: Chip
@@ -120,6 +122,7 @@ class Fit:
     bandwidth: Bandwidth | None = None
     exceeded: tuple[str, ...] = ()
     savings: tuple[Saving, ...] = ()
+    tried: tuple[Trial, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -149,7 +152,12 @@ class Fit:
             "bandwidth": None if self.bandwidth is None else self.bandwidth.summary(),
             "exceeded": list(self.exceeded),
             "savings": [saving.summary() for saving in self.savings],
+            "tried": [trial.summary() for trial in self.tried],
         }
+
+    def advice(self) -> list[str]:
+        """What remedies save, computed and tried, a line each."""
+        return [*map(str, self.savings), *told(self.tried)]
 
     def lines(self) -> list[str]:
         """What stands in the way, what would do, and what to know, a line each."""
@@ -164,7 +172,7 @@ class Fit:
     def __str__(self) -> str:
         head = f"{self.chip}: it fits" if self.fits else f"{self.chip}: it does not fit"
         busy = [] if self.bandwidth is None else list(map(str, self.bandwidth.layers))
-        return "\n  ".join([head, *map(str, self.layers), *busy, *self.lines(), *map(str, self.savings), *self.remarks])
+        return "\n  ".join([head, *map(str, self.layers), *busy, *self.lines(), *self.advice(), *self.remarks])
 
     __repr__ = __str__
 
@@ -181,6 +189,7 @@ def check(
     window: float = WINDOW,
     encoder: Encoder | None = None,
     synops_limit: float | Mapping[int, float] | None = None,
+    try_remedies: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Whether a spiking network fits a chip, and what would where it does not.
@@ -198,6 +207,7 @@ def check(
         encoder: of that simulation; values as they are where there is none.
         window: over which peaks are taken, in seconds.
         synops_limit: the most synaptic operations of a core in a second, for all or by number; no number is public.
+        try_remedies: whether remedies that need no training are simulated on the data, with what they cost in accuracy.
         progress: called with (samples done, samples in all).
 
     Raises:
@@ -233,7 +243,10 @@ def check(
     layers = _layers(lowered, own, None if busy is None else {one.layer: one.busiest for one in busy.layers})
     fit = Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock, busy)
     limit = own.synops_per_second if synops_limit is None else synops_limit
-    return fit if busy is None else _busy(fit, own, busy, limit)
+    fit = fit if busy is None else _busy(fit, own, busy, limit)
+    if not try_remedies or busy is None or dt is None or not isinstance(network, Conversion):
+        return fit
+    return replace(fit, tried=trials(network, own, data, timesteps, dt, window=window, encoder=encoder))
 
 
 def _other(network: Graph | Conversion, chip: Chip) -> Fit:

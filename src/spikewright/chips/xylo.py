@@ -49,13 +49,13 @@ def _broken(graph: Graph, chip: Xylo) -> Iterator[str]:
     if len(sizes) < chip.layers_min:
         yield f"a layer of neurons alone is too few: {chip.layers_min} are the least"
     for name in sizes:
-        for what, most, counts in (
+        for what, limit, counts in (
             ("leave", chip.fan_out_max, [p.fan_out() for p in inner if p.path.source.name == name]),
             ("end at", chip.fan_in_max, [p.fan_in() for p in inner if p.path.dest.name == name]),
         ):
-            synapses = int(np.sum(counts, axis=0).max()) if counts else 0
-            if most is not None and synapses > most:
-                yield f"{name}: {synapses:,} synapses {what} a neuron, more than {most:,}: narrow its neighbours"
+            number = int(np.sum(counts, axis=0).max()) if counts else 0
+            if limit is not None and number > limit:
+                yield f"{name}: {number:,} synapses {what} a neuron, more than {limit:,}: narrow its neighbours"
     synapses = sum(p.synapses for p in inner)
     if chip.weights_max is not None and synapses > chip.weights_max:
         yield f"{synapses:,} synapses are more than {chip.weights_max:,}: every one has a weight of its own"

@@ -68,6 +68,9 @@ def check(
     chip_readout: Annotated[
         bool, typer.Option("--chip-readout", help="Answers are read by the chip's readout, not from events.")
     ] = False,
+    try_remedies: Annotated[
+        bool, typer.Option("--try", help="Simulate remedies that need no training, and what they cost in accuracy.")
+    ] = False,
     weights: WeightsOption = None,
     shape: ShapeOption = None,
     as_json: JsonOption = False,
@@ -89,6 +92,7 @@ def check(
     if data is None:
         check_idle(context, RunOptions, "nothing is simulated without --data")
         check_idle(context, ("window",), "peaks are those of single events: give --data")
+        check_idle(context, ("try_remedies",), "remedies are simulated on samples: give --data")
     if data is not None and step is None:
         raise SettingsError("operations per second need to know how long a step is: say --dt 1ms")
     network = load(model, weights=weights, shape=parse_shape(shape))
@@ -98,7 +102,9 @@ def check(
         check_spiking(network, model)
         settings |= _samples(network, data, options, encoder, step or 0.0)
     with progress("simulating", quiet=as_json or data is None) as move:
-        fit = checked(network, own, dt=step, chip_readout=chip_readout, progress=move, **settings)
+        fit = checked(
+            network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings
+        )
     if as_json:
         print_json({"model": model, **fit.summary(), "runs": fit.runs})
     else:
@@ -106,7 +112,7 @@ def check(
             out.print(_table(fit, model))
         if fit.bandwidth is not None:
             out.print(_loads(fit.bandwidth, fit))
-        for line in (*fit.lines(), *map(str, fit.savings), *fit.remarks):
+        for line in (*fit.lines(), *fit.advice(), *fit.remarks):
             out.print(line, highlight=False, markup=False, soft_wrap=True)
         _rewrites(fit)
         beyond = ", but exceeds the limit that was given" if fit.fits and not fit.runs else ""
