@@ -100,7 +100,11 @@ RECIPES: dict[str, Recipe] = {
 }
 """How each contract is converted where ``OWN`` says nothing else, ``{p}`` the percentile of its T; chosen on training
 images."""
-OWN: dict[tuple[str, str, int], Recipe] = {}
+FINER = "percentile:99,channels"
+OWN: dict[tuple[str, str, int], Recipe] = {
+    ("static", "cnn", 8): Recipe(FINER, "", (PAIR,)),
+    ("bias per step", "cnn", 8): Recipe(FINER, "", (PAIR, "bias:{T},steps")),
+}
 """Recipes of single rows, by contract, network and T."""
 
 PEERS: dict[str, Recipe] = {
