@@ -100,7 +100,14 @@ RECIPES: dict[str, Recipe] = {
 }
 """How each contract is converted where ``OWN`` says nothing else, ``{p}`` the percentile of its T; chosen on training
 images."""
-OWN: dict[tuple[str, str, int], Recipe] = {}
+COARSER, FINER = "percentile:97,channels", "percentile:99,channels"
+OWN: dict[tuple[str, str, int], Recipe] = {
+    ("static", "cnn", 8): Recipe(FINER, "", (PAIR,)),
+    ("bias per step", "cnn", 8): Recipe(FINER, "", (PAIR, "bias:{T},steps")),
+    ("static", "resnet", 4): Recipe(COARSER, "", (PAIR,)),
+    ("bias per step", "resnet", 4): Recipe(COARSER, "", (PAIR, "bias:{T},steps")),
+    ("static, weights", "resnet", 4): Recipe(COARSER, "", ("weights:{T}", PAIR)),
+}
 """Recipes of single rows, by contract, network and T."""
 
 PEERS: dict[str, Recipe] = {

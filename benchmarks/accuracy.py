@@ -35,6 +35,7 @@ from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.errors import SpikewrightError
 from spikewright.forward import run
 from spikewright.graph import Graph
+from spikewright.measures.synops import synops
 
 RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "accuracy.jsonl"
@@ -125,6 +126,9 @@ class Job:
         """One row for one draw.
 
         ``lost`` are the images that only the trained network knows, ``won`` those that only the spiking one knows.
+        ``operations_per_mac`` are the synaptic operations of spikes, all T steps, over the multiply-accumulates of the
+        trained network: the analog input's own are not among them, and few-spike windows, run as one step, do not tell
+        them.
         """
         statistics, calibrating = self.statistics(seed)
         start = time.process_time()
@@ -138,6 +142,8 @@ class Job:
         found = answered(conversion, row.timesteps)
         simulating = time.process_time() - start
         right = found.output[:, -1].argmax(1) == found.labels
+        work = synops(conversion.spiking, {name: total / len(right) for name, total in found.sent.items()})
+        operations = sum(layer.total for layer in work.values()) / sum(map(self.folded.macs, self.folded))
         return {
             "key": row.key,
             "seed": seed,
@@ -146,6 +152,7 @@ class Job:
             "lost": int((analog & ~right).sum()),
             "won": int((right & ~analog).sum()),
             "spikes": round(float(sum(each.sum() for each in found.counts.values())) / len(right)),
+            **({"operations_per_mac": round(operations, 3)} if schedule_of(conversion.spiking) != "few_spike" else {}),
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
             "simulating_s": round(simulating, 1),

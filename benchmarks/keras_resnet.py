@@ -38,17 +38,23 @@ FLAT = 25.0
 """Standard deviation of the brightness of a patch, 0 to 255, below which it is left out."""
 TESTS, CALIBRATION = 300, 300
 STEPS = (16, 32, 64, 96, 128)
-SETTINGS: tuple[tuple[str, int | None], ...] = (
-    ("percentile:60,channels", None),
-    ("percentile:80,channels", None),
-    ("percentile:95,channels", None),
-    ("percentile:99.9,channels", None),
-    ("percentile:99.9,channels", 1),
-    ("percentile:99.9", 1),
+SETTINGS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("percentile:60,channels", "spikes=multi", ()),
+    ("percentile:80,channels", "spikes=multi", ()),
+    ("percentile:99.9,channels", "spikes=multi", ()),
+    ("percentile:99.9,channels", "", ()),
+    ("percentile:99.9", "", ()),
+    ("percentile:99.9,channels", "", ("v_init_and_bias:32",)),
+    ("percentile:99.9,channels", "", ("v_init_and_bias:32..64",)),
+    ("percentile:99.9,channels", "", ("weights:32", "v_init_and_bias:32")),
+    ("percentile:99.9,channels", "signed", ()),
+    ("percentile:99.9,channels", "signed", ("weights:32",)),
+    ("mmse:16..64,channels", "signed,spikes=4", ()),
 )
-"""Threshold methods, and how many spikes a neuron may send in a step; None for any number.
+"""Threshold methods, neurons and corrections.
 
-Where any number is allowed nothing saturates, and a small λ only makes a spike a finer unit, for more of them.
+Where any number of spikes is allowed in a step nothing saturates, and a small λ only makes a spike a finer unit, for
+more of them.
 """
 RESULT = Path(__file__).parent / "results" / "keras_resnet.md"
 
@@ -96,7 +102,7 @@ def main() -> None:
     classes = np.bincount(theirs.argmax(1), minlength=10)
 
     folded, _ = sw.prepare(graph)
-    methods = {text: sw.threshold_method(text) for text, _ in SETTINGS}
+    methods = {text: sw.threshold_method(text) for text, _, _ in SETTINGS}
     statistics = sw.calibrate(folded, calibration, list(methods.values()))
     lines = [
         "# A Keras ResNet on patches of photographs",
@@ -104,21 +110,23 @@ def main() -> None:
         f"`cifar10_resnet_keras.h5` (MLPerf Tiny), {graph.parameters:,} parameters. {len(x)} patches of "
         f"{', '.join(photographs())} (scikit-image, scikit-learn); calibrated on {len(calibration)} patches of their "
         "other sides.",
+        "Settings were chosen on further patches of those.",
         "",
         f"Largest difference of any output, after the softmax, from Keras' own: {difference:.1e}.",
         f"Patches by Keras' answer: {', '.join(map(str, classes))}.",
         "",
         "Patches, in percent, for which the spiking network gives the analog network's answer:",
         "",
-        "| threshold | spikes a step | " + " | ".join(f"T = {t}" for t in STEPS) + " |",
-        "|---" * (len(STEPS) + 2) + "|",
+        "| threshold | neurons | corrected by | " + " | ".join(f"T = {t}" for t in STEPS) + " |",
+        "|---" * (len(STEPS) + 3) + "|",
     ]
-    for text, spikes in SETTINGS:
-        spiking = sw.convert(graph, statistics.scales(methods[text]), neurons=sw.Neurons(max_spikes=spikes)).spiking
-        found = sw.simulate(spiking, x, max(STEPS), batch_size=16)
+    for text, neurons, correct in SETTINGS:
+        conversion = sw.convert(graph, statistics, methods[text], neurons=neurons or None)
+        conversion = sw.correct(conversion, calibration, correct)
+        found = sw.simulate(conversion, x, max(STEPS), batch_size=50, quiet=True)
         agreement = [100 * (found.output[:, t - 1].argmax(1) == theirs.argmax(1)).mean() for t in STEPS]
         row = " | ".join(f"{a:.1f}" for a in agreement)
-        lines.append(f"| {text} | {'any number' if spikes is None else spikes} | {row} |")
+        lines.append(f"| {text} | {neurons or 'one spike a step'} | {', '.join(correct)} | {row} |")
         print(lines[-1], flush=True)
     RESULT.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
