@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import ModelFileError, StorageError
+from spikewright.settings import fits
 from spikewright.text import first_line
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -164,6 +165,17 @@ class NotOurs(ModelFileError):
 def _one(contents: str) -> str:
     """``a graph``, ``statistics``."""
     return contents if contents.endswith("s") else f"a {contents}"
+
+
+def check_facts(facts: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    """Refuse facts that are not of the kinds that they were written as.
+
+    Raises:
+        ModelFileError: for the first that is not.
+    """
+    for label, hint in hints.items():
+        if not fits(facts[label], hint):
+            raise ModelFileError(f"its {label} cannot be {facts[label]!s:.40}")
 
 
 def digest(facts: Mapping[str, Any], arrays: Arrays) -> str:

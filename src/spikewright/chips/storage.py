@@ -19,7 +19,7 @@ from spikewright.graph import Array, SampleShapes
 from spikewright.settings import fits
 from spikewright.storage import check_save
 from spikewright.storage.graphs import DAMAGE, damage
-from spikewright.tensors import Kind, holds, read_tensors, write_tensors
+from spikewright.tensors import Kind, check_facts, holds, read_tensors, write_tensors
 
 FACTS: Mapping[str, Any] = {
     "chip": str,
@@ -110,9 +110,7 @@ def load_quantised(path: Path | str) -> Quantised:
 
 
 def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
-    for label, hint in FACTS.items():
-        if not fits(facts[label], hint):
-            raise ModelFileError(f"its {label} cannot be {facts[label]!s:.40}")
+    check_facts(facts, FACTS)
     for name, array in arrays.items():
         if array.dtype != np.int16:
             raise ModelFileError(f"'{name}' is {array.dtype}, not int16")

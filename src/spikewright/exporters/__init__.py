@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,25 @@ def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, 
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
     check_export(path, force)
-    network = spiking_graph(graph)
-    write = exporters()[_format(path)]
+    write_by(exporters()[_format(path)], spiking_graph(graph), path, force, options)
+
+
+def write_by(write: Callable[..., None], value: Any, path: Path | str, force: bool, options: Mapping[str, Any]) -> None:
+    """Write a value by the function of a format.
+
+    Raises:
+        SettingsError: for options that the format does not have.
+    """
     try:
-        signature(write).bind(network, path, force=force, **options)
+        signature(write).bind(value, path, force=force, **options)
     except TypeError as error:
-        raise SettingsError(f"{shown(path)}: the format .{_format(path)}: {error}") from error
-    write(network, path, force=force, **options)
+        raise SettingsError(f"{shown(path)}: the format .{suffix_of(path)}: {error}") from error
+    write(value, path, force=force, **options)
+
+
+def suffix_of(path: Path | str) -> str:
+    """The name of the format that a path asks for: its suffix in small letters, without the dot."""
+    return Path(path).suffix.lower().removeprefix(".")
 
 
 def check_export(path: Path | str, force: bool = False) -> None:
@@ -47,7 +60,7 @@ def check_export(path: Path | str, force: bool = False) -> None:
 
 
 def _format(path: Path | str) -> str:
-    suffix = Path(path).suffix.lower().removeprefix(".")
+    suffix = suffix_of(path)
     if suffix not in formats():
         known = ", ".join(f".{name}" for name in formats())
         raise SettingsError(f"{shown(path)}: no format is written under the suffix '.{suffix}'; give one of {known}")
@@ -59,4 +72,4 @@ def formats() -> tuple[str, ...]:
     return tuple(sorted(exporters()))
 
 
-__all__ = ["check_export", "export", "exporters", "formats"]
+__all__ = ["check_export", "export", "exporters", "formats", "suffix_of", "write_by"]

@@ -26,9 +26,8 @@ from spikewright.conversion import (
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.graph import Array, Graph
-from spikewright.settings import fits
 from spikewright.storage.graphs import DAMAGE, arrays_of, damage, entries, entry, graph_of, node_of
-from spikewright.tensors import Kind, read_tensors, write_tensors
+from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
 
 FACTS: Mapping[str, Any] = {
     "trained": dict[str, Any],
@@ -116,9 +115,7 @@ def load_conversion(path: Path | str) -> Conversion:
 
 
 def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
-    for label, hint in FACTS.items():
-        if not fits(facts[label], hint):
-            raise ModelFileError(f"its {label} cannot be {facts[label]!s:.40}")
+    check_facts(facts, FACTS)
     folded = graph_of(facts["trained"]["nodes"], facts["trained"]["meta"], _behind(TRAINED, arrays))
     if folded.populations:
         raise ModelFileError("its trained network spikes")

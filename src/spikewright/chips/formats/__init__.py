@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from spikewright.chips.formats._settings import chip_settings
 from spikewright.chips.quantise import Quantised
 from spikewright.errors import SettingsError
+from spikewright.exporters import suffix_of, write_by
 from spikewright.files import check_destination, shown
 from spikewright.registry import Registry, function
 
@@ -33,12 +33,7 @@ def export_chip(quantised: Quantised, path: Path | str, *, force: bool = False, 
     check_chip_export(path, force)
     if not isinstance(quantised, Quantised):
         raise SettingsError(needs_integers(path))
-    write = chip_formats()[_format(path)]
-    try:
-        signature(write).bind(quantised, path, force=force, **options)
-    except TypeError as error:
-        raise SettingsError(f"{shown(path)}: the format .{_format(path)}: {error}") from error
-    write(quantised, path, force=force, **options)
+    write_by(chip_formats()[suffix_of(path)], quantised, path, force, options)
 
 
 def check_chip_export(path: Path | str, force: bool = False) -> None:
@@ -46,27 +41,23 @@ def check_chip_export(path: Path | str, force: bool = False) -> None:
     if not is_chip_format(path):
         known = ", ".join(f".{name}" for name in sorted(chip_formats()))
         raise SettingsError(
-            f"{shown(path)}: no network in a chip's integers is written under the suffix '.{_format(path)}'; give one "
-            f"of {known}, or export the conversion"
+            f"{shown(path)}: no network in a chip's integers is written under the suffix '.{suffix_of(path)}'; "
+            f"give one of {known}, or export the conversion"
         )
     check_destination(path, force)
 
 
 def is_chip_format(path: Path | str) -> bool:
     """Whether the suffix of a path is that of a format for a chip's integers."""
-    return _format(path) in chip_formats()
+    return suffix_of(path) in chip_formats()
 
 
 def needs_integers(path: Path | str) -> str:
     """What is said where somebody wants a format of integers for something else."""
     return (
-        f"{shown(path)}: .{_format(path)} holds a network in a chip's integers: "
+        f"{shown(path)}: .{suffix_of(path)} holds a network in a chip's integers: "
         "'spikewright quantise SPIKING --chip speck2f' first, and export what it wrote"
     )
-
-
-def _format(path: Path | str) -> str:
-    return Path(path).suffix.lower().removeprefix(".")
 
 
 __all__ = ["check_chip_export", "chip_formats", "chip_settings", "export_chip", "is_chip_format", "needs_integers"]
