@@ -9,6 +9,7 @@
 
 #include <map>
 
+#include "arrays.hpp"
 #include "chip_bindings.hpp"
 #include "inner_loops.hpp"
 #include "plan.hpp"
@@ -19,21 +20,7 @@ using namespace spikewright;
 
 namespace {
 
-template <class T>
-using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 using Write = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
-
-template <class T>
-std::vector<T> vector_of(const Read<T>& array) {
-  return {array.data(), array.data() + array.size()};
-}
-
-template <class T>
-nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T> values) {
-  auto* kept = new std::vector<T>(std::move(values));
-  const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  return {kept->data(), {kept->size()}, owner};
-}
 
 // One field of the records of all samples, end to end; the records lose it, so that it is in memory once.
 template <class T>
@@ -47,12 +34,6 @@ nb::object concatenated(std::vector<EventRecord>& records, std::vector<T> EventR
     all.insert(all.end(), one.begin(), one.end());
   }
   return nb::cast(array_of(std::move(all)));
-}
-
-const InnerLoops& inner_loops_named(const std::string& name) {
-  const InnerLoops* found = find_inner_loops(name.c_str());
-  if (!found) throw PlanError("the instruction set '" + name + "' does not exist or does not run here");
-  return *found;
 }
 
 Policy policy_named(const std::string& name) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "arrays.hpp"
 #include "chip.hpp"
 #include "plan.hpp"
 
@@ -18,27 +19,7 @@ namespace spikewright {
 namespace {
 
 template <class T>
-using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T>
 using Write = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-template <class T>
-std::vector<T> vector_of(const Read<T>& array) {
-  return {array.data(), array.data() + array.size()};
-}
-
-template <class T>
-nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T> values) {
-  auto* kept = new std::vector<T>(std::move(values));
-  const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  return {kept->data(), {kept->size()}, owner};
-}
-
-const InnerLoops& loops_named(const std::string& name) {
-  const InnerLoops* found = find_inner_loops(name.c_str());
-  if (!found) throw PlanError("the instruction set '" + name + "' does not exist or does not run here");
-  return *found;
-}
 
 void check(bool holds, const char* what) {
   if (!holds) throw PlanError(what);
@@ -52,7 +33,7 @@ void check_starts(const Read<int64_t>& start, int64_t count, int64_t end, const 
 
 class PyChip {
  public:
-  explicit PyChip(const std::string& isa) : plan_(loops_named(isa)) {}
+  explicit PyChip(const std::string& isa) : plan_(inner_loops_named(isa)) {}
 
   int add_input(int64_t channels, int64_t height, int64_t width) {
     inputs_.push_back(channels * height * width);
