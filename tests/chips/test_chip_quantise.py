@@ -40,12 +40,17 @@ def network() -> tuple[sw.Conversion, Any, Any]:
         last.bias.copy_(4 - last(module[:-1](torch.from_numpy(x))).mean(0))
         y = module(torch.from_numpy(x)).argmax(1).numpy()
     graph = sw.load(module.eval(), shape=(1, 8, 8))
-    return sw.convert(graph, x, "percentile:99.9", readout="count"), x, y
+    more = np.random.default_rng(1).random((80, 1, 8, 8)).astype(np.float32)
+    return sw.convert(graph, more, "percentile:99.9", readout="count"), x, y
+
+
+def calibration() -> Any:
+    """Other samples, among those that λ come from."""
+    return np.random.default_rng(1).random((80, 1, 8, 8)).astype(np.float32)
 
 
 def quantised(**settings: Any) -> Quantised:
-    conversion, x, _ = network()
-    return quantise(conversion, "speck2f", x, **settings)
+    return quantise(network()[0], "speck2f", calibration(), **settings)
 
 
 def test_a_conversion_becomes_integers_whose_losses_are_told() -> None:
@@ -142,6 +147,45 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     _, x, y = network()
     one, two = (measure_chip(q, (x, y), TRAINS).answers["output"] for q in (found, again))
     assert (one == two).all()
+
+
+def test_samples_of_calibration_are_not_measured_with(tmp_path: Path) -> None:
+    """Neither those that λ come from nor those of quantising, by digests that the file holds."""
+    _, x, y = network()
+    more = np.random.default_rng(2).random((200, 1, 8, 8)).astype(np.float32)
+    found = quantise(network()[0], "speck2f", more, samples=40, seed=3)
+    save_quantised(found, tmp_path / "chip.safetensors")
+    again = load_quantised(tmp_path / "chip.safetensors")
+    assert again.calibration == found.calibration
+    assert again.selected == ("factors of integers",)
+    drawn = sw.ArrayDataset(more).sample(40, 3)
+    for q in (found, again):
+        assert np.isin(sw.data.sample_digests(drawn), q.calibration.seen).all()
+        for samples, said in ((calibration(), "80 of the 80 samples"), (more, "40 of the 200 samples")):
+            with pytest.raises(DataError, match=f"{said} to measure with are those of calibration"):
+                measure_chip(q, samples, TRAINS)
+            assert measure_chip(q, samples[:4], TRAINS, allow_overlap=True).protocol is not None
+    clean = measure_chip(again, (x, y), replace(TRAINS, kind="poisson", seed=5)).protocol
+    assert clean is not None
+    assert clean.summary()["disjoint"] is True
+    assert clean.seeds == {"samples of quantising": 3, "encoder": 5}
+    assert "none of the samples it is measured on was calibrated on" in clean.lines[1]
+    assert "factors of integers" in clean.lines[0]
+    stamped = measure_chip(again, more, TRAINS, allow_overlap=True)
+    assert stamped.summary()["protocol"]["shared_samples"] == 40
+
+
+def test_a_draw_in_proportion_to_the_classes_is_quantised_with() -> None:
+    """Labels that are sorted give samples of all classes, the same ones every time."""
+    x = np.zeros((90, 1, 8, 8), np.float32)
+    x += np.arange(90, dtype=np.float32)[:, None, None, None] / 90
+    data = (x, np.arange(90) // 30)
+    one, two = (quantise(network()[0], "speck2f", data, samples=9) for _ in range(2))
+    assert one.calibration == two.calibration
+    seen = np.isin(sw.data.sample_digests(sw.ArrayDataset(x)), one.calibration.seen)
+    assert [int(seen[30 * k : 30 * k + 30].sum()) for k in range(3)] == [3, 3, 3]
+    with pytest.raises(DataError, match="there are no samples to quantise with"):
+        quantise(network()[0], "speck2f", x[:0])
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from spikewright.chips.integers import LayerLoss
 from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination, Readout
 from spikewright.chips.quantise import Quantised
+from spikewright.conversion import CalibrationFacts
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.files import atomic_path
@@ -35,6 +36,8 @@ FACTS: Mapping[str, Any] = {
     "tasks": dict[str, str],
     "preprocessing": str,
     "classes": list[str],
+    "calibration": dict[str, Any],
+    "selected": list[str],
 }
 """What the description holds."""
 KIND = Kind(
@@ -46,6 +49,8 @@ KIND = Kind(
     again="copy it again, or quantise the network again",
 )
 ARRAYS = ("weights", "bias", "v_init")
+DIGESTS, CORRECTED = "digests", "corrected"
+"""Arrays beside those of layers: of the samples of calibration."""
 
 
 def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) -> None:
@@ -62,7 +67,8 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
     """
     check_save(path, force)
     network = quantised.network
-    arrays: dict[str, Array] = {}
+    calibration = quantised.calibration
+    arrays: dict[str, Array] = {DIGESTS: calibration.digests, CORRECTED: calibration.corrected}
     layers = []
     for layer in network.layers:
         entry = {f.name: getattr(layer, f.name) for f in fields(layer) if f.name not in ARRAYS}
@@ -85,6 +91,8 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
         "tasks": dict(quantised.tasks),
         "preprocessing": str(quantised.preprocessing),
         "classes": list(quantised.classes),
+        "calibration": calibration.description,
+        "selected": list(quantised.selected),
     }
     with atomic_path(path, force) as temporary:
         write_tensors(temporary, KIND, facts, arrays)
@@ -111,6 +119,8 @@ def load_quantised(path: Path | str) -> Quantised:
 
 def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
     check_facts(facts, FACTS)
+    arrays = dict(arrays)
+    calibration = CalibrationFacts.described(facts["calibration"], arrays.pop(DIGESTS), arrays.pop(CORRECTED))
     for name, array in arrays.items():
         if array.dtype != np.int16:
             raise ModelFileError(f"'{name}' is {array.dtype}, not int16")
@@ -141,6 +151,8 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
         tasks=facts["tasks"],
         preprocessing=Preprocessing.parse(facts["preprocessing"]),
         classes=tuple(facts["classes"]),
+        calibration=calibration,
+        selected=tuple(facts["selected"]),
     )
 
 

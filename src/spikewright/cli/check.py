@@ -19,14 +19,16 @@ from spikewright.cli.console import (
     ShapeOption,
     WeightsOption,
     compact_table,
+    duration,
     out,
     parse_shape,
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, duration, with_options
+from spikewright.cli.options import RunOptions, check_idle, check_spiking, with_options
 from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion, spiking_graph
+from spikewright.data import Choice
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError
@@ -38,6 +40,8 @@ from spikewright.text import shape_text, short
 
 UNFIT = 1
 """Exit status of a network that does not fit."""
+USUAL = 100
+"""How many samples are simulated where nobody says."""
 
 
 @with_options
@@ -57,7 +61,9 @@ def check(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Samples, or a recording (.npz of t, x, y, p), for operations per second: as for simulate."),
+        typer.Option(
+            help="Samples, usually 100, or a recording (.npz of t, x, y, p), for operations per second: as for simulate"
+        ),
     ] = None,
     rates: Annotated[Path | None, typer.Option(help="Instead of --data: rates that 'simulate -o' wrote.")] = None,
     window: Annotated[str, typer.Option(help="Peaks are taken over it.", metavar="TIME")] = "1ms",
@@ -95,18 +101,21 @@ def check(
         check_idle(context, ("try_remedies",), "remedies are simulated on samples: give --data")
     if data is not None and step is None:
         raise SettingsError("operations per second need to know how long a step is: say --dt 1ms")
-    network = load(model, weights=weights, shape=parse_shape(shape))
+    network, used = load(model, weights=weights, shape=parse_shape(shape)), None
     if rates is not None:
         settings["rates"] = load_rates(rates, spiking_graph(network))
     if data is not None:
         check_spiking(network, model)
-        settings |= _samples(network, data, options, encoder, step or 0.0)
+        samples, used = _samples(network, data, options, encoder, step or 0.0)
+        settings |= samples
     with progress("simulating", quiet=as_json or data is None) as move:
         fit = checked(
             network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings
         )
     if as_json:
-        print_json({"model": model, **fit.summary(), "runs": fit.runs})
+        print_json(
+            {"model": model, "data": None if used is None else used.as_json(), **fit.summary(), "runs": fit.runs}
+        )
     else:
         if fit.layers:
             out.print(_table(fit, model))
@@ -124,16 +133,16 @@ def check(
 
 def _samples(
     network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, dt: float
-) -> dict[str, object]:
-    """What is simulated, and how."""
+) -> tuple[dict[str, object], Choice | None]:
+    """What is simulated, and how; which samples of a data set these are."""
     if is_recording(data):
         graph = spiking_graph(network)
         (shape,) = graph.inputs.values()
         found = frames(data, shape, dt)
-        return {"data": found, "timesteps": found.shape[1], "encoder": named_encoder("events")}
-    dataset, choice = options.data(network, data)
+        return {"data": found, "timesteps": found.shape[1], "encoder": named_encoder("events")}, None
+    dataset, choice = options.data(network, data, usual=USUAL)
     say(f"samples: {named(choice)}")
-    return {"data": dataset, "timesteps": options.timesteps, "encoder": encoder}
+    return {"data": dataset, "timesteps": options.timesteps, "encoder": encoder}, choice
 
 
 def parse_limit(text: str | None) -> float | dict[int, float] | None:

@@ -51,7 +51,7 @@ from spikewright.text import shape_text, short
 
 _STEPPED = {
     *("output", "events", "force", "engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
-    *("allow_overlap", "input_scale", "negative", "batch_size", "device"),
+    *("input_scale", "negative", "batch_size", "device"),
 }
 """Options that only networks have which step."""
 
@@ -105,8 +105,7 @@ def simulate(
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
     if is_quantised(model):
-        idle = _STEPPED if beside is None else _STEPPED - {"allow_overlap"}
-        check_idle(context, idle, f"{model} is run event by event, as the chip would, and it is none of that")
+        check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
         simulate_chip(Path(model), data, options, ChipRun(dt, chip_rules, task, beside, allow_overlap), as_json)
         return
     if chip_rules or beside is not None:

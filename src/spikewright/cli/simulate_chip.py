@@ -16,9 +16,8 @@ from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.chips.storage import load_quantised
 from spikewright.cli.console import compact_table, out, print_json, progress
 from spikewright.cli.options import RunOptions
-from spikewright.cli.samples import named, picked, say
+from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion
-from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
@@ -70,9 +69,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
     trains = PictureTrains(timesteps=options.timesteps, dt=DT if run.dt is None else run.dt, ticks=found.ticks)
     if options.encoder == "poisson":
         trains = replace(trains, kind="poisson", seed=options.seed)
-    steps = found.preprocessing if options.preprocess is None else Preprocessing.parse(options.preprocess)
-    whole = load_data(data, split="test", inputs=found.inputs, preprocessing=steps, classes=found.classes)
-    dataset, choice = picked(whole, options.samples, options.first_samples, options.sample_seed)
+    dataset, choice = options.data(found, data)
     stepped = None
     if conversion is not None:
         with progress("simulating in steps", quiet=as_json) as move:
@@ -87,7 +84,9 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
                 progress=move,
             )
     with progress("simulating", quiet=as_json) as move:
-        measures = measure_chip(found, dataset, trains, chosen, task=run.task, progress=move)
+        measures = measure_chip(
+            found, dataset, trains, chosen, task=run.task, allow_overlap=run.allow_overlap, progress=move
+        )
     if as_json:
         told = {"model": str(model), "data": choice.as_json(), **measures.summary(), "quantised": found.summary()}
         print_json({**told, **({} if stepped is None else {"stepped": stepped.summary()})})
@@ -153,6 +152,7 @@ def _lines(found: Quantised, measures: ChipMeasures) -> list[str]:
         f"chip: {found.chip}, order and open rules: {rules}",
         f"trains: {trains.kind}, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value; slow "
         f"clock {trains.clock_hz:g} Hz",
+        *([] if measures.protocol is None else [str(measures.protocol.overlap)]),
         "waiting: neurons at or above their threshold at the end, which fire at the next event that reaches them",
         *(f"note: {note}" for note in found.notes),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -20,6 +20,7 @@ from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.data import as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import SettingsError
+from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
 from spikewright.tasks import SCORES, Answer, Curve, Labels, RunningScores, Task, TaskChoice, chosen_tasks, find_task
 
 BATCH = 16
@@ -67,6 +68,7 @@ class ChipMeasures:
         layers: by name.
         answers: by output, ``(N, values)``: what it answers in the end, in the trained network's unit.
         rate: events a step of an input's largest value.
+        protocol: which samples were used for what.
     """
 
     samples: int
@@ -77,6 +79,7 @@ class ChipMeasures:
     layers: Mapping[str, ChipLayerMeasures]
     answers: Mapping[str, NDArray[np.float64]] = field(repr=False)
     rate: float = 1.0
+    protocol: Protocol | None = None
 
     @property
     def synops(self) -> float:
@@ -109,6 +112,7 @@ class ChipMeasures:
             "tasks": {name: str(task) for name, task in self.tasks.items()},
             "scores": {name: {k: c.tolist() for k, c in scores.items()} for name, scores in self.scores.items()},
             "layers": {name: layer.summary() for name, layer in self.layers.items()},
+            "protocol": None if self.protocol is None else self.protocol.summary(),
         }
 
 
@@ -121,6 +125,7 @@ def measure_chip(
     task: TaskChoice = None,
     window: int = WINDOW,
     threads: int | None = None,
+    allow_overlap: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChipMeasures:
     """Run a data set as the chip would.
@@ -133,10 +138,12 @@ def measure_chip(
         task: as for ``measure``; what the conversion was made with, or found, where it is not said.
         window: microseconds of the windows whose most synaptic operations are told.
         threads: how many samples run side by side; all cores by default.
+        allow_overlap: whether to measure on samples that were calibrated on, more of them than may be by nature.
         progress: called with (samples done, samples in all).
 
     Raises:
-        DataError: for data that do not fit, or have values below zero.
+        DataError: for data that do not fit, or have values below zero, and for samples that were calibrated on,
+            before anything is simulated.
         SettingsError: for a network that does not say which neurons are read, or settings outside their domain.
     """
     network = quantised.network
@@ -146,6 +153,8 @@ def measure_chip(
     if not network.readout:
         raise SettingsError("the network does not say which neurons are read")
     dataset = as_dataset(data, quantised.inputs)
+    overlap = overlap_of(quantised.calibration.seen, dataset)
+    check_overlap(overlap, allow_overlap)
     workers = threads or cores()
     runner = _Runner(network, sent, rules or ChipRules(), window)
     totals, count = _Totals(network), 0
@@ -185,7 +194,15 @@ def measure_chip(
         layers=totals.measures(count, sent.timesteps * sent.dt, window),
         answers={name: np.concatenate(parts) for name, parts in answers.items()},
         rate=quantised.rate,
+        protocol=_protocol(quantised, sent, overlap),
     )
+
+
+def _protocol(quantised: Quantised, trains: PictureTrains, overlap: Overlap) -> Protocol:
+    """How a measurement came about."""
+    facts = quantised.calibration
+    seeds = {**facts.seeds, **({"encoder": trains.seed} if trains.kind == "poisson" else {})}
+    return Protocol(str(replace(facts, chosen="")), quantised.selected, overlap, seeds, facts.chosen)
 
 
 class _Runner:
