@@ -235,3 +235,58 @@ def test_an_input_beside_others_is_scaled_alone() -> None:
     assert found["b"].bias is not None
     assert found["b"].bias.tolist() == [1.5]
     assert found.inputs[0].event_value == 0.125
+
+
+def test_a_recording_arrives_as_it_is(tmp_path: Path) -> None:
+    """The events that a picture would be sent as, recorded: the same spikes, and those of the reference one by one."""
+    from spikewright.chips.recording import SensorRecording
+    from spikewright.chips.simulation.reference import run_reference
+    from spikewright.chips.simulation.trains import StepClock
+
+    found, x = quantised(rate=4), network()[1].copy()
+    x[0, 0, 0, 0] = 4  # it sends its first event at 0 µs, which is where a recording begins
+    picture = TRAINS.of(x[0], found.network.inputs[0], 0)
+    assert picture.time.min() == 0
+    arrays = {"t": picture.time, "x": picture.x, "y": picture.y, "p": np.zeros(len(picture), np.int64)}
+    recording = SensorRecording.read(arrays)
+    clock = StepClock(timesteps=32)
+    as_sent = measure_chip(found, x[:1], TRAINS, events_to=tmp_path / "sent")
+    recorded = measure_chip(found, recording, clock, events_to=tmp_path / "recorded")
+    assert (recorded.answers["output"] == as_sent.answers["output"]).all()
+    assert [one.summary() for one in recorded.layers.values()] == [one.summary() for one in as_sent.layers.values()]
+    assert (recorded.samples, recorded.summary()["trains"]) == (1, "as recorded")
+    reference = run_reference(found.network, {found.network.inputs[0].name: picture}, clock.beats())
+    sent, stored = sw.load_events(tmp_path / "sent"), sw.load_events(tmp_path / "recorded")
+    assert sent.timesteps == stored.timesteps == 32_000
+    for name, one in reference.items():
+        events = stored[name]
+        assert len(events) == len(sent[name])
+        assert events.value.sum() == len(one.time) == recorded.layers[name].sent
+        _, rows, columns = found.network[name].output_shape
+        y, across, channel = one.neuron.T
+        expected = np.unique(np.stack([one.time, (channel * rows + y) * columns + across]), axis=1)
+        assert (np.stack([events.timestep, events.neuron]) == expected).all()
+    short = measure_chip(found, recording, StepClock(timesteps=4))
+    assert sum(one.fired for one in short.layers.values()) < sum(one.fired for one in recorded.layers.values())
+    whole = measure_chip(found, recording)
+    assert whole.trains.timesteps == recording.steps(1e-3)
+    wrong = SensorRecording.read({**arrays, "x": picture.x + 1})
+    with pytest.raises(DataError, match="the network's input has 8 columns"):
+        measure_chip(found, wrong, clock)
+    with pytest.raises(SettingsError, match="pictures are sent as PictureTrains"):
+        measure_chip(found, x, clock)
+
+
+def test_events_of_a_data_set_are_those_of_its_samples(tmp_path: Path) -> None:
+    _, x, y = network()
+    found = quantised()
+    measures = measure_chip(found, (x, y), TRAINS, ChipRules(permute=2), events_to=tmp_path / "events", threads=2)
+    stored = sw.load_events(tmp_path / "events")
+    assert stored.samples == 60
+    for name, layer in measures.layers.items():
+        assert stored[name].value.sum() == pytest.approx(60 * layer.sent)
+    arrays = measures.arrays()
+    assert measures.accuracy is not None
+    assert arrays["accuracy"].tolist() == list(measures.accuracy)
+    assert arrays["answers/output"].shape == (60, 3)
+    assert len(arrays["timestep"]) == 32

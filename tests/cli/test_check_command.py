@@ -115,6 +115,10 @@ def test_a_recording(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = told("check sensor.safetensors --data events.npz --dt 1ms", capsys, 0)["bandwidth"]
     assert (found["samples"], found["timesteps"]) == (1, 1)
     assert found["layers"][0]["mean"] == pytest.approx((4 + 9) * 3 / 1e-3)
+    longer = told("check sensor.safetensors --data events.npz --dt 1ms -T 4", capsys, 0)["bandwidth"]
+    assert (longer["timesteps"], longer["layers"][0]["mean"]) == (4, pytest.approx((4 + 9) * 3 / 4e-3))
+    idle = said("check sensor.safetensors --data events.npz --dt 1ms --samples 3", capsys, 2)
+    assert "--samples would change nothing: a recording is one sample" in idle
 
 
 def test_a_trained_network_is_checked_by_its_sizes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,71 @@ def test_samples_of_calibration_are_refused_or_stamped(
     assert json.loads(capsys.readouterr().out)["protocol"]["shared_samples"] == 24
 
 
+def test_curves_and_events_are_written(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["simulate", files["chip.safetensors"], "--data", files["data.npz"], "-T", "8"]
+    curves, events = tmp_path / "run.npz", tmp_path / "events"
+    assert run([*command, "-o", str(curves), "--events", str(events)]) == 0
+    printed = capsys.readouterr().out.replace("\n", "")
+    assert f"written: {curves}" in printed
+    assert f"written: {events}, " in printed
+    with np.load(curves) as arrays:
+        assert arrays["accuracy"].shape == (8,)
+        assert arrays["answers/output"].shape == (24, 3)
+    stored = sw.load_events(events)
+    layers = [layer.name for layer in sw.load_quantised(files["chip.safetensors"]).network.layers]
+    assert (list(stored), stored.samples, stored.timesteps) == (layers, 24, 8000)
+    assert run([*command, "-o", str(curves)]) == 2
+    assert "--force" in capsys.readouterr().err
+    told = [*command, "-o", str(curves), "--events", str(events), "--force", "--json"]
+    assert run(told) == 0
+    assert json.loads(capsys.readouterr().out)["events"]["populations"] == dict(stored.counts)
+    for more, said in (
+        (["-o", str(tmp_path / "run.csv")], "curves and rates are written as .npz"),
+        (["-o", files["data.npz"], "--force"], "is what --data reads"),
+        (["--events", str(curves)], "is not a folder of events"),
+    ):
+        assert run([*command, *more]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_recording_is_run_as_it_is(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    events = {"t": np.sort(random.integers(0, 20_000, 900)), "p": random.integers(0, 2, 900)}
+    events |= {label: random.integers(0, 8, 900) for label in "xy"}
+    path = str(tmp_path / "sensor.npz")
+    np.savez(path, **events)
+    command = ["simulate", files["chip.safetensors"], "--data", path]
+    assert run([*command, "--dt", "1ms", "-o", str(tmp_path / "run.npz")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for words in ("events: as recorded, 20 steps of 0.001 s", "recording: 900 events in", "answer 'output', most: "):
+        assert words in printed, words
+    assert "stands for" in printed
+    assert run([*command, "-T", "5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["timesteps"], told["trains"], told["data"]["events"]) == (5, "as recorded", 900)
+    assert len(told["answers"]["output"]) == 3
+    assert run([*command, "-T", "50", "--json"]) == 0  # silence behind the end, where the slow clock ticks on
+    assert json.loads(capsys.readouterr().out)["timesteps"] == 50
+    for more, said in (
+        (["--samples", "3"], "--samples would change nothing: a recording is one sample"),
+        (["--encoder", "poisson"], "--encoder would change nothing"),
+        (["--beside", files["spiking.safetensors"]], "--beside would change nothing"),
+        (["--task", "classification"], "--task would change nothing"),
+        (["--dt", "1e-7"], "a whole number of microseconds"),
+    ):
+        assert run([*command, *more]) == 2, more
+        assert said in " ".join(capsys.readouterr().err.split())
+    np.savez(path, **{**events, "x": events["x"] + 1})
+    assert run(command) == 2
+    assert "the network's input has 8 columns, 8 rows" in capsys.readouterr().err
+    assert run(["simulate", files["spiking.safetensors"], "--data", path]) == 2
+    said = capsys.readouterr().err
+    assert "recording" in said
+    assert "quantise" in said
+
+
 def test_quantise_draws_its_samples(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = str(tmp_path / "chip.safetensors")
     command = ["quantise", files["spiking.safetensors"], "--chip", "speck2f", "-o", output, "--force"]

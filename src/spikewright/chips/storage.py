@@ -20,7 +20,7 @@ from spikewright.graph import Array, SampleShapes
 from spikewright.settings import fits
 from spikewright.storage import check_save
 from spikewright.storage.graphs import DAMAGE, damage
-from spikewright.tensors import Kind, check_facts, holds, read_tensors, write_tensors
+from spikewright.tensors import Kind, check_facts, digest, holds, read_tensors, write_tensors
 
 FACTS: Mapping[str, Any] = {
     "chip": str,
@@ -66,6 +66,18 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
     check_save(path, force)
+    facts, arrays = _written(quantised)
+    with atomic_path(path, force) as temporary:
+        write_tensors(temporary, KIND, facts, arrays)
+
+
+def fingerprint(quantised: Quantised) -> str:
+    """A digest of all that a file of it holds: it changes when the network does."""
+    return digest(*_written(quantised))
+
+
+def _written(quantised: Quantised) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The description and the arrays of its file."""
     network = quantised.network
     calibration = quantised.calibration
     arrays: dict[str, Array] = {DIGESTS: calibration.digests, CORRECTED: calibration.corrected}
@@ -94,8 +106,7 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
         "calibration": calibration.description,
         "selected": list(quantised.selected),
     }
-    with atomic_path(path, force) as temporary:
-        write_tensors(temporary, KIND, facts, arrays)
+    return facts, arrays
 
 
 def is_quantised(path: Path | str) -> bool:

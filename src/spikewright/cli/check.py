@@ -13,7 +13,7 @@ from spikewright.chips.fit import Fit
 from spikewright.chips.fit import check as checked
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.known import chips
-from spikewright.chips.recording import frames, is_recording
+from spikewright.chips.recording import SensorRecording, is_recording
 from spikewright.cli.console import (
     JsonOption,
     ShapeOption,
@@ -25,14 +25,11 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, with_options
+from spikewright.cli.options import RECORDED, RunOptions, check_idle, check_spiking, is_typed, with_options
 from spikewright.cli.samples import named, say
-from spikewright.conversion import Conversion, spiking_graph
+from spikewright.conversion import spiking_graph
 from spikewright.data import Choice
-from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.rates import load_rates
 from spikewright.settings import digits, number
@@ -101,13 +98,20 @@ def check(
         check_idle(context, ("try_remedies",), "remedies are simulated on samples: give --data")
     if data is not None and step is None:
         raise SettingsError("operations per second need to know how long a step is: say --dt 1ms")
-    network, used = load(model, weights=weights, shape=parse_shape(shape)), None
+    network = load(model, weights=weights, shape=parse_shape(shape))
+    used: Choice | None = None
     if rates is not None:
         settings["rates"] = load_rates(rates, spiking_graph(network))
     if data is not None:
         check_spiking(network, model)
-        samples, used = _samples(network, data, options, encoder, step or 0.0)
-        settings |= samples
+        if is_recording(data):
+            check_idle(context, set(RECORDED), "a recording is one sample, whose events are as they are")
+            settings["data"] = SensorRecording.read(data)
+            settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
+        else:
+            settings["data"], used = options.data(network, data, usual=USUAL)
+            settings |= {"timesteps": options.timesteps, "encoder": encoder}
+            say(f"samples: {named(used)}")
     with progress("simulating", quiet=as_json or data is None) as move:
         fit = checked(
             network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings
@@ -129,20 +133,6 @@ def check(
         out.print(told, highlight=False, markup=False, soft_wrap=True)
     if not fit.runs:
         raise typer.Exit(UNFIT)
-
-
-def _samples(
-    network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, dt: float
-) -> tuple[dict[str, object], Choice | None]:
-    """What is simulated, and how; which samples of a data set these are."""
-    if is_recording(data):
-        graph = spiking_graph(network)
-        (shape,) = graph.inputs.values()
-        found = frames(data, shape, dt)
-        return {"data": found, "timesteps": found.shape[1], "encoder": named_encoder("events")}, None
-    dataset, choice = options.data(network, data, usual=USUAL)
-    say(f"samples: {named(choice)}")
-    return {"data": dataset, "timesteps": options.timesteps, "encoder": encoder}, choice
 
 
 def parse_limit(text: str | None) -> float | dict[int, float] | None:

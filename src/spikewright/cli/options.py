@@ -99,6 +99,15 @@ class RunOptions(SampleOptions):
         return chosen_encoder(self.encoder, self.seed, self.input_scale, self.negative)
 
 
+RECORDED = frozenset(f.name for f in fields(RunOptions)) - {"timesteps", "batch_size", "device"}
+"""Options that a recording of a sensor has no use for: it is one sample, and its events are as they are."""
+
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was typed, and not left at what is usual."""
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+
+
 def check_timesteps(timesteps: int) -> None:
     """Refuse a number of timesteps that no run can have.
 
@@ -147,7 +156,7 @@ def check_idle(context: typer.Context, options: type | Collection[str], why: str
         SettingsError: naming the first.
     """
     names = [f.name for f in fields(options)] if isinstance(options, type) else options
-    typed = {name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    typed = {name for name in names if is_typed(context, name)}
     for parameter in context.command.params:
         if parameter.name in typed:
             off = context.params[parameter.name] is False and parameter.secondary_opts  # typed as --no-...
