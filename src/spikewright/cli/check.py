@@ -111,7 +111,8 @@ def check(
         else:
             settings["data"], used = options.data(network, data, usual=USUAL)
             settings |= {"timesteps": options.timesteps, "encoder": encoder}
-            say(f"samples: {named(used)}")
+            if not as_json:
+                say(f"samples: {named(used)}")
     with progress("simulating", quiet=as_json or data is None) as move:
         fit = checked(
             network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings

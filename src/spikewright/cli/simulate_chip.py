@@ -96,8 +96,9 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         if options.encoder == "poisson":
             clock = replace(clock, kind="poisson", seed=options.seed)
         data_of, choice = options.data(found, data)
-        say(f"samples: {named(choice)}")
         chosen = choice.as_json()
+        if not as_json:
+            say(f"samples: {named(choice)}")
     if conversion is not None and isinstance(clock, PictureTrains):
         with progress("simulating in steps", quiet=as_json) as move:
             stepped = measure(
