@@ -270,11 +270,13 @@ def _other(network: Graph | Conversion, chip: Chip) -> Fit:
 
 def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limit: float | Mapping[int, float] | None) -> Fit:
     """With limits on operations per second, and what would save some."""
-    exceeded, over = [], []
+    exceeded, over, limits = [], [], dict[str, float]()
     for layer in fit.layers:
         load, most = busy[layer.layer].busiest, limit
         if isinstance(limit, Mapping):
             most = None if layer.core is None else limit.get(layer.core)
+        if isinstance(most, float | int):
+            limits[layer.layer] = float(most)
         if isinstance(most, float | int) and load > most:
             over.append(layer.layer)
             exceeded.append(
@@ -282,7 +284,6 @@ def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limit: float | Mapping[int, fl
                 f"{load / most:.2f} times the limit of {most:,.0f}"
             )
     busiest = max(busy.layers, key=lambda one: one.busiest).layer
-    limits = None if isinstance(limit, Mapping) else limit
     saved = savings(fit.network, chip, busy, over or [busiest], limits) if fit.network is not None else ()
     remarks = (*fit.remarks, *busy.remarks)
     return replace(fit, exceeded=tuple(exceeded), savings=saved, remarks=remarks)
