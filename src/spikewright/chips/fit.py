@@ -12,7 +12,7 @@ from spikewright.chips.akida import QUANTISED, broken_on_akida
 from spikewright.chips.bandwidth import WINDOW, Bandwidth, from_rates, measured_bandwidth
 from spikewright.chips.chip import Akida, Chip, Speck, Xylo
 from spikewright.chips.known import chip as known_chip
-from spikewright.chips.limits import broken, broken_by_sending, too_large
+from spikewright.chips.limits import broken, broken_by_sending, check_limit, too_large
 from spikewright.chips.lowering import Lowered, lower, spread
 from spikewright.chips.lowering.pool import REST
 from spikewright.chips.lowering.readout import SPREAD
@@ -223,6 +223,7 @@ def check(
         if any(value is not None for value in given):
             raise SettingsError(f"chip '{own}': only numbers and shapes are checked; leave rates, data and limits away")
         return _other(network, own)
+    check_limit(synops_limit, own)
     trained = isinstance(network, Graph) and not network.populations
     lowered = lower(_of_ones(spiking_graph(network)) if trained else network, own)
     remarks = (TRAINED,) if trained else ()
@@ -249,10 +250,12 @@ def check(
     layers = _layers(lowered, own, None if busy is None else {one.layer: one.busiest for one in busy.layers})
     fit = Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock, busy)
     limit = own.synops_per_second if synops_limit is None else synops_limit
-    fit = fit if busy is None else _busy(fit, own, busy, limit)
+    limits = {} if busy is None else limits_of(layers, limit)
+    fit = fit if busy is None else _busy(fit, own, busy, limits)
     if not try_remedies or busy is None or dt is None or timesteps is None or not isinstance(network, Conversion):
         return fit
-    return replace(fit, tried=trials(network, own, data, timesteps, dt, window=window, encoder=encoder))
+    more: dict[str, Any] = {"window": window, "encoder": encoder, "limits": limits, "progress": progress}
+    return replace(fit, tried=trials(network, own, data, timesteps, dt, fits=fit.fits, **more))
 
 
 def _other(network: Graph | Conversion, chip: Chip) -> Fit:
@@ -268,21 +271,20 @@ def _other(network: Graph | Conversion, chip: Chip) -> Fit:
     raise SettingsError(f"chip '{chip}': nobody says how a {type(chip).__name__} is checked")
 
 
-def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limit: float | Mapping[int, float] | None) -> Fit:
-    """With limits on operations per second, and what would save some."""
-    exceeded, over, limits = [], [], dict[str, float]()
-    for layer in fit.layers:
-        load, most = busy[layer.layer].busiest, limit
-        if isinstance(limit, Mapping):
-            most = None if layer.core is None else limit.get(layer.core)
-        if isinstance(most, float | int):
-            limits[layer.layer] = float(most)
-        if isinstance(most, float | int) and load > most:
-            over.append(layer.layer)
-            exceeded.append(
-                f"{layer.layer}: core {layer.core} would do {load:,.0f} synaptic operations a second, "
-                f"{load / most:.2f} times the limit of {most:,.0f}"
-            )
+def limits_of(layers: Sequence[LayerFit], limit: float | Mapping[int, float] | None) -> dict[str, float]:
+    """The most operations of the core of each layer in a second, where somebody gave one."""
+    each = {one.layer: limit.get(one.core) if isinstance(limit, Mapping) else limit for one in layers}  # type: ignore[arg-type]
+    return {name: float(most) for name, most in each.items() if most is not None}
+
+
+def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limits: Mapping[str, float]) -> Fit:
+    """With limits on operations per second, by layer, and what would save some."""
+    over = [one.layer for one in busy.layers if one.busiest > limits.get(one.layer, np.inf)]
+    exceeded = [
+        f"{name}: core {fit.cores.get(name)} would do {busy[name].busiest:,.0f} synaptic operations a second, "
+        f"{busy[name].busiest / limits[name]:.2f} times the limit of {limits[name]:,.0f}"
+        for name in over
+    ]
     busiest = max(busy.layers, key=lambda one: one.busiest).layer
     saved = savings(fit.network, chip, busy, over or [busiest], limits) if fit.network is not None else ()
     remarks = (*fit.remarks, *busy.remarks)
