@@ -14,9 +14,10 @@ from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import Fit, check
 from spikewright.chips.formats import export_chip
 from spikewright.chips.quantise import Quantised, quantise
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.chips.storage import load_quantised, save_quantised
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
@@ -77,9 +78,11 @@ __all__ = [
     "Run",
     "RunSettings",
     "Scale",
+    "SensorRecording",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",
+    "StepClock",
     "StoredEvents",
     "Synapses",
     "Tuning",

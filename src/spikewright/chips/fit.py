@@ -18,6 +18,7 @@ from spikewright.chips.lowering.pool import REST
 from spikewright.chips.lowering.readout import SPREAD
 from spikewright.chips.mapping import assign, holds, most_placed
 from spikewright.chips.network import ChipLayer, ChipNetwork
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.savings import Saving, savings
 from spikewright.chips.sizes import Sizes
 from spikewright.chips.suggestions import Change, changes
@@ -25,6 +26,7 @@ from spikewright.chips.trials import Trial, told, trials
 from spikewright.chips.xylo import INTEGERS, broken_on_xylo
 from spikewright.conversion import Conversion, from_scales, spiking_graph
 from spikewright.encoders import Encoder
+from spikewright.encoders.events import EventFrames
 from spikewright.engines.settings import TIMESTEPS
 from spikewright.errors import Problem, SettingsError
 from spikewright.graph import Graph
@@ -185,7 +187,7 @@ def check(
     chip_readout: bool = False,
     rates: Rates | None = None,
     data: Any = None,
-    timesteps: int = TIMESTEPS,
+    timesteps: int | None = None,
     window: float = WINDOW,
     encoder: Encoder | None = None,
     synops_limit: float | Mapping[int, float] | None = None,
@@ -202,8 +204,8 @@ def check(
             own.
         rates: of the spiking network, for how busy cores are on average; what stands on parallel cores follows from it,
             from MACs by default.
-        data: samples that are simulated in place of that, for peaks too.
-        timesteps: of that simulation.
+        data: samples that are simulated in place of that, for peaks too; or a SensorRecording.
+        timesteps: of that simulation; 64 unless given, and of a recording all.
         encoder: of that simulation; values as they are where there is none.
         window: over which peaks are taken, in seconds.
         synops_limit: the most synaptic operations of a core in a second, for all or by number; no number is public.
@@ -236,6 +238,10 @@ def check(
     elif data is not None:
         if dt is None:
             raise SettingsError("operations per second need to know how long a step is: say dt (--dt 1ms)")
+        if isinstance(data, SensorRecording):
+            data = data.frames(spiking_graph(network).inputs, dt, timesteps)
+            timesteps, encoder = data.shape[1], EventFrames()
+        timesteps = timesteps or TIMESTEPS
         settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress}
         busy = measured_bandwidth(network, lowered.network, data, timesteps, dt, **settings)
     elif rates is not None:
@@ -244,7 +250,7 @@ def check(
     fit = Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock, busy)
     limit = own.synops_per_second if synops_limit is None else synops_limit
     fit = fit if busy is None else _busy(fit, own, busy, limit)
-    if not try_remedies or busy is None or dt is None or not isinstance(network, Conversion):
+    if not try_remedies or busy is None or dt is None or timesteps is None or not isinstance(network, Conversion):
         return fit
     return replace(fit, tried=trials(network, own, data, timesteps, dt, window=window, encoder=encoder))
 

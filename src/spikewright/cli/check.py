@@ -13,24 +13,23 @@ from spikewright.chips.fit import Fit
 from spikewright.chips.fit import check as checked
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.known import chips
-from spikewright.chips.recording import frames, is_recording
+from spikewright.chips.recording import SensorRecording, is_recording
 from spikewright.cli.console import (
     JsonOption,
     ShapeOption,
     WeightsOption,
     compact_table,
+    duration,
     out,
     parse_shape,
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, duration, with_options
+from spikewright.cli.options import RECORDED, RunOptions, check_idle, check_spiking, is_typed, with_options
 from spikewright.cli.samples import named, say
-from spikewright.conversion import Conversion, spiking_graph
-from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
+from spikewright.conversion import spiking_graph
+from spikewright.data import Choice
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.rates import load_rates
 from spikewright.settings import digits, number
@@ -38,6 +37,8 @@ from spikewright.text import shape_text, short
 
 UNFIT = 1
 """Exit status of a network that does not fit."""
+USUAL = 100
+"""How many samples are simulated where nobody says."""
 
 
 @with_options
@@ -57,7 +58,9 @@ def check(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Samples, or a recording (.npz of t, x, y, p), for operations per second: as for simulate."),
+        typer.Option(
+            help="Samples, usually 100, or a recording (.npz of t, x, y, p), for operations per second: as for simulate"
+        ),
     ] = None,
     rates: Annotated[Path | None, typer.Option(help="Instead of --data: rates that 'simulate -o' wrote.")] = None,
     window: Annotated[str, typer.Option(help="Peaks are taken over it.", metavar="TIME")] = "1ms",
@@ -96,17 +99,27 @@ def check(
     if data is not None and step is None:
         raise SettingsError("operations per second need to know how long a step is: say --dt 1ms")
     network = load(model, weights=weights, shape=parse_shape(shape))
+    used: Choice | None = None
     if rates is not None:
         settings["rates"] = load_rates(rates, spiking_graph(network))
     if data is not None:
         check_spiking(network, model)
-        settings |= _samples(network, data, options, encoder, step or 0.0)
+        if is_recording(data):
+            check_idle(context, set(RECORDED), "a recording is one sample, whose events are as they are")
+            settings["data"] = SensorRecording.read(data)
+            settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
+        else:
+            settings["data"], used = options.data(network, data, usual=USUAL)
+            settings |= {"timesteps": options.timesteps, "encoder": encoder}
+            say(f"samples: {named(used)}")
     with progress("simulating", quiet=as_json or data is None) as move:
         fit = checked(
             network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings
         )
     if as_json:
-        print_json({"model": model, **fit.summary(), "runs": fit.runs})
+        print_json(
+            {"model": model, "data": None if used is None else used.as_json(), **fit.summary(), "runs": fit.runs}
+        )
     else:
         if fit.layers:
             out.print(_table(fit, model))
@@ -120,20 +133,6 @@ def check(
         out.print(told, highlight=False, markup=False, soft_wrap=True)
     if not fit.runs:
         raise typer.Exit(UNFIT)
-
-
-def _samples(
-    network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, dt: float
-) -> dict[str, object]:
-    """What is simulated, and how."""
-    if is_recording(data):
-        graph = spiking_graph(network)
-        (shape,) = graph.inputs.values()
-        found = frames(data, shape, dt)
-        return {"data": found, "timesteps": found.shape[1], "encoder": named_encoder("events")}
-    dataset, choice = options.data(network, data)
-    say(f"samples: {named(choice)}")
-    return {"data": dataset, "timesteps": options.timesteps, "encoder": encoder}
 
 
 def parse_limit(text: str | None) -> float | dict[int, float] | None:

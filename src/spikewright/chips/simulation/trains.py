@@ -11,46 +11,40 @@ from numpy.typing import NDArray
 from spikewright.chips.network import ChipInput
 from spikewright.chips.simulation.timeline import EventTrain, Longs
 from spikewright.errors import DataError, SettingsError
-from spikewright.settings import check_fields
+from spikewright.settings import LARGEST, check_fields
 
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of it, without their whole part, spread evenly over [0, 1) however many there are (Weyl 1916)."""
 
 
 @dataclass(frozen=True)
-class PictureTrains:
-    """How pictures are sent: T steps long, every value as events of its rate.
-
-    A value x sends x ÷ (what one event of the input stands for) events in a step, on average. The events of a step are
-    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds.
+class StepClock:
+    """How long a run is: T steps, in each of which the slow clock ticks; events come whenever they come.
 
     Attributes:
         timesteps: T.
         dt: the length of a step in seconds; a whole number of microseconds.
-        kind: "regular": events of a value come at equal distances, each value with a phase of its own. "poisson": as
-            many in each step as a Poisson process has, at times that are drawn.
-        order: of the events of a step: "mixed", by the times at which they would come by themselves; or "rows", by row,
-            column and channel.
         ticks: of the slow clock in a step; its biases are those of a step divided by it.
-        seed: of Poisson trains.
     """
 
     timesteps: int = 64
     dt: float = 1e-3
-    kind: Literal["regular", "poisson"] = "regular"
-    order: Literal["mixed", "rows"] = "mixed"
     ticks: int = 1
-    seed: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
         micros = self.dt * 1e6
         if not (self.dt > 0 and abs(micros - round(micros)) < 1e-6 * micros and micros < 2**40):
             raise SettingsError(f"trains: dt must be a whole number of microseconds, not {self.dt} s")
-        if self.timesteps < 1 or self.seed < 0:
-            raise SettingsError("trains: timesteps must be 1 or more, and seed 0 or more")
+        if not 1 <= self.timesteps <= LARGEST:
+            raise SettingsError(f"trains: timesteps must be 1 or more, at most {LARGEST:,}, not {self.timesteps}")
         if self.ticks < 1 or self.step % self.ticks:
             raise SettingsError(f"trains: {self.ticks} ticks do not divide a step of {self.step} µs")
+
+    @property
+    def sent(self) -> str:
+        """How samples are sent, in a word."""
+        return "as recorded"
 
     @property
     def step(self) -> int:
@@ -65,6 +59,36 @@ class PictureTrains:
     def beats(self) -> Longs:
         """When the slow clock ticks, in microseconds: at the beginning of each step, and evenly in it."""
         return np.arange(self.timesteps * self.ticks, dtype=np.int64) * (self.step // self.ticks)
+
+
+@dataclass(frozen=True)
+class PictureTrains(StepClock):
+    """How pictures are sent: T steps long, every value as events of its rate.
+
+    A value x sends x ÷ (what one event of the input stands for) events in a step, on average. The events of a step are
+    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds.
+
+    Attributes:
+        kind: "regular": events of a value come at equal distances, each value with a phase of its own. "poisson": as
+            many in each step as a Poisson process has, at times that are drawn.
+        order: of the events of a step: "mixed", by the times at which they would come by themselves; or "rows", by row,
+            column and channel.
+        seed: of Poisson trains.
+    """
+
+    kind: Literal["regular", "poisson"] = "regular"
+    order: Literal["mixed", "rows"] = "mixed"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seed < 0:
+            raise SettingsError(f"trains: seed must be 0 or more, not {self.seed}")
+
+    @property
+    def sent(self) -> str:
+        """How samples are sent, in a word."""
+        return self.kind
 
     def of(self, picture: NDArray[Any], source: ChipInput, sample: int) -> EventTrain:
         """The events of one picture.
