@@ -59,8 +59,11 @@ def test_simulate_runs_it_as_the_chip_would(files: dict[str, str], capsys: pytes
     )
     told = json.loads(capsys.readouterr().out)
     assert (told["rules"], told["trains"], told["samples"]) == ("fires=above,permute=3", "poisson", 24)
+    assert told["spread"] is True
     assert len(told["scores"]["output"]["accuracy"]) == 32
     assert told["quantised"]["rate"] == 2
+    assert run([*command, "--simultaneous", "--chip-rules", "permute=3"]) == 0
+    assert "largest value, all at its beginning; slow clock 500 Hz" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_stepped_network_stands_beside_it(
@@ -110,6 +113,10 @@ def test_what_is_no_conversion_or_no_chip_is_refused(
         (
             ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--chip-rules", "fires=above"],
             "--chip-rules is for what 'spikewright quantise' wrote",
+        ),
+        (
+            ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--simultaneous"],
+            "--simultaneous is for what 'spikewright quantise' wrote",
         ),
     ):
         assert run(arguments) == 2

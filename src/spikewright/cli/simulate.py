@@ -97,6 +97,13 @@ def simulate(
             "the order of simultaneous events."
         ),
     ] = "",
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread/--simultaneous",
+            help="Of a chip: whether the events of a step are spread over it, or all come at its beginning.",
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -107,10 +114,11 @@ def simulate(
     if is_quantised(model):
         idle = _STEPPED if beside is None else _STEPPED - {"allow_overlap"}
         check_idle(context, idle, f"{model} is run event by event, as the chip would, and it is none of that")
-        simulate_chip(Path(model), data, options, ChipRun(dt, chip_rules, task, beside, allow_overlap), as_json)
+        run = ChipRun(dt, chip_rules, spread, task, beside, allow_overlap)
+        simulate_chip(Path(model), data, options, run, as_json)
         return
-    if chip_rules or beside is not None:
-        option = "--chip-rules is" if chip_rules else "--beside is"
+    if chip_rules or not spread or beside is not None:
+        option = "--chip-rules is" if chip_rules else "--beside is" if spread else "--simultaneous is"
         raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
     encoder = options.check()
     start = parse_readout(readout_from)

@@ -36,6 +36,7 @@ class ChipRun:
     Attributes:
         dt: of a step, in seconds.
         rules: where the data sheet leaves it open.
+        spread: whether the events of a step are spread over it.
         task: what labels mean.
         beside: the conversion that steps on the same events, or None.
         allow_overlap: whether it may be measured on samples of its calibration.
@@ -43,6 +44,7 @@ class ChipRun:
 
     dt: float | None
     rules: str
+    spread: bool
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
@@ -67,7 +69,8 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
     chosen, found = ChipRules.parse(run.rules), load_quantised(model)
     conversion = None if run.beside is None else _conversion(run.beside, found)
-    trains = PictureTrains(timesteps=options.timesteps, dt=DT if run.dt is None else run.dt, ticks=found.ticks)
+    dt = DT if run.dt is None else run.dt
+    trains = PictureTrains(timesteps=options.timesteps, dt=dt, ticks=found.ticks, spread=run.spread)
     if options.encoder == "poisson":
         trains = replace(trains, kind="poisson", seed=options.seed)
     steps = found.preprocessing if options.preprocess is None else Preprocessing.parse(options.preprocess)
@@ -151,8 +154,8 @@ def _lines(found: Quantised, measures: ChipMeasures) -> list[str]:
     trains, rules = measures.trains, str(measures.rules) or "as stated"
     return [
         f"chip: {found.chip}, order and open rules: {rules}",
-        f"trains: {trains.kind}, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value; slow "
-        f"clock {trains.clock_hz:g} Hz",
+        f"trains: {trains.kind}, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value, "
+        f"{'spread over it' if trains.spread else 'all at its beginning'}; slow clock {trains.clock_hz:g} Hz",
         "waiting: neurons at or above their threshold at the end, which fire at the next event that reaches them",
         *(f"note: {note}" for note in found.notes),
     ]

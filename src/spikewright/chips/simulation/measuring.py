@@ -103,6 +103,7 @@ class ChipMeasures:
             "timesteps": self.trains.timesteps,
             "dt": self.trains.dt,
             "trains": self.trains.kind,
+            "spread": self.trains.spread,
             "slow_clock_hz": self.trains.clock_hz,
             "rate": self.rate,
             "rules": str(self.rules),

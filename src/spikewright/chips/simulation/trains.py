@@ -22,7 +22,8 @@ class PictureTrains:
     """How pictures are sent: T steps long, every value as events of its rate.
 
     A value x sends x ÷ (what one event of the input stands for) events in a step, on average. The events of a step are
-    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds.
+    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds. Or all of them
+    come at its beginning, behind the tick.
 
     Attributes:
         timesteps: T.
@@ -31,6 +32,8 @@ class PictureTrains:
             many in each step as a Poisson process has, at times that are drawn.
         order: of the events of a step: "mixed", by the times at which they would come by themselves; or "rows", by row,
             column and channel.
+        spread: whether the events of a step are spread evenly over it. If not, all are simultaneous, which the stated
+            order works off by row, column and channel, and ``ChipRules(permute=...)`` in any.
         ticks: of the slow clock in a step; its biases are those of a step divided by it.
         seed: of Poisson trains.
     """
@@ -39,6 +42,7 @@ class PictureTrains:
     dt: float = 1e-3
     kind: Literal["regular", "poisson"] = "regular"
     order: Literal["mixed", "rows"] = "mixed"
+    spread: bool = True
     ticks: int = 1
     seed: int = 0
 
@@ -89,8 +93,10 @@ class PictureTrains:
         value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
         order = np.argsort(when.astype(np.int64) if self.order == "rows" else when, kind="stable")
         value, step = value[order], when[order].astype(np.int64)
-        begins = np.searchsorted(step, np.arange(self.timesteps + 1))
-        inside = (np.arange(len(step)) - begins[step]) * self.step // np.diff(begins)[step]
+        inside: Longs | int = 0
+        if self.spread:
+            begins = np.searchsorted(step, np.arange(self.timesteps + 1))
+            inside = (np.arange(len(step)) - begins[step]) * self.step // np.diff(begins)[step]
         place, channel = np.divmod(value, source.shape[0])
         y, x = np.divmod(place, source.shape[2])
         return EventTrain(step * self.step + inside, y, x, channel)
