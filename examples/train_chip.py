@@ -28,7 +28,7 @@ def convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
-class Mnist(nn.Sequential):
+class Mnist(nn.Module):
     """Convolution, norm, ReLU and average pool, three times, and one dense layer with a ReLU: four cores.
 
     The last ReLU is left out while it is trained: a class whose answers it cut off for all pictures would get no gradient
@@ -36,14 +36,15 @@ class Mnist(nn.Sequential):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         layers: list[nn.Module] = []
         for channels in (1, 32, 32):
             layers += [nn.Conv2d(channels, 32, 3), nn.BatchNorm2d(32, eps=1e-3), nn.ReLU(), nn.AvgPool2d(2)]
-        super().__init__(*layers, nn.Flatten(), nn.Linear(32, 10), nn.ReLU())
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32, 10))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        answers: torch.Tensor = self[:-1](x)
-        return answers if self.training else self[-1](answers)
+        answers: torch.Tensor = self.layers(x)
+        return answers if self.training else torch.relu(answers)
 
 
 class Vgg(nn.Sequential):

@@ -91,7 +91,7 @@ class PictureTrains:
             )
         flat = rates.transpose(1, 2, 0).reshape(-1)  # so that simultaneous events are in order of row, column, channel
         value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
-        order = np.argsort(when.astype(np.int64) if self.order == "rows" else when, kind="stable")
+        order = _order(when.astype(np.int64) if self.order == "rows" else when)
         value, step = value[order], when[order].astype(np.int64)
         inside: Longs | int = 0
         if self.spread:
@@ -123,3 +123,10 @@ class PictureTrains:
         random = np.random.Generator(np.random.Philox(key=self.seed, counter=(0, 0, 0, sample)))
         value = np.repeat(np.arange(len(rates)), random.poisson(rates * self.timesteps))
         return value, random.random(len(value)) * self.timesteps
+
+
+def _order(when: NDArray[Any]) -> Longs:
+    """What comes first, second and so on; of what comes at once, what is listed first."""
+    order = np.argsort(when)  # twice as fast as a stable sort, and the same where nothing comes at once
+    ordered = when[order]
+    return np.argsort(when, kind="stable") if (ordered[1:] == ordered[:-1]).any() else order
