@@ -50,7 +50,7 @@ FITS = ("fashion_vgg", "vgg", "fashion_resnet", "resnet")
 CHOSEN: dict[str, tuple[float, str | None]] = {"fashion_cnn": (2.0, "gain:0.5")}
 """By network, events a step of a white pixel, and the correction of λ."""
 PLAIN: tuple[float, str | None] = (1.0, None)
-RATES, GAINS, HELD_OUT = (1.0, 2.0, 4.0), (None, "gain:0.5", "gain:0.25"), 400
+RATES, GAINS, HELD_OUT = (1.0, 2.0, 4.0), (None, "gain:0.5", "gain:0.25"), 200
 """What there is to choose from, and on how many of the last training images."""
 PERMUTED = ChipRules(permute=1)
 KINDS = {
@@ -129,7 +129,7 @@ def choices(name: str) -> Iterator[dict[str, Any]]:
             found = measure_chip(prepared(name, rate, gain)[1], data)
             assert found.accuracy is not None
             told = {"accuracy": float(found.accuracy[-1]), "synops": found.synops}
-            yield {"key": f"{name} choice", "samples": HELD_OUT, "rate": rate, "gain": gain or "none", **told}
+            yield {"key": f"{name} choice", "samples": HELD_OUT, "rate": rate, "gain": gain or "as it is", **told}
 
 
 def speed() -> float:

@@ -89,10 +89,10 @@ class ResNet(nn.Sequential):
 
     def __init__(self) -> None:
         blocks = [
-            Block(WIDTH, WIDTH, WIDTH),
             nn.AvgPool2d(2),
             Block(WIDTH, 2 * WIDTH, 2 * WIDTH),
             nn.AvgPool2d(2),
+            Block(2 * WIDTH, 2 * WIDTH, 2 * WIDTH),
             Block(2 * WIDTH, 2 * WIDTH, 4 * WIDTH),
         ]
         head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * WIDTH, 10)]
@@ -102,7 +102,7 @@ class ResNet(nn.Sequential):
 NETWORKS = {
     "mnist": (Mnist, Recipe(data="mnist", epochs=4, flips=False)),
     "vgg": (Vgg, Recipe(epochs=6)),
-    "resnet": (ResNet, Recipe(epochs=6)),
+    "resnet": (ResNet, Recipe(epochs=5)),
 }
 
 
