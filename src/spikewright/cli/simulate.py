@@ -110,6 +110,13 @@ def simulate(
             "the order of simultaneous events."
         ),
     ] = "",
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread/--simultaneous",
+            help="Of a chip: whether the events of a step are spread over it, or all come at its beginning.",
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -121,14 +128,14 @@ def simulate(
         check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
         check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data, "--beside": beside})
         if is_recording(data):
-            idle = {*RECORDED, "task", "allow_overlap", "beside"}
+            idle = {*RECORDED, "task", "allow_overlap", "beside", "spread"}
             check_idle(context, idle, "a recording is one sample without a label, whose events are as they are")
         steps = options.timesteps if is_typed(context, "timesteps") or not is_recording(data) else None
-        chip = ChipRun(steps, dt, chip_rules, task, beside, allow_overlap, output, events, force)
+        chip = ChipRun(steps, dt, chip_rules, spread, task, beside, allow_overlap, output, events, force)
         simulate_chip(Path(model), data, options, chip, as_json)
         return
-    if chip_rules or beside is not None:
-        option = "--chip-rules is" if chip_rules else "--beside is"
+    if chip_rules or not spread or beside is not None:
+        option = "--chip-rules is" if chip_rules else "--beside is" if spread else "--simultaneous is"
         raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
     encoder = options.check()
     start = parse_readout(readout_from)

@@ -42,6 +42,7 @@ class ChipRun:
         timesteps: T; None for all of a recording.
         dt: of a step, in seconds.
         rules: where the data sheet leaves it open.
+        spread: whether the events of a step are spread over it.
         task: what labels mean.
         beside: the conversion that steps on the same events, or None.
         allow_overlap: whether it may be measured on samples of its calibration.
@@ -53,6 +54,7 @@ class ChipRun:
     timesteps: int | None
     dt: float | None
     rules: str
+    spread: bool
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
@@ -92,7 +94,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         steps = data_of.steps(dt) if run.timesteps is None else run.timesteps
         clock = StepClock(timesteps=steps, dt=dt, ticks=found.ticks)
     else:
-        clock = PictureTrains(timesteps=options.timesteps, dt=dt, ticks=found.ticks)
+        clock = PictureTrains(timesteps=options.timesteps, dt=dt, ticks=found.ticks, spread=run.spread)
         if options.encoder == "poisson":
             clock = replace(clock, kind="poisson", seed=options.seed)
         data_of, choice = options.data(found, data)
