@@ -37,6 +37,7 @@ from spikewright.measures import EarlyExit, Energy, Measures, choose_exit, measu
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
+from spikewright.recordings import Recording, load_recording
 from spikewright.reports import report, write_picture
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import save
@@ -74,6 +75,7 @@ __all__ = [
     "Quantised",
     "Rates",
     "Record",
+    "Recording",
     "Rule",
     "Run",
     "RunSettings",
@@ -100,6 +102,7 @@ __all__ = [
     "load_events",
     "load_quantised",
     "load_rates",
+    "load_recording",
     "look",
     "measure",
     "measure_chip",
