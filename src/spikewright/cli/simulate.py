@@ -50,7 +50,7 @@ from spikewright.storage import SUFFIX
 from spikewright.text import shape_text, short
 
 _STEPPED = {
-    *("output", "events", "force", "engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
+    *("output", "events", "engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
     *("allow_overlap", "input_scale", "negative", "batch_size", "device"),
 }
 """Options that only networks have which step."""
@@ -97,6 +97,7 @@ def simulate(
             "the order of simultaneous events."
         ),
     ] = "",
+    report: Annotated[Path | None, typer.Option(help="Of a chip: an HTML page about what it computes.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -107,11 +108,17 @@ def simulate(
     if is_quantised(model):
         idle = _STEPPED if beside is None else _STEPPED - {"allow_overlap"}
         check_idle(context, idle, f"{model} is run event by event, as the chip would, and it is none of that")
-        simulate_chip(Path(model), data, options, ChipRun(dt, chip_rules, task, beside, allow_overlap), as_json)
+        if report is None:
+            check_idle(context, ("force",), "nothing is written without --report")
+        check_outputs({"--report": report}, {"SPIKING": model, "--data": data, "--beside": beside})
+        typed = ChipRun(dt, chip_rules, task, beside, allow_overlap, report, force, {"command": context.obj})
+        simulate_chip(Path(model), data, options, typed, as_json)
         return
-    if chip_rules or beside is not None:
-        option = "--chip-rules is" if chip_rules else "--beside is"
-        raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
+    for option, given in (("--chip-rules", chip_rules), ("--beside", beside), ("--report", report)):
+        if given:
+            told = "; 'spikewright convert --test … --report' makes a page of it" if option == "--report" else ""
+            why = f"{model} is a network that steps{told}"
+            raise SettingsError(f"{option} is for what 'spikewright quantise' wrote; {why}")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import prod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
+from spikewright.chips.fit import check
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
+from spikewright.chips.simulation.busy import bandwidth_of
+from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
+from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.stepped import TrainFrames
 from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.chips.storage import load_quantised
-from spikewright.cli.console import compact_table, out, print_json, progress
+from spikewright.cli.chip_report import write_chip_report
+from spikewright.cli.console import compact_table, out, print_json, stages
 from spikewright.cli.options import RunOptions
 from spikewright.cli.samples import named, picked, say
 from spikewright.conversion import Conversion
 from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import Measures
+from spikewright.reports.document import check_report
 from spikewright.tasks import SCORES, TaskChoice
-from spikewright.text import listed, short, steps_to_show
+from spikewright.text import short, steps_to_show
 
 DT = 1e-3
 """Seconds of a step where nobody says."""
@@ -39,6 +44,9 @@ class ChipRun:
         task: what labels mean.
         beside: the conversion that steps on the same events, or None.
         allow_overlap: whether it may be measured on samples of its calibration.
+        report: where a page is written, or None.
+        force: whether a page that stands there is replaced.
+        told: what the page says of how it was made.
     """
 
     dt: float | None
@@ -46,6 +54,9 @@ class ChipRun:
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
+    report: Path | None = None
+    force: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_json: bool) -> None:
@@ -62,6 +73,8 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         SettingsError: for settings that do not fit.
         DataError: for data that do not.
     """
+    if run.report is not None:
+        check_report(run.report, run.force)
     options.check()
     if options.encoder not in ("constant", "poisson"):
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
@@ -73,31 +86,37 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
     steps = found.preprocessing if options.preprocess is None else Preprocessing.parse(options.preprocess)
     whole = load_data(data, split="test", inputs=found.inputs, preprocessing=steps, classes=found.classes)
     dataset, choice = picked(whole, options.samples, options.first_samples, options.sample_seed)
-    stepped = None
-    if conversion is not None:
-        with progress("simulating in steps", quiet=as_json) as move:
-            stepped = measure(
-                conversion,
-                dataset,
-                trains.timesteps,
-                encoder=TrainFrames(found.network, trains),
-                task=run.task,
-                explain=False,
-                allow_overlap=run.allow_overlap,
-                progress=move,
-            )
-    with progress("simulating", quiet=as_json) as move:
-        measures = measure_chip(found, dataset, trains, chosen, task=run.task, progress=move)
+    fit = None if run.report is None else check(found, dt=trains.dt)
+    with stages(quiet=as_json) as tell:
+        compared = compare_on_chip(
+            found,
+            dataset,
+            trains,
+            chosen,
+            beside=conversion,
+            task=run.task,
+            allow_overlap=run.allow_overlap,
+            every_neuron=fit is not None,
+            progress=tell,
+        )
+    measures, stepped = compared.chip, compared.stepped
+    if fit is not None and run.report is not None:
+        fit = check(found, dt=trains.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
+        seen = {"data": f"{measures.samples} samples of {data}: {named(choice)}", "beside": run.beside}
+        write_chip_report(run.report, fit, compared, model=str(model), told={**run.told, **seen}, force=run.force)
     if as_json:
         told = {"model": str(model), "data": choice.as_json(), **measures.summary(), "quantised": found.summary()}
-        print_json({**told, **({} if stepped is None else {"stepped": stepped.summary()})})
+        told |= {} if stepped is None else {"stepped": stepped.summary()}
+        print_json({**told, **({} if run.report is None else {"report": str(run.report)})})
         return
     say(f"samples: {named(choice)}")
     if any(measures.scores.values()):
         out.print(_scores(measures, stepped))
-    out.print(_layers(measures, stepped))
+    out.print(_layers(compared))
     for line in _lines(found, measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if run.report is not None:
+        out.print(f"report: {run.report}", highlight=False, soft_wrap=True)
 
 
 def _conversion(path: str, found: Quantised) -> Conversion:
@@ -107,15 +126,9 @@ def _conversion(path: str, found: Quantised) -> Conversion:
         SettingsError: for another one.
     """
     network = load(path)
-    layers = [layer.name for layer in found.network.layers]
     if not isinstance(network, Conversion):
         raise SettingsError(f"{path}: is no conversion; give --beside what was quantised")
-    populations = [node.name for node in network.spiking.populations]
-    if sorted(populations) != sorted(layers) or dict(network.spiking.inputs) != dict(found.inputs):
-        raise SettingsError(
-            f"{path}: has the populations {listed(populations)}, the chip the layers {listed(layers)}: give --beside "
-            "what was quantised"
-        )
+    check_beside(found, network, path)
     return network
 
 
@@ -133,15 +146,12 @@ def _scores(measures: ChipMeasures, stepped: Measures | None) -> Table:
     return table
 
 
-def _layers(measures: ChipMeasures, stepped: Measures | None) -> Table:
-    beside = [] if stepped is None else ["in steps"]
+def _layers(compared: ChipComparison) -> Table:
+    beside = [] if compared.stepped is None else ["in steps"]
     header = ("", "spikes", *beside, "sent", "synops", "synops/s", "peak", "waiting")
     table = compact_table("layers, per sample", header, 1)
-    for name, layer in measures.layers.items():
-        spikes: list[float] = [layer.fired]
-        if stepped is not None:
-            own = stepped.layers[name]
-            spikes.append(own.firing.mean * stepped.timesteps * prod(own.shape))
+    for name, layer in compared.chip.layers.items():
+        spikes = [value for value in compared.spikes(name) if value is not None]
         numbers = (*spikes, layer.sent, layer.synops, layer.synops_per_second, layer.peak)
         table.add_row(name, *map(short, numbers), f"{100 * layer.waiting:.1f} %")
     return table

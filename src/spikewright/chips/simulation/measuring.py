@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.chips.course import Course, course
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.quantise import Quantised, pictures_of
 from spikewright.chips.simulation.native import ChipRun, ChipSimulation
@@ -67,6 +68,10 @@ class ChipMeasures:
         layers: by name.
         answers: by output, ``(N, values)``: what it answers in the end, in the trained network's unit.
         rate: events a step of an input's largest value.
+        over_time: by layer its synaptic operations per second, window by window.
+        waiting: by layer and channel, ``(channels,)``, the share of neurons that wait: see ``ChipLayerMeasures``.
+        sent: by input and layer, ``(channels, rows, columns)``, the events of each neuron in a second; only where they
+            were asked for.
     """
 
     samples: int
@@ -77,6 +82,9 @@ class ChipMeasures:
     layers: Mapping[str, ChipLayerMeasures]
     answers: Mapping[str, NDArray[np.float64]] = field(repr=False)
     rate: float = 1.0
+    over_time: Mapping[str, Course] = field(default_factory=dict, repr=False)
+    waiting: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def synops(self) -> float:
@@ -121,6 +129,7 @@ def measure_chip(
     task: TaskChoice = None,
     window: int = WINDOW,
     threads: int | None = None,
+    every_neuron: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChipMeasures:
     """Run a data set as the chip would.
@@ -133,6 +142,7 @@ def measure_chip(
         task: as for ``measure``; what the conversion was made with, or found, where it is not said.
         window: microseconds of the windows whose most synaptic operations are told.
         threads: how many samples run side by side; all cores by default.
+        every_neuron: whether to count what each neuron sends.
         progress: called with (samples done, samples in all).
 
     Raises:
@@ -147,7 +157,7 @@ def measure_chip(
         raise SettingsError("the network does not say which neurons are read")
     dataset = as_dataset(data, quantised.inputs)
     workers = threads or cores()
-    runner = _Runner(network, sent, rules or ChipRules(), window)
+    runner = _Runner(network, sent, rules or ChipRules(), window, every_neuron)
     totals, count = _Totals(network), 0
     counters: dict[str, RunningScores] = {}
     tasks: dict[str, Task] = {}
@@ -164,8 +174,10 @@ def measure_chip(
     with ThreadPoolExecutor(workers) as pool:
         while waiting := list(islice(batches, workers)):
             starts = dataset.first_sample + count + BATCH * np.arange(len(waiting))
-            for (x, y), run in zip(waiting, pool.map(runner.run, [x for x, _ in waiting], starts), strict=True):
-                totals.add(run)
+            for (x, y), (run, events) in zip(
+                waiting, pool.map(runner.run, [x for x, _ in waiting], starts), strict=True
+            ):
+                totals.add(run, events)
                 count += len(x)
                 for read in network.readout:
                     counted = runner.answered(run, read.output, len(x))
@@ -185,36 +197,55 @@ def measure_chip(
         layers=totals.measures(count, sent.timesteps * sent.dt, window),
         answers={name: np.concatenate(parts) for name, parts in answers.items()},
         rate=quantised.rate,
+        over_time=totals.over_time(count, window),
+        waiting=totals.waiting_channels(count),
+        sent={name: each / (count * sent.timesteps * sent.dt) for name, each in totals.neurons.items()},
     )
 
 
 class _Runner:
     """A chip that pictures are sent to."""
 
-    def __init__(self, network: ChipNetwork, trains: PictureTrains, rules: ChipRules, window: int) -> None:
+    def __init__(
+        self, network: ChipNetwork, trains: PictureTrains, rules: ChipRules, window: int, every_neuron: bool
+    ) -> None:
+        self.every_neuron = every_neuron
         self.network, self.trains, self.rules, self.window = network, trains, rules, window
         self.chip = ChipSimulation(network, rules, threads=1)
         self.shapes = {source.name: source.shape for source in network.inputs}
         self.reads = {read.output: read for read in network.readout}
 
-    def run(self, x: Any, first: int) -> ChipRun:
-        """A batch, whose first sample has a place in its data set."""
+    def run(self, x: Any, first: int) -> tuple[ChipRun, dict[str, Longs]]:
+        """A batch, whose first sample has a place in its data set, and the events of each neuron where wanted."""
         pictures, beats = pictures_of(self.network, x), self.trains.beats()
-        lines = []
+        lines, events = [], {name: np.zeros(shape, np.int64) for name, shape in self.shapes.items()}
         for number in range(len(x)):
             sent = {
                 source.name: self.trains.of(pictures[source.name][number], source, int(first) + number)
                 for source in self.network.inputs
             }
             lines.append(timeline(sent, self.shapes, beats, self.rules.permute is not None))
-        return self.chip.run(
+            for name, train in sent.items() if self.every_neuron else ():
+                np.add.at(events[name], (train.channel, train.y, train.x), 1)
+        layers = [layer.name for layer in self.network.layers]
+        run = self.chip.run(
             lines,
             first=int(first),
-            record=sorted({read.layer for read in self.reads.values()}),
-            potentials=[layer.name for layer in self.network.layers],
+            record=layers if self.every_neuron else sorted({read.layer for read in self.reads.values()}),
+            potentials=layers,
             window=self.window,
             windows=-(-self.trains.timesteps * self.trains.step // self.window),
         )
+        return run, {**events, **self._sent(run)} if self.every_neuron else {}
+
+    def _sent(self, run: ChipRun) -> dict[str, Longs]:
+        """The events of each neuron of each layer, ``(channels, rows, columns)``."""
+        found = {}
+        for layer in self.network.layers:
+            channels, rows, columns = layer.output_shape
+            counts = np.bincount(run.spikes[layer.name].neuron, minlength=channels * rows * columns)
+            found[layer.name] = counts.reshape(rows, columns, channels).transpose(2, 0, 1)
+        return found
 
     def answered(self, run: ChipRun, output: str, samples: int) -> NDArray[np.float64]:
         """What an output answers after each step, ``(samples, T, values)``: spikes a step, as what they stand for."""
@@ -237,16 +268,27 @@ class _Totals:
         self.network = network
         zeros: Iterator[Longs] = (np.zeros(len(network.layers), np.int64) for _ in range(4))
         self.fired, self.sent, self.synops, self.peak = zeros
-        self.waiting = np.zeros(len(network.layers), np.int64)
+        self.waiting = [np.zeros(layer.output_shape[0], np.int64) for layer in network.layers]
+        self.windows: list[Longs] = []
+        self.most: list[Longs] = []
+        self.neurons: dict[str, Longs] = {}
 
-    def add(self, run: ChipRun) -> None:
+    def add(self, run: ChipRun, events: Mapping[str, Longs]) -> None:
         self.fired += run.fired.sum(axis=0)
         self.sent += run.sent.sum(axis=0)
         self.synops += run.synops.sum(axis=0)
+        for name, each in events.items():
+            self.neurons[name] = self.neurons.get(name, 0) + each
         if run.windowed is not None:
             self.peak = np.maximum(self.peak, run.windowed.max(axis=(0, 2)))
+            for column, counts in enumerate(run.windowed.transpose(1, 0, 2)):
+                if len(self.windows) <= column:
+                    self.windows.append(np.zeros(counts.shape[1], np.int64))
+                    self.most.append(np.zeros(counts.shape[1], np.int64))
+                self.windows[column] += counts.sum(axis=0)
+                self.most[column] = np.maximum(self.most[column], counts.max(axis=0))
         for column, layer in enumerate(self.network.layers):
-            self.waiting[column] += int((run.potentials[layer.name] >= layer.threshold).sum())
+            self.waiting[column] += (run.potentials[layer.name] >= layer.threshold).sum(axis=(0, 2, 3))
 
     def measures(self, samples: int, seconds: float, window: int) -> dict[str, ChipLayerMeasures]:
         found = {}
@@ -258,6 +300,20 @@ class _Totals:
                 synops=float(synops),
                 synops_per_second=float(synops / seconds),
                 peak=float(self.peak[column] * 1e6 / window),
-                waiting=float(self.waiting[column] / samples / np.prod(layer.output_shape)),
+                waiting=float(self.waiting[column].sum() / samples / np.prod(layer.output_shape)),
             )
         return found
+
+    def over_time(self, samples: int, window: int) -> dict[str, Course]:
+        """By layer its operations per second, window by window."""
+        width = window / 1e6
+        names = [layer.name for layer in self.network.layers]
+        return {
+            name: course(sums, most, samples, width, width)
+            for name, sums, most in zip(names, self.windows, self.most, strict=False)
+        }
+
+    def waiting_channels(self, samples: int) -> dict[str, NDArray[np.float64]]:
+        """By layer the share of neurons of each channel that wait when a sample ends."""
+        layers = zip(self.network.layers, self.waiting, strict=True)
+        return {layer.name: counts / (samples * np.prod(layer.output_shape[1:])) for layer, counts in layers}
