@@ -180,7 +180,7 @@ def test_the_stepped_network_stands_beside_it(
     x = np.random.default_rng(0).random((24, 1, 8, 8)).astype(np.float32)
     sw.save(sw.convert(conversion.folded, x), other)
     assert run([*command, "--beside", other]) == 2
-    assert "give --beside what was quantised" in capsys.readouterr().err
+    assert "give what was quantised" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
