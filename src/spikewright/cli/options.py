@@ -23,9 +23,10 @@ from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, pick
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
+from spikewright.engines.settings import MOST_TIMESTEPS
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import LARGEST, number
+from spikewright.settings import number
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ def check_timesteps(timesteps: int) -> None:
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    if timesteps > LARGEST:
-        raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
+    if timesteps > MOST_TIMESTEPS:
+        raise SettingsError(f"--timesteps must be {MOST_TIMESTEPS:,} or less, not {timesteps}")
 
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
