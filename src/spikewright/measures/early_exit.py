@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 CANDIDATES = 1000
 """How many margins are tried, evenly spread over those that occur."""
 MARGIN_BYTES = 24
-"""Of one sample at one timestep: a margin and a decision, twice while they are put together."""
+"""Bytes of one sample at one timestep: a margin and a decision, twice while they are put together."""
 SAMPLES = 500
 """How many samples of calibration a margin is chosen on."""
 

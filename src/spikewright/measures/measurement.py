@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RASTER = 1024
-"""Of how many timesteps single spikes are shown."""
+"""Timesteps of which single spikes are shown, the first of a run."""
 
 
 def measure(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 MOST_ENGINES = 256
-"""Of how many lengths of windows the engine is kept from batch to batch; each has the network's biases of its own."""
+"""Engines, one for each length of windows, that are kept from batch to batch; each has biases of its own."""
 
 
 class Engine(Protocol):
