@@ -9,14 +9,14 @@ by it; a chip does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion
-from spikewright.data import as_dataset
+from spikewright.data import as_dataset, sample_digests
 from spikewright.engines import BatchRun, RunSettings, simulate
 from spikewright.engines.memory import check_room
 from spikewright.engines.windows import schedule_of
@@ -47,11 +47,13 @@ class EarlyExit:
         margin: in the unit of the outputs, times timesteps.
         loss: the share of answers of calibration that may change by it.
         samples: of calibration, on which it was chosen; 0 where it was given.
+        seen: the digests of these samples, none of which may be measured on; none where nobody knows them.
     """
 
     margin: float
     loss: float = 0.0
     samples: int = 0
+    seen: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not fits(self.margin, float) or not self.margin >= 0:
@@ -216,7 +218,7 @@ def choose_exit(
 
     Args:
         conversion: the network.
-        data: of calibration; their labels are not looked at.
+        data: of calibration; their labels are not looked at. ``measure`` refuses to measure on them.
         loss: the share of answers that may differ from those at the end of the run, 0 to 1.
         settings: how it runs.
         samples: at most so many of the first are looked at.
@@ -242,4 +244,5 @@ def choose_exit(
         if (then != last).mean() > loss:
             break
         best = float(margin)
-    return EarlyExit(best if np.isfinite(best) else float(every.max()) * 2 + 1, loss, len(chosen))
+    margin = best if np.isfinite(best) else float(every.max()) * 2 + 1
+    return EarlyExit(margin, loss, len(chosen), sample_digests(chosen))

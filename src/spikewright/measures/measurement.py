@@ -98,7 +98,7 @@ def measure(
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     remembered = None if conversion is None else conversion.tasks or None
     asked = heads(graph, dataset.targets, remembered if task is None else task)
-    overlap = None if conversion is None else overlap_of(conversion.calibration.seen, dataset)
+    overlap = _overlap(conversion, early_exit, dataset)
     if overlap is not None:
         check_overlap(overlap, allow_overlap)
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
@@ -132,6 +132,18 @@ def measure(
     if not quiet:
         warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
+
+
+def _overlap(conversion: Conversion | None, early_exit: EarlyExit | None, data: Dataset) -> Overlap | None:
+    """How many samples the network was calibrated on, or the margin of an early exit was chosen on; None where there is
+    nothing that they could have been used for."""
+    calibrated = None if conversion is None else conversion.calibration.seen
+    margin = None if early_exit is None else early_exit.seen
+    if margin is None or not len(margin):
+        return None if calibrated is None else overlap_of(calibrated, data)
+    both = overlap_of(margin if calibrated is None else np.concatenate([calibrated, margin]), data)
+    unknown = calibrated is not None and not len(calibrated)  # of the network nobody knows
+    return replace(both, known=False) if unknown and not both.shared else both
 
 
 def _observer(
