@@ -14,7 +14,7 @@ from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
-from spikewright.engines.memory import check_kept
+from spikewright.engines.memory import check_answers, check_kept, side_by_side
 from spikewright.engines.readout import WindowReadout
 from spikewright.engines.recording import Record, Recording
 from spikewright.engines.reference import BatchRun
@@ -119,7 +119,9 @@ def run_over(
     timesteps, dt = settings.timesteps, settings.seconds(graph)
     encoder = settings.chosen_encoder.fitted(graph)
     check_shape(graph, encoder, dataset.shape)
+    size = side_by_side(settings.batch_size, timesteps)
     check_kept(graph, record, recording, len(dataset))
+    check_answers(graph, min(size, len(dataset)), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
     simulation = choose_engine(readout.graph, encoder, recording, settings)
@@ -133,7 +135,7 @@ def run_over(
             shapes = {name: graph.shapes[name] for name in populations}
             folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
-        for x, y in dataset.batches(settings.batch_size):
+        for x, y in dataset.batches(size):
             batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
