@@ -34,18 +34,8 @@ def written(folder, name, content):
 
 
 def test_all_formats_are_found():
-    assert sorted(recording_formats()) == [
-        "aedat2",
-        "aedat3",
-        "aedat4",
-        "dat",
-        "es",
-        "evt2",
-        "evt3",
-        "hdf5",
-        "nmnist",
-        "npz",
-    ]
+    known = "aedat2 aedat3 aedat4 dat es evt2 evt3 hdf5 nmnist npz"
+    assert sorted(recording_formats()) == known.split()
 
 
 @pytest.mark.parametrize(

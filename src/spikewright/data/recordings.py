@@ -91,7 +91,7 @@ class Recordings(Dataset):
             sizes = [f"{width}×{height}" for width, height in (recording.sensor_size, self.items[0].sensor_size)]
             raise DataError(
                 f"{recording.name}: of a sensor of {sizes[0]} pixels, where {self.items[0].name} is of {sizes[1]}; "
-                "give sensor=(columns, rows) (--sensor) for all, and a crop"
+                "give sensor=COLUMNSxROWS in the binning for all, and a crop"
             )
 
     def batches(self, size: int) -> Iterator[Batch]:

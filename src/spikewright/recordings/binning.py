@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from spikewright.errors import DataError, SettingsError
 from spikewright.recordings.durations import duration_text, seconds_of
 from spikewright.recordings.filters import NoiseFilter, hot_pixels
-from spikewright.recordings.recording import Recording
+from spikewright.recordings.recording import Recording, checked_size
 from spikewright.settings import check_fields, digits, number
 
 Polarity = Literal["apart", "merged", "signed"]
@@ -47,6 +47,7 @@ class Binning:
             such filter.
         hot: events per second above which a pixel is left out, of the whole recording; None for no such filter.
         scale: what one event stands for.
+        sensor: (columns, rows) of the sensor, where files do not say it, or in place of what they say.
         normalise: "max" divides every frame by its largest value, for training only: it cannot run on events.
 
     Raises:
@@ -64,6 +65,7 @@ class Binning:
     noise: float | None = None
     hot: float | None = None
     scale: float = 1.0
+    sensor: Pair | None = None
     normalise: Literal["none", "max"] = "none"
 
     def __post_init__(self) -> None:
@@ -83,6 +85,8 @@ class Binning:
             raise SettingsError(f"binning: at most {MOST_FRAMES:,} frames, not {self.frames:,}")
         if self.dt is not None and self.dt < 1e-6:
             raise SettingsError(f"binning: dt is 1us or more, as times are in microseconds, not {self.dt:g} s")
+        if self.sensor is not None:
+            object.__setattr__(self, "sensor", checked_size(self.sensor))
         if self.crop is not None and min(self.crop) < 1:
             raise SettingsError("binning: crop takes rows and columns, 1 or more, like 32x32")
         if self.corner is not None and (self.crop is None or min(self.corner) < 0):
@@ -279,10 +283,11 @@ def _read(label: str, text: str) -> Any:
         if whole is None:
             raise SettingsError(f"binning: {label} takes a whole number, not '{text[:40]}'")
         return whole
-    if label in ("crop", "corner"):
+    if label in ("crop", "corner", "sensor"):
         pair = [digits(word) for word in text.lower().split("x")]
         if None in pair or len(pair) > 2:
-            raise SettingsError(f"binning: {label} takes rows and columns like 32x32, not '{text[:40]}'")
+            sides = "columns and rows like 346x260" if label == "sensor" else "rows and columns like 32x32"
+            raise SettingsError(f"binning: {label} takes {sides}, not '{text[:40]}'")
         return (pair[0], pair[-1])
     top, slash, bottom = text.partition("/")
     above, below = number(top), number(bottom) if slash else 1.0

@@ -72,18 +72,16 @@ def recognised(path: Path, head: bytes) -> type[RecordingFormat]:
     """
     found = next((kind for kind in recording_formats().values() if kind.recognised(head, path.suffix.lower())), None)
     if found is None:
-        raise DataError(
-            f"{path}: no known format of recordings; name one of {', '.join(recording_formats())} (format=...)"
-        )
+        known = ", ".join(recording_formats())
+        raise DataError(f"{path}: no known format of recordings; name one of {known} (format=...)")
     return found
 
 
 def _named(name: str) -> type[RecordingFormat]:
     found = recording_formats.own.get(name) or recording_formats().get(name)
     if found is None:
-        raise SettingsError(
-            f"unknown format '{name[:40]}' of recordings; choose one of {', '.join(recording_formats())}"
-        )
+        known = ", ".join(recording_formats())
+        raise SettingsError(f"unknown format '{name[:40]}' of recordings; choose one of {known}")
     return found
 
 
