@@ -35,6 +35,8 @@ from spikewright.training.scan import scan
 from spikewright.training.slopes import SpikeGradient
 
 Values = dict[str, Tensor]
+StandIn = Callable[[Mapping[tuple[str, str], Tensor]], Mapping[tuple[str, str], Tensor]]
+"""What runs in place of parameters, by node and field."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +97,8 @@ class SpikingModule(nn.Module):
         source: the conversion that it was made of; or a spiking graph.
         gradient: what stands for the slope of spikes.
         budget: bytes of activations that are kept for the way back; what is beyond is recomputed.
-        rounding: what stands in for parameters while it runs, by node and field; None for themselves. See
-            ``chip_rounding``.
+        stand_ins: functions of the parameters, by node and field, that give what runs in their place while the module
+            is in training mode, one behind the other: noise, or the integers of a chip.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class SpikingModule(nn.Module):
     ) -> None:
         super().__init__()
         self.source, self.gradient, self.budget = source, gradient, budget
-        self.rounding: Callable[[Mapping[tuple[str, str], Tensor]], Mapping[tuple[str, str], Tensor]] | None = None
+        self.stand_ins: tuple[StandIn, ...] = ()
         self._signed = signed_populations(self.graph)
         self.weights = nn.ParameterDict()
         self._keys: dict[tuple[str, str], str] = {}
@@ -223,8 +225,10 @@ class SpikingModule(nn.Module):
 
     def _arrays(self) -> Mapping[tuple[str, str], Tensor]:
         """What stands for each parameter in a call."""
-        own: Mapping[tuple[str, str], Tensor] = dict(self.trained)
-        return own if self.rounding is None else {**own, **self.rounding(own)}
+        arrays: Mapping[tuple[str, str], Tensor] = dict(self.trained)
+        for stand_in in self.stand_ins if self.training else ():
+            arrays = stand_in(arrays)
+        return arrays
 
     def _to_tensor(self, node: Node, arrays: Mapping[tuple[str, str], Tensor], array: Array) -> Tensor:
         """An array of a node, or what stands for it, in the precision and on the device of the parameters."""
