@@ -9,6 +9,7 @@
 >>> sw.report("report.html", comparison)
 """
 
+from spikewright import training as training
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import check
