@@ -65,8 +65,10 @@ def float_stepped_chip(document: Document, comparison: ChipComparison | None, wi
     if comparison is None:
         return f'<h2>Floats, steps and chip</h2><p class="soft">{escape(without)}</p>' if without else ""
     chip, rules = comparison.chip, str(comparison.chip.rules) or "as stated"
+    samples = f"{chip.samples:,} sample{'' if chip.samples == 1 else 's'}"
+    events = f"{chip.rate:g} event{'' if chip.rate == 1 else 's'}"
     trains = (
-        f"{chip.samples:,} samples, sent as {chip.trains.kind} trains: {chip.rate:g} events in a step of "
+        f"{samples}, sent as {chip.trains.kind} trains: {events} in a step of "
         f"{1000 * chip.trains.dt:g} ms for an input's largest value. The chip works off one event after the other in "
         f"integers (order and open rules: {rules}); in steps the network has its floats, and the same events at once."
     )
