@@ -17,6 +17,8 @@ from spikewright.text import shape_text, short
 WIDTH, PADDING, GAP, MARGIN = 244.0, 14.0, 12.0, 20.0
 """The width of a card, and the room within it, between cards and around all of them, in pixels."""
 INNER = WIDTH - 2 * PADDING
+WIDE, WIDEST = 330.0, 640.0
+"""The widths of a card of a chip whose neurons are all together, and of lines where nothing is drawn."""
 COLUMNS = 3
 NAME, LINE = 13.0, 11.5
 """Sizes of letters; ``floor_plan.css`` has the same."""
@@ -164,20 +166,23 @@ def _sends(network: ChipNetwork, name: str, cores: dict[str, int | None]) -> str
     return ", ".join(found) + passes
 
 
-def floor_plan(places: Sequence[Place], used: Sequence[Used] = (), *, title: str = "") -> Picture:
+def floor_plan(
+    places: Sequence[Place], used: Sequence[Used] = (), *, title: str = "", lines: Sequence[str] = ()
+) -> Picture:
     """All cards in one picture, which stands alone.
 
     Args:
         places: the cores, and layers without one.
         used: of a chip whose neurons are all together, what it has so much of.
         title: above them; "" for none.
+        lines: what is said where there is nothing else to draw.
     """
-    cards = [_card(place) for place in places] or [_used(used)] * bool(used)
-    columns = max(1, min(COLUMNS, len(cards)))
+    cards = [_card(place) for place in places] or [_used(used)] * bool(used) or [_told(lines)] * bool(lines)
+    columns, wide = max(1, min(COLUMNS, len(cards))), WIDTH if places else WIDE if used else WIDEST
     top = MARGIN + (30.0 if title else 0.0)
     height = max((tall for _, tall in cards), default=0.0)
     rows = -(-len(cards) // columns)
-    width = max(columns * (WIDTH + GAP) - GAP, text_width(title, 16 * BOLD)) + 2 * MARGIN
+    width = max(columns * (wide + GAP) - GAP, text_width(title, 16 * BOLD)) + 2 * MARGIN
     tall = top + rows * (height + GAP) - GAP * bool(rows) + MARGIN
     inside = f'<text class="title" x="{number(MARGIN)}" y="{number(MARGIN + 14)}">{xml(title)}</text>' if title else ""
     for k, (drawn, _) in enumerate(cards):
@@ -185,7 +190,7 @@ def floor_plan(places: Sequence[Place], used: Sequence[Used] = (), *, title: str
         x, y = MARGIN + column * (WIDTH + GAP), top + row * (height + GAP)
         inside += f'<g transform="translate({number(x)} {number(y)})">{drawn}</g>'
     style = resource("palette.css") + resource("floor_plan.css", "spikewright.chips")
-    label = "; ".join(filter(None, [title, *map(str, places or used)]))
+    label = "; ".join(filter(None, [title, *map(str, places or used or lines)]))
     return Picture(whole(inside, width, tall, kind="floor", label=label, style=style), width, tall)
 
 
@@ -196,7 +201,7 @@ def cards(places: Sequence[Place], used: Sequence[Used] = ()) -> Iterator[str]:
         yield whole(drawn, WIDTH, tall, kind="floor", label=str(place))
     if used and not places:
         drawn, tall = _used(used)
-        yield whole(drawn, WIDTH, tall, kind="floor", label="; ".join(map(str, used)))
+        yield whole(drawn, WIDE, tall, kind="floor", label="; ".join(map(str, used)))
 
 
 def _card(place: Place) -> tuple[str, float]:
@@ -221,31 +226,36 @@ def _card(place: Place) -> tuple[str, float]:
     return f'<g class="{groups}"><title>{xml(str(place))}</title>{outline}{"".join(lines)}</g>', height
 
 
+def _told(lines: Sequence[str]) -> tuple[str, float]:
+    shown = (shortened(line, WIDEST, LINE) for line in lines)
+    return "".join(_text(line, "line", 0, 12 + 18.0 * k) for k, line in enumerate(shown)), 18.0 * len(lines)
+
+
 def _used(used: Sequence[Used]) -> tuple[str, float]:
     height = 31.0 * len(used) + 20
-    bars = [_bar(14 + 31 * k, one.what, one.number, one.most, one.number / one.most, 1) for k, one in enumerate(used)]
-    outline = _outline(height)
-    return f'<g class="core">{outline}{"".join(bars)}</g>', height
+    bars = [
+        _bar(14 + 31 * k, one.what, one.number, one.most, one.number / one.most, 1, WIDE) for k, one in enumerate(used)
+    ]
+    return f'<g class="core">{_outline(height, WIDE)}{"".join(bars)}</g>', height
 
 
-def _outline(height: float) -> str:
-    return f'<rect class="card" x="1" y="1" width="{number(WIDTH - 2)}" height="{number(height - 2)}" rx="7"/>'
+def _outline(height: float, width: float = WIDTH) -> str:
+    return f'<rect class="card" x="1" y="1" width="{number(width - 2)}" height="{number(height - 2)}" rx="7"/>'
 
 
-def _bar(y: float, what: str, words: int, room: int, share: float, size: float) -> str:
+def _bar(y: float, what: str, words: int, room: int, share: float, size: float, width: float = WIDTH) -> str:
     """A box as long as there is room, filled as far as it is used, with both in words above it."""
     style = "over" if share > 1 else "number"
     told = _text(what, "line", PADDING, y + 10)
-    told += _text(f"{words:,} of {room:,}", style, WIDTH - PADDING, y + 10, end=True)
-    long = max(INNER * size, 2.0)
+    told += _text(f"{words:,} of {room:,}", style, width - PADDING, y + 10, end=True)
+    long = max((width - 2 * PADDING) * size, 2.0)
     told += _rectangle("memory", y, long)
     return told + (_rectangle("over" if share > 1 else "full", y, max(long * min(share, 1.0), 1.5)) if words else "")
 
 
 def _rectangle(style: str, y: float, width: float) -> str:
-    return (
-        f'<rect class="{style}" x="{number(PADDING)}" y="{number(y + 15)}" width="{number(width)}" height="9" rx="2"/>'
-    )
+    box = f'x="{number(PADDING)}" y="{number(y + 15)}" width="{number(width)}" height="9" rx="2"'
+    return f'<rect class="{style}" {box}/>'
 
 
 def _text(text: str, style: str, x: float, y: float, *, end: bool = False) -> str:

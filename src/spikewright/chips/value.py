@@ -121,7 +121,7 @@ class Fit:
         Args:
             title: above it; what it is a fit to, and whether, unless given.
         """
-        return floor_plan(self.places, self.used, title=title or self.verdict)
+        return floor_plan(self.places, self.used, title=title or self.verdict, lines=(*self.lines(), *self.remarks))
 
     def _repr_html_(self) -> str:
         """Its picture, which notebooks show, and what it prints."""

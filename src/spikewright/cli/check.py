@@ -43,7 +43,7 @@ from spikewright.loading import load
 from spikewright.rates import load_rates
 from spikewright.reports.document import check_report
 from spikewright.settings import digits, number
-from spikewright.text import shape_text, short
+from spikewright.text import ranges, shape_text, short
 
 OF_FLOATS = {"rates", "try_remedies", "encoder", "seed", "input_scale", "negative", "batch_size", "device"}
 """Options that only networks of floats have."""
@@ -161,7 +161,8 @@ def check(
         if compared is None:
             with stages(quiet=as_json) as tell:
                 compared, without = compared_or_why(network, fit, settings, step, tell)
-        told = {"command": context.obj, "data": data, "rates": rates, "synops limit": synops_limit, "window": window}
+        told = {"command": context.obj, "data": data, "rates": rates, "synops limit": synops_limit}
+        told |= {} if data is None else {"window": window}
         write_chip_report(report, fit, compared, model=model, told=told, without=without, force=force)
     if as_json:
         beside = {} if compared is None else {"on_chip": compared.summary()}
@@ -173,7 +174,7 @@ def check(
             out.print(_table(fit, model))
         if fit.bandwidth is not None:
             out.print(_loads(fit.bandwidth, fit))
-        for line in (*fit.lines(), *fit.advice(), *fit.remarks):
+        for line in (*map(str, fit.used), *map(str, fit.losses), *fit.lines(), *fit.advice(), *fit.remarks):
             out.print(line, highlight=False, markup=False, soft_wrap=True)
         for name, layers in fit.rewrites.items():
             out.print(f"rewritten: {name} ({', '.join(layers)})", highlight=False, markup=False, soft_wrap=True)
@@ -247,14 +248,3 @@ def _table(fit: Fit, model: str) -> Table:
             ranges(layer.cores) or "none",
         )
     return table
-
-
-def ranges(numbers: tuple[int, ...]) -> str:
-    """``0-4, 7`` for 0, 1, 2, 3, 4 and 7."""
-    found: list[list[int]] = []
-    for one in numbers:
-        if found and one == found[-1][-1] + 1:
-            found[-1] = [found[-1][0], one]
-        else:
-            found.append([one])
-    return ", ".join("-".join(map(str, ends)) for ends in found)

@@ -66,11 +66,13 @@ def float_stepped_chip(document: Document, comparison: ChipComparison | None, wi
     if comparison is None:
         return f'<h2>Floats, steps and chip</h2><p class="soft">{escape(without)}</p>' if without else ""
     chip, rules = comparison.chip, str(comparison.chip.rules) or "as stated"
-    how = f"trains: {chip.rate:g} events in a step of {1000 * chip.trains.dt:g} ms for an input's largest value"
+    samples = f"{chip.samples:,} sample{'' if chip.samples == 1 else 's'}"
+    events, step = f"{chip.rate:g} event{'' if chip.rate == 1 else 's'}", f"{1000 * chip.trains.dt:g} ms"
+    how = f"trains: {events} in a step of {step} for an input's largest value"
     if not isinstance(chip.trains, PictureTrains):
-        how = f"in {chip.trains.timesteps:,} steps of {1000 * chip.trains.dt:g} ms"
+        how = f"in {chip.trains.timesteps:,} steps of {step}"
     trains = (
-        f"{chip.samples:,} samples, sent {chip.trains.sent} {how}. The chip works off one event after the other in "
+        f"{samples}, sent {chip.trains.sent} {how}. The chip works off one event after the other in "
         f"integers (order and open rules: {rules}); in steps the network has its floats, and the same events at once."
     )
     parts = [f'<h2>Floats, steps and chip</h2><p class="soft">{escape(trains)}</p>']

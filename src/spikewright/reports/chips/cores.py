@@ -7,7 +7,7 @@ from html import escape
 from spikewright.chips.floor_plan import cards
 from spikewright.chips.value import Fit
 from spikewright.reports.table import table
-from spikewright.text import listed, shape_text
+from spikewright.text import listed, ranges, shape_text
 
 
 def what_stands_in_the_way(fit: Fit) -> str:
@@ -58,7 +58,7 @@ def the_cores(fit: Fit) -> str:
             f"{layer.bias_words:,}",
             f"{layer.macs:,}",
             "none" if layer.core is None else str(layer.core),
-            listed(layer.cores) or "none",
+            ranges(layer.cores) or "none",
         ]
         for layer in fit.layers
     ]
@@ -68,10 +68,11 @@ def the_cores(fit: Fit) -> str:
         "Each card is a core; its boxes are its memories, as long as they are large, filled by the layer that it "
         "computes. Cores framed in green compute in parallel."
         if fit.places
-        else "What the network needs, of what the chip has."
+        else "What the network needs, of what the chip has of it."
     )
     numbers = table(header, rows, text=4) if rows else ""
-    return f'<h2>The cores</h2><p class="soft">{note}</p><div class="cores">{drawn}</div>{numbers}'
+    heading, kind = ("The cores", "cores") if fit.places else ("What it needs", "cores used")
+    return f'<h2>{heading}</h2><p class="soft">{note}</p><div class="{kind}">{drawn}</div>{numbers}'
 
 
 def rewritten(fit: Fit) -> str:

@@ -69,7 +69,7 @@ def chip_report(
 
 
 def _head(title: str, fit: Fit, comparison: ChipComparison | None) -> str:
-    facts = [("fits" if fit.fits else "does not fit", str(fit.chip))]
+    facts = [("yes", f"it fits {fit.chip}") if fit.fits else ("no", f"it does not fit {fit.chip}")]
     if fit.fits and not fit.runs:
         facts.append(("too busy", "more operations a second than the limit that was given"))
     placed = [place for place in fit.places if place.layer and place.core is not None]
@@ -116,7 +116,7 @@ def _limits(chip: Chip) -> str:
     header = ["limit", "", "where it stands"]
     inside = f'<div class="settings">{table(header, rows, text=3)}</div>'
     summary = f"Limits of {escape(str(chip))}, and where they stand"
-    return f'<details class="protocol"><summary>{summary}</summary>{inside}</details>'
+    return f'<details class="protocol limits"><summary>{summary}</summary>{inside}</details>'
 
 
 def _shown(value: Any) -> str:
