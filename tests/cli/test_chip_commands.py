@@ -63,6 +63,8 @@ def test_simulate_runs_it_as_the_chip_would(files: dict[str, str], capsys: pytes
     assert (told["rules"], told["trains"], told["samples"]) == ("fires=above,permute=3", "poisson", 24)
     assert len(told["scores"]["output"]["accuracy"]) == 32
     assert told["quantised"]["rate"] == 2
+    assert run([*command, "--simultaneous", "--chip-rules", "permute=3"]) == 0
+    assert "events: simultaneous regular trains, 2 events a step" in " ".join(capsys.readouterr().out.split())
 
 
 def test_samples_of_calibration_are_refused_or_stamped(
@@ -178,7 +180,7 @@ def test_the_stepped_network_stands_beside_it(
     x = np.random.default_rng(0).random((24, 1, 8, 8)).astype(np.float32)
     sw.save(sw.convert(conversion.folded, x), other)
     assert run([*command, "--beside", other]) == 2
-    assert "give --beside what was quantised" in capsys.readouterr().err
+    assert "give what was quantised" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -210,6 +212,10 @@ def test_what_is_no_conversion_or_no_chip_is_refused(
         (
             ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--chip-rules", "fires=above"],
             "--chip-rules is for what 'spikewright quantise' wrote",
+        ),
+        (
+            ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--simultaneous"],
+            "--simultaneous is for what 'spikewright quantise' wrote",
         ),
     ):
         assert run(arguments) == 2

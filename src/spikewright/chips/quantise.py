@@ -66,13 +66,7 @@ class Quantised:
         """What quantising cost, as plain JSON-like values."""
         layers = {
             loss.layer: {
-                "factor": loss.factor,
-                "bound_by": loss.bound_by,
-                "clipped": loss.clipped,
-                "weights_off": loss.weights,
-                "bias_off": loss.bias,
-                "threshold_off": loss.threshold,
-                "output_off": loss.output,
+                **loss.summary(),
                 "threshold": int(self.network[loss.layer].threshold),
                 "return_to_zero": self.network[loss.layer].reset == "zero",
                 "decimator": self.network[loss.layer].decimator,

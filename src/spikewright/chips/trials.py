@@ -116,7 +116,8 @@ def _cost(before: Trial, trial: Trial) -> str:
     span = f"({score.text(before.score)} to {score.text(trial.score)})"
     if not score.percent:
         return f"changes the {score.title} {span}"
-    return f"costs {100 * (before.score - trial.score):.1f} points of {score.title} {span}"
+    points = 100 * (trial.score - before.score)
+    return f"{'costs' if points <= 0 else 'gains'} {abs(points):.1f} points of {score.title} {span}"
 
 
 def decimated(graph: Graph, population: str, number: int) -> tuple[Graph, str]:

@@ -110,6 +110,14 @@ def simulate(
             "the order of simultaneous events."
         ),
     ] = "",
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread/--simultaneous",
+            help="Of a chip: whether the events of a step are spread over it, or all come at its beginning.",
+        ),
+    ] = True,
+    report: Annotated[Path | None, typer.Option(help="Of a chip: an HTML page about what it computes.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -119,17 +127,34 @@ def simulate(
     """
     if is_quantised(model):
         check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
-        check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data, "--beside": beside})
+        outputs = {"--output": output, "--events": events, "--report": report}
+        check_outputs(outputs, {"SPIKING": model, "--data": data, "--beside": beside})
         if is_recording(data):
-            idle = {*RECORDED, "task", "allow_overlap", "beside"}
+            idle = {*RECORDED, "task", "allow_overlap", "beside", "spread"}
             check_idle(context, idle, "a recording is one sample without a label, whose events are as they are")
         steps = options.timesteps if is_typed(context, "timesteps") or not is_recording(data) else None
-        chip = ChipRun(steps, dt, chip_rules, task, beside, allow_overlap, output, events, force)
+        chip = ChipRun(
+            timesteps=steps,
+            dt=dt,
+            rules=chip_rules,
+            spread=spread,
+            task=task,
+            beside=beside,
+            allow_overlap=allow_overlap,
+            output=output,
+            events=events,
+            report=report,
+            force=force,
+            told={"command": context.obj},
+        )
         simulate_chip(Path(model), data, options, chip, as_json)
         return
-    if chip_rules or beside is not None:
-        option = "--chip-rules is" if chip_rules else "--beside is"
-        raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
+    simultaneous = ("--simultaneous", not spread)
+    for option, given in (("--chip-rules", chip_rules), simultaneous, ("--beside", beside), ("--report", report)):
+        if given:
+            told = "; 'spikewright convert --test … --report' makes a page of it" if option == "--report" else ""
+            why = f"{model} is a network that steps{told}"
+            raise SettingsError(f"{option} is for what 'spikewright quantise' wrote; {why}")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":

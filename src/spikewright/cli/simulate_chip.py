@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import prod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+from spikewright.chips.fit import check
 from spikewright.chips.quantise import Quantised
 from spikewright.chips.recording import SensorRecording, is_recording
-from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
+from spikewright.chips.simulation.busy import bandwidth_of
+from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
+from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.stepped import TrainFrames
-from spikewright.chips.simulation.trains import PictureTrains, StepClock
+from spikewright.chips.simulation.trains import PictureTrains, clock_of
 from spikewright.chips.storage import load_quantised
-from spikewright.cli.console import compact_table, out, print_json, progress
+from spikewright.cli.chip_report import write_chip_report
+from spikewright.cli.console import compact_table, out, print_json, stages
 from spikewright.cli.options import RunOptions
 from spikewright.cli.outputs import check_curves, write_curves, written_events
 from spikewright.cli.samples import named, say
@@ -26,9 +29,10 @@ from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import Measures
+from spikewright.reports.document import check_report
 from spikewright.tasks import SCORES, TaskChoice
-from spikewright.text import listed, short, steps_to_show
+from spikewright.text import short, steps_to_show
 
 DT = 1e-3
 """Seconds of a step where nobody says."""
@@ -42,23 +46,29 @@ class ChipRun:
         timesteps: T; None for all of a recording.
         dt: of a step, in seconds.
         rules: where the data sheet leaves it open.
+        spread: whether the events of a step are spread over it.
         task: what labels mean.
         beside: the conversion that steps on the same events, or None.
         allow_overlap: whether it may be measured on samples of its calibration.
         output: a file for curves, answers and what layers do, or None.
         events: a folder for every event that layers send, or None.
+        report: where a page is written, or None.
         force: whether results that stand there are replaced.
+        told: what the page says of how it was made.
     """
 
     timesteps: int | None
     dt: float | None
     rules: str
+    spread: bool
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
-    output: Path | None
-    events: Path | None
-    force: bool
+    output: Path | None = None
+    events: Path | None = None
+    report: Path | None = None
+    force: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_json: bool) -> None:
@@ -79,73 +89,75 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         check_curves(run.output, run.force)
     if run.events is not None:
         check_events(run.events, run.force)
+    if run.report is not None:
+        check_report(run.report, run.force)
     options.check()
     if options.encoder not in ("constant", "poisson"):
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
     rules, found = ChipRules.parse(run.rules), load_quantised(model)
     conversion = None if run.beside is None else _conversion(run.beside, found)
-    dt, stepped, chosen = DT if run.dt is None else run.dt, None, {}
-    data_of: Any
-    clock: StepClock
-    if is_recording(data):
-        data_of = SensorRecording.read(data)
-        steps = data_of.steps(dt) if run.timesteps is None else run.timesteps
-        clock = StepClock(timesteps=steps, dt=dt, ticks=found.ticks)
-    else:
-        clock = PictureTrains(timesteps=options.timesteps, dt=dt, ticks=found.ticks)
-        if options.encoder == "poisson":
-            clock = replace(clock, kind="poisson", seed=options.seed)
-        data_of, choice = options.data(found, data)
-        chosen = choice.as_json()
-        if not as_json:
-            say(f"samples: {named(choice)}")
-    if conversion is not None and isinstance(clock, PictureTrains):
-        with progress("simulating in steps", quiet=as_json) as move:
-            stepped = measure(
-                conversion,
-                data_of,
-                clock.timesteps,
-                encoder=TrainFrames(found.network, clock),
-                task=run.task,
-                explain=False,
-                allow_overlap=run.allow_overlap,
-                progress=move,
-            )
-    with progress("simulating", quiet=as_json) as move:
-        measures = measure_chip(
+    samples, chosen, named_so = _samples(found, data, options, as_json)
+    clock = clock_of(samples, run.timesteps, DT if run.dt is None else run.dt, found.ticks)
+    if isinstance(clock, PictureTrains):
+        clock = replace(clock, kind="poisson" if options.encoder == "poisson" else "regular", spread=run.spread)
+        clock = replace(clock, seed=options.seed) if options.encoder == "poisson" else clock
+    fit = None if run.report is None else check(found, dt=clock.dt)
+    with stages(quiet=as_json) as tell:
+        compared = compare_on_chip(
             found,
-            data_of,
+            samples,
             clock,
             rules,
+            beside=conversion,
             task=run.task,
             allow_overlap=run.allow_overlap,
+            every_neuron=fit is not None,
             events_to=run.events,
             force=run.force,
-            progress=move,
+            progress=tell,
         )
+    measures, stepped = compared.chip, compared.stepped
     if run.output is not None:
         write_curves(measures.arrays(), run.output, run.force)
+    if fit is not None and run.report is not None:
+        fit = check(found, dt=clock.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
+        seen = {"data": named_so, "beside": run.beside}
+        write_chip_report(run.report, fit, compared, model=str(model), told={**run.told, **seen}, force=run.force)
     stored = None if run.events is None else load_events(run.events)
     if as_json:
-        told = {"model": str(model), "data": chosen or {"recording": data, "events": len(data_of)}}
-        told |= {**measures.summary(), "quantised": found.summary()}
-        if not chosen:
+        told = {"model": str(model), "data": chosen, **measures.summary(), "quantised": found.summary()}
+        if isinstance(samples, SensorRecording):
             told["answers"] = {name: values[0].tolist() for name, values in measures.answers.items()}
-        written = {} if stored is None else {"events": {"folder": str(run.events), "populations": dict(stored.counts)}}
-        print_json({**told, **written, **({} if stepped is None else {"stepped": stepped.summary()})})
+        if stored is not None:
+            told["events"] = {"folder": str(run.events), "populations": dict(stored.counts)}
+        told |= {} if stepped is None else {"stepped": stepped.summary()}
+        print_json({**told, **({} if run.report is None else {"report": str(run.report)})})
         return
     if any(measures.scores.values()):
         out.print(_scores(measures, stepped))
-    out.print(_layers(measures, stepped))
+    out.print(_layers(compared))
     lines = _lines(found, measures)
-    if not chosen:
-        lines += _answers(found, measures, data_of)
+    if isinstance(samples, SensorRecording):
+        lines += _answers(found, measures, samples)
     if run.output is not None:
         lines.append(f"written: {run.output}")
     if stored is not None:
         lines.append(written_events(stored))
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if run.report is not None:
+        out.print(f"report: {run.report}", highlight=False, soft_wrap=True)
+
+
+def _samples(found: Quantised, data: str, options: RunOptions, as_json: bool) -> tuple[Any, dict[str, Any], str]:
+    """What is sent, how it was chosen, and the same in words."""
+    if is_recording(data):
+        recording = SensorRecording.read(data)
+        return recording, {"recording": data, "events": len(recording)}, f"the recording {data}"
+    dataset, choice = options.data(found, data)
+    if not as_json:
+        say(f"samples: {named(choice)}")
+    return dataset, choice.as_json(), f"{len(dataset)} samples of {data}: {named(choice)}"
 
 
 def _answers(found: Quantised, measures: ChipMeasures, recording: SensorRecording) -> list[str]:
@@ -172,15 +184,9 @@ def _conversion(path: str, found: Quantised) -> Conversion:
         SettingsError: for another one.
     """
     network = load(path)
-    layers = [layer.name for layer in found.network.layers]
     if not isinstance(network, Conversion):
         raise SettingsError(f"{path}: is no conversion; give --beside what was quantised")
-    populations = [node.name for node in network.spiking.populations]
-    if sorted(populations) != sorted(layers) or dict(network.spiking.inputs) != dict(found.inputs):
-        raise SettingsError(
-            f"{path}: has the populations {listed(populations)}, the chip the layers {listed(layers)}: give --beside "
-            "what was quantised"
-        )
+    check_beside(found, network, path)
     return network
 
 
@@ -198,15 +204,12 @@ def _scores(measures: ChipMeasures, stepped: Measures | None) -> Table:
     return table
 
 
-def _layers(measures: ChipMeasures, stepped: Measures | None) -> Table:
-    beside = [] if stepped is None else ["in steps"]
+def _layers(compared: ChipComparison) -> Table:
+    beside = [] if compared.stepped is None else ["in steps"]
     header = ("", "spikes", *beside, "sent", "synops", "synops/s", "peak", "waiting")
     table = compact_table("layers, per sample", header, 1)
-    for name, layer in measures.layers.items():
-        spikes: list[float] = [layer.fired]
-        if stepped is not None:
-            own = stepped.layers[name]
-            spikes.append(own.firing.mean * stepped.timesteps * prod(own.shape))
+    for name, layer in compared.chip.layers.items():
+        spikes = [value for value in compared.spikes(name) if value is not None]
         numbers = (*spikes, layer.sent, layer.synops, layer.synops_per_second, layer.peak)
         table.add_row(name, *map(short, numbers), f"{100 * layer.waiting:.1f} %")
     return table

@@ -12,7 +12,7 @@ from spikewright.experiment.tuning.point import SETTINGS
 from spikewright.files import write_text
 from spikewright.reports.charts import LARGE, Chart, colour, framed, plain
 from spikewright.reports.document import Document, check_report
-from spikewright.reports.page import settings_section
+from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.text import short
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.chips.course import Course, course
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.quantise import Quantised
 from spikewright.chips.recording import SensorRecording
@@ -21,7 +22,7 @@ from spikewright.chips.simulation.native import ChipRun
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.running import ChipRunner, Sender
 from spikewright.chips.simulation.timeline import Longs
-from spikewright.chips.simulation.trains import PictureTrains, StepClock
+from spikewright.chips.simulation.trains import PictureTrains, StepClock, clock_of
 from spikewright.data import Targets, as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import SettingsError
@@ -74,6 +75,10 @@ class ChipMeasures:
         answers: by output, ``(N, values)``: what it answers in the end, in the trained network's unit.
         rate: events a step of an input's largest value.
         protocol: which samples were used for what.
+        over_time: by layer its synaptic operations per second, window by window.
+        waiting: by layer and channel, ``(channels,)``, the share of neurons that wait: see ``ChipLayerMeasures``.
+        sent: by input and layer, ``(channels, rows, columns)``, the events of each neuron in a second; only where they
+            were asked for.
     """
 
     samples: int
@@ -85,6 +90,9 @@ class ChipMeasures:
     answers: Mapping[str, NDArray[np.float64]] = field(repr=False)
     rate: float = 1.0
     protocol: Protocol | None = None
+    over_time: Mapping[str, Course] = field(default_factory=dict, repr=False)
+    waiting: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def synops(self) -> float:
@@ -147,6 +155,7 @@ def measure_chip(
     allow_overlap: bool = False,
     events_to: Path | str | None = None,
     force: bool = False,
+    every_neuron: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChipMeasures:
     """Run a data set as the chip would.
@@ -165,6 +174,7 @@ def measure_chip(
         events_to: a folder, new or empty, for every event that layers send, as ``simulate`` writes it: a timestep is a
             microsecond there.
         force: whether events of an earlier run that stand there are replaced.
+        every_neuron: whether to count what each neuron sends.
         progress: called with (samples done, samples in all).
 
     Raises:
@@ -174,13 +184,15 @@ def measure_chip(
         StorageError: for a folder that cannot be written.
     """
     recorded = data if isinstance(data, SensorRecording) else None
-    clock = trains or _usual(recorded, quantised.ticks)
+    clock = trains or clock_of(data, None, StepClock.dt, quantised.ticks)
     if clock.ticks != quantised.ticks:
         raise SettingsError(f"the slow clock ticks {quantised.ticks} times a step in this network, not {clock.ticks}")
     readout = quantised.network.readout
     if not readout:
         raise SettingsError("the network does not say which neurons are read")
-    runner = ChipRunner(quantised, clock, rules or ChipRules(), window, every_event=events_to is not None)
+    runner = ChipRunner(
+        quantised, clock, rules or ChipRules(), window, every_event=events_to is not None, every_neuron=every_neuron
+    )
     batches: Iterator[tuple[Sender, Targets | None]]
     if recorded is not None:
         overlap, samples, labels, first = Overlap(0, 1, known=False), 1, None, 0
@@ -199,8 +211,8 @@ def measure_chip(
         while waiting := list(islice(batches, workers)):
             starts = first + count + BATCH * np.arange(len(waiting))
             runs = pool.map(runner.run, [sender for sender, _ in waiting], starts)
-            for (_, y), run in zip(waiting, runs, strict=True):
-                totals.add(run)
+            for (_, y), (run, events) in zip(waiting, runs, strict=True):
+                totals.add(run, events)
                 if write is not None:
                     write(range(len(run.sent)), runner.events(run, first + count))
                 count += len(run.sent)
@@ -217,14 +229,10 @@ def measure_chip(
         answers={name: np.concatenate(parts) for name, parts in scoring.answers.items()},
         rate=quantised.rate,
         protocol=_protocol(quantised, clock, overlap),
+        over_time=totals.over_time(count, window),
+        waiting=totals.waiting_channels(count),
+        sent={name: each / (count * clock.timesteps * clock.dt) for name, each in totals.neurons.items()},
     )
-
-
-def _usual(recorded: SensorRecording | None, ticks: int) -> StepClock:
-    """How samples are sent where nobody says."""
-    if recorded is None:
-        return PictureTrains(ticks=ticks)
-    return StepClock(timesteps=recorded.steps(StepClock.dt), ticks=ticks)
 
 
 def _protocol(quantised: Quantised, clock: StepClock, overlap: Overlap) -> Protocol:
@@ -272,16 +280,27 @@ class _Totals:
         self.network = network
         zeros: Iterator[Longs] = (np.zeros(len(network.layers), np.int64) for _ in range(4))
         self.fired, self.sent, self.synops, self.peak = zeros
-        self.waiting = np.zeros(len(network.layers), np.int64)
+        self.waiting = [np.zeros(layer.output_shape[0], np.int64) for layer in network.layers]
+        self.windows: list[Longs] = []
+        self.most: list[Longs] = []
+        self.neurons: dict[str, Longs] = {}
 
-    def add(self, run: ChipRun) -> None:
+    def add(self, run: ChipRun, events: Mapping[str, Longs]) -> None:
         self.fired += run.fired.sum(axis=0)
         self.sent += run.sent.sum(axis=0)
         self.synops += run.synops.sum(axis=0)
+        for name, each in events.items():
+            self.neurons[name] = self.neurons.get(name, 0) + each
         if run.windowed is not None:
             self.peak = np.maximum(self.peak, run.windowed.max(axis=(0, 2)))
+            for column, counts in enumerate(run.windowed.transpose(1, 0, 2)):
+                if len(self.windows) <= column:
+                    self.windows.append(np.zeros(counts.shape[1], np.int64))
+                    self.most.append(np.zeros(counts.shape[1], np.int64))
+                self.windows[column] += counts.sum(axis=0)
+                self.most[column] = np.maximum(self.most[column], counts.max(axis=0))
         for column, layer in enumerate(self.network.layers):
-            self.waiting[column] += int((run.potentials[layer.name] >= layer.threshold).sum())
+            self.waiting[column] += (run.potentials[layer.name] >= layer.threshold).sum(axis=(0, 2, 3))
 
     def measures(self, samples: int, seconds: float, window: int) -> dict[str, ChipLayerMeasures]:
         found = {}
@@ -293,6 +312,20 @@ class _Totals:
                 synops=float(synops),
                 synops_per_second=float(synops / seconds),
                 peak=float(self.peak[column] * 1e6 / window),
-                waiting=float(self.waiting[column] / samples / np.prod(layer.output_shape)),
+                waiting=float(self.waiting[column].sum() / samples / np.prod(layer.output_shape)),
             )
         return found
+
+    def over_time(self, samples: int, window: int) -> dict[str, Course]:
+        """By layer its operations per second, window by window."""
+        width = window / 1e6
+        names = [layer.name for layer in self.network.layers]
+        return {
+            name: course(sums, most, samples, width, width)
+            for name, sums, most in zip(names, self.windows, self.most, strict=False)
+        }
+
+    def waiting_channels(self, samples: int) -> dict[str, NDArray[np.float64]]:
+        """By layer the share of neurons of each channel that wait when a sample ends."""
+        layers = zip(self.network.layers, self.waiting, strict=True)
+        return {layer.name: counts / (samples * np.prod(layer.output_shape[1:])) for layer, counts in layers}

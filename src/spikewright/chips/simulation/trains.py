@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.chips.network import ChipInput
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.timeline import EventTrain, Longs
 from spikewright.errors import DataError, SettingsError
 from spikewright.settings import LARGEST, check_fields
@@ -66,18 +67,22 @@ class PictureTrains(StepClock):
     """How pictures are sent: T steps long, every value as events of its rate.
 
     A value x sends x ÷ (what one event of the input stands for) events in a step, on average. The events of a step are
-    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds.
+    spread evenly over it: event k of n comes k/n of the step after its beginning, in whole microseconds. Or all of them
+    come at its beginning, behind the tick.
 
     Attributes:
         kind: "regular": events of a value come at equal distances, each value with a phase of its own. "poisson": as
             many in each step as a Poisson process has, at times that are drawn.
         order: of the events of a step: "mixed", by the times at which they would come by themselves; or "rows", by row,
             column and channel.
+        spread: whether the events of a step are spread evenly over it. If not, all are simultaneous, which the stated
+            order works off by row, column and channel, and ``ChipRules(permute=...)`` in any.
         seed: of Poisson trains.
     """
 
     kind: Literal["regular", "poisson"] = "regular"
     order: Literal["mixed", "rows"] = "mixed"
+    spread: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,7 +93,7 @@ class PictureTrains(StepClock):
     @property
     def sent(self) -> str:
         """How samples are sent, in a word."""
-        return self.kind
+        return self.kind if self.spread else f"simultaneous {self.kind}"
 
     def of(self, picture: NDArray[Any], source: ChipInput, sample: int) -> EventTrain:
         """The events of one picture.
@@ -111,10 +116,12 @@ class PictureTrains(StepClock):
             )
         flat = rates.transpose(1, 2, 0).reshape(-1)  # so that simultaneous events are in order of row, column, channel
         value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
-        order = np.argsort(when.astype(np.int64) if self.order == "rows" else when, kind="stable")
+        order = _order(when.astype(np.int64) if self.order == "rows" else when)
         value, step = value[order], when[order].astype(np.int64)
-        begins = np.searchsorted(step, np.arange(self.timesteps + 1))
-        inside = (np.arange(len(step)) - begins[step]) * self.step // np.diff(begins)[step]
+        inside: Longs | int = 0
+        if self.spread:
+            begins = np.searchsorted(step, np.arange(self.timesteps + 1))
+            inside = (np.arange(len(step)) - begins[step]) * self.step // np.diff(begins)[step]
         place, channel = np.divmod(value, source.shape[0])
         y, x = np.divmod(place, source.shape[2])
         return EventTrain(step * self.step + inside, y, x, channel)
@@ -141,3 +148,24 @@ class PictureTrains(StepClock):
         random = np.random.Generator(np.random.Philox(key=self.seed, counter=(0, 0, 0, sample)))
         value = np.repeat(np.arange(len(rates)), random.poisson(rates * self.timesteps))
         return value, random.random(len(value)) * self.timesteps
+
+
+def clock_of(data: Any, timesteps: int | None, dt: float, ticks: int) -> StepClock:
+    """How samples are sent where nobody says more: pictures as regular trains, a recording as it is.
+
+    Args:
+        data: a SensorRecording, or pictures.
+        timesteps: T; of pictures 64 unless given, of a recording all of it.
+        dt: of a step, in seconds.
+        ticks: of the slow clock in a step.
+    """
+    if isinstance(data, SensorRecording):
+        return StepClock(timesteps=data.steps(dt) if timesteps is None else timesteps, dt=dt, ticks=ticks)
+    return PictureTrains(timesteps=StepClock.timesteps if timesteps is None else timesteps, dt=dt, ticks=ticks)
+
+
+def _order(when: NDArray[Any]) -> Longs:
+    """What comes first, second and so on; of what comes at once, what is listed first."""
+    order = np.argsort(when)  # twice as fast as a stable sort, and the same where nothing comes at once
+    ordered = when[order]
+    return np.argsort(when, kind="stable") if (ordered[1:] == ordered[:-1]).any() else order
