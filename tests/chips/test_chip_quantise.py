@@ -333,3 +333,18 @@ def test_labels_of_several_outputs_have_names() -> None:
     assert set(named.scores) == {"second"}
     with pytest.raises(DataError, match="labels are of an output 'third'"):
         measure_chip(both, (x, {"third": y}), TRAINS)
+
+
+def test_absurdly_many_events_are_refused() -> None:
+    _, x, _ = network()
+    for kind in ("regular", "poisson"):
+        with pytest.raises(DataError, match=r"would be sent as .* events, at most 67,108,864"):
+            measure_chip(quantised(), 1e30 * x, PictureTrains(timesteps=4, kind=kind))  # type: ignore[arg-type]
+
+
+def test_a_window_longer_than_the_run_is_the_run() -> None:
+    """A count divided by more time than there was would lie below the mean."""
+    _, x, _ = network()
+    short = measure_chip(quantised(), x[:1], PictureTrains(timesteps=4), window=10_000_000)
+    for layer in short.layers.values():
+        assert layer.peak == pytest.approx(layer.synops_per_second)

@@ -187,6 +187,7 @@ def measure_chip(
     clock = trains or clock_of(data, None, StepClock.dt, quantised.ticks)
     if clock.ticks != quantised.ticks:
         raise SettingsError(f"the slow clock ticks {quantised.ticks} times a step in this network, not {clock.ticks}")
+    window = min(window, clock.timesteps * clock.step)
     readout = quantised.network.readout
     if not readout:
         raise SettingsError("the network does not say which neurons are read")
