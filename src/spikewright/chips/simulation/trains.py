@@ -120,7 +120,7 @@ class PictureTrains(StepClock):
         if events > MOST_EVENTS:
             raise DataError(
                 f"input '{source.name}': a sample would be sent as {events:.3g} events, at most {MOST_EVENTS:,}: its "
-                f"values reach {picture.max():g} and an event stands for {source.event_value:g}; quantise with less rate"
+                f"values reach {picture.max():g}, and an event stands for {source.event_value:g}; take a lower rate"
             )
         flat = rates.transpose(1, 2, 0).reshape(-1)  # so that simultaneous events are in order of row, column, channel
         value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
