@@ -14,10 +14,11 @@ from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import check
 from spikewright.chips.formats import export_chip
 from spikewright.chips.quantise import Quantised, quantise
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.chips.storage import load_quantised, save_quantised
 from spikewright.chips.value import Fit
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
@@ -38,6 +39,7 @@ from spikewright.measures import EarlyExit, Energy, Measures, choose_exit, measu
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
+from spikewright.recordings import Recording, load_recording
 from spikewright.reports import report, write_picture
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import save
@@ -76,13 +78,16 @@ __all__ = [
     "Quantised",
     "Rates",
     "Record",
+    "Recording",
     "Rule",
     "Run",
     "RunSettings",
     "Scale",
+    "SensorRecording",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",
+    "StepClock",
     "StoredEvents",
     "Synapses",
     "Tuning",
@@ -101,6 +106,7 @@ __all__ = [
     "load_events",
     "load_quantised",
     "load_rates",
+    "load_recording",
     "look",
     "measure",
     "measure_chip",

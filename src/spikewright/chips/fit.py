@@ -20,6 +20,7 @@ from spikewright.chips.lowering.readout import SPREAD
 from spikewright.chips.mapping import assign, holds, most_placed
 from spikewright.chips.network import ChipLayer
 from spikewright.chips.quantise import Quantised
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.savings import savings
 from spikewright.chips.simulation.busy import busy_on_chip
 from spikewright.chips.sizes import Sizes
@@ -29,6 +30,7 @@ from spikewright.chips.value import Fit
 from spikewright.chips.xylo import INTEGERS, broken_on_xylo, used_of_xylo
 from spikewright.conversion import Conversion, from_scales, spiking_graph
 from spikewright.encoders import Encoder
+from spikewright.encoders.events import EventFrames
 from spikewright.engines.settings import TIMESTEPS
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
@@ -51,7 +53,7 @@ def check(
     chip_readout: bool = False,
     rates: Rates | None = None,
     data: Any = None,
-    timesteps: int = TIMESTEPS,
+    timesteps: int | None = None,
     window: float = WINDOW,
     encoder: Encoder | None = None,
     synops_limit: float | Mapping[int, float] | None = None,
@@ -70,8 +72,8 @@ def check(
             own.
         rates: of the spiking network, for how busy cores are on average; what stands on parallel cores follows from it,
             from MACs by default.
-        data: samples that are simulated in place of that, for peaks too.
-        timesteps: of that simulation.
+        data: samples that are simulated in place of that, for peaks too; or a SensorRecording.
+        timesteps: of that simulation; 64 unless given, and of a recording all.
         encoder: of that simulation; values as they are where there is none. Of integers only the regular trains.
         window: over which peaks are taken, in seconds.
         synops_limit: the most synaptic operations of a core in a second, for all or by number; no number is public.
@@ -111,6 +113,10 @@ def check(
     elif data is not None and isinstance(network, Quantised):
         busy = busy_on_chip(network, data, timesteps, dt or 0.0, window=window, progress=progress)
     elif data is not None and not isinstance(network, Quantised):
+        if isinstance(data, SensorRecording):
+            data = data.frames(spiking_graph(network).inputs, dt or 0.0, timesteps)
+            timesteps, encoder = data.shape[1], EventFrames()
+        timesteps = timesteps or TIMESTEPS
         settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress}
         busy = measured_bandwidth(network, lowered.network, data, timesteps, dt or 0.0, **settings)
     elif rates is not None:
@@ -121,7 +127,7 @@ def check(
     limit = own.synops_per_second if synops_limit is None else synops_limit
     fit = replace(fit, synops_limit=limit)
     fit = fit if busy is None else _busy(fit, own, busy)
-    if not try_remedies or busy is None or dt is None or not isinstance(network, Conversion):
+    if not try_remedies or busy is None or dt is None or timesteps is None or not isinstance(network, Conversion):
         return fit
     return replace(fit, tried=trials(network, own, data, timesteps, dt, window=window, encoder=encoder))
 

@@ -14,10 +14,9 @@ from spikewright.chips.fit import check as checked
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.known import chips
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import frames, is_recording
-from spikewright.chips.simulation.busy import bandwidth_of, micros_of
+from spikewright.chips.recording import SensorRecording, is_recording
+from spikewright.chips.simulation.busy import bandwidth_of, clock_of, micros_of
 from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
-from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.chips.storage import is_quantised, load_quantised
 from spikewright.chips.value import Fit
 from spikewright.cli.chip_report import compared_or_why, write_chip_report
@@ -26,21 +25,19 @@ from spikewright.cli.console import (
     ShapeOption,
     WeightsOption,
     compact_table,
+    duration,
     out,
     parse_shape,
     print_json,
     progress,
     stages,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, duration, with_options
+from spikewright.cli.options import RECORDED, RunOptions, check_idle, check_spiking, is_typed, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
-from spikewright.cli.samples import named, picked, say
-from spikewright.conversion import Conversion, spiking_graph
-from spikewright.data import Preprocessing, load_data
-from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
+from spikewright.cli.samples import named, say
+from spikewright.conversion import spiking_graph
+from spikewright.data import Choice
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.rates import load_rates
 from spikewright.reports.document import check_report
@@ -51,6 +48,8 @@ OF_FLOATS = {"rates", "try_remedies", "encoder", "seed", "input_scale", "negativ
 """Options that only networks of floats have."""
 UNFIT = 1
 """Exit status of a network that does not fit."""
+USUAL = 100
+"""How many samples are simulated where nobody says."""
 
 
 @with_options
@@ -75,7 +74,9 @@ def check(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Samples, or a recording (.npz of t, x, y, p), for operations per second: as for simulate."),
+        typer.Option(
+            help="Samples, usually 100, or a recording (.npz of t, x, y, p), for operations per second: as for simulate"
+        ),
     ] = None,
     rates: Annotated[Path | None, typer.Option(help="Instead of --data: rates that 'simulate -o' wrote.")] = None,
     window: Annotated[str, typer.Option(help="Peaks are taken over it.", metavar="TIME")] = "1ms",
@@ -132,8 +133,18 @@ def check(
     network = load_quantised(Path(model)) if integers else load(model, weights=weights, shape=parse_shape(shape))
     if rates is not None and not isinstance(network, Quantised):
         settings["rates"] = load_rates(rates, spiking_graph(network))
+    used: Choice | None = None
     if data is not None:
-        settings |= _samples(network, model, data, options, encoder, step or 0.0)
+        if not isinstance(network, Quantised):
+            check_spiking(network, model)
+        if is_recording(data):
+            check_idle(context, set(RECORDED), "a recording is one sample, whose events are as they are")
+            settings["data"] = SensorRecording.read(data)
+            settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
+        else:
+            settings["data"], used = options.data(network, data, usual=USUAL)
+            settings |= {"timesteps": options.timesteps} | ({} if integers else {"encoder": encoder})
+            say(f"samples: {named(used)}")
     compared, without = None, ""
     if isinstance(network, Quantised) and data is not None:
         checked(network, own, dt=step)  # what is refused is refused before it runs
@@ -147,13 +158,15 @@ def check(
         if compared is None:
             with stages(quiet=as_json) as tell:
                 compared, without = compared_or_why(network, fit, settings, step, tell)
-        told = {"command": context.obj, "data": data, "rates": rates, "synops limit": synops_limit}
+        seen = data if used is None else f"{data}: {named(used)}"
+        told = {"command": context.obj, "data": seen, "rates": rates, "synops limit": synops_limit}
         told |= {} if data is None else {"window": window}
         write_chip_report(report, fit, compared, model=model, told=told, without=without, force=force)
     if as_json:
         beside = {} if compared is None else {"on_chip": compared.summary()}
         written = {} if report is None else {"report": str(report)}
-        print_json({"model": model, **fit.summary(), "runs": fit.runs, **beside, **written})
+        drawn = None if used is None else used.as_json()
+        print_json({"model": model, "data": drawn, **fit.summary(), "runs": fit.runs, **beside, **written})
     else:
         if fit.layers:
             out.print(_table(fit, model))
@@ -172,35 +185,15 @@ def check(
         raise typer.Exit(UNFIT)
 
 
-def _samples(
-    network: Graph | Conversion | Quantised, model: str, data: str, options: RunOptions, encoder: Encoder, dt: float
-) -> dict[str, object]:
-    """What is simulated, and how."""
-    if isinstance(network, Quantised):
-        steps = network.preprocessing if options.preprocess is None else Preprocessing.parse(options.preprocess)
-        whole = load_data(data, split="test", inputs=network.inputs, preprocessing=steps, classes=network.classes)
-        dataset, choice = picked(whole, options.samples, options.first_samples, options.sample_seed)
-        say(f"samples: {named(choice)}")
-        return {"data": dataset, "timesteps": options.timesteps}
-    check_spiking(network, model)
-    if is_recording(data):
-        graph = spiking_graph(network)
-        (shape,) = graph.inputs.values()
-        found = frames(data, shape, dt)
-        return {"data": found, "timesteps": found.shape[1], "encoder": named_encoder("events")}
-    dataset, choice = options.data(network, data)
-    say(f"samples: {named(choice)}")
-    return {"data": dataset, "timesteps": options.timesteps, "encoder": encoder}
-
-
 def _on_chip(
     network: Quantised, settings: Mapping[str, Any], dt: float, quiet: bool
 ) -> tuple[ChipComparison, Bandwidth]:
     """What integers do with samples, event by event."""
-    trains = PictureTrains(timesteps=settings["timesteps"], dt=dt, ticks=network.ticks)
+    clock = clock_of(network, settings["data"], settings["timesteps"], dt)
     window = micros_of(settings["window"])
+    run: dict[str, Any] = {"window": window, "every_neuron": True, "allow_overlap": True}
     with stages(quiet=quiet) as tell:
-        compared = compare_on_chip(network, settings["data"], trains, window=window, every_neuron=True, progress=tell)
+        compared = compare_on_chip(network, settings["data"], clock, progress=tell, **run)
     return compared, bandwidth_of(network.network, compared.chip, window / 1e6)
 
 

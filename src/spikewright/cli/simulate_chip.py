@@ -7,23 +7,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from spikewright.chips.fit import check
 from spikewright.chips.quantise import Quantised
+from spikewright.chips.recording import SensorRecording, is_recording
 from spikewright.chips.simulation.busy import bandwidth_of
 from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.chips.storage import load_quantised
 from spikewright.cli.chip_report import write_chip_report
 from spikewright.cli.console import compact_table, out, print_json, stages
 from spikewright.cli.options import RunOptions
-from spikewright.cli.samples import named, picked, say
+from spikewright.cli.outputs import check_curves, write_curves, written_events
+from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion
-from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
+from spikewright.events import check_destination as check_events
+from spikewright.events import load_events
 from spikewright.loading import load
 from spikewright.measures import Measures
 from spikewright.reports.document import check_report
@@ -39,23 +43,31 @@ class ChipRun:
     """What was typed of a run on a chip.
 
     Attributes:
+        timesteps: T; None for all of a recording.
         dt: of a step, in seconds.
         rules: where the data sheet leaves it open.
+        spread: whether the events of a step are spread over it.
         task: what labels mean.
         beside: the conversion that steps on the same events, or None.
         allow_overlap: whether it may be measured on samples of its calibration.
+        output: a file for curves, answers and what layers do, or None.
+        events: a folder for every event that layers send, or None.
+        force: whether results that stand there are replaced.
         report: where a page is written, or None.
-        force: whether a page that stands there is replaced.
         told: what the page says of how it was made.
     """
 
+    timesteps: int | None
     dt: float | None
     rules: str
+    spread: bool
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
+    output: Path | None
+    events: Path | None
+    force: bool
     report: Path | None = None
-    force: bool = False
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -73,50 +85,95 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         SettingsError: for settings that do not fit.
         DataError: for data that do not.
     """
+    if run.output is not None:
+        check_curves(run.output, run.force)
+    if run.events is not None:
+        check_events(run.events, run.force)
     if run.report is not None:
         check_report(run.report, run.force)
     options.check()
     if options.encoder not in ("constant", "poisson"):
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
-    chosen, found = ChipRules.parse(run.rules), load_quantised(model)
+    rules, found = ChipRules.parse(run.rules), load_quantised(model)
     conversion = None if run.beside is None else _conversion(run.beside, found)
-    trains = PictureTrains(timesteps=options.timesteps, dt=DT if run.dt is None else run.dt, ticks=found.ticks)
-    if options.encoder == "poisson":
-        trains = replace(trains, kind="poisson", seed=options.seed)
-    steps = found.preprocessing if options.preprocess is None else Preprocessing.parse(options.preprocess)
-    whole = load_data(data, split="test", inputs=found.inputs, preprocessing=steps, classes=found.classes)
-    dataset, choice = picked(whole, options.samples, options.first_samples, options.sample_seed)
-    fit = None if run.report is None else check(found, dt=trains.dt)
+    dt, chosen = DT if run.dt is None else run.dt, {}
+    data_of: Any
+    clock: StepClock
+    if is_recording(data):
+        data_of = SensorRecording.read(data)
+        steps = data_of.steps(dt) if run.timesteps is None else run.timesteps
+        clock = StepClock(timesteps=steps, dt=dt, ticks=found.ticks)
+    else:
+        clock = PictureTrains(timesteps=options.timesteps, dt=dt, ticks=found.ticks, spread=run.spread)
+        if options.encoder == "poisson":
+            clock = replace(clock, kind="poisson", seed=options.seed)
+        data_of, choice = options.data(found, data)
+        say(f"samples: {named(choice)}")
+        chosen = choice.as_json()
+    if run.report is not None:
+        check(found, dt=clock.dt)  # what has no page is refused before it runs
     with stages(quiet=as_json) as tell:
         compared = compare_on_chip(
             found,
-            dataset,
-            trains,
-            chosen,
+            data_of,
+            clock,
+            rules,
             beside=conversion,
             task=run.task,
             allow_overlap=run.allow_overlap,
-            every_neuron=fit is not None,
+            every_neuron=run.report is not None,
+            events_to=run.events,
+            force=run.force,
             progress=tell,
         )
     measures, stepped = compared.chip, compared.stepped
-    if fit is not None and run.report is not None:
-        fit = check(found, dt=trains.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
-        seen = {"data": f"{measures.samples} samples of {data}: {named(choice)}", "beside": run.beside}
+    if run.report is not None:
+        fit = check(found, dt=clock.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
+        seen = {"data": data, "samples": measures.samples, "beside": run.beside}
         write_chip_report(run.report, fit, compared, model=str(model), told={**run.told, **seen}, force=run.force)
+    if run.output is not None:
+        write_curves(measures.arrays(), run.output, run.force)
+    stored = None if run.events is None else load_events(run.events)
     if as_json:
-        told = {"model": str(model), "data": choice.as_json(), **measures.summary(), "quantised": found.summary()}
-        told |= {} if stepped is None else {"stepped": stepped.summary()}
-        print_json({**told, **({} if run.report is None else {"report": str(run.report)})})
+        told = {"model": str(model), "data": chosen or {"recording": data, "events": len(data_of)}}
+        told |= {**measures.summary(), "quantised": found.summary()}
+        if not chosen:
+            told["answers"] = {name: values[0].tolist() for name, values in measures.answers.items()}
+        written = {} if stored is None else {"events": {"folder": str(run.events), "populations": dict(stored.counts)}}
+        told |= {} if run.report is None else {"report": str(run.report)}
+        print_json({**told, **written, **({} if stepped is None else {"stepped": stepped.summary()})})
         return
-    say(f"samples: {named(choice)}")
     if any(measures.scores.values()):
         out.print(_scores(measures, stepped))
     out.print(_layers(compared))
-    for line in _lines(found, measures):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    lines = _lines(found, measures)
+    if not chosen:
+        lines += _answers(found, measures, data_of)
+    if run.output is not None:
+        lines.append(f"written: {run.output}")
+    if stored is not None:
+        lines.append(written_events(stored))
     if run.report is not None:
-        out.print(f"report: {run.report}", highlight=False, soft_wrap=True)
+        lines.append(f"report: {run.report}")
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _answers(found: Quantised, measures: ChipMeasures, recording: SensorRecording) -> list[str]:
+    """What came out of a recording: the values of every output that count most."""
+    lines = [f"recording: {len(recording):,} events in {recording.t[-1] / 1e6:g} s"]
+    lines += [
+        f"note: one event of '{source.name}' stands for {source.event_value:.4g} in the network's unit; quantise with "
+        f"--rate {source.event_value * found.rate:.4g} where it is to count as 1"
+        for source in found.network.inputs
+        if source.event_value != 1
+    ]
+    for name, values in measures.answers.items():
+        best = np.argsort(-values[0], kind="stable")[:3]
+        names = found.classes if len(found.classes) == values.shape[1] else tuple(map(str, range(values.shape[1])))
+        most = ", ".join(f"{names[k]} ({values[0][k]:.4g})" for k in best)
+        lines.append(f"answer '{name}', most: {most}")
+    return lines
 
 
 def _conversion(path: str, found: Quantised) -> Conversion:
@@ -159,10 +216,14 @@ def _layers(compared: ChipComparison) -> Table:
 
 def _lines(found: Quantised, measures: ChipMeasures) -> list[str]:
     trains, rules = measures.trains, str(measures.rules) or "as stated"
+    overlap = None if measures.protocol is None else measures.protocol.overlap
+    steps = f"{trains.timesteps} steps of {trains.dt:g} s"
+    rate = f" trains, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value"
+    how = trains.sent + (rate if isinstance(trains, PictureTrains) else f", {steps}")
     return [
         f"chip: {found.chip}, order and open rules: {rules}",
-        f"trains: {trains.kind}, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value; slow "
-        f"clock {trains.clock_hz:g} Hz",
+        f"events: {how}; slow clock {trains.clock_hz:g} Hz",
+        *([str(overlap)] if overlap is not None and measures.scores else []),
         "waiting: neurons at or above their threshold at the end, which fire at the next event that reaches them",
         *(f"note: {note}" for note in found.notes),
     ]

@@ -130,7 +130,8 @@ def run_over(
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
             populations = [node.name for node in graph.populations if recording.has("events", node.name)]
-            folder = events_folder(record.folder, graph, timesteps, record.force, populations, first)
+            shapes = {name: graph.shapes[name] for name in populations}
+            folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
         for x, y in dataset.batches(settings.batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)

@@ -26,7 +26,7 @@ from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.intervals import SEED
 from spikewright.measures.operations import operations
-from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.measures.protocol import Overlap, Protocol, check_overlap, drawn_seeds, overlap_of
 from spikewright.measures.quantised import quantised_scores
 from spikewright.measures.scores import HeadMeasures, Scoring
 from spikewright.measures.splitting import SEED as SPLIT_SEED
@@ -175,10 +175,7 @@ def _explained(
 
 def _seeds(conversion: Conversion, settings: RunSettings, explain: bool) -> dict[str, int]:
     """The seeds of all that was drawn, as far as they are known, by what it was drawn for."""
-    found = dict(conversion.calibration.seeds)
-    for one in conversion.corrections:
-        seed = dict(one.settings).get("seed")
-        found |= {f"samples of {one.name}": seed} if isinstance(seed, int) else {}
+    found = drawn_seeds(conversion)
     drawn = getattr(settings.chosen_encoder, "seed", None)
     found |= {"encoder": drawn} if isinstance(drawn, int) else {}
     found["intervals"] = SEED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from spikewright.chips.quantise import Quantised
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.stepped import TrainFrames
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.measures import Measures, measure
@@ -117,7 +118,7 @@ def keeps_firing(layer: ChipLayer, waiting: Any, most: int = 5) -> KeepsFiring:
 def compare_on_chip(
     quantised: Quantised,
     data: Any,
-    trains: PictureTrains | None = None,
+    trains: StepClock | None = None,
     rules: ChipRules | None = None,
     *,
     beside: Conversion | None = None,
@@ -125,6 +126,8 @@ def compare_on_chip(
     window: int = WINDOW,
     allow_overlap: bool = False,
     every_neuron: bool = False,
+    events_to: Path | str | None = None,
+    force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ChipComparison:
     """Run a data set as the chip would, and beside it in steps on the same events.
@@ -132,26 +135,31 @@ def compare_on_chip(
     Args:
         quantised: what the chip runs.
         data: as for ``measure_chip``.
-        trains: how pictures are sent.
+        trains: how samples are sent, as there.
         rules: where the data sheet leaves it open.
         beside: the conversion that was quantised.
         task: what labels mean.
         window: microseconds in which synaptic operations are counted.
         allow_overlap: whether it may be measured on samples of its calibration.
         every_neuron: whether to count what each neuron sends.
+        events_to: a folder for every event that layers send, as for ``measure_chip``.
+        force: whether events of an earlier run that stand there are replaced.
         progress: called with (what, samples done, samples in all).
 
     Raises:
         SettingsError: for a conversion that was not quantised to this, or settings that do not fit.
         DataError: for data that do not fit, or were calibrated on.
     """
-    sent, stepped = trains or PictureTrains(ticks=quantised.ticks), None
+    sent, stepped = trains, None
 
     def moved(label: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(label, done, total)
 
     if beside is not None:
+        sent = trains or PictureTrains(ticks=quantised.ticks)
         check_beside(quantised, beside)
+        if not isinstance(sent, PictureTrains):
+            raise SettingsError("a recording is not sent to a network beside: give pictures")
         stepped = measure(
             beside,
             data,
@@ -170,6 +178,9 @@ def compare_on_chip(
         task=task,
         window=window,
         every_neuron=every_neuron,
+        allow_overlap=allow_overlap,
+        events_to=events_to,
+        force=force,
         progress=moved("simulating the chip"),
     )
     return ChipComparison(quantised, chip, stepped)

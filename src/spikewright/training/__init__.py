@@ -1,0 +1,1 @@
+"""Training a converted network on: surrogate gradients, modules, losses, limits."""
