@@ -174,9 +174,7 @@ def one_neuron(weight: int) -> sw.Quantised:
     graph = Graph([*builder.nodes, Output(name="output", inputs=(builder.at,))])
     made = sw.quantise(sw.convert(graph, np.ones((4, 1, 1, 1)), "max", readout="count"), "speck2f")
     (first,) = made.network.layers
-    first = first.replace(
-        weights=np.full((1, 1, 1, 1), weight), threshold=100, bias=np.zeros(1, np.int64), v_init=np.int64(0)
-    )
+    first = first.replace(weights=np.full((1, 1, 1, 1), weight), threshold=100, bias=None, v_init=np.int64(0))
     return replace(made, network=ChipNetwork(made.network.inputs, (first,), made.network.readout))
 
 
