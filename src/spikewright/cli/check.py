@@ -147,7 +147,8 @@ def check(
             settings["timesteps"] = options.timesteps
             if not integers:
                 settings["encoder"] = encoder
-            say(f"samples: {named(used)}")
+            if not as_json:
+                say(f"samples: {named(used)}")
     compared, without = None, ""
     if isinstance(network, Quantised) and data is not None:
         checked(network, own, dt=step)  # what is refused is refused before it runs
