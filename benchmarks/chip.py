@@ -47,7 +47,7 @@ METHOD, CALIBRATION, TIMED = "percentile:99.9,channels", 1024, 50
 EXAMPLES = {"mnist": "Mnist", "vgg": "Vgg", "resnet": "ResNet"}
 FITS = ("fashion_vgg", "vgg", "fashion_resnet", "resnet")
 """Networks of which the page says whether they fit."""
-CHOSEN: dict[str, tuple[float, str | None]] = {"fashion_cnn": (2.0, "gain:0.5")}
+CHOSEN: dict[str, tuple[float, str | None]] = {"fashion_cnn": (2.0, "gain:0.5"), "vgg": (1.0, "gain:0.5")}
 """By network, events a step of a white pixel, and the correction of λ."""
 PLAIN: tuple[float, str | None] = (1.0, None)
 RATES, GAINS, HELD_OUT = (1.0, 2.0, 4.0), (None, "gain:0.5", "gain:0.25"), 200

@@ -9,6 +9,7 @@
 >>> sw.report("report.html", comparison)
 """
 
+from spikewright import training as training
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import check
@@ -24,7 +25,7 @@ from spikewright.chips.value import Fit
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
-from spikewright.data import ArrayDataset, Dataset, Preprocessing, load_data
+from spikewright.data import ArrayDataset, Dataset, Preprocessing, Recordings, load_data
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, Run, RunSettings, simulate
@@ -39,7 +40,7 @@ from spikewright.measures import EarlyExit, Energy, Measures, choose_exit, measu
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
-from spikewright.recordings import Recording, load_recording
+from spikewright.recordings import Binning, Recording, load_recording
 from spikewright.reports import report, write_picture
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import save
@@ -48,6 +49,7 @@ from spikewright.synapse_graph import Synapses, synapses
 __version__ = "0.1.0"
 __all__ = [
     "ArrayDataset",
+    "Binning",
     "CalibrationFacts",
     "Candidate",
     "ChipComparison",
@@ -79,6 +81,7 @@ __all__ = [
     "Rates",
     "Record",
     "Recording",
+    "Recordings",
     "Rule",
     "Run",
     "RunSettings",

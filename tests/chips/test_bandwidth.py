@@ -142,6 +142,11 @@ def test_a_limit_that_is_exceeded_is_said_with_what_would_save() -> None:
         next(saving for saving in halved.savings if "decimator" in saving.remedy) if len(halved.savings) > 3 else None
     )
     assert decimator is None or decimator.share == pytest.approx(0.5)
+    cores = {fit.layers[0].core: 1e4}
+    one = sw.check(conversion, dt=1e-3, data=x, timesteps=T, synops_limit=cores)  # type: ignore[arg-type]
+    assert {saving.layer for saving in one.savings} == {fit.layers[0].layer}
+    assert [saving for saving in fit.savings if saving.layer == fit.layers[0].layer] == list(one.savings)
+    assert all(saving.enough is not None for saving in one.savings)
     some = sw.check(conversion, dt=1e-3, data=x, timesteps=T, synops_limit={8: 1.0})
     assert some.runs  # nothing stands on core 8
 

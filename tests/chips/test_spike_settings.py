@@ -34,6 +34,13 @@ def test_what_stands_behind_is_multiplied_so_that_means_stay() -> None:
     assert found.readout[0].spike_values == (2,)
 
 
+def test_weights_behind_stay_where_means_need_not() -> None:
+    found = with_settings(chain(), CHIP, decimator={"one": 4}, threshold_scale={"one": 1.5, "two": 2}, keep_means=False)
+    one, two = found.layers
+    assert (one.decimator, one.threshold, two.threshold, two.weights.item()) == (4, 1.5, 2, 0.25)
+    assert found.readout[0].spike_values == ()
+
+
 def test_resets() -> None:
     assert {layer.reset for layer in with_settings(chain(), CHIP, return_to_zero=True).layers} == {"zero"}
     assert {layer.reset for layer in with_settings(chain(), CHIP).layers} == {"subtract"}

@@ -283,6 +283,13 @@ def test_settings_of_cores_are_options_of_quantise(
         1,
         True,
     )
+    assert run([*made, "--force", "--decimator", f"{first}=4", "--lose-means"]) == 0
+    less = sw.load_quantised(output).network
+    assert run([*made, "--force", "--decimator", f"{first}=4"]) == 0
+    kept = sw.load_quantised(output).network
+    assert less.layers[1].threshold > 2 * kept.layers[1].threshold  # in the unit of weights, which fill their word
+    assert run([*made, "--force", "--lose-means"]) == 2
+    assert "--lose-means would change nothing" in capsys.readouterr().err
     capsys.readouterr()
     for option, message in (
         ("64", "speck2f has no decimator of 64; there are 1, 2, 4, 8, 16, 32, 128, 256, 512"),

@@ -176,7 +176,7 @@ def test_a_long_recording_is_never_in_memory(tmp_path):
         (
             lambda f: sw.load_recording(f / "sample_ncars.dat").sensor_size,
             DataError,
-            "--sensor 78x42 would hold its events",
+            "sensor=78x42 in a binning would hold its events",
         ),
         (lambda f: sw.load_recording(f / "tiny.dat").batches(), SettingsError, "by time or by count"),
         (lambda f: sw.load_recording(f / "tiny.dat").batches(time="5 days"), SettingsError, "like 1ms, 50us or 0.5s"),

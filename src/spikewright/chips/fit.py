@@ -150,9 +150,11 @@ def _other(network: Graph | Conversion | Quantised, chip: Chip) -> Fit:
 
 def _busy(fit: Fit, chip: Speck, busy: Bandwidth) -> Fit:
     """With limits on operations per second, and what would save some."""
-    exceeded, over = [], []
+    exceeded, over, limits = [], [], dict[str, float]()
     for layer in fit.layers:
         load, most = busy[layer.layer].busiest, fit.limit_of(layer.core)
+        if most is not None:
+            limits[layer.layer] = most
         if most is not None and load > most:
             over.append(layer.layer)
             exceeded.append(
@@ -160,7 +162,6 @@ def _busy(fit: Fit, chip: Speck, busy: Bandwidth) -> Fit:
                 f"{load / most:.2f} times the limit of {most:,.0f}"
             )
     busiest = max(busy.layers, key=lambda one: one.busiest).layer
-    limits = None if isinstance(fit.synops_limit, Mapping) else fit.synops_limit
     saved = savings(fit.network, chip, busy, over or [busiest], limits) if fit.network is not None else ()
     remarks = (*fit.remarks, *busy.remarks)
     return replace(fit, exceeded=tuple(exceeded), savings=saved, remarks=remarks)

@@ -89,6 +89,7 @@ def quantise(
     return_to_zero: bool | None = None,
     decimator: int | Mapping[str, int] = 1,
     threshold_scale: float | Mapping[str, float] = 1.0,
+    keep_means: bool = True,
 ) -> Quantised:
     """A conversion in a chip's integers: 8-bit kernels, 16-bit thresholds and potentials, one factor a layer.
 
@@ -108,6 +109,8 @@ def quantise(
             many times, so that means stay.
         threshold_scale: so many times the threshold, for all layers or by name, with it the initial and the lowest
             potential; weights behind are taken so many times.
+        keep_means: whether weights behind decimators and higher thresholds are taken so many times; where not, what is
+            behind gets so much less.
 
     Raises:
         UnsupportedModelError: with everything that no core of the chip computes.
@@ -123,7 +126,12 @@ def quantise(
     whole("ticks", ticks, 1)
     network = sent_at(lower(conversion, found).checked(found), each, ticks)
     network = with_settings(
-        network, found, return_to_zero=return_to_zero, decimator=decimator, threshold_scale=threshold_scale
+        network,
+        found,
+        return_to_zero=return_to_zero,
+        decimator=decimator,
+        threshold_scale=threshold_scale,
+        keep_means=keep_means,
     )
     calibration = replace(conversion.calibration, seeds=drawn_seeds(conversion))
     selected, pictures = [str(one) for one in conversion.corrections], None

@@ -15,8 +15,9 @@ from spikewright.chips.known import chip as known_chip
 from spikewright.chips.known import chips
 from spikewright.chips.quantise import Quantised
 from spikewright.chips.recording import SensorRecording, is_recording
-from spikewright.chips.simulation.busy import bandwidth_of, clock_of, micros_of
+from spikewright.chips.simulation.busy import bandwidth_of, micros_of
 from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
+from spikewright.chips.simulation.trains import clock_of
 from spikewright.chips.storage import is_quantised, load_quantised
 from spikewright.chips.value import Fit
 from spikewright.cli.chip_report import compared_or_why, write_chip_report
@@ -131,9 +132,9 @@ def check(
     if integers:
         check_idle(context, OF_FLOATS, f"{model} holds integers, which are sent regular trains of the samples")
     network = load_quantised(Path(model)) if integers else load(model, weights=weights, shape=parse_shape(shape))
+    used: Choice | None = None
     if rates is not None and not isinstance(network, Quantised):
         settings["rates"] = load_rates(rates, spiking_graph(network))
-    used: Choice | None = None
     if data is not None:
         if not isinstance(network, Quantised):
             check_spiking(network, model)
@@ -143,8 +144,11 @@ def check(
             settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
         else:
             settings["data"], used = options.data(network, data, usual=USUAL)
-            settings |= {"timesteps": options.timesteps} | ({} if integers else {"encoder": encoder})
-            say(f"samples: {named(used)}")
+            settings["timesteps"] = options.timesteps
+            if not integers:
+                settings["encoder"] = encoder
+            if not as_json:
+                say(f"samples: {named(used)}")
     compared, without = None, ""
     if isinstance(network, Quantised) and data is not None:
         checked(network, own, dt=step)  # what is refused is refused before it runs
@@ -158,8 +162,7 @@ def check(
         if compared is None:
             with stages(quiet=as_json) as tell:
                 compared, without = compared_or_why(network, fit, settings, step, tell)
-        seen = data if used is None else f"{data}: {named(used)}"
-        told = {"command": context.obj, "data": seen, "rates": rates, "synops limit": synops_limit}
+        told = {"command": context.obj, "data": data, "rates": rates, "synops limit": synops_limit}
         told |= {} if data is None else {"window": window}
         write_chip_report(report, fit, compared, model=model, told=told, without=without, force=force)
     if as_json:
@@ -189,11 +192,12 @@ def _on_chip(
     network: Quantised, settings: Mapping[str, Any], dt: float, quiet: bool
 ) -> tuple[ChipComparison, Bandwidth]:
     """What integers do with samples, event by event."""
-    clock = clock_of(network, settings["data"], settings["timesteps"], dt)
+    clock = clock_of(settings["data"], settings["timesteps"], dt, network.ticks)
     window = micros_of(settings["window"])
-    run: dict[str, Any] = {"window": window, "every_neuron": True, "allow_overlap": True}
     with stages(quiet=quiet) as tell:
-        compared = compare_on_chip(network, settings["data"], clock, progress=tell, **run)
+        compared = compare_on_chip(
+            network, settings["data"], clock, window=window, allow_overlap=True, every_neuron=True, progress=tell
+        )
     return compared, bandwidth_of(network.network, compared.chip, window / 1e6)
 
 

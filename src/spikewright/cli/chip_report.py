@@ -101,7 +101,7 @@ def write_chip_report(
     }
     if compared is not None:
         trains = compared.chip.trains
-        settings |= {"timesteps": trains.timesteps, "dt": f"{trains.dt:g} s", "events": trains.sent}
+        settings |= {"timesteps": trains.timesteps, "dt": f"{trains.dt:g} s", "trains": trains.sent}
         settings |= {"events a step": compared.chip.rate, "rules": str(compared.chip.rules) or "as stated"}
     title = f"{Path(model).name} on {fit.chip}"
     chip_report(path, fit, compared, title=title, settings=settings, without=without, force=force)

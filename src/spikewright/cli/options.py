@@ -24,9 +24,9 @@ from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, pick
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
+from spikewright.engines.settings import MOST_TIMESTEPS
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import LARGEST
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def check_timesteps(timesteps: int) -> None:
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    if timesteps > LARGEST:
-        raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
+    if timesteps > MOST_TIMESTEPS:
+        raise SettingsError(f"--timesteps must be {MOST_TIMESTEPS:,} or less, not {timesteps}")
 
 
 def check_not_code(spec: str) -> None:

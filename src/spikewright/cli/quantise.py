@@ -63,6 +63,13 @@ def quantise(
             metavar="S",
         ),
     ] = "1",
+    keep_means: Annotated[
+        bool,
+        typer.Option(
+            "--keep-means/--lose-means",
+            help="Whether weights behind decimators and higher thresholds are taken so many times, so that means stay.",
+        ),
+    ] = True,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,7 +81,10 @@ def quantise(
         "return_to_zero": return_to_zero,
         "decimator": by_layer("--decimator", decimator),
         "threshold_scale": by_layer("--threshold-scale", threshold_scale),
+        "keep_means": keep_means,
     }
+    if (decimator, threshold_scale) == ("1", "1"):
+        check_idle(context, ("keep_means",), "it is about --decimator and --threshold-scale: give one of them")
     if data is None:
         check_idle(context, SampleOptions, "nothing is calibrated without --data")
     check_not_code(model)
@@ -83,10 +93,12 @@ def quantise(
     network = load(model)
     if not isinstance(network, Conversion):
         raise SettingsError(f"{model}: is no conversion; quantise what 'spikewright convert' wrote")
-    seeds: dict[str, int] = {}
+    seeds, used = dict[str, int](), None
     if data is not None:
         pictures, choice = options.data(network, data, split="train", usual=SAMPLES)
-        say(f"samples: {named(choice)}")
+        used = choice.as_json()
+        if not as_json:
+            say(f"samples: {named(choice)}")
         seeds = seeds_of(choice, options.first_samples, options.sample_seed, DRAW)
         settings |= {"data": pictures, "samples": len(pictures)}
     found = quantise_conversion(network, chip, rate=rate, ticks=ticks, bias_bits=bias_bits, **settings)
@@ -94,7 +106,7 @@ def quantise(
         found = replace(found, calibration=found.calibration.drawn(what, seed))
     save_quantised(found, output, force)
     if as_json:
-        print_json({"output": str(output), **found.summary()})
+        print_json({"output": str(output), "data": used, **found.summary()})
         return
     for line in str(found).splitlines():
         out.print(line, highlight=False, markup=False, soft_wrap=True)

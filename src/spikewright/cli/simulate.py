@@ -133,16 +133,28 @@ def simulate(
             idle = {*RECORDED, "task", "allow_overlap", "beside", "spread"}
             check_idle(context, idle, "a recording is one sample without a label, whose events are as they are")
         steps = options.timesteps if is_typed(context, "timesteps") or not is_recording(data) else None
-        told = {"command": context.obj}
-        chip = ChipRun(steps, dt, chip_rules, spread, task, beside, allow_overlap, output, events, force, report, told)
+        chip = ChipRun(
+            timesteps=steps,
+            dt=dt,
+            rules=chip_rules,
+            spread=spread,
+            task=task,
+            beside=beside,
+            allow_overlap=allow_overlap,
+            output=output,
+            events=events,
+            report=report,
+            force=force,
+            told={"command": context.obj},
+        )
         simulate_chip(Path(model), data, options, chip, as_json)
         return
-    if chip_rules or not spread or beside is not None:
-        option = "--chip-rules is" if chip_rules else "--beside is" if spread else "--simultaneous is"
-        raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
-    if report is not None:
-        how = "'spikewright convert --test … --report' makes a page of a network that steps"
-        raise SettingsError(f"--report is for what 'spikewright quantise' wrote; {how}")
+    simultaneous = ("--simultaneous", not spread)
+    for option, given in (("--chip-rules", chip_rules), simultaneous, ("--beside", beside), ("--report", report)):
+        if given:
+            told = "; 'spikewright convert --test … --report' makes a page of it" if option == "--report" else ""
+            why = f"{model} is a network that steps{told}"
+            raise SettingsError(f"{option} is for what 'spikewright quantise' wrote; {why}")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":

@@ -17,7 +17,7 @@ from spikewright.chips.simulation.busy import bandwidth_of
 from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains, StepClock
+from spikewright.chips.simulation.trains import PictureTrains, clock_of
 from spikewright.chips.storage import load_quantised
 from spikewright.cli.chip_report import write_chip_report
 from spikewright.cli.console import compact_table, out, print_json, stages
@@ -52,8 +52,8 @@ class ChipRun:
         allow_overlap: whether it may be measured on samples of its calibration.
         output: a file for curves, answers and what layers do, or None.
         events: a folder for every event that layers send, or None.
-        force: whether results that stand there are replaced.
         report: where a page is written, or None.
+        force: whether results that stand there are replaced.
         told: what the page says of how it was made.
     """
 
@@ -64,10 +64,10 @@ class ChipRun:
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
-    output: Path | None
-    events: Path | None
-    force: bool
+    output: Path | None = None
+    events: Path | None = None
     report: Path | None = None
+    force: bool = False
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -96,67 +96,68 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
     rules, found = ChipRules.parse(run.rules), load_quantised(model)
     conversion = None if run.beside is None else _conversion(run.beside, found)
-    dt, chosen = DT if run.dt is None else run.dt, {}
-    data_of: Any
-    clock: StepClock
-    if is_recording(data):
-        data_of = SensorRecording.read(data)
-        steps = data_of.steps(dt) if run.timesteps is None else run.timesteps
-        clock = StepClock(timesteps=steps, dt=dt, ticks=found.ticks)
-    else:
-        clock = PictureTrains(timesteps=options.timesteps, dt=dt, ticks=found.ticks, spread=run.spread)
-        if options.encoder == "poisson":
-            clock = replace(clock, kind="poisson", seed=options.seed)
-        data_of, choice = options.data(found, data)
-        say(f"samples: {named(choice)}")
-        chosen = choice.as_json()
-    if run.report is not None:
-        check(found, dt=clock.dt)  # what has no page is refused before it runs
+    samples, chosen, named_so = _samples(found, data, options, quiet=as_json)
+    clock = clock_of(samples, run.timesteps, DT if run.dt is None else run.dt, found.ticks)
+    if isinstance(clock, PictureTrains):
+        clock = replace(clock, kind="poisson" if options.encoder == "poisson" else "regular", spread=run.spread)
+        clock = replace(clock, seed=options.seed) if options.encoder == "poisson" else clock
+    fit = None if run.report is None else check(found, dt=clock.dt)
     with stages(quiet=as_json) as tell:
         compared = compare_on_chip(
             found,
-            data_of,
+            samples,
             clock,
             rules,
             beside=conversion,
             task=run.task,
             allow_overlap=run.allow_overlap,
-            every_neuron=run.report is not None,
+            every_neuron=fit is not None,
             events_to=run.events,
             force=run.force,
             progress=tell,
         )
     measures, stepped = compared.chip, compared.stepped
-    if run.report is not None:
-        fit = check(found, dt=clock.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
-        seen = {"data": data, "samples": measures.samples, "beside": run.beside}
-        write_chip_report(run.report, fit, compared, model=str(model), told={**run.told, **seen}, force=run.force)
     if run.output is not None:
         write_curves(measures.arrays(), run.output, run.force)
+    if fit is not None and run.report is not None:
+        fit = check(found, dt=clock.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
+        seen = {"data": named_so, "beside": run.beside}
+        write_chip_report(run.report, fit, compared, model=str(model), told={**run.told, **seen}, force=run.force)
     stored = None if run.events is None else load_events(run.events)
     if as_json:
-        told = {"model": str(model), "data": chosen or {"recording": data, "events": len(data_of)}}
-        told |= {**measures.summary(), "quantised": found.summary()}
-        if not chosen:
+        told = {"model": str(model), "data": chosen, **measures.summary(), "quantised": found.summary()}
+        if isinstance(samples, SensorRecording):
             told["answers"] = {name: values[0].tolist() for name, values in measures.answers.items()}
-        written = {} if stored is None else {"events": {"folder": str(run.events), "populations": dict(stored.counts)}}
-        told |= {} if run.report is None else {"report": str(run.report)}
-        print_json({**told, **written, **({} if stepped is None else {"stepped": stepped.summary()})})
+        if stored is not None:
+            told["events"] = {"folder": str(run.events), "populations": dict(stored.counts)}
+        told |= {} if stepped is None else {"stepped": stepped.summary()}
+        print_json({**told, **({} if run.report is None else {"report": str(run.report)})})
         return
     if any(measures.scores.values()):
         out.print(_scores(measures, stepped))
     out.print(_layers(compared))
     lines = _lines(found, measures)
-    if not chosen:
-        lines += _answers(found, measures, data_of)
+    if isinstance(samples, SensorRecording):
+        lines += _answers(found, measures, samples)
     if run.output is not None:
         lines.append(f"written: {run.output}")
     if stored is not None:
         lines.append(written_events(stored))
-    if run.report is not None:
-        lines.append(f"report: {run.report}")
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if run.report is not None:
+        out.print(f"report: {run.report}", highlight=False, soft_wrap=True)
+
+
+def _samples(found: Quantised, data: str, options: RunOptions, quiet: bool) -> tuple[Any, dict[str, Any], str]:
+    """What is sent, how it was chosen, and the same in words."""
+    if is_recording(data):
+        recording = SensorRecording.read(data)
+        return recording, {"recording": data, "events": len(recording)}, f"the recording {data}"
+    dataset, choice = options.data(found, data)
+    if not quiet:
+        say(f"samples: {named(choice)}")
+    return dataset, choice.as_json(), f"{len(dataset)} samples of {data}: {named(choice)}"
 
 
 def _answers(found: Quantised, measures: ChipMeasures, recording: SensorRecording) -> list[str]:

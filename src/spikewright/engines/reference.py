@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from spikewright.encoders import Encoder
+from spikewright.engines.ends import Ends
 from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
 from spikewright.engines.recording import RECORDS, Recording, as_recording
 from spikewright.engines.signs import signed_populations
@@ -192,20 +193,21 @@ class Simulation:
         encoder = encoder.fitted(self.graph)
         units = event_units(self.graph, encoder)
         total: dict[str, Tensor] = {}
-        run = BatchRun({}, {})
+        run, ends = BatchRun({}, {}), Ends(x, timesteps)
         answers: dict[str, list[Tensor]] = {node.name: [] for node in self.graph.of_type(Output)}
         potentials: dict[str, list[Tensor]] = {}
         spikes: dict[str, list[Tensor]] = {}
         sent: dict[str, list[Step]] = {}
         with torch.inference_mode(not (self.neuron_step.differentiable and torch.is_grad_enabled())):
             state = self.start(len(x))
+            biases = {} if ends.factors is None else self.biases(ends.factors - 1)
             for t in range(timesteps):
-                values = self.step(encoder.at(x, t, first), state, t)
+                values = ends.masked(self.step(encoder.at(x, t, first), state, t, biases), t)
                 for node in self.graph:
                     name, value = node.name, values[node.name]
                     if isinstance(node, Output):
                         total[name] = total[name] + value if t else value
-                        answers[name].append(node.answer(total[name] / (t + 1)))
+                        answers[name].append(node.answer(ends.mean(total[name], t)))
                     elif node.population:
                         run.counts[name] = run.counts[name] + value if t else value
                         if name in self.signed:
@@ -218,7 +220,7 @@ class Simulation:
                         if wanted.has("events", name):
                             sent.setdefault(name, []).append(sent_at(value))
                         if wanted.has("potentials", name):
-                            potentials.setdefault(name, []).append(state[name].v)
+                            potentials.setdefault(name, []).append(ends.masked({name: state[name].v}, t)[name])
                     elif wanted.has("nonzero", name):
                         source = node.inputs[0] if node.inputs else name
                         note_activity(run, name, values[source], units[source])
@@ -234,8 +236,20 @@ class Simulation:
         """The state of every population before the first step."""
         return started(self.graph, batch, self.to_tensor, self.neurons, self.neuron_step)
 
-    def step(self, x: Tensor, state: MutableMapping[str, State], t: int) -> dict[str, Tensor]:
-        """One timestep: the value of every node, with ``state`` moved on."""
+    def biases(self, factors: Array) -> dict[str, Tensor]:
+        """What biases alone make each linear operator give, ``(B, *shape)``, times a factor for each sample."""
+        found = {}
+        for node in self.graph:
+            if node.name in self.linear and node.inputs and node.arrays:
+                zeros = (self.to_tensor(np.zeros((1, *shape), np.float32)) for shape in self.graph.input_shapes(node))
+                value = self.linear[node.name](*zeros)
+                found[node.name] = value * self.to_tensor(factors).view(-1, *(1 for _ in value.shape[1:]))
+        return found
+
+    def step(
+        self, x: Tensor, state: MutableMapping[str, State], t: int, added: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """One timestep: the value of every node, with ``state`` moved on; ``added`` is added to what nodes give."""
         inputs = split_inputs(self.graph, x)
         values: dict[str, Tensor] = {}
         for node in self.graph:
@@ -249,6 +263,8 @@ class Simulation:
                 values[node.name] = given[0]
             else:
                 values[node.name] = self.linear[node.name](*given)
+                if added and node.name in added:
+                    values[node.name] = values[node.name] + added[node.name]
         return values
 
 

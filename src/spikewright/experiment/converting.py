@@ -22,10 +22,12 @@ from spikewright.conversion import (
 )
 from spikewright.corrections import Corrections, correcting, correctors_of
 from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.data.recordings import binning_in, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.experiment.automatic import Resolved, check_automatic, resolved
+from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
@@ -110,6 +112,8 @@ def convert(
     folded = prepared(graph, **options)
     data = None if isinstance(source, Statistics) else _data(source, graph)
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
+    looked_at = None if data is None else min(correction_samples, len(data))
+    check_ways(folded, [chosen], corrections, samples=looked_at, encoder=how, **options)
     runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
     (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, encoder=how, input_scale=input_scale)
     if data is None:
@@ -237,7 +241,7 @@ def conversions(
     )
     remembered: dict[str, Any] = {"tasks": _tasks(graph, task)}
     if data is not None:
-        remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes)}
+        remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes), "binning": binning_in(data)}
     return tuple(
         replace(
             from_scales(graph, statistics.scales(method, options.get("neurons")), **options),
@@ -333,7 +337,7 @@ def _data(source: Any, graph: Graph) -> Dataset:
             f"convert takes data, λ by population or Statistics, not {str(source)[:40]!r}: load_data reads data from a "
             "path, and a method stands behind the data"
         )
-    return as_dataset(source, graph.inputs)
+    return frames_in(as_dataset(source, graph.inputs))
 
 
 def _tasks(graph: Graph, task: TaskChoice) -> dict[str, str]:

@@ -18,7 +18,7 @@ from spikewright.recordings.recording import Recording
 from spikewright.registry import Registry, class_of
 from spikewright.settings import check_choices
 
-formats = Registry(
+recording_formats = Registry(
     "spikewright.recordings", "a format of recordings", class_of(RecordingFormat), f"{__package__}.formats"
 )
 """Every format of recordings by name."""
@@ -70,16 +70,18 @@ def recognised(path: Path, head: bytes) -> type[RecordingFormat]:
     Raises:
         DataError: for none of those that are known.
     """
-    found = next((kind for kind in formats().values() if kind.recognised(head, path.suffix.lower())), None)
+    found = next((kind for kind in recording_formats().values() if kind.recognised(head, path.suffix.lower())), None)
     if found is None:
-        raise DataError(f"{path}: no known format of recordings; name one of {', '.join(formats())} (format=...)")
+        known = ", ".join(recording_formats())
+        raise DataError(f"{path}: no known format of recordings; name one of {known} (format=...)")
     return found
 
 
 def _named(name: str) -> type[RecordingFormat]:
-    found = formats.own.get(name) or formats().get(name)
+    found = recording_formats.own.get(name) or recording_formats().get(name)
     if found is None:
-        raise SettingsError(f"unknown format '{name[:40]}' of recordings; choose one of {', '.join(formats())}")
+        known = ", ".join(recording_formats())
+        raise SettingsError(f"unknown format '{name[:40]}' of recordings; choose one of {known}")
     return found
 
 

@@ -101,8 +101,8 @@ class Recording:
         if self._size is None:
             box = f"{self.facts.width}x{self.facts.height}"
             raise DataError(
-                f"{self.name}: does not say how large its sensor is; give sensor=(columns, rows) (--sensor {box} would "
-                "hold its events)"
+                f"{self.name}: does not say how large its sensor is; give sensor=(columns, rows); "
+                f"sensor={box} in a binning would hold its events"
             )
         return self._size
 

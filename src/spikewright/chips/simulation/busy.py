@@ -9,10 +9,8 @@ from typing import Any
 from spikewright.chips.bandwidth import Bandwidth, mean_load
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
-from spikewright.chips.simulation.trains import PictureTrains, StepClock
-from spikewright.engines.settings import TIMESTEPS
+from spikewright.chips.simulation.trains import clock_of
 from spikewright.errors import SettingsError
 
 
@@ -40,27 +38,9 @@ def busy_on_chip(
         SettingsError: for a window or a dt that is no whole number of microseconds.
     """
     micros = micros_of(window)
-    clock = clock_of(quantised, data, timesteps, dt)
-    settings: dict[str, Any] = {"every_neuron": True, "allow_overlap": True, "progress": progress}
-    measures = measure_chip(quantised, data, clock, window=micros, **settings)
+    clock = clock_of(data, timesteps, dt, quantised.ticks)
+    measures = measure_chip(quantised, data, clock, window=micros, every_neuron=True, progress=progress)
     return bandwidth_of(quantised.network, measures, micros / 1e6)
-
-
-def clock_of(quantised: Quantised, data: Any, timesteps: int | None, dt: float) -> StepClock:
-    """How samples are sent to a chip: regularly, and a recording as it is.
-
-    Args:
-        quantised: what the chip runs.
-        data: samples, or a SensorRecording.
-        timesteps: how many; 64 unless given, and of a recording all.
-        dt: of a step, in seconds.
-
-    Raises:
-        SettingsError: for a dt that is no whole number of microseconds.
-    """
-    if isinstance(data, SensorRecording):
-        return StepClock(timesteps=timesteps or data.steps(dt), dt=dt, ticks=quantised.ticks)
-    return PictureTrains(timesteps=timesteps or TIMESTEPS, dt=dt, ticks=quantised.ticks)
 
 
 def micros_of(window: float) -> int:

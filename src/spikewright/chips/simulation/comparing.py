@@ -12,6 +12,7 @@ import numpy as np
 
 from spikewright.chips.network import ChipLayer
 from spikewright.chips.quantise import Quantised
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.stepped import TrainFrames
@@ -135,31 +136,31 @@ def compare_on_chip(
     Args:
         quantised: what the chip runs.
         data: as for ``measure_chip``.
-        trains: how samples are sent, as there.
+        trains: how pictures are sent, or how long a recording runs: as for ``measure_chip``.
         rules: where the data sheet leaves it open.
-        beside: the conversion that was quantised.
+        beside: the conversion that was quantised; of pictures alone.
         task: what labels mean.
         window: microseconds in which synaptic operations are counted.
         allow_overlap: whether it may be measured on samples of its calibration.
         every_neuron: whether to count what each neuron sends.
-        events_to: a folder for every event that layers send, as for ``measure_chip``.
-        force: whether events of an earlier run that stand there are replaced.
+        events_to: as for ``measure_chip``.
+        force: as for ``measure_chip``.
         progress: called with (what, samples done, samples in all).
 
     Raises:
         SettingsError: for a conversion that was not quantised to this, or settings that do not fit.
         DataError: for data that do not fit, or were calibrated on.
     """
-    sent, stepped = trains, None
+    stepped = None
 
     def moved(label: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(label, done, total)
 
     if beside is not None:
-        sent = trains or PictureTrains(ticks=quantised.ticks)
         check_beside(quantised, beside)
-        if not isinstance(sent, PictureTrains):
-            raise SettingsError("a recording is not sent to a network beside: give pictures")
+        sent = PictureTrains(ticks=quantised.ticks) if trains is None else trains
+        if isinstance(data, SensorRecording) or not isinstance(sent, PictureTrains):
+            raise SettingsError("a recording runs on the chip alone: leave the conversion beside away")
         stepped = measure(
             beside,
             data,
@@ -173,12 +174,12 @@ def compare_on_chip(
     chip = measure_chip(
         quantised,
         data,
-        sent,
+        trains,
         rules,
         task=task,
         window=window,
-        every_neuron=every_neuron,
         allow_overlap=allow_overlap,
+        every_neuron=every_neuron,
         events_to=events_to,
         force=force,
         progress=moved("simulating the chip"),

@@ -22,7 +22,7 @@ from spikewright.chips.simulation.native import ChipRun
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.running import ChipRunner, Sender
 from spikewright.chips.simulation.timeline import Longs
-from spikewright.chips.simulation.trains import PictureTrains, StepClock
+from spikewright.chips.simulation.trains import PictureTrains, StepClock, clock_of
 from spikewright.data import Targets, as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import SettingsError
@@ -152,10 +152,10 @@ def measure_chip(
     task: TaskChoice = None,
     window: int = WINDOW,
     threads: int | None = None,
-    every_neuron: bool = False,
     allow_overlap: bool = False,
     events_to: Path | str | None = None,
     force: bool = False,
+    every_neuron: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ChipMeasures:
     """Run a data set as the chip would.
@@ -170,11 +170,11 @@ def measure_chip(
         task: as for ``measure``; what the conversion was made with, or found, where it is not said.
         window: microseconds of the windows whose most synaptic operations are told.
         threads: how many samples run side by side; all cores by default.
-        every_neuron: whether to count what each neuron sends.
         allow_overlap: whether to measure on samples that were calibrated on, more of them than may be by nature.
         events_to: a folder, new or empty, for every event that layers send, as ``simulate`` writes it: a timestep is a
             microsecond there.
         force: whether events of an earlier run that stand there are replaced.
+        every_neuron: whether to count what each neuron sends.
         progress: called with (samples done, samples in all).
 
     Raises:
@@ -184,14 +184,14 @@ def measure_chip(
         StorageError: for a folder that cannot be written.
     """
     recorded = data if isinstance(data, SensorRecording) else None
-    clock = trains or _usual(recorded, quantised.ticks)
+    clock = trains or clock_of(data, None, StepClock.dt, quantised.ticks)
     if clock.ticks != quantised.ticks:
         raise SettingsError(f"the slow clock ticks {quantised.ticks} times a step in this network, not {clock.ticks}")
     readout = quantised.network.readout
     if not readout:
         raise SettingsError("the network does not say which neurons are read")
     runner = ChipRunner(
-        quantised, clock, rules or ChipRules(), window, every_event=every_neuron or events_to is not None
+        quantised, clock, rules or ChipRules(), window, every_event=events_to is not None, every_neuron=every_neuron
     )
     batches: Iterator[tuple[Sender, Targets | None]]
     if recorded is not None:
@@ -233,13 +233,6 @@ def measure_chip(
         waiting=totals.waiting_channels(count),
         sent={name: each / (count * clock.timesteps * clock.dt) for name, each in totals.neurons.items()},
     )
-
-
-def _usual(recorded: SensorRecording | None, ticks: int) -> StepClock:
-    """How samples are sent where nobody says."""
-    if recorded is None:
-        return PictureTrains(ticks=ticks)
-    return StepClock(timesteps=recorded.steps(StepClock.dt), ticks=ticks)
 
 
 def _protocol(quantised: Quantised, clock: StepClock, overlap: Overlap) -> Protocol:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,18 @@ class ChipRunner:
         rules: where the data sheet leaves it open.
         window: microseconds of the windows in which synaptic operations are counted.
         every_event: whether the events of all layers are wanted, not of those alone that are read.
+        every_neuron: whether ``run`` counts what each neuron sends.
     """
 
     def __init__(
-        self, quantised: Quantised, clock: StepClock, rules: ChipRules, window: int, *, every_event: bool
+        self,
+        quantised: Quantised,
+        clock: StepClock,
+        rules: ChipRules,
+        window: int,
+        *,
+        every_event: bool,
+        every_neuron: bool,
     ) -> None:
         self.quantised, self.network, self.clock, self.rules, self.window = (
             quantised,
@@ -65,8 +74,8 @@ class ChipRunner:
         self.shapes = {source.name: source.shape for source in self.network.inputs}
         names = [layer.name for layer in self.network.layers]
         read = {one.layer for one in self.network.readout}
-        self.every_event = every_event
-        self.record = [name for name in names if every_event or name in read]
+        self.every_neuron = every_neuron
+        self.record = [name for name in names if every_event or every_neuron or name in read]
 
     def pictures(self, x: Any, first: int) -> list[Trains]:
         """Pictures as trains.
@@ -101,32 +110,17 @@ class ChipRunner:
         return [{source.name: EventTrain(recording.t[inside], y[inside], x[inside], channel[inside])}]
 
     def run(self, sender: Sender, first: int) -> tuple[ChipRun, dict[str, Longs]]:
-        """A batch, whose first sample has a place in its data set, and what its inputs and layers sent, where every
-        event is wanted: by name the events of each neuron, ``(channels, rows, columns)``."""
-        beats, together = self.clock.beats(), self.rules.permute is not None
-        batch = sender(int(first))
+        """A batch, whose first sample has a place in its data set, and the events of each neuron where wanted."""
+        beats, together, sent = self.clock.beats(), self.rules.permute is not None, sender(int(first))
         run = self.chip.run(
-            [timeline(trains, self.shapes, beats, together) for trains in batch],
+            [timeline(trains, self.shapes, beats, together) for trains in sent],
             first=int(first),
             record=self.record,
             potentials=[layer.name for layer in self.network.layers],
             window=self.window,
             windows=-(-self.clock.timesteps * self.clock.step // self.window),
         )
-        return run, self._counted(batch, run) if self.every_event else {}
-
-    def _counted(self, batch: Sequence[Trains], run: ChipRun) -> dict[str, Longs]:
-        """The events of each neuron of each input and layer, in a batch."""
-        found = {}
-        for name, shape in self.shapes.items():
-            found[name] = np.zeros(shape, np.int64)
-            for trains in batch:
-                np.add.at(found[name], (trains[name].channel, trains[name].y, trains[name].x), 1)
-        for layer in self.network.layers:
-            size = int(np.prod(layer.output_shape))
-            places = self._places(layer.name, run.spikes[layer.name])
-            found[layer.name] = np.bincount(places, minlength=size).reshape(layer.output_shape)
-        return found
+        return run, self._counted(run, sent) if self.every_neuron else {}
 
     def answered(self, run: ChipRun, read: Readout) -> NDArray[np.float64]:
         """What an output answers after each step, ``(samples, T, values)``: spikes a step, as what they stand for."""
@@ -169,6 +163,17 @@ class ChipRunner:
             shape = self.network[name].output_shape
             found[name] = Events(shape, sample + first, time.astype(np.int32), place.astype(np.int32), value)
         return SentEvents(found)
+
+    def _counted(self, run: ChipRun, sent: Sequence[Trains]) -> dict[str, Longs]:
+        """The events of each neuron of each input and layer, ``(channels, rows, columns)``."""
+        found = {name: np.zeros(shape, np.int64) for name, shape in self.shapes.items()}
+        for trains in sent:
+            for name, train in trains.items():
+                np.add.at(found[name], (train.channel, train.y, train.x), 1)
+        for name, spikes in run.spikes.items():
+            shape = self.network[name].output_shape
+            found[name] = np.bincount(self._places(name, spikes), minlength=prod(shape)).reshape(shape)
+        return found
 
     def _places(self, name: str, spikes: RecordedSpikes) -> Longs:
         """The neurons of recorded spikes in C order of the layer's shape; the simulation counts channels last."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.chips.network import ChipInput
+from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.timeline import EventTrain, Longs
 from spikewright.errors import DataError, SettingsError
 from spikewright.settings import LARGEST, check_fields
@@ -147,6 +148,20 @@ class PictureTrains(StepClock):
         random = np.random.Generator(np.random.Philox(key=self.seed, counter=(0, 0, 0, sample)))
         value = np.repeat(np.arange(len(rates)), random.poisson(rates * self.timesteps))
         return value, random.random(len(value)) * self.timesteps
+
+
+def clock_of(data: Any, timesteps: int | None, dt: float, ticks: int) -> StepClock:
+    """How samples are sent where nobody says more: pictures as regular trains, a recording as it is.
+
+    Args:
+        data: a SensorRecording, or pictures.
+        timesteps: T; of pictures 64 unless given, of a recording all of it.
+        dt: of a step, in seconds.
+        ticks: of the slow clock in a step.
+    """
+    if isinstance(data, SensorRecording):
+        return StepClock(timesteps=data.steps(dt) if timesteps is None else timesteps, dt=dt, ticks=ticks)
+    return PictureTrains(timesteps=StepClock.timesteps if timesteps is None else timesteps, dt=dt, ticks=ticks)
 
 
 def _order(when: NDArray[Any]) -> Longs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikewright.registry import Registry, class_of
-from spikewright.training.surrogates.surrogate import InThresholds, Surrogate
+from spikewright.training.surrogates.base import InThresholds, Surrogate
 from spikewright.worded import parsed
 
 __all__ = ["InThresholds", "Surrogate", "surrogate", "surrogates"]

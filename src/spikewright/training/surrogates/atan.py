@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import pi
 from typing import TYPE_CHECKING
 
-from spikewright.training.surrogates.surrogate import Surrogate
+from spikewright.training.surrogates.base import Surrogate
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spikewright.training.surrogates.surrogate import Surrogate
+from spikewright.training.surrogates.base import Surrogate
 
 if TYPE_CHECKING:
     from torch import Tensor

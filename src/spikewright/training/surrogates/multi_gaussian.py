@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spikewright.training.surrogates.base import Surrogate
 from spikewright.training.surrogates.gaussian import normal
-from spikewright.training.surrogates.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from torch import Tensor
