@@ -122,6 +122,9 @@ def test_a_peak_is_taken_over_a_window() -> None:
     fine = measured_bandwidth(graph, network, raster, 6, 1e-3, window=1e-4, encoder=sw.encoders.encoder("events"))
     assert fine["one"].peak == pytest.approx(18 / 1e-3)
     assert "evenly spaced within a step" in fine.remarks[1]
+    long = measured_bandwidth(graph, network, raster, 6, 1e-3, window=1.0, encoder=sw.encoders.encoder("events"))
+    assert long["one"].peak == pytest.approx(36 / 6e-3)
+    assert "the window is longer than the run of 0.006 s" in long.remarks[1]
     with pytest.raises(SettingsError, match="a window is a time above 0"):
         measured_bandwidth(graph, network, raster, 6, 1e-3, window=0)
 

@@ -290,3 +290,61 @@ def test_events_of_a_data_set_are_those_of_its_samples(tmp_path: Path) -> None:
     assert arrays["accuracy"].tolist() == list(measures.accuracy)
     assert arrays["answers/output"].shape == (60, 3)
     assert len(arrays["timestep"]) == 32
+
+
+def pixels() -> tuple[sw.Conversion, Any]:
+    """A network whose answer is a map of classes."""
+    from networks import Builder
+    from spikewright.graph import Graph
+    from spikewright.nodes import Output
+
+    b = Builder(0, (1, 4, 4))
+    b.conv(3)
+    b.relu()
+    graph = Graph([*b.nodes, Output(name="output", inputs=(b.at,))])
+    return sw.convert(graph, np.abs(b.samples(20)), "max", readout="count"), np.abs(b.samples(40))[20:]
+
+
+def test_maps_of_classes_are_scored_as_the_stepped_network_is() -> None:
+    """An index for each position, and no index of the 48 values side by side."""
+    conversion, x = pixels()
+    found = quantise(conversion, "speck2f")
+    labels = np.random.default_rng(0).integers(0, 3, (len(x), 4, 4))
+    on_chip = measure_chip(found, (x, labels), TRAINS)
+    assert str(on_chip.tasks["output"]) == "dense"
+    assert on_chip.answers["output"].shape == (len(x), 48)
+    decided = on_chip.answers["output"].reshape(-1, 3, 4, 4).argmax(1)
+    assert on_chip.accuracy is not None
+    assert on_chip.accuracy[-1] == pytest.approx((decided == labels).mean())
+    with pytest.raises(DataError, match="no task is seen in that"):
+        measure_chip(found, (x, labels[:, 0, 0]), TRAINS)
+
+
+def test_labels_of_several_outputs_have_names() -> None:
+    """One array would be taken for each of them."""
+    _, x, y = network()
+    found = quantised()
+    read = found.network.readout[0]
+    two = replace(found.network, readout=(read, replace(read, output="second")))
+    both = replace(found, network=two)
+    with pytest.raises(DataError, match="the network has the outputs output, second: give labels of each by name"):
+        measure_chip(both, (x, y), TRAINS)
+    named = measure_chip(both, (x, {"second": y}), TRAINS)
+    assert set(named.scores) == {"second"}
+    with pytest.raises(DataError, match="labels are of an output 'third'"):
+        measure_chip(both, (x, {"third": y}), TRAINS)
+
+
+def test_absurdly_many_events_are_refused() -> None:
+    _, x, _ = network()
+    for kind in ("regular", "poisson"):
+        with pytest.raises(DataError, match=r"would be sent as .* events, at most 67,108,864"):
+            measure_chip(quantised(), 1e30 * x, PictureTrains(timesteps=4, kind=kind))  # type: ignore[arg-type]
+
+
+def test_a_window_longer_than_the_run_is_the_run() -> None:
+    """A count divided by more time than there was would lie below the mean."""
+    _, x, _ = network()
+    short = measure_chip(quantised(), x[:1], PictureTrains(timesteps=4), window=10_000_000)
+    for layer in short.layers.values():
+        assert layer.peak == pytest.approx(layer.synops_per_second)

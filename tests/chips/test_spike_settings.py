@@ -56,6 +56,8 @@ def test_resets() -> None:
         ({"decimator": {"three": 2}}, "decimator: there is no layer 'three'; there are"),
         ({"decimator": 2.5}, "decimator must be a whole number, not 2.5"),
         ({"threshold_scale": 0}, "layer 'one': threshold_scale must be a positive number, not 0"),
+        ({"threshold_scale": 1e300}, "layer 'one': threshold_scale must be 1/32,768 to 32,768, as thresholds"),
+        ({"threshold_scale": 1e-300}, "layer 'one': threshold_scale must be 1/32,768 to 32,768"),
         ({"threshold_scale": {"two": float("nan")}}, "layer 'two': threshold_scale must be a positive number"),
     ],
 )

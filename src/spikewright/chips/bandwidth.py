@@ -101,6 +101,9 @@ class Bandwidth:
             return ("bandwidth: means from rates; a chip stalls on peaks, which only single events show", LATENCY)
         run = f"{self.samples:,} samples of {self.timesteps} steps of {self.dt:g} s"
         found = [f"bandwidth: {run}, peaks over {self.window:g} s"]
+        if self.window > self.timesteps * self.dt * (1 + 1e-9):
+            whole = f"{self.timesteps * self.dt:g} s"
+            found.append(f"the window is longer than the run of {whole}: peaks are those of all of it")
         if self.window < self.dt:
             found.append("peaks are those of whole steps: events are taken as evenly spaced within a step")
         return (*found, LATENCY)

@@ -13,7 +13,7 @@ from spikewright.chips.bandwidth import WINDOW, Bandwidth, from_rates, measured_
 from spikewright.chips.chip import Akida, Chip, Speck, Xylo
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.layer_fit import LayerFit
-from spikewright.chips.limits import broken, broken_by_sending, too_large
+from spikewright.chips.limits import broken, broken_by_sending, check_limit, too_large
 from spikewright.chips.lowering import Lowered, lower, spread
 from spikewright.chips.lowering.pool import REST
 from spikewright.chips.lowering.readout import SPREAD
@@ -92,6 +92,7 @@ def check(
         if any(value is not None for value in given):
             raise SettingsError(f"chip '{own}': only numbers and shapes are checked; leave rates, data and limits away")
         return _other(network, own)
+    check_limit(synops_limit, own)
     if data is not None and dt is None:
         raise SettingsError("operations per second need to know how long a step is: say dt (--dt 1ms)")
     if isinstance(network, Quantised):
@@ -129,7 +130,8 @@ def check(
     fit = fit if busy is None else _busy(fit, own, busy)
     if not try_remedies or busy is None or dt is None or timesteps is None or not isinstance(network, Conversion):
         return fit
-    return replace(fit, tried=trials(network, own, data, timesteps, dt, window=window, encoder=encoder))
+    more: dict[str, Any] = {"window": window, "encoder": encoder, "limits": fit.limits, "progress": progress}
+    return replace(fit, tried=trials(network, own, data, timesteps, dt, fits=fit.fits, **more))
 
 
 def _other(network: Graph | Conversion | Quantised, chip: Chip) -> Fit:
@@ -150,17 +152,13 @@ def _other(network: Graph | Conversion | Quantised, chip: Chip) -> Fit:
 
 def _busy(fit: Fit, chip: Speck, busy: Bandwidth) -> Fit:
     """With limits on operations per second, and what would save some."""
-    exceeded, over, limits = [], [], dict[str, float]()
-    for layer in fit.layers:
-        load, most = busy[layer.layer].busiest, fit.limit_of(layer.core)
-        if most is not None:
-            limits[layer.layer] = most
-        if most is not None and load > most:
-            over.append(layer.layer)
-            exceeded.append(
-                f"{layer.layer}: core {layer.core} would do {load:,.0f} synaptic operations a second, "
-                f"{load / most:.2f} times the limit of {most:,.0f}"
-            )
+    limits = fit.limits
+    over = [one.layer for one in busy.layers if one.busiest > limits.get(one.layer, np.inf)]
+    exceeded = [
+        f"{name}: core {fit.cores.get(name)} would do {busy[name].busiest:,.0f} synaptic operations a second, "
+        f"{busy[name].busiest / limits[name]:.2f} times the limit of {limits[name]:,.0f}"
+        for name in over
+    ]
     busiest = max(busy.layers, key=lambda one: one.busiest).layer
     saved = savings(fit.network, chip, busy, over or [busiest], limits) if fit.network is not None else ()
     remarks = (*fit.remarks, *busy.remarks)

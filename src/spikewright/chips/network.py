@@ -232,12 +232,19 @@ class Readout:
         neurons: for every value of the output, in C order, the neuron of the layer in C order of its
             ``output_shape``.
         spike_values: for every value of the output what one spike of its neuron adds to it; none where that is 1.
+        shape: of the output; one row of values where there is none.
     """
 
     output: str
     layer: str
     neurons: tuple[int, ...]
     spike_values: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of the output."""
+        return self.shape or (len(self.neurons),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,6 +281,8 @@ class ChipNetwork:
                 raise GraphError(f"{layer}: its sources are {layer.sources}, but {heard} send to it")
         for read in self.readout:
             neurons = prod(self[read.layer].output_shape)
+            if prod(read.output_shape) != len(read.neurons):
+                raise GraphError(f"output '{read.output}' of {read.shape} does not have {len(read.neurons)} values")
             if not all(0 <= neuron < neurons for neuron in read.neurons):
                 raise GraphError(f"output '{read.output}' reads neurons that layer '{read.layer}' does not have")
 

@@ -18,6 +18,8 @@ from spikewright.settings import number, plain, whole
 from spikewright.text import listed
 
 V = TypeVar("V")
+MOST_TIMES = 2**15
+"""How many times as high a threshold may be, or as low."""
 
 
 def with_settings(
@@ -58,6 +60,11 @@ def with_settings(
         value = plain(scale)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise SettingsError(f"layer '{name}': threshold_scale must be a positive number, not {scale!r:.40}")
+        if not 1 / MOST_TIMES <= value <= MOST_TIMES:
+            raise SettingsError(
+                f"layer '{name}': threshold_scale must be 1/{MOST_TIMES:,} to {MOST_TIMES:,}, as thresholds have "
+                f"{chip.threshold_bits} bits, not {value:g}"
+            )
     made = []
     for layer in network.layers:
         scale = float(scales[layer.name])

@@ -102,6 +102,12 @@ class Fit:
         return self.synops_limit
 
     @property
+    def limits(self) -> Mapping[str, float]:
+        """The most synaptic operations a second of the core of each layer, where somebody gave one."""
+        found = {layer.layer: self.limit_of(layer.core) for layer in self.layers}
+        return {name: float(most) for name, most in found.items() if most is not None}
+
+    @property
     def rewrites(self) -> Mapping[str, tuple[str, ...]]:
         """The layers in which each rewrite was made, by its name."""
         found: dict[str, tuple[str, ...]] = {}

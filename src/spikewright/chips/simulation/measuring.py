@@ -27,7 +27,7 @@ from spikewright.data import Targets, as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import SettingsError
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
-from spikewright.tasks import SCORES, Answer, Curve, Labels, RunningScores, Task, TaskChoice, chosen_tasks, find_task
+from spikewright.tasks import SCORES, Answer, Curve, RunningScores, Task, TaskChoice, heads_of
 
 BATCH = 16
 """Samples that one thread runs at a time: their events and potentials are some megabytes."""
@@ -187,22 +187,23 @@ def measure_chip(
     clock = trains or clock_of(data, None, StepClock.dt, quantised.ticks)
     if clock.ticks != quantised.ticks:
         raise SettingsError(f"the slow clock ticks {quantised.ticks} times a step in this network, not {clock.ticks}")
+    window = min(window, clock.timesteps * clock.step)
     readout = quantised.network.readout
     if not readout:
         raise SettingsError("the network does not say which neurons are read")
     runner = ChipRunner(
         quantised, clock, rules or ChipRules(), window, every_event=events_to is not None, every_neuron=every_neuron
     )
-    batches: Iterator[tuple[Sender, Targets | None]]
+    batches: Iterator[Sender]
     if recorded is not None:
         overlap, samples, labels, first = Overlap(0, 1, known=False), 1, None, 0
-        batches = iter([(partial(runner.recorded, recorded), None)])
+        batches = iter([partial(runner.recorded, recorded)])
     else:
         dataset = as_dataset(data, quantised.inputs)
         overlap = overlap_of(quantised.calibration.seen, dataset)
         check_overlap(overlap, allow_overlap)
         samples, labels, first = len(dataset), dataset.targets, dataset.first_sample
-        batches = ((partial(runner.pictures, x), y) for x, y in dataset.batches(BATCH))
+        batches = (partial(runner.pictures, x) for x, _ in dataset.batches(BATCH))
     scoring = _Scoring(quantised, clock.timesteps, labels, task)
     workers, totals, count = threads or cores(), _Totals(quantised.network), 0
     with ExitStack() as stack:
@@ -210,13 +211,13 @@ def measure_chip(
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         while waiting := list(islice(batches, workers)):
             starts = first + count + BATCH * np.arange(len(waiting))
-            runs = pool.map(runner.run, [sender for sender, _ in waiting], starts)
-            for (_, y), (run, events) in zip(waiting, runs, strict=True):
+            runs = pool.map(runner.run, waiting, starts)
+            for run, events in runs:
                 totals.add(run, events)
                 if write is not None:
                     write(range(len(run.sent)), runner.events(run, first + count))
                 count += len(run.sent)
-                scoring.add({read.output: runner.answered(run, read) for read in readout}, y)
+                scoring.add({read.output: runner.answered(run, read) for read in readout})
                 if progress is not None:
                     progress(count, samples)
     return ChipMeasures(
@@ -248,29 +249,31 @@ class _Scoring:
     """What all outputs answer, and how good that is where there are labels."""
 
     def __init__(self, quantised: Quantised, timesteps: int, labels: Targets | None, task: TaskChoice) -> None:
-        self.readout = quantised.network.readout
-        chosen = chosen_tasks(task, {read.output: read.output for read in self.readout})
-        self.tasks: dict[str, Task] = {}
-        self.counters: dict[str, RunningScores] = {}
-        self.heads = {read.output: Answer(read.output, (len(read.neurons),), None) for read in self.readout}
+        outputs = [Answer(read.output, read.output_shape) for read in quantised.network.readout]
+        self.heads = heads_of(outputs, labels, (quantised.tasks or None) if task is None else task)
         self.answers: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.heads}
-        for name, answer in self.heads.items():
-            own = _of(labels, name)
-            self.tasks[name] = find_task(answer, own, chosen.get(name, quantised.tasks.get(name)))
-            if own is not None:
-                self.counters[name] = self.tasks[name].running_scores(timesteps, answer)
+        self.counters: dict[str, RunningScores] = {
+            name: head.task.running_scores(timesteps, head.answer)
+            for name, head in self.heads.items()
+            if head.targets is not None
+        }
+        self.samples = 0
 
-    def add(self, answered: Mapping[str, NDArray[np.float64]], labels: Targets | None) -> None:
-        """One batch: by output ``(samples, T, values)``, and its labels."""
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The task of each output."""
+        return {name: head.task for name, head in self.heads.items()}
+
+    def add(self, answered: Mapping[str, NDArray[np.float64]]) -> None:
+        """One batch, the next samples: by output ``(samples, T, values)``."""
+        begin = self.samples
         for name, counts in answered.items():
+            head = self.heads[name]
             self.answers[name].append(counts[:, -1])
-            own = _of(labels, name)
-            if name in self.counters and own is not None:
-                self.counters[name].add(counts, self.tasks[name].targets(self.heads[name], Labels(own)))
-
-
-def _of(labels: Targets | None, output: str) -> Any:
-    return labels.get(output) if isinstance(labels, Mapping) else labels
+            self.samples = begin + len(counts)
+            if head.targets is not None:
+                shaped = counts.reshape(*counts.shape[:2], *head.answer.shape)
+                self.counters[name].add(shaped, head.targets[begin : self.samples])
 
 
 class _Totals:

@@ -14,6 +14,8 @@ from spikewright.chips.simulation.timeline import EventTrain, Longs
 from spikewright.errors import DataError, SettingsError
 from spikewright.settings import LARGEST, check_fields
 
+MOST_EVENTS = 2**26
+"""The most events of one sample: their times and places take gigabytes."""
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of it, without their whole part, spread evenly over [0, 1) however many there are (Weyl 1916)."""
 
@@ -36,7 +38,7 @@ class StepClock:
         check_fields(self)
         micros = self.dt * 1e6
         if not (self.dt > 0 and abs(micros - round(micros)) < 1e-6 * micros and micros < 2**40):
-            raise SettingsError(f"trains: dt must be a whole number of microseconds, not {self.dt} s")
+            raise SettingsError(f"trains: dt must be a whole number of microseconds, not {self.dt:.6g} s")
         if not 1 <= self.timesteps <= LARGEST:
             raise SettingsError(f"trains: timesteps must be 1 or more, at most {LARGEST:,}, not {self.timesteps}")
         if self.ticks < 1 or self.step % self.ticks:
@@ -113,6 +115,12 @@ class PictureTrains(StepClock):
             raise DataError(
                 f"input '{source.name}' has values down to {picture.min():g}: an event stands for "
                 f"{source.event_value:g} and none for less than nothing; move the data above zero, or send recordings"
+            )
+        events = float(rates.sum()) * self.timesteps
+        if events > MOST_EVENTS:
+            raise DataError(
+                f"input '{source.name}': a sample would be sent as {events:.3g} events, at most {MOST_EVENTS:,}: its "
+                f"values reach {picture.max():g}, and an event stands for {source.event_value:g}; take a lower rate"
             )
         flat = rates.transpose(1, 2, 0).reshape(-1)  # so that simultaneous events are in order of row, column, channel
         value, when = self._regular(flat) if self.kind == "regular" else self._poisson(flat, sample)
