@@ -31,8 +31,8 @@ def convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
 class Mnist(nn.Module):
     """Convolution, norm, ReLU and average pool, three times, and one dense layer with a ReLU: four cores.
 
-    The last ReLU is left out while it is trained: a class whose answers it cut off for all pictures would get no gradient
-    and stay so.
+    The last ReLU is left out while it is trained: a class whose answers it cut off for all pictures would get no
+    gradient, and stay so.
     """
 
     def __init__(self) -> None:
