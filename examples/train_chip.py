@@ -32,7 +32,7 @@ class Mnist(nn.Module):
     """Convolution, norm, ReLU and average pool, three times, and one dense layer with a ReLU: four cores.
 
     The last ReLU is left out while it is trained: a class whose answers it cut off for all pictures would get no
-    gradient and stay so.
+    gradient, and stay so.
     """
 
     def __init__(self) -> None:

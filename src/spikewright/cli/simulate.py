@@ -46,15 +46,18 @@ from spikewright.conversion import Conversion
 from spikewright.data import sample_digests
 from spikewright.engines import Engine
 from spikewright.engines.readout import check_window
+from spikewright.engines.windows import check_length
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.experiment import readout_of
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import Measures, check_exit, measure
+from spikewright.measures.early_exit import check_free
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
 from spikewright.storage import SUFFIX
+from spikewright.tasks import heads
 from spikewright.text import shape_text, short
 
 _STEPPED = {
@@ -175,13 +178,19 @@ def simulate(
         check_events(events, force)
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
-    check_spiking(network, model)
+    spiking = check_spiking(network, model)
     if is_recording(data):
         raise SettingsError(
             f"{data}: is a recording, which what 'spikewright quantise' wrote runs event by event; a network that "
             "steps takes frames of events, (N, T, ...), with --encoder events"
         )
     dataset, choice = options.data(network, data)
+    remembered = dict(network.tasks) or None if isinstance(network, Conversion) else None
+    wanted = heads(spiking, dataset.targets, remembered if task is None else task)  # refused before anything runs
+    check_length(spiking, options.timesteps)
+    if loss is not None:
+        check_exit(next(iter(wanted.values())), loss)
+        check_free(spiking)
     chosen_start, rule = 0 if start == "auto" else start, None
     if calibration is not None:
         if not isinstance(network, Conversion):

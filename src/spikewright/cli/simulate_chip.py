@@ -96,7 +96,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
     rules, found = ChipRules.parse(run.rules), load_quantised(model)
     conversion = None if run.beside is None else _conversion(run.beside, found)
-    samples, chosen, named_so = _samples(found, data, options, as_json)
+    samples, chosen, named_so = _samples(found, data, options, quiet=as_json)
     clock = clock_of(samples, run.timesteps, DT if run.dt is None else run.dt, found.ticks)
     if isinstance(clock, PictureTrains):
         clock = replace(clock, kind="poisson" if options.encoder == "poisson" else "regular", spread=run.spread)
@@ -149,13 +149,13 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         out.print(f"report: {run.report}", highlight=False, soft_wrap=True)
 
 
-def _samples(found: Quantised, data: str, options: RunOptions, as_json: bool) -> tuple[Any, dict[str, Any], str]:
+def _samples(found: Quantised, data: str, options: RunOptions, quiet: bool) -> tuple[Any, dict[str, Any], str]:
     """What is sent, how it was chosen, and the same in words."""
     if is_recording(data):
         recording = SensorRecording.read(data)
         return recording, {"recording": data, "events": len(recording)}, f"the recording {data}"
     dataset, choice = options.data(found, data)
-    if not as_json:
+    if not quiet:
         say(f"samples: {named(choice)}")
     return dataset, choice.as_json(), f"{len(dataset)} samples of {data}: {named(choice)}"
 

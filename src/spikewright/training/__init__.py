@@ -15,14 +15,28 @@ from spikewright.errors import Problem, SettingsError, UnsupportedModelError
 from spikewright.graph import Graph
 from spikewright.nodes import IF
 from spikewright.settings import whole
+from spikewright.training.finetuning import Finetuned, finetune
+from spikewright.training.losses import FiringRateLoss, SynOpsLoss
 from spikewright.training.memory import BUDGET
+from spikewright.training.recipe import Recipe
 from spikewright.training.slopes import SpikeGradient
 from spikewright.training.surrogates import InThresholds, Surrogate, surrogate
 
 if TYPE_CHECKING:
     from spikewright.training.spiking_module import SpikingModule
 
-__all__ = ["SpikeGradient", "Surrogate", "module", "surrogate"]  # conversion too, which a star would put in the way
+__all__ = [
+    "Finetuned",
+    "FiringRateLoss",
+    "Recipe",
+    "SpikeGradient",
+    "Surrogate",
+    "SynOpsLoss",
+    "finetune",
+    "module",
+    "surrogate",
+]
+"""``conversion`` too, which a star would put in the way of the module of that name."""
 
 SURROGATE = "atan"
 """What stands for the slope of spikes unless somebody says otherwise."""

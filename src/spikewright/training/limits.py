@@ -62,7 +62,7 @@ def keep_thresholds(module: SpikingModule) -> None:
 
 
 def receivers(module: SpikingModule) -> Mapping[tuple[str, str], tuple[str, float]]:
-    """By weights that are trained, the population that they reach, and how many places the pools before them have."""
+    """The population that each array of trained weights reaches, and how many places the pools before it have."""
     graph = module.graph
     found: dict[tuple[str, str], tuple[str, float]] = {}
     for projection in projections(graph, pools="folded"):
@@ -95,7 +95,12 @@ class WeightNoise:
         if not 0 < size < float("inf"):
             raise SettingsError(f"noise of weights is a positive share of the largest one, not {size:g}")
         self.size, self.seed = size, seed
+        self._epoch = 0
         self._generator: Generator | None = None
+
+    def begin(self, epoch: int) -> None:
+        """Draw on as at the beginning of an epoch, so that one can be repeated."""
+        self._epoch, self._generator = epoch, None
 
     def __call__(self, parameters: Parameters) -> dict[tuple[str, str], Tensor]:
         """The parameters with noise on those that are weights."""
@@ -106,7 +111,7 @@ class WeightNoise:
             if place[1] not in ("weight", "scale"):
                 continue
             if self._generator is None:
-                self._generator = torch.Generator(weight.device).manual_seed(self.seed)
+                self._generator = torch.Generator(weight.device).manual_seed(self.seed + 1_000_003 * self._epoch)
             drawn = torch.randn(weight.shape, generator=self._generator, dtype=weight.dtype, device=weight.device)
             found[place] = weight + self.size * weight.detach().abs().max() * drawn
         return found

@@ -188,7 +188,9 @@ class _Block(NamedTuple):
             if biases is not None and self.state.t + t < len(biases):
                 now = now + biases[self.state.t + t]
             torch.add(v if neuron.decay == 1.0 else v.mul_(neuron.decay), now, out=h)
-            if neuron.max_spikes == 1:
+            if neuron.max_spikes == 1 and unit:
+                torch.floor(h, out=n).clamp_(0, 1)  # comparing is slower: it makes truth values first
+            elif neuron.max_spikes == 1:
                 torch.ge(h, threshold, out=n)
             else:
                 torch.div(h, threshold, out=n).floor_().clamp_(0, neuron.max_spikes)

@@ -65,12 +65,14 @@ class Pass:
 
     Attributes:
         outputs: by output, ``(samples, steps, *shape)``: the answers after each step.
+        means: by output, ``(samples, *shape)``: what arrived on average, before the activation of an answer: logits.
         counts: by population ``(samples, *shape)``: how many spikes each neuron sent, of either sign.
         steps: of the call.
         state: after the last step.
     """
 
     outputs: Mapping[str, Tensor]
+    means: Mapping[str, Tensor]
     counts: Mapping[str, Tensor]
     steps: int
     state: ModuleState
@@ -199,15 +201,16 @@ class SpikingModule(nn.Module):
             walk = partial(self._walk, part, arrays, neurons, steps, state.t, counts)
             left = checkpoint(walk, done, use_reentrant=False) if recomputed else walk(done)
             done = _Walk(left.values, left.populations, {**done.counts, **left.counts})
-        totals, outputs = {}, {}
+        totals, outputs, means = {}, {}, {}
         passed = torch.arange(state.t + 1, state.t + steps + 1, device=sequence.device, dtype=sequence.dtype)
         for output in self.graph.of_type(Output):
             value = done.values[output.name]
             sums = value.expand(steps, *value.shape[1:]).cumsum(0) + state.totals[output.name]
             totals[output.name] = sums[-1]
             mean = sums / passed.view(-1, *(1 for _ in sums.shape[1:]))
+            means[output.name] = mean[-1]
             outputs[output.name] = over_time(output.answer, mean).transpose(0, 1)
-        return Pass(outputs, done.counts, steps, ModuleState(done.populations, totals, state.t + steps))
+        return Pass(outputs, means, done.counts, steps, ModuleState(done.populations, totals, state.t + steps))
 
     def spiking(self) -> Graph:
         """The spiking graph with what was learned.

@@ -56,7 +56,7 @@ def over_time(fit: Fit, busy: Bandwidth, which: str) -> Chart:
         own = line(k, label, begins, getattr(course, which).tolist(), "%{y:.4s} at %{x:.5~g} ms")
         own["line"] = {**own["line"], "width": 1.75, "shape": "hv"}
         traces.append(own)
-        end = max(end, begins[-1])
+        end = max(end, begins[-1] + 1000 * (busy.window or busy.dt))
     traces += _limits(fit, busy, end)
     return framed(
         traces,

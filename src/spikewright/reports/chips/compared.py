@@ -67,13 +67,14 @@ def float_stepped_chip(document: Document, comparison: ChipComparison | None, wi
         return f'<h2>Floats, steps and chip</h2><p class="soft">{escape(without)}</p>' if without else ""
     chip, rules = comparison.chip, str(comparison.chip.rules) or "as stated"
     samples = f"{chip.samples:,} sample{'' if chip.samples == 1 else 's'}"
-    events, step = f"{chip.rate:g} event{'' if chip.rate == 1 else 's'}", f"{1000 * chip.trains.dt:g} ms"
-    how = f"trains: {events} in a step of {step} for an input's largest value"
-    if not isinstance(chip.trains, PictureTrains):
-        how = f"in {chip.trains.timesteps:,} steps of {step}"
+    events = f"{chip.rate:g} event{'' if chip.rate == 1 else 's'}"
+    how = f"{samples}, sent {chip.trains.sent}"
+    if isinstance(chip.trains, PictureTrains):
+        step = f"{1000 * chip.trains.dt:g} ms"
+        how = f"{samples}, sent as {chip.trains.sent} trains: {events} in a step of {step} for an input's largest value"
     trains = (
-        f"{samples}, sent {chip.trains.sent} {how}. The chip works off one event after the other in "
-        f"integers (order and open rules: {rules}); in steps the network has its floats, and the same events at once."
+        f"{how}. The chip works off one event after the other in integers (order and open rules: {rules}); in steps "
+        "the network has its floats, and the events of a step at once."
     )
     parts = [f'<h2>Floats, steps and chip</h2><p class="soft">{escape(trains)}</p>']
     parts += [f"<p class='soft'>{escape(line)}.</p>" for line in _protocol(comparison)]
@@ -93,7 +94,7 @@ def float_stepped_chip(document: Document, comparison: ChipComparison | None, wi
 
 def _protocol(comparison: ChipComparison) -> Sequence[str]:
     """Whether samples were calibrated on."""
-    protocol = None if comparison.stepped is None else comparison.stepped.protocol
+    protocol = comparison.chip.protocol if comparison.chip.scores else None
     return () if protocol is None else (str(protocol.overlap)[0].upper() + str(protocol.overlap)[1:],)
 
 

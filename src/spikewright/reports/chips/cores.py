@@ -19,7 +19,7 @@ def what_stands_in_the_way(fit: Fit) -> str:
         parts.append(f'<div class="told">{table(["where", "what", "instead"], rows, text=3)}</div>')
     lines = [*fit.broken, *fit.exceeded]
     if lines:
-        items = "".join(f'<li class="warning">{escape(line[0].upper() + line[1:])}</li>' for line in lines)
+        items = "".join(f'<li class="warning">{escape(line)}</li>' for line in lines)
         parts.append(f'<ul class="seen">{items}</ul>')
     told = [layer for layer in fit.layers if layer.broken]
     if told:
