@@ -348,3 +348,23 @@ def test_a_window_longer_than_the_run_is_the_run() -> None:
     short = measure_chip(quantised(), x[:1], PictureTrains(timesteps=4), window=10_000_000)
     for layer in short.layers.values():
         assert layer.peak == pytest.approx(layer.synops_per_second)
+
+
+def test_what_is_no_network_no_sample_and_no_number_is_refused() -> None:
+    conversion, x, _ = network()
+    found: Any = quantised()
+    calls: dict[str, Any] = {
+        "window must be 1 or more, not 0": lambda: measure_chip(found, x, window=0),
+        "window must be a whole number, not 1.5": lambda: measure_chip(found, x, window=1.5),  # type: ignore[arg-type]
+        "threads must be 1 or more, not -1": lambda: measure_chip(found, x, threads=-1),
+        "there are no samples to run": lambda: measure_chip(found, x[:0]),
+        "a chip runs what quantise": lambda: measure_chip(conversion, x),  # type: ignore[arg-type]
+        "a conversion is quantised, as convert": lambda: quantise(conversion.spiking, "speck2f"),  # type: ignore[arg-type]
+        "a network is checked, trained, converted or quantised, not a NoneType": lambda: sw.check(None),  # type: ignore[arg-type]
+        "dt is how long a step is, a number of seconds, not '1ms'": lambda: sw.check(conversion, dt="1ms"),  # type: ignore[arg-type]
+        "timesteps must be 1 or more, not 0": lambda: sw.check(conversion, dt=1e-3, data=x, timesteps=0),
+        "there are no samples to count": lambda: sw.check(conversion, dt=1e-3, data=x[:0]),
+    }
+    for said, call in calls.items():
+        with pytest.raises((SettingsError, DataError), match=said):
+            call()

@@ -22,7 +22,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.events import EventFrames
 from spikewright.engines import simulate
-from spikewright.errors import SettingsError
+from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph
 from spikewright.rates import Rates
@@ -228,6 +228,8 @@ def measured_bandwidth(
         raise SettingsError(f"a window is a time above 0, not {window:g} s")
     graph = spiking_graph(conversion)
     dataset: Dataset = as_dataset(data, graph.inputs)
+    if not len(dataset):
+        raise DataError("there are no samples to count operations with; give at least one")
     own = encoder or Constant()
     steps = max(1, min(round(window / dt), timesteps))
     totals: dict[str, Floats] = {}

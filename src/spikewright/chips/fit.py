@@ -37,6 +37,7 @@ from spikewright.graph import Graph
 from spikewright.nodes import Output, ReLU
 from spikewright.preparation import prepare
 from spikewright.rates import Rates
+from spikewright.settings import fits, plain
 
 TRAINED = "the network is not converted yet: its sizes are those that it will have, read by counts of spikes"
 NOT_YET = "operations per second are counted once the whole network is converted and can be computed by the chip"
@@ -87,6 +88,10 @@ def check(
         UnsupportedModelError: for a trained network that cannot be converted.
     """
     own = known_chip(chip or (network.chip if isinstance(network, Quantised) else "speck2f"))
+    if not isinstance(network, Graph | Conversion | Quantised):
+        raise SettingsError(f"a network is checked, trained, converted or quantised, not a {type(network).__name__}")
+    if dt is not None and not fits(plain(dt), float):
+        raise SettingsError(f"dt is how long a step is, a number of seconds, not {dt!r:.40}")
     if not isinstance(own, Speck):
         given = [rates, data, busy, synops_limit, chip_readout or None]
         if any(value is not None for value in given):
@@ -117,7 +122,7 @@ def check(
         if isinstance(data, SensorRecording):
             data = data.frames(spiking_graph(network).inputs, dt or 0.0, timesteps)
             timesteps, encoder = data.shape[1], EventFrames()
-        timesteps = timesteps or TIMESTEPS
+        timesteps = TIMESTEPS if timesteps is None else timesteps
         settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress}
         busy = measured_bandwidth(network, lowered.network, data, timesteps, dt or 0.0, **settings)
     elif rates is not None:

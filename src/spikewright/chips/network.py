@@ -148,6 +148,10 @@ class ChipLayer:
             raise GraphError(f"{self}: a kernel of {self.kernel} does not fit in a padded input of {self.input_shape}")
         if np.shape(self.v_init) not in ((), self.output_shape):
             raise GraphError(f"{self}: v_init {np.shape(self.v_init)} fits no map of {self.output_shape}")
+        for label in ("weights", "bias", "threshold", "v_min", "v_init"):
+            value = getattr(self, label)
+            if value is not None and not np.isfinite(value).all():
+                raise GraphError(f"{self}: its {label} hold NaN or infinity")
         if not self.threshold > 0:
             raise SettingsError(f"{self}: its threshold must be positive, not {self.threshold}")
         if self.reset not in ("subtract", "zero"):

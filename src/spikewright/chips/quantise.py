@@ -120,6 +120,8 @@ def quantise(
     found = known_chip(chip)
     if not isinstance(found, Speck):
         raise SettingsError(f"{found} has no cores of integer neurons that are known well enough: take a Speck")
+    if not isinstance(conversion, Conversion):
+        raise SettingsError(f"a conversion is quantised, as convert(...) gives it, not a {type(conversion).__name__}")
     each = plain(rate)
     if not isinstance(each, int | float) or not 0 < each < float("inf"):
         raise SettingsError(f"rate must be a positive number of events a step, not {rate!r:.40}")

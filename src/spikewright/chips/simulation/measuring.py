@@ -25,8 +25,9 @@ from spikewright.chips.simulation.timeline import Longs
 from spikewright.chips.simulation.trains import PictureTrains, StepClock, clock_of
 from spikewright.data import Targets, as_dataset
 from spikewright.engines.event.simulation import cores
-from spikewright.errors import SettingsError
+from spikewright.errors import DataError, SettingsError
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.settings import whole
 from spikewright.tasks import SCORES, Answer, Curve, RunningScores, Task, TaskChoice, heads_of
 
 BATCH = 16
@@ -183,6 +184,9 @@ def measure_chip(
         SettingsError: for a network that does not say which neurons are read, or settings outside their domain.
         StorageError: for a folder that cannot be written.
     """
+    if not isinstance(quantised, Quantised):
+        raise SettingsError(f"a chip runs what quantise(...) gives, not a {type(quantised).__name__}")
+    window, workers = whole("window", window), cores() if threads is None else whole("threads", threads)
     recorded = data if isinstance(data, SensorRecording) else None
     clock = trains or clock_of(data, None, StepClock.dt, quantised.ticks)
     if clock.ticks != quantised.ticks:
@@ -200,12 +204,14 @@ def measure_chip(
         batches = iter([partial(runner.recorded, recorded)])
     else:
         dataset = as_dataset(data, quantised.inputs)
+        if not len(dataset):
+            raise DataError("there are no samples to run; give at least one")
         overlap = overlap_of(quantised.calibration.seen, dataset)
         check_overlap(overlap, allow_overlap)
         samples, labels, first = len(dataset), dataset.targets, dataset.first_sample
         batches = (partial(runner.pictures, x) for x, _ in dataset.batches(BATCH))
     scoring = _Scoring(quantised, clock.timesteps, labels, task)
-    workers, totals, count = threads or cores(), _Totals(quantised.network), 0
+    totals, count = _Totals(quantised.network), 0
     with ExitStack() as stack:
         write = None if events_to is None else stack.enter_context(runner.folder(events_to, force, first))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
