@@ -7,6 +7,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <map>
 
 #include "arrays.hpp"
@@ -21,6 +22,8 @@ using namespace spikewright;
 namespace {
 
 using Write = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+// Of an input layer: where each sample's steps begin, (samples, steps + 1), and of every event its index and value.
+using GivenEvents = std::tuple<int64_t, Read<int64_t>, Read<int32_t>, Read<float>>;
 
 // One field of the records of all samples, end to end; the records lose it, so that it is in memory once.
 template <class T>
@@ -63,7 +66,8 @@ class PyPlan {
   nb::list run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
                const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
                const std::vector<std::tuple<int64_t, std::string, Write>>& outputs,
-               const std::vector<int64_t>& events) {
+               const std::vector<int64_t>& events, const std::vector<GivenEvents>& given,
+               const std::optional<Read<int64_t>>& lengths) {
     if (!engine_) throw PlanError("finish the plan before running it");
     constexpr int64_t most = 1 << 30;
     for (int64_t n : {samples, steps, threads, chunk}) {
@@ -90,6 +94,14 @@ class PyPlan {
     }
     for (const auto& [layer, kind, array] : outputs) {
       set_output(port_of(request, layer), layer, kind, array, samples, steps);
+    }
+    for (const GivenEvents& one : given) set_given(port_of(request, std::get<0>(one)), one, samples, steps);
+    if (lengths) {
+      const auto fits = [&](int64_t n) { return n >= 1 && n <= steps; };
+      if (int64_t(lengths->size()) != samples || !std::all_of(lengths->data(), lengths->data() + samples, fits)) {
+        throw PlanError("lengths must be one for each sample, from 1 to steps");
+      }
+      request.lengths = lengths->data();
     }
     std::vector<std::vector<EventRecord>> records;
     records.reserve(events.size());
@@ -138,6 +150,29 @@ class PyPlan {
   Port& port_of(Request& request, int64_t layer) const {
     if (layer < 0 || layer >= int64_t(request.ports.size())) throw PlanError("no layer " + std::to_string(layer));
     return request.ports[size_t(layer)];
+  }
+
+  // Everything is checked: the run trusts it.
+  void set_given(Port& port, const GivenEvents& given, int64_t samples, int64_t steps) const {
+    const auto& [layer, start, index, value] = given;
+    const Layer& of = plan_->layers[size_t(layer)];
+    const int64_t count = int64_t(index.size());
+    const auto wrong = [layer = layer](const char* what) {
+      return PlanError("layer " + std::to_string(layer) + ": " + what);
+    };
+    if (of.kind != Kind::input || port.frames) throw wrong("takes no events, or frames already");
+    if (int64_t(start.size()) != samples * (steps + 1) || int64_t(value.size()) != count) {
+      throw wrong("events need where each step begins, an index and a value");
+    }
+    const int64_t *from = start.data(), *to = from + start.size();
+    if (*from < 0 || to[-1] > count || !std::is_sorted(from, to)) throw wrong("events of a step lie where none are");
+    for (const int64_t* step = from; step + 1 < to; ++step) {
+      for (int64_t e = step[0]; e < step[1]; ++e) {
+        const int64_t before = e > step[0] ? index.data()[e - 1] : -1;
+        if (index.data()[e] <= before || index.data()[e] >= of.size()) throw wrong("indices of a step do not rise");
+      }
+    }
+    port.given_start = from, port.given_index = index.data(), port.given_value = value.data();
   }
 
   void set_output(Port& port, int64_t layer, const std::string& kind, const Write& array, int64_t samples,
@@ -228,7 +263,8 @@ NB_MODULE(_native, m) {
            })
       .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("int16") = false)
       .def("run", &PyPlan::run, nb::arg("samples"), nb::arg("steps"), nb::arg("threads"), nb::arg("chunk"),
-           nb::arg("inputs"), nb::arg("outputs"), nb::arg("events") = Sizes{})
+           nb::arg("inputs"), nb::arg("outputs"), nb::arg("events") = Sizes{},
+           nb::arg("given") = std::vector<GivenEvents>{}, nb::arg("lengths") = nb::none())
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
       .def("bytes_per_thread", &PyPlan::bytes_per_thread)
       .def_prop_ro("isa", &PyPlan::isa);

@@ -20,13 +20,14 @@ namespace {
 class Sample {
  public:
   Sample(const Plan& plan, const Request& request, Workspace& workspace, const std::atomic<bool>& stop, int sample)
-      : plan_(plan), request_(request), work_(workspace), stop_(stop), sample_(sample) {}
+      : plan_(plan), request_(request), work_(workspace), stop_(stop), sample_(sample),
+        steps_(request.lengths ? int(request.lengths[sample]) : request.steps) {}
 
   void run() {
     work_.layers.resize(plan_.layers.size());
     for (size_t k = 0; k < plan_.layers.size() && !stopped(); ++k) start(plan_.layers[k], port(k), work_.layers[k]);
-    for (int first = 0; first < request_.steps; first += request_.chunk) {
-      const int steps = std::min(request_.chunk, request_.steps - first);
+    for (int first = 0; first < steps_; first += request_.chunk) {
+      const int steps = std::min(request_.chunk, steps_ - first);
       for (size_t k = 0; k < plan_.layers.size(); ++k) {
         if (stopped()) return;
         advance(k, first, steps);
@@ -127,6 +128,7 @@ class Sample {
       return step_pool(layer, work_.layers[size_t(layer.source)].events, t, first, state, stop_);
     }
     if (layer.kind == Kind::input) {
+      if (port(k).given_start) return give(port(k), first + t, state.events);
       const float* frames = port(k).frames;
       if (!frames) return state.events.start.push_back(state.events.size());
       return emit(of_sample(frames, layer, true) + size_t(first + t) * size_t(n), n, state.events);
@@ -169,6 +171,15 @@ class Sample {
       state.current[i] += of_step[i % channels];
       if (!of_fired.empty() && state.fired[i] != 0) state.current[i] += of_fired[i % channels];
     }
+  }
+
+  void give(const Port& port, int step, EventList& events) const {
+    const int64_t* start = port.given_start + int64_t(sample_) * (request_.steps + 1) + step;
+    const uint32_t at = events.size(), count = uint32_t(start[1] - start[0]);
+    events.reserve(count);
+    std::copy_n(port.given_index + start[0], count, events.index.begin() + at);
+    std::copy_n(port.given_value + start[0], count, events.value.begin() + at);
+    events.start.push_back(at + count);
   }
 
   void emit(const float* values, int n, EventList& events) const {
@@ -240,6 +251,7 @@ class Sample {
   Workspace& work_;
   const std::atomic<bool>& stop_;
   const int sample_;
+  const int steps_;  // its own
 };
 
 }  // namespace

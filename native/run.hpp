@@ -29,6 +29,11 @@ struct Port {
   const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
   int64_t base_stride = 0;      // from sample to sample
   const float* frames = nullptr;  // of an input: (steps, values)
+  // Of an input, in place of frames: which values are not zero. Those of a sample's step t are from
+  // given_start[sample · (steps + 1) + t] up to but not including the next; indices rise within a step.
+  const int64_t* given_start = nullptr;
+  const int32_t* given_index = nullptr;
+  const float* given_value = nullptr;
   float* counts = nullptr;        // (values): spikes, or what a pool sent
   float* totals = nullptr;        // of an output: (steps, values), what has arrived so far
   float* spikes = nullptr;        // (steps, values)
@@ -41,6 +46,7 @@ struct Port {
 
 struct Request {
   int samples = 0, steps = 0, threads = 1, chunk = default_chunk;
+  const int64_t* lengths = nullptr;  // of each sample, its own steps, at most `steps`; null where all have as many
   std::vector<Port> ports;  // by layer
 };
 

@@ -9,19 +9,23 @@
 >>> sw.report("report.html", comparison)
 """
 
+from spikewright import training as training
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
-from spikewright.chips.fit import Fit, check
+from spikewright.chips.fit import check
 from spikewright.chips.formats import export_chip
 from spikewright.chips.quantise import Quantised, quantise
+from spikewright.chips.recording import SensorRecording
+from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.chips.storage import load_quantised, save_quantised
+from spikewright.chips.value import Fit
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
-from spikewright.data import ArrayDataset, Dataset, Preprocessing, load_data
+from spikewright.data import ArrayDataset, Dataset, Preprocessing, Recordings, load_data
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, Run, RunSettings, simulate
@@ -36,6 +40,7 @@ from spikewright.measures import EarlyExit, Energy, Measures, choose_exit, measu
 from spikewright.normalisation import normalise
 from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
+from spikewright.recordings import Binning, Recording, load_recording
 from spikewright.reports import report, write_picture
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import save
@@ -44,8 +49,10 @@ from spikewright.synapse_graph import Synapses, synapses
 __version__ = "0.1.0"
 __all__ = [
     "ArrayDataset",
+    "Binning",
     "CalibrationFacts",
     "Candidate",
+    "ChipComparison",
     "ChipMeasures",
     "ChipRules",
     "Comparison",
@@ -73,13 +80,17 @@ __all__ = [
     "Quantised",
     "Rates",
     "Record",
+    "Recording",
+    "Recordings",
     "Rule",
     "Run",
     "RunSettings",
     "Scale",
+    "SensorRecording",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",
+    "StepClock",
     "StoredEvents",
     "Synapses",
     "Tuning",
@@ -87,6 +98,7 @@ __all__ = [
     "check",
     "choose_exit",
     "compare",
+    "compare_on_chip",
     "convert",
     "correct",
     "corrector",
@@ -97,6 +109,7 @@ __all__ = [
     "load_events",
     "load_quantised",
     "load_rates",
+    "load_recording",
     "look",
     "measure",
     "measure_chip",

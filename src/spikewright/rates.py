@@ -22,6 +22,7 @@ from spikewright.data import as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.on_events import on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.simulation import first_sample, run_over
@@ -29,6 +30,7 @@ from spikewright.engines.windows import schedule_of, spike_weight
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.npz import npz_headers, read_npz
+from spikewright.recordings import events_in
 from spikewright.text import listed
 
 if TYPE_CHECKING:
@@ -261,15 +263,24 @@ class InputSums:
     def __call__(self, x: Tensor, _run: object) -> None:
         from spikewright.forward import split_inputs
 
+        events = events_in(x)
+        if events is not None:
+            self._add(next(iter(self.graph.inputs)), events.total(), abs(events).total())
+            self.next += len(x)
+            return
         constant = isinstance(self.encoder, Constant)
         for t in range(1 if constant else self.timesteps):
             sent = split_inputs(self.graph, self.encoder.at(x, t, self.next))
             for name, batch in sent.items():
                 steps, wide = self.timesteps if constant else 1, batch.double()
-                for found, values in ((self.sums, wide), (self.sizes, wide.abs())):
-                    total = values.sum(dim=0).cpu().numpy() * steps
-                    found[name] = found[name] + total if name in found else total
+                self._add(name, wide, wide.abs(), steps)
         self.next += len(x)
+
+    def _add(self, name: str, values: Tensor, sizes: Tensor, steps: int = 1) -> None:
+        """What an input sent in a batch ``(B, *shape)``, at each of so many steps."""
+        for found, one in ((self.sums, values), (self.sizes, sizes)):
+            total = one.double().sum(dim=0).cpu().numpy() * steps
+            found[name] = found[name] + total if name in found else total
 
 
 def simulated_rates(
@@ -286,13 +297,14 @@ def simulated_rates(
 
     Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back.
     """
-    graph = spiking_graph(graph)
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     if wanted.what:
         raise SettingsError(
             f"rates hold no {', '.join(wanted.what)}: call simulate for them; only events can be recorded, to a folder"
         )
-    dataset = as_dataset(data, graph.inputs)
+    dataset = as_dataset(data, spiking_graph(graph).inputs)
+    prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
+    graph, dataset, chosen = spiking_graph(prepared.network), prepared.data, prepared.settings
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, dataset, chosen, replace(wanted, outputs=False), recording, (sums,), progress)

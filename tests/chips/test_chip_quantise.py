@@ -40,12 +40,17 @@ def network() -> tuple[sw.Conversion, Any, Any]:
         last.bias.copy_(4 - last(module[:-1](torch.from_numpy(x))).mean(0))
         y = module(torch.from_numpy(x)).argmax(1).numpy()
     graph = sw.load(module.eval(), shape=(1, 8, 8))
-    return sw.convert(graph, x, "percentile:99.9", readout="count"), x, y
+    more = np.random.default_rng(1).random((80, 1, 8, 8)).astype(np.float32)
+    return sw.convert(graph, more, "percentile:99.9", readout="count"), x, y
+
+
+def calibration() -> Any:
+    """Other samples, among those that λ come from."""
+    return np.random.default_rng(1).random((80, 1, 8, 8)).astype(np.float32)
 
 
 def quantised(**settings: Any) -> Quantised:
-    conversion, x, _ = network()
-    return quantise(conversion, "speck2f", x, **settings)
+    return quantise(network()[0], "speck2f", calibration(), **settings)
 
 
 def test_a_conversion_becomes_integers_whose_losses_are_told() -> None:
@@ -144,6 +149,45 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert (one == two).all()
 
 
+def test_samples_of_calibration_are_not_measured_with(tmp_path: Path) -> None:
+    """Neither those that λ come from nor those of quantising, by digests that the file holds."""
+    _, x, y = network()
+    more = np.random.default_rng(2).random((200, 1, 8, 8)).astype(np.float32)
+    found = quantise(network()[0], "speck2f", more, samples=40, seed=3)
+    save_quantised(found, tmp_path / "chip.safetensors")
+    again = load_quantised(tmp_path / "chip.safetensors")
+    assert again.calibration == found.calibration
+    assert again.selected == ("factors of integers",)
+    drawn = sw.ArrayDataset(more).sample(40, 3)
+    for q in (found, again):
+        assert np.isin(sw.data.sample_digests(drawn), q.calibration.seen).all()
+        for samples, said in ((calibration(), "80 of the 80 samples"), (more, "40 of the 200 samples")):
+            with pytest.raises(DataError, match=f"{said} to measure with are those of calibration"):
+                measure_chip(q, samples, TRAINS)
+            assert measure_chip(q, samples[:4], TRAINS, allow_overlap=True).protocol is not None
+    clean = measure_chip(again, (x, y), replace(TRAINS, kind="poisson", seed=5)).protocol
+    assert clean is not None
+    assert clean.summary()["disjoint"] is True
+    assert clean.seeds == {"samples of quantising": 3, "encoder": 5}
+    assert "none of the samples it is measured on was calibrated on" in clean.lines[1]
+    assert "factors of integers" in clean.lines[0]
+    stamped = measure_chip(again, more, TRAINS, allow_overlap=True)
+    assert stamped.summary()["protocol"]["shared_samples"] == 40
+
+
+def test_a_draw_in_proportion_to_the_classes_is_quantised_with() -> None:
+    """Labels that are sorted give samples of all classes, the same ones every time."""
+    x = np.zeros((90, 1, 8, 8), np.float32)
+    x += np.arange(90, dtype=np.float32)[:, None, None, None] / 90
+    data = (x, np.arange(90) // 30)
+    one, two = (quantise(network()[0], "speck2f", data, samples=9) for _ in range(2))
+    assert one.calibration == two.calibration
+    seen = np.isin(sw.data.sample_digests(sw.ArrayDataset(x)), one.calibration.seen)
+    assert [int(seen[30 * k : 30 * k + 30].sum()) for k in range(3)] == [3, 3, 3]
+    with pytest.raises(DataError, match="there are no samples to quantise with"):
+        quantise(network()[0], "speck2f", x[:0])
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "spiking.safetensors"
     sw.save(network()[0], path)
@@ -191,3 +235,58 @@ def test_an_input_beside_others_is_scaled_alone() -> None:
     assert found["b"].bias is not None
     assert found["b"].bias.tolist() == [1.5]
     assert found.inputs[0].event_value == 0.125
+
+
+def test_a_recording_arrives_as_it_is(tmp_path: Path) -> None:
+    """The events that a picture would be sent as, recorded: the same spikes, and those of the reference one by one."""
+    from spikewright.chips.recording import SensorRecording
+    from spikewright.chips.simulation.reference import run_reference
+    from spikewright.chips.simulation.trains import StepClock
+
+    found, x = quantised(rate=4), network()[1].copy()
+    x[0, 0, 0, 0] = 4  # it sends its first event at 0 µs, which is where a recording begins
+    picture = TRAINS.of(x[0], found.network.inputs[0], 0)
+    assert picture.time.min() == 0
+    arrays = {"t": picture.time, "x": picture.x, "y": picture.y, "p": np.zeros(len(picture), np.int64)}
+    recording = SensorRecording.read(arrays)
+    clock = StepClock(timesteps=32)
+    as_sent = measure_chip(found, x[:1], TRAINS, events_to=tmp_path / "sent")
+    recorded = measure_chip(found, recording, clock, events_to=tmp_path / "recorded")
+    assert (recorded.answers["output"] == as_sent.answers["output"]).all()
+    assert [one.summary() for one in recorded.layers.values()] == [one.summary() for one in as_sent.layers.values()]
+    assert (recorded.samples, recorded.summary()["trains"]) == (1, "as recorded")
+    reference = run_reference(found.network, {found.network.inputs[0].name: picture}, clock.beats())
+    sent, stored = sw.load_events(tmp_path / "sent"), sw.load_events(tmp_path / "recorded")
+    assert sent.timesteps == stored.timesteps == 32_000
+    for name, one in reference.items():
+        events = stored[name]
+        assert len(events) == len(sent[name])
+        assert events.value.sum() == len(one.time) == recorded.layers[name].sent
+        _, rows, columns = found.network[name].output_shape
+        y, across, channel = one.neuron.T
+        expected = np.unique(np.stack([one.time, (channel * rows + y) * columns + across]), axis=1)
+        assert (np.stack([events.timestep, events.neuron]) == expected).all()
+    short = measure_chip(found, recording, StepClock(timesteps=4))
+    assert sum(one.fired for one in short.layers.values()) < sum(one.fired for one in recorded.layers.values())
+    whole = measure_chip(found, recording)
+    assert whole.trains.timesteps == recording.steps(1e-3)
+    wrong = SensorRecording.read({**arrays, "x": picture.x + 1})
+    with pytest.raises(DataError, match="the network's input has 8 columns"):
+        measure_chip(found, wrong, clock)
+    with pytest.raises(SettingsError, match="pictures are sent as PictureTrains"):
+        measure_chip(found, x, clock)
+
+
+def test_events_of_a_data_set_are_those_of_its_samples(tmp_path: Path) -> None:
+    _, x, y = network()
+    found = quantised()
+    measures = measure_chip(found, (x, y), TRAINS, ChipRules(permute=2), events_to=tmp_path / "events", threads=2)
+    stored = sw.load_events(tmp_path / "events")
+    assert stored.samples == 60
+    for name, layer in measures.layers.items():
+        assert stored[name].value.sum() == pytest.approx(60 * layer.sent)
+    arrays = measures.arrays()
+    assert measures.accuracy is not None
+    assert arrays["accuracy"].tolist() == list(measures.accuracy)
+    assert arrays["answers/output"].shape == (60, 3)
+    assert len(arrays["timestep"]) == 32

@@ -7,16 +7,16 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 
 import spikewright as sw
 from faults import mutations as m
+from faults.format import Format
 from faults.mutations import BYTES, Mutator
+from faults.recordings import recordings
 from networks import plain, pools
 from spikewright.calibration import Histogram, Moments, Statistics, statistics_key
 from spikewright.conversion import what_became
@@ -29,37 +29,6 @@ from spikewright.rates import load_rates, simulated_rates
 from spikewright.reports.network.diagram import diagram
 
 METHOD = "percentile:99,channels"
-
-
-@dataclass(frozen=True)
-class Format:
-    """One thing that is read.
-
-    Attributes:
-        name: of the file, whose ending says what it is.
-        make: writes a good one into an empty folder; more files may lie beside it.
-        read: reads it from such a folder as a user's command would, and gives what it understood of it.
-        inside: mutators that know what the format is made of.
-        sure: whether damage to its bytes can never go unseen, so that what is read is the good file or nothing.
-        slow: how many times longer than others one reading takes.
-    """
-
-    name: str
-    make: Callable[[Path], None]
-    read: Callable[[Path], Any]
-    inside: tuple[Mutator, ...] = ()
-    sure: bool = False
-    slow: int = 1
-
-    def damaged(self, good: bytes, seed: int) -> tuple[bytes, bool]:
-        """Bytes of a damaged file, and whether what is read of it must be what was read before."""
-        random = Random(seed)
-        if self.inside and random.random() < 0.4:
-            return random.choice(self.inside)(good, random), False
-        made = random.choice(BYTES)(good, random)
-        if random.random() < 0.2 and made:
-            made = random.choice(BYTES)(made, random)
-        return made, self.sure
 
 
 def analog() -> Graph:
@@ -390,6 +359,7 @@ def formats() -> dict[str, Format]:
         *(_nir(), _weights("weights.safetensors"), _weights("weights.pt"), _weights("weights_old.pt"), _dump()),
         *(_data(n) for n in ("data.npz", "data.npy", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz")),
         *(_data("picture.png"), _data("picture.jpg")),
+        *recordings(),
     )
     return {one.name: one for one in found}
 

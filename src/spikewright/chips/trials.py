@@ -60,8 +60,9 @@ def told(trials: Sequence[Trial]) -> tuple[str, ...]:
         points = 100 * (trial.score - before.score)
         layer = max(shares, key=lambda name: shares[name])
         found.append(
-            f"tried: {trial.remedy} saves {100 * shares[layer]:.0f} % at {layer}, most of all, and costs "
-            f"{-points:.1f} points ({100 * before.score:.1f} to {100 * trial.score:.1f})"
+            f"tried: {trial.remedy} saves {100 * shares[layer]:.0f} % at {layer}, most of all, and "
+            f"{'costs' if points <= 0 else 'gains'} {abs(points):.1f} points ({100 * before.score:.1f} to "
+            f"{100 * trial.score:.1f})"
         )
     return tuple(found)
 

@@ -21,7 +21,7 @@ from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
-from spikewright.settings import digits
+from spikewright.settings import digits, number
 from spikewright.tasks import tasks
 from spikewright.text import one_line, visible
 
@@ -57,7 +57,12 @@ WeightsOption = Annotated[
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
 DtOption = Annotated[
-    float | None, typer.Option(help="Length of a timestep in seconds: of a .nir file, and for rates per second.")
+    float | None,
+    typer.Option(
+        help="Length of a timestep, 1ms, 500us or 0.001 (seconds): of a .nir file, and for rates per second.",
+        metavar="TIME",
+        parser=lambda text: duration("--dt", text),
+    ),
 ]
 VerifyOption = Annotated[
     bool | None,
@@ -129,6 +134,29 @@ DtypeOption = Annotated[
     str, typer.Option(help="float32; float64 (reference engine); int16 (event engine: faster, not exact).")
 ]
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
+
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
+"""How many seconds the units of a typed time are."""
+
+
+def duration(option: str, text: str) -> float:
+    """Seconds, from ``1ms``, ``500us``, ``0.02s`` or ``0.02``.
+
+    Args:
+        option: that was typed, for the message.
+        text: what it was given.
+
+    Raises:
+        SettingsError: for anything else, or a time that is not above 0.
+    """
+    words = text.replace(" ", "").replace("µ", "u")
+    value = words.rstrip("mus")
+    found = number(value)
+    unit = UNITS.get(words[len(value) :])
+    if found is None or unit is None or not 0 < found * unit < float("inf"):
+        raise SettingsError(f"{option} takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '{text[:40]}'")
+    return found * unit
 
 
 def chosen_encoder(name: str, seed: int, scale: float | None, negative: Literal["events", "refuse"]) -> Encoder:

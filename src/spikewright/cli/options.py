@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from spikewright.chips.quantise import Quantised
 from spikewright.cli.console import (
     BatchOption,
     DeviceOption,
@@ -26,30 +27,65 @@ from spikewright.encoders import Encoder
 from spikewright.engines.settings import MOST_TIMESTEPS
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import number
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class SampleOptions:
+    """Which samples of a data set are used for a converted network: the same for every command that takes some.
+
+    Attributes:
+        samples, first_samples, sample_seed: which samples: see ``picked``.
+        preprocess: in place of what a conversion says; None for that.
+    """
+
+    samples: SamplesOption = None
+    first_samples: FirstOption = None
+    sample_seed: DrawOption = 0
+    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
+
+    def data(
+        self,
+        network: Graph | Conversion | Quantised,
+        spec: str,
+        split: Literal["train", "test"] = "test",
+        usual: int | None = None,
+    ) -> tuple[Dataset, Choice]:
+        """The samples for a network, preprocessed and with classes in the order as when it was converted.
+
+        Args:
+            network: spiking, or in a chip's integers.
+            spec: as typed.
+            split: which part of a data set that has several: "train" or "test".
+            usual: how many are drawn where nobody says; None for all.
+
+        Raises:
+            DataError: as ``load_data``.
+        """
+        steps, classes = Preprocessing(), tuple[str, ...]()
+        if isinstance(network, Conversion | Quantised):
+            steps, classes = network.preprocessing, network.classes
+        if self.preprocess is not None:
+            steps = Preprocessing.parse(self.preprocess)
+        inputs = network.inputs if isinstance(network, Quantised) else spiking_graph(network).inputs
+        whole = load_data(spec, split=split, inputs=inputs, preprocessing=steps, classes=classes)
+        return picked(whole, self.samples, self.first_samples, self.sample_seed, usual)
+
+
+@dataclass(frozen=True)
+class RunOptions(SampleOptions):
     """What samples a spiking network runs on, and how: the same for every command that runs one.
 
     Attributes:
         timesteps: T.
-        samples, first_samples, sample_seed: which samples: see ``picked``.
         encoder, seed, input_scale, negative: see ``chosen_encoder``.
-        preprocess: in place of what a conversion says; None for that.
         batch_size, device: of the simulation.
     """
 
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64
-    samples: SamplesOption = None
-    first_samples: FirstOption = None
-    sample_seed: DrawOption = 0
     encoder: EncoderOption = "constant"
     seed: SeedOption = 0
     input_scale: EventValueOption = None
     negative: NegativeOption = "events"
-    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
     batch_size: BatchOption = 100
     device: DeviceOption = "cpu"
 
@@ -62,27 +98,14 @@ class RunOptions:
         check_timesteps(self.timesteps)
         return chosen_encoder(self.encoder, self.seed, self.input_scale, self.negative)
 
-    def data(
-        self, network: Graph | Conversion, spec: str, split: Literal["train", "test"] = "test"
-    ) -> tuple[Dataset, Choice]:
-        """The samples for a network, preprocessed and with classes in the order as when it was converted.
 
-        Args:
-            network: spiking.
-            spec: as typed.
-            split: which part of a data set that has several: "train" or "test".
+RECORDED = frozenset(f.name for f in fields(RunOptions)) - {"timesteps", "batch_size", "device"}
+"""Options that a recording of a sensor has no use for: it is one sample, and its events are as they are."""
 
-        Raises:
-            DataError: as ``load_data``.
-        """
-        steps, classes = Preprocessing(), tuple[str, ...]()
-        if isinstance(network, Conversion):
-            steps, classes = network.preprocessing, network.classes
-        if self.preprocess is not None:
-            steps = Preprocessing.parse(self.preprocess)
-        inputs = spiking_graph(network).inputs
-        whole = load_data(spec, split=split, inputs=inputs, preprocessing=steps, classes=classes)
-        return picked(whole, self.samples, self.first_samples, self.sample_seed)
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was typed, and not left at what is usual."""
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
 
 
 def check_timesteps(timesteps: int) -> None:
@@ -95,29 +118,6 @@ def check_timesteps(timesteps: int) -> None:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     if timesteps > MOST_TIMESTEPS:
         raise SettingsError(f"--timesteps must be {MOST_TIMESTEPS:,} or less, not {timesteps}")
-
-
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
-"""How many seconds the units of a typed time are."""
-
-
-def duration(option: str, text: str) -> float:
-    """Seconds, from ``1ms``, ``500us``, ``0.02s`` or ``0.02``.
-
-    Args:
-        option: that was typed, for the message.
-        text: what it was given.
-
-    Raises:
-        SettingsError: for anything else, or a time that is not above 0.
-    """
-    words = text.replace(" ", "").replace("µ", "u")
-    value = words.rstrip("mus")
-    found = number(value)
-    unit = UNITS.get(words[len(value) :])
-    if found is None or unit is None or not 0 < found * unit < float("inf"):
-        raise SettingsError(f"{option} takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '{text[:40]}'")
-    return found * unit
 
 
 def check_not_code(spec: str) -> None:
@@ -156,7 +156,7 @@ def check_idle(context: typer.Context, options: type | Collection[str], why: str
         SettingsError: naming the first.
     """
     names = [f.name for f in fields(options)] if isinstance(options, type) else options
-    typed = {name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    typed = {name for name in names if is_typed(context, name)}
     for parameter in context.command.params:
         if parameter.name in typed:
             off = context.params[parameter.name] is False and parameter.secondary_opts  # typed as --no-...

@@ -20,6 +20,7 @@ from spikewright.errors import GraphError, SpikewrightError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.normalisation import Scales, narrowed, normalise, value_scales
+from spikewright.recordings import Binning
 from spikewright.text import listed, short
 
 
@@ -41,6 +42,7 @@ class Conversion:
         answer: what became of the activation that the network ends in: "keep" or "drop".
         tasks: by output, what labels mean, as text; only where somebody said so.
         preprocessing: of the data it was calibrated on, which others need too.
+        binning: how the recordings that it was calibrated on became frames; None for other data.
         classes: the names of the classes, in the order of their indices; none where they have no names.
         calibration: what λ come from.
         corrections: what was corrected since, in order.
@@ -58,6 +60,7 @@ class Conversion:
     answer: Literal["keep", "drop"] = "keep"
     tasks: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    binning: Binning | None = None
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     corrections: tuple[Correction, ...] = ()
@@ -94,7 +97,7 @@ class Conversion:
         graphs = [(graph.fingerprint, dict(graph.meta)) for graph in (self.folded, self.spiking)]
         scales = {name: value.tolist() for name, value in self.scales.items()}
         told = (self.neurons, dict(self.became), self.view, self.readout, self.answer, dict(self.tasks))
-        return graphs, scales, told, self.preprocessing, self.classes, self.calibration, self.corrections
+        return graphs, scales, told, self.preprocessing, self.binning, self.classes, self.calibration, self.corrections
 
     @cached_property
     def reference(self) -> Graph:
@@ -165,6 +168,8 @@ class Conversion:
         ]
         if str(self.preprocessing):
             lines.append(f"preprocessing: {self.preprocessing}")
+        if self.binning is not None:
+            lines.append(f"binning: {self.binning}")
         lines += [f"corrected: {correction}" for correction in self.corrections]
         if self.changed:
             lines.append(f"spiking network changed since at: {listed(self.changed)}")

@@ -7,6 +7,7 @@ from spikewright.data.items import as_dataset
 from spikewright.data.labels import Targets
 from spikewright.data.load import load_data
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.recordings import Recordings
 from spikewright.data.sampling import Choice
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Dataset",
     "PictureDataset",
     "Preprocessing",
+    "Recordings",
     "Targets",
     "as_dataset",
     "load_data",

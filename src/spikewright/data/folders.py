@@ -23,9 +23,32 @@ SPLITS = {
 CLUTTER = {"__macosx", "@eadir", "$recycle.bin", "thumbs.db", "desktop.ini"}
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What files a folder is looked through for.
+
+    Attributes:
+        noun: one of them, in words.
+        suffixes: the endings of their names, in small letters.
+    """
+
+    noun: str
+    suffixes: frozenset[str]
+
+    def fits(self, file: Path) -> bool:
+        """Whether a file is of the kind, by its name."""
+        return file.suffix.lower() in self.suffixes
+
+
+PICTURES = Kind("picture", frozenset(SUFFIXES))
+RECORDINGS = Kind(
+    "recording", frozenset({".bin", ".aedat", ".aedat4", ".dat", ".raw", ".es", ".h5", ".hdf5", ".npz", ".npy"})
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """The pictures of a folder.
+    """The files of a folder: pictures or recordings.
 
     Attributes:
         files: class after class, each in sorted order.
@@ -40,66 +63,77 @@ class Pictures:
     notes: tuple[str, ...] = ()
 
 
-def pictures_in(path: Path, split: Split, classes: Sequence[str] = ()) -> Pictures:
-    """The pictures of a folder: of class folders, of one split of these, or all in one without labels.
+def kind_in(path: Path) -> Kind:
+    """What a folder holds: recordings where the first file of either kind, as names sort, is one; else pictures."""
+    for file in _walk(path):
+        if PICTURES.fits(file) or RECORDINGS.fits(file):
+            return PICTURES if PICTURES.fits(file) else RECORDINGS
+    return PICTURES
+
+
+def pictures_in(path: Path, split: Split, classes: Sequence[str] = (), kind: Kind = PICTURES) -> Pictures:
+    """The files of a kind in a folder: of class folders, of one split of these, or all in one without labels.
 
     Args:
         path: the folder.
         split: which of the folders train and test (or val) is meant where there are such.
         classes: names in the order that labels are to have, where that is known already.
+        kind: pictures or recordings.
 
     Raises:
-        DataError: for no pictures, for a split that is not there, and for class folders that do not fit the classes.
+        DataError: for no such files, for a split that is not there, and for class folders that do not fit the classes.
     """
     notes: list[str] = []
-    root, known = _root(path, split, notes)
+    root, known = _root(path, split, notes, kind)
     found = {folder.name: _walk(folder) for folder in _folders(root, notes)}
     listed = {name: list(files) for name, files in found.items()}
-    empty = sorted(name for name, files in listed.items() if not any(_is_picture(f) for f in files))
+    empty = sorted(name for name, files in listed.items() if not any(map(kind.fits, files)))
     loose = [Path(entry) for entry in _visible(root) if entry.is_file()]
     inside = [file for files in listed.values() for file in files]
     names = sorted(set(listed) - set(empty))
     if empty and names:
-        notes.append(f"{root}: no class, since there are no pictures in them: {_some(empty)}")
-    _note_others([*inside, *loose], root, notes)
-    pictures = sorted(file for file in loose if _is_picture(file))
+        notes.append(f"{root}: no class, since there are no {kind.noun}s in them: {_some(empty)}")
+    _note_others([*inside, *loose], root, notes, kind)
+    pictures = sorted(filter(kind.fits, loose))
     if not names:
         if not pictures:
+            if kind is RECORDINGS:
+                raise DataError(f"{path}: no recordings here ({', '.join(sorted(kind.suffixes))})")
             raise DataError(
                 f"{path}: no data here: expected idx or npz files, or pictures ({', '.join(sorted(SUFFIXES))}), in "
                 "class folders or all in this one"
             )
         return Pictures(tuple(pictures), None, (), tuple(notes))
     if pictures:
-        notes.append(f"{root}: {_count(len(pictures), 'picture')} beside the class folders left out")
-    order = _order(root, names, tuple(classes), known, notes)
-    files = [(file, order.index(name)) for name in names for file in listed[name] if _is_picture(file)]
+        notes.append(f"{root}: {_count(len(pictures), kind.noun)} beside the class folders left out")
+    order = _order(root, names, tuple(classes), known, notes, kind)
+    files = [(file, order.index(name)) for name in names for file in listed[name] if kind.fits(file)]
     files.sort(key=lambda pair: (pair[1], pair[0]))
     return Pictures(tuple(f for f, _ in files), np.array([k for _, k in files], np.int64), order, tuple(notes))
 
 
-def _root(path: Path, split: Split, notes: list[str]) -> tuple[Path, tuple[str, ...]]:
+def _root(path: Path, split: Split, notes: list[str], kind: Kind) -> tuple[Path, tuple[str, ...]]:
     """Where class folders lie: here, or in the folder of a split; and the names of those to train with, if apart."""
-    folders = [f for f in _folders(path, []) if any(map(_is_picture, _walk(f)))]
+    folders = [f for f in _folders(path, []) if any(map(kind.fits, _walk(f)))]
     roles = {f.name.lower(): f for f in folders}
     known = [name for names in SPLITS.values() for name in names]
     if not folders or any(name not in known for name in roles):
         only = folders[0] if len(folders) == 1 else None
-        if only is None or any(e.is_file() and _is_picture(Path(e)) for e in (*_visible(path), *_visible(only))):
+        if only is None or any(e.is_file() and kind.fits(Path(e)) for e in (*_visible(path), *_visible(only))):
             return path, ()
-        notes.append(f"{path}: its one folder holds folders of pictures; taken from {only.name}{os.sep}")
-        return _root(only, split, notes)
+        notes.append(f"{path}: its one folder holds folders of {kind.noun}s; taken from {only.name}{os.sep}")
+        return _root(only, split, notes, kind)
     chosen = next((roles[name] for name in SPLITS[split] if name in roles), None)
     if chosen is None:
         there = ", ".join(f.name + os.sep for f in folders)
         raise DataError(f"{path}: holds {there} and nothing to {split} with; name the folder that is meant")
     training = next((roles[name] for name in SPLITS["train"] if name in roles), chosen)
-    classes = [f.name for f in _folders(training, []) if any(map(_is_picture, _walk(f)))]
+    classes = [f.name for f in _folders(training, []) if any(map(kind.fits, _walk(f)))]
     return chosen, tuple(sorted(classes)) if training != chosen else ()
 
 
 def _order(
-    root: Path, names: list[str], given: tuple[str, ...], training: tuple[str, ...], notes: list[str]
+    root: Path, names: list[str], given: tuple[str, ...], training: tuple[str, ...], notes: list[str], kind: Kind
 ) -> tuple[str, ...]:
     """The classes whose index is the label: those that are known, else the folders that there are."""
     wanted, source = (given, "the network was converted with") if given else (training, "the training folder has")
@@ -115,7 +149,7 @@ def _order(
         )
     missing = [name for name in wanted if name not in names]
     if missing:
-        notes.append(f"{root}: no pictures of {_some(missing)}")
+        notes.append(f"{root}: no {kind.noun}s of {_some(missing)}")
     return wanted
 
 
@@ -151,14 +185,10 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in CLUTTER
 
 
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES
-
-
-def _note_others(files: Sequence[Path], root: Path, notes: list[str]) -> None:
-    others = sorted({file.relative_to(root).as_posix() for file in files if not _is_picture(file)})
+def _note_others(files: Sequence[Path], root: Path, notes: list[str], kind: Kind) -> None:
+    others = sorted({file.relative_to(root).as_posix() for file in files if not kind.fits(file)})
     if others:
-        verb = "is no picture" if len(others) == 1 else "are no pictures"
+        verb = f"is no {kind.noun}" if len(others) == 1 else f"are no {kind.noun}s"
         notes.append(f"{root}: {_count(len(others), 'file')} {verb} of a known kind: {_some(others)}")
 
 

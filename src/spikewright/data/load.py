@@ -21,9 +21,11 @@ from spikewright.data.items import as_dataset
 from spikewright.data.labels import Targets, targets_of
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
 from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.recorded import holds_recordings, is_recording, recordings_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, SampleShapes, Shape
 from spikewright.npz import Header, npz_headers, read_npy, read_npz, sane
+from spikewright.recordings import Binning, binning_of
 
 KINDS = "give .npz, .npy, idx(.gz), a picture, a folder of pictures, or module:function"
 
@@ -36,6 +38,7 @@ def load_data(
     inputs: Inputs | None = None,
     preprocessing: Preprocessing | str | None = None,
     classes: Sequence[str] = (),
+    binning: Binning | str | None = None,
 ) -> Dataset:
     """A data set from a path or a function's name.
 
@@ -43,13 +46,15 @@ def load_data(
         spec: a ``.npz`` with x and y, or of several outputs ``y_NAME`` of each; a folder with SNN Toolbox's
             ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``; a ``.npy``; an ``images-idx*`` file (``.gz`` or not) with
             its labels beside it, or the folder of both; a folder of class folders with pictures, or of ``train`` and
-            ``test`` (``val``) above them, or of pictures without labels; a picture; ``module:function`` or
-            ``FILE.py:function``.
+            ``test`` (``val``) above them, or of pictures without labels; a picture; a recording of an event
+            camera, with a table of labelled stretches beside it or without, or a folder of such, in class folders
+            or with tables; ``module:function`` or ``FILE.py:function``.
         split: which part, where a folder or file holds both.
         shape: of one sample as the network takes it; settles where channels stand.
         inputs: of the network, in place of a shape; where there are several, an ``.npz`` holds an array for each.
         preprocessing: applied batch by batch: a value, or its text, ``"scale=1/255"``.
         classes: the names of class folders in the order of their labels, where a network was converted with such.
+        binning: how recordings become frames: a value, or its text, ``dt=50ms``.
 
     Raises:
         DataError: for data that are missing, damaged, empty, or do not fit.
@@ -65,7 +70,11 @@ def load_data(
         return _of_function(spec, wanted, steps)
     if not (path.is_file() or path.is_dir()):
         raise DataError(f"{spec}: neither a file nor a folder")
-    source = _Source(path, spec, split, wanted, steps, classes)
+    source = _Source(path, spec, split, wanted, steps, classes, None if binning is None else binning_of(binning))
+    if source.is_recordings:
+        return source.recordings()
+    if binning is not None:
+        raise DataError(f"{spec}: holds no recordings of event cameras, which a binning is for; leave it away")
     if wanted is not None and len(wanted) > 1:
         return source.several()
     with sane(spec):
@@ -95,10 +104,40 @@ class _Source:
     """
 
     def __init__(
-        self, path: Path, spec: str, split: Split, inputs: Inputs | None, steps: Preprocessing, classes: Sequence[str]
+        self,
+        path: Path,
+        spec: str,
+        split: Split,
+        inputs: Inputs | None,
+        steps: Preprocessing,
+        classes: Sequence[str],
+        binning: Binning | None = None,
     ) -> None:
         self.path, self.spec, self.split, self.inputs, self.steps = path, spec, split, inputs, steps
-        self.classes = tuple(classes)
+        self.classes, self.binning = tuple(classes), binning
+
+    @property
+    def is_recordings(self) -> bool:
+        """Whether these are recordings of event cameras: of formats that others have too, where a binning is given."""
+        if self.path.is_dir():
+            return holds_recordings(self.path, self.split, said=self.binning is not None)
+        return is_recording(self.path, said=self.binning is not None)
+
+    def recordings(self) -> Dataset:
+        """Recordings, each or its stretches with a label."""
+        if self.binning is None:
+            raise DataError(
+                f"{self.spec}: recordings of event cameras become frames by a binning: give binning='dt=50ms' "
+                "(--binning dt=50ms), count=5000 or frames=1, say"
+            )
+        if self.steps != Preprocessing():
+            raise DataError(
+                f"{self.spec}: preprocessing is for pictures and arrays; what is done to recordings stands in the "
+                "binning: scale=…, crop=…, downsample=…"
+            )
+        with _named(self.spec):
+            made = recordings_of(self.path, self.split, self.classes, self.binning)
+            return made if self.inputs is None else made.with_axes_for(self.inputs)
 
     def dataset(self, x: Array, y: Array | Targets | None) -> Dataset:
         """An array of samples, once it is clear that the network takes them."""

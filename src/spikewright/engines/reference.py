@@ -13,13 +13,14 @@ Lines 2 to 5 are a policy, ``IntegrateAndFire`` (``neurons.py``); another one ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from spikewright.encoders import Encoder
+from spikewright.engines.ends import Ends
 from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
 from spikewright.engines.recording import RECORDS, Recording, as_recording
 from spikewright.engines.signs import signed_populations
@@ -27,7 +28,7 @@ from spikewright.engines.units import event_units
 from spikewright.errors import SettingsError
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs, tensors_on
-from spikewright.graph import Array, Graph, Node, ToTensor
+from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 from spikewright.nodes.integrate_and_fire import Schedule
 
@@ -155,7 +156,8 @@ class Simulation:
             node.name: self._bound(node) for node in graph if not node.population and not isinstance(node, Output)
         }
         self.signed = signed_populations(graph)
-        self.neurons = {node.name: self._population(node) for node in graph.of_type(IF)}
+        shapes = graph.shapes
+        self.neurons = {node.name: neurons_of(node, shapes[node.name], self.to_tensor) for node in graph.of_type(IF)}
 
     def _bound(self, node: Node) -> Callable[..., Tensor]:
         """The forward function of a node, its arrays noted on their way to the device."""
@@ -166,15 +168,6 @@ class Simulation:
             return tensor
 
         return node.bind(noted)
-
-    def _population(self, node: IF) -> Population:
-        shape = self.graph.shapes[node.name]
-        v_min = None if node.v_min is None else self.to_tensor(node.spread(np.asarray(node.v_min), shape))
-        biases = (
-            None if bias is None else self.to_tensor(bias.reshape(*bias.shape, *(1 for _ in shape[1:])))
-            for bias in (node.step_bias, node.fired_bias)
-        )
-        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min, *biases)
 
     def run(
         self,
@@ -200,20 +193,21 @@ class Simulation:
         encoder = encoder.fitted(self.graph)
         units = event_units(self.graph, encoder)
         total: dict[str, Tensor] = {}
-        run = BatchRun({}, {})
+        run, ends = BatchRun({}, {}), Ends(x, timesteps)
         answers: dict[str, list[Tensor]] = {node.name: [] for node in self.graph.of_type(Output)}
         potentials: dict[str, list[Tensor]] = {}
         spikes: dict[str, list[Tensor]] = {}
         sent: dict[str, list[Step]] = {}
         with torch.inference_mode(not (self.neuron_step.differentiable and torch.is_grad_enabled())):
             state = self.start(len(x))
+            biases = {} if ends.factors is None else self.biases(ends.factors - 1)
             for t in range(timesteps):
-                values = self.step(encoder.at(x, t, first), state, t)
+                values = ends.masked(self.step(encoder.at(x, t, first), state, t, biases), t)
                 for node in self.graph:
                     name, value = node.name, values[node.name]
                     if isinstance(node, Output):
                         total[name] = total[name] + value if t else value
-                        answers[name].append(node.answer(total[name] / (t + 1)))
+                        answers[name].append(node.answer(ends.mean(total[name], t)))
                     elif node.population:
                         run.counts[name] = run.counts[name] + value if t else value
                         if name in self.signed:
@@ -226,7 +220,7 @@ class Simulation:
                         if wanted.has("events", name):
                             sent.setdefault(name, []).append(sent_at(value))
                         if wanted.has("potentials", name):
-                            potentials.setdefault(name, []).append(state[name].v)
+                            potentials.setdefault(name, []).append(ends.masked({name: state[name].v}, t)[name])
                     elif wanted.has("nonzero", name):
                         source = node.inputs[0] if node.inputs else name
                         note_activity(run, name, values[source], units[source])
@@ -240,19 +234,22 @@ class Simulation:
 
     def start(self, batch: int) -> dict[str, State]:
         """The state of every population before the first step."""
-        state: dict[str, State] = {}
-        for node in self.graph.populations:
-            shape = self.graph.shapes[node.name]
-            if isinstance(node, IF):
-                v = self.to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
-                state[node.name] = self.neuron_step.start(self.neurons[node.name], v)
-            else:
-                v = self.to_tensor(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
-                state[node.name] = PoolState(v)
-        return state
+        return started(self.graph, batch, self.to_tensor, self.neurons, self.neuron_step)
 
-    def step(self, x: Tensor, state: MutableMapping[str, State], t: int) -> dict[str, Tensor]:
-        """One timestep: the value of every node, with ``state`` moved on."""
+    def biases(self, factors: Array) -> dict[str, Tensor]:
+        """What biases alone make each linear operator give, ``(B, *shape)``, times a factor for each sample."""
+        found = {}
+        for node in self.graph:
+            if node.name in self.linear and node.inputs and node.arrays:
+                zeros = (self.to_tensor(np.zeros((1, *shape), np.float32)) for shape in self.graph.input_shapes(node))
+                value = self.linear[node.name](*zeros)
+                found[node.name] = value * self.to_tensor(factors).view(-1, *(1 for _ in value.shape[1:]))
+        return found
+
+    def step(
+        self, x: Tensor, state: MutableMapping[str, State], t: int, added: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """One timestep: the value of every node, with ``state`` moved on; ``added`` is added to what nodes give."""
         inputs = split_inputs(self.graph, x)
         values: dict[str, Tensor] = {}
         for node in self.graph:
@@ -266,7 +263,48 @@ class Simulation:
                 values[node.name] = given[0]
             else:
                 values[node.name] = self.linear[node.name](*given)
+                if added and node.name in added:
+                    values[node.name] = values[node.name] + added[node.name]
         return values
+
+
+def neurons_of(node: IF, shape: Shape, to_tensor: ToTensor) -> Population:
+    """The neurons of a population on the device.
+
+    Args:
+        node: the population.
+        shape: of its neurons.
+        to_tensor: puts arrays there.
+    """
+    v_min = None if node.v_min is None else to_tensor(node.spread(np.asarray(node.v_min), shape))
+    biases = (
+        None if bias is None else to_tensor(bias.reshape(*bias.shape, *(1 for _ in shape[1:])))
+        for bias in (node.step_bias, node.fired_bias)
+    )
+    return Population(node, to_tensor(node.spread(node.threshold, shape)), v_min, *biases)
+
+
+def started(
+    graph: Graph, batch: int, to_tensor: ToTensor, neurons: Mapping[str, Population], step: NeuronStep
+) -> dict[str, State]:
+    """The state of every population before the first step.
+
+    Args:
+        graph: a spiking graph.
+        batch: how many samples.
+        to_tensor: puts arrays on the device.
+        neurons: by population of IF neurons, its settings there.
+        step: what neurons do in one step.
+    """
+    state: dict[str, State] = {}
+    for node in graph.populations:
+        shape = graph.shapes[node.name]
+        if isinstance(node, IF):
+            v = to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
+            state[node.name] = step.start(neurons[node.name], v)
+        else:
+            state[node.name] = PoolState(to_tensor(np.zeros(())).expand(batch, *graph.input_shapes(node)[0]))
+    return state
 
 
 def pool_spikes(pool: SpikeMaxPool, to_tensor: ToTensor, state: PoolState, spikes: Tensor, t: int) -> Tensor:

@@ -15,6 +15,7 @@ from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.memory import check_answers, check_kept, side_by_side
+from spikewright.engines.on_events import on_events
 from spikewright.engines.readout import WindowReadout
 from spikewright.engines.recording import Record, Recording
 from spikewright.engines.reference import BatchRun
@@ -27,6 +28,7 @@ from spikewright.events import events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
+from spikewright.recordings import events_in
 from spikewright.registry import file_name
 
 if TYPE_CHECKING:
@@ -79,10 +81,12 @@ def simulate(
         SpikewrightWarning: each of ``Run.warnings``.
     """
     corrections = graph.corrections if isinstance(graph, Conversion) else ()
-    graph = spiking_graph(graph)
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
+    dataset = as_dataset(data, spiking_graph(graph).inputs)
+    prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
+    graph, dataset, chosen = spiking_graph(prepared.network), prepared.data, prepared.settings
     recording = wanted.fitted(graph, chosen.timesteps)
-    run = run_over(graph, as_dataset(data, graph.inputs), chosen, wanted, recording, observers, progress)
+    run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     far = far_from_tuned(corrections, chosen.timesteps, file_name(type(chosen.chosen_encoder)))
     run = replace(run, warnings=(*run.warnings, *far)) if far else run
     if not quiet:
@@ -132,10 +136,12 @@ def run_over(
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
             populations = [node.name for node in graph.populations if recording.has("events", node.name)]
-            folder = events_folder(record.folder, graph, timesteps, record.force, populations, first)
+            shapes = {name: graph.shapes[name] for name in populations}
+            folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
         for x, y in dataset.batches(size):
-            batch = torch.from_numpy(np.ascontiguousarray(x)).to(like)
+            values: Any = x if events_in(x) is not None else torch.from_numpy(np.ascontiguousarray(x))
+            batch = values.to(like)
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
             readout.read(done)

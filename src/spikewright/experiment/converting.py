@@ -22,6 +22,7 @@ from spikewright.conversion import (
 )
 from spikewright.corrections import Corrections, correcting, correctors_of
 from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.data.recordings import binning_in, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
@@ -240,7 +241,7 @@ def conversions(
     )
     remembered: dict[str, Any] = {"tasks": _tasks(graph, task)}
     if data is not None:
-        remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes)}
+        remembered |= {"preprocessing": data.preprocessing, "classes": tuple(data.classes), "binning": binning_in(data)}
     return tuple(
         replace(
             from_scales(graph, statistics.scales(method, options.get("neurons")), **options),
@@ -336,7 +337,7 @@ def _data(source: Any, graph: Graph) -> Dataset:
             f"convert takes data, λ by population or Statistics, not {str(source)[:40]!r}: load_data reads data from a "
             "path, and a method stands behind the data"
         )
-    return as_dataset(source, graph.inputs)
+    return frames_in(as_dataset(source, graph.inputs))
 
 
 def _tasks(graph: Graph, task: TaskChoice) -> dict[str, str]:

@@ -12,8 +12,10 @@ from spikewright.calibration import AnalogScore
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
+from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
 from spikewright.engines import BatchRun, Record, Run, RunSettings
+from spikewright.engines.on_events import on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.engines.windows import schedule_of
@@ -27,7 +29,7 @@ from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.intervals import SEED
 from spikewright.measures.operations import operations
-from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.measures.protocol import Overlap, Protocol, check_overlap, drawn_seeds, overlap_of
 from spikewright.measures.quantised import quantised_scores
 from spikewright.measures.scores import HeadMeasures, Scoring
 from spikewright.measures.splitting import SEED as SPLIT_SEED
@@ -90,15 +92,19 @@ def measure(
     Warns:
         SpikewrightWarning: each of ``Measures.warnings``, and what is odd about the labels.
     """
-    conversion = graph if isinstance(graph, Conversion) else None
-    graph = spiking_graph(graph)
-    dataset = as_dataset(data, graph.inputs)
+    dataset = as_dataset(data, spiking_graph(graph).inputs)
     constants = energy or Energy()
     without_outputs = {} if isinstance(record, Record) else {"keep_outputs": False}
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
+    overlapping = frames_in(dataset)
+    prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
+    dataset, chosen = prepared.data, prepared.settings
+    conversion = prepared.network if isinstance(prepared.network, Conversion) else None
+    graph = spiking_graph(prepared.network)
+    explain = explain and not isinstance(dataset, EventDataset)  # of values that are the same at every timestep
     remembered = None if conversion is None else conversion.tasks or None
     asked = heads(graph, dataset.targets, remembered if task is None else task)
-    overlap = _overlap(conversion, early_exit, dataset)
+    overlap = _overlap(conversion, early_exit, overlapping)
     if overlap is not None:
         check_overlap(overlap, allow_overlap)
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
@@ -192,10 +198,7 @@ def _explained(
 
 def _seeds(conversion: Conversion, settings: RunSettings, explain: bool) -> dict[str, int]:
     """The seeds of all that was drawn, as far as they are known, by what it was drawn for."""
-    found = dict(conversion.calibration.seeds)
-    for one in conversion.corrections:
-        seed = dict(one.settings).get("seed")
-        found |= {f"samples of {one.name}": seed} if isinstance(seed, int) else {}
+    found = drawn_seeds(conversion)
     drawn = getattr(settings.chosen_encoder, "seed", None)
     found |= {"encoder": drawn} if isinstance(drawn, int) else {}
     found["intervals"] = SEED

@@ -13,7 +13,7 @@ from spikewright.files import write_text
 from spikewright.reports.charts import COLOURS, LARGE, Chart, colour, framed, plain
 from spikewright.reports.curves import logarithmic
 from spikewright.reports.document import Document, check_report
-from spikewright.reports.page import settings_section
+from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.text import short
 

@@ -26,6 +26,7 @@ from spikewright.conversion import (
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.graph import Array, Graph
+from spikewright.recordings import Binning
 from spikewright.storage.graphs import DAMAGE, arrays_of, damage, entries, entry, graph_of, node_of
 from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
 
@@ -42,6 +43,7 @@ FACTS: Mapping[str, Any] = {
     "answer": Literal["keep", "drop"],
     "tasks": dict[str, str],
     "preprocessing": str,
+    "binning": str,
     "classes": list[str],
     "calibration": dict[str, Any],
     "corrections": list[list[Any]],
@@ -75,14 +77,9 @@ def write_conversion(path: Path, conversion: Conversion) -> None:
         **{label: dict(getattr(conversion, label)) for label in ("became", "tasks")},
         **{label: getattr(conversion, label) for label in ("view", "readout", "answer")},
         "preprocessing": str(conversion.preprocessing),
+        "binning": "" if conversion.binning is None else str(conversion.binning),
         "classes": list(conversion.classes),
-        "calibration": {
-            "method": calibration.method,
-            "samples": calibration.samples,
-            "chosen": calibration.chosen,
-            "seeds": dict(calibration.seeds),
-            "inputs": {name: list(ends) for name, ends in calibration.inputs.items()},
-        },
+        "calibration": calibration.description,
         "corrections": [[one.name, dict(one.settings)] for one in conversion.corrections],
     }
     arrays: dict[str, Array] = {
@@ -124,18 +121,15 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
         if value.dtype != np.float64 or name not in known:
             raise ModelFileError(f"a scale of '{name}' cannot be {value.dtype}, or there is no such node")
     pairs = tuple((pattern, _neurons(one)) for pattern, one in facts["exceptions"])
-    calibration = dict(facts["calibration"])
-    inputs = {name: (float(low), float(high)) for name, (low, high) in calibration.pop("inputs").items()}
     found = Conversion(
         folded=folded,
         spiking=folded,  # until it is made: see below
         scales=scales,
         neurons=NeuronsByPopulation(_neurons(facts["neurons"]), pairs),
         preprocessing=Preprocessing.parse(facts["preprocessing"]),
+        binning=Binning.parse(facts["binning"]) if facts["binning"] else None,
         classes=tuple(facts["classes"]),
-        calibration=CalibrationFacts(
-            **calibration, digests=arrays[DIGESTS], corrected=arrays[CORRECTED], inputs=inputs
-        ),
+        calibration=CalibrationFacts.described(facts["calibration"], arrays[DIGESTS], arrays[CORRECTED]),
         corrections=tuple(Correction(name, settings) for name, settings in facts["corrections"]),
         **{label: facts[label] for label in ("became", "view", "readout", "answer", "tasks")},
     )

@@ -13,7 +13,9 @@ import numpy as np
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.ends import Ends
 from spikewright.engines.event.compiler import Compiled, compile_graph
+from spikewright.engines.event.lists import lists_of
 from spikewright.engines.event.memory import check_memory, dense_values, few_at_a_time, fixed_bytes, sample_bytes
 from spikewright.engines.event.operators import Source
 from spikewright.engines.event.resting import Resting
@@ -26,6 +28,7 @@ from spikewright.events import Events
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Input, Output, SpikeMaxPool
+from spikewright.recordings import events_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,19 +127,32 @@ class EventSimulation:
 
     def _run(self, prepared: _PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
         timesteps = wanted.timesteps
-        frames = {} if prepared.settings.constant else _frames(self.graph, x, timesteps, encoder, first)
+        frames: dict[str, Any] = {}
+        events = events_in(x)
+        if events is None and not prepared.settings.constant:
+            frames = _frames(self.graph, x, timesteps, encoder, first)
         for name, unit in prepared.settings.units:
             if name in frames:
                 frames[name] /= np.float32(unit)  # events of −1 and 1, exactly
-        planes = [_planes(values) for values in frames.values()]
+        planes = [_planes(values) for values in frames.values()] if events is None else [_planes([events.value])]
         if any(own != 1 for own in planes):
             prepared = self.prepare(encoder, wanted, 0 if 0 in planes else 2)
         batch = _BatchArrays(prepared, x, wanted)
         batch.give_input(frames)
         batch.want()
         trains = [prepared.compiled.layers[name] for name in batch.sending]
+        lists = [] if events is None else [lists_of(events, timesteps)]
+        given = [(prepared.compiled.layers[name], *one) for one in lists for name in self.graph.inputs]
         sent = prepared.compiled.plan.run(
-            len(x), timesteps, self.threads, self.chunk, batch.inputs, batch.outputs, trains
+            len(x),
+            timesteps,
+            self.threads,
+            self.chunk,
+            batch.inputs,
+            batch.outputs,
+            trains,
+            given,
+            batch.ends.lengths,
         )
         return batch.result(sent, first)
 
@@ -194,6 +210,7 @@ class _BatchArrays:
     def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
         self.timesteps = wanted.timesteps
+        self.ends = Ends(x, self.timesteps)
         self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
@@ -202,7 +219,10 @@ class _BatchArrays:
 
     def give_input(self, frames: Mapping[str, Any]) -> None:
         self.inputs += [(self.layers[name], "frames", array) for name, array in frames.items()]
-        self.inputs += [(self.layers[name], "base", base) for name, base in self.prepared.fixed.items()]
+        each = self.ends.factors
+        for name, base in self.prepared.fixed.items():
+            own = base if each is None else np.ascontiguousarray(base.reshape(1, -1) * each[:, None])
+            self.inputs.append((self.layers[name], "base", own))
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
             for part in few_at_a_time(len(self.x), self.prepared.resting.work):
@@ -262,11 +282,8 @@ class _BatchArrays:
         return run
 
     def _readout(self, name: str, totals: Any) -> Tensor:
-        import torch
-
         node, (shape,) = self.graph[name], self.graph.input_shapes(name)
-        steps = torch.arange(1, self.timesteps + 1, dtype=torch.float32).view(-1, *(1 for _ in shape))
-        mean = _shaped(totals, shape, 2).div_(steps)
+        mean = self.ends.means(_shaped(totals, shape, 2))
         return node.answer(mean, lead=2) if isinstance(node, Output) else mean
 
     def _note_activity(self, run: BatchRun) -> None:

@@ -1,0 +1,63 @@
+"""Samples of a batch that end at different timesteps: recordings of different length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikewright.recordings import events_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Ends:
+    """When each sample of a batch ends, and what a step of it counts for.
+
+    Args:
+        x: the batch.
+        timesteps: T of the run.
+
+    Attributes:
+        lengths: ``(B,)``: the steps of each; None where all have T.
+        factors: ``(B,)``: what biases of each are multiplied by, and the mean that is its answer divided; None for 1.
+    """
+
+    def __init__(self, x: Any, timesteps: int) -> None:
+        events = events_in(x)
+        self.lengths = None if events is None or (events.steps_each == timesteps).all() else events.steps_each
+        self.factors = None if events is None else events.bias_factors
+        self.timesteps = timesteps
+
+    def masked(self, values: Mapping[str, Tensor], t: int) -> Mapping[str, Tensor]:
+        """What nodes gave in a step, nothing of samples that have ended."""
+        if self.lengths is None or t < self.lengths.min():
+            return values
+        return {name: value * self._column(self.lengths > t, value) for name, value in values.items()}
+
+    def mean(self, total: Tensor, t: int) -> Tensor:
+        """The mean over the steps so far, ``(B, *shape)``; of a sample that has ended, that of its last step."""
+        if self.lengths is not None:
+            total = total / self._column(np.minimum(self.lengths, t + 1), total)
+        else:
+            total = total / (t + 1)
+        return total if self.factors is None else total / self._column(self.factors, total)
+
+    def means(self, totals: Tensor) -> Tensor:
+        """The same of all steps, from the totals ``(B, T, *shape)``, which are changed."""
+        import torch
+
+        steps = torch.arange(1, self.timesteps + 1, dtype=totals.dtype)
+        if self.lengths is not None:
+            for row, length in enumerate(self.lengths.tolist()):
+                totals[row, length:] = totals[row, length - 1]
+            steps = torch.minimum(steps[None], torch.from_numpy(self.lengths)[:, None]).to(totals.dtype)
+        found = totals.div_(steps.view(-1, self.timesteps, *(1 for _ in totals.shape[2:])))
+        return found if self.factors is None else found.div_(self._column(self.factors, found))
+
+    def _column(self, values: Any, like: Tensor) -> Tensor:
+        import torch
+
+        return torch.as_tensor(values).to(like).view(-1, *(1 for _ in like.shape[1:]))

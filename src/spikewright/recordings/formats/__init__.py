@@ -1,0 +1,1 @@
+"""Formats of recordings: one a file, called after it."""
