@@ -25,6 +25,8 @@ from spikewright.training.checkpoints import Checkpoint, check_checkpoint, load_
 from spikewright.training.chip_rounding import ChipRounding
 from spikewright.training.limits import WeightNoise, clip_weights, keep_thresholds
 from spikewright.training.losses import FiringRateLoss, SynOpsLoss
+from spikewright.training.making import conversion as learned_conversion
+from spikewright.training.making import module
 from spikewright.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -106,8 +108,6 @@ class _Training:
     def __init__(
         self, conversion: Conversion, data: Any, recipe: Recipe, task: TaskChoice, encoder: Encoder, device: str
     ) -> None:
-        from spikewright.training import module
-
         self.recipe, self.conversion = recipe, conversion
         self.module: SpikingModule = module(
             conversion,
@@ -155,9 +155,7 @@ class _Training:
                 arrays = _arrays(self.module, optimiser)
                 now = Checkpoint(self.recipe.summary(), network, samples, epoch + 1, tuple(history), arrays)
                 now.save(checkpoint)
-        from spikewright.training import conversion
-
-        learned = conversion(self.module)
+        learned = learned_conversion(self.module)
         learned = self.conversion.corrected(learned.spiking, Correction("finetune", self.recipe.changed))
         facts = learned.calibration.with_samples(sample_digests(self.data)).drawn("fine-tuning", self.recipe.seed)
         return Finetuned(replace(learned, calibration=facts), tuple(history), self.recipe, begun)
@@ -180,7 +178,7 @@ class _Training:
             loss = self._loss(x, targets, first)
             if not torch.isfinite(loss):
                 lower = f"take a lower learning rate than {self.recipe.rate:g}"
-                raise SpikewrightError(f"the loss is {float(loss)} in epoch {epoch + 1}: {lower}")
+                raise SpikewrightError(f"the loss is {loss.item():g} in epoch {epoch + 1}: {lower}")
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), LARGEST_GRADIENT)
             optimiser.step()

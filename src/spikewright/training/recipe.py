@@ -11,6 +11,9 @@ from spikewright.settings import whole
 from spikewright.training.memory import BUDGET
 from spikewright.training.surrogates import Surrogate, surrogate
 
+FASTEST = 1000
+"""The highest learning rate: Adam moves every parameter by about that in each step."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -73,6 +76,8 @@ class Recipe:
             good = isinstance(value, int | float) and 0 <= value < float("inf") and not (label == "rate" and not value)
             if not good:
                 raise SettingsError(f"{label} must be a number, {lowest}, not {value!r:.40}")
+        if self.rate > FASTEST:
+            raise SettingsError(f"rate must be {FASTEST:,} or less, not {self.rate:g}")
         if not self.labels and not self.distillation:
             raise SettingsError("labels and distillation are both 0: there is nothing to learn from")
 

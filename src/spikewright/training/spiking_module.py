@@ -28,7 +28,7 @@ from spikewright.engines.signs import signed_populations
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Array, Graph, Node
-from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes import IF, ChannelAffine, MaxPool, Output, SpikeMaxPool
 from spikewright.settings import whole
 from spikewright.training.memory import BUDGET, kept_values, parts_within
 from spikewright.training.scan import scan
@@ -119,7 +119,7 @@ class SpikingModule(nn.Module):
         self.weights = nn.ParameterDict()
         self._keys: dict[tuple[str, str], str] = {}
         for node in self.graph:
-            for label, array in trained_arrays(node, biases, thresholds).items():
+            for label, array in trained_arrays(self.graph, node, biases, thresholds).items():
                 key = f"{node.name.replace('.', '_')}_{label}"
                 while key in self.weights:
                     key += "_"
@@ -305,11 +305,13 @@ class SpikingModule(nn.Module):
         return done
 
 
-def trained_arrays(node: Node, biases: bool, thresholds: bool) -> dict[str, Array]:
-    """The arrays of a node that are trained, by field."""
+def trained_arrays(graph: Graph, node: Node, biases: bool, thresholds: bool) -> dict[str, Array]:
+    """The arrays of a node that are trained, by field: none of what only says what a counted spike of an output is."""
     if isinstance(node, IF):
         return {"threshold": node.threshold} if thresholds else {}
-    if not node.weighted:
+    readers = [graph[name] for name in graph.consumers[node.name]]
+    counts = isinstance(node, ChannelAffine) and all(isinstance(reader, Output) for reader in readers)
+    if not node.weighted or (counts and isinstance(graph[node.inputs[0]], IF)):
         return {}
     return {label: array for label, array in node.arrays.items() if biases or label != "bias"}
 
