@@ -152,15 +152,15 @@ class SensorRecording:
 
 
 def is_recording(path: Path | str) -> bool:
-    """Whether a file is an ``.npz`` or ``.npy`` of t, x, y and p."""
+    """Whether a file is an ``.npz`` or ``.npy`` of t, x, y and p, or was meant to be: ``read`` says what it lacks."""
     file = Path(path)
     if file.suffix not in (".npz", ".npy") or not file.is_file():
         return False
     if file.suffix == ".npy":
         return set(LABELS) <= set(read_npy(file).dtype.names or ())
     headers = npz_headers(file)
-    if set(LABELS) <= set(headers):
-        return True
+    if {"t", "x", "y"} <= set(headers):
+        return "p" in headers or len(headers["x"].shape) == 1  # without p it is one too, and refused for that
     alone = next(iter(headers.values())) if len(headers) == 1 else None
     return alone is not None and set(LABELS) <= set(alone.dtype.names or ())
 
