@@ -21,11 +21,12 @@ from spikewright.cli.console import (
     TaskOption,
     chosen_encoder,
     compact_table,
+    duration,
     out,
     print_json,
     stages,
 )
-from spikewright.cli.options import check_not_code, check_timesteps, duration
+from spikewright.cli.options import check_not_code, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, named, picked, say
 from spikewright.conversion import Conversion
