@@ -24,7 +24,7 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, duration, with_options
+from spikewright.cli.options import RunOptions, check_idle, check_spiking, with_options
 from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.encoders import Encoder
@@ -33,6 +33,7 @@ from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.rates import load_rates
+from spikewright.recordings.durations import seconds_of
 from spikewright.settings import digits, number
 from spikewright.text import shape_text, short
 
@@ -83,8 +84,8 @@ def check(
     Example: [bold]spikewright check spiking.safetensors --chip speck2f --data mnist/ --dt 1ms[/bold]
     """
     own, encoder = known_chip(chip), options.check()
-    step = None if dt is None else duration("--dt", dt)
-    settings: dict[str, Any] = {"window": duration("--window", window), "synops_limit": parse_limit(synops_limit)}
+    step = None if dt is None else seconds_of(dt, "--dt")
+    settings: dict[str, Any] = {"window": seconds_of(window, "--window"), "synops_limit": parse_limit(synops_limit)}
     if data is not None and rates is not None:
         raise SettingsError("give --data, which is simulated, or --rates, which were")
     if data is None and rates is None and synops_limit is not None:

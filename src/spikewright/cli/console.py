@@ -21,6 +21,7 @@ from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
+from spikewright.recordings.durations import seconds_of
 from spikewright.settings import digits
 from spikewright.tasks import tasks
 from spikewright.text import one_line, visible
@@ -56,8 +57,19 @@ WeightsOption = Annotated[
     Path | None, typer.Option(help="Of FILE.py:FACTORY, a state dict: .safetensors, or .pt read without unpickling.")
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
+
+
+def _seconds(text: str) -> float:
+    return seconds_of(text, "--dt")
+
+
 DtOption = Annotated[
-    float | None, typer.Option(help="Length of a timestep in seconds: of a .nir file, and for rates per second.")
+    float | None,
+    typer.Option(
+        parser=_seconds,
+        metavar="TIME",
+        help="Length of a timestep, 1ms or 0.001 (seconds): of a .nir file, of recordings, and for rates per second.",
+    ),
 ]
 VerifyOption = Annotated[
     bool | None,
@@ -65,6 +77,13 @@ VerifyOption = Annotated[
         "--verify/--no-verify",
         help="Run the graph beside the model's framework on random samples; by default where PyTorch does it.",
         show_default=False,
+    ),
+]
+BinningOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How recordings of event cameras become frames: dt=50ms, count=5000 or frames=1; polarity=merged, "
+        "downsample=2, crop=32x32, noise=5ms, scale=0.1, sensor=34x34, … (docs/recordings.md)."
     ),
 ]
 PreprocessOption = Annotated[

@@ -12,6 +12,7 @@ import typer
 
 from spikewright.cli.console import (
     BatchOption,
+    BinningOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -25,7 +26,8 @@ from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.settings import LARGEST, number
+from spikewright.recordings import Binning
+from spikewright.settings import LARGEST
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class RunOptions:
         timesteps: T.
         samples, first_samples, sample_seed: which samples: see ``picked``.
         encoder, seed, input_scale, negative: see ``chosen_encoder``.
-        preprocess: in place of what a conversion says; None for that.
+        preprocess, binning: in place of what a conversion says; None for that.
         batch_size, device: of the simulation.
     """
 
@@ -49,6 +51,7 @@ class RunOptions:
     input_scale: EventValueOption = None
     negative: NegativeOption = "events"
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
+    binning: BinningOption = None
     batch_size: BatchOption = 100
     device: DeviceOption = "cpu"
 
@@ -74,13 +77,16 @@ class RunOptions:
         Raises:
             DataError: as ``load_data``.
         """
-        steps, classes = Preprocessing(), tuple[str, ...]()
+        steps, classes, binning = Preprocessing(), tuple[str, ...](), None
         if isinstance(network, Conversion):
-            steps, classes = network.preprocessing, network.classes
+            steps, classes, binning = network.preprocessing, network.classes, network.binning
         if self.preprocess is not None:
             steps = Preprocessing.parse(self.preprocess)
+        if self.binning is not None:
+            binning = Binning.parse(self.binning)
         inputs = spiking_graph(network).inputs
-        whole = load_data(spec, split=split, inputs=inputs, preprocessing=steps, classes=classes)
+        chosen: dict[str, Any] = {"preprocessing": steps, "classes": classes, "binning": binning}
+        whole = load_data(spec, split=split, inputs=inputs, **chosen)
         return picked(whole, self.samples, self.first_samples, self.sample_seed)
 
 
@@ -94,29 +100,6 @@ def check_timesteps(timesteps: int) -> None:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
     if timesteps > LARGEST:
         raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
-
-
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
-"""How many seconds the units of a typed time are."""
-
-
-def duration(option: str, text: str) -> float:
-    """Seconds, from ``1ms``, ``500us``, ``0.02s`` or ``0.02``.
-
-    Args:
-        option: that was typed, for the message.
-        text: what it was given.
-
-    Raises:
-        SettingsError: for anything else, or a time that is not above 0.
-    """
-    words = text.replace(" ", "").replace("µ", "u")
-    value = words.rstrip("mus")
-    found = number(value)
-    unit = UNITS.get(words[len(value) :])
-    if found is None or unit is None or not 0 < found * unit < float("inf"):
-        raise SettingsError(f"{option} takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '{text[:40]}'")
-    return found * unit
 
 
 def check_not_code(spec: str) -> None:

@@ -16,6 +16,7 @@ from spikewright.cli.options import check_not_code
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.conversion import Conversion
 from spikewright.data import load_data
+from spikewright.data.recordings import frames_in
 from spikewright.errors import SettingsError
 from spikewright.loading import load
 from spikewright.storage import check_save
@@ -78,12 +79,15 @@ def quantise(
         raise SettingsError(f"{model}: is no conversion; quantise what 'spikewright convert' wrote")
     pictures = None
     if data is not None:
-        pictures = load_data(
-            data,
-            split="train",
-            inputs=network.spiking.inputs,
-            preprocessing=network.preprocessing,
-            classes=network.classes,
+        pictures = frames_in(
+            load_data(
+                data,
+                split="train",
+                inputs=network.spiking.inputs,
+                preprocessing=network.preprocessing,
+                classes=network.classes,
+                binning=network.binning,
+            )
         )
     found = quantise_conversion(
         network, chip, pictures, rate=rate, ticks=ticks, bias_bits=bias_bits, samples=samples, **settings

@@ -38,7 +38,9 @@ class Prepared:
     settings: RunSettings
 
 
-def on_events(network: Graph | Conversion, data: Dataset, settings: RunSettings, said: bool = False) -> Prepared:
+def on_events(
+    network: Graph | Conversion, data: Dataset, settings: RunSettings, said: bool = False, least: int = 1
+) -> Prepared:
     """What runs of a network on data of any kind.
 
     Args:
@@ -46,6 +48,7 @@ def on_events(network: Graph | Conversion, data: Dataset, settings: RunSettings,
         data: laid out for it.
         settings: of the run.
         said: whether somebody gave a number of timesteps.
+        least: how many timesteps a run on events has at least: those of longer recordings that others run on.
 
     Raises:
         SettingsError: for an encoder that is not for such data, recordings without a timestep, and a number of
@@ -86,7 +89,7 @@ def on_events(network: Graph | Conversion, data: Dataset, settings: RunSettings,
     return Prepared(
         spread,
         events,
-        replace(settings, timesteps=events.timesteps, encoder=encoder, engine=engine),
+        replace(settings, timesteps=max(events.timesteps, least), encoder=encoder, engine=engine),
     )
 
 
