@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from spikewright.conversion import Conversion
 from spikewright.conversion.over_steps import conversion_over_steps, over_steps
 from spikewright.data import Dataset
-from spikewright.data.recordings import Recordings
+from spikewright.data.recordings import EventDataset, Recordings
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.events import EventFrames
@@ -55,6 +55,8 @@ def on_events(
             timesteps where it follows from them.
         DataError: for recordings that are cut in another way than those that the network was converted with.
     """
+    if isinstance(data, EventDataset):  # prepared already
+        return Prepared(network, data, settings)
     if not isinstance(data, Recordings):
         if type(settings.chosen_encoder) is RecordedEvents:
             raise SettingsError(
