@@ -228,5 +228,3 @@ def test_bandwidth_of_a_chip_on_events():
     wanted = float((reached[events.neuron] * events.value).sum())
     assert fit.bandwidth.timesteps == 40
     assert fit.bandwidth.layers[0].mean * 3 * 0.04 == pytest.approx(wanted)
-        float((reached[events.neuron] * events.value).sum())
-    )
