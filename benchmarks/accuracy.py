@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import spikewright as sw
 from _accuracy_page import page, picture
@@ -156,9 +157,18 @@ class Job:
             "calibrating_s": round(calibrating, 1),
             "correcting_s": round(correcting, 1),
             "simulating_s": round(simulating, 1),
-            "simd": os.environ.get("SPIKEWRIGHT_SIMD", "best"),
+            "simd": instructions(found.engine),
             "load": round(os.getloadavg()[0], 1),
         }
+
+
+def instructions(engine: str) -> str:
+    """The instruction set that an engine ran with: of the native core the one it chooses, of all else torch's."""
+    if engine.startswith("event"):
+        from spikewright.engines.event import _native
+
+        return str(_native.instruction_sets()[0])
+    return f"torch, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def waiting(words: list[str]) -> Iterator[tuple[Row, int]]:

@@ -1,13 +1,19 @@
-"""What a Speck-class chip makes of the small CNN, event by event, and how fast that is simulated.
+"""What a Speck-class chip makes of four networks, event by event, and how fast that is simulated.
 
-    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/chip.py [--only WORDS] [--samples N] [--report]
+    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER CHIP_MODELS=FOLDER python benchmarks/chip.py [--only WORDS]
+        [--samples N] [--choose NETWORK] [--report]
 
-All 10,000 test images of Fashion-MNIST, T = 64 steps of 1 ms: the stepped network in floats on the same events binned
-to steps, and the chip in integers event by event, in the stated order and with simultaneous events permuted.
-Calibration sees 1,024 training images; the rate of the trains and the gain were chosen on the last 200 of them all.
-What is done stands in ``results/chip.jsonl``, a line for each row, and is not done again; ``--only`` runs rows whose
-key holds every one of some words. Speed is synaptic operations in a second of processor time on one thread, so that
-other work on the machine disturbs it least; "whole" is the clock's time for all images on all cores, trains included.
+``fashion_cnn`` is in the models' folder, as for ``benchmarks/accuracy.py``;
+``mnist``, ``vgg`` and ``resnet`` are what ``examples/train_chip.py`` writes as ``mnist.safetensors`` and so on into the
+folder CHIP_MODELS. Networks that are not there are left out.
+
+All 10,000 test images, T = 64 steps of 1 ms: the stepped network in floats on the same events binned to steps, and the
+chip in integers event by event, in the stated order and with simultaneous events permuted. Calibration sees 1,024
+training images; the rate of the trains and the gain were chosen on the last images of them all, by ``--choose``. What
+is done stands in ``results/chip.jsonl``, a line for each row, and is not done again; ``--only`` runs rows whose key
+holds every one of some words, ``--report`` runs nothing and writes the page anew. Speed is synaptic operations in a
+second of processor time on one thread, so that other work on the machine disturbs it least; "whole" is the clock's time
+for all images on all cores, trains included.
 """
 
 from __future__ import annotations
@@ -16,13 +22,16 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Iterator
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import spikewright as sw
-from accuracy import images, network
-from engine import processor
+from _chip_page import page
+from _data import folder
+from accuracy import FACTORIES, models
 from spikewright.chips.quantise import Quantised, quantise
 from spikewright.chips.simulation.measuring import measure_chip
 from spikewright.chips.simulation.native import ChipSimulation
@@ -32,92 +41,108 @@ from spikewright.chips.simulation.timeline import timeline
 from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.data import Dataset
 
-RESULTS = Path(__file__).parent / "results"
-RECORD = RESULTS / "chip.jsonl"
+RECORD = Path(__file__).parent / "results" / "chip.jsonl"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "train_chip.py"
 METHOD, CALIBRATION, TIMED = "percentile:99.9,channels", 1024, 50
-SETTINGS = {"chosen": (2.0, "gain:0.5"), "plain": (1.0, None)}
-"""Events a step of a white pixel, and the correction of λ."""
-KINDS = ("stepped", "stated", "permuted", "common rule")
-PAGE = """# A chip, event by event
+EXAMPLES = {"mnist": "Mnist", "vgg": "Vgg", "resnet": "ResNet"}
+FITS = ("fashion_vgg", "vgg", "fashion_resnet", "resnet")
+"""Networks of which the page says whether they fit."""
+CHOSEN: dict[str, tuple[float, str | None]] = {
+    "fashion_cnn": (2.0, "gain:0.5"),
+    "mnist": (1.0, "gain:0.5"),
+    "vgg": (1.0, "gain:0.5"),
+    "resnet": (1.0, None),
+}
+"""By network, events a step of a white pixel, and the correction of λ: the most right answers, of these the fewest
+operations."""
+PLAIN: tuple[float, str | None] = (1.0, None)
+RATES, GAINS, HELD_OUT = (1.0, 2.0, 4.0), (None, "gain:0.5", "gain:0.25"), 200
+"""What there is to choose from, and on how many of the last training images."""
+PERMUTED = ChipRules(permute=1)
+KINDS = {
+    "stated": (PictureTrains(), ChipRules()),
+    "permuted": (PictureTrains(), PERMUTED),
+    "simultaneous": (PictureTrains(spread=False), ChipRules()),
+    "simultaneous permuted": (PictureTrains(spread=False), PERMUTED),
+    "common rule": (PictureTrains(), ChipRules()),
+}
+"""What the chip is sent, and the order in which it works that off."""
 
-By `benchmarks/chip.py`: the small CNN of the field's tutorials (`fashion_cnn`, 19,338 parameters) on speck2f,
-Fashion-MNIST, {samples:,} test images, T = 64 steps of 1 ms, regular trains, {method}. *Stepped* is the network of
-floats that steps, on the very same events binned to steps; *stated* and *permuted* are the chip in integers, event by
-event, in the stated order and with the events of each microsecond in an order that is drawn at every core. *Common
-rule*: in the stated order, factors by the rule that everything just fits; all others by the least loss on 64
-calibration images.
 
-| trains | network | accuracy, % | against stepped | spikes | synaptic operations | processor, s | whole, s |
-|---|---|---|---|---|---|---|---|
-{rows}
-
-The trained network: {trained:.2f} %. *Chosen*: 2 events a step for a white pixel, λ of all layers twice that of the
-method (`gain:0.5`), both chosen on the last 200 training images; *plain*: 1 event a step, λ as they are.
-
-Spikes and operations are of an image. Processor time is of all threads together, trains included; *whole* is the
-clock's. Speed of the native core: {speed:,.0f} million synaptic operations a second of processor time on one thread.
-
-{machine}, {cores} cores, shared with other work: load average {load:.1f} at the end.
-"""
-
-
-def some(split: str, count: int) -> Dataset:
-    """The first images of a part."""
-    x, y = next(iter(images(split).batches(count)))
-    return sw.ArrayDataset(x, y)
+def graph_of(name: str) -> sw.Graph | None:
+    """A trained network, or None where its weights are not there."""
+    if name in EXAMPLES:
+        weights, spec = Path(os.environ.get("CHIP_MODELS", "")) / f"{name}.safetensors", f"{EXAMPLE}:{EXAMPLES[name]}"
+    else:
+        made = f"{models() / 'definitions.py'}:{FACTORIES[name.removeprefix('fashion_')]}"
+        weights, spec = models() / f"{name}.safetensors", made
+    return sw.load(spec, weights=weights, shape=(1, 28, 28)) if weights.is_file() else None
 
 
 @cache
-def prepared(setting: str) -> tuple[sw.Conversion, Quantised, Quantised]:
+def images(data: str, split: str) -> tuple[Any, Any]:
+    """Pixels from 0 to 1, and labels."""
+    steps = sw.Preprocessing(scale=1 / 255)
+    found = sw.load_data(str(folder(data)), split=split, shape=(1, 28, 28), preprocessing=steps)
+    x, y = next(iter(found.batches(60_000)))
+    return x, y
+
+
+def some(name: str, split: str, begin: int | None, end: int | None) -> Dataset:
+    """Some of the images that a network is for."""
+    x, y = images("mnist" if name == "mnist" else "fashion-mnist", split)
+    return sw.ArrayDataset(x[begin:end], y[begin:end])
+
+
+@cache
+def prepared(name: str, rate: float, correction: str | None) -> tuple[sw.Conversion, Quantised, Quantised]:
     """A conversion, and what the chip runs of it by the least loss rule and by the common one."""
-    graph = network("cnn")
-    if graph is None:
-        raise SystemExit("SPIKEWRIGHT_MODELS must name a folder with fashion_cnn.safetensors")
-    rate, correction = SETTINGS[setting]
-    calibration = some("train", CALIBRATION)
+    graph, calibration = graph_of(name), some(name, "train", 0, CALIBRATION)
+    assert graph is not None
     conversion = sw.convert(graph, calibration, METHOD, readout="count", correct=correction)
     best = quantise(conversion, "speck2f", calibration, rate=rate)
     return conversion, best, quantise(conversion, "speck2f", rate=rate)
 
 
-def row(setting: str, kind: str, samples: int) -> dict[str, Any]:
+def row(name: str, setting: str, kind: str, samples: int) -> dict[str, Any]:
     """One row of the table."""
-    conversion, best, common = prepared(setting)
-    data, trains, before = some("test", samples), PictureTrains(), (time.perf_counter(), time.process_time())
+    conversion, best, common = prepared(name, *(CHOSEN[name] if setting == "chosen" else PLAIN))
+    data, before = some(name, "test", 0, samples), (time.perf_counter(), time.process_time())
     if kind == "stepped":
+        trains = PictureTrains()
         encoder = TrainFrames(best.network, trains)
         found = sw.measure(
             conversion, data, trains.timesteps, encoder=encoder, explain=False, engine="event", quiet=True
         )
-        sent = sum(layer.firing.mean * trains.timesteps * _size(layer.shape) for layer in found.layers.values())
-        told = {"accuracy": float(found.accuracy[-1]), "spikes": sent, "synops": _synops(found)}
+        sent = sum(layer.firing.mean * trains.timesteps * prod(layer.shape) for layer in found.layers.values())
+        synops = sum(layer.total for layer in found.synops.values())
+        told = {"accuracy": float(found.accuracy[-1]), "spikes": sent, "synops": synops}
         told["trained"] = float(found.analog_accuracy)
     else:
-        rules = ChipRules(permute=1) if kind == "permuted" else ChipRules()
-        on_chip = measure_chip(common if kind == "common rule" else best, data, trains, rules)
+        on_chip = measure_chip(common if kind == "common rule" else best, data, *KINDS[kind])
         assert on_chip.accuracy is not None
         sent = sum(layer.sent for layer in on_chip.layers.values())
         told = {"accuracy": float(on_chip.accuracy[-1]), "spikes": sent, "synops": on_chip.synops}
     taken = {"seconds": time.perf_counter() - before[0], "processor": time.process_time() - before[1]}
-    return {"key": f"{setting} {kind}", "samples": samples, **told, **taken}
+    return {"key": f"{name} {setting} {kind}", "samples": samples, **told, **taken}
 
 
-def _size(shape: Any) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
-def _synops(measures: sw.Measures) -> float:
-    return sum(synops.total for synops in measures.synops.values())
+def choices(name: str) -> Iterator[dict[str, Any]]:
+    """What the chip makes of the last training images, in the stated order, by rate and gain."""
+    data = some(name, "train", -HELD_OUT, None)
+    for rate in RATES:
+        for gain in GAINS:
+            found = measure_chip(prepared(name, rate, gain)[1], data)
+            assert found.accuracy is not None
+            told = {"accuracy": float(found.accuracy[-1]), "synops": found.synops}
+            yield {"key": f"{name} choice", "samples": HELD_OUT, "rate": rate, "gain": gain or "as it is", **told}
 
 
 def speed() -> float:
     """Millions of synaptic operations in a second of processor time, on one thread: the best of five."""
-    _, best, _ = prepared("chosen")
+    _, best, _ = prepared("fashion_cnn", *CHOSEN["fashion_cnn"])
     trains, source, chip = PictureTrains(), best.network.inputs[0], ChipSimulation(best.network, threads=1)
-    x, _ = next(iter(some("test", TIMED).batches(TIMED)))
+    x, _ = next(iter(some("fashion_cnn", "test", 0, TIMED).batches(TIMED)))
     shapes = {source.name: source.shape}
     lines = [
         timeline({source.name: trains.of(picture, source, number)}, shapes, trains.beats(), False)
@@ -131,42 +156,38 @@ def speed() -> float:
     return float(max(found))
 
 
-def report(rows: dict[str, dict[str, Any]], fast: float) -> None:
-    lines = []
-    for setting in SETTINGS:
-        stepped = rows.get(f"{setting} stepped")
-        for kind in KINDS:
-            own = rows.get(f"{setting} {kind}")
-            if own is None or stepped is None:
-                continue
-            against = "" if kind == "stepped" else f"{100 * (own['accuracy'] - stepped['accuracy']):+.2f}"
-            cells = [setting, kind, f"{100 * own['accuracy']:.2f}", against, f"{own['spikes']:,.0f}"]
-            cells += [f"{own['synops'] / 1e6:.1f} M", f"{own['processor']:.0f}", f"{own['seconds']:.0f}"]
-            lines.append("| " + " | ".join(cells) + " |")
-    facts = {"rows": "\n".join(lines), "method": METHOD, "machine": processor(), "cores": os.cpu_count()}
-    first = next(iter(rows.values()))
-    trained = next(100 * one["trained"] for one in rows.values() if "trained" in one)
-    text = PAGE.format(**facts, samples=first["samples"], trained=trained, speed=fast, load=os.getloadavg()[0])
-    (RESULTS / "chip.md").write_text(text, encoding="utf-8")
+def note(told: dict[str, Any]) -> dict[str, Any]:
+    """Print a line and keep it."""
+    print(json.dumps(told), flush=True)
+    with RECORD.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(told) + "\n")
+    return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
     parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--choose", metavar="NETWORK")
     parser.add_argument("--report", action="store_true")
     given = parser.parse_args()
+    if given.choose:
+        for told in choices(given.choose):
+            note(told)
+        return
     done = [json.loads(line) for line in RECORD.read_text().splitlines()] if RECORD.exists() else []
-    rows = {one["key"]: one for one in done if one["samples"] == given.samples}
-    for key in (f"{setting} {kind}" for setting in SETTINGS for kind in KINDS):
-        if given.report or key in rows or not all(word in key for word in filter(None, given.only.split(","))):
-            continue
-        setting, kind = key.split(" ", 1)
-        rows[key] = row(setting, kind, given.samples)
-        print(json.dumps(rows[key]), flush=True)
-        with RECORD.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rows[key]) + "\n")
-    report(rows, speed())
+    every = sorted(done, key=lambda one: one["samples"])  # of rows with one key that with the most images counts
+    rows = {one["key"]: one for one in every if not one["key"].endswith("choice")}
+    words = list(filter(None, given.only.split(",")))
+    for name in CHOSEN:
+        present = not given.report and graph_of(name) is not None
+        settings = ("chosen",) if CHOSEN[name] == PLAIN else ("chosen", "plain")
+        for key in (f"{name} {setting} {kind}" for setting in settings for kind in ("stepped", *KINDS)):
+            found = key in rows and rows[key]["samples"] >= given.samples
+            if present and not found and all(word in key for word in words):
+                rows[key] = note(row(name, *key.split(" ", 2)[1:], given.samples))  # type: ignore[call-arg]
+    tried = [one for one in done if one["key"].endswith("choice")]
+    page(rows, tried, CHOSEN, {title: graph for title in FITS if (graph := graph_of(title))}, METHOD, speed())
 
 
 if __name__ == "__main__":

@@ -9,15 +9,19 @@
 >>> sw.report("report.html", comparison)
 """
 
+from spikewright import training as training
 from spikewright.calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look
 from spikewright.calibration import parse as threshold_method
-from spikewright.chips.fit import Fit, check
+from spikewright.chips.fit import check
 from spikewright.chips.formats import export_chip
 from spikewright.chips.quantise import Quantised, quantise
+from spikewright.chips.recording import SensorRecording
+from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.chips.storage import load_quantised, save_quantised
+from spikewright.chips.value import Fit
 from spikewright.conversion import CalibrationFacts, Conversion, Correction, Neurons, NeuronsByPopulation
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
@@ -49,6 +53,7 @@ __all__ = [
     "Binning",
     "CalibrationFacts",
     "Candidate",
+    "ChipComparison",
     "ChipMeasures",
     "ChipRules",
     "Comparison",
@@ -82,9 +87,11 @@ __all__ = [
     "Run",
     "RunSettings",
     "Scale",
+    "SensorRecording",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",
+    "StepClock",
     "StoredEvents",
     "Synapses",
     "Tuning",
@@ -92,6 +99,7 @@ __all__ = [
     "check",
     "choose_exit",
     "compare",
+    "compare_on_chip",
     "convert",
     "correct",
     "corrector",

@@ -189,6 +189,16 @@ class Graph:
         rewired = found.replace(inputs=tuple(node.name if i == source else i for i in found.inputs))
         return self.with_nodes([*(rewired if n.name == reader else n for n in self.nodes), node])
 
+    def swapped(self, name: str) -> Graph:
+        """A one-input node in front of the node that it reads, whose only reader it is; its readers then read that."""
+        node = self[name]
+        source = self[node.inputs[0]]
+        readers = [
+            self[reader].replace(inputs=tuple(source.name if i == name else i for i in self[reader].inputs))
+            for reader in dict.fromkeys(self.consumers[name])
+        ]
+        return self.replaced(node.replace(inputs=source.inputs), source.replace(inputs=(name,)), *readers)
+
     def needed(self) -> Graph:
         """Without the nodes that no output depends on; inputs stay."""
         wanted: set[str] = set()

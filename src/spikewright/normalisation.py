@@ -116,13 +116,25 @@ def spread_scale(node: Node, scale: Array, shape: Shape) -> Array:
 
 
 def within_ceiling(relu: ReLU, scale: Array) -> Array:
-    """λ never above the ceiling, so that firing at every step is the clip."""
+    """λ never above the ceiling, so that firing at every step is the clip.
+
+    Of trained levels it may be one level above: few-spike neurons reach one unit less than λ (see ``one_level_above``).
+    """
     ceiling = relu.ceiling
     if ceiling is None:
         return scale
     if isinstance(ceiling, np.ndarray):
         raise GraphError(f"{relu}: its ceiling is already normalised; normalise the folded graph")
-    return np.minimum(scale, ceiling)
+    return np.minimum(scale, ceiling if relu.levels is None else one_level_above(ceiling, relu.levels))
+
+
+def one_level_above(ceiling: float, levels: int) -> float:
+    """One trained level above the ceiling: ``ceiling·(levels + 1)/levels``.
+
+    With ``levels = 2^K − 1`` it is the λ of few-spike neurons that tell the trained levels in K steps: a unit is
+    ``λ/2^K = ceiling/levels``, and the highest number is ``2^K − 1``.
+    """
+    return ceiling * (levels + 1) / levels
 
 
 def narrowed(values: Array) -> Array:

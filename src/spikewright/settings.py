@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from inspect import isabstract
 from math import isfinite
 from numbers import Integral, Real
@@ -60,7 +61,8 @@ def check_fields(instance: Any, name: str = "") -> None:
     Raises:
         SettingsError: naming the field, what it takes, and what it was given.
     """
-    hints = get_type_hints(type(instance))
+    cls: Any = type(instance)
+    hints = _hints(cls)
     name = name or type(instance).__name__
     for f in fields(instance):
         value = plain(getattr(instance, f.name))
@@ -68,6 +70,12 @@ def check_fields(instance: Any, name: str = "") -> None:
             raise SettingsError(f"{name}: {f.name} must be {words(hints[f.name])}, not {value!r:.60}")
         if value is not getattr(instance, f.name):
             object.__setattr__(instance, f.name, value)
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """The declared types of a dataclass's fields; finding them takes far longer than looking at values."""
+    return get_type_hints(cls)
 
 
 def check_choices(**given: tuple[Any, Any]) -> None:

@@ -71,6 +71,17 @@ def listed(words: Sequence[object], most: int = 10) -> str:
     return f"{', '.join(map(str, words[:most]))} and {len(words) - most} more"
 
 
+def ranges(numbers: Sequence[int]) -> str:
+    """``0-4, 7`` for 0, 1, 2, 3, 4 and 7."""
+    found: list[list[int]] = []
+    for one in numbers:
+        if found and one == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], one]
+        else:
+            found.append([one])
+    return ", ".join("-".join(map(str, ends)) for ends in found)
+
+
 def free_name(wanted: str, taken: Container[str]) -> str:
     """The wanted name, or the first that is free of ``relu_2``, ``relu_3`` and so on."""
     name, count = wanted, 1

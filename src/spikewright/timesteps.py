@@ -9,6 +9,9 @@ from typing import Self
 from spikewright.errors import SettingsError
 from spikewright.settings import LARGEST, whole
 
+MOST_TUNED = 2**16
+"""The most timesteps that something is chosen, corrected or tuned for: in more, a count is right to one in so many."""
+
 
 @dataclass(frozen=True)
 class Timesteps:
@@ -62,6 +65,21 @@ class Timesteps:
             return cls.parse(given)
         number = whole("timesteps", given, 1, LARGEST)
         return cls(number, number)
+
+    def check_tuned(self, what: object) -> None:
+        """Refuse numbers of timesteps that nothing is tuned for.
+
+        Args:
+            what: would be, for the message.
+
+        Raises:
+            SettingsError: for more than ``MOST_TUNED``.
+        """
+        if self.last > MOST_TUNED:
+            raise SettingsError(
+                f"{what}: nothing is tuned for {self.last:,} timesteps: what rounds to one in {MOST_TUNED:,} loses "
+                f"nothing; give {MOST_TUNED:,} or fewer, 4 to 64 are usual"
+            )
 
     @classmethod
     def is_text(cls, text: str) -> bool:

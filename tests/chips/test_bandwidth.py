@@ -21,9 +21,9 @@ import spikewright as sw
 from spikewright.chips.bandwidth import from_rates, measured_bandwidth
 from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipNetwork
-from spikewright.chips.recording import frames, is_recording
+from spikewright.chips.recording import SensorRecording, is_recording
 from spikewright.errors import DataError, SettingsError
-from spikewright.graph import Graph
+from spikewright.graph import Graph, SampleShapes
 from spikewright.nodes import IF, AvgPool, Conv, Flatten, Input, Linear, Output
 from spikewright.rates import simulated_rates
 
@@ -122,6 +122,9 @@ def test_a_peak_is_taken_over_a_window() -> None:
     fine = measured_bandwidth(graph, network, raster, 6, 1e-3, window=1e-4, encoder=sw.encoders.encoder("events"))
     assert fine["one"].peak == pytest.approx(18 / 1e-3)
     assert "evenly spaced within a step" in fine.remarks[1]
+    long = measured_bandwidth(graph, network, raster, 6, 1e-3, window=1.0, encoder=sw.encoders.encoder("events"))
+    assert long["one"].peak == pytest.approx(36 / 6e-3)
+    assert "the window is longer than the run of 0.006 s" in long.remarks[1]
     with pytest.raises(SettingsError, match="a window is a time above 0"):
         measured_bandwidth(graph, network, raster, 6, 1e-3, window=0)
 
@@ -142,6 +145,11 @@ def test_a_limit_that_is_exceeded_is_said_with_what_would_save() -> None:
         next(saving for saving in halved.savings if "decimator" in saving.remedy) if len(halved.savings) > 3 else None
     )
     assert decimator is None or decimator.share == pytest.approx(0.5)
+    cores = {fit.layers[0].core: 1e4}
+    one = sw.check(conversion, dt=1e-3, data=x, timesteps=T, synops_limit=cores)  # type: ignore[arg-type]
+    assert {saving.layer for saving in one.savings} == {fit.layers[0].layer}
+    assert [saving for saving in fit.savings if saving.layer == fit.layers[0].layer] == list(one.savings)
+    assert all(saving.enough is not None for saving in one.savings)
     some = sw.check(conversion, dt=1e-3, data=x, timesteps=T, synops_limit={8: 1.0})
     assert some.runs  # nothing stands on core 8
 
@@ -176,18 +184,76 @@ def test_recordings_are_frames_of_events(tmp_path: Path) -> None:
     assert is_recording(tmp_path / "events.npz")
     np.savez(tmp_path / "other.npz", x=np.ones(3), y=np.ones(3))
     assert not is_recording(tmp_path / "other.npz")
-    found = frames(tmp_path / "events.npz", (2, 3, 4), 1e-3)
+    inputs = facts_inputs((2, 3, 4))
+    found = SensorRecording.read(tmp_path / "events.npz").frames(inputs, 1e-3)
     assert found.shape == (1, 4, 2, 3, 4)
     assert found[0, 0, 0, 2, 0] == found[0, 0, 1, 0, 1] == found[0, 1, 1, 0, 1] == found[0, 3, 0, 1, 2] == 1
     assert found.sum() == 4
-    assert frames(arrays, (1, 3, 4), 1e-3).sum() == 4
+    assert SensorRecording.read(arrays).frames(facts_inputs((1, 3, 4)), 1e-3).sum() == 4
     for broken, message in (
         ({"t": arrays["t"]}, "it lacks x, y, p"),
         ({**arrays, "x": arrays["x"] + 4}, "reach x 6"),
         ({**arrays, "p": arrays["p"] + 0.5}, "are whole numbers"),
+        ({**arrays, "t": arrays["t"].astype(np.uint64) + np.uint64(2**63)}, "beyond all sensors"),
         ({label: array[:0] for label, array in arrays.items()}, "holds no events"),
+        (np.zeros(3), "it lacks t, x, y, p"),
     ):
         with pytest.raises(DataError, match=message):
-            frames(broken, (2, 3, 4), 1e-3)
+            SensorRecording.read(broken).frames(inputs, 1e-3)
+    recording = SensorRecording.read(arrays)
     with pytest.raises(DataError, match="1 or 2 channels"):
-        frames(arrays, (3, 3, 4), 1e-3)
+        recording.frames(facts_inputs((3, 3, 4)), 1e-3)
+    with pytest.raises(DataError, match="a recording is of one input; the network has 2"):
+        recording.frames(SampleShapes({"a": (1, 3, 4), "b": (1, 3, 4)}), 1e-3)
+    with pytest.raises(DataError, match="at most 1,048,576"):
+        recording.frames(inputs, 1e-9)
+    with pytest.raises(DataError, match="values in memory"):
+        recording.frames(facts_inputs((2, 128, 128)), 1e-3, timesteps=2**20)
+
+
+def test_recordings_come_in_several_kinds_of_files(tmp_path: Path) -> None:
+    """Arrays by name or one structured array, of any order in time; steps beyond its end are silent."""
+    kinds = [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")]
+    rows = np.array([(70, 1, 2, True), (50, 3, 0, False)], kinds)
+    np.savez(tmp_path / "one.npz", events=rows)
+    np.save(tmp_path / "one.npy", rows)
+    np.savez(tmp_path / "names.npz", **{label: rows[label] for label in "txyp"})
+    for source in (rows, *(tmp_path / name for name in ("one.npz", "one.npy", "names.npz"))):
+        if isinstance(source, Path):
+            assert is_recording(source)
+        found = SensorRecording.read(source)
+        assert [found.t.tolist(), found.x.tolist(), found.y.tolist(), found.p.tolist()] == [
+            [0, 20],
+            [3, 1],
+            [0, 2],
+            [0, 1],
+        ]
+        frames = found.frames(facts_inputs((2, 3, 4)), 1e-5, timesteps=6)
+        assert frames.shape[:2] == (1, 6)
+        assert frames[0, 0, 0, 0, 3] == frames[0, 2, 1, 2, 1] == 1
+        assert found.frames(facts_inputs((2, 3, 4)), 1e-5, timesteps=2).sum() == 1
+        last = SampleShapes({"input": (3, 4, 2)})
+        last.channels = {"input": "last"}
+        assert found.frames(last, 1e-5)[0, 2, 2, 1, 1] == 1
+    np.save(tmp_path / "other.npy", np.zeros((3, 4)))
+    assert not is_recording(tmp_path / "other.npy")
+
+
+def facts_inputs(shape: tuple[int, ...]) -> SampleShapes:
+    return SampleShapes({"input": shape})
+
+
+def test_bandwidth_of_a_recording_is_that_of_its_frames() -> None:
+    graph = facts_network(pool=False)
+    network = lower(graph, SPECK).checked(SPECK)
+    t = np.array([0, 1, 2, 900, 3100])
+    recording = SensorRecording.read({"t": t, "x": t % 4, "y": t % 3, "p": t % 2})
+    fit = sw.check(graph, data=recording, dt=1e-3)
+    assert fit.bandwidth is not None
+    assert (fit.bandwidth.samples, fit.bandwidth.timesteps) == (1, 4)
+    frames = recording.frames(graph.inputs, 1e-3)
+    by_hand = measured_bandwidth(graph, network, frames, 4, 1e-3, encoder=sw.encoders.encoder("events"))
+    assert [load.peak for load in fit.bandwidth.layers] == [load.peak for load in by_hand.layers]
+    longer = sw.check(graph, data=recording, dt=1e-3, timesteps=8).bandwidth
+    assert longer is not None
+    assert longer["one"].mean == pytest.approx(by_hand["one"].mean / 2)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
+from shutil import which
 from typing import Any
 from zipfile import ZipFile
 
@@ -129,8 +131,21 @@ def test_a_decimator_of_two_is_zero_and_is_on(number: int) -> None:
     assert core["dimensions"]["input_shape"] == {"size": {"x": 2, "y": 4}, "feature_count": 1}
 
 
-def test_chips_without_decimators_have_no_such_fields() -> None:
-    assert not any("decimator" in name for name in core_settings(quantised(worked("A"), "speck2b"))["cnn_layers"]["0"])
+@pytest.mark.parametrize("chip", ["speck2b", "dynapcnndevkit"])
+def test_chips_without_decimators_have_kill_bits_instead(chip: str) -> None:
+    """One for every weight, bias and potential, and none of them set: 1 is off."""
+    core = core_settings(quantised(worked("A"), chip))["cnn_layers"]["0"]
+    assert not any("decimator" in name for name in core)
+    for label, of in (
+        ("weights_kill_bit", "weights"),
+        ("biases_kill_bit", "biases"),
+        ("neurons_value_kill_bit", "neurons_initial_value"),
+    ):
+        assert np.shape(core[label]) == np.shape(core[of])
+        assert not np.any(core[label])
+    usual = core_settings(quantised(worked("A")))["cnn_layers"]["0"]
+    assert not any("kill_bit" in name for name in usual)
+    assert {name for name in core if "kill" not in name} == {name for name in usual if "decimator" not in name}
 
 
 def test_columns_stand_before_rows_and_a_lowest_threshold_is_never_zero() -> None:
@@ -262,6 +277,36 @@ def test_integers_read_back_exact(suffix: str, read: Any, tmp_path: Path) -> Non
     first_bytes = path.read_bytes()
     export_chip(Quantised("speck2f", network, ()), path, force=True)
     assert path.read_bytes() == first_bytes
+
+
+@pytest.mark.skipif(which("cc") is None, reason="there is no C compiler")
+@pytest.mark.parametrize("language", ["c99", "c++11"])
+def test_a_compiler_takes_the_header_without_a_warning(language: str, tmp_path: Path) -> None:
+    """And the program that prints its arrays prints what was written."""
+    made = quantised(worked("D"))
+    first = made.network.layers[0].replace(v_init=np.arange(-64, 64).reshape(2, 8, 8), decimator=4)
+    network = ChipNetwork(made.network.inputs, (first, *made.network.layers[1:]), made.network.readout)
+    export_chip(Quantised("speck2f", network, ()), tmp_path / "chip.h")
+    values = arrays_of(network)
+    names = [
+        f"{layer}/{label}" for layer in ("layer_0", "layer_1", "layer_2") for label in ("weights", "bias", "v_init")
+    ]
+    loops = "".join(
+        f"  for (int i = 0; i < {values[name].size}; i++) "
+        f'printf("%d ", (&{name.replace("/", "_")}{"[0]" * values[name].ndim})[i]);\n'
+        for name in names
+    )
+    macros = '  printf("%d %d %d\\n", LAYER_0_DECIMATOR, LAYER_2_STRIDE_X, LAYER_1_V_MIN);\n'
+    program = tmp_path / ("main.c" if language == "c99" else "main.cpp")
+    program.write_text(f'#include <stdio.h>\n#include "chip.h"\nint main(void) {{\n{loops}{macros}  return 0;\n}}\n')
+    flags = [f"-std={language}", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+    compiled = subprocess.run(
+        ["cc", *flags, str(program), "-o", str(tmp_path / "main")], capture_output=True, check=False
+    )
+    assert compiled.returncode == 0, compiled.stderr.decode()
+    printed = subprocess.run([str(tmp_path / "main")], capture_output=True, check=True).stdout.split()
+    expected = [value for name in names for value in values[name].ravel().tolist()]
+    assert [int(word) for word in printed] == [*expected, 4, 4, network.layers[1].v_min]
 
 
 def test_memory_files_are_in_twos_complement() -> None:

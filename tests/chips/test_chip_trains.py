@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewright.chips.network import ChipInput
+from spikewright.chips.simulation.timeline import timeline
 from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.errors import DataError, SettingsError
 
@@ -37,6 +38,19 @@ def test_events_of_a_step_are_spread_evenly_over_it(kind: str) -> None:
     for step, count in Counter((train.time // 100).tolist()).items():
         own = train.time[train.time // 100 == step] - 100 * step
         assert own.tolist() == [k * 100 // count for k in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["regular", "poisson"])
+def test_or_all_of_them_come_at_its_beginning(kind: str) -> None:
+    picture = np.random.default_rng(1).random(SOURCE.shape).astype(np.float32)
+    spread, together = (PictureTrains(timesteps=5, kind=kind, spread=on) for on in (True, False))  # type: ignore[arg-type]
+    train = together.of(picture, SOURCE, 2)
+    assert (train.time % together.step == 0).all()
+    frames = together.frames(train, SOURCE)
+    np.testing.assert_array_equal(frames, spread.frames(spread.of(picture, SOURCE, 2), SOURCE))
+    order = timeline({"input": train}, {"input": SOURCE.shape}, together.beats(), together=True)
+    assert order.time.tolist() == together.beats().tolist()
+    assert order.tick.all()
 
 
 def test_rows_come_in_order_and_mixed_ones_do_not() -> None:

@@ -74,5 +74,9 @@ def test_an_unknown_chip_is_named_with_those_that_are_known() -> None:
     assert isinstance(chip(chip("speck2e")), Chip)
     with pytest.raises(SettingsError, match=r"unknown chip 'loihi'; choose one of .*speck2e, speck2f"):
         chip("loihi")
+    meant = {"speck2": "speck2", "Speck2F": "speck2f", "speck2f ": "speck2f", "xylo_imo": "xylo_imu"}
+    for typed, near in meant.items():
+        with pytest.raises(SettingsError, match=f"unknown chip '{typed}'; did you mean {near}"):
+            chip(typed)
     with pytest.raises(SettingsError, match="unknown chip 3; choose"):
         chip(3)  # type: ignore[arg-type]

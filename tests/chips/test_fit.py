@@ -15,12 +15,13 @@ from lowering_cases import SPECK, average_pool, converted, dense_layer
 
 import spikewright as sw
 from networks import Builder
-from spikewright.chips.fit import Fit, check
+from spikewright.chips.fit import check
 from spikewright.chips.known import chip
 from spikewright.chips.limits import broken
 from spikewright.chips.mapping import most_placed
 from spikewright.chips.sizes import Sizes
 from spikewright.chips.suggestions import changes, fitting_cores
+from spikewright.chips.value import Fit
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output

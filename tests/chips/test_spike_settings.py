@@ -34,6 +34,13 @@ def test_what_stands_behind_is_multiplied_so_that_means_stay() -> None:
     assert found.readout[0].spike_values == (2,)
 
 
+def test_weights_behind_stay_where_means_need_not() -> None:
+    found = with_settings(chain(), CHIP, decimator={"one": 4}, threshold_scale={"one": 1.5, "two": 2}, keep_means=False)
+    one, two = found.layers
+    assert (one.decimator, one.threshold, two.threshold, two.weights.item()) == (4, 1.5, 2, 0.25)
+    assert found.readout[0].spike_values == ()
+
+
 def test_resets() -> None:
     assert {layer.reset for layer in with_settings(chain(), CHIP, return_to_zero=True).layers} == {"zero"}
     assert {layer.reset for layer in with_settings(chain(), CHIP).layers} == {"subtract"}
@@ -49,6 +56,8 @@ def test_resets() -> None:
         ({"decimator": {"three": 2}}, "decimator: there is no layer 'three'; there are"),
         ({"decimator": 2.5}, "decimator must be a whole number, not 2.5"),
         ({"threshold_scale": 0}, "layer 'one': threshold_scale must be a positive number, not 0"),
+        ({"threshold_scale": 1e300}, "layer 'one': threshold_scale must be 1/32,768 to 32,768, as thresholds"),
+        ({"threshold_scale": 1e-300}, "layer 'one': threshold_scale must be 1/32,768 to 32,768"),
         ({"threshold_scale": {"two": float("nan")}}, "layer 'two': threshold_scale must be a positive number"),
     ],
 )
@@ -86,10 +95,11 @@ def test_they_are_stored_and_simulated(tmp_path: Path) -> None:
     module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3), nn.ReLU())
     x = np.random.default_rng(0).random((8, 1, 8, 8)).astype(np.float32)
     conversion = sw.convert(sw.load(module.eval(), shape=(1, 8, 8)), x, readout="count")
+    x = np.random.default_rng(1).random((8, 1, 8, 8)).astype(np.float32)
     first, last = (node.name for node in conversion.spiking.populations)
     trains = sw.PictureTrains(timesteps=32)
-    usual = sw.measure_chip(sw.quantise(conversion, "speck2f", x), x, trains)
-    made = sw.quantise(conversion, "speck2f", x, decimator={first: 4}, return_to_zero=True, threshold_scale={last: 2})
+    usual = sw.measure_chip(sw.quantise(conversion, "speck2f"), x, trains)
+    made = sw.quantise(conversion, "speck2f", decimator={first: 4}, return_to_zero=True, threshold_scale={last: 2})
     sw.save_quantised(made, tmp_path / "chip.safetensors")
     read = sw.load_quantised(tmp_path / "chip.safetensors")
     assert (read.network[first].decimator, read.network[last].decimator) == (4, 1)
@@ -100,8 +110,8 @@ def test_they_are_stored_and_simulated(tmp_path: Path) -> None:
     assert measured.layers[first].sent == pytest.approx(measured.layers[first].fired / 4, abs=1)
     assert measured.layers[first].fired <= usual.layers[first].fired
     trains = sw.PictureTrains(timesteps=128)
-    before = sw.measure_chip(sw.quantise(conversion, "speck2f", x), x, trains).answers["output"].ravel()
+    before = sw.measure_chip(sw.quantise(conversion, "speck2f"), x, trains).answers["output"].ravel()
     for settings in ({"decimator": {first: 4}}, {"threshold_scale": {first: 2}}, {"threshold_scale": {last: 2}}):
-        found = sw.measure_chip(sw.quantise(conversion, "speck2f", x, **settings), x, trains).answers["output"]
+        found = sw.measure_chip(sw.quantise(conversion, "speck2f", **settings), x, trains).answers["output"]
         assert np.corrcoef(found.ravel(), before)[0, 1] > 0.9
         assert np.polyfit(before, found.ravel(), 1)[0] == pytest.approx(1, abs=0.25)  # 1/4 if nothing was taken times 4

@@ -95,6 +95,17 @@ def test_operations_per_second(home: Path, capsys: pytest.CaptureFixture[str]) -
     assert means["layers"][0]["mean"] == pytest.approx(first["mean"], rel=1e-3)
 
 
+def test_a_draw_is_simulated_where_nobody_says_which(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).random((120, *plain(7).graph().sample_shape)).astype(np.float32)
+    np.savez("many.npz", x=x, y=np.arange(120) % 4)
+    typed = "check snn.safetensors --data many.npz -T 2 --dt 1ms"
+    assert "samples: 100 of 120, all 4 classes" in said(typed, capsys, 0)
+    assert told(typed, capsys, 0)["bandwidth"]["samples"] == 100
+    few = told(f"{typed} --first-samples 7", capsys, 0)
+    assert (few["data"]["samples"], few["bandwidth"]["samples"]) == (7, 7)
+    assert told(f"{typed} --samples 120", capsys, 0)["bandwidth"]["samples"] == 120
+
+
 def test_a_recording(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b = Builder(0, (2, 8, 8))
     b.conv(3)
@@ -104,6 +115,10 @@ def test_a_recording(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = told("check sensor.safetensors --data events.npz --dt 1ms", capsys, 0)["bandwidth"]
     assert (found["samples"], found["timesteps"]) == (1, 1)
     assert found["layers"][0]["mean"] == pytest.approx((4 + 9) * 3 / 1e-3)
+    longer = told("check sensor.safetensors --data events.npz --dt 1ms -T 4", capsys, 0)["bandwidth"]
+    assert (longer["timesteps"], longer["layers"][0]["mean"]) == (4, pytest.approx((4 + 9) * 3 / 4e-3))
+    idle = said("check sensor.safetensors --data events.npz --dt 1ms --samples 3", capsys, 2)
+    assert "--samples would change nothing: a recording is one sample" in idle
 
 
 def test_a_trained_network_is_checked_by_its_sizes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,14 +21,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("chip")
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 3), nn.ReLU())
-    x = np.random.default_rng(0).random((24, 1, 8, 8)).astype(np.float32)
+    x = np.random.default_rng(0).random((48, 1, 8, 8)).astype(np.float32)
     with torch.no_grad():
         y = module(torch.from_numpy(x)).argmax(1).numpy()
+    x, y, more, labels = x[:24], y[:24], x[24:], y[24:]
     conversion = sw.convert(sw.load(module.eval(), shape=(1, 8, 8)), x, "percentile:99.9", readout="count")
-    names = {name: str(folder / name) for name in ("spiking.safetensors", "data.npz", "chip.safetensors")}
+    names = {name: str(folder / name) for name in ("spiking.safetensors", "train.npz", "data.npz", "chip.safetensors")}
     sw.save(conversion, names["spiking.safetensors"])
-    np.savez(names["data.npz"], x=x, y=y)
-    made = ["quantise", names["spiking.safetensors"], "--chip", "speck2f", "--data", names["data.npz"], "--rate", "2"]
+    np.savez(names["train.npz"], x=x, y=y)
+    np.savez(names["data.npz"], x=more, y=labels)
+    made = ["quantise", names["spiking.safetensors"], "--chip", "speck2f", "--data", names["train.npz"], "--rate", "2"]
     assert run([*made, "-o", names["chip.safetensors"]]) == 0
     return names
 
@@ -49,7 +51,7 @@ def test_quantise_says_what_each_layer_loses(
 
 
 def test_simulate_runs_it_as_the_chip_would(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["simulate", files["chip.safetensors"], "--data", files["data.npz"], "-T", "32", "--dt", "0.002"]
+    command = ["simulate", files["chip.safetensors"], "--data", files["data.npz"], "-T", "32", "--dt", "2ms"]
     assert run(command) == 0
     printed = capsys.readouterr().out
     for words in ("on the chip", "accuracy", "synops/s", "waiting", "order and open rules: as stated", "500 Hz"):
@@ -61,13 +63,111 @@ def test_simulate_runs_it_as_the_chip_would(files: dict[str, str], capsys: pytes
     assert (told["rules"], told["trains"], told["samples"]) == ("fires=above,permute=3", "poisson", 24)
     assert len(told["scores"]["output"]["accuracy"]) == 32
     assert told["quantised"]["rate"] == 2
+    assert run([*command, "--simultaneous", "--chip-rules", "permute=3"]) == 0
+    assert "events: simultaneous regular trains, 2 events a step" in " ".join(capsys.readouterr().out.split())
+
+
+def test_samples_of_calibration_are_refused_or_stamped(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["simulate", files["chip.safetensors"], "--data", files["train.npz"], "-T", "4"]
+    assert run(command) == 2
+    said = capsys.readouterr().err
+    assert "24 of the 24 samples to measure with are those of calibration" in said
+    assert "--allow-overlap" in said
+    assert run([*command, "--allow-overlap"]) == 0
+    assert "24 of these 24 samples were used for calibration too" in capsys.readouterr().out
+    assert run([*command, "--allow-overlap", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"]["shared_samples"] == 24
+
+
+def test_curves_and_events_are_written(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["simulate", files["chip.safetensors"], "--data", files["data.npz"], "-T", "8"]
+    curves, events = tmp_path / "run.npz", tmp_path / "events"
+    assert run([*command, "-o", str(curves), "--events", str(events)]) == 0
+    printed = capsys.readouterr().out.replace("\n", "")
+    assert f"written: {curves}" in printed
+    assert f"written: {events}, " in printed
+    with np.load(curves) as arrays:
+        assert arrays["accuracy"].shape == (8,)
+        assert arrays["answers/output"].shape == (24, 3)
+    stored = sw.load_events(events)
+    layers = [layer.name for layer in sw.load_quantised(files["chip.safetensors"]).network.layers]
+    assert (list(stored), stored.samples, stored.timesteps) == (layers, 24, 8000)
+    assert run([*command, "-o", str(curves)]) == 2
+    assert "--force" in capsys.readouterr().err
+    told = [*command, "-o", str(curves), "--events", str(events), "--force", "--json"]
+    assert run(told) == 0
+    assert json.loads(capsys.readouterr().out)["events"]["populations"] == dict(stored.counts)
+    for more, said in (
+        (["-o", str(tmp_path / "run.csv")], "curves and rates are written as .npz"),
+        (["-o", files["data.npz"], "--force"], "is what --data reads"),
+        (["--events", str(curves)], "is not a folder of events"),
+    ):
+        assert run([*command, *more]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_recording_is_run_as_it_is(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    events = {"t": np.sort(random.integers(0, 20_000, 900)), "p": random.integers(0, 2, 900)}
+    events |= {label: random.integers(0, 8, 900) for label in "xy"}
+    path = str(tmp_path / "sensor.npz")
+    np.savez(path, **events)
+    command = ["simulate", files["chip.safetensors"], "--data", path]
+    assert run([*command, "--dt", "1ms", "-o", str(tmp_path / "run.npz")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for words in ("events: as recorded, 20 steps of 0.001 s", "recording: 900 events in", "answer 'output', most: "):
+        assert words in printed, words
+    assert "stands for" in printed
+    assert run([*command, "-T", "5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["timesteps"], told["trains"], told["data"]["events"]) == (5, "as recorded", 900)
+    assert len(told["answers"]["output"]) == 3
+    assert run([*command, "-T", "50", "--json"]) == 0  # silence behind the end, where the slow clock ticks on
+    assert json.loads(capsys.readouterr().out)["timesteps"] == 50
+    for more, said in (
+        (["--samples", "3"], "--samples would change nothing: a recording is one sample"),
+        (["--encoder", "poisson"], "--encoder would change nothing"),
+        (["--beside", files["spiking.safetensors"]], "--beside would change nothing"),
+        (["--task", "classification"], "--task would change nothing"),
+        (["--dt", "1e-7"], "a whole number of microseconds"),
+    ):
+        assert run([*command, *more]) == 2, more
+        assert said in " ".join(capsys.readouterr().err.split())
+    np.savez(path, **{**events, "x": events["x"] + 1})
+    assert run(command) == 2
+    assert "the network's input has 8 columns, 8 rows" in capsys.readouterr().err
+    assert run(["simulate", files["spiking.safetensors"], "--data", path]) == 2
+    said = capsys.readouterr().err
+    assert "recording" in said
+    assert "quantise" in said
+
+
+def test_quantise_draws_its_samples(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = str(tmp_path / "chip.safetensors")
+    command = ["quantise", files["spiking.safetensors"], "--chip", "speck2f", "-o", output, "--force"]
+    data = ["--data", files["data.npz"]]
+    for more, used, seeds in (
+        (["--samples", "9", "--sample-seed", "4"], "9 of 24", {"samples of quantising": 4}),
+        (["--first-samples", "9"], "9 of 24", {}),
+        ([], "24", {}),
+    ):
+        capsys.readouterr()
+        assert run([*command, *data, *more]) == 0
+        assert f"samples: {used}" in capsys.readouterr().err
+        assert dict(sw.load_quantised(output).calibration.seeds) == seeds
+    assert run([*command, "--samples", "9"]) == 2
+    assert "--samples would change nothing: nothing is calibrated without --data" in capsys.readouterr().err
 
 
 def test_the_stepped_network_stands_beside_it(
     files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["simulate", files["chip.safetensors"], "--data", files["data.npz"], "-T", "16"]
-    steps = [*command, "--beside", files["spiking.safetensors"], "--allow-overlap"]
+    steps = [*command, "--beside", files["spiking.safetensors"]]
     assert run(steps) == 0
     printed = capsys.readouterr().out
     assert "accuracy, %, in steps" in printed
@@ -80,7 +180,7 @@ def test_the_stepped_network_stands_beside_it(
     x = np.random.default_rng(0).random((24, 1, 8, 8)).astype(np.float32)
     sw.save(sw.convert(conversion.folded, x), other)
     assert run([*command, "--beside", other]) == 2
-    assert "give --beside what was quantised" in capsys.readouterr().err
+    assert "give what was quantised" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -90,6 +190,8 @@ def test_the_stepped_network_stands_beside_it(
         (["--encoder", "events"], "a chip is sent regular trains, or --encoder poisson; not --encoder events"),
         (["--chip-rules", "order=x"], "chip rules: unknown 'order=x'"),
         (["--dt", "0.0000001"], "dt must be a whole number of microseconds"),
+        (["--dt", "-1ms"], "--dt takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '-1ms'"),
+        (["--dt", "1h"], "--dt takes a time above 0"),
     ],
 )
 def test_what_a_chip_has_not_is_refused(
@@ -110,6 +212,10 @@ def test_what_is_no_conversion_or_no_chip_is_refused(
         (
             ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--chip-rules", "fires=above"],
             "--chip-rules is for what 'spikewright quantise' wrote",
+        ),
+        (
+            ["simulate", files["spiking.safetensors"], "--data", files["data.npz"], "--simultaneous"],
+            "--simultaneous is for what 'spikewright quantise' wrote",
         ),
     ):
         assert run(arguments) == 2
@@ -177,6 +283,13 @@ def test_settings_of_cores_are_options_of_quantise(
         1,
         True,
     )
+    assert run([*made, "--force", "--decimator", f"{first}=4", "--lose-means"]) == 0
+    less = sw.load_quantised(output).network
+    assert run([*made, "--force", "--decimator", f"{first}=4"]) == 0
+    kept = sw.load_quantised(output).network
+    assert less.layers[1].threshold > 2 * kept.layers[1].threshold  # in the unit of weights, which fill their word
+    assert run([*made, "--force", "--lose-means"]) == 2
+    assert "--lose-means would change nothing" in capsys.readouterr().err
     capsys.readouterr()
     for option, message in (
         ("64", "speck2f has no decimator of 64; there are 1, 2, 4, 8, 16, 32, 128, 256, 512"),

@@ -21,7 +21,7 @@ from spikewright.errors import SettingsError
 from spikewright.events import load_events
 from spikewright.text import short
 
-COMMANDS = ("inspect", "convert", "tune", "simulate", "check", "quantise", "synapses", "export", "demo")
+COMMANDS = ("inspect", "convert", "tune", "finetune", "simulate", "check", "quantise", "synapses", "export", "demo")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

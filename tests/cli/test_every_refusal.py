@@ -221,6 +221,35 @@ REFUSED: dict[str, str] = {
     "simulate few.safetensors --data data.npz": "a window has at most 24 timesteps, not 64; 4 to 8 are usual",
     "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
     "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
+    # what is refused before anything is read, that would be noticed only when its turn comes
+    **{
+        f"{CONVERT} --test y_high.npz {options}": said
+        for options, said in {
+            "--neurons few_spike": "a window has at most 24 timesteps, not 64",
+            "--neurons few_spike -T 4 --correct v_init:25": "a window has at most 24 timesteps, not 25",
+            "--neurons layered -T 4 --early-exit 1": "layered networks answer once, at the end of a window",
+            "--neurons layered -T 4 --readout-from 1": "an answer is read over its own window: leave readout_from away",
+            "--neurons layered -T 4 --correct v_init": "another network for each T, not one for 4..32",
+            "--neurons layered -T 4 --correct bias:4,steps": "take bias, v_init or weights",
+            "--neurons layered -T 4 --correct bursts:4": "bursts: neurons that exchange window by window",
+            "--method auto:32,allow=few_spike": "a window has at most 24 timesteps, not 32",
+            "--method auto:8,allow=signed --reset zero": "auto:8,allow=signed: Neurons: signed neurons send −1",
+            "--correct v_init:4 --correct gain:2": "the gain comes first: v_init was made for other rates",
+            "-T 1000000000": "--timesteps must be 16,777,216 or less, not 1000000000",
+        }.items()
+    },
+    f"{SIMULATE}000000000": "--timesteps must be 16,777,216 or less, not 2000000000",
+    # how much there may be
+    f"{CONVERT} --method auto:1000000": "auto:1000000: nothing is tuned for 1,000,000 timesteps",
+    f"{CONVERT} --correct bias:1000000,steps": "bias:1000000,steps: nothing is tuned for 1,000,000 timesteps",
+    f"{CONVERT} --correct v_init:4..99999": "give 65,536 or fewer, 4 to 64 are usual",
+    f"{CONVERT} --correct v_init:rounds=2000000000": "v_init: rounds must be 10,000 or less, not 2000000000",
+    f"{CONVERT} --correct bias:rounds=20000": "bias: rounds must be 10,000 or less",
+    f"{CONVERT} --correct weights:fitting=20000": "weights: fitting must be 10,000 or less",
+    f"{CONVERT} --method ltb:2000000000": "ltb: batches must be 100,000 or less",
+    f"{CONVERT} --neurons max_pool=fir_max,horizon=999999": "horizon must be 1 to 65,536 timesteps",
+    f"{TUNE} -T 1000000": "tune: nothing is tuned for 1,000,000 timesteps",
+    f"{TUNE} --grid correct=none --grid correct=bias:1000000,steps": "the point gain=1 correct=bias:1000000,steps",
     # how answers are read
     **{
         f"{start} {option}": said

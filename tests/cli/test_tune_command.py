@@ -93,7 +93,7 @@ def test_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_where_nothing_meets_the_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     typed = [*TUNE.split()[:4], "--grid", "method=scale:0.01", "-T", "1"]
     assert run([*typed, "--rule", "smallest T within 0 points"]) == 0
-    said = "smallest T within 0 points: nothing that was tried is; the nearest is method=scale:0.01 at T=1"
+    said = "smallest T within 0 points: nothing that was tried meets it; the nearest is method=scale:0.01 at T=1"
     assert said in capsys.readouterr().out
 
 

@@ -197,11 +197,10 @@ def test_correctors_of_one_length_share_a_walk() -> None:
     chain = ["v_init:4", "bias:4", "gain:2", "v_init:8", "bias:4..8"]
     with pytest.raises(SettingsError, match="the gain comes first"):
         sw.correct(conversion(), X, chain, progress=lambda *each: told.append(each))
-    assert {what for what, _, _ in told} == {"correcting by v_init:4, bias:4"}
-    told.clear()
-    sw.correct(conversion(), X, [chain[2], chain[0], *chain[3:]], progress=lambda *each: told.append(each))
+    assert not told  # before anything is done
+    sw.correct(conversion(), X, [chain[2], *chain[:2], *chain[3:]], progress=lambda *each: told.append(each))
     assert list(dict.fromkeys(what for what, _, _ in told)) == [
-        "correcting by v_init:4",
+        "correcting by v_init:4, bias:4",
         "correcting by v_init:8, bias:4..8",
     ]
 

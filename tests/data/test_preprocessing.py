@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_networks import keras
-from spikewright.data import ArrayDataset, Preprocessing, as_dataset
+from spikewright.data import ArrayDataset, Preprocessing, as_dataset, load_data
 from spikewright.data.preprocessing import PRESETS
 from spikewright.data.resize import cropped, resized, size_of
 from spikewright.errors import DataError, SettingsError
@@ -19,6 +21,15 @@ parse = Preprocessing.parse
 
 def of(text: str, x: np.ndarray = PIXELS, axis: int = 1) -> np.ndarray:
     return parse(text)(x, axis)
+
+
+def test_data_are_loaded_with_a_text_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=PIXELS, y=np.arange(4))
+    one, other = (load_data(f"{tmp_path}/data.npz", preprocessing=p) for p in ("scale=1/255", parse("scale=1/255")))
+    np.testing.assert_array_equal(next(one.batches(4))[0], next(other.batches(4))[0])
+    assert one.preprocessing == other.preprocessing
+    with pytest.raises(SettingsError, match=r"preprocessing is Preprocessing\(…\) or its text, 'scale=1/255', not 3"):
+        load_data(f"{tmp_path}/data.npz", preprocessing=3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,30 @@ def test_measure_refuses_before_it_simulates() -> None:
     assert apart.protocol.lines[0].startswith("chosen on calibration data: thresholds (max of 20 samples")
 
 
+def test_a_margin_that_was_chosen_on_test_samples_is_refused() -> None:
+    b = plain(1)
+    x = b.samples(60)
+    conversion = sw.convert(b.graph(), x[:20], "max")
+    settings = sw.RunSettings(4)
+    apart = sw.measure(conversion, x[40:], 4, early_exit=sw.choose_exit(conversion, x[20:40], 0.1, settings))
+    assert apart.protocol is not None
+    assert apart.protocol.overlap == Overlap(0, 20)
+    on_test = sw.choose_exit(conversion, x[40:], 0.1, settings)
+    assert on_test == sw.EarlyExit(on_test.margin, 0.1, 20)  # which samples is no part of the rule
+    seen: list[int] = []
+    for network in (conversion, conversion.spiking):
+        with pytest.raises(DataError, match="20 of the 20 samples to measure with are those of calibration"):
+            sw.measure(network, x[40:], 4, early_exit=on_test, progress=lambda done, _: seen.append(done))
+    assert not seen
+    with pytest.warns(sw.SpikewrightWarning, match="20 of these 20 samples were used for calibration too"):
+        insisted = sw.measure(conversion, x[40:], 4, early_exit=on_test, allow_overlap=True)
+    assert insisted.protocol is not None
+    assert insisted.protocol.overlap == Overlap(20, 20)
+    given = sw.measure(conversion, x[40:], 4, early_exit=sw.EarlyExit(on_test.margin))
+    assert given.protocol is not None
+    assert given.protocol.overlap == Overlap(0, 20)
+
+
 def test_compare_refuses_before_it_calibrates() -> None:
     b = plain(1)
     x, y = b.samples(20), np.arange(20) % 4

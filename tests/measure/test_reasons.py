@@ -9,7 +9,7 @@ from spikewright.forward import run
 from spikewright.graph import Graph
 from spikewright.measures.advice import Had, advice
 from spikewright.measures.error_split import OWN
-from spikewright.measures.loss import looked_at, losses, reasons
+from spikewright.measures.loss import Loss, looked_at, losses, reasons
 from spikewright.measures.quantised import quantised_graph
 from spikewright.nodes import Input, Linear, Output, ReLU
 
@@ -23,6 +23,14 @@ def trained() -> tuple[Graph, np.ndarray, np.ndarray]:
     graph = sw.load(torch.nn.Sequential(*layers).eval(), shape=(8,))
     x = np.random.default_rng(0).normal(size=(2 * SAMPLES, 8)).astype(np.float32)
     return graph, x, run(graph, x)["output"].argmax(axis=1)
+
+
+def test_amounts_keep_their_sign() -> None:
+    loss = Loss("output", 8, "accuracy", 0.0041, {}, None, {})
+    assert [loss.amount(value, 2) for value in (-0.0007, 0.0007, -0.00001, 0.0, -0.0123)] == [
+        "−0.07", "0.07", "0.00", "0.00", "−1.23",
+    ]  # fmt: skip
+    assert [loss.amount(value) for value in (-0.0007, -0.0004, 0.0004)] == ["−0.1", "0.0", "0.0"]
 
 
 def chain(ceiling: float | None = None, levels: int | None = None) -> Graph:

@@ -108,4 +108,4 @@ def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert command((*given, "--dt", "0.001")) == 0
     assert "1.8e-06 mW note: this spiking network comes without" in " ".join(capsys.readouterr().out.split())
     assert command((*given, "--dt", "-1")) == 2
-    assert "dt must be a positive number of seconds, not -1" in capsys.readouterr().err
+    assert "--dt takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '-1'" in capsys.readouterr().err

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 import spikewright as sw
 from networks import ALL, Builder, plain, pre_activation, residual
 from random_graphs import anything
+from spikewright.drawing import Picture, shortened, text_width
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
 from spikewright.preparation import prepare
-from spikewright.reports.network import Picture, captions_of, network_picture, write_picture
+from spikewright.reports.network import captions_of, network_picture, write_picture
 from spikewright.reports.network.diagram import diagram
 from spikewright.reports.network.layered import Layout, Rectangle, layered
-from spikewright.reports.network.lettering import shortened, text_width
 from spikewright.reports.network.picture import arranged
 from spikewright.reports.network.rows import Edge
 

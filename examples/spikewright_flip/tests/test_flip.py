@@ -16,6 +16,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 import spikewright as sw
+from spikewright.chips.formats import chip_formats
+from spikewright.chips.known import chips
 from spikewright.cli.app import app
 from spikewright.exporters import formats
 from spikewright.forward import run
@@ -163,6 +165,36 @@ def test_the_command_line_writes_synapses(files: Path) -> None:
     pairs = [tuple(map(int, line.split())) for line in (files / "net.pairs").read_text().splitlines()]
     edges = [tuple(map(int, line.split("\t")[:2])) for line in (files / "net.edges").read_text().splitlines()]
     assert pairs == edges
+
+
+def deep(layers: int) -> Graph:
+    """So many layers of neurons, one behind the other."""
+    window = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    nodes: list[Node] = [Input(name="input", shape=(1, 8, 8))]
+    for k in range(layers):
+        weights = {"weight": np.full((1, 1, 1, 1), 0.5), "bias": np.zeros(1)}
+        nodes.append(Conv(name=f"conv{k}", inputs=(nodes[-1].name,), **weights, **window))
+        nodes.append(ReLU(name=f"relu{k}", inputs=(nodes[-1].name,)))
+    return Graph([*nodes, Output(name="output", inputs=(nodes[-1].name,))])
+
+
+def test_a_chip_and_a_format_of_its_integers(files: Path, samples: Any) -> None:
+    """Wherever Spikewright's own chips are: check, quantise, simulate, export."""
+    assert "half_speck" in chips()
+    assert sw.check(deep(4), "half_speck").fits
+    assert not sw.check(deep(5), "half_speck").fits
+    assert sw.check(deep(5), "speck2f").fits
+    spiking, chip = files / "deep.safetensors", files / "chip.safetensors"
+    sw.save(sw.convert(deep(4), samples[0], "max", readout="count"), spiking)
+    assert "fits half_speck" in command("check", spiking, "--chip", "half_speck")
+    command("quantise", spiking, "--chip", "half_speck", "-o", chip)
+    found = json.loads(command("simulate", chip, "--data", files / "test.npz", "-T", "4", "--json"))
+    assert (found["quantised"]["chip"], found["samples"]) == ("half_speck", 20)
+    assert "words" in chip_formats()
+    command("export", chip, "-o", files / "network.words")
+    lines = [line.split() for line in (files / "network.words").read_text().splitlines()]
+    layers = sw.load_quantised(chip).network.layers
+    assert lines == [[one.name, str(one.weights.item())] for one in layers]
 
 
 def test_an_unknown_method_is_told_of_this_one(files: Path) -> None:

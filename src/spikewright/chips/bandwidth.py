@@ -7,12 +7,13 @@ behind pools, and for every source of a layer. No limit is public; whoever measu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.chips.course import Course, course
 from spikewright.chips.lowering.inputs import in_order
 from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
 from spikewright.conversion import Conversion, spiking_graph
@@ -24,7 +25,7 @@ from spikewright.encoders.events import EventFrames
 from spikewright.encoders.recordings import RecordedEvents
 from spikewright.engines import RunSettings, simulate
 from spikewright.engines.on_events import on_events
-from spikewright.errors import SettingsError
+from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph
 from spikewright.rates import Rates
@@ -79,6 +80,7 @@ class Bandwidth:
         window: over which peaks are taken, in seconds; None where only rates are known.
         samples, timesteps: how much was looked at.
         sent: by input and layer, the events of each neuron per second, ``(channels, rows, columns)``.
+        over_time: by layer its operations in each window; empty where only rates are known.
     """
 
     layers: tuple[LayerLoad, ...]
@@ -87,6 +89,7 @@ class Bandwidth:
     samples: int
     timesteps: int
     sent: Mapping[str, Floats]
+    over_time: Mapping[str, Course] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> LayerLoad:
         for layer in self.layers:
@@ -101,6 +104,9 @@ class Bandwidth:
             return ("bandwidth: means from rates; a chip stalls on peaks, which only single events show", LATENCY)
         run = f"{self.samples:,} samples of {self.timesteps} steps of {self.dt:g} s"
         found = [f"bandwidth: {run}, peaks over {self.window:g} s"]
+        if self.window > self.timesteps * self.dt * (1 + 1e-9):
+            whole = f"{self.timesteps * self.dt:g} s"
+            found.append(f"the window is longer than the run of {whole}: peaks are those of all of it")
         if self.window < self.dt:
             found.append("peaks are those of whole steps: events are taken as evenly spaced within a step")
         return (*found, LATENCY)
@@ -110,7 +116,8 @@ class Bandwidth:
         labels = ("layer", "mean", "peak", "peak_at", "events")
         layers = [{label: getattr(layer, label) for label in labels} for layer in self.layers]
         facts = {"dt": self.dt, "window": self.window, "samples": self.samples, "timesteps": self.timesteps}
-        return {**facts, "layers": layers}
+        over_time = {name: one.summary() for name, one in self.over_time.items()}
+        return {**facts, "layers": layers, "over_time": over_time}
 
 
 def operations(sender: ChipInput | ChipLayer, destination: Destination, layer: ChipLayer) -> Floats:
@@ -163,12 +170,18 @@ def from_rates(network: ChipNetwork, rates: Rates, dt: float | None = None) -> B
             sent[sender.name] = _events(sender, rates.sizes(sender.name)[None])[0] / step
         elif sender.destinations:
             raise SettingsError(f"the rates say nothing of '{sender.name}': they are of another network")
-    found = tuple(_load(network, layer, sent) for layer in network.layers)
+    found = tuple(mean_load(network, layer, sent) for layer in network.layers)
     return Bandwidth(found, step, None, rates.samples, rates.timesteps, sent)
 
 
-def _load(network: ChipNetwork, layer: ChipLayer, sent: Mapping[str, Floats]) -> LayerLoad:
-    """Of one layer, from events per second."""
+def mean_load(network: ChipNetwork, layer: ChipLayer, sent: Mapping[str, Floats]) -> LayerLoad:
+    """The mean load of a layer.
+
+    Args:
+        network: it stands in.
+        layer: whose load it is.
+        sent: by sender the events of each neuron per second, ``(channels, rows, columns)``.
+    """
     events = sum(
         float(sent[sender.name][:, : rows // d.pool * d.pool, : columns // d.pool * d.pool].sum())
         for sender, d in network.arriving(layer.name)
@@ -218,6 +231,8 @@ def measured_bandwidth(
         raise SettingsError(f"a window is a time above 0, not {window:g} s")
     graph = spiking_graph(conversion)
     dataset: Dataset = as_dataset(data, graph.inputs)
+    if not len(dataset):
+        raise DataError("there are no samples to count operations with; give at least one")
     own = encoder or Constant()
     if isinstance(dataset, Recordings):
         prepared = on_events(graph, dataset, RunSettings(encoder=own, dt=dt))
@@ -225,7 +240,8 @@ def measured_bandwidth(
         own, timesteps = prepared.settings.chosen_encoder, prepared.settings.timesteps
     steps = max(1, min(round(window / dt), timesteps))
     totals: dict[str, Floats] = {}
-    peaks: dict[str, tuple[float, int]] = {}
+    sums: dict[str, Floats] = {}
+    mosts: dict[str, Floats] = {}
     seen, parts = 0, -(-len(dataset) // BATCH)
     for k in range(parts):
         part = dataset.part(k, parts)
@@ -236,19 +252,18 @@ def measured_bandwidth(
             each = np.broadcast_to(synops(network, layer, sent), (len(part), timesteps))
             summed = np.cumsum(np.pad(each, ((0, 0), (1, 0))), axis=1)
             moving = summed[:, steps:] - summed[:, :-steps]
-            first = int(moving.max(axis=0).argmax())
-            most = float(moving[:, first].max())
-            if layer.name not in peaks or most > peaks[layer.name][0]:
-                peaks[layer.name] = most, first
+            sums[layer.name] = sums.get(layer.name, 0) + moving.sum(axis=0)
+            mosts[layer.name] = np.maximum(mosts.get(layer.name, 0), moving.max(axis=0))
         seen += len(part)
         if progress is not None:
             progress(seen, len(dataset))
     rates = {name: total / (seen * timesteps * dt) for name, total in totals.items()}
+    courses = {name: course(sums[name], mosts[name], seen, dt, steps * dt) for name in sums}
     found = []
     for layer in network.layers:
-        most, first = peaks[layer.name]
-        found.append(replace(_load(network, layer, rates), peak=most / (steps * dt), peak_at=first * dt))
-    return Bandwidth(tuple(found), dt, window, seen, timesteps, rates)
+        peak, begins = courses[layer.name].peak
+        found.append(replace(mean_load(network, layer, rates), peak=peak, peak_at=begins))
+    return Bandwidth(tuple(found), dt, window, seen, timesteps, rates, courses)
 
 
 def _sent_in_steps(

@@ -73,6 +73,7 @@ class Speck(Chip):
         readout_spread: class x of the readout, from 1, reads channel ``readout_spread · (x − 1)`` of the last layer.
         slow_clock_hz: the lowest and the highest rate of the clock whose ticks add biases.
         kernel_bits, neuron_bits, threshold_bits, bias_bits: of the signed integers it computes with.
+        kill_bits: whether words of its memories have bits that switch them off.
         synops_per_second: the most synaptic operations a core may do in a second; None where no number is public.
     """
 
@@ -93,6 +94,7 @@ class Speck(Chip):
     neuron_bits: int
     threshold_bits: int
     bias_bits: int
+    kill_bits: bool = False
     synops_per_second: float | None = None
 
 

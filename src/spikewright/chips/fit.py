@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,26 +12,32 @@ from spikewright.chips.akida import QUANTISED, broken_on_akida
 from spikewright.chips.bandwidth import WINDOW, Bandwidth, from_rates, measured_bandwidth
 from spikewright.chips.chip import Akida, Chip, Speck, Xylo
 from spikewright.chips.known import chip as known_chip
-from spikewright.chips.limits import broken, broken_by_sending, too_large
+from spikewright.chips.layer_fit import LayerFit
+from spikewright.chips.limits import broken, broken_by_sending, check_limit, too_large
 from spikewright.chips.lowering import Lowered, lower, spread
 from spikewright.chips.lowering.pool import REST
 from spikewright.chips.lowering.readout import SPREAD
 from spikewright.chips.mapping import assign, holds, most_placed
-from spikewright.chips.network import ChipLayer, ChipNetwork
-from spikewright.chips.savings import Saving, savings
+from spikewright.chips.network import ChipLayer
+from spikewright.chips.quantise import Quantised
+from spikewright.chips.recording import SensorRecording
+from spikewright.chips.savings import savings
+from spikewright.chips.simulation.busy import busy_on_chip
 from spikewright.chips.sizes import Sizes
 from spikewright.chips.suggestions import Change, changes
-from spikewright.chips.trials import Trial, told, trials
-from spikewright.chips.xylo import INTEGERS, broken_on_xylo
+from spikewright.chips.trials import trials
+from spikewright.chips.value import Fit
+from spikewright.chips.xylo import INTEGERS, broken_on_xylo, used_of_xylo
 from spikewright.conversion import Conversion, from_scales, spiking_graph
 from spikewright.encoders import Encoder
+from spikewright.encoders.events import EventFrames
 from spikewright.engines.settings import TIMESTEPS
-from spikewright.errors import Problem, SettingsError
+from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output, ReLU
 from spikewright.preparation import prepare
 from spikewright.rates import Rates
-from spikewright.text import shape_text
+from spikewright.settings import fits, plain
 
 TRAINED = "the network is not converted yet: its sizes are those that it will have, read by counts of spikes"
 NOT_YET = "operations per second are counted once the whole network is converted and can be computed by the chip"
@@ -40,173 +46,39 @@ ASSUMED = {
 }
 
 
-@dataclass(frozen=True)
-class LayerFit:
-    """What is said of one layer.
-
-    Attributes:
-        layer: its name.
-        input_shape, output_shape: ``(channels, rows, columns)``; the output before any pool.
-        kernel: the side.
-        stride, padding: rows and columns.
-        kernel_words, neuron_words, bias_words: the memory that it takes.
-        macs: synaptic operations where every neuron that it hears sends one event.
-        cores: the numbers of those that hold it.
-        core: the one that it gets; None where it gets none.
-        broken: the limits that it breaks, a sentence each.
-        changes: the nearest changes with which it fits.
-        rewrites: what was rewritten for the chip, by name.
-    """
-
-    layer: str
-    input_shape: tuple[int, int, int]
-    output_shape: tuple[int, int, int]
-    kernel: int
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    kernel_words: int
-    neuron_words: int
-    bias_words: int
-    macs: int
-    cores: tuple[int, ...]
-    core: int | None
-    broken: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
-    rewrites: tuple[str, ...] = ()
-
-    @property
-    def fits(self) -> bool:
-        """Whether it gets a core and keeps all limits."""
-        return self.core is not None and not self.broken
-
-    def summary(self) -> dict[str, Any]:
-        """The same as plain JSON-like values."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
-        return {**lists, "changes": [{"change": one.text, "core": one.core} for one in self.changes]}
-
-    def __str__(self) -> str:
-        """``conv2: 16,384 kernel, 8,192 neuron, 32 bias words: core 1``."""
-        words = f"{self.kernel_words:,} kernel, {self.neuron_words:,} neuron, {self.bias_words:,} bias words"
-        got = f"core {self.core}" if self.core is not None else "no core"
-        shape = f"{shape_text(self.input_shape)} to {shape_text(self.output_shape)}"
-        return f"{self.layer} ({shape}, kernel {self.kernel}): {words}: {got}"
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """Whether a network fits a chip, and all that is known about it; ``str`` prints it.
-
-    Attributes:
-        chip: it was checked against.
-        layers: in order.
-        problems: what no core computes, with what would do instead.
-        broken: limits that the network as a whole breaks.
-        remarks: what to know beside: the clock that biases need, assumptions.
-        network: as layers of the chip; only what can be, where there are problems.
-        clock_hz: the rate of the slow clock that biases need; None where there are none, or nobody said how long a step
-            is.
-        bandwidth: how busy every core is; None where nothing was said of rates.
-        exceeded: limits on synaptic operations per second that are exceeded, a sentence each.
-        savings: what remedies would save where it is busiest.
-        tried: remedies that need no training, simulated: the network as it is first.
-    """
-
-    chip: Chip
-    layers: tuple[LayerFit, ...]
-    problems: tuple[Problem, ...]
-    broken: tuple[str, ...]
-    remarks: tuple[str, ...]
-    network: ChipNetwork | None = None
-    clock_hz: float | None = None
-    bandwidth: Bandwidth | None = None
-    exceeded: tuple[str, ...] = ()
-    savings: tuple[Saving, ...] = ()
-    tried: tuple[Trial, ...] = ()
-
-    @property
-    def runs(self) -> bool:
-        """Whether it fits, and no limit on operations per second that was given is exceeded."""
-        return self.fits and not self.exceeded
-
-    @property
-    def fits(self) -> bool:
-        """Whether all of it can be computed, each layer by a core of its own, within all limits."""
-        return not self.problems and not self.broken and all(layer.fits for layer in self.layers)
-
-    @property
-    def cores(self) -> Mapping[str, int]:
-        """The core of each layer that has one, by name."""
-        return {layer.layer: layer.core for layer in self.layers if layer.core is not None}
-
-    def summary(self) -> dict[str, Any]:
-        """The same as plain JSON-like values."""
-        return {
-            "chip": self.chip.name,
-            "fits": self.fits,
-            "layers": [layer.summary() for layer in self.layers],
-            "problems": [{"what": p.operator, "where": p.where, "advice": p.advice} for p in self.problems],
-            "broken": list(self.broken),
-            "remarks": list(self.remarks),
-            "clock_hz": self.clock_hz,
-            "bandwidth": None if self.bandwidth is None else self.bandwidth.summary(),
-            "exceeded": list(self.exceeded),
-            "savings": [saving.summary() for saving in self.savings],
-            "tried": [trial.summary() for trial in self.tried],
-        }
-
-    def advice(self) -> list[str]:
-        """What remedies save, computed and tried, a line each."""
-        return [*map(str, self.savings), *told(self.tried)]
-
-    def lines(self) -> list[str]:
-        """What stands in the way, what would do, and what to know, a line each."""
-        found = [f"{problem}" for problem in self.problems]
-        found += list(self.broken)
-        for layer in self.layers:
-            found += [f"{layer.layer}: {limit}" for limit in layer.broken]
-            if layer.changes:
-                found.append(f"{layer.layer} would fit with {'; or '.join(map(str, layer.changes))}")
-        return [*found, *self.exceeded]
-
-    def __str__(self) -> str:
-        head = f"{self.chip}: it fits" if self.fits else f"{self.chip}: it does not fit"
-        busy = [] if self.bandwidth is None else list(map(str, self.bandwidth.layers))
-        return "\n  ".join([head, *map(str, self.layers), *busy, *self.lines(), *self.advice(), *self.remarks])
-
-    __repr__ = __str__
-
-
 def check(
-    network: Graph | Conversion,
-    chip: Chip | str = "speck2f",
+    network: Graph | Conversion | Quantised,
+    chip: Chip | str | None = None,
     *,
     dt: float | None = None,
     chip_readout: bool = False,
     rates: Rates | None = None,
     data: Any = None,
-    timesteps: int = TIMESTEPS,
+    timesteps: int | None = None,
     window: float = WINDOW,
     encoder: Encoder | None = None,
     synops_limit: float | Mapping[int, float] | None = None,
+    busy: Bandwidth | None = None,
     try_remedies: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Whether a spiking network fits a chip, and what would where it does not.
 
     Args:
-        network: a conversion, or a spiking graph; of a trained one the sizes are checked.
-        chip: by name, or one of your own.
+        network: a conversion, a spiking graph, or a network in a chip's integers, which the data are sent to event by
+            event; of a trained one the sizes are checked.
+        chip: by name, or one of your own; that of the integers, or speck2f, unless given.
         dt: how long a step is, in seconds: the clock of biases ticks once a step.
         chip_readout: whether the answer is read by the readout on the chip, so that classes stand on channels of their
             own.
         rates: of the spiking network, for how busy cores are on average; what stands on parallel cores follows from it,
             from MACs by default.
-        data: samples that are simulated in place of that, for peaks too.
-        timesteps: of that simulation.
-        encoder: of that simulation; values as they are where there is none.
+        data: samples that are simulated in place of that, for peaks too; or a SensorRecording.
+        timesteps: of that simulation; 64 unless given, and of a recording all.
+        encoder: of that simulation; values as they are where there is none. Of integers only the regular trains.
         window: over which peaks are taken, in seconds.
         synops_limit: the most synaptic operations of a core in a second, for all or by number; no number is public.
+        busy: how busy its cores are, where that is known already.
         try_remedies: whether remedies that need no training are simulated on the data, with what they cost in accuracy.
         progress: called with (samples done, samples in all).
 
@@ -215,46 +87,67 @@ def check(
             without a dt.
         UnsupportedModelError: for a trained network that cannot be converted.
     """
-    own = known_chip(chip)
+    own = known_chip(chip or (network.chip if isinstance(network, Quantised) else "speck2f"))
+    if not isinstance(network, Graph | Conversion | Quantised):
+        raise SettingsError(f"a network is checked, trained, converted or quantised, not a {type(network).__name__}")
+    if dt is not None and not fits(plain(dt), float):
+        raise SettingsError(f"dt is how long a step is, a number of seconds, not {dt!r:.40}")
     if not isinstance(own, Speck):
-        given = [rates, data, synops_limit, chip_readout or None]
+        given = [rates, data, busy, synops_limit, chip_readout or None]
         if any(value is not None for value in given):
             raise SettingsError(f"chip '{own}': only numbers and shapes are checked; leave rates, data and limits away")
         return _other(network, own)
-    trained = isinstance(network, Graph) and not network.populations
-    lowered = lower(_of_ones(spiking_graph(network)) if trained else network, own)
+    check_limit(synops_limit, own)
+    if data is not None and dt is None:
+        raise SettingsError("operations per second need to know how long a step is: say dt (--dt 1ms)")
+    if isinstance(network, Quantised):
+        if rates is not None or try_remedies or encoder is not None:
+            raise SettingsError("integers are sent regular trains of the data: leave rates, encoder and trials away")
+        lowered, trained = Lowered(network.network, {layer.name: () for layer in network.network.layers}), False
+    else:
+        trained = isinstance(network, Graph) and not network.populations
+        lowered = lower(_of_ones(spiking_graph(network)) if trained else network, own)
     remarks = (TRAINED,) if trained else ()
     if chip_readout:
         wide = spread(lowered.network, own)
         name = wide.readout[0].layer
         rewrites = {**lowered.rewrites, name: (*lowered.rewrites[name], SPREAD)}
         lowered = replace(lowered, network=wide, rewrites=rewrites)
-    told, clock = _remarks(lowered, own, dt)
-    busy = None
+    told, clock = _remarks(lowered, own, dt, network.ticks if isinstance(network, Quantised) else 1)
     if (rates is not None or data is not None) and (trained or lowered.problems):
         told = (*told, NOT_YET)
-    elif data is not None:
-        if dt is None:
-            raise SettingsError("operations per second need to know how long a step is: say dt (--dt 1ms)")
+    elif data is not None and isinstance(network, Quantised):
+        busy = busy_on_chip(network, data, timesteps, dt or 0.0, window=window, progress=progress)
+    elif data is not None and not isinstance(network, Quantised):
+        if isinstance(data, SensorRecording):
+            data = data.frames(spiking_graph(network).inputs, dt or 0.0, timesteps)
+            timesteps, encoder = data.shape[1], EventFrames()
+        timesteps = TIMESTEPS if timesteps is None else timesteps
         settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress}
-        busy = measured_bandwidth(network, lowered.network, data, timesteps, dt, **settings)
+        busy = measured_bandwidth(network, lowered.network, data, timesteps, dt or 0.0, **settings)
     elif rates is not None:
         busy = from_rates(lowered.network, rates, dt)
     layers = _layers(lowered, own, None if busy is None else {one.layer: one.busiest for one in busy.layers})
-    fit = Fit(own, layers, lowered.problems, _whole(lowered, own), (*remarks, *told), lowered.network, clock, busy)
+    whole, losses = _whole(lowered, own), network.losses if isinstance(network, Quantised) else ()
+    fit = Fit(own, layers, lowered.problems, whole, (*remarks, *told), lowered.network, clock, busy, losses=losses)
     limit = own.synops_per_second if synops_limit is None else synops_limit
-    fit = fit if busy is None else _busy(fit, own, busy, limit)
-    if not try_remedies or busy is None or dt is None or not isinstance(network, Conversion):
+    fit = replace(fit, synops_limit=limit)
+    fit = fit if busy is None else _busy(fit, own, busy)
+    if not try_remedies or busy is None or dt is None or timesteps is None or not isinstance(network, Conversion):
         return fit
-    return replace(fit, tried=trials(network, own, data, timesteps, dt, window=window, encoder=encoder))
+    more: dict[str, Any] = {"window": window, "encoder": encoder, "limits": fit.limits, "progress": progress}
+    return replace(fit, tried=trials(network, own, data, timesteps, dt, fits=fit.fits, **more))
 
 
-def _other(network: Graph | Conversion, chip: Chip) -> Fit:
+def _other(network: Graph | Conversion | Quantised, chip: Chip) -> Fit:
     """A network beside the public limits of a chip of another kind."""
+    if isinstance(network, Quantised):
+        raise SettingsError(f"chip '{chip}': the integers are those of {network.chip}; give what they were made of")
     if isinstance(chip, Xylo):
         trained = not spiking_graph(network).populations
         spiking = spiking_graph(_of_ones(spiking_graph(network)) if trained else network)
-        return Fit(chip, (), (), broken_on_xylo(spiking, chip), (INTEGERS, *chip.notes))
+        used = used_of_xylo(spiking, chip)
+        return Fit(chip, (), (), broken_on_xylo(spiking, chip), (INTEGERS, *chip.notes), used=used)
     if isinstance(chip, Akida):
         folded = network.folded if isinstance(network, Conversion) else network
         bits = ", ".join(map(str, chip.weight_bits))
@@ -262,21 +155,16 @@ def _other(network: Graph | Conversion, chip: Chip) -> Fit:
     raise SettingsError(f"chip '{chip}': nobody says how a {type(chip).__name__} is checked")
 
 
-def _busy(fit: Fit, chip: Speck, busy: Bandwidth, limit: float | Mapping[int, float] | None) -> Fit:
+def _busy(fit: Fit, chip: Speck, busy: Bandwidth) -> Fit:
     """With limits on operations per second, and what would save some."""
-    exceeded, over = [], []
-    for layer in fit.layers:
-        load, most = busy[layer.layer].busiest, limit
-        if isinstance(limit, Mapping):
-            most = None if layer.core is None else limit.get(layer.core)
-        if isinstance(most, float | int) and load > most:
-            over.append(layer.layer)
-            exceeded.append(
-                f"{layer.layer}: core {layer.core} would do {load:,.0f} synaptic operations a second, "
-                f"{load / most:.2f} times the limit of {most:,.0f}"
-            )
+    limits = fit.limits
+    over = [one.layer for one in busy.layers if one.busiest > limits.get(one.layer, np.inf)]
+    exceeded = [
+        f"{name}: core {fit.cores.get(name)} would do {busy[name].busiest:,.0f} synaptic operations a second, "
+        f"{busy[name].busiest / limits[name]:.2f} times the limit of {limits[name]:,.0f}"
+        for name in over
+    ]
     busiest = max(busy.layers, key=lambda one: one.busiest).layer
-    limits = None if isinstance(limit, Mapping) else limit
     saved = savings(fit.network, chip, busy, over or [busiest], limits) if fit.network is not None else ()
     remarks = (*fit.remarks, *busy.remarks)
     return replace(fit, exceeded=tuple(exceeded), savings=saved, remarks=remarks)
@@ -360,14 +248,14 @@ def _competing(layers: Sequence[ChipLayer], fitting: Sequence[Sequence[int]], wh
     return f"{len(names)} layers ({told}) need {len(cores)} cores ({', '.join(map(str, sorted(cores)))})"
 
 
-def _remarks(lowered: Lowered, chip: Speck, dt: float | None) -> tuple[tuple[str, ...], float | None]:
+def _remarks(lowered: Lowered, chip: Speck, dt: float | None, ticks: int) -> tuple[tuple[str, ...], float | None]:
     """What to know beside, and the rate of the clock that biases need."""
     network, rewrites = lowered.network, lowered.rewrites
     low, high = chip.slow_clock_hz
-    if dt is not None and not 1 / high <= dt <= 1 / low:
+    if dt is not None and not ticks / high <= dt <= ticks / low:
         raise SettingsError(
             f"chip '{chip}': the slow clock ticks {low:g} to {high:g} times a second, so that a step lasts "
-            f"{1 / high:g} to {1 / low:g} s, not {dt:g} s"
+            f"{ticks / high:g} to {ticks / low:g} s, not {dt:g} s"
         )
     found = [text for name, text in ASSUMED.items() if any(name in names for names in rewrites.values())]
     biased = [layer.name for layer in network.layers if layer.has_bias]
@@ -375,8 +263,8 @@ def _remarks(lowered: Lowered, chip: Speck, dt: float | None) -> tuple[tuple[str
         found.append("a lowest potential of 0 becomes −1: at 0 the chip has a known fault")
     if not biased:
         return tuple(found), None
-    rate = None if dt is None else 1 / dt
-    ticks = f"{rate:,.6g} Hz" if rate else f"1/dt, {low:g} Hz to {high:,g} Hz (say dt)"
+    rate = None if dt is None else ticks / dt
+    hertz = f"{rate:,.6g} Hz" if rate else f"1/dt, {low:g} Hz to {high:,g} Hz (say dt)"
     who = f"{len(biased)} layers have biases" if len(biased) > 1 else f"layer {biased[0]} has a bias"
-    found.append(f"{who}: the slow clock must tick at {ticks}; without it they do nothing")
+    found.append(f"{who}: the slow clock must tick at {hertz}; without it they do nothing")
     return tuple(found), rate

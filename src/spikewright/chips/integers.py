@@ -60,6 +60,18 @@ class LayerLoss:
     threshold: float
     output: float | None = None
 
+    def summary(self) -> dict[str, Any]:
+        """What it lost, as plain JSON-like values."""
+        return {
+            "factor": self.factor,
+            "bound_by": self.bound_by,
+            "clipped": self.clipped,
+            "weights_off": self.weights,
+            "bias_off": self.bias,
+            "threshold_off": self.threshold,
+            "output_off": self.output,
+        }
+
     def __str__(self) -> str:
         parts = [f"factor {self.factor:.5g} by its {self.bound_by}", f"weights {100 * self.weights:.2g} % off"]
         if self.clipped:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from spikewright.chips.chip import Speck
 from spikewright.chips.mapping import holds
 from spikewright.chips.network import ChipInput, ChipNetwork, Destination
 from spikewright.chips.sizes import Sizes
+from spikewright.errors import SettingsError
+from spikewright.settings import fits, plain
 
 
 def broken(sizes: Sizes, chip: Speck) -> tuple[str, ...]:
@@ -76,3 +78,24 @@ def _sending(network: ChipNetwork, name: str, chip: Speck) -> Iterator[str]:
 
 def _listed(numbers: tuple[int, ...] | list[int]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def check_limit(limit: float | Mapping[int, float] | None, chip: Speck) -> None:
+    """Refuse limits on synaptic operations per second that cannot be.
+
+    Args:
+        limit: of all cores, or by number.
+        chip: whose cores they are.
+
+    Raises:
+        SettingsError: for a core that there is not, or what is no number above 0.
+    """
+    numbers = [core.number for core in chip.cores]
+    for core, most in limit.items() if isinstance(limit, Mapping) else [(None, limit)]:
+        if core is not None and core not in numbers:
+            raise SettingsError(
+                f"synops limit: {chip} has no core {core!r:.20}; there are {', '.join(map(str, numbers))}"
+            )
+        value = plain(most)
+        if most is not None and not (fits(value, float) and value > 0):
+            raise SettingsError(f"synops limit: so many operations in a second, a number above 0, not {most!r:.40}")

@@ -148,6 +148,10 @@ class ChipLayer:
             raise GraphError(f"{self}: a kernel of {self.kernel} does not fit in a padded input of {self.input_shape}")
         if np.shape(self.v_init) not in ((), self.output_shape):
             raise GraphError(f"{self}: v_init {np.shape(self.v_init)} fits no map of {self.output_shape}")
+        for label in ("weights", "bias", "threshold", "v_min", "v_init"):
+            value = getattr(self, label)
+            if value is not None and not np.isfinite(value).all():
+                raise GraphError(f"{self}: its {label} hold NaN or infinity")
         if not self.threshold > 0:
             raise SettingsError(f"{self}: its threshold must be positive, not {self.threshold}")
         if self.reset not in ("subtract", "zero"):
@@ -232,12 +236,19 @@ class Readout:
         neurons: for every value of the output, in C order, the neuron of the layer in C order of its
             ``output_shape``.
         spike_values: for every value of the output what one spike of its neuron adds to it; none where that is 1.
+        shape: of the output; one row of values where there is none.
     """
 
     output: str
     layer: str
     neurons: tuple[int, ...]
     spike_values: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of the output."""
+        return self.shape or (len(self.neurons),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,6 +285,8 @@ class ChipNetwork:
                 raise GraphError(f"{layer}: its sources are {layer.sources}, but {heard} send to it")
         for read in self.readout:
             neurons = prod(self[read.layer].output_shape)
+            if prod(read.output_shape) != len(read.neurons):
+                raise GraphError(f"output '{read.output}' of {read.shape} does not have {len(read.neurons)} values")
             if not all(0 <= neuron < neurons for neuron in read.neurons):
                 raise GraphError(f"output '{read.output}' reads neurons that layer '{read.layer}' does not have")
 

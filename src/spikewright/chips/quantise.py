@@ -14,14 +14,17 @@ from spikewright.chips.known import chip as known_chip
 from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.spike_settings import events_worth, with_settings
-from spikewright.conversion import Conversion
-from spikewright.data import Preprocessing, as_dataset
-from spikewright.errors import SettingsError
+from spikewright.conversion import CalibrationFacts, Conversion
+from spikewright.data import Preprocessing, as_dataset, sample_digests
+from spikewright.errors import DataError, SettingsError
 from spikewright.graph import SampleShapes
+from spikewright.measures.protocol import drawn_seeds
 from spikewright.settings import plain, whole
 
 SAMPLES = 64
 """So many calibration samples are enough: rates are compared at thousands of their positions."""
+DRAW = "samples of quantising"
+"""What its draw of samples is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Quantised:
         tasks: by output, what labels mean, as text; only where somebody said so.
         preprocessing: of data.
         classes: the names of the classes, in the order of their indices.
+        calibration: what λ come from, and which samples anything was chosen on, those of quantising among them.
+        selected: what else was chosen on calibration data, each as text.
     """
 
     chip: str
@@ -51,6 +56,8 @@ class Quantised:
     tasks: dict[str, str] = field(default_factory=dict)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     classes: tuple[str, ...] = ()
+    calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
+    selected: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.losses), *(f"note: {note}" for note in self.notes)])
@@ -59,13 +66,7 @@ class Quantised:
         """What quantising cost, as plain JSON-like values."""
         layers = {
             loss.layer: {
-                "factor": loss.factor,
-                "bound_by": loss.bound_by,
-                "clipped": loss.clipped,
-                "weights_off": loss.weights,
-                "bias_off": loss.bias,
-                "threshold_off": loss.threshold,
-                "output_off": loss.output,
+                **loss.summary(),
                 "threshold": int(self.network[loss.layer].threshold),
                 "return_to_zero": self.network[loss.layer].reset == "zero",
                 "decimator": self.network[loss.layer].decimator,
@@ -84,9 +85,11 @@ def quantise(
     ticks: int = 1,
     bias_bits: int | None = None,
     samples: int = SAMPLES,
+    seed: int = 0,
     return_to_zero: bool | None = None,
     decimator: int | Mapping[str, int] = 1,
     threshold_scale: float | Mapping[str, float] = 1.0,
+    keep_means: bool = True,
 ) -> Quantised:
     """A conversion in a chip's integers: 8-bit kernels, 16-bit thresholds and potentials, one factor a layer.
 
@@ -98,13 +101,16 @@ def quantise(
         rate: events a step of an input's largest value. More of them, each worth less, come closer to the picture.
         ticks: of the slow clock in a step; each adds so much less of the bias.
         bias_bits: of biases; those of the chip unless given.
-        samples: at most so many of the data.
+        samples: how many of the data are used: a draw in proportion to the classes.
+        seed: of the draw.
         return_to_zero: whether a spike sets the potential to 0, in place of taking the threshold off; as it was
             converted unless given.
         decimator: one of so many spikes is passed on, for all layers or by name; 1 is off. Weights behind are taken so
             many times, so that means stay.
         threshold_scale: so many times the threshold, for all layers or by name, with it the initial and the lowest
             potential; weights behind are taken so many times.
+        keep_means: whether weights behind decimators and higher thresholds are taken so many times; where not, what is
+            behind gets so much less.
 
     Raises:
         UnsupportedModelError: with everything that no core of the chip computes.
@@ -114,19 +120,33 @@ def quantise(
     found = known_chip(chip)
     if not isinstance(found, Speck):
         raise SettingsError(f"{found} has no cores of integer neurons that are known well enough: take a Speck")
+    if not isinstance(conversion, Conversion):
+        raise SettingsError(f"a conversion is quantised, as convert(...) gives it, not a {type(conversion).__name__}")
     each = plain(rate)
     if not isinstance(each, int | float) or not 0 < each < float("inf"):
         raise SettingsError(f"rate must be a positive number of events a step, not {rate!r:.40}")
     whole("ticks", ticks, 1)
     network = sent_at(lower(conversion, found).checked(found), each, ticks)
     network = with_settings(
-        network, found, return_to_zero=return_to_zero, decimator=decimator, threshold_scale=threshold_scale
+        network,
+        found,
+        return_to_zero=return_to_zero,
+        decimator=decimator,
+        threshold_scale=threshold_scale,
+        keep_means=keep_means,
     )
-    pictures = None
+    calibration = replace(conversion.calibration, seeds=drawn_seeds(conversion))
+    selected, pictures = [str(one) for one in conversion.corrections], None
     if data is not None:
         dataset = as_dataset(data, conversion.spiking.inputs)
-        x, _ = next(iter(dataset.batches(whole("samples", samples, 1))))
-        pictures = pictures_of(network, x)
+        if not len(dataset):
+            raise DataError("there are no samples to quantise with; give at least one, or none at all")
+        used = dataset.sample(whole("samples", samples, 1), whole("seed", seed, 0))
+        pictures = pictures_of(network, next(used.batches(len(used)))[0])
+        calibration = calibration.with_samples(sample_digests(used))
+        if len(used) < len(dataset):
+            calibration = calibration.drawn(DRAW, seed)
+        selected.append("factors of integers")
     made = integers_of(network, found, pictures, bias_bits=bias_bits)
     return Quantised(
         chip=found.name,
@@ -139,6 +159,8 @@ def quantise(
         tasks=dict(conversion.tasks),
         preprocessing=conversion.preprocessing,
         classes=conversion.classes,
+        calibration=calibration,
+        selected=tuple(selected),
     )
 
 

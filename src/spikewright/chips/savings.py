@@ -6,7 +6,7 @@ weaker input or higher thresholds, which decimate events everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -47,7 +47,7 @@ class Saving:
 
 
 def savings(
-    network: ChipNetwork, chip: Speck, busy: Bandwidth, layers: Sequence[str], limit: float | None
+    network: ChipNetwork, chip: Speck, busy: Bandwidth, layers: Sequence[str], limits: Mapping[str, float]
 ) -> tuple[Saving, ...]:
     """What each remedy would save for some layers, from the mean events that arrive there.
 
@@ -56,18 +56,21 @@ def savings(
         chip: whose decimators there are.
         busy: how busy its cores are.
         layers: the names of those that do too much.
-        limit: the most operations of a core in a second; None where nobody gave one.
+        limits: by layer the most operations of its core in a second, where somebody gave one.
     """
     found = []
     for name in layers:
-        layer, load = network[name], busy[name]
+        layer, load, limit = network[name], busy[name], limits.get(name)
         before = float(synops(network, layer, busy.sent))
         if before <= 0:
             continue
 
-        def told(remedy: str, after: float, train: bool, load: Any = load, before: float = before) -> Saving:
+        def told(
+            remedy: str, after: float, train: bool, load: Any = load, before: float = before, limit: Any = limit
+        ) -> Saving:
             kept = after / before
-            return Saving(load.layer, remedy, 1 - kept, train, None if limit is None else load.busiest * kept <= limit)
+            enough = None if limit is None else bool(load.busiest * kept <= limit)
+            return Saving(load.layer, remedy, 1 - kept, train, enough)
 
         smaller = _smaller(layer)
         if smaller is not None:

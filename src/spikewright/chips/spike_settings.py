@@ -1,7 +1,8 @@
 """Settings of a chip's cores that a conversion does not have: how they reset, decimators, higher thresholds.
 
 A decimator of N lets every N-th spike through, and with a threshold s times as high a spike comes after s times the
-current: what arrives behind stands for so much more. So the weights behind are multiplied by it, and means stay.
+current: what arrives behind stands for so much more. So the weights behind are multiplied by it, and means stay, unless
+somebody wants the settings alone, as the vendor's guide has them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from spikewright.settings import number, plain, whole
 from spikewright.text import listed
 
 V = TypeVar("V")
+MOST_TIMES = 2**15
+"""How many times as high a threshold may be, or as low."""
 
 
 def with_settings(
@@ -26,6 +29,7 @@ def with_settings(
     return_to_zero: bool | None = None,
     decimator: int | Mapping[str, int] = 1,
     threshold_scale: float | Mapping[str, float] = 1.0,
+    keep_means: bool = True,
 ) -> ChipNetwork:
     """The same network of floats with settings of cores.
 
@@ -38,6 +42,8 @@ def with_settings(
             a spike that is read stands for, are taken so many times.
         threshold_scale: so many times the threshold, with it the initial and the lowest potential, for all layers or
             by name. Weights behind are taken so many times.
+        keep_means: whether weights behind, and what a spike that is read stands for, are taken so many times; where
+            not, what is behind gets so much less.
 
     Raises:
         SettingsError: for a layer that there is not, a decimator that the chip does not have, or layers whose events
@@ -54,6 +60,11 @@ def with_settings(
         value = plain(scale)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise SettingsError(f"layer '{name}': threshold_scale must be a positive number, not {scale!r:.40}")
+        if not 1 / MOST_TIMES <= value <= MOST_TIMES:
+            raise SettingsError(
+                f"layer '{name}': threshold_scale must be 1/{MOST_TIMES:,} to {MOST_TIMES:,}, as thresholds have "
+                f"{chip.threshold_bits} bits, not {value:g}"
+            )
     made = []
     for layer in network.layers:
         scale = float(scales[layer.name])
@@ -67,7 +78,7 @@ def with_settings(
                 v_init=layer.v_init * scale,
             )
         )
-    worth = {name: passed[name] * float(scales[name]) for name in passed}
+    worth = {name: passed[name] * float(scales[name]) if keep_means else 1.0 for name in passed}
     readout = tuple(_worth(read, worth[read.layer]) for read in network.readout)
     return events_worth(ChipNetwork(network.inputs, tuple(made), readout), worth)
 

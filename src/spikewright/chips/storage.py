@@ -12,6 +12,7 @@ import numpy as np
 from spikewright.chips.integers import LayerLoss
 from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination, Readout
 from spikewright.chips.quantise import Quantised
+from spikewright.conversion import CalibrationFacts
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.files import atomic_path
@@ -19,7 +20,7 @@ from spikewright.graph import Array, SampleShapes
 from spikewright.settings import fits
 from spikewright.storage import check_save
 from spikewright.storage.graphs import DAMAGE, damage
-from spikewright.tensors import Kind, check_facts, holds, read_tensors, write_tensors
+from spikewright.tensors import Kind, check_facts, digest, holds, read_tensors, write_tensors
 
 FACTS: Mapping[str, Any] = {
     "chip": str,
@@ -35,6 +36,8 @@ FACTS: Mapping[str, Any] = {
     "tasks": dict[str, str],
     "preprocessing": str,
     "classes": list[str],
+    "calibration": dict[str, Any],
+    "selected": list[str],
 }
 """What the description holds."""
 KIND = Kind(
@@ -46,6 +49,8 @@ KIND = Kind(
     again="copy it again, or quantise the network again",
 )
 ARRAYS = ("weights", "bias", "v_init")
+DIGESTS, CORRECTED = "digests", "corrected"
+"""Arrays beside those of layers: of the samples of calibration."""
 
 
 def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) -> None:
@@ -61,8 +66,21 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
     check_save(path, force)
+    facts, arrays = _written(quantised)
+    with atomic_path(path, force) as temporary:
+        write_tensors(temporary, KIND, facts, arrays)
+
+
+def fingerprint(quantised: Quantised) -> str:
+    """A digest of all that a file of it holds: it changes when the network does."""
+    return digest(*_written(quantised))
+
+
+def _written(quantised: Quantised) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The description and the arrays of its file."""
     network = quantised.network
-    arrays: dict[str, Array] = {}
+    calibration = quantised.calibration
+    arrays: dict[str, Array] = {DIGESTS: calibration.digests, CORRECTED: calibration.corrected}
     layers = []
     for layer in network.layers:
         entry = {f.name: getattr(layer, f.name) for f in fields(layer) if f.name not in ARRAYS}
@@ -85,9 +103,10 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
         "tasks": dict(quantised.tasks),
         "preprocessing": str(quantised.preprocessing),
         "classes": list(quantised.classes),
+        "calibration": calibration.description,
+        "selected": list(quantised.selected),
     }
-    with atomic_path(path, force) as temporary:
-        write_tensors(temporary, KIND, facts, arrays)
+    return facts, arrays
 
 
 def is_quantised(path: Path | str) -> bool:
@@ -111,6 +130,8 @@ def load_quantised(path: Path | str) -> Quantised:
 
 def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
     check_facts(facts, FACTS)
+    arrays = dict(arrays)
+    calibration = CalibrationFacts.described(facts["calibration"], arrays.pop(DIGESTS), arrays.pop(CORRECTED))
     for name, array in arrays.items():
         if array.dtype != np.int16:
             raise ModelFileError(f"'{name}' is {array.dtype}, not int16")
@@ -141,6 +162,8 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
         tasks=facts["tasks"],
         preprocessing=Preprocessing.parse(facts["preprocessing"]),
         classes=tuple(facts["classes"]),
+        calibration=calibration,
+        selected=tuple(facts["selected"]),
     )
 
 

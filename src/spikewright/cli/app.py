@@ -21,6 +21,7 @@ from spikewright.cli.console import warnings_as_lines
 from spikewright.cli.convert import convert
 from spikewright.cli.demo import demo
 from spikewright.cli.export import export
+from spikewright.cli.finetune import finetune
 from spikewright.cli.inspect import inspect
 from spikewright.cli.quantise import quantise
 from spikewright.cli.simulate import simulate
@@ -48,7 +49,7 @@ FAULT = 1
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
-for command in (inspect, convert, tune, simulate, check, quantise, synapses, export, demo):
+for command in (inspect, convert, tune, finetune, simulate, check, quantise, synapses, export, demo):
     app.command()(command)
 
 

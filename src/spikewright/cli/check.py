@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,36 +10,47 @@ import typer
 from rich.table import Table
 
 from spikewright.chips.bandwidth import Bandwidth
-from spikewright.chips.fit import Fit
 from spikewright.chips.fit import check as checked
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.known import chips
-from spikewright.chips.recording import frames, is_recording
+from spikewright.chips.quantise import Quantised
+from spikewright.chips.recording import SensorRecording, is_recording
+from spikewright.chips.simulation.busy import bandwidth_of, micros_of
+from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
+from spikewright.chips.simulation.trains import clock_of
+from spikewright.chips.storage import is_quantised, load_quantised
+from spikewright.chips.value import Fit
+from spikewright.cli.chip_report import compared_or_why, write_chip_report
 from spikewright.cli.console import (
     JsonOption,
     ShapeOption,
     WeightsOption,
     compact_table,
+    duration,
     out,
     parse_shape,
     print_json,
     progress,
+    stages,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_spiking, with_options
+from spikewright.cli.options import RECORDED, RunOptions, check_idle, check_spiking, is_typed, with_options
+from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
-from spikewright.conversion import Conversion, spiking_graph
-from spikewright.encoders import Encoder
-from spikewright.encoders import encoder as named_encoder
+from spikewright.conversion import spiking_graph
+from spikewright.data import Choice
 from spikewright.errors import SettingsError
-from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.rates import load_rates
-from spikewright.recordings.durations import seconds_of
+from spikewright.reports.document import check_report
 from spikewright.settings import digits, number
-from spikewright.text import shape_text, short
+from spikewright.text import ranges, shape_text, short
 
+OF_FLOATS = {"rates", "try_remedies", "encoder", "seed", "input_scale", "negative", "batch_size", "device"}
+"""Options that only networks of floats have."""
 UNFIT = 1
 """Exit status of a network that does not fit."""
+USUAL = 100
+"""How many samples are simulated where nobody says."""
 
 
 @with_options
@@ -46,10 +58,15 @@ def check(
     context: typer.Context,
     model: Annotated[
         str,
-        typer.Argument(help="A network that 'convert' wrote; of a trained one the sizes are checked.", metavar="NET"),
+        typer.Argument(
+            help="A network that 'convert' or 'quantise' wrote; of a trained one the sizes are checked.", metavar="NET"
+        ),
     ],
     options: RunOptions,
-    chip: Annotated[str, typer.Option(help=f"One of {', '.join(chips.names())}.")] = "speck2f",
+    chip: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(chips.names())}; speck2f, or that of the integers, unless given."),
+    ] = None,
     dt: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +75,9 @@ def check(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Samples, or a recording (.npz of t, x, y, p), for operations per second: as for simulate."),
+        typer.Option(
+            help="Samples, usually 100, or a recording (.npz of t, x, y, p), for operations per second: as for simulate"
+        ),
     ] = None,
     rates: Annotated[Path | None, typer.Option(help="Instead of --data: rates that 'simulate -o' wrote.")] = None,
     window: Annotated[str, typer.Option(help="Peaks are taken over it.", metavar="TIME")] = "1ms",
@@ -72,6 +91,13 @@ def check(
     try_remedies: Annotated[
         bool, typer.Option("--try", help="Simulate remedies that need no training, and what they cost in accuracy.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="An HTML page: cores, bandwidth, changes; with --data also what the chip computes beside it."
+        ),
+    ] = None,
+    force: ForceOption = False,
     weights: WeightsOption = None,
     shape: ShapeOption = None,
     as_json: JsonOption = False,
@@ -83,9 +109,15 @@ def check(
 
     Example: [bold]spikewright check spiking.safetensors --chip speck2f --data mnist/ --dt 1ms[/bold]
     """
-    own, encoder = known_chip(chip), options.check()
-    step = None if dt is None else seconds_of(dt, "--dt")
-    settings: dict[str, Any] = {"window": seconds_of(window, "--window"), "synops_limit": parse_limit(synops_limit)}
+    if report is None:
+        check_idle(context, ("force",), "nothing is written without --report")
+    else:
+        check_outputs({"--report": report}, {"NET": model, "--rates": rates, "--data": data})
+        check_report(report, force)
+    own, encoder = None if chip is None else known_chip(chip), options.check()
+    step = None if dt is None else duration("--dt", dt)
+    limit = parse_limit(synops_limit)
+    settings: dict[str, Any] = {"window": duration("--window", window), "synops_limit": limit}
     if data is not None and rates is not None:
         raise SettingsError("give --data, which is simulated, or --rates, which were")
     if data is None and rates is None and synops_limit is not None:
@@ -96,45 +128,77 @@ def check(
         check_idle(context, ("try_remedies",), "remedies are simulated on samples: give --data")
     if data is not None and step is None:
         raise SettingsError("operations per second need to know how long a step is: say --dt 1ms")
-    network = load(model, weights=weights, shape=parse_shape(shape))
-    if rates is not None:
+    integers = is_quantised(model)
+    if integers:
+        check_idle(context, OF_FLOATS, f"{model} holds integers, which are sent regular trains of the samples")
+    network = load_quantised(Path(model)) if integers else load(model, weights=weights, shape=parse_shape(shape))
+    used: Choice | None = None
+    if rates is not None and not isinstance(network, Quantised):
         settings["rates"] = load_rates(rates, spiking_graph(network))
     if data is not None:
-        check_spiking(network, model)
-        settings |= _samples(network, data, options, encoder, step or 0.0)
+        if not isinstance(network, Quantised):
+            check_spiking(network, model)
+        if is_recording(data):
+            check_idle(context, set(RECORDED), "a recording is one sample, whose events are as they are")
+            settings["data"] = SensorRecording.read(data)
+            settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
+        else:
+            settings["data"], used = options.data(network, data, usual=USUAL)
+            settings["timesteps"] = options.timesteps
+            if not integers:
+                settings["encoder"] = encoder
+            if not as_json:
+                say(f"samples: {named(used)}")
+    compared, without = None, ""
+    if isinstance(network, Quantised) and data is not None:
+        checked(network, own, dt=step)  # what is refused is refused before it runs
+        compared, busy = _on_chip(network, settings, step or 0.0, quiet=as_json)
+        settings = {"busy": busy, "synops_limit": limit}
     with progress("simulating", quiet=as_json or data is None) as move:
         fit = checked(
             network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings
         )
+    if report is not None:
+        if compared is None:
+            with stages(quiet=as_json) as tell:
+                compared, without = compared_or_why(network, fit, settings, step, tell)
+        told = {"command": context.obj, "data": data, "rates": rates, "synops limit": synops_limit}
+        told |= {} if data is None else {"window": window}
+        write_chip_report(report, fit, compared, model=model, told=told, without=without, force=force)
     if as_json:
-        print_json({"model": model, **fit.summary(), "runs": fit.runs})
+        beside = {} if compared is None else {"on_chip": compared.summary()}
+        written = {} if report is None else {"report": str(report)}
+        drawn = None if used is None else used.as_json()
+        print_json({"model": model, "data": drawn, **fit.summary(), "runs": fit.runs, **beside, **written})
     else:
         if fit.layers:
             out.print(_table(fit, model))
         if fit.bandwidth is not None:
             out.print(_loads(fit.bandwidth, fit))
-        for line in (*fit.lines(), *fit.advice(), *fit.remarks):
+        for line in (*map(str, fit.used), *map(str, fit.losses), *fit.lines(), *fit.advice(), *fit.remarks):
             out.print(line, highlight=False, markup=False, soft_wrap=True)
-        _rewrites(fit)
+        for name, layers in fit.rewrites.items():
+            out.print(f"rewritten: {name} ({', '.join(layers)})", highlight=False, markup=False, soft_wrap=True)
         beyond = ", but exceeds the limit that was given" if fit.fits and not fit.runs else ""
-        told = f"{model} {'fits' if fit.fits else 'does not fit'} {own}{beyond}"
-        out.print(told, highlight=False, markup=False, soft_wrap=True)
+        verdict = f"{model} {'fits' if fit.fits else 'does not fit'} {fit.chip}{beyond}"
+        out.print(verdict, highlight=False, markup=False, soft_wrap=True)
+        if report is not None:
+            out.print(f"report: {report}", highlight=False, soft_wrap=True)
     if not fit.runs:
         raise typer.Exit(UNFIT)
 
 
-def _samples(
-    network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, dt: float
-) -> dict[str, object]:
-    """What is simulated, and how."""
-    if is_recording(data):
-        graph = spiking_graph(network)
-        (shape,) = graph.inputs.values()
-        found = frames(data, shape, dt)
-        return {"data": found, "timesteps": found.shape[1], "encoder": named_encoder("events")}
-    dataset, choice = options.data(network, data)
-    say(f"samples: {named(choice)}")
-    return {"data": dataset, "timesteps": options.timesteps, "encoder": encoder}
+def _on_chip(
+    network: Quantised, settings: Mapping[str, Any], dt: float, quiet: bool
+) -> tuple[ChipComparison, Bandwidth]:
+    """What integers do with samples, event by event."""
+    clock = clock_of(settings["data"], settings["timesteps"], dt, network.ticks)
+    window = micros_of(settings["window"])
+    with stages(quiet=quiet) as tell:
+        compared = compare_on_chip(
+            network, settings["data"], clock, window=window, allow_overlap=True, every_neuron=True, progress=tell
+        )
+    return compared, bandwidth_of(network.network, compared.chip, window / 1e6)
 
 
 def parse_limit(text: str | None) -> float | dict[int, float] | None:
@@ -185,24 +249,3 @@ def _table(fit: Fit, model: str) -> Table:
             ranges(layer.cores) or "none",
         )
     return table
-
-
-def _rewrites(fit: Fit) -> None:
-    """What was rewritten for the chip, each kind once with its layers."""
-    found: dict[str, list[str]] = {}
-    for layer in fit.layers:
-        for name in layer.rewrites:
-            found.setdefault(name, []).append(layer.layer)
-    for name, layers in found.items():
-        out.print(f"rewritten: {name} ({', '.join(layers)})", highlight=False, markup=False, soft_wrap=True)
-
-
-def ranges(numbers: tuple[int, ...]) -> str:
-    """``0-4, 7`` for 0, 1, 2, 3, 4 and 7."""
-    found: list[list[int]] = []
-    for one in numbers:
-        if found and one == found[-1][-1] + 1:
-            found[-1] = [found[-1][0], one]
-        else:
-            found.append([one])
-    return ", ".join("-".join(map(str, ends)) for ends in found)

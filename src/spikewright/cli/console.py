@@ -57,18 +57,12 @@ WeightsOption = Annotated[
     Path | None, typer.Option(help="Of FILE.py:FACTORY, a state dict: .safetensors, or .pt read without unpickling.")
 ]
 ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, channels first: 1,28,28.", metavar="C,H,W")]
-
-
-def _seconds(text: str) -> float:
-    return seconds_of(text, "--dt")
-
-
 DtOption = Annotated[
     float | None,
     typer.Option(
-        parser=_seconds,
+        help="Length of a timestep, 1ms, 500us or 0.001 (seconds): of .nir files, recordings, and rates a second.",
         metavar="TIME",
-        help="Length of a timestep, 1ms or 0.001 (seconds): of a .nir file, of recordings, and for rates per second.",
+        parser=lambda text: duration("--dt", text),
     ),
 ]
 VerifyOption = Annotated[
@@ -148,6 +142,19 @@ DtypeOption = Annotated[
     str, typer.Option(help="float32; float64 (reference engine); int16 (event engine: faster, not exact).")
 ]
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
+
+
+def duration(option: str, text: str) -> float:
+    """Seconds, from ``1ms``, ``500us``, ``0.02s`` or ``0.02``.
+
+    Args:
+        option: that was typed, for the message.
+        text: what it was given.
+
+    Raises:
+        SettingsError: for anything else, or a time that is not above 0.
+    """
+    return seconds_of(text, option)
 
 
 def chosen_encoder(name: str, seed: int, scale: float | None, negative: Literal["events", "refuse"]) -> Encoder:

@@ -39,6 +39,7 @@ from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
 from spikewright.experiment import compared, converted, prepared, statistics_of
 from spikewright.experiment.automatic import check_automatic, resolved
+from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
@@ -121,6 +122,10 @@ def convert(
         check_idle(context, ("correct_samples",), "no correction looks at samples: give --correct too")
     graph = options.network(model)
     folded = prepared(graph, **made_so)
+    foreseen: dict[str, Any] = {"encoder": how, **made_so}
+    if test is not None:
+        foreseen |= {"timesteps": timesteps, "readout_from": start, "early_exit": loss}
+    check_ways(folded, methods, corrections, **foreseen)
     whole = options.data(graph, data)
     labelled, tested, asked = None, None, {}
     if test is not None:
@@ -135,6 +140,8 @@ def convert(
         )
     picked_samples, choice = options.picked(whole)
     calibration = frames_in(picked_samples)
+    if corrections or any(isinstance(one, Auto) for one in methods):
+        check_ways(folded, methods, corrections, samples=min(options.correct_samples, len(calibration)), **foreseen)
     if labelled is not None:
         check_overlap(overlap_of(sample_digests(calibration), labelled), allow_overlap)
     with progress("choosing", quiet=as_json) as move:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from spikewright.chips.quantise import Quantised
 from spikewright.cli.console import (
     BatchOption,
     BinningOption,
@@ -24,34 +25,75 @@ from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, pick
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
 from spikewright.encoders import Encoder
+from spikewright.engines.settings import MOST_TIMESTEPS
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.recordings import Binning
-from spikewright.settings import LARGEST
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class SampleOptions:
+    """Which samples of a data set are used for a converted network: the same for every command that takes some.
+
+    Attributes:
+        samples, first_samples, sample_seed: which samples: see ``picked``.
+        preprocess, binning: in place of what a conversion says; None for that.
+    """
+
+    samples: SamplesOption = None
+    first_samples: FirstOption = None
+    sample_seed: DrawOption = 0
+    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
+    binning: BinningOption = None
+
+    def data(
+        self,
+        network: Graph | Conversion | Quantised,
+        spec: str,
+        split: Literal["train", "test"] = "test",
+        usual: int | None = None,
+    ) -> tuple[Dataset, Choice]:
+        """The samples for a network, preprocessed and with classes in the order as when it was converted.
+
+        Args:
+            network: spiking, or in a chip's integers.
+            spec: as typed.
+            split: which part of a data set that has several: "train" or "test".
+            usual: how many are drawn where nobody says; None for all.
+
+        Raises:
+            DataError: as ``load_data``.
+        """
+        steps, classes, binning = Preprocessing(), tuple[str, ...](), None
+        if isinstance(network, Conversion | Quantised):
+            steps, classes = network.preprocessing, network.classes
+        if isinstance(network, Conversion):
+            binning = network.binning
+        if self.binning is not None:
+            binning = Binning.parse(self.binning)
+        if self.preprocess is not None:
+            steps = Preprocessing.parse(self.preprocess)
+        inputs = network.inputs if isinstance(network, Quantised) else spiking_graph(network).inputs
+        how: dict[str, Any] = {"preprocessing": steps, "classes": classes, "binning": binning}
+        whole = load_data(spec, split=split, inputs=inputs, **how)
+        return picked(whole, self.samples, self.first_samples, self.sample_seed, usual)
+
+
+@dataclass(frozen=True)
+class RunOptions(SampleOptions):
     """What samples a spiking network runs on, and how: the same for every command that runs one.
 
     Attributes:
         timesteps: T.
-        samples, first_samples, sample_seed: which samples: see ``picked``.
         encoder, seed, input_scale, negative: see ``chosen_encoder``.
-        preprocess, binning: in place of what a conversion says; None for that.
         batch_size, device: of the simulation.
     """
 
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="How many.")] = 64
-    samples: SamplesOption = None
-    first_samples: FirstOption = None
-    sample_seed: DrawOption = 0
     encoder: EncoderOption = "constant"
     seed: SeedOption = 0
     input_scale: EventValueOption = None
     negative: NegativeOption = "events"
-    preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
-    binning: BinningOption = None
     batch_size: BatchOption = 100
     device: DeviceOption = "cpu"
 
@@ -64,30 +106,14 @@ class RunOptions:
         check_timesteps(self.timesteps)
         return chosen_encoder(self.encoder, self.seed, self.input_scale, self.negative)
 
-    def data(
-        self, network: Graph | Conversion, spec: str, split: Literal["train", "test"] = "test"
-    ) -> tuple[Dataset, Choice]:
-        """The samples for a network, preprocessed and with classes in the order as when it was converted.
 
-        Args:
-            network: spiking.
-            spec: as typed.
-            split: which part of a data set that has several: "train" or "test".
+RECORDED = frozenset(f.name for f in fields(RunOptions)) - {"timesteps", "batch_size", "device"}
+"""Options that a recording of a sensor has no use for: it is one sample, and its events are as they are."""
 
-        Raises:
-            DataError: as ``load_data``.
-        """
-        steps, classes, binning = Preprocessing(), tuple[str, ...](), None
-        if isinstance(network, Conversion):
-            steps, classes, binning = network.preprocessing, network.classes, network.binning
-        if self.preprocess is not None:
-            steps = Preprocessing.parse(self.preprocess)
-        if self.binning is not None:
-            binning = Binning.parse(self.binning)
-        inputs = spiking_graph(network).inputs
-        chosen: dict[str, Any] = {"preprocessing": steps, "classes": classes, "binning": binning}
-        whole = load_data(spec, split=split, inputs=inputs, **chosen)
-        return picked(whole, self.samples, self.first_samples, self.sample_seed)
+
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was typed, and not left at what is usual."""
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
 
 
 def check_timesteps(timesteps: int) -> None:
@@ -98,8 +124,8 @@ def check_timesteps(timesteps: int) -> None:
     """
     if timesteps < 1:
         raise SettingsError(f"--timesteps must be 1 or more, not {timesteps}")
-    if timesteps > LARGEST:
-        raise SettingsError(f"--timesteps must be {LARGEST:,} or less, not {timesteps}")
+    if timesteps > MOST_TIMESTEPS:
+        raise SettingsError(f"--timesteps must be {MOST_TIMESTEPS:,} or less, not {timesteps}")
 
 
 def check_not_code(spec: str) -> None:
@@ -138,7 +164,7 @@ def check_idle(context: typer.Context, options: type | Collection[str], why: str
         SettingsError: naming the first.
     """
     names = [f.name for f in fields(options)] if isinstance(options, type) else options
-    typed = {name for name in names if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    typed = {name for name in names if is_typed(context, name)}
     for parameter in context.command.params:
         if parameter.name in typed:
             off = context.params[parameter.name] is False and parameter.secondary_opts  # typed as --no-...

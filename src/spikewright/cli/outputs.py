@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from spikewright.errors import StorageError
-from spikewright.files import check_reachable, shown
+from spikewright.errors import SettingsError, StorageError
+from spikewright.events import StoredEvents
+from spikewright.files import atomic_path, check_destination, check_reachable, shown
 
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace results that exist, each only when the new one is whole.")
@@ -37,6 +39,34 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path 
         for name, given in inputs.items():
             if given is not None and _same(place, _file_of(given)):
                 raise StorageError(f"{shown(given)} is what {name} reads; choose another path for {option}")
+
+
+def check_curves(path: Path, force: bool) -> None:
+    """Refuse a place that ``write_curves`` cannot write to, before any work is done.
+
+    Raises:
+        SettingsError: for another suffix than .npz.
+        StorageError: as ``check_destination``.
+    """
+    if path.suffix.lower() != ".npz":
+        raise SettingsError(f"{shown(path)}: curves and rates are written as .npz")
+    check_destination(path, force)
+
+
+def write_curves(arrays: Mapping[str, Any], path: Path, force: bool) -> None:
+    """Write the arrays of a run as .npz, whole or not at all.
+
+    Raises:
+        StorageError: when a file stands there, or it cannot be written.
+    """
+    with atomic_path(path, force) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def written_events(stored: StoredEvents) -> str:
+    """``written: FOLDER, 1,200 events of 3 populations``."""
+    groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
+    return f"written: {stored.folder}, {sum(stored.counts.values()):,} events of {groups}"
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spikewright.chips.quantise import SAMPLES
+from spikewright.chips.quantise import DRAW, SAMPLES
 from spikewright.chips.quantise import quantise as quantise_conversion
 from spikewright.chips.spike_settings import by_layer
 from spikewright.chips.storage import save_quantised
 from spikewright.cli.console import JsonOption, out, print_json
-from spikewright.cli.options import check_not_code
+from spikewright.cli.options import SampleOptions, check_idle, check_not_code, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.samples import named, say, seeds_of
 from spikewright.conversion import Conversion
-from spikewright.data import load_data
 from spikewright.data.recordings import frames_in
 from spikewright.errors import SettingsError
 from spikewright.loading import load
 from spikewright.storage import check_save
 
 
+@with_options
 def quantise(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="A conversion that 'spikewright convert' wrote.", metavar="SPIKING")],
     chip: Annotated[str, typer.Option(help="Whose words the numbers have to fit: speck2f, say.")],
+    options: SampleOptions,
     output: Annotated[Path, typer.Option("--output", "-o", help="What the chip runs.")] = Path("chip.safetensors"),
     data: Annotated[
         str | None,
-        typer.Option(help="Samples to calibrate with: factors that lose least, outliers cut off where that pays."),
+        typer.Option(
+            help="Samples of calibration: factors that lose least, outliers cut off where that pays; usually 64."
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="At most so many of them.")] = SAMPLES,
     rate: Annotated[float, typer.Option(help="Events a step of an input's largest value.")] = 1.0,
     ticks: Annotated[int, typer.Option(min=1, help="Of the slow clock in a step, which add the biases.")] = 1,
     bias_bits: Annotated[
@@ -59,6 +64,13 @@ def quantise(
             metavar="S",
         ),
     ] = "1",
+    keep_means: Annotated[
+        bool,
+        typer.Option(
+            "--keep-means/--lose-means",
+            help="Whether weights behind decimators and higher thresholds are taken so many times, so that means stay.",
+        ),
+    ] = True,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,31 +82,33 @@ def quantise(
         "return_to_zero": return_to_zero,
         "decimator": by_layer("--decimator", decimator),
         "threshold_scale": by_layer("--threshold-scale", threshold_scale),
+        "keep_means": keep_means,
     }
+    if (decimator, threshold_scale) == ("1", "1"):
+        check_idle(context, ("keep_means",), "it is about --decimator and --threshold-scale: give one of them")
+    if data is None:
+        check_idle(context, SampleOptions, "nothing is calibrated without --data")
     check_not_code(model)
     check_outputs({"--output": output}, {"SPIKING": model, "--data": data})
     check_save(output, force)
     network = load(model)
     if not isinstance(network, Conversion):
         raise SettingsError(f"{model}: is no conversion; quantise what 'spikewright convert' wrote")
-    pictures = None
+    seeds, used = dict[str, int](), None
     if data is not None:
-        pictures = frames_in(
-            load_data(
-                data,
-                split="train",
-                inputs=network.spiking.inputs,
-                preprocessing=network.preprocessing,
-                classes=network.classes,
-                binning=network.binning,
-            )
-        )
-    found = quantise_conversion(
-        network, chip, pictures, rate=rate, ticks=ticks, bias_bits=bias_bits, samples=samples, **settings
-    )
+        found_samples, choice = options.data(network, data, split="train", usual=SAMPLES)
+        pictures = frames_in(found_samples)
+        used = choice.as_json()
+        if not as_json:
+            say(f"samples: {named(choice)}")
+        seeds = seeds_of(choice, options.first_samples, options.sample_seed, DRAW)
+        settings |= {"data": pictures, "samples": len(pictures)}
+    found = quantise_conversion(network, chip, rate=rate, ticks=ticks, bias_bits=bias_bits, **settings)
+    for what, seed in seeds.items():
+        found = replace(found, calibration=found.calibration.drawn(what, seed))
     save_quantised(found, output, force)
     if as_json:
-        print_json({"output": str(output), **found.summary()})
+        print_json({"output": str(output), "data": used, **found.summary()})
         return
     for line in str(found).splitlines():
         out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -51,15 +51,16 @@ def picked(
     return used, choice
 
 
-def seeds_of(choice: Choice, first: int | None, seed: int) -> dict[str, int]:
-    """The seed of the draw of calibration samples by its name, where there was one, as conversions remember it.
+def seeds_of(choice: Choice, first: int | None, seed: int, what: str = "calibration samples") -> dict[str, int]:
+    """The seed of a draw of samples by its name, where there was one, as conversions remember it.
 
     Args:
         choice: which samples were used.
         first: how many of the first were asked for; None where they were drawn.
         seed: of the draw.
+        what: was drawn.
     """
-    return {} if first is not None or choice.used == choice.total else {"calibration samples": seed}
+    return {} if first is not None or choice.used == choice.total else {what: seed}
 
 
 def named(choice: Choice) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from spikewright.chips.recording import is_recording
 from spikewright.chips.storage import is_quantised
 from spikewright.cli.console import (
     DtOption,
@@ -28,8 +29,16 @@ from spikewright.cli.console import (
     print_json,
     progress,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_not_code, check_spiking, with_options
-from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.options import (
+    RECORDED,
+    RunOptions,
+    check_idle,
+    check_not_code,
+    check_spiking,
+    is_typed,
+    with_options,
+)
+from spikewright.cli.outputs import ForceOption, check_curves, check_outputs, write_curves, written_events
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
@@ -37,21 +46,23 @@ from spikewright.conversion import Conversion
 from spikewright.data import Recordings, sample_digests
 from spikewright.engines import Engine
 from spikewright.engines.readout import check_window
+from spikewright.engines.windows import check_length
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.experiment import readout_of
-from spikewright.files import atomic_path, check_destination, shown
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import Measures, check_exit, measure
+from spikewright.measures.early_exit import check_free
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
 from spikewright.storage import SUFFIX
+from spikewright.tasks import heads
 from spikewright.text import shape_text, short
 
 _STEPPED = {
-    *("output", "events", "force", "engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
-    *("allow_overlap", "input_scale", "negative", "batch_size", "device"),
+    *("engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
+    *("input_scale", "negative", "batch_size", "device"),
 }
 """Options that only networks have which step."""
 
@@ -65,7 +76,12 @@ def simulate(
             help="A .safetensors file that 'convert' or 'quantise' wrote, or a .nir file.", metavar="SPIKING"
         ),
     ],
-    data: Annotated[str, typer.Option(help="Samples, with labels if there are any: as for convert.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Samples, with labels if there are any: as for convert. Of a chip, or a recording: .npz of t, x, y, p."
+        ),
+    ],
     options: RunOptions,
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
@@ -97,6 +113,14 @@ def simulate(
             "the order of simultaneous events."
         ),
     ] = "",
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread/--simultaneous",
+            help="Of a chip: whether the events of a step are spread over it, or all come at its beginning.",
+        ),
+    ] = True,
+    report: Annotated[Path | None, typer.Option(help="Of a chip: an HTML page about what it computes.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -105,13 +129,35 @@ def simulate(
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
     if is_quantised(model):
-        idle = _STEPPED if beside is None else _STEPPED - {"allow_overlap"}
-        check_idle(context, idle, f"{model} is run event by event, as the chip would, and it is none of that")
-        simulate_chip(Path(model), data, options, ChipRun(dt, chip_rules, task, beside, allow_overlap), as_json)
+        check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
+        outputs = {"--output": output, "--events": events, "--report": report}
+        check_outputs(outputs, {"SPIKING": model, "--data": data, "--beside": beside})
+        if is_recording(data):
+            idle = {*RECORDED, "task", "allow_overlap", "beside", "spread"}
+            check_idle(context, idle, "a recording is one sample without a label, whose events are as they are")
+        steps = options.timesteps if is_typed(context, "timesteps") or not is_recording(data) else None
+        chip = ChipRun(
+            timesteps=steps,
+            dt=dt,
+            rules=chip_rules,
+            spread=spread,
+            task=task,
+            beside=beside,
+            allow_overlap=allow_overlap,
+            output=output,
+            events=events,
+            report=report,
+            force=force,
+            told={"command": context.obj},
+        )
+        simulate_chip(Path(model), data, options, chip, as_json)
         return
-    if chip_rules or beside is not None:
-        option = "--chip-rules is" if chip_rules else "--beside is"
-        raise SettingsError(f"{option} for what 'spikewright quantise' wrote; {model} is a network that steps")
+    simultaneous = ("--simultaneous", not spread)
+    for option, given in (("--chip-rules", chip_rules), simultaneous, ("--beside", beside), ("--report", report)):
+        if given:
+            told = "; 'spikewright convert --test … --report' makes a page of it" if option == "--report" else ""
+            why = f"{model} is a network that steps{told}"
+            raise SettingsError(f"{option} is for what 'spikewright quantise' wrote; {why}")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":
@@ -127,13 +173,24 @@ def simulate(
     check_not_code(model)
     check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
     if output is not None:
-        _check_output(output, force)
+        check_curves(output, force)
     if events is not None:
         check_events(events, force)
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
-    check_spiking(network, model)
+    spiking = check_spiking(network, model)
+    if is_recording(data):
+        raise SettingsError(
+            f"{data}: is a recording, which what 'spikewright quantise' wrote runs event by event; a network that "
+            "steps takes frames of events, (N, T, ...), with --encoder events"
+        )
     dataset, choice = options.data(network, data)
+    remembered = dict(network.tasks) or None if isinstance(network, Conversion) else None
+    wanted = heads(spiking, dataset.targets, remembered if task is None else task)  # refused before anything runs
+    check_length(spiking, options.timesteps)
+    if loss is not None:
+        check_exit(next(iter(wanted.values())), loss)
+        check_free(spiking)
     chosen_start, rule = 0 if start == "auto" else start, None
     if calibration is not None:
         if not isinstance(network, Conversion):
@@ -145,15 +202,15 @@ def simulate(
         run = {"encoder": encoder, "batch_size": options.batch_size, "device": options.device}
         run |= {"engine": engine, "dtype": dtype}
         chosen_start, rule = readout_of(network, seen, options.timesteps, start, loss, **run)
-    steps: dict[str, Any] = {"timesteps": options.timesteps}
+    length: dict[str, Any] = {"timesteps": options.timesteps}
     if isinstance(dataset, Recordings):
         check_idle(context, ("timesteps",), "the number of timesteps follows from the recordings and --dt")
-        steps = {}
+        length = {}
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
             dataset,
-            **steps,
+            **length,
             task=task,
             encoder=encoder,
             batch_size=options.batch_size,
@@ -170,7 +227,7 @@ def simulate(
             allow_overlap=allow_overlap,
         )
     if output is not None:
-        _write(measures, output, force)
+        write_curves(_arrays(measures), output, force)
     stored = None if events is None else load_events(events)
     if as_json:
         written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
@@ -201,9 +258,7 @@ def simulate(
     if output is not None:
         out.print(f"written: {output}", highlight=False)
     if stored is not None:
-        groups = "1 population" if len(stored) == 1 else f"{len(stored)} populations"
-        summary = f"{sum(stored.counts.values()):,} events of {groups}"
-        out.print(f"written: {events}, {summary}", highlight=False, soft_wrap=True)
+        out.print(written_events(stored), highlight=False, markup=False, soft_wrap=True)
 
 
 def _per_second(measures: Measures) -> str:
@@ -240,13 +295,7 @@ def _others(measures: Measures) -> Table:
     return table
 
 
-def _check_output(path: Path, force: bool) -> None:
-    if path.suffix.lower() != ".npz":
-        raise SettingsError(f"{shown(path)}: curves and rates are written as .npz")
-    check_destination(path, force)
-
-
-def _write(measures: Measures, path: Path, force: bool) -> None:
+def _arrays(measures: Measures) -> dict[str, Any]:
     """The curves ``(T,)``, the rate of every neuron, and histograms of rates, in spikes per timestep.
 
     Of one output the scores have their names, "accuracy" or "mse", and those against the analog network "agreement" or
@@ -264,6 +313,4 @@ def _write(measures: Measures, path: Path, force: bool) -> None:
     for name, reading in measures.others.items():
         arrays[f"others/{name}"] = np.array(reading.value)
         arrays |= {f"others/{name}/{layer}": np.array(value) for layer, value in reading.layers.items()}
-    arrays |= measures.rates.arrays()
-    with atomic_path(path, force) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    return arrays | measures.rates.arrays()

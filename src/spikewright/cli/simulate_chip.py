@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import prod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.table import Table
 
+from spikewright.chips.fit import check
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
+from spikewright.chips.recording import SensorRecording, is_recording
+from spikewright.chips.simulation.busy import bandwidth_of
+from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
+from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.stepped import TrainFrames
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import PictureTrains, clock_of
 from spikewright.chips.storage import load_quantised
-from spikewright.cli.console import compact_table, out, print_json, progress
+from spikewright.cli.chip_report import write_chip_report
+from spikewright.cli.console import compact_table, out, print_json, stages
 from spikewright.cli.options import RunOptions
-from spikewright.cli.samples import named, picked, say
+from spikewright.cli.outputs import check_curves, write_curves, written_events
+from spikewright.cli.samples import named, say
 from spikewright.conversion import Conversion
-from spikewright.data import Preprocessing, load_data
 from spikewright.errors import SettingsError
+from spikewright.events import check_destination as check_events
+from spikewright.events import load_events
 from spikewright.loading import load
-from spikewright.measures import Measures, measure
+from spikewright.measures import Measures
+from spikewright.reports.document import check_report
 from spikewright.tasks import SCORES, TaskChoice
-from spikewright.text import listed, short, steps_to_show
+from spikewright.text import short, steps_to_show
 
 DT = 1e-3
 """Seconds of a step where nobody says."""
@@ -34,18 +43,32 @@ class ChipRun:
     """What was typed of a run on a chip.
 
     Attributes:
+        timesteps: T; None for all of a recording.
         dt: of a step, in seconds.
         rules: where the data sheet leaves it open.
+        spread: whether the events of a step are spread over it.
         task: what labels mean.
         beside: the conversion that steps on the same events, or None.
         allow_overlap: whether it may be measured on samples of its calibration.
+        output: a file for curves, answers and what layers do, or None.
+        events: a folder for every event that layers send, or None.
+        report: where a page is written, or None.
+        force: whether results that stand there are replaced.
+        told: what the page says of how it was made.
     """
 
+    timesteps: int | None
     dt: float | None
     rules: str
+    spread: bool
     task: TaskChoice
     beside: str | None
     allow_overlap: bool
+    output: Path | None = None
+    events: Path | None = None
+    report: Path | None = None
+    force: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_json: bool) -> None:
@@ -62,42 +85,96 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         SettingsError: for settings that do not fit.
         DataError: for data that do not.
     """
+    if run.output is not None:
+        check_curves(run.output, run.force)
+    if run.events is not None:
+        check_events(run.events, run.force)
+    if run.report is not None:
+        check_report(run.report, run.force)
     options.check()
     if options.encoder not in ("constant", "poisson"):
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
-    chosen, found = ChipRules.parse(run.rules), load_quantised(model)
+    rules, found = ChipRules.parse(run.rules), load_quantised(model)
     conversion = None if run.beside is None else _conversion(run.beside, found)
-    trains = PictureTrains(timesteps=options.timesteps, dt=DT if run.dt is None else run.dt, ticks=found.ticks)
-    if options.encoder == "poisson":
-        trains = replace(trains, kind="poisson", seed=options.seed)
-    steps = found.preprocessing if options.preprocess is None else Preprocessing.parse(options.preprocess)
-    whole = load_data(data, split="test", inputs=found.inputs, preprocessing=steps, classes=found.classes)
-    dataset, choice = picked(whole, options.samples, options.first_samples, options.sample_seed)
-    stepped = None
-    if conversion is not None:
-        with progress("simulating in steps", quiet=as_json) as move:
-            stepped = measure(
-                conversion,
-                dataset,
-                trains.timesteps,
-                encoder=TrainFrames(found.network, trains),
-                task=run.task,
-                explain=False,
-                allow_overlap=run.allow_overlap,
-                progress=move,
-            )
-    with progress("simulating", quiet=as_json) as move:
-        measures = measure_chip(found, dataset, trains, chosen, task=run.task, progress=move)
+    samples, chosen, named_so = _samples(found, data, options, quiet=as_json)
+    clock = clock_of(samples, run.timesteps, DT if run.dt is None else run.dt, found.ticks)
+    if isinstance(clock, PictureTrains):
+        clock = replace(clock, kind="poisson" if options.encoder == "poisson" else "regular", spread=run.spread)
+        clock = replace(clock, seed=options.seed) if options.encoder == "poisson" else clock
+    fit = None if run.report is None else check(found, dt=clock.dt)
+    with stages(quiet=as_json) as tell:
+        compared = compare_on_chip(
+            found,
+            samples,
+            clock,
+            rules,
+            beside=conversion,
+            task=run.task,
+            allow_overlap=run.allow_overlap,
+            every_neuron=fit is not None,
+            events_to=run.events,
+            force=run.force,
+            progress=tell,
+        )
+    measures, stepped = compared.chip, compared.stepped
+    if run.output is not None:
+        write_curves(measures.arrays(), run.output, run.force)
+    if fit is not None and run.report is not None:
+        fit = check(found, dt=clock.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
+        seen = {"data": named_so, "beside": run.beside}
+        write_chip_report(run.report, fit, compared, model=str(model), told={**run.told, **seen}, force=run.force)
+    stored = None if run.events is None else load_events(run.events)
     if as_json:
-        told = {"model": str(model), "data": choice.as_json(), **measures.summary(), "quantised": found.summary()}
-        print_json({**told, **({} if stepped is None else {"stepped": stepped.summary()})})
+        told = {"model": str(model), "data": chosen, **measures.summary(), "quantised": found.summary()}
+        if isinstance(samples, SensorRecording):
+            told["answers"] = {name: values[0].tolist() for name, values in measures.answers.items()}
+        if stored is not None:
+            told["events"] = {"folder": str(run.events), "populations": dict(stored.counts)}
+        told |= {} if stepped is None else {"stepped": stepped.summary()}
+        print_json({**told, **({} if run.report is None else {"report": str(run.report)})})
         return
-    say(f"samples: {named(choice)}")
     if any(measures.scores.values()):
         out.print(_scores(measures, stepped))
-    out.print(_layers(measures, stepped))
-    for line in _lines(found, measures):
+    out.print(_layers(compared))
+    lines = _lines(found, measures)
+    if isinstance(samples, SensorRecording):
+        lines += _answers(found, measures, samples)
+    if run.output is not None:
+        lines.append(f"written: {run.output}")
+    if stored is not None:
+        lines.append(written_events(stored))
+    for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if run.report is not None:
+        out.print(f"report: {run.report}", highlight=False, soft_wrap=True)
+
+
+def _samples(found: Quantised, data: str, options: RunOptions, quiet: bool) -> tuple[Any, dict[str, Any], str]:
+    """What is sent, how it was chosen, and the same in words."""
+    if is_recording(data):
+        recording = SensorRecording.read(data)
+        return recording, {"recording": data, "events": len(recording)}, f"the recording {data}"
+    dataset, choice = options.data(found, data)
+    if not quiet:
+        say(f"samples: {named(choice)}")
+    return dataset, choice.as_json(), f"{len(dataset)} samples of {data}: {named(choice)}"
+
+
+def _answers(found: Quantised, measures: ChipMeasures, recording: SensorRecording) -> list[str]:
+    """What came out of a recording: the values of every output that count most."""
+    lines = [f"recording: {len(recording):,} events in {recording.t[-1] / 1e6:g} s"]
+    lines += [
+        f"note: one event of '{source.name}' stands for {source.event_value:.4g} in the network's unit; quantise with "
+        f"--rate {source.event_value * found.rate:.4g} where it is to count as 1"
+        for source in found.network.inputs
+        if source.event_value != 1
+    ]
+    for name, values in measures.answers.items():
+        best = np.argsort(-values[0], kind="stable")[:3]
+        names = found.classes if len(found.classes) == values.shape[1] else tuple(map(str, range(values.shape[1])))
+        most = ", ".join(f"{names[k]} ({values[0][k]:.4g})" for k in best)
+        lines.append(f"answer '{name}', most: {most}")
+    return lines
 
 
 def _conversion(path: str, found: Quantised) -> Conversion:
@@ -107,15 +184,9 @@ def _conversion(path: str, found: Quantised) -> Conversion:
         SettingsError: for another one.
     """
     network = load(path)
-    layers = [layer.name for layer in found.network.layers]
     if not isinstance(network, Conversion):
         raise SettingsError(f"{path}: is no conversion; give --beside what was quantised")
-    populations = [node.name for node in network.spiking.populations]
-    if sorted(populations) != sorted(layers) or dict(network.spiking.inputs) != dict(found.inputs):
-        raise SettingsError(
-            f"{path}: has the populations {listed(populations)}, the chip the layers {listed(layers)}: give --beside "
-            "what was quantised"
-        )
+    check_beside(found, network, path)
     return network
 
 
@@ -133,15 +204,12 @@ def _scores(measures: ChipMeasures, stepped: Measures | None) -> Table:
     return table
 
 
-def _layers(measures: ChipMeasures, stepped: Measures | None) -> Table:
-    beside = [] if stepped is None else ["in steps"]
+def _layers(compared: ChipComparison) -> Table:
+    beside = [] if compared.stepped is None else ["in steps"]
     header = ("", "spikes", *beside, "sent", "synops", "synops/s", "peak", "waiting")
     table = compact_table("layers, per sample", header, 1)
-    for name, layer in measures.layers.items():
-        spikes: list[float] = [layer.fired]
-        if stepped is not None:
-            own = stepped.layers[name]
-            spikes.append(own.firing.mean * stepped.timesteps * prod(own.shape))
+    for name, layer in compared.chip.layers.items():
+        spikes = [value for value in compared.spikes(name) if value is not None]
         numbers = (*spikes, layer.sent, layer.synops, layer.synops_per_second, layer.peak)
         table.add_row(name, *map(short, numbers), f"{100 * layer.waiting:.1f} %")
     return table
@@ -149,10 +217,14 @@ def _layers(measures: ChipMeasures, stepped: Measures | None) -> Table:
 
 def _lines(found: Quantised, measures: ChipMeasures) -> list[str]:
     trains, rules = measures.trains, str(measures.rules) or "as stated"
+    overlap = None if measures.protocol is None else measures.protocol.overlap
+    steps = f"{trains.timesteps} steps of {trains.dt:g} s"
+    rate = f" trains, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value"
+    how = trains.sent + (rate if isinstance(trains, PictureTrains) else f", {steps}")
     return [
         f"chip: {found.chip}, order and open rules: {rules}",
-        f"trains: {trains.kind}, {found.rate:g} events a step of {trains.dt:g} s for an input's largest value; slow "
-        f"clock {trains.clock_hz:g} Hz",
+        f"events: {how}; slow clock {trains.clock_hz:g} Hz",
+        *([str(overlap)] if overlap is not None and measures.scores else []),
         "waiting: neurons at or above their threshold at the end, which fire at the next event that reaches them",
         *(f"note: {note}" for note in found.notes),
     ]

@@ -16,6 +16,7 @@ from spikewright.cli.console import (
     ModelArgument,
     OverlapOption,
     compact_table,
+    duration,
     out,
     print_json,
     stages,
@@ -29,7 +30,6 @@ from spikewright.experiment.tuning import tune as tuned
 from spikewright.experiment.tuning.point import SETTINGS
 from spikewright.experiment.tuning.rule import EXAMPLES
 from spikewright.experiment.tuning.sweep import check_store
-from spikewright.recordings.durations import seconds_of
 from spikewright.reports.document import check_report
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import check_save, save
@@ -89,7 +89,7 @@ def tune(
     """
     chosen_grid, rules = Grid.parse(grid), [Rule.parse(text) for text in rule or ["best"]]
     steps = Timesteps.parse(timesteps)
-    step = None if dt is None else seconds_of(dt, "--dt")
+    step = None if dt is None else duration("--dt", dt)
     if step is not None:
         check_idle(context, ("timesteps",), "the number of timesteps follows from the recordings and --dt")
     for wanted in rules if step is None else ():

@@ -72,6 +72,31 @@ class CalibrationFacts:
         )
 
     @property
+    def description(self) -> dict[str, Any]:
+        """All but the digests, as plain JSON-like values: what files hold of it."""
+        inputs = {name: list(ends) for name, ends in self.inputs.items()}
+        return {
+            "method": self.method,
+            "samples": self.samples,
+            "chosen": self.chosen,
+            "seeds": dict(self.seeds),
+            "inputs": inputs,
+        }
+
+    @classmethod
+    def described(
+        cls, description: Mapping[str, Any], digests: NDArray[np.uint64], corrected: NDArray[np.uint64]
+    ) -> CalibrationFacts:
+        """What a ``description`` and the two arrays of digests beside it were made of.
+
+        Raises:
+            SettingsError: for values that cannot be.
+        """
+        values = dict(description)
+        inputs = {name: (float(low), float(high)) for name, (low, high) in values.pop("inputs").items()}
+        return cls(**values, digests=digests, corrected=corrected, inputs=inputs)
+
+    @property
     def seen(self) -> NDArray[np.uint64]:
         """The digests of all samples that anything was chosen on: by calibration and by corrections."""
         return np.concatenate([self.digests, self.corrected])

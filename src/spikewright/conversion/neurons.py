@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from spikewright.errors import SettingsError
 from spikewright.nodes.integrate_and_fire import ONLY_WHAT_IS_KEPT, SCHEDULES, Schedule, check_windows
-from spikewright.nodes.spike_max_pool import Policy
+from spikewright.nodes.spike_max_pool import LONGEST_HORIZON, Policy
 from spikewright.settings import check_fields, digits, number
 from spikewright.text import listed
 
@@ -54,7 +54,7 @@ class Neurons:
             ("max_spikes", self.max_spikes is None or self.max_spikes >= 1, "1 or more, or None"),
             ("v_min", self.v_min is None or self.v_min <= 0, "0 or below, or None"),
             ("leak", 0 <= self.leak <= 1, "in [0, 1]"),
-            ("horizon", self.horizon >= 1, "1 timestep or more"),
+            ("horizon", 1 <= self.horizon <= LONGEST_HORIZON, f"1 to {LONGEST_HORIZON:,} timesteps"),
         ):
             if not good:
                 raise SettingsError(f"Neurons: {label} must be {domain}, not {getattr(self, label)}")

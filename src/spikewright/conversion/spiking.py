@@ -14,7 +14,7 @@ from spikewright.conversion.neurons import NeuronsByPopulation
 from spikewright.errors import GraphError, Problem, UnsupportedModelError
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import IF, LIF, Add, ChannelAffine, Input, MaxPool, Output, ReLU, SpikeMaxPool
-from spikewright.normalisation import Scales, lambda_of, narrowed, normalise
+from spikewright.normalisation import Scales, lambda_of, narrowed, normalise, one_level_above
 from spikewright.passes import explicit_projections
 
 View = Literal["weights", "thresholds"]
@@ -156,13 +156,19 @@ def _spiking(node: Node, by_population: NeuronsByPopulation, thresholds: Mapping
 def _fitted_to_ceilings(graph: Graph, scales: Scales, neurons: NeuronsByPopulation) -> Scales:
     """λ of the populations whose ceiling says what it must be.
 
-    Steps were trained: their ceiling is λ, or one step is, where a neuron may send several spikes at once. Of other
+    Steps were trained: their ceiling is λ, or one step is, where a neuron may send several spikes at once; of few-spike
+    neurons, which tell ``2^K − 1`` steps in K timesteps, λ is one step above, where so many were trained. Of other
     ceilings a whole number of spikes must make up the ceiling where several are allowed; that number then bounds
     them, and the clip is exact. It is one for the layer, so λ is too.
     """
     found = {}
     for relu in graph.of_type(ReLU):
         cap = neurons.of(relu.name).max_spikes
+        if relu.levels is not None and neurons.of(relu.name).schedule == "few_spike":
+            bits = relu.levels & (relu.levels + 1) == 0
+            reached = one_level_above(_ceiling(relu), relu.levels) if bits else relu.ceiling
+            found[relu.name] = np.asarray(reached)
+            continue
         if relu.ceiling is None or (relu.levels is None and cap == 1):
             continue
         if relu.levels is None:
@@ -172,6 +178,12 @@ def _fitted_to_ceilings(graph: Graph, scales: Scales, neurons: NeuronsByPopulati
             spikes = relu.levels
         found[relu.name] = np.asarray(relu.ceiling / (spikes if cap is None else min(spikes, cap)))
     return found
+
+
+def _ceiling(relu: ReLU) -> float:
+    """The ceiling of a rectifier that was trained in steps and is not normalised."""
+    assert isinstance(relu.ceiling, float | int)
+    return float(relu.ceiling)
 
 
 def _spikes(graph: Graph, node: Node) -> bool:

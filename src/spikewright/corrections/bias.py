@@ -13,18 +13,21 @@ is ``e(T) = mean(T·a − Σ_t s_t)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from spikewright.corrections.corrector import Given, LayerCorrector
+from spikewright.conversion import Conversion
+from spikewright.corrections.corrector import MOST_ROUNDS, Given, LayerCorrector
 from spikewright.corrections.walk import Layer, Neurons, channel_sums
 from spikewright.engines.windows import schedule_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Array, Node
 from spikewright.nodes import IF, Add, ChannelAffine, Output
+from spikewright.settings import whole
+from spikewright.timesteps import Timesteps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,8 +59,8 @@ class Bias(LayerCorrector):
         super().__post_init__()
         if self.form == "linear" and not self.steps:
             raise SettingsError("bias: a form is one of biases by step; write bias:steps,form=linear")
-        if self.rounds is not None and self.rounds < 1:
-            raise SettingsError(f"bias: rounds must be 1 or more, not {self.rounds}")
+        if self.rounds is not None:
+            whole("bias: rounds", self.rounds, 1, MOST_ROUNDS)
         if not 0 < self.rate <= 1:
             raise SettingsError(f"bias: rate must be above 0 and at most 1, not {self.rate:g}")
 
@@ -72,14 +75,14 @@ class Bias(LayerCorrector):
             return (self._linear(layer, layer.node),)
         return (self._table(layer, layer.node),)
 
-    def check(self, given: Given) -> None:
-        schedule = schedule_of(given.conversion.spiking)
+    def check(self, conversion: Conversion, timesteps: Timesteps, before: Sequence[str] = ()) -> None:
+        schedule = schedule_of(conversion.spiking)
         if self.steps and schedule != "free":
             raise SettingsError(
                 f"bias: {schedule} neurons add up all steps of a window, so that a bias for each of them is one for "
                 "all: take bias, v_init or weights"
             )
-        super().check(given)
+        super().check(conversion, timesteps, before)
 
     def _table(self, layer: Layer, node: IF) -> IF:
         """The neurons with a bias for each step."""

@@ -21,6 +21,7 @@ from spikewright.forward import Forward
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF
 from spikewright.settings import LARGEST, whole
+from spikewright.timesteps import Timesteps
 
 WAYS = 4096
 """Combinations that are kept while populations are added one after the other: of more, evenly spread ones by cost."""
@@ -49,19 +50,19 @@ class Bursts(Corrector):
         if not self.budget >= 1:
             raise SettingsError(f"bursts: the budget must be 1 or more, in spikes of the network, not {self.budget:g}")
 
-    def apply(self, given: Given) -> Conversion:
-        one = given.conversion
-        free = [
-            node
-            for node in one.spiking.of_type(IF)
-            if getattr(one.reference.by_name.get(node.name), "ceiling", 0.0) is None
-        ]
+    def check(self, conversion: Conversion, timesteps: Timesteps, before: Sequence[str] = ()) -> None:
+        free = _without_ceiling(conversion)
         if any(node.schedule != "free" for node in free):
             raise SettingsError("bursts: neurons that exchange window by window send one spike a step; leave it out")
         if not free:
             capped = "every population has a ceiling, which says how many spikes a step it may send"
-            why = capped if one.spiking.of_type(IF) else "no population spikes"
+            why = capped if conversion.spiking.of_type(IF) else "no population spikes"
             raise SettingsError(f"bursts: {why}; leave it out")
+        super().check(conversion, timesteps, before)
+
+    def apply(self, given: Given) -> Conversion:
+        one = given.conversion
+        free = _without_ceiling(one)
         single = one.spiking.replaced(*(node.replace(max_spikes=1) for node in free))
         trial, caps = _Trial.of(given), self._caps()
         base = trial.measured(single)
@@ -134,6 +135,12 @@ class _Trial:
             spread = float(expected.var(axis=0).mean()) or float(np.square(expected).mean()) or 1.0
             error += float(np.square(missed).mean()) / spread
         return cost, error
+
+
+def _without_ceiling(one: Conversion) -> list[IF]:
+    """The populations whose cap may be chosen."""
+    reference = one.reference.by_name
+    return [node for node in one.spiking.of_type(IF) if getattr(reference.get(node.name), "ceiling", 0.0) is None]
 
 
 def best(table: Sequence[Sequence[tuple[float, float]]], budget: float) -> list[int]:

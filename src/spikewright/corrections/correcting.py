@@ -10,10 +10,13 @@ from typing import Any
 from spikewright.calibration.thresholds import parse as threshold_method
 from spikewright.conversion import Conversion
 from spikewright.corrections import Corrections, Corrector, Given, LayerCorrector, correctors_of, layer_by_layer
+from spikewright.corrections.memory import check_walk
 from spikewright.data import as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
+from spikewright.encoders.constant import Constant
 from spikewright.engines.simulation import check_shape
+from spikewright.engines.windows import schedule_of
 from spikewright.errors import DataError, SettingsError, SpikewrightError
 from spikewright.settings import whole
 from spikewright.tasks import TaskChoice
@@ -75,7 +78,7 @@ def correct(
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
     check_shape(conversion.spiking, how, whole_set.shape)
     used = whole_set.sample(whole("samples", samples), whole("seed", seed, 0))
-    steps = [one.timesteps or _steps(timesteps) or steps_of_method(conversion) or DEFAULT for one in chosen]
+    steps = check_corrections(conversion, chosen, timesteps, len(used), how)
     for group in _walks(list(zip(chosen, steps, strict=True))):
         told = (
             None if progress is None else _stage(progress, f"correcting by {', '.join(str(one) for one, _ in group)}")
@@ -86,6 +89,41 @@ def correct(
             facts = conversion.calibration.with_samples(sample_digests(used))
             conversion = replace(conversion, calibration=facts)
     return conversion
+
+
+def check_corrections(
+    conversion: Conversion,
+    chosen: Sequence[Corrector],
+    timesteps: Timesteps | int | str | None = None,
+    samples: int | None = None,
+    encoder: Encoder | None = None,
+) -> list[Timesteps]:
+    """Refuse corrections that cannot be made, before any work is done.
+
+    Args:
+        conversion: what is to be corrected; its λ need not be known yet.
+        chosen: in order.
+        timesteps: as of ``correct``.
+        samples: how many are corrected with, at most; None where nobody knows yet.
+        encoder: of the runs that are to be good.
+
+    Returns:
+        what each is corrected for.
+
+    Raises:
+        SettingsError: saying which, why, and what to do.
+    """
+    before = [one.name for one in conversion.corrections]
+    usual = _steps(timesteps) or steps_of_method(conversion) or DEFAULT
+    steps = []
+    for one in chosen:
+        steps.append(one.timesteps or usual)
+        one.check(conversion, steps[-1], before)
+        before.append(one.name)
+        free = isinstance(one, LayerCorrector) and schedule_of(conversion.spiking) == "free"
+        if free and samples is not None:
+            check_walk(one, conversion.spiking, samples, steps[-1], encoder is None or isinstance(encoder, Constant))
+    return steps
 
 
 def _corrected(group: Sequence[tuple[Corrector, Given]]) -> Conversion:

@@ -12,7 +12,7 @@ from spikewright.corrections.walk import Layer, Walk
 from spikewright.data import Dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines.windows import schedule_of
+from spikewright.engines.windows import check_length, schedule_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Node
 from spikewright.registry import file_name
@@ -20,6 +20,9 @@ from spikewright.settings import plain
 from spikewright.tasks import TaskChoice
 from spikewright.timesteps import Timesteps
 from spikewright.worded import Worded
+
+MOST_ROUNDS = 10_000
+"""How often something is gone through at most."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,21 @@ class Corrector(Worded, ABC):
     def apply(self, given: Given) -> Conversion:
         """The conversion, corrected: see ``remembered`` for what it is to remember."""
 
+    def check(self, conversion: Conversion, timesteps: Timesteps, before: Sequence[str] = ()) -> None:  # noqa: ARG002
+        """Refuse what it cannot correct, before any work is done: of a network whose λ need not be known yet.
+
+        Args:
+            conversion: what is to be corrected; of its spiking network the neurons count, not the weights.
+            timesteps: what it is corrected for.
+            before: the names of the corrections that were made, or are to be made, before it.
+
+        Raises:
+            SettingsError: saying why, and what to do.
+        """
+        if self.looks_at_samples:
+            timesteps.check_tuned(self)
+            check_length(conversion.spiking, timesteps.last)
+
     def remembered(self, given: Given) -> Correction:
         """What a conversion remembers of a correction: what was done, and what it was tuned for."""
         settings: dict[str, Any] = {"timesteps": str(given.timesteps)} if self.looks_at_samples else {}
@@ -104,18 +122,13 @@ class LayerCorrector(Corrector):
     def apply(self, given: Given) -> Conversion:
         return layer_by_layer(((self, given),))
 
-    def check(self, given: Given) -> None:
-        """Refuse what it cannot correct, before any work is done.
-
-        Raises:
-            SettingsError: for several T where neurons speak in windows.
-        """
-        steps = given.timesteps
-        if schedule_of(given.conversion.spiking) != "free" and len(steps.values) > 1:
+    def check(self, conversion: Conversion, timesteps: Timesteps, before: Sequence[str] = ()) -> None:
+        if schedule_of(conversion.spiking) != "free" and len(timesteps.values) > 1:
             raise SettingsError(
-                f"{self.name}: neurons that speak in windows are another network for each T, not one for {steps}; "
-                f"correct for one T, as in {self.name}:{steps.last}"
+                f"{self.name}: neurons that speak in windows are another network for each T, not one for {timesteps}; "
+                f"correct for one T, as in {self.name}:{timesteps.last}"
             )
+        super().check(conversion, timesteps, before)
 
 
 def layer_by_layer(chain: Sequence[tuple[LayerCorrector, Given]]) -> Conversion:
@@ -128,7 +141,7 @@ def layer_by_layer(chain: Sequence[tuple[LayerCorrector, Given]]) -> Conversion:
         SettingsError: for what one of them cannot correct.
     """
     for corrector, each in chain:
-        corrector.check(each)
+        corrector.check(each.conversion, each.timesteps)
     given = chain[0][1]
     walk, own = given.walk(), [each for _, each in chain]
     if walk.window is not None:

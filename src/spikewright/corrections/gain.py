@@ -9,6 +9,7 @@ without biases the spikes are exactly those of the network whose first layer's w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from spikewright.conversion import Conversion, scales_in_use, spiking_of
 from spikewright.corrections.corrector import Corrector, Given
 from spikewright.errors import SettingsError
 from spikewright.nodes import IF, Input
+from spikewright.timesteps import Timesteps
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ class Gain(Corrector):
         if self.timesteps is not None:
             raise SettingsError(f"gain: it is the same for every T; leave {self.timesteps} out")
 
+    def check(self, conversion: Conversion, timesteps: Timesteps, before: Sequence[str] = ()) -> None:
+        if before or conversion.changed:
+            what = before[-1] if before else "a change by hand"
+            raise SettingsError(f"the gain comes first: {what} was made for other rates; put {self} before it")
+        super().check(conversion, timesteps, before)
+
     def apply(self, given: Given) -> Conversion:
         one = given.conversion
-        if one.corrections or one.changed:
-            what = one.corrections[-1].name if one.corrections else "a change by hand"
-            raise SettingsError(f"the gain comes first: {what} was made for other rates; put {self} before it")
         inputs = {node.name for node in one.folded.of_type(Input)}
         asked = {name: value if name in inputs else value / self.factor for name, value in one.scales.items()}
         scales = scales_in_use(one.folded, asked, one.neurons, one.readout)

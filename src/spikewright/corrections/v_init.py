@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikewright.corrections.corrector import Given, LayerCorrector
+from spikewright.corrections.corrector import MOST_ROUNDS, Given, LayerCorrector
 from spikewright.corrections.walk import Layer
-from spikewright.errors import SettingsError
 from spikewright.graph import Array, Node
 from spikewright.nodes import IF
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +40,7 @@ class VInit(LayerCorrector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rounds < 1:
-            raise SettingsError(f"v_init: rounds must be 1 or more, not {self.rounds}")
+        whole("v_init: rounds", self.rounds, 1, MOST_ROUNDS)
 
     def layer(self, layer: Layer, given: Given) -> Iterable[Node]:
         node = layer.node

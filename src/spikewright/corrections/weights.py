@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikewright.corrections.corrector import Given, LayerCorrector
+from spikewright.corrections.corrector import MOST_ROUNDS, Given, LayerCorrector
 from spikewright.corrections.least_squares import least_squares
 from spikewright.corrections.walk import Layer
 from spikewright.errors import SettingsError
 from spikewright.forward import tensors_on
 from spikewright.graph import Array, Node
 from spikewright.nodes import IF, Output
+from spikewright.settings import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +60,8 @@ class Weights(LayerCorrector):
                 "weights: fitting and rounds must be 0 or more, not 0 both, and the rate above 0 and at most 1, not "
                 f"{self.fitting}, {self.rounds} and {self.rate:g}"
             )
+        for label in ("fitting", "rounds"):
+            whole(f"weights: {label}", getattr(self, label), 0, MOST_ROUNDS)
 
     def layer(self, layer: Layer, given: Given) -> Iterable[Node]:
         trained = [node for node in layer.operators if node.weighted]

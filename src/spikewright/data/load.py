@@ -22,7 +22,7 @@ from spikewright.data.labels import Targets, targets_of
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.recorded import holds_recordings, is_recording, recordings_of
-from spikewright.errors import DataError
+from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, SampleShapes, Shape
 from spikewright.npz import Header, npz_headers, read_npy, read_npz, sane
 from spikewright.recordings import Binning, binning_of
@@ -36,7 +36,7 @@ def load_data(
     split: Split = "test",
     shape: Shape | None = None,
     inputs: Inputs | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | str | None = None,
     classes: Sequence[str] = (),
     binning: Binning | str | None = None,
 ) -> Dataset:
@@ -52,14 +52,16 @@ def load_data(
         split: which part, where a folder or file holds both.
         shape: of one sample as the network takes it; settles where channels stand.
         inputs: of the network, in place of a shape; where there are several, an ``.npz`` holds an array for each.
-        preprocessing: applied batch by batch.
+        preprocessing: applied batch by batch: a value, or its text, ``"scale=1/255"``.
         classes: the names of class folders in the order of their labels, where a network was converted with such.
         binning: how recordings become frames: a value, or its text, ``dt=50ms``.
 
     Raises:
         DataError: for data that are missing, damaged, empty, or do not fit.
     """
-    steps = preprocessing or Preprocessing()
+    if not isinstance(preprocessing, Preprocessing | str | None):
+        raise SettingsError(f"preprocessing is Preprocessing(…) or its text, 'scale=1/255', not {preprocessing!r:.60}")
+    steps = Preprocessing.parse(preprocessing or "") if not isinstance(preprocessing, Preprocessing) else preprocessing
     wanted = inputs if inputs is not None else None if shape is None else SampleShapes({"input": shape})
     path = Path(os.path.expanduser(spec))  # noqa: PTH111 - Path's own fails where there is no such user
     if not os.path.exists(path) or not spec:  # noqa: PTH110 - Path's own fails on names that cannot be

@@ -1,4 +1,8 @@
-"""What a run keeps of all samples, foreseen: one that could not end in this machine's memory does not begin."""
+"""What a run needs, foreseen: one that could not end in this machine's memory does not begin.
+
+What a batch needs grows with its timesteps, so that of long runs fewer samples are side by side: memory stays bounded,
+and progress is seen.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,16 @@ from spikewright.engines.recording import Record, Recording
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output
+
+AT_ONCE = 2**18
+"""Timesteps of all samples of a batch together; of longer runs fewer samples are side by side, at least one."""
+OBJECT = 512
+"""Bytes of one answer of one timestep that is a tensor of its own for a while, beside its values."""
+
+
+def side_by_side(batch_size: int, timesteps: int) -> int:
+    """How many samples a batch has: fewer than asked for where the run is long."""
+    return max(1, min(batch_size, AT_ONCE // timesteps))
 
 
 def check_kept(graph: Graph, record: Record, recording: Recording, samples: int) -> None:
@@ -33,13 +47,49 @@ def check_kept(graph: Graph, record: Record, recording: Recording, samples: int)
         if names := recording.nodes.get(kind):
             kept.append(kind)
             values += len(recording.steps) * sum(prod(graph.shapes[name]) for name in names)
-    free, needed = available(), 4 * values * samples
+    check_room(
+        f"keeping {' and '.join(kept)} of {samples:,} samples over {recording.timesteps:,} timesteps",
+        4 * values * samples,
+        "keep less (keep_outputs=False; events_to writes spikes to disk), or run parts of the data",
+    )
+
+
+def check_answers(graph: Graph, samples: int, timesteps: int) -> None:
+    """Refuse a run whose answers to one batch, at every timestep, need more memory than is free, on any engine.
+
+    Args:
+        graph: the spiking graph.
+        samples: of a batch.
+        timesteps: T.
+
+    Raises:
+        SettingsError: with the estimate.
+    """
+    values = sum(prod(graph.shapes[node.name]) for node in graph.of_type(Output))
+    check_room(
+        f"the answers to {samples:,} samples at each of {timesteps:,} timesteps",
+        timesteps * (8 * values * samples + OBJECT),
+        "run fewer timesteps",
+        plural=True,
+    )
+
+
+def check_room(what: str, needed: float, advice: str, *, plural: bool = False) -> None:
+    """Refuse what needs more memory than is free.
+
+    Args:
+        what: needs it, for the message.
+        needed: bytes.
+        advice: what needs less.
+        plural: whether ``what`` is several things.
+
+    Raises:
+        SettingsError: with the estimate.
+    """
+    free = available()
     if free is not None and needed > free:
-        raise SettingsError(
-            f"keeping {' and '.join(kept)} of {samples:,} samples over {recording.timesteps} timesteps takes about "
-            f"{gigabytes(needed)}, and {gigabytes(free)} are free: keep less (keep_outputs=False; events_to writes "
-            "spikes to disk), or run parts of the data"
-        )
+        takes = "take" if plural else "takes"
+        raise SettingsError(f"{what} {takes} about {gigabytes(needed)}, and {gigabytes(free)} are free: {advice}")
 
 
 def available() -> int | None:

@@ -122,9 +122,31 @@ def fire(population: Population, state: NeuronState, current: Tensor) -> tuple[T
     Returns:
         what each neuron sends ``(B, *shape)``, and the state after the step.
     """
-    neuron, threshold = population.neuron, population.threshold
+    return discharged(population, state, charged(population, state, current))
+
+
+def charged(population: Population, state: NeuronState, current: Tensor) -> Tensor:
+    """``(B, *shape)``: the potentials of a step before any spike: what is left of those before it, and the input.
+
+    Args:
+        population: the neurons.
+        state: before the step.
+        current: ``(B, *shape)``: the input of the step, without the biases of ``population``.
+    """
     current = _with_step_biases(population, state, current)
-    v = state.v + current if neuron.decay == 1.0 else neuron.decay * state.v + current
+    decay = population.neuron.decay
+    return state.v + current if decay == 1.0 else decay * state.v + current
+
+
+def discharged(population: Population, state: NeuronState, v: Tensor) -> tuple[Tensor, NeuronState]:
+    """What neurons of given potentials send, and the state once that is done.
+
+    Args:
+        population: the neurons.
+        state: before the step.
+        v: ``(B, *shape)``: the potentials, from ``charged``.
+    """
+    neuron, threshold = population.neuron, population.threshold
     single = neuron.max_spikes == 1
     n = (v >= threshold).to(v.dtype) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
     sent, fired = state.sent, state.fired

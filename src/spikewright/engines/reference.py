@@ -28,7 +28,7 @@ from spikewright.engines.units import event_units
 from spikewright.errors import SettingsError
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs, tensors_on
-from spikewright.graph import Array, Graph, Node, ToTensor
+from spikewright.graph import Array, Graph, Node, Shape, ToTensor
 from spikewright.nodes import IF, MaxPool, Output, SpikeMaxPool
 from spikewright.nodes.integrate_and_fire import Schedule
 
@@ -156,7 +156,8 @@ class Simulation:
             node.name: self._bound(node) for node in graph if not node.population and not isinstance(node, Output)
         }
         self.signed = signed_populations(graph)
-        self.neurons = {node.name: self._population(node) for node in graph.of_type(IF)}
+        shapes = graph.shapes
+        self.neurons = {node.name: neurons_of(node, shapes[node.name], self.to_tensor) for node in graph.of_type(IF)}
 
     def _bound(self, node: Node) -> Callable[..., Tensor]:
         """The forward function of a node, its arrays noted on their way to the device."""
@@ -167,15 +168,6 @@ class Simulation:
             return tensor
 
         return node.bind(noted)
-
-    def _population(self, node: IF) -> Population:
-        shape = self.graph.shapes[node.name]
-        v_min = None if node.v_min is None else self.to_tensor(node.spread(np.asarray(node.v_min), shape))
-        biases = (
-            None if bias is None else self.to_tensor(bias.reshape(*bias.shape, *(1 for _ in shape[1:])))
-            for bias in (node.step_bias, node.fired_bias)
-        )
-        return Population(node, self.to_tensor(node.spread(node.threshold, shape)), v_min, *biases)
 
     def run(
         self,
@@ -242,16 +234,7 @@ class Simulation:
 
     def start(self, batch: int) -> dict[str, State]:
         """The state of every population before the first step."""
-        state: dict[str, State] = {}
-        for node in self.graph.populations:
-            shape = self.graph.shapes[node.name]
-            if isinstance(node, IF):
-                v = self.to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
-                state[node.name] = self.neuron_step.start(self.neurons[node.name], v)
-            else:
-                v = self.to_tensor(np.zeros(())).expand(batch, *self.graph.input_shapes(node)[0])
-                state[node.name] = PoolState(v)
-        return state
+        return started(self.graph, batch, self.to_tensor, self.neurons, self.neuron_step)
 
     def biases(self, factors: Array) -> dict[str, Tensor]:
         """What biases alone make each linear operator give, ``(B, *shape)``, times a factor for each sample."""
@@ -283,6 +266,45 @@ class Simulation:
                 if added and node.name in added:
                     values[node.name] = values[node.name] + added[node.name]
         return values
+
+
+def neurons_of(node: IF, shape: Shape, to_tensor: ToTensor) -> Population:
+    """The neurons of a population on the device.
+
+    Args:
+        node: the population.
+        shape: of its neurons.
+        to_tensor: puts arrays there.
+    """
+    v_min = None if node.v_min is None else to_tensor(node.spread(np.asarray(node.v_min), shape))
+    biases = (
+        None if bias is None else to_tensor(bias.reshape(*bias.shape, *(1 for _ in shape[1:])))
+        for bias in (node.step_bias, node.fired_bias)
+    )
+    return Population(node, to_tensor(node.spread(node.threshold, shape)), v_min, *biases)
+
+
+def started(
+    graph: Graph, batch: int, to_tensor: ToTensor, neurons: Mapping[str, Population], step: NeuronStep
+) -> dict[str, State]:
+    """The state of every population before the first step.
+
+    Args:
+        graph: a spiking graph.
+        batch: how many samples.
+        to_tensor: puts arrays on the device.
+        neurons: by population of IF neurons, its settings there.
+        step: what neurons do in one step.
+    """
+    state: dict[str, State] = {}
+    for node in graph.populations:
+        shape = graph.shapes[node.name]
+        if isinstance(node, IF):
+            v = to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
+            state[node.name] = step.start(neurons[node.name], v)
+        else:
+            state[node.name] = PoolState(to_tensor(np.zeros(())).expand(batch, *graph.input_shapes(node)[0]))
+    return state
 
 
 def pool_spikes(pool: SpikeMaxPool, to_tensor: ToTensor, state: PoolState, spikes: Tensor, t: int) -> Tensor:

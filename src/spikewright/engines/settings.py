@@ -30,7 +30,8 @@ class RunSettings:
     Attributes:
         timesteps: T, at least 1 and at most ``MOST_TIMESTEPS``.
         encoder: an encoder or its name.
-        batch_size: samples that run side by side; changes nothing but speed and memory.
+        batch_size: samples that run side by side, fewer in runs of very many timesteps; changes nothing but speed and
+            memory.
         engine: "event" (on a CPU), "cuda" (on a GPU), "reference", or "auto": the device's fast one wherever that can
             run what is asked for.
         device: a torch device: "cpu", "cuda".

@@ -14,7 +14,7 @@ from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.engines.choose import choose_engine
-from spikewright.engines.memory import check_kept
+from spikewright.engines.memory import check_answers, check_kept, side_by_side
 from spikewright.engines.on_events import on_events
 from spikewright.engines.readout import WindowReadout
 from spikewright.engines.recording import Record, Recording
@@ -123,7 +123,9 @@ def run_over(
     timesteps, dt = settings.timesteps, settings.seconds(graph)
     encoder = settings.chosen_encoder.fitted(graph)
     check_shape(graph, encoder, dataset.shape)
+    size = side_by_side(settings.batch_size, timesteps)
     check_kept(graph, record, recording, len(dataset))
+    check_answers(graph, min(size, len(dataset)), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
     simulation = choose_engine(readout.graph, encoder, recording, settings)
@@ -134,9 +136,10 @@ def run_over(
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
             populations = [node.name for node in graph.populations if recording.has("events", node.name)]
-            folder = events_folder(record.folder, graph, timesteps, record.force, populations, first)
+            shapes = {name: graph.shapes[name] for name in populations}
+            folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
-        for x, y in dataset.batches(settings.batch_size):
+        for x, y in dataset.batches(size):
             values: Any = x if events_in(x) is not None else torch.from_numpy(np.ascontiguousarray(x))
             batch = values.to(like)
             at = first + joiner.samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EMFILE
 from pathlib import Path
@@ -15,7 +15,7 @@ from spikewright.arrow import pyarrow
 from spikewright.errors import StorageError
 from spikewright.events.trains import Events
 from spikewright.files import atomic_folder, check_reachable, exists, one_at_a_time, shown, storage_errors, tidy
-from spikewright.graph import Graph
+from spikewright.graph import Shape
 from spikewright.tensors import DIGEST, digest
 
 if TYPE_CHECKING:
@@ -38,29 +38,28 @@ class EventWriter:
 
     Args:
         folder: empty, and there.
-        graph: spiking.
+        network: the fingerprint of what runs.
+        shapes: of the populations whose events are written.
         timesteps: T.
         target: where the folder will stand, for messages.
-        populations: those whose events are written; all by default.
         first_sample: the destination of the first sample in its data set.
     """
 
     def __init__(
         self,
         folder: Path,
-        graph: Graph,
+        network: str,
+        shapes: Mapping[str, Shape],
         timesteps: int,
         target: Path,
-        populations: Sequence[str] | None = None,
         first_sample: int = 0,
     ) -> None:
-        self.folder, self.graph, self.target = folder, graph, target
-        self.facts: dict[str, Any] = {"format": FORMAT, "network": graph.fingerprint, "timesteps": timesteps}
+        self.folder, self.shapes, self.target = folder, shapes, target
+        self.facts: dict[str, Any] = {"format": FORMAT, "network": network, "timesteps": timesteps}
         if first_sample:
             self.facts["first_sample"] = first_sample
         self.samples = 0
-        names = [node.name for node in graph.populations] if populations is None else populations
-        self.counts = dict.fromkeys(names, 0)
+        self.counts = dict.fromkeys(shapes, 0)
         self.schemas: dict[str, pa.Schema] = {}
         self.files: dict[str, Any] = {}
         with storage_errors(target):
@@ -78,7 +77,7 @@ class EventWriter:
     def _open(self, index: int, name: str) -> None:
         from pyarrow.parquet import ParquetWriter
 
-        shape = self.graph.shapes[name]
+        shape = self.shapes[name]
         self.schemas[name] = schema(facts_of_file(self.facts["network"], self.facts["timesteps"], name, shape))
         self.files[name] = ParquetWriter(
             str(self.folder / file_name(index, name)),
@@ -115,7 +114,7 @@ class EventWriter:
         """Close the files, and write beside them what they hold."""
         self.close()
         populations = [
-            {"name": name, "file": file_name(index, name), "shape": self.graph.shapes[name], "events": count}
+            {"name": name, "file": file_name(index, name), "shape": self.shapes[name], "events": count}
             for index, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
@@ -127,20 +126,20 @@ class EventWriter:
 @contextmanager
 def events_folder(
     folder: Path | str,
-    graph: Graph,
+    network: str,
+    shapes: Mapping[str, Shape],
     timesteps: int,
     force: bool = False,
-    populations: Sequence[str] | None = None,
     first_sample: int = 0,
 ) -> Iterator[EventWriter]:
     """A writer of events. The folder is put at its destination when the block ends well, else nothing is left of it.
 
     Args:
         folder: new or empty.
-        graph: spiking.
+        network: the fingerprint of what runs.
+        shapes: of the populations whose events are written.
         timesteps: T.
         force: whether events of an earlier run that stand there are replaced.
-        populations: those whose events are written; all by default.
         first_sample: the destination of the first sample in its data set.
 
     Raises:
@@ -148,7 +147,7 @@ def events_folder(
     """
     check_destination(folder, force)
     with atomic_folder(folder, force) as hidden:
-        writer = EventWriter(hidden, graph, timesteps, Path(folder), populations, first_sample)
+        writer = EventWriter(hidden, network, shapes, timesteps, Path(folder), first_sample)
         try:
             yield writer
             writer.finish()

@@ -296,7 +296,7 @@ class _Search:
         tried = chains(self.auto)
         ranked = sorted(methods, key=lambda method: self.rounded(Recipe(method, neurons=base)))
         first = next(((text, chain) for text, chain in tried if [one.name for one in chain] == [CORRECTED]), tried[0])
-        compared = [Recipe(method, first[1], _with(base, first[0])) for method in ranked[:SIMULATED]]
+        compared = [Recipe(method, first[1], with_text(base, first[0])) for method in ranked[:SIMULATED]]
         total, done = len(compared) + len(tried) + FINALISTS, 0
 
         def measured(recipe: Recipe, samples: int) -> None:
@@ -309,7 +309,7 @@ class _Search:
         for recipe in compared:
             measured(recipe, SECOND)
         methods = [one.method for one in self.order(compared)]
-        recipes = [Recipe(methods[0], chain, _with(base, text)) for text, chain in tried]
+        recipes = [Recipe(methods[0], chain, with_text(base, text)) for text, chain in tried]
         for recipe in recipes:
             measured(recipe, SECOND)
         best = self.order(recipes)[0]
@@ -387,8 +387,12 @@ class _Search:
         self.samples[recipe] = len(few.data)
 
 
-def _with(base: NeuronsByPopulation, text: str) -> NeuronsByPopulation:
-    """Neurons with some settings of all populations changed."""
+def with_text(base: NeuronsByPopulation, text: str) -> NeuronsByPopulation:
+    """Neurons with some settings of all populations changed.
+
+    Raises:
+        SettingsError: where the settings do not go with those that are there.
+    """
     if not text:
         return base
     return NeuronsByPopulation.parse(text, base.default)

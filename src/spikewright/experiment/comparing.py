@@ -16,6 +16,7 @@ from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, warn
 from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.experiment.converting import METHOD, converted, prepared, statistics_of
+from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
@@ -195,6 +196,17 @@ def compare(
     check_automatic(chosen, corrections, data is not None)
     if corrections and data is None:
         raise SettingsError(f"the correction {corrections[0]} needs samples: give compare data in place of statistics")
+    check_ways(
+        folded,
+        chosen,
+        corrections,
+        samples=None if data is None else min(correction_samples, len(data)),
+        encoder=encoder,
+        timesteps=timesteps,
+        readout_from=readout_from,
+        early_exit=early_exit,
+        **options,
+    )
     if data is not None:
         check_overlap(overlap_of(sample_digests(data), samples), allow_overlap)
     recipes = resolved(

@@ -27,6 +27,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.experiment.automatic import Resolved, check_automatic, resolved
+from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
@@ -111,6 +112,8 @@ def convert(
     folded = prepared(graph, **options)
     data = None if isinstance(source, Statistics) else _data(source, graph)
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
+    looked_at = None if data is None else min(correction_samples, len(data))
+    check_ways(folded, [chosen], corrections, samples=looked_at, encoder=how, **options)
     runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
     (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, encoder=how, input_scale=input_scale)
     if data is None:

@@ -9,15 +9,16 @@ by it; a chip does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion
-from spikewright.data import as_dataset
+from spikewright.data import as_dataset, sample_digests
 from spikewright.engines import BatchRun, RunSettings, simulate
+from spikewright.engines.memory import check_room
 from spikewright.engines.windows import schedule_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = 1000
 """How many margins are tried, evenly spread over those that occur."""
+MARGIN_BYTES = 24
+"""Bytes of one sample at one timestep: a margin and a decision, twice while they are put together."""
 SAMPLES = 500
 """How many samples of calibration a margin is chosen on."""
 
@@ -44,11 +47,13 @@ class EarlyExit:
         margin: in the unit of the outputs, times timesteps.
         loss: the share of answers of calibration that may change by it.
         samples: of calibration, on which it was chosen; 0 where it was given.
+        seen: the digests of these samples, none of which may be measured on; none where nobody knows them.
     """
 
     margin: float
     loss: float = 0.0
     samples: int = 0
+    seen: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not fits(self.margin, float) or not self.margin >= 0:
@@ -111,6 +116,32 @@ def check_exit(head: Head, loss: float = 0.0) -> None:
         raise SettingsError(f"an early exit may change a share of the answers, 0 or more and below 1, not {loss!r:.40}")
 
 
+def check_free(graph: Graph) -> None:
+    """Refuse an early exit of a network whose populations exchange window by window.
+
+    Raises:
+        SettingsError: saying what to do instead.
+    """
+    if (schedule := schedule_of(graph)) != "free":
+        raise SettingsError(
+            f"{schedule} networks answer once, at the end of a window, so there is nothing to stop before: leave "
+            "the early exit out, and take fewer timesteps"
+        )
+
+
+def check_margins(samples: int, timesteps: int) -> None:
+    """Refuse an early exit whose margins, kept of every sample at every timestep, need more memory than is free.
+
+    Raises:
+        SettingsError: with the estimate.
+    """
+    check_room(
+        f"an early exit keeps the margins of {samples:,} samples at {timesteps:,} timesteps, which",
+        MARGIN_BYTES * samples * timesteps,
+        "take fewer timesteps or samples",
+    )
+
+
 class MarginObserver:
     """Keeps the margin and the decision of the first output at every timestep; an observer of ``simulate``.
 
@@ -125,11 +156,7 @@ class MarginObserver:
 
     def __init__(self, graph: Graph, head: Head, start: int = 0) -> None:
         check_exit(head)
-        if (schedule := schedule_of(graph)) != "free":
-            raise SettingsError(
-                f"{schedule} networks answer once, at the end of a window, so there is nothing to stop before: leave "
-                "the early exit out, and take fewer timesteps"
-            )
+        check_free(graph)
         found = graph[head.answer.name]
         self.activation = found.activation if isinstance(found, Output) else None
         self.head, self.start = head, start
@@ -191,7 +218,7 @@ def choose_exit(
 
     Args:
         conversion: the network.
-        data: of calibration; their labels are not looked at.
+        data: of calibration; their labels are not looked at. ``measure`` refuses to measure on them.
         loss: the share of answers that may differ from those at the end of the run, 0 to 1.
         settings: how it runs.
         samples: at most so many of the first are looked at.
@@ -203,6 +230,7 @@ def choose_exit(
     """
     chosen = as_dataset(data, conversion.spiking.inputs)
     chosen = chosen.take(min(samples, len(chosen)))
+    check_margins(len(chosen), settings.timesteps)
     if not len(chosen):
         raise DataError("there are no samples to choose the margin of an early exit on")
     head = next(iter(heads(conversion.spiking, None, dict(conversion.tasks) or None).values()))
@@ -216,4 +244,5 @@ def choose_exit(
         if (then != last).mean() > loss:
             break
         best = float(margin)
-    return EarlyExit(best if np.isfinite(best) else float(every.max()) * 2 + 1, loss, len(chosen))
+    margin = best if np.isfinite(best) else float(every.max()) * 2 + 1
+    return EarlyExit(margin, loss, len(chosen), sample_digests(chosen))

@@ -59,7 +59,8 @@ class Loss:
     def amount(self, value: float, digits: int = 1) -> str:
         """A part of the loss as people read it."""
         if SCORES[self.score].percent:
-            return f"{100 * value:.{digits}f}".replace("-0.0", "0.0").replace("-", "−")
+            text = f"{100 * value:.{digits}f}"
+            return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
         return f"{value:.3g}".replace("-", "−")
 
     def __str__(self) -> str:
@@ -76,7 +77,7 @@ class Loss:
         where = ""
         if self.worst in self.layers:
             name, share = self.layers[self.worst]
-            where = f", above all in {name} ({100 * share:.0f} % of what all populations add)"
+            where = f", above all in '{name}' ({100 * share:.0f} % of what all populations add)"
         help_text = advice(self.worst, self.timesteps, self.had)
         return (
             f"at T = {self.timesteps}, {self.amount(self.total)} {unit} {verb}{span}: {by}. "

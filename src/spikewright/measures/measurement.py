@@ -18,17 +18,18 @@ from spikewright.engines import BatchRun, Record, Run, RunSettings
 from spikewright.engines.on_events import on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
+from spikewright.engines.windows import schedule_of
 from spikewright.errors import warn
 from spikewright.graph import Array, Graph
 from spikewright.measures.advice import Had
 from spikewright.measures.base import RegisteredMeasures
 from spikewright.measures.correlation import CorrelationObserver
-from spikewright.measures.early_exit import EarlyExit, MarginObserver
+from spikewright.measures.early_exit import EarlyExit, MarginObserver, check_margins
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.intervals import SEED
 from spikewright.measures.operations import operations
-from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.measures.protocol import Overlap, Protocol, check_overlap, drawn_seeds, overlap_of
 from spikewright.measures.quantised import quantised_scores
 from spikewright.measures.scores import HeadMeasures, Scoring
 from spikewright.measures.splitting import SEED as SPLIT_SEED
@@ -42,6 +43,9 @@ from spikewright.text import steps_to_show
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+RASTER = 1024
+"""Timesteps of which single spikes are shown, the first of a run."""
 
 
 def measure(
@@ -100,7 +104,7 @@ def measure(
     explain = explain and not isinstance(dataset, EventDataset)  # of values that are the same at every timestep
     remembered = None if conversion is None else conversion.tasks or None
     asked = heads(graph, dataset.targets, remembered if task is None else task)
-    overlap = None if conversion is None else overlap_of(conversion.calibration.seen, overlapping)
+    overlap = _overlap(conversion, early_exit, overlapping)
     if overlap is not None:
         check_overlap(overlap, allow_overlap)
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
@@ -112,13 +116,14 @@ def measure(
     observers = [scoring.alone if observer is None else observer, sums, found]
     head = next(iter(asked.values()))
     margins = None if early_exit is None else MarginObserver(graph, head, chosen.readout_from)
+    if margins is not None:
+        check_margins(len(dataset), timesteps)
     observers += [] if margins is None else [margins]
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
-    spikes = Record("spikes", outputs=False)
-    first = run_over(graph, dataset.take(1), chosen, spikes, spikes.fitted(graph, timesteps))
     rates = Rates.of(graph, run, sums)
-    measures = _measures(graph, conversion, run, observer, scoring, constants, _raster(first), encoder, rates, found)
+    raster = _raster(graph, dataset.take(1), chosen)
+    measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found)
     if margins is not None and early_exit is not None:
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
@@ -133,6 +138,18 @@ def measure(
     if not quiet:
         warn([*measures.warnings, *(head.remark for head in measures.heads.values() if head.remark is not None)])
     return measures
+
+
+def _overlap(conversion: Conversion | None, early_exit: EarlyExit | None, data: Dataset) -> Overlap | None:
+    """How many samples the network was calibrated on, or the margin of an early exit was chosen on; None where there is
+    nothing that they could have been used for."""
+    calibrated = None if conversion is None else conversion.calibration.seen
+    margin = None if early_exit is None else early_exit.seen
+    if margin is None or not len(margin):
+        return None if calibrated is None else overlap_of(calibrated, data)
+    both = overlap_of(margin if calibrated is None else np.concatenate([calibrated, margin]), data)
+    unknown = calibrated is not None and not len(calibrated)  # of the network nobody knows
+    return replace(both, known=False) if unknown and not both.shared else both
 
 
 def _observer(
@@ -181,10 +198,7 @@ def _explained(
 
 def _seeds(conversion: Conversion, settings: RunSettings, explain: bool) -> dict[str, int]:
     """The seeds of all that was drawn, as far as they are known, by what it was drawn for."""
-    found = dict(conversion.calibration.seeds)
-    for one in conversion.corrections:
-        seed = dict(one.settings).get("seed")
-        found |= {f"samples of {one.name}": seed} if isinstance(seed, int) else {}
+    found = drawn_seeds(conversion)
     drawn = getattr(settings.chosen_encoder, "seed", None)
     found |= {"encoder": drawn} if isinstance(drawn, int) else {}
     found["intervals"] = SEED
@@ -243,11 +257,23 @@ def near_chance(heads: Mapping[str, HeadMeasures], samples: int) -> list[str]:
     return found
 
 
-def _raster(run: Run, neurons: int = 40) -> dict[str, Array]:
-    """The spikes of some neurons of each population, spread evenly over those that fired."""
+def _raster(graph: Graph, first: Dataset, settings: RunSettings, neurons: int = 40) -> dict[str, Array]:
+    """The spikes of some neurons of each population, spread evenly over those that fired.
+
+    Args:
+        graph: the spiking graph.
+        first: the sample.
+        settings: how it runs; of a long run the first ``RASTER`` timesteps are shown.
+        neurons: how many of each population.
+    """
+    steps = min(settings.timesteps, RASTER)
+    if schedule_of(graph) == "free":  # what is sent at first does not depend on how long the run is
+        settings = replace(settings, timesteps=steps, readout_from=0)
+    record = Record("spikes", steps="all" if steps == settings.timesteps else f"0:{steps}", outputs=False)
+    run = run_over(graph, first, settings, record, record.fitted(graph, settings.timesteps))
     found = {}
     for name, train in run.spikes.items():
-        flat = train[0].reshape(run.timesteps, -1)
+        flat = train[0].reshape(len(train[0]), -1)
         active = np.flatnonzero(flat.any(axis=0))
         if len(active):
             active = active[np.linspace(0, len(active) - 1, min(neurons, len(active)), dtype=int)]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.conversion import Conversion
 from spikewright.data import Dataset, sample_digests
 from spikewright.errors import DataError
 
@@ -82,6 +83,15 @@ def check_overlap(overlap: Overlap, allowed: bool) -> None:
             "scores would flatter: take others, or insist with allow_overlap=True (--allow-overlap), which then stands "
             "beside the scores"
         )
+
+
+def drawn_seeds(conversion: Conversion) -> dict[str, int]:
+    """The seeds of all that was drawn for a conversion, as far as they are known, by what it was drawn for."""
+    found = dict(conversion.calibration.seeds)
+    for one in conversion.corrections:
+        seed = dict(one.settings).get("seed")
+        found |= {f"samples of {one.name}": seed} if isinstance(seed, int) else {}
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import IntegrateAndFire, Record, RunSettings, Simulation
 from spikewright.engines.choose import choose_engine
+from spikewright.engines.memory import side_by_side
 from spikewright.engines.simulation import first_sample
 from spikewright.forward import Forward, split_inputs
 from spikewright.graph import Array, Graph
@@ -66,7 +67,7 @@ def split_errors(
     chosen = data.sample(samples, seed)
     splitter = Splitter(conversion, settings, first_sample(settings, chosen), max(1, PAIRS // len(chosen)), seed)
     neurons = sum(prod(conversion.spiking.shapes[node.name]) for node in conversion.spiking.populations)
-    batch = int(np.clip(VALUES // max(neurons, 1), 1, settings.batch_size))
+    batch = side_by_side(int(np.clip(VALUES // max(neurons, 1), 1, settings.batch_size)), max(steps))
     with torch.no_grad():
         for x, _ in chosen.batches(batch):
             splitter.add(torch.from_numpy(np.ascontiguousarray(x)), steps)

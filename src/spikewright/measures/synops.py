@@ -82,7 +82,7 @@ def synops(
         elif not node.inputs:
             spikes[name], analog[name], relays[name] = nothing, ~nowhere, nowhere
         elif gathers:
-            analog[name], relays[name] = (_reached(node, where) for where in (analog, relays))
+            analog[name], relays[name] = (reached(node, where) for where in (analog, relays))
             spikes[name] = np.asarray(counts.get(name, nothing), np.float64)
         elif node.population:
             spikes[name], analog[name], relays[name] = nothing, nowhere, nowhere
@@ -90,10 +90,10 @@ def synops(
             spikes[name], analog[name], relays[name] = nothing, nowhere, ~nowhere
         else:
             spikes[name] = node.events(*(spikes[i] for i in node.inputs))
-            analog[name], relays[name] = (_reached(node, where) for where in (analog, relays))
+            analog[name], relays[name] = (reached(node, where) for where in (analog, relays))
     return found
 
 
-def _reached(node: Node, marked: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+def reached(node: Node, marked: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """The outputs of a node that anything marked among its inputs reaches."""
     return node.events(*(marked[name].astype(np.float64) for name in node.inputs)) > 0

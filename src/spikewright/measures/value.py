@@ -60,7 +60,7 @@ class Measures:
         energy: the constants of the estimate.
         rates: of every neuron.
         run: what was simulated: counts, and what was recorded.
-        raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample.
+        raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample, at most 1,024 steps.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
         errors: what the errors of each population come from; None where nobody asked.

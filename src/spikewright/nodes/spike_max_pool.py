@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Policy = Literal["count_max", "avg_max", "exp_max", "fir_max"]
 
+LONGEST_HORIZON = 2**16
+"""Timesteps of memory at most: so many spikes of each neuron are kept."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SpikeMaxPool(MaxPool):
@@ -41,7 +44,7 @@ class SpikeMaxPool(MaxPool):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "horizon", whole(f"{self}: horizon", self.horizon))
+        object.__setattr__(self, "horizon", whole(f"{self}: horizon", self.horizon, 1, LONGEST_HORIZON))
         if self.policy not in get_args(Policy):
             known = ", ".join(get_args(Policy))
             raise SettingsError(f"{self}: unknown max-pooling policy {self.policy!r}; choose one of {known}")

@@ -9,6 +9,8 @@ from spikewright.passes.final_activation import not_to_be_dropped as not_to_be_d
 from spikewright.passes.fold_batch_norm import batch_norm_as_affine as batch_norm_as_affine
 from spikewright.passes.fold_batch_norm import fold_batch_norm_backwards as fold_batch_norm_backwards
 from spikewright.passes.fold_batch_norm import fold_batch_norm_forwards as fold_batch_norm_forwards
+from spikewright.passes.merge_pads import merge_pads as merge_pads
+from spikewright.passes.merge_pads import pads_behind_rectifiers as pads_behind_rectifiers
 from spikewright.passes.merge_rectifiers import merge_rectifiers as merge_rectifiers
 from spikewright.passes.norm_behind_max_pool import norm_behind_max_pool as norm_behind_max_pool
 from spikewright.passes.order import ordered as ordered

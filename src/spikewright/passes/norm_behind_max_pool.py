@@ -15,8 +15,7 @@ from spikewright.passes.scale_and_shift import scale_and_shift
 def norm_behind_max_pool(graph: Graph) -> Graph:
     """Swap each such norm, whose only reader is the pool, with it."""
     for pool_name in [node.name for node in graph.of_type(MaxPool)]:
-        pool = graph[pool_name]
-        norm = graph.sources(pool)[0]
+        norm = graph.sources(pool_name)[0]
         while isinstance(norm, BatchNorm | ChannelAffine) and graph.consumers[norm.name] == (pool_name,):
             scale, shift = scale_and_shift(norm)
             constant = scale.ndim == shift.ndim == 1
@@ -24,11 +23,6 @@ def norm_behind_max_pool(graph: Graph) -> Graph:
                 break
             if (scale == 1).all() and (shift == 0).all():  # a projection that lets the pool's input be scaled
                 break
-            readers = [
-                graph[name].replace(inputs=tuple(norm.name if i == pool_name else i for i in graph[name].inputs))
-                for name in dict.fromkeys(graph.consumers[pool_name])
-            ]
-            pool = pool.replace(inputs=norm.inputs)
-            graph = graph.replaced(pool, norm.replace(inputs=(pool_name,)), *readers)
-            norm = graph.sources(pool)[0]
+            graph = graph.swapped(pool_name)
+            norm = graph.sources(pool_name)[0]
     return graph

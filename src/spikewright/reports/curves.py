@@ -93,16 +93,21 @@ def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
         most, least = max(most, float(done[-1])), min(least, float(done[0]))
         curve = main_curve(measures.heads[head])
         traces.append(line(k, candidate.label, done.tolist(), _shown(curve, kind), _hover(kind) + " at %{x:.3s}"))
-    ticks = [m * 10.0**e for e in range(16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
     return framed(
         traces,
         "synaptic operations per sample",
         kind.axis(against=not first.labelled),
-        xaxis={"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]},
+        xaxis=logarithmic(least, most),
         yaxis=_axis(kind, [main_curve(c.measures.heads[head]) for c in candidates], close=False),
         height=LARGE,
         legend=True,
     )
+
+
+def logarithmic(least: float, most: float) -> dict[str, Any]:
+    """An axis in powers of ten with numbers as people write them: 500 k, 1 M, 2 M."""
+    ticks = [m * 10.0**e for e in range(-6, 16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
+    return {"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]}
 
 
 def labelled(candidate: Candidate) -> str:

@@ -6,18 +6,21 @@ import json
 import math
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spikewright.drawing import resource
 from spikewright.errors import SettingsError
 from spikewright.files import check_destination, shown
 from spikewright.reports.charts import Chart
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """The page may run what it holds and load nothing: the browser itself keeps it from the network."""
+
+NO_PLOTLY = "the report needs plotly: pip install 'spikewright[report]'"
 
 
 def check_report(path: Path | str, force: bool = False) -> None:
@@ -28,11 +31,13 @@ def check_report(path: Path | str, force: bool = False) -> None:
         force: whether a file that stands there may be replaced.
 
     Raises:
-        SettingsError: for a name that no browser takes for a page.
+        SettingsError: for a name that no browser takes for a page, or when plotly is not installed.
         StorageError: as ``files.check_destination``.
     """
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"{shown(path)}: a report is a .html file")
+    if find_spec("plotly") is None:
+        raise SettingsError(NO_PLOTLY)
     check_destination(path, force)
 
 
@@ -65,8 +70,10 @@ class Document:
         Raises:
             SettingsError: when plotly is not installed.
         """
+        script = resource("page.js", "spikewright.reports")
         data = json.dumps(_numbers(self.charts), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-        style = "".join(map(resource, ("palette.css", "style.css", "network.css")))
+        own = (resource(name, "spikewright.reports") for name in ("style.css", "network.css"))
+        style = "".join([resource("palette.css"), *own, resource("floor_plan.css", "spikewright.chips")])
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -74,20 +81,15 @@ class Document:
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
             f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n{body}\n</main>\n"
             f'<script type="application/json" id="charts">{data}</script>\n'
-            f"<script>{_plotly()}</script>\n<script>{resource('page.js')}</script></body></html>\n"
+            f"<script>{_plotly()}</script>\n<script>{script}</script></body></html>\n"
         )
-
-
-def resource(name: str) -> str:
-    """A file that stands beside this one."""
-    return (files("spikewright.reports") / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
-        raise SettingsError("the report needs plotly: pip install 'spikewright[report]'") from None
+        raise SettingsError(NO_PLOTLY) from None
     return str(get_plotlyjs())
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from spikewright.calibration import look
+from spikewright.chips.simulation.comparing import ChipComparison
+from spikewright.chips.value import Fit
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.experiment import Candidate, Comparison
@@ -17,20 +18,22 @@ from spikewright.graph import Graph
 from spikewright.measures import Measures
 from spikewright.reports import charts
 from spikewright.reports.answers import facts, how_good, score_columns, score_rows
+from spikewright.reports.chips import chip_report
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.layers import layer_by_layer
 from spikewright.reports.network import captions_of, network_picture
 from spikewright.reports.reasons import how_measured, why_lost
+from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.text import listed, shape_text, short, steps_to_show
 
 
 def report(
     path: Path | str,
-    what: Comparison | Conversion,
-    measures: Measures | None = None,
+    what: Comparison | Conversion | Fit,
+    measures: Measures | ChipComparison | None = None,
     *,
-    title: str = "A network as spikes",
+    title: str = "",
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Path:
@@ -38,8 +41,9 @@ def report(
 
     Args:
         path: of the file.
-        what: what ``compare`` gives, of which the first conversion gives the numbers at the top; or a conversion.
-        measures: of the conversion.
+        what: what ``compare`` gives, of which the first conversion gives the numbers at the top; a conversion; or what
+            ``check`` gives.
+        measures: of the conversion; beside what ``check`` gives, where wanted, what ``compare_on_chip`` gives.
         title: of the page.
         settings: what reproduces it, by name, in place of those of the comparison; "command" is shown as a command
             line.
@@ -54,6 +58,9 @@ def report(
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
     check_report(path, force)
+    if isinstance(what, Fit):
+        return chip_report(path, what, _on_chip(measures), title=title, settings=settings, force=force)
+    title = title or "A network as spikes"
     comparison = _comparison(what, measures)
     candidates, document = comparison.candidates, Document()
     sections = [
@@ -72,7 +79,16 @@ def report(
     return Path(path)
 
 
-def _comparison(what: Any, measures: Measures | None) -> Comparison:
+def _on_chip(measures: Any) -> ChipComparison | None:
+    if measures is not None and not isinstance(measures, ChipComparison):
+        raise SettingsError(
+            "beside what check(...) gives a report shows what compare_on_chip(...) gives, not a "
+            f"{type(measures).__name__}"
+        )
+    return measures
+
+
+def _comparison(what: Any, measures: Any) -> Comparison:
     """A comparison of one, where it is a conversion with its measures."""
     if isinstance(what, Conversion) and isinstance(measures, Measures):
         facts = {"calibration": what.calibration, "neurons": what.neurons, "preprocessing": what.preprocessing}
@@ -195,16 +211,3 @@ def _network(read: Graph | None, first: Candidate) -> str:
     )
     rows_table = table(header, rows, text=3, last_is_text=True)
     return f"<h2>The network</h2><p class='soft'>{total}</p>{figure}{rows_table}"
-
-
-def settings_section(settings: Mapping[str, Any]) -> str:
-    """What reproduces a page."""
-    command = settings.get("command")
-    shown = "" if command is None else f"<pre>{escape(str(command))}</pre>"
-    others = {**{key: value for key, value in settings.items() if key != "command"}, "spikewright": _version()}
-    rows = [[key, "–" if value in (None, "") else str(value)] for key, value in others.items()]
-    return f'<h2>To reproduce it</h2>{shown}<div class="settings">{table(["setting", "value"], rows, text=2)}</div>'
-
-
-def _version() -> str:
-    return version("spikewright")

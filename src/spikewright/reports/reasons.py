@@ -41,15 +41,16 @@ def why_lost(document: Document, candidates: Sequence[Candidate]) -> str:
         before = "" if len(candidates) == 1 else f"{candidate.label}: "
         early = candidate.measures.early_exit
         sentences = [*reasons(candidate.measures), *([] if early is None else [str(early)])]
-        parts += [f"<p>{escape(before + sentence)}.</p>" for sentence in sentences]
+        told = (sentence if before else f"{sentence[0].upper()}{sentence[1:]}" for sentence in sentences)
+        parts += [f"<p>{escape(before + sentence)}.</p>" for sentence in told]
     note = (
         "Clipping: activations beyond what spikes in every step reach. Rounding: T steps count T levels above zero, "
         "as the quantised network has them. Transient: currents that have not settled, and initial potentials. "
         "Unevenness: the order in which spikes arrive. Intervals hold in 95 of 100 draws of samples; paired ones are "
         "of differences on the same samples."
     )
-    told = looked_at(one.measures for one in explained)
-    note += f" {told[0].upper()}{told[1:]}." if told else ""
+    found_on = looked_at(one.measures for one in explained)
+    note += f" {found_on[0].upper()}{found_on[1:]}." if found_on else ""
     parts.append(f"<p class='soft'>{escape(note)}</p>")
     for name, head in explained[0].measures.heads.items():
         title = f"<h3>{escape(name)}</h3>" if len(explained[0].measures.heads) > 1 else ""

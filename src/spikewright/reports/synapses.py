@@ -11,7 +11,7 @@ from spikewright.files import write_text
 from spikewright.reports.charts import degrees
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.network import network_picture
-from spikewright.reports.page import settings_section
+from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph.summary import Degrees, Summary, Traffic

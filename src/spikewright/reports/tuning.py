@@ -10,9 +10,10 @@ from pathlib import Path
 from spikewright.experiment.tuning import Row, Settled, Tried, Tuning
 from spikewright.experiment.tuning.point import SETTINGS
 from spikewright.files import write_text
-from spikewright.reports.charts import LARGE, Chart, colour, framed, plain
+from spikewright.reports.charts import COLOURS, LARGE, Chart, colour, framed, plain
+from spikewright.reports.curves import logarithmic
 from spikewright.reports.document import Document, check_report
-from spikewright.reports.page import settings_section
+from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.text import short
 
@@ -65,7 +66,7 @@ def pareto(tuning: Tuning, against: Against) -> Chart:
     traces: list[Chart] = []
     for k, value in enumerate(values):
         rows = [row for row in tuning.rows if not name or row.point[name] == value]
-        traces.append(_dots(tuning, rows, cost, f"{name}={value}" if name else "tried", colour(k)))
+        traces.append(_dots(tuning, rows, cost, f"{name}={value}" if name else "tried", k))
     front = sorted(tuning.front, key=cost)
     if cost is SYNOPS[2]:
         line = {"color": "muted", "width": 1.5, "shape": "hv"}
@@ -83,7 +84,9 @@ def pareto(tuning: Tuning, against: Against) -> Chart:
             "hoverinfo": "skip",
         }
     )
-    axis = {"type": "log"} if min(ends) > 0 else {"rangemode": "tozero"}
+    axis = logarithmic(min(ends), max(ends)) if min(ends) > 0 else {"rangemode": "tozero"}
+    if cost is STEPS[2]:
+        axis |= {"tickvals": (steps := list(tuning.timesteps.values)), "ticktext": [str(t) for t in steps]}
     return framed(traces, x_title, tuning.axis, xaxis=axis, height=LARGE + 40, legend=True)
 
 
@@ -224,8 +227,13 @@ def _line(tuning: Tuning, rows: Sequence[Row], cost: Callable[[Row], float], nam
     }
 
 
-def _dots(tuning: Tuning, rows: Sequence[Row], cost: Callable[[Row], float], name: str, shade: str) -> Chart:
-    marker = {"color": shade, "size": 7, "opacity": 0.75}
+SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
+"""Marks of values, one after the other once all colours are taken."""
+
+
+def _dots(tuning: Tuning, rows: Sequence[Row], cost: Callable[[Row], float], name: str, place: int) -> Chart:
+    symbol = SYMBOLS[place // COLOURS % len(SYMBOLS)]
+    marker = {"color": colour(place), "size": 7, "opacity": 0.75, "symbol": symbol}
     return _line(tuning, rows, cost, name, {}) | {"mode": "markers", "marker": marker}
 
 

@@ -79,13 +79,7 @@ def write_conversion(path: Path, conversion: Conversion) -> None:
         "preprocessing": str(conversion.preprocessing),
         "binning": "" if conversion.binning is None else str(conversion.binning),
         "classes": list(conversion.classes),
-        "calibration": {
-            "method": calibration.method,
-            "samples": calibration.samples,
-            "chosen": calibration.chosen,
-            "seeds": dict(calibration.seeds),
-            "inputs": {name: list(ends) for name, ends in calibration.inputs.items()},
-        },
+        "calibration": calibration.description,
         "corrections": [[one.name, dict(one.settings)] for one in conversion.corrections],
     }
     arrays: dict[str, Array] = {
@@ -127,8 +121,6 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
         if value.dtype != np.float64 or name not in known:
             raise ModelFileError(f"a scale of '{name}' cannot be {value.dtype}, or there is no such node")
     pairs = tuple((pattern, _neurons(one)) for pattern, one in facts["exceptions"])
-    calibration = dict(facts["calibration"])
-    inputs = {name: (float(low), float(high)) for name, (low, high) in calibration.pop("inputs").items()}
     found = Conversion(
         folded=folded,
         spiking=folded,  # until it is made: see below
@@ -137,9 +129,7 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
         preprocessing=Preprocessing.parse(facts["preprocessing"]),
         binning=Binning.parse(facts["binning"]) if facts["binning"] else None,
         classes=tuple(facts["classes"]),
-        calibration=CalibrationFacts(
-            **calibration, digests=arrays[DIGESTS], corrected=arrays[CORRECTED], inputs=inputs
-        ),
+        calibration=CalibrationFacts.described(facts["calibration"], arrays[DIGESTS], arrays[CORRECTED]),
         corrections=tuple(Correction(name, settings) for name, settings in facts["corrections"]),
         **{label: facts[label] for label in ("became", "view", "readout", "answer", "tasks")},
     )

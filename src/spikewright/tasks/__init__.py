@@ -1,7 +1,7 @@
 """Tasks, one a file: what labels mean, and the scores of answers."""
 
 from spikewright.tasks.answer import Answer, Labels
-from spikewright.tasks.finding import Head, TaskChoice, chosen_tasks, find_task, heads, stated_tasks
+from spikewright.tasks.finding import Head, TaskChoice, chosen_tasks, find_task, heads, heads_of, stated_tasks
 from spikewright.tasks.named import SCORES, parse, tasks
 from spikewright.tasks.score import Score
 from spikewright.tasks.task import Curve, RunningScores, Task
@@ -19,6 +19,7 @@ __all__ = [
     "chosen_tasks",
     "find_task",
     "heads",
+    "heads_of",
     "parse",
     "stated_tasks",
     "tasks",

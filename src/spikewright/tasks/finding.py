@@ -63,9 +63,30 @@ def heads(graph: Graph, targets: Targets | None = None, task: TaskChoice = None)
         DataError: for labels that do not fit, in a line that says what they look like and what would fit.
         SettingsError: for an unknown task, or a task of an output that does not exist.
     """
-    answers = {node.name: Answer(node.name, graph.shapes[node.name], node.activation) for node in graph.of_type(Output)}
+    answers = [Answer(node.name, graph.shapes[node.name], node.activation) for node in graph.of_type(Output)]
+    return heads_of(answers, targets, task, _names(graph))
+
+
+def heads_of(
+    outputs: Sequence[Answer],
+    targets: Targets | None = None,
+    task: TaskChoice = None,
+    names_of: Mapping[str, str] | None = None,
+) -> dict[str, Head]:
+    """What is asked of some outputs, by their names.
+
+    Args:
+        outputs: what they look like.
+        targets: of all samples: see ``heads``.
+        task: see ``heads``.
+        names_of: outputs, by every name that means them; their own alone where none are given.
+
+    Raises:
+        DataError, SettingsError: as ``heads``.
+    """
+    answers = {answer.name: answer for answer in outputs}
     names = ", ".join(answers)
-    known = _names(graph)
+    known = {name: name for name in answers} if names_of is None else names_of
     chosen = chosen_tasks(task, known)
     if targets is not None and not isinstance(targets, Mapping):
         if len(answers) > 1:

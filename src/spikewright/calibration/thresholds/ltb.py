@@ -33,8 +33,8 @@ class Ltb(Method):
     main: ClassVar[str | None] = "batches"
 
     def __post_init__(self) -> None:
-        for label, least in (("batches", 1), ("size", 1), ("seed", 0)):
-            object.__setattr__(self, label, whole(f"ltb: {label}", getattr(self, label), least, LARGEST))
+        for label, least, most in (("batches", 1, 10**5), ("size", 1, 10**5), ("seed", 0, LARGEST)):
+            object.__setattr__(self, label, whole(f"ltb: {label}", getattr(self, label), least, most))
         super().__post_init__()
 
     @property

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spikewright.chips.chip import Speck
 from spikewright.chips.formats._words import LayerWords, chip_of, outside, words_of
 from spikewright.chips.integers import LOWEST_CLAMP
@@ -23,6 +25,12 @@ from spikewright.files import write_text
 
 INTERVALS = (2, 4, 8, 16, 32, 128, 256, 512)
 """What a decimator divides by, by the value of its field: 0 is 1 of 2, and not off. There is no 64."""
+KILL_BITS = {
+    "weights_kill_bit": "weights",
+    "biases_kill_bit": "biases",
+    "neurons_value_kill_bit": "neurons_initial_value",
+}
+"""Fields of old chips that switch words of a memory off, each in the shape of another field."""
 READOUT = 12
 """The destination that is the readout on the chip."""
 
@@ -103,6 +111,9 @@ def _core(words: LayerWords, cores: dict[str, int], chip: Speck, read: bool, chi
     if chip.decimators[1:]:  # chips without one have no such fields
         settings["output_decimator_enable"] = layer.decimator > 1
         settings["output_decimator_interval"] = INTERVALS.index(layer.decimator) if layer.decimator > 1 else 0
+    if chip.kill_bits:  # 1 is off: every word is used, those of weights of zero too, as in the simulation
+        for label, of in KILL_BITS.items():
+            settings[label] = np.zeros_like(settings[of], np.bool_).tolist()
     return settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import ModuleType
 
 from spikewright.chips.chip import Chip
@@ -31,5 +32,8 @@ def chip(name: str | Chip) -> Chip:
     known = chips.own.get(name) if isinstance(name, str) else None
     found = known or (chips().get(name) if isinstance(name, str) else None)
     if found is None:
-        raise SettingsError(f"unknown chip {name!r:.60}; choose one of {', '.join(sorted(chips()))}")
+        names = sorted(chips())
+        near = get_close_matches(str(name).strip().lower(), names, n=1)
+        meant = f" did you mean {near[0]}?" if near else ""
+        raise SettingsError(f"unknown chip {name!r:.60};{meant} choose one of {', '.join(names)}")
     return found

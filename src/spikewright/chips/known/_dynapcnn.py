@@ -45,6 +45,7 @@ LIMITS: dict[str, Any] = {
     "neuron_bits": 16,
     "threshold_bits": 16,
     "bias_bits": 16,
+    "kill_bits": False,
     "synops_per_second": None,
 }
 SOURCES = {
@@ -65,6 +66,7 @@ SOURCES = {
     "neuron_bits": f"{DATASHEET}, p. 19, table 3",
     "threshold_bits": f"{DATASHEET}, p. 23: one of each a layer",
     "bias_bits": f"{DATASHEET}, p. 19, table 3, and p. 23; {SINABS} quantises to 8",
+    "kill_bits": f"{SINABS}: chips/speck2e.py, which takes these fields away",
     "synops_per_second": UNKNOWN,
 }
 

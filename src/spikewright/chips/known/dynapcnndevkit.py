@@ -7,4 +7,5 @@ CHIP = dynapcnn(
     HISTORY,
     notes=("no sensor on the chip", "memories are switched off by kill bits (1 is off)"),
     decimators=(1,),
+    kill_bits=True,
 )

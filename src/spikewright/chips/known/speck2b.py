@@ -7,5 +7,6 @@ CHIP = dynapcnn(
     HISTORY,
     notes=("memories are switched off by kill bits (1 is off)", "no congestion balancer"),
     decimators=(1,),
+    kill_bits=True,
     readout_classes=0,
 )

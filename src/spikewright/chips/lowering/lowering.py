@@ -116,7 +116,8 @@ class _Lowering:
                 self.refuse("Output", output.name, BY_POTENTIAL)
                 one = IF(name=output.name, inputs=output.inputs, threshold=np.ones(()), v_init=np.full((), 0.5))
                 self._layer(output, one)
-                read = Readout(output.name, output.name, tuple(range(self.biases[output.inputs[0]].size)))
+                neurons = tuple(range(self.biases[output.inputs[0]].size))
+                read = Readout(output.name, output.name, neurons, shape=self.graph.shapes[output.name])
             if read.layer in self.layers:
                 readout.append(read)
         return Lowered(self._joined(tuple(readout)), self.rewrites, tuple(self.problems), tuple(self.missing))

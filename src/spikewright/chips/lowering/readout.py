@@ -34,7 +34,7 @@ def read_neurons(graph: Graph, output: Output) -> Readout | None:
             neurons = table.ravel()[neurons]
         node = graph[node.inputs[0]]
     told = tuple(values.tolist()) if (values != 1).any() else ()
-    return Readout(output.name, node.name, tuple(neurons.tolist()), told)
+    return Readout(output.name, node.name, tuple(neurons.tolist()), told, graph.shapes[output.name])
 
 
 def spread(network: ChipNetwork, chip: Speck) -> ChipNetwork:

@@ -100,18 +100,33 @@ def timeline(
     beats = np.unique(np.asarray(ticks, np.int64))
     if len(beats) and beats[0] < 0:
         raise DataError(f"the slow clock cannot tick before 0 µs, as at {beats[0]} µs")
+    turn, at, tick = _turns(times, beats, together)
+    own = {name: np.flatnonzero(inputs == k) for k, name in enumerate(shapes)}
+    turns = {name: turn[mine] for name, mine in own.items()}
+    return Timeline(at, tick, turns, {name: places.take(mine, axis=0) for name, mine in own.items()})
+
+
+def _turns(times: Longs, beats: Longs, together: bool) -> tuple[Longs, Longs, NDArray[np.bool_]]:
+    """The turn of each event, and of each turn the time and whether the slow clock ticks in it.
+
+    Args:
+        times: of events, ``(E,)``, not falling.
+        beats: the times of ticks, rising.
+        together: whether all events of a microsecond share a turn, with the tick if there is one.
+    """
+    first = np.ones(len(times), np.bool_)  # whether a turn of its own begins with an event
+    alone = beats
     if together:
-        at = np.unique(np.concatenate([times, beats]))
-        turn, tick = np.searchsorted(at, times), np.isin(at, beats)
-    else:
-        turn = np.arange(len(times)) + np.searchsorted(beats, times, side="right")
-        at, tick = np.empty(len(times) + len(beats), np.int64), np.ones(len(times) + len(beats), np.bool_)
-        at[turn], tick[turn] = times, False
-        at[tick] = beats
-    own = {name: inputs == k for k, name in enumerate(shapes)}
-    return Timeline(
-        at, tick, {name: turn[mine] for name, mine in own.items()}, {name: places[mine] for name, mine in own.items()}
-    )
+        first[1:] = times[1:] != times[:-1]
+        at = np.searchsorted(times, beats)
+        alone = beats[(at == len(times)) | (times.take(at, mode="clip") != beats)] if len(times) else beats
+    turn = np.cumsum(first) - 1 + np.searchsorted(alone, times, side="right")
+    moments = np.empty(int(first.sum()) + len(alone), np.int64)
+    moments[np.searchsorted(times[first], alone) + np.arange(len(alone))] = alone
+    moments[turn] = times
+    tick = np.zeros(len(moments), np.bool_)
+    tick[np.searchsorted(moments, beats)] = True
+    return turn, moments, tick
 
 
 def _in_order(trains: Mapping[str, EventTrain], shapes: Mapping[str, Shape]) -> tuple[Longs, Longs, Longs]:
@@ -125,5 +140,7 @@ def _in_order(trains: Mapping[str, EventTrain], shapes: Mapping[str, Shape]) -> 
     key = together[0]
     for values in together[1:]:  # one number instead of five to sort by; what nearly is in order already costs little
         key = key * (int(values.max(initial=0)) + 1) + values
-    time, inputs, *place = together[:, np.argsort(key, kind="stable")]
+    if (key[1:] < key[:-1]).any():  # trains often are in order
+        together = together[:, np.argsort(key, kind="stable")]
+    time, inputs, *place = together
     return time, np.stack(place, axis=1), inputs

@@ -17,8 +17,9 @@ from spikewright.encoders import Encoder
 from spikewright.engines.cuda.memory import done_after
 from spikewright.engines.cuda.scan import Scan
 from spikewright.engines.neurons import NeuronState
+from spikewright.engines.over_time import by_step, over_time, pooled
 from spikewright.engines.recording import Recording
-from spikewright.engines.reference import BatchRun, PoolState, Simulation, estimate, let_through, sent_at
+from spikewright.engines.reference import BatchRun, PoolState, Simulation, sent_at
 from spikewright.events import Events, Step
 from spikewright.forward import split_inputs
 from spikewright.graph import Node
@@ -92,7 +93,7 @@ class SubBatch:
         if not frames:
             return {}
         rows = split_inputs(self.graph, torch.cat(list(frames)))
-        return {name: _by_step(value, len(frames)) for name, value in rows.items()}
+        return {name: by_step(value, len(frames)) for name, value in rows.items()}
 
     def _walk(self, nodes: Sequence[Node], values: Values, time: slice) -> Values:
         """Run some nodes. A value goes out of ``values`` as soon as nobody needs it; what other nodes read is left."""
@@ -126,18 +127,9 @@ class SubBatch:
         return fired.spikes
 
     def _pool(self, pool: SpikeMaxPool, spikes: Tensor, time: slice) -> Tensor:
-        """``reference.pool_spikes`` over time."""
-        import torch
-
         own, spikes = self._of_pool(pool), spikes.expand(time.stop - time.start, *spikes.shape[1:])
-        estimates = self._estimates(pool, own, spikes, time)
-        if pool.policy == "count_max":
-            largest = over_time(self.windows[pool.name], estimates)
-            past = torch.zeros_like(largest[0]) if own.past is None else own.past
-            own.past = largest[-1].clone()
-            passed = largest - torch.cat([past[None], largest[:-1]])
-        else:
-            passed = over_time(partial(let_through, pool), estimates, spikes)
+        add_up = partial(self.scan.add_up, steps=len(spikes))
+        passed = pooled(pool, self.windows[pool.name], own, spikes, time.start, add_up)
         self._send(pool.name, passed, passed.sum(dim=0), time)
         return passed
 
@@ -152,21 +144,6 @@ class SubBatch:
         if not isinstance(state, PoolState):
             raise TypeError(f"expected the state of a pool, not {state!r:.60}")
         return state
-
-    def _estimates(self, pool: SpikeMaxPool, own: PoolState, spikes: Tensor, time: slice) -> Tensor:
-        """``reference.estimate`` over time."""
-        import torch
-
-        if pool.policy in ("count_max", "avg_max"):
-            counts = self.scan.add_up(own.v, spikes, len(spikes))
-            own.v = counts[-1].clone()
-            return counts
-        estimates = torch.empty_like(spikes, memory_format=torch.contiguous_format)
-        for t, now in enumerate(spikes):
-            estimate(pool, own, now, time.start + t)
-            estimates[t] = own.v
-        own.trains = [train.clone() for train in own.trains]  # views would keep the chunk
-        return estimates
 
     def _send(self, name: str, spikes: Tensor, counts: Tensor, time: slice) -> None:
         self.run.counts[name][self.samples] += counts
@@ -196,17 +173,6 @@ class SubBatch:
             self.run.graded.add(name)
 
 
-def over_time(function: Callable[..., Tensor], *values: Tensor) -> Tensor:
-    """What knows nothing of time, on all steps at once."""
-    steps = max(map(len, values))
-    rows = [value.expand(steps, *value.shape[1:]).flatten(0, 1) for value in values]
-    return _by_step(function(*rows), steps)
-
-
 def _chosen(values: Tensor, kept: NDArray[np.int64]) -> Tensor:
     """Some of the steps of a chunk."""
     return values if len(kept) == len(values) else values[kept.tolist()]
-
-
-def _by_step(rows: Tensor, steps: int) -> Tensor:
-    return rows.reshape(steps, -1, *rows.shape[1:])

@@ -7,6 +7,7 @@ window as one step of neurons that may send many spikes, which any engine runs; 
 
 from spikewright.engines.windows.layout import (
     LONGEST_FEW_SPIKE,
+    check_length,
     check_windows,
     latency_of,
     schedule_of,
@@ -27,6 +28,7 @@ __all__ = [
     "LONGEST_FEW_SPIKE",
     "StepwiseWindows",
     "WindowSimulation",
+    "check_length",
     "check_windows",
     "latency_of",
     "levels_of",

@@ -50,7 +50,16 @@ def check_windows(graph: Graph, recording: Recording, timesteps: int) -> None:
             f"{schedule} neurons add up a window and send what that makes: they have no potential after each step to "
             "record; record spikes, events or nonzero"
         )
-    if schedule == "few_spike" and timesteps > LONGEST_FEW_SPIKE:
+    check_length(graph, timesteps)
+
+
+def check_length(graph: Graph, timesteps: int) -> None:
+    """Refuse windows that are longer than numbers reach.
+
+    Raises:
+        SettingsError: with the longest there can be.
+    """
+    if schedule_of(graph) == "few_spike" and timesteps > LONGEST_FEW_SPIKE:
         raise SettingsError(
             f"few_spike: each step halves what a spike weighs, so a window has at most {LONGEST_FEW_SPIKE} timesteps, "
             f"not {timesteps}; 4 to 8 are usual"

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MOST_ENGINES = 256
+"""Engines, one for each length of windows, that are kept from batch to batch; each has biases of its own."""
+
+
 class Engine(Protocol):
     """What runs one step of a graph: see ``choose.Simulator``."""
 
@@ -59,10 +63,13 @@ class WindowSimulation:
         self.name = self._of(1).name
 
     def _of(self, timesteps: int) -> Engine:
-        """The engine for windows of T steps, made once."""
-        if timesteps not in self.engines:
-            self.engines[timesteps] = self.engine(one_step(self.graph, timesteps))
-        return self.engines[timesteps]
+        """The engine for windows of T steps, made once while there are not too many."""
+        if timesteps in self.engines:
+            return self.engines[timesteps]
+        made = self.engine(one_step(self.graph, timesteps))
+        if len(self.engines) < MOST_ENGINES:
+            self.engines[timesteps] = made
+        return made
 
     def run(
         self,

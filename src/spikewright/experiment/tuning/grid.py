@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any, Self
@@ -59,7 +60,7 @@ class Grid:
             found.setdefault(name, {}).update(dict.fromkeys(setting(name, one) for one in texts))
         return cls(tuple((name, tuple(texts)) for name, texts in found.items()))
 
-    @property
+    @cached_property
     def points(self) -> tuple[Point, ...]:
         """Every combination, in order."""
         names = [name for name, _ in self.values]

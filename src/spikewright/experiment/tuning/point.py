@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, Self, get_args
 
 from spikewright.calibration import Method, parse
@@ -109,16 +110,7 @@ class Point:
     @property
     def neurons(self) -> NeuronsByPopulation:
         """What the populations are like."""
-        lowest = self["v_min"]
-        base = Neurons(
-            reset=_literal(self["reset"]),
-            max_spikes=spikes_of(self["spikes"]),
-            v_init=float(self["v_init"]),
-            v_min=None if lowest == NOTHING else float(lowest),
-            leak=float(self["leak"]),
-            max_pool=_literal(self["max_pool"]),
-        )
-        return NeuronsByPopulation.parse(self["neurons"], base)
+        return _neurons_as(tuple(self[name] for name in OF_NEURONS))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -155,6 +147,8 @@ class Setting:
 
 
 NOTHING = "none"
+USUAL_NEURONS = "free"
+"""Neurons that are as usual in all: they fire at any step."""
 JOINED = "+"
 """What stands between corrections that follow one another."""
 
@@ -180,6 +174,25 @@ def name_and_text(word: str) -> tuple[str, str]:
     if not (name.strip() and equals and text.strip()):
         raise SettingsError(f"a setting is written NAME=VALUE, as in gain=1..10, not '{word[:40]}'")
     return name.strip(), text.strip()
+
+
+OF_NEURONS = ("reset", "spikes", "v_init", "v_min", "leak", "max_pool", "neurons")
+"""The settings that neurons follow from."""
+
+
+@lru_cache(1024)
+def _neurons_as(texts: tuple[str, ...]) -> NeuronsByPopulation:
+    """Neurons by the texts of the settings that they follow from: many points of a grid have the same."""
+    given = dict(zip(OF_NEURONS, texts, strict=True))
+    base = Neurons(
+        reset=_literal(given["reset"]),
+        max_spikes=spikes_of(given["spikes"]),
+        v_init=float(given["v_init"]),
+        v_min=None if given["v_min"] == NOTHING else float(given["v_min"]),
+        leak=float(given["leak"]),
+        max_pool=_literal(given["max_pool"]),
+    )
+    return NeuronsByPopulation.parse(given["neurons"], base)
 
 
 def _literal(text: str) -> Any:
@@ -229,7 +242,7 @@ def _spikes(text: str) -> str:
 
 
 def _neurons(text: str) -> str:
-    return str(NeuronsByPopulation.parse(text))
+    return str(NeuronsByPopulation.parse(text)) or USUAL_NEURONS
 
 
 SETTINGS: Mapping[str, Setting] = {

@@ -102,7 +102,7 @@ class Tuning:
         """What was chosen by a rule, in lines; the first rule's where none is given."""
         one = settled or self.recommended
         row = one.row
-        met = ":" if one.chosen.met else ": nothing that was tried is; the nearest is"
+        met = ":" if one.chosen.met else ": nothing that was tried meets it; the nearest is"
         lines = [
             f"{one.chosen.rule}{met} {row.point or 'as convert has it'} at T={row.timesteps}",
             f"held out: {self.title} {self.score_text(row.score)}, the trained network "

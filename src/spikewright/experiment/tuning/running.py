@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spikewright.calibration import Method
+from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.experiment.comparing import Progress
 from spikewright.experiment.converting import prepared
+from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import held_out
 from spikewright.experiment.tuning.grid import Grid
 from spikewright.experiment.tuning.job import Job, Judge
@@ -109,9 +111,8 @@ def tune(
     points = tuple(dict.fromkeys(point.fitted(steps) for point in drawn))
     kept = {"answer": answer, "leaky": leaky}
     folded = prepared(graph, **kept)
-    for point in points:
-        with naming(point):
-            prepared(folded, **kept, **point.options)
+    steps.check_tuned("tune")
+    _check_points(folded, points, steps, encoder, None, kept)
     tested = None if test is None else as_dataset(test, graph.inputs)
     if tested is not None:
         heads(folded, tested.targets, task)
@@ -134,6 +135,7 @@ def tune(
         dt=dt,
     )
     parts = held_out(samples, hold_out, seed)
+    _check_points(folded, points, steps, encoder, min(correction_samples, len(samples)), kept)
     corrected = any(one.looks_at_samples for point in points for one in point.corrections)
     how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
     sweep = Sweep(job.facts(parts, how), None if store is None else Path(store), force)
@@ -180,6 +182,40 @@ def _steps(samples: Dataset, timesteps: Timesteps | str | int, dt: float | None)
     if dt is not None:
         raise SettingsError("dt is for recordings, whose timesteps follow from it; these are other data: leave it away")
     return timesteps if isinstance(timesteps, Timesteps) else Timesteps.parse(str(timesteps))
+
+
+def _check_points(
+    folded: Graph,
+    points: Sequence[Point],
+    timesteps: Timesteps,
+    encoder: Encoder | str,
+    samples: int | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Refuse a grid of which a point cannot be tried, before any of them is.
+
+    Args:
+        folded: the trained network, prepared.
+        points: with what they are corrected for.
+        timesteps: at which T.
+        encoder: of all runs.
+        samples: that corrections look at; None where nobody knows yet.
+        options: answer and leaky.
+    """
+    made: dict[str, Conversion] = {}
+    for point in points:
+        with naming(point):
+            check_ways(
+                folded,
+                [point.method],
+                point.corrections,
+                samples=samples,
+                encoder=encoder,
+                timesteps=timesteps,
+                made=made,
+                **options,
+                **point.options,
+            )
 
 
 def _searched(judge: Judge, points: Sequence[Point], rule: Rule, *, halving: bool) -> tuple[Tried, ...]:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from spikewright.drawing import Picture, resource, shortened, text_width, xml
+from spikewright.drawing.vector import number as _n
 from spikewright.graph import Graph
-from spikewright.reports.document import resource
 from spikewright.reports.network.diagram import Arrow, Diagram, Operator, Vertex, diagram
 from spikewright.reports.network.layered import Layout, Point, Rectangle, layered
-from spikewright.reports.network.lettering import shortened, text_width, xml
 from spikewright.reports.network.rows import Edge, Size
 from spikewright.text import short
 from spikewright.wiring import has_neurons
@@ -64,15 +64,6 @@ class Caption:
         return self.top + STEP * len(self.lines)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An SVG element as text, and its width and height in pixels."""
-
-    svg: str
-    width: float
-    height: float
-
-
 def network_picture(
     graph: Graph, *, title: str = "", standalone: bool = True, captions: Mapping[str, Sequence[str]] | None = None
 ) -> Picture:
@@ -94,7 +85,7 @@ def network_picture(
     label = xml(title or "the network as a graph")
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" class="network" {size} role="img" aria-label="{label}">']
     if standalone:
-        style = "".join(map(resource, ("palette.css", "network.css")))
+        style = resource("palette.css") + resource("network.css", "spikewright.reports")
         parts += [f"<style>{style}</style>", '<rect class="paper" width="100%" height="100%"/>']
     parts += [_text(line, MARGIN, MARGIN + 14 + k * 22) for k, line in enumerate(heading)]
     parts.append(f'<g transform="translate({_n(MARGIN + (inner - layout.width) / 2)} {_n(top)})">')
@@ -216,8 +207,3 @@ def _path(points: Sequence[Point]) -> str:
         path += f"V{_n(to_y)}" if to_x == x else f"C{_n(x)} {middle} {_n(to_x)} {middle} {_n(to_x)} {_n(to_y)}"
         x, y = to_x, to_y
     return path
-
-
-def _n(number: float) -> str:
-    """A number of pixels, to a tenth."""
-    return f"{number:.1f}".removesuffix(".0")

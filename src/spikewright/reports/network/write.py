@@ -9,12 +9,13 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from spikewright.chips.value import Fit
 from spikewright.conversion import Conversion, spiking_graph
+from spikewright.drawing import Picture, xml
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import check_destination, shown, storage_errors, write_bytes, write_text
 from spikewright.graph import Graph
-from spikewright.reports.network.lettering import xml
-from spikewright.reports.network.picture import Picture, network_picture
+from spikewright.reports.network.picture import network_picture
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OFFLINE = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
@@ -22,13 +23,14 @@ LARGEST = 16000
 """Pixels that a browser draws along one side."""
 
 
-def write_picture(path: Path | str, graph: Graph | Conversion, *, title: str, force: bool = False) -> Path:
-    """Write a picture of a graph, whole or not at all.
+def write_picture(path: Path | str, graph: Graph | Conversion | Fit, *, title: str = "", force: bool = False) -> Path:
+    """Write a picture of a graph, or of a chip's cores with what fills them, whole or not at all.
 
     Args:
         path: of a .svg, .html or .png file.
-        graph: as for ``network_picture``; or a conversion, whose spiking network is drawn with its λ.
-        title: above it.
+        graph: as for ``network_picture``; or a conversion, whose spiking network is drawn with its λ; or what
+            ``check`` gives.
+        title: above it; of a chip its name and whether the network fits, unless given.
         force: whether a file that stands there is replaced, once this one is whole.
 
     Returns:
@@ -40,7 +42,10 @@ def write_picture(path: Path | str, graph: Graph | Conversion, *, title: str, fo
     """
     check_picture(path, force)
     path = Path(path)
-    picture = network_picture(spiking_graph(graph), title=title, captions=captions_of(graph))
+    if isinstance(graph, Fit):
+        picture, title = graph.picture(title=title), title or graph.verdict
+    else:
+        picture = network_picture(spiking_graph(graph), title=title, captions=captions_of(graph))
     kind = path.suffix.lower()
     if kind == ".png":
         _write_png(path, picture, force)

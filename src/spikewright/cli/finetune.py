@@ -1,0 +1,296 @@
+"""``spikewright finetune``: a converted network trained on, for fewer steps, fewer operations, or a chip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from spikewright.chips.fit import check as check_fit
+from spikewright.cli.console import (
+    DeviceOption,
+    EncoderOption,
+    EventValueOption,
+    JsonOption,
+    NegativeOption,
+    OverlapOption,
+    TaskOption,
+    chosen_encoder,
+    compact_table,
+    duration,
+    out,
+    print_json,
+    stages,
+)
+from spikewright.cli.options import check_not_code, check_timesteps
+from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, named, picked, say
+from spikewright.conversion import Conversion
+from spikewright.data import Dataset, load_data
+from spikewright.data.sampling import draw
+from spikewright.errors import DataError, SettingsError
+from spikewright.loading import load
+from spikewright.measures import Measures, measure
+from spikewright.measures.protocol import check_overlap, overlap_of
+from spikewright.settings import number
+from spikewright.storage import check_save, save
+from spikewright.text import short, steps_to_show
+from spikewright.training import Recipe, module
+from spikewright.training import finetune as finetuned
+from spikewright.training.checkpoints import check_checkpoint
+from spikewright.training.chip_rounding import ChipRounding
+from spikewright.training.losses import SynOpsLoss
+
+EVERY = 8
+"""All timesteps are shown where there are so many or fewer."""
+HELD_OUT = 1000
+"""How many training samples are kept to measure with where no test data are given; at most a tenth of them."""
+
+
+def finetune(
+    model: Annotated[str, typer.Argument(help="A conversion that 'spikewright convert' wrote.", metavar="SPIKING")],
+    data: Annotated[str, typer.Option(help="Samples to train with, with labels if there are any: as for convert.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="What was learned, a conversion like the one given.")],
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="The answer after so many is trained.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="How often all samples are seen.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples of one step of the optimiser.")] = 64,
+    rate: Annotated[float, typer.Option(help="Learning rate of Adam; falls to 0 along half a cosine.")] = 1e-3,
+    surrogate: Annotated[
+        str, typer.Option(help="What stands for the slope of spikes: atan:alpha=2, periodic_exponential, triangle …")
+    ] = "atan",
+    detach_reset: Annotated[bool, typer.Option("--detach-reset", help="Take resets for constants.")] = False,
+    labels: Annotated[float, typer.Option(help="Weight of the loss of labels; 0 leaves them away.")] = 1.0,
+    distillation: Annotated[
+        float, typer.Option(help="Weight of the loss of the trained network's answers; 0 leaves them away.")
+    ] = 1.0,
+    biases: Annotated[bool, typer.Option("--biases/--no-biases", help="Whether biases learn too.")] = True,
+    thresholds: Annotated[bool, typer.Option("--thresholds", help="Let thresholds learn too.")] = False,
+    synops_limit: Annotated[
+        str | None,
+        typer.Option(
+            help="The most synaptic operations of each layer, or LAYER=1e6,total=2e6: of a sample, or of a second "
+            "with --dt."
+        ),
+    ] = None,
+    synops_weight: Annotated[float, typer.Option(help="Weight of the loss of operations above the limit.")] = 1.0,
+    firing_rate: Annotated[
+        float | None, typer.Option(help="Spikes of a neuron in a step that a population should not exceed.")
+    ] = None,
+    dt: Annotated[str | None, typer.Option(help="Length of a step: 1ms, 500us or seconds.")] = None,
+    chip: Annotated[str | None, typer.Option(help="Train to the integers of this chip: speck2f, say.")] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="Clip weights to the threshold after every step.")] = False,
+    noise: Annotated[float, typer.Option(min=0, help="On weights while they learn: a share of the largest one.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order of samples, noise, and what is held out.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Keep the state of training here after each epoch, and go on from there.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Samples to measure with, before and after; else some are held out of --data.")
+    ] = None,
+    samples: SamplesOption = None,
+    first_samples: FirstOption = None,
+    sample_seed: DrawOption = 0,
+    encoder: EncoderOption = "constant",
+    input_scale: EventValueOption = None,
+    negative: NegativeOption = "events",
+    task: TaskOption = None,
+    budget: Annotated[float, typer.Option(help="GiB of activations kept for the way back; beyond, recomputed.")] = 2.0,
+    device: DeviceOption = "cpu",
+    allow_overlap: OverlapOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a spiking network on, from where conversion ended: by labels and by the answers of the trained network.
+
+    Example: [bold]spikewright finetune spiking.safetensors --data mnist/ -T 4 --epochs 1 -o better.safetensors[/bold]
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch then asks for large pages, which saves a quarter of time
+    check_timesteps(timesteps)
+    if not 0 < budget < float("inf"):
+        raise SettingsError(f"--budget takes GiB above 0, not {budget:g}")
+    if dt is not None and synops_limit is None:
+        raise SettingsError("--dt would change nothing: it makes operations those of a second: give --synops-limit too")
+    seconds = None if dt is None else duration("--dt", dt)
+    recipe = Recipe(
+        timesteps=timesteps,
+        epochs=epochs,
+        batch_size=batch_size,
+        rate=rate,
+        surrogate=surrogate,
+        detach_reset=detach_reset,
+        labels=labels,
+        distillation=distillation,
+        biases=biases,
+        thresholds=thresholds,
+        synops_limit=parse_limits(synops_limit),
+        dt=seconds,
+        synops_weight=synops_weight,
+        firing_rate=firing_rate,
+        clip=clip,
+        chip=chip,
+        noise=noise,
+        seed=seed,
+        budget=int(budget * 2**30),
+    )
+    how = chosen_encoder(encoder, seed, input_scale, negative)
+    check_not_code(model)
+    places = {"--output": output, "--checkpoint": checkpoint}
+    check_outputs(places, {"SPIKING": model, "--data": data, "--test": test})
+    check_save(output, force)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
+    network = load(model)
+    if not isinstance(network, Conversion):
+        raise SettingsError(f"{model}: is no conversion; train what 'spikewright convert' wrote")
+    _check_training(network, recipe)
+    whole, choice = picked(_samples(network, data, "train"), samples, first_samples, sample_seed)
+    training, measured, kept = _parted(network, whole, test, seed, allow_overlap)
+    settings: dict[str, Any] = {
+        "timesteps": timesteps,
+        "encoder": how,
+        "device": device,
+        "task": task,
+        "explain": False,
+        "quiet": True,
+    }
+    with stages(quiet=as_json) as tell:
+
+        def scores(what: str, conversion: Conversion, insist: bool) -> Measures:
+            told = lambda done, total: tell(what, done, total)  # noqa: E731
+            return measure(conversion, measured, progress=told, allow_overlap=insist, **settings)
+
+        before = scores("before", network, kept or allow_overlap)
+        found = finetuned(
+            network,
+            training,
+            recipe,
+            task=task,
+            encoder=how,
+            checkpoint=checkpoint,
+            device=device,
+            progress=tell,
+        )
+        after = scores("after", found.conversion, kept or allow_overlap)
+    save(found.conversion, output, force)
+    fits = _fits(chip, network, found.conversion)
+    if as_json:
+        print_json(
+            {
+                "recipe": recipe.summary(),
+                "samples": len(training),
+                "measured_on": {"samples": len(measured), "held_out": kept},
+                "history": list(found.history),
+                "resumed": found.resumed,
+                "before": before.summary(),
+                "after": after.summary(),
+                "fits": fits,
+                "output": str(output),
+            }
+        )
+        return
+    on = f"{len(measured):,} of them held out" if kept else f"{len(measured):,} samples of {test}"
+    say(f"samples: {named(choice)}; {len(training):,} trained on, measured on {on}")
+    if found.resumed:
+        say(f"went on from {checkpoint}: {found.resumed} of {epochs} epochs were done")
+    say(f"mean loss of each epoch: {', '.join(f'{loss:.4g}' for loss in found.history)}")
+    out.print(before_and_after(before, after, seconds))
+    for when, one in (fits or {}).items():
+        out.print(f"{chip}, {when}: {'fits' if one else 'does not fit'}", highlight=False, markup=False, soft_wrap=True)
+    if kept:
+        out.print("note: held-out samples may be those of calibration; --test measures with others", soft_wrap=True)
+    out.print(f"written: {output}", highlight=False, soft_wrap=True)
+
+
+def parse_limits(text: str | None) -> dict[str, float] | float | None:
+    """The limits of ``--synops-limit``: one number for each layer, or such by layer and of ``total``.
+
+    Raises:
+        SettingsError: for anything else.
+    """
+    if text is None:
+        return None
+    alone = number(text)
+    found: dict[str, float] = {}
+    for word in text.split(",") if alone is None else ():
+        layer, equals, limit = word.strip().rpartition("=")
+        most = number(limit)
+        if not equals or most is None or layer in found:
+            raise SettingsError(
+                f"--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6, not '{text[:40]}'"
+            )
+        found[layer] = most
+    return found if alone is None else alone
+
+
+def _check_training(network: Conversion, recipe: Recipe) -> None:
+    """Refuse what cannot be trained, before data are read."""
+    made = module(network, recipe.surrogate, biases=recipe.biases, thresholds=recipe.thresholds)
+    if recipe.chip is not None:
+        ChipRounding(made, recipe.chip)
+    if recipe.synops_limit is not None:
+        given = recipe.synops_limit
+        limits = {k: v for k, v in given.items() if k != "total"} if isinstance(given, Mapping) else given
+        SynOpsLoss(network, limits, given.get("total") if isinstance(given, Mapping) else None, recipe.dt)
+
+
+def _samples(network: Conversion, spec: str, split: Any) -> Dataset:
+    return load_data(
+        spec,
+        split=split,
+        inputs=network.spiking.inputs,
+        preprocessing=network.preprocessing,
+        classes=network.classes,
+    )
+
+
+def _parted(
+    network: Conversion, whole: Dataset, test: str | None, seed: int, allow_overlap: bool
+) -> tuple[Dataset, Dataset, bool]:
+    """What is trained on, what is measured on, and whether the latter was held out of the same data.
+
+    Raises:
+        DataError: for test samples among those that are trained or were calibrated on.
+    """
+    import numpy as np
+
+    from spikewright.data import sample_digests
+
+    if test is None:
+        count = min(HELD_OUT, len(whole) // 10)
+        if not count:
+            raise DataError(f"{len(whole)} samples are too few to hold some out: give test data with --test")
+        kept = draw(whole.labels, len(whole), count, seed)
+        return whole.subset(np.setdiff1d(np.arange(len(whole)), kept)), whole.subset(kept), True
+    measured = _samples(network, test, "test")
+    seen = np.concatenate([network.calibration.seen, sample_digests(whole)])
+    check_overlap(overlap_of(seen, measured), allow_overlap)
+    return whole, measured, False
+
+
+def _fits(chip: str | None, before: Conversion, after: Conversion) -> dict[str, bool] | None:
+    """Whether the network fits the chip, before and after."""
+    if chip is None:
+        return None
+    return {"before": check_fit(before, chip).fits, "after": check_fit(after, chip).fits}
+
+
+def before_and_after(before: Measures, after: Measures, dt: float | None) -> Table:
+    """Scores at several timesteps, firing rates and operations of the network before and after training."""
+    curve = before.curve
+    last = 0 if curve is None else len(curve)
+    steps = list(range(1, last + 1)) if last <= EVERY else [1, 2, *steps_to_show(last)]
+    title = "before and after training" + (
+        "" if before.analog_accuracy is None else f"; the trained network {100 * before.analog_accuracy:.2f} %"
+    )
+    unit = "synops" if dt is None else "synops/s"
+    table = compact_table(title, ("", *(f"T={t}" for t in steps), "spikes/step", unit), 1)
+    for label, one in (("before", before), ("after", after)):
+        own = one.curve
+        cells = [f"{100 * own[t - 1]:.2f}" for t in steps] if own is not None else []
+        work = one.total_synops if dt is None else one.total_synops / (one.timesteps * dt)
+        table.add_row(label, *cells, f"{one.firing_rate:.3f}", short(work))
+    return table

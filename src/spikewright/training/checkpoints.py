@@ -1,0 +1,94 @@
+"""Where training stands, as a file to go on from: arrays and a description, nothing that is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from spikewright.errors import ModelFileError, SettingsError
+from spikewright.files import atomic_path
+from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
+
+KIND = Kind(
+    key="spikewright-training",
+    noun="state of training",
+    contents="state of training",
+    format=1,
+    facts=frozenset({"recipe", "network", "data", "epoch", "history"}),
+    again="take it away and begin anew",
+)
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Where training stands after some epochs.
+
+    Attributes:
+        recipe: its settings, as plain values.
+        network: the fingerprint of the network that it began with.
+        data: that of the samples.
+        epoch: how many are done.
+        history: the mean loss of each.
+        arrays: parameters and what the optimiser remembers, by name.
+    """
+
+    recipe: Mapping[str, Any]
+    network: str
+    data: str
+    epoch: int
+    history: tuple[float, ...]
+    arrays: Mapping[str, NDArray[Any]]
+
+    def save(self, path: Path | str) -> None:
+        """Write it in the place of the one before."""
+        labels = ("recipe", "network", "data", "epoch", "history")
+        with atomic_path(path, force=True) as temporary:
+            write_tensors(temporary, KIND, {label: getattr(self, label) for label in labels}, dict(self.arrays))
+
+
+def load_checkpoint(path: Path | str, recipe: Mapping[str, Any], network: str, data: str) -> Checkpoint | None:
+    """Where training stood, if it was this training; None where there is no file.
+
+    Args:
+        path: of the file.
+        recipe: the settings that training goes on with.
+        network: the fingerprint of the network that it began with.
+        data: that of the samples.
+
+    Raises:
+        SettingsError: for a file of another network, other data or settings.
+        ModelFileError: for a damaged file.
+    """
+    if not Path(path).exists():
+        return None
+    facts, arrays = read_tensors(path, KIND)
+    hints = {"recipe": dict[str, Any], "network": str, "data": str, "epoch": int, "history": list[float]}
+    try:
+        check_facts(facts, hints)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}; {KIND.again}") from error
+    for what, own, theirs in (("network", network, facts["network"]), ("data set", data, facts["data"])):
+        if own != theirs:
+            raise SettingsError(f"{path}: is the state of a training with another {what}; {KIND.again}")
+    differing = [label for label in recipe if facts["recipe"].get(label) != recipe[label]]
+    if differing:
+        raise SettingsError(f"{path}: is the state of a training with another {differing[0]}; {KIND.again}")
+    if not 0 <= facts["epoch"] == len(facts["history"]):
+        raise ModelFileError(f"{path}: its epochs do not agree; {KIND.again}")
+    history = tuple(map(float, facts["history"]))
+    return Checkpoint(facts["recipe"], network, data, facts["epoch"], history, arrays)
+
+
+def check_checkpoint(path: Path | str) -> None:
+    """Refuse a name that no state of training is kept under.
+
+    Raises:
+        SettingsError: for another suffix.
+    """
+    if Path(path).suffix.lower() != SUFFIX:
+        raise SettingsError(f"{path}: the state of training is kept as {SUFFIX}: give {Path(path).with_suffix(SUFFIX)}")

@@ -1,0 +1,289 @@
+"""Fine-tuning: a conversion trained on, from labels and from the answers of the network that it was made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.conversion import Conversion, Correction
+from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.encoders import Encoder
+from spikewright.encoders.constant import Constant
+from spikewright.errors import DataError, SettingsError, SpikewrightError
+from spikewright.forward import Forward
+from spikewright.graph import Graph
+from spikewright.nodes import Output
+from spikewright.tasks import TaskChoice, heads
+from spikewright.training.answer_losses import distillation_loss, label_loss
+from spikewright.training.checkpoints import Checkpoint, check_checkpoint, load_checkpoint
+from spikewright.training.chip_rounding import ChipRounding
+from spikewright.training.limits import WeightNoise, clip_weights, keep_thresholds
+from spikewright.training.losses import FiringRateLoss, SynOpsLoss
+from spikewright.training.making import conversion as learned_conversion
+from spikewright.training.making import module
+from spikewright.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from spikewright.training.spiking_module import Pass, SpikingModule
+
+ROWS = 4096
+"""So many samples of an epoch are read at a time."""
+LARGEST_GRADIENT = 1.0
+"""The norm that the gradient of a step is clipped to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """What came of fine-tuning.
+
+    Attributes:
+        conversion: with what was learned; it remembers the samples.
+        history: the mean loss of each epoch.
+        recipe: how it was trained.
+        resumed: how many epochs were done before, by a training that this one went on from.
+    """
+
+    conversion: Conversion
+    history: tuple[float, ...]
+    recipe: Recipe
+    resumed: int = 0
+
+
+def finetune(
+    conversion: Conversion,
+    data: Any,
+    recipe: Recipe | None = None,
+    *,
+    task: TaskChoice = None,
+    encoder: Encoder | None = None,
+    checkpoint: Path | str | None = None,
+    device: str = "cpu",
+    progress: Callable[[str, int, int], None] | None = None,
+    **settings: Any,
+) -> Finetuned:
+    """Train the spiking network of a conversion on, from where conversion ended.
+
+    Args:
+        conversion: whose spiking network is trained.
+        data: samples to train with, with labels or without; none of them should be among those that accuracy is
+            measured on.
+        recipe: how.
+        task: what labels mean: see ``measure``.
+        encoder: turns samples into the input of each step; the values as they are unless given.
+        checkpoint: a file that keeps where training stands after each epoch; where it is there, training goes on
+            from it, and ends in what it would have ended in.
+        device: a torch device.
+        progress: called with (what is being done, how much of it is done, how much there is).
+        settings: fields of ``Recipe`` in place of its own: ``timesteps=4, epochs=1``.
+
+    Raises:
+        UnsupportedModelError: for layered and few-spike networks, and for what a chip does not compute.
+        DataError: for samples or labels that do not fit.
+        SettingsError: for settings that cannot be, or a checkpoint of another training.
+        SpikewrightError: for a loss that is no number any more.
+    """
+    unknown = [label for label in settings if label not in Recipe.__dataclass_fields__]
+    if unknown:
+        known = ", ".join(Recipe.__dataclass_fields__)
+        raise SettingsError(f"finetune: unknown setting '{unknown[0]}'; there are {known}")
+    recipe = replace(recipe or Recipe(), **settings)
+    training = _Training(conversion, data, recipe, task, encoder or Constant(), device)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
+    return training.run(checkpoint, progress or (lambda *_: None))
+
+
+class _Training:
+    """A training ready to run."""
+
+    def __init__(
+        self, conversion: Conversion, data: Any, recipe: Recipe, task: TaskChoice, encoder: Encoder, device: str
+    ) -> None:
+        self.recipe, self.conversion = recipe, conversion
+        self.module: SpikingModule = module(
+            conversion,
+            recipe.surrogate,
+            detach_reset=recipe.detach_reset,
+            biases=recipe.biases,
+            thresholds=recipe.thresholds,
+            budget=recipe.budget,
+        )
+        graph = conversion.spiking
+        self.data: Dataset = as_dataset(data, graph.inputs)
+        if not len(self.data):
+            raise DataError("there are no samples to train with; give at least one")
+        if tuple(self.data.shape) != graph.sample_shape:
+            raise DataError(f"the network takes samples of {graph.sample_shape}, the data have {self.data.shape}")
+        self.heads = heads(graph, self.data.targets, (conversion.tasks or None) if task is None else task)
+        self.labelled = [name for name, head in self.heads.items() if head.targets is not None and recipe.labels]
+        if not self.labelled and not recipe.distillation:
+            raise DataError("the samples have no labels to learn from: let the trained network teach (distillation)")
+        self.encoder = encoder.fitted(graph)
+        self.teacher = Forward(_without_activation(conversion.folded), device)
+        self.module.to(device)
+        noise = [] if not recipe.noise else [WeightNoise(recipe.noise, recipe.seed)]
+        rounding = [] if recipe.chip is None else [ChipRounding(self.module, recipe.chip)]
+        self.module.stand_ins = (*noise, *rounding)
+        self.extra = _extra_losses(graph, recipe)
+        self.steps = -(-len(self.data) // recipe.batch_size)
+
+    def run(self, checkpoint: Path | str | None, progress: Callable[[str, int, int], None]) -> Finetuned:
+        """All epochs that are left."""
+        import torch
+
+        optimiser = torch.optim.Adam(self.module.parameters(), lr=self.recipe.rate)
+        begun, history = 0, list[float]()
+        network, samples = self.conversion.spiking.fingerprint, ""
+        if checkpoint is not None:
+            samples = self.data.fingerprint
+            found = load_checkpoint(checkpoint, self.recipe.summary(), network, samples)
+            if found is not None:
+                begun, history = found.epoch, list(found.history)
+                _restore(found, self.module, optimiser)
+        for epoch in range(begun, self.recipe.epochs):
+            history.append(self._epoch(epoch, optimiser, progress))
+            if checkpoint is not None:
+                arrays = _arrays(self.module, optimiser)
+                now = Checkpoint(self.recipe.summary(), network, samples, epoch + 1, tuple(history), arrays)
+                now.save(checkpoint)
+        learned = learned_conversion(self.module)
+        learned = self.conversion.corrected(learned.spiking, Correction("finetune", self.recipe.changed))
+        facts = learned.calibration.with_samples(sample_digests(self.data)).drawn("fine-tuning", self.recipe.seed)
+        return Finetuned(replace(learned, calibration=facts), tuple(history), self.recipe, begun)
+
+    def _epoch(self, epoch: int, optimiser: torch.optim.Optimizer, progress: Callable[[str, int, int], None]) -> float:
+        """All samples once, in an order of its own; the mean loss."""
+        import torch
+
+        self.module.train()
+        for stand_in in self.module.stand_ins:
+            if isinstance(stand_in, WeightNoise):
+                stand_in.begin(epoch)
+        total = 0.0
+        for done, (first, x, targets) in enumerate(self._batches(epoch)):
+            at = epoch * self.steps + done
+            share = at / (self.recipe.epochs * self.steps)
+            for group in optimiser.param_groups:
+                group["lr"] = self.recipe.rate * (1 + math.cos(math.pi * share)) / 2
+            optimiser.zero_grad()
+            loss = self._loss(x, targets, first)
+            if not torch.isfinite(loss):
+                lower = f"take a lower learning rate than {self.recipe.rate:g}"
+                raise SpikewrightError(f"the loss is {loss.item():g} in epoch {epoch + 1}: {lower}")
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), LARGEST_GRADIENT)
+            optimiser.step()
+            if self.recipe.clip:
+                clip_weights(self.module)
+            elif self.recipe.thresholds:
+                keep_thresholds(self.module)
+            total += float(loss.detach()) * len(x)
+            progress(f"epoch {epoch + 1} of {self.recipe.epochs}", done + 1, self.steps)
+        return total / len(self.data)
+
+    def _batches(self, epoch: int) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:
+        """Where a batch begins in the epoch, its samples, and by output its targets."""
+        import torch
+
+        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.data))
+        step = max(1, ROWS // self.recipe.batch_size) * self.recipe.batch_size
+        for begin in range(0, len(order), step):
+            some = order[begin : begin + step]
+            first = begin
+            for x, _ in self.data.subset(some).batches(self.recipe.batch_size):
+                chosen = order[first : first + len(x)]
+                yield first, torch.from_numpy(np.ascontiguousarray(x)), self._targets(chosen)
+                first += len(x)
+
+    def _targets(self, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
+        import torch
+
+        found = {}
+        for name in self.labelled:
+            targets = self.heads[name].targets
+            assert targets is not None
+            found[name] = torch.from_numpy(np.ascontiguousarray(targets[chosen]))
+        return found
+
+    def _loss(self, x: Tensor, targets: Mapping[str, Tensor], first: int) -> Tensor:
+        """Of one batch."""
+        import torch
+
+        steps = self.recipe.timesteps
+        parameter = next(iter(self.module.parameters()))
+        x = x.to(parameter)
+        if type(self.encoder) is Constant:
+            done = self.module.run(x, steps, counts=bool(self.extra))
+        else:
+            frames = torch.stack([self.encoder.at(x, t, first) for t in range(steps)])
+            done = self.module.run(frames, counts=bool(self.extra))
+        taught = self.teacher(x) if self.recipe.distillation else {}
+        loss = parameter.new_zeros(())
+        for name, head in self.heads.items():
+            if name in targets:
+                answers = done.outputs[name][:, -1]
+                own = label_loss(head, done.means[name], answers, targets[name].to(parameter.device))
+                loss = loss + self.recipe.labels * own
+            if name in taught:
+                wanted = taught[name].clone().view_as(done.means[name])  # a tensor of inference cannot be kept
+                loss = loss + self.recipe.distillation * distillation_loss(head, done.means[name], wanted)
+        for weight, extra in self.extra:
+            loss = loss + weight * extra(done)
+        return loss
+
+
+def _extra_losses(graph: Graph, recipe: Recipe) -> list[tuple[float, Callable[[Pass], Tensor]]]:
+    found: list[tuple[float, Callable[[Pass], Tensor]]] = []
+    if recipe.synops_limit is not None:
+        given = recipe.synops_limit
+        limits = {k: v for k, v in given.items() if k != "total"} if isinstance(given, Mapping) else given
+        total = given.get("total") if isinstance(given, Mapping) else None
+        found.append((recipe.synops_weight, SynOpsLoss(graph, limits, total, recipe.dt)))
+    if recipe.firing_rate is not None:
+        found.append((1.0, FiringRateLoss(recipe.firing_rate, above=True)))
+    return found
+
+
+def _without_activation(graph: Graph) -> Graph:
+    """A trained network whose outputs give what they read."""
+    return graph.replaced(*(output.replace(activation=None, ceiling=None) for output in graph.of_type(Output)))
+
+
+def _arrays(module: SpikingModule, optimiser: torch.optim.Optimizer) -> dict[str, NDArray[Any]]:
+    """Parameters and what the optimiser remembers, by name."""
+    found = {}
+    for key, parameter in module.named_parameters():
+        found[f"parameter/{key}"] = parameter.detach().cpu().numpy()
+        for label, value in optimiser.state.get(parameter, {}).items():
+            found[f"{label}/{key}"] = np.asarray(value.detach().cpu().numpy())
+    return found
+
+
+def _restore(found: Checkpoint, module: SpikingModule, optimiser: torch.optim.Optimizer) -> None:
+    """Put a state of training back.
+
+    Raises:
+        SettingsError: where it has other parameters.
+    """
+    import torch
+
+    named = dict(module.named_parameters())
+    for name, array in found.arrays.items():
+        label, _, key = name.partition("/")
+        if key not in named or (label != "step" and tuple(array.shape) != tuple(named[key].shape)):
+            raise SettingsError(f"the checkpoint has a parameter '{key[:40]}' that the network does not have so")
+        value = torch.tensor(array)
+        if label == "parameter":
+            with torch.no_grad():
+                named[key].copy_(value)
+        else:
+            optimiser.state[named[key]][label] = value if label == "step" else value.to(named[key].device)
