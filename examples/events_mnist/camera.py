@@ -60,7 +60,8 @@ class Camera:
         theta = random.normal(self.threshold, self.mismatch, (count, SIDE, SIDE)).clip(0.1).astype(np.float32)
         moments = np.arange(0, self.duration + 1, self.moment)
         before = np.log(self._seen(canvas, 0) + self.dark)
-        known, blind = before.copy(), np.full(before.shape, -self.refractory, np.int64)
+        known = before + theta * random.uniform(-0.5, 0.5, theta.shape).astype(np.float32)  # of what was seen before
+        blind = np.full(before.shape, -self.refractory, np.int64)
         events = []
         for t in moments[1:]:
             now = np.log(self._seen(canvas, int(t)) + self.dark)

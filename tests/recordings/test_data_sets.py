@@ -1,6 +1,8 @@
 """Folders and tables of recordings as data sets, on the command line too; gain swept on events."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from spikewright.data import load_data
 from spikewright.data.recordings import Recordings
 from spikewright.errors import DataError, SettingsError
 
+FILES = Path(__file__).parent / "files"
 AEDAT = b"#!AER-DAT3.1\r\n#Source 1: DVS128\r\n#End Of ASCII Header\r\n"
 
 
@@ -170,3 +173,19 @@ def test_on_the_command_line(nmnist, tmp_path, capsys):
     status, said = run(*made, "--force", "--test", nmnist)
     assert status == 2
     assert "recordings are measured on their events" in said
+
+
+def test_real_recordings_run():
+    """N-MNIST's own sample, and a DAVIS camera on a road where SPIKEWRIGHT_DATA has it."""
+    sample = load_data(str(FILES / "sample_nmnist.bin"), binning="frames=1,sensor=34x34")
+    conversion = sw.convert(net(), sample, "max", neurons="max_spikes=multi", correct="gain:5")
+    run = sw.simulate(conversion, sample, dt=1e-3, quiet=True)
+    assert (run.timesteps, run.engine) == (311, "event")
+    assert sum(counts.sum() for counts in run.counts.values()) > 0
+    road = Path(os.environ.get("SPIKEWRIGHT_DATA", "/nowhere"), "events/road_davis346.aedat4")
+    if not road.exists():
+        pytest.skip("SPIKEWRIGHT_DATA does not hold the recording of a road")
+    data = load_data(str(road), binning="dt=100ms,crop=136x136,downsample=4,noise=5ms")
+    assert data.shape == (2, 34, 34)
+    found = sw.simulate(sw.convert(net(), data, "max", neurons="max_spikes=multi"), data, dt=1e-3, quiet=True)
+    assert found.timesteps == 2360
