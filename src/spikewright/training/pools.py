@@ -41,11 +41,20 @@ def mean_of_tiles(x: Tensor, kernel: Shape) -> Tensor:
 
 
 class _MeanOfTiles(torch.autograd.Function):
+    """Rows first, then columns: torch's own pools of maps with channels first work number by number."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Shape) -> Tensor:
         ctx.shape, ctx.kernel = x.shape, kernel
-        found = F.avg_pool2d(x.flatten(0, 1), kernel, kernel)
-        return found.view(*x.shape[:2], *found.shape[1:])
+        high, wide = kernel
+        height, width = (n // k * k for n, k in zip(x.shape[-2:], kernel, strict=True))
+        found = x[..., 0:height:high, :width]
+        for row in range(1, high):
+            found = found + x[..., row:height:high, :width]
+        rows, found = found, found[..., 0::wide]
+        for column in range(1, wide):
+            found = found + rows[..., column::wide]
+        return found / prod(kernel)
 
     @staticmethod
     @once_differentiable
@@ -53,13 +62,10 @@ class _MeanOfTiles(torch.autograd.Function):
         (rows, columns), (high, wide) = gradient.shape[-2:], ctx.kernel
         whole = (rows * high, columns * wide) == tuple(ctx.shape[-2:])
         found = gradient.new_empty(ctx.shape) if whole else gradient.new_zeros(ctx.shape)
-        inside = found[..., : rows * high, : columns * wide]
-        each = (gradient / prod(ctx.kernel))[..., :, None, :, None]
-        lead = ctx.shape[:-2]
-        strides = inside.stride()
-        apart = inside.as_strided(
-            (*lead, rows, high, columns, wide),
-            (*strides[:-2], strides[-2] * high, strides[-2], strides[-1] * wide, strides[-1]),
-        )
-        apart.copy_(each.expand(*lead, rows, high, columns, wide))
+        each = gradient / prod(ctx.kernel)
+        spread = gradient.new_empty(*gradient.shape[:-1], columns * wide)
+        for column in range(wide):
+            spread[..., column::wide] = each
+        for row in range(high):
+            found[..., row : rows * high : high, : columns * wide] = spread
         return found, None

@@ -33,7 +33,7 @@ from torch.autograd.function import once_differentiable
 from spikewright.engines.neurons import NeuronState, Population, charged, discharged
 from spikewright.training.slopes import SpikeGradient, slopes_of, threshold_slopes
 
-BLOCK = 2**16
+BLOCK = 2**18
 """Values of one step that are worked on together on a CPU."""
 
 
