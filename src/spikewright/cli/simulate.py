@@ -179,11 +179,6 @@ def simulate(
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     spiking = check_spiking(network, model)
-    if is_recording(data):
-        raise SettingsError(
-            f"{data}: is a recording, which what 'spikewright quantise' wrote runs event by event; a network that "
-            "steps takes frames of events, (N, T, ...), with --encoder events"
-        )
     dataset, choice = options.data(network, data)
     remembered = dict(network.tasks) or None if isinstance(network, Conversion) else None
     wanted = heads(spiking, dataset.targets, remembered if task is None else task)  # refused before anything runs
