@@ -9,6 +9,7 @@ import pytest
 from torch import nn
 
 import spikewright as sw
+from spikewright.text import percent
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,21 @@ def test_a_warning_points_to_the_line_that_asked(conversion: sw.Conversion) -> N
         with pytest.warns(sw.SpikewrightWarning, match="calibrated on 10 samples only") as caught:
             act()
         assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    ("share", "up", "text"),
+    [
+        (0.5, False, "50"),
+        (0.998, False, "99.8"),
+        (0.99864, True, "99.9"),
+        (0.999996, False, "99.9996"),
+        (0.981, True, "99"),
+        (0.98, True, "98"),
+        (1.0, False, "100"),
+        (0.0, False, "0"),
+        (-1.5, False, "-150"),
+    ],
+)
+def test_less_than_all_is_never_told_as_a_hundred_percent(share: float, up: bool, text: str) -> None:
+    assert percent(share, up) == text

@@ -20,6 +20,22 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
+def percent(share: float, up: bool = False) -> str:
+    """0.5 as ``50``, and 0.998 as ``99.8``: a hundred is all of it, and nothing less.
+
+    Args:
+        share: of one.
+        up: whether it is rounded up: what is needed at least.
+    """
+    for digits in range(6):
+        value = round(100 * share, digits)
+        if up and value < 100 * share - 1e-9:
+            value += 10.0**-digits
+        if value < 100 or share >= 1:
+            break
+    return f"{value:.{digits}f}"
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """(1, 28, 28) as 1×28×28."""
     return "×".join(map(str, shape)) or "scalar"

@@ -11,6 +11,7 @@ import numpy as np
 from spikewright.chips.akida import QUANTISED, broken_on_akida
 from spikewright.chips.bandwidth import WINDOW, Bandwidth, from_rates, measured_bandwidth
 from spikewright.chips.chip import Akida, Chip, Speck, Xylo
+from spikewright.chips.integers import CALIBRATE, coarse
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.layer_fit import LayerFit
 from spikewright.chips.limits import broken, broken_by_sending, check_limit, too_large
@@ -114,6 +115,7 @@ def check(
         rewrites = {**lowered.rewrites, name: (*lowered.rewrites[name], SPREAD)}
         lowered = replace(lowered, network=wide, rewrites=rewrites)
     told, clock = _remarks(lowered, own, dt, network.ticks if isinstance(network, Quantised) else 1)
+    told = told if trained else (*told, *_lost(network, lowered, own))
     if (rates is not None or data is not None) and (trained or lowered.problems):
         told = (*told, NOT_YET)
     elif data is not None and isinstance(network, Quantised):
@@ -246,6 +248,14 @@ def _competing(layers: Sequence[ChipLayer], fitting: Sequence[Sequence[int]], wh
         cores |= {core for k in more for core in fitting[k]}
     told = ", ".join(layers[k].name for k in sorted(names))
     return f"{len(names)} layers ({told}) need {len(cores)} cores ({', '.join(map(str, sorted(cores)))})"
+
+
+def _lost(network: Graph | Conversion | Quantised, lowered: Lowered, chip: Speck) -> tuple[str, ...]:
+    """Layers whose integers are too coarse, and what to do about it."""
+    if isinstance(network, Quantised):
+        return network.notes
+    found = [coarse(layer, chip.kernel_bits) for layer in lowered.network.layers]
+    return tuple(f"{text} by the common rule; {CALIBRATE}" for text in found if text)
 
 
 def _remarks(lowered: Lowered, chip: Speck, dt: float | None, ticks: int) -> tuple[tuple[str, ...], float | None]:

@@ -29,8 +29,12 @@ Binding = Literal["weights", "bias", "thresholds", "potentials", "calibration"]
 
 LOWEST_CLAMP = -1
 """The lower end of potentials where a network asks for 0, which the chip has a fault at (datasheet, p. 25)."""
-FACTORS = np.geomspace(0.5, 4.0, 73)
-"""Factors that are tried, as multiples of the one by which the weights just fit."""
+FACTORS = np.concatenate([np.geomspace(0.5, 4.0, 73), np.geomspace(4.0, 64.0, 17)[1:]])
+"""Factors that are tried, as multiples of the one by which the weights just fit. The largest are for layers in which a
+channel that hardly ever fires, and so was given a small λ, has weights tens of times as large as all others."""
+CALIBRATE = "'quantise' with --data cuts the large ones off where that loses less"
+FINE = 4
+"""A channel whose weights all round to less than this has too few values left to compute with."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def integers_of(
         found, loss = _quantised(layer, words, None if samples is None else samples[layer.name])
         layers.append(found)
         losses.append(loss)
-        notes += _remarks(layer, found, loss, chip)
+        notes += _remarks(layer, found, loss, chip, calibrated=samples is not None)
     return Integers(ChipNetwork(network.inputs, tuple(layers), network.readout), tuple(losses), tuple(notes))
 
 
@@ -222,8 +226,30 @@ def _off(values: Any, found: Any, factor: float) -> float:
     return float(np.sqrt(np.square(found / factor - own).sum() / size)) if size else 0.0
 
 
-def _remarks(layer: ChipLayer, found: ChipLayer, loss: LayerLoss, chip: Speck) -> list[str]:
+def coarse(layer: ChipLayer, bits: int) -> str:
+    """What is lost in a layer whose largest weights are in few of its channels, in words; empty where that is little.
+
+    Args:
+        layer: of floats or integers, whose largest weight fills its word.
+        bits: of a weight.
+    """
+    most = 2 ** (bits - 1) - 1
+    peaks = np.abs(layer.weights).reshape(len(layer.weights), -1).max(axis=1)
+    peaks = peaks[peaks > 0]
+    small = int((np.rint(peaks * (most / peaks.max(initial=0))) < FINE).sum()) if len(peaks) else 0
+    if 2 * small < max(len(peaks), 1):
+        return ""
+    return (
+        f"{layer}: in {small} of {len(peaks)} channels no weight is beyond {FINE - 1} of {most}, since the weights of "
+        "others are so large: most of what they compute is rounded away"
+    )
+
+
+def _remarks(layer: ChipLayer, found: ChipLayer, loss: LayerLoss, chip: Speck, calibrated: bool) -> list[str]:
     notes = []
+    lost = coarse(found, chip.kernel_bits) if loss.bound_by in ("weights", "calibration") else ""
+    if lost:
+        notes.append(lost if calibrated else f"{lost}; {CALIBRATE}")
     if loss.bound_by not in ("weights", "calibration"):
         largest = int(np.abs(found.weights).max())
         notes.append(

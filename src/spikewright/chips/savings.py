@@ -15,6 +15,7 @@ import numpy as np
 from spikewright.chips.bandwidth import Bandwidth, synops
 from spikewright.chips.chip import Speck
 from spikewright.chips.network import ChipLayer, ChipNetwork
+from spikewright.text import percent
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Saving:
         """``conv2: a kernel of 1×1 saves 89 % (train again)``."""
         how = " (train again)" if self.train else ""
         told = {None: "", True: ": enough", False: ": not enough"}[self.enough]
-        return f"{self.layer}: {self.remedy} saves {100 * self.share:.0f} %{how}{told}"
+        return f"{self.layer}: {self.remedy} saves {percent(self.share)} %{how}{told}"
 
     def summary(self) -> dict[str, Any]:
         """The same as plain JSON-like values."""
@@ -82,7 +83,7 @@ def savings(
         before_it = [source for source in layer.sources if isinstance(network.sender(source), ChipLayer)]
         found += [_decimated(network, layer, one, chip, busy, told, limit) for one in before_it if chip.decimators[1:]]
         needed = 0.5 if limit is None else min(1.0, limit / load.busiest)
-        remedy = f"{1 - needed:.0%} fewer events before it, by a SynOps loss or higher thresholds,"
+        remedy = f"{percent(1 - needed, up=True)} % fewer events before it, by a SynOps loss or higher thresholds,"
         found.append(told(remedy, before * needed, True))
     return tuple(found)
 

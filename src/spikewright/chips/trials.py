@@ -35,6 +35,7 @@ from spikewright.graph import Graph
 from spikewright.measures import measure
 from spikewright.nodes import IF, ChannelAffine, Output
 from spikewright.tasks import SCORES
+from spikewright.text import percent
 
 SAMPLES = 100
 """The most samples that remedies are tried on."""
@@ -104,9 +105,9 @@ def told(trials: Sequence[Trial]) -> tuple[str, ...]:
             continue
         layer = max(shares, key=lambda name: shares[name])
         most = max(before.busiest, key=lambda name: before.busiest[name])
-        there = f" and {100 * shares[most]:.0f} % at {most}, the busiest" if layer != most else ", the busiest"
+        there = f" and {percent(shares[most])} % at {most}, the busiest" if layer != most else ", the busiest"
         verdict = {None: "", True: ": enough", False: ": not enough"}[trial.enough]
-        saves = f"saves {100 * shares[layer]:.0f} % at {layer}{there}"
+        saves = f"saves {percent(shares[layer])} % at {layer}{there}"
         found.append(f"tried: {trial.remedy} {saves}, and {_cost(before, trial)}{verdict}")
     return tuple(found)
 

@@ -28,9 +28,10 @@ from spikewright.engines.signs import signed_populations
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Array, Graph, Node
-from spikewright.nodes import IF, ChannelAffine, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes import IF, AvgPool, ChannelAffine, MaxPool, Output, SpikeMaxPool
 from spikewright.settings import whole
 from spikewright.training.memory import BUDGET, kept_values, parts_within
+from spikewright.training.pools import mean_of_tiles, tiles
 from spikewright.training.scan import scan
 from spikewright.training.slopes import SpikeGradient
 
@@ -294,6 +295,8 @@ class SpikingModule(nn.Module):
                 done.populations[node.name] = moved
             elif isinstance(node, Output) or not given:
                 value = given[0] if given else done.values[node.name]
+            elif isinstance(node, AvgPool) and tiles(node, self.graph.input_shapes(node)[0]):
+                value = mean_of_tiles(given[0], node.kernel)
             else:
                 value = over_time(node.bind(partial(self._to_tensor, node, arrays)), *given)
             if counts and node.population:

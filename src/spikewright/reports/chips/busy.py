@@ -10,7 +10,7 @@ from spikewright.chips.value import Fit
 from spikewright.reports.charts import LARGE, Chart, colour, framed, line, plain
 from spikewright.reports.document import Document
 from spikewright.reports.table import table
-from spikewright.text import short
+from spikewright.text import percent, short
 
 
 def how_busy(document: Document, fit: Fit) -> str:
@@ -100,7 +100,7 @@ def what_saves(fit: Fit) -> str:
             [
                 one.layer,
                 one.remedy.removesuffix(","),
-                f"{one.share:.0%}",
+                f"{percent(one.share)}%",
                 "yes" if one.train else "no",
                 *([{None: "", True: "yes", False: "no"}[one.enough]] if judged else []),
             ]
@@ -116,7 +116,8 @@ def what_saves(fit: Fit) -> str:
             costs = 100 * (first.score - trial.score)
             told = [f"{100 * trial.score:.1f}", f"{costs:.1f}".replace("-", "−")]
             saved = [
-                f"{1 - trial.busiest[name] / most:.0%}" if most > 0 else "" for name, most in first.busiest.items()
+                f"{percent(1 - trial.busiest[name] / most)}%" if most > 0 else ""
+                for name, most in first.busiest.items()
             ]
             rows.append([trial.remedy.removesuffix(","), *told, *saved])
         header = ["remedy, simulated", "score, %", "costs, points", *(f"saves at {name}" for name in first.busiest)]
