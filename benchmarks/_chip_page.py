@@ -73,7 +73,7 @@ def page(
         speed: millions of synaptic operations a second.
     """
     present = [name for name in chosen if any(key.startswith(f"{name} ") for key in rows)]
-    trained = ", ".join(f"`{name}` {100 * _trained(name, rows):.2f} %" for name in present)
+    trained = ", ".join(f"`{name}` {share:.2f} %" for name in present if (share := 100 * _trained(name, rows)))
     settings = "; ".join(f"`{name}` {chosen[name][0]:g} and {chosen[name][1] or 'as they are'}" for name in present)
     text = PAGE.format(
         networks=f"four networks ({trained} as trained)" if len(present) == 4 else trained,
@@ -100,10 +100,10 @@ def _lines(rows: Mapping[str, Row], names: Iterable[str]) -> Iterable[str]:
             stepped = rows.get(f"{name} {setting} stepped")
             for kind in KINDS:
                 own = rows.get(f"{name} {setting} {kind}")
-                if own is None or stepped is None:
+                if own is None:
                     continue
-                same = kind != "stepped" and own["samples"] == stepped["samples"]
-                against = f"{100 * (own['accuracy'] - stepped['accuracy']):+.2f}" if same else ""
+                same = kind != "stepped" and stepped is not None and own["samples"] == stepped["samples"]
+                against = f"{100 * (own['accuracy'] - stepped['accuracy']):+.2f}" if same and stepped else ""
                 cells = [name, setting, kind, f"{own['samples']:,}", f"{100 * own['accuracy']:.2f}", against]
                 cells += [
                     f"{own['spikes']:,.0f}",

@@ -149,11 +149,14 @@ REWRITE = (
     "split_leaky",
     "pool_globally",
     "relu_before_max_pool",
+    "pads_behind_rectifiers",
+    "merge_pads",
     "permutation_into_linear",
     "fold_batch_norm_backwards",
     "norm_behind_max_pool",
     "fold_batch_norm_backwards",
     "fold_batch_norm_forwards",
+    "merge_pads",
     "batch_norm_as_affine",
 )
 LAST = "explicit_projections"

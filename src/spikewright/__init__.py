@@ -42,6 +42,7 @@ from spikewright.preparation import prepare
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.recordings import Binning, Recording, load_recording
 from spikewright.reports import report, write_picture
+from spikewright.reports.recording import recording_report
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import save
 from spikewright.synapse_graph import Synapses, synapses
@@ -117,6 +118,7 @@ __all__ = [
     "prepare",
     "quantise",
     "readout_start",
+    "recording_report",
     "report",
     "save",
     "save_quantised",

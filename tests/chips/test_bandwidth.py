@@ -177,6 +177,21 @@ def test_what_cannot_be_computed_yet_is_not_counted() -> None:
     assert "once the whole network is converted" in str(fit)
 
 
+def test_a_file_of_a_camera_is_a_recording() -> None:
+    """What a chip is sent of it are the events that every reader of recordings finds."""
+    file = Path(__file__).parent.parent / "recordings" / "files" / "sample_nmnist.bin"
+    assert is_recording(file)
+    found, events = SensorRecording.read(file), sw.load_recording(file)
+    x, y, t, p = events.columns("x", "y", "t", "p")
+    order = np.argsort(t, kind="stable")
+    assert (found.x == x[order]).all()
+    assert (found.y == y[order]).all()
+    assert (found.p == p[order]).all()
+    assert (found.t == (t - t.min())[order]).all()
+    assert found.name == str(file)
+    assert len(SensorRecording.read(events)) == len(events)
+
+
 def test_recordings_are_frames_of_events(tmp_path: Path) -> None:
     arrays = {"t": np.array([1000, 1999, 2000, 4100]), "x": np.array([0, 1, 1, 2]), "y": np.array([2, 0, 0, 1])}
     arrays["p"] = np.array([0, 1, 1, 0])

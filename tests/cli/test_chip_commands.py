@@ -141,9 +141,7 @@ def test_a_recording_is_run_as_it_is(files: dict[str, str], tmp_path: Path, caps
     assert run(command) == 2
     assert "the network's input has 8 columns, 8 rows" in capsys.readouterr().err
     assert run(["simulate", files["spiking.safetensors"], "--data", path]) == 2
-    said = capsys.readouterr().err
-    assert "recording" in said
-    assert "quantise" in said
+    assert "give binning='dt=50ms' (--binning dt=50ms)" in capsys.readouterr().err  # steps take frames
 
 
 def test_quantise_draws_its_samples(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

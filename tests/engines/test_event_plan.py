@@ -228,3 +228,52 @@ def test_random_calls_are_refused_or_run(data: st.DataObject) -> None:
             plan.run(2, 5, 2, draw(st.integers(1, 6)), [], [], [layer])
         except _native.PlanError as error:
             assert "has no events to give" in str(error)  # noqa: PT017
+
+
+def with_input() -> Any:
+    plan = _native.Plan()
+    plan.input(2, 2)
+    plan.output(1, 4)
+    plan.dense(1, 0, np.zeros(0, np.int32), 4, np.eye(4, dtype=np.float32).ravel())
+    plan.finish("", True)
+    return plan
+
+
+def given_events(start: list[int], index: list[int], value: list[float]) -> tuple[Any, ...]:
+    return 0, np.array(start, np.int64), np.array(index, np.int32), np.array(value, np.float32)
+
+
+def test_given_events_and_lengths() -> None:
+    """Two samples over three steps, the second with one step of its own."""
+    totals = np.zeros((2, 3, 4), np.float32)
+    given_lists = given_events([0, 2, 2, 3, 3, 4, 5, 5], [0, 3, 2, 1, 1], [1, 2, 5, 7, 9])
+    lengths = np.array([3, 1], np.int64)
+    with_input().run(2, 3, 1, 64, [], [(1, "totals", totals)], [], [given_lists], lengths)
+    assert totals[0].tolist() == [[1, 0, 0, 2], [1, 0, 0, 2], [1, 0, 5, 2]]
+    assert totals[1].tolist() == [[0, 7, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("start", "index", "value", "lengths", "message"),
+    [
+        ([0, 1], [0], [1.0], None, "need where each step begins"),
+        ([0, 1, 1, 1], [0], [], None, "an index and a value"),
+        ([0, 2, 2, 2], [0], [1.0], None, "lie where none are"),
+        ([-1, 1, 1, 1], [0], [1.0], None, "lie where none are"),
+        ([1, 0, 1, 1], [0], [1.0], None, "lie where none are"),
+        ([0, 1, 1, 1], [4], [1.0], None, "do not rise"),
+        ([0, 1, 1, 1], [-1], [1.0], None, "do not rise"),
+        ([0, 2, 2, 2], [1, 1], [1.0, 1.0], None, "do not rise"),
+        ([0, 1, 1, 1], [0], [1.0], [4], "one for each sample"),
+        ([0, 1, 1, 1], [0], [1.0], [0], "one for each sample"),
+        ([0, 1, 1, 1], [0], [1.0], [1, 1], "one for each sample"),
+    ],
+)
+def test_given_events_that_cannot_be(
+    start: list[int], index: list[int], value: list[float], lengths: list[int] | None, message: str
+) -> None:
+    own = None if lengths is None else np.array(lengths, np.int64)
+    with pytest.raises(ValueError, match=message):
+        with_input().run(1, 3, 1, 64, [], [], [], [given_events(start, index, value)], own)
+    with pytest.raises(ValueError, match="takes no events"):
+        with_input().run(1, 3, 1, 64, [], [], [], [(1, *given_events(start, index, value)[1:])], None)

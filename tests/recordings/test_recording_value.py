@@ -179,7 +179,7 @@ def test_a_long_recording_is_never_in_memory(tmp_path):
             "sensor=78x42 in a binning would hold its events",
         ),
         (lambda f: sw.load_recording(f / "tiny.dat").batches(), SettingsError, "by time or by count"),
-        (lambda f: sw.load_recording(f / "tiny.dat").batches(time="5 days"), SettingsError, "like 1ms, 50us or 0.5s"),
+        (lambda f: sw.load_recording(f / "tiny.dat").batches(time="5 days"), SettingsError, "like 1ms, 500us or 0.02"),
         (lambda f: sw.load_recording(f / "tiny.dat").columns("z"), SettingsError, "no column 'z'"),
         (lambda f: sw.load_recording(f / "tiny.dat").between(5, 5), SettingsError, "ends after it begins"),
         (lambda _: sw.load_recording(table(t=np.array([0, 1, 2**62]))), DataError, "that is no number of microseconds"),

@@ -207,3 +207,24 @@ def test_the_binning_is_stored_with_the_network(tmp_path):
     sw.save(conversion, tmp_path / "a.safetensors")
     assert sw.load(str(tmp_path / "a.safetensors")) == conversion
     assert "binning: dt=10ms" in repr(conversion)
+
+
+def test_bandwidth_of_a_chip_on_events():
+    """Operations of the first layer: every event of the camera times the neurons that it reaches."""
+
+    def build(made):
+        made.conv(4)
+        made.relu()
+        made.avg_pool()
+        made.flatten()
+        made.linear(6)
+
+    graph = network(6, build=build).folded
+    recordings = data((40, 40, 40), "frames=1")
+    conversion = sw.convert(graph, recordings, "max", readout="count")
+    fit = sw.check(conversion, "speck2f", data=recordings, dt=1e-3)
+    events = recordings.events(1e-3).batch(0, 3)
+    reached = np.asarray(conversion.spiking["conv1"].fan_out((2, 8, 8))[0]).reshape(-1)
+    wanted = float((reached[events.neuron] * events.value).sum())
+    assert fit.bandwidth.timesteps == 40
+    assert fit.bandwidth.layers[0].mean * 3 * 0.04 == pytest.approx(wanted)

@@ -16,6 +16,7 @@ from spikewright import training
 from spikewright.encoders.constant import Constant
 from spikewright.engines.reference import Simulation
 from spikewright.errors import DataError, NotFiniteError, SettingsError, UnsupportedModelError
+from spikewright.training import spiking_module
 from spikewright.training.memory import kept_values, parts_within
 from spiking_networks import spiking_network
 
@@ -40,7 +41,7 @@ def small(**neurons: Any) -> sw.Conversion:
 def test_it_answers_as_the_reference_does(seed: int, memory: bool) -> None:
     """Over random networks whose arithmetic is exact: every answer and count, in one go and step by step."""
     graph, samples = spiking_network(seed, memory=memory)
-    if not any(node.weighted for node in graph):
+    if not any(spiking_module.trained_arrays(graph, node, True, False) for node in graph):
         return
     x = torch.from_numpy(samples)
     expected = Simulation(graph).run(x, 6, Constant())
@@ -154,6 +155,25 @@ def test_gradients_do_not_depend_on_what_is_computed_again(budget: int) -> None:
         (done.answer.square().sum() + sum(count.sum() for count in done.counts.values())).backward()
     for place, parameter in plain.trained.items():
         torch.testing.assert_close(tight.trained[place].grad, parameter.grad)
+
+
+def test_spikes_are_kept_as_bytes() -> None:
+    """Of 0 and 1 only, where a layer reads them itself; gradients stay what they are."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 4), nn.ReLU(), nn.Linear(4, 2))
+    graph = sw.load(net, shape=(6,))
+    x = torch.rand(5, 6)
+    for neurons, budget in (("spikes=1", 2**30), ("spikes=multi", 2**30), ("spikes=1", 1)):
+        module = training.module(sw.convert(graph, x.numpy(), "max", neurons=neurons), budget=budget)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(spiking_module, "sends_single", lambda _: False)
+            module(x, 4)[:, -1].square().sum().backward()
+        expected = [parameter.grad for parameter in module.parameters()]
+        module.zero_grad()
+        answers = module(x, 4)
+        answers[:, -1].square().sum().backward()
+        for one, other in zip(expected, module.parameters(), strict=True):
+            assert torch.equal(one, other.grad)
 
 
 def test_parts_keep_less() -> None:

@@ -17,11 +17,14 @@ from spikewright.chips.course import Course, course
 from spikewright.chips.lowering.inputs import in_order
 from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
 from spikewright.conversion import Conversion, spiking_graph
-from spikewright.data import Dataset, as_dataset
+from spikewright.data import Dataset, Recordings, as_dataset
+from spikewright.data.recordings import EventDataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.events import EventFrames
-from spikewright.engines import simulate
+from spikewright.encoders.recordings import RecordedEvents
+from spikewright.engines import RunSettings, simulate
+from spikewright.engines.on_events import on_events
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph
@@ -232,6 +235,10 @@ def measured_bandwidth(
     if not len(dataset):
         raise DataError("there are no samples to count operations with; give at least one")
     own = encoder or Constant()
+    if isinstance(dataset, Recordings):
+        prepared = on_events(graph, dataset, RunSettings(encoder=own, dt=dt))
+        graph, dataset = spiking_graph(prepared.network), prepared.data
+        own, timesteps = prepared.settings.chosen_encoder, prepared.settings.timesteps
     steps = max(1, min(round(window / dt), timesteps))
     totals: dict[str, Floats] = {}
     sums: dict[str, Floats] = {}
@@ -274,7 +281,11 @@ def _sent_in_steps(
 
     run = simulate(graph, part, timesteps, encoder=encoder, record="spikes", quiet=True, first_sample=first)
     fitted = encoder.fitted(graph)
-    x = torch.from_numpy(np.concatenate([batch for batch, _ in part.batches(BATCH)]).astype(np.float32))
+    x: Any
+    if isinstance(part, EventDataset):
+        x = part.batch(0, len(part))
+    else:
+        x = torch.from_numpy(np.concatenate([batch for batch, _ in part.batches(BATCH)]).astype(np.float32))
     inputs: dict[str, list[NDArray[Any]]] = {}
     for t in range(timesteps):
         for name, values in split_inputs(graph, fitted.at(x, t, first)).items():
@@ -290,5 +301,7 @@ def _sent_in_steps(
         flat = trains.reshape(-1, *trains.shape[2:])
         if isinstance(sender, ChipInput) and isinstance(encoder, EventFrames):
             sender = replace(sender, event_value=1.0)  # a frame holds numbers of events
+        elif isinstance(sender, ChipInput) and isinstance(encoder, RecordedEvents):
+            sender = replace(sender, event_value=encoder.unit)
         found[sender.name] = _events(sender, flat).reshape(*trains.shape[:2], *sender.output_shape)
     return found

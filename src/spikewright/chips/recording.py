@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.data.recorded import SHARED
+from spikewright.data.recorded import is_recording as is_recording_by_name
 from spikewright.errors import DataError
 from spikewright.graph import SampleShapes, Shape
 from spikewright.npz import npz_headers, read_npy, read_npz
+from spikewright.recordings import Recording, load_recording
 
 LABELS = ("t", "x", "y", "p")
 MOST_STEPS, MOST_VALUES = 2**20, 2**31
@@ -47,13 +50,19 @@ class SensorRecording:
 
         Args:
             source: by name ``(events,)`` arrays: t in microseconds, x the column, y the row, and p, 0 or 1; or one
-                structured array with these fields; or an ``.npz`` or ``.npy`` file of either.
+                structured array with these fields; or an ``.npz`` or ``.npy`` file of either; or a Recording, or a file
+                of any other format that ``load_recording`` knows.
 
         Raises:
             DataError: for what is no recording.
         """
         if isinstance(source, SensorRecording):
             return source
+        if isinstance(source, Path | str) and Path(source).suffix.lower() not in SHARED:
+            source = load_recording(source)
+        if isinstance(source, Recording):
+            name, source = source.name, dict(zip(LABELS, source.columns(*LABELS), strict=True))
+            return replace(cls.read(source), name=name)
         where, arrays = ("the recording", source) if not isinstance(source, Path | str) else _opened(Path(source))
         fields = arrays.keys() if isinstance(arrays, Mapping) else np.asarray(arrays).dtype.names or ()
         lacking = [label for label in LABELS if label not in fields]
@@ -152,10 +161,15 @@ class SensorRecording:
 
 
 def is_recording(path: Path | str) -> bool:
-    """Whether a file is an ``.npz`` or ``.npy`` of t, x, y and p, or was meant to be: ``read`` says what it lacks."""
+    """Whether a file is a recording: an ``.npz`` or ``.npy`` of t, x, y and p, or of another format by its name.
+
+    An ``.npz`` without p that was meant to be one counts too: ``read`` says what it lacks.
+    """
     file = Path(path)
-    if file.suffix not in (".npz", ".npy") or not file.is_file():
+    if not file.is_file():
         return False
+    if file.suffix.lower() not in SHARED:
+        return is_recording_by_name(file)
     if file.suffix == ".npy":
         return set(LABELS) <= set(read_npy(file).dtype.names or ())
     headers = npz_headers(file)

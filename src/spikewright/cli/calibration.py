@@ -11,6 +11,7 @@ from spikewright.calibration import input_scale_text, parse_input_scale
 from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
+    BinningOption,
     DeviceOption,
     EncoderOption,
     LeakyOption,
@@ -29,6 +30,7 @@ from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.loading import load
+from spikewright.recordings import Binning
 
 USUAL = 5000
 """How many calibration samples are used where nobody says."""
@@ -41,6 +43,7 @@ class CalibrationOptions:
     Attributes:
         weights, shape, verify: of the network: see ``load``.
         preprocess: what is done to samples.
+        binning: how recordings become frames.
         input_scale: what an event of the poisson encoder stands for.
         samples, first_samples, sample_seed: which samples: see ``picked``.
         correct_samples: how many of them corrections look at.
@@ -54,6 +57,7 @@ class CalibrationOptions:
     shape: ShapeOption = None
     verify: VerifyOption = None
     preprocess: PreprocessOption = ""
+    binning: BinningOption = None
     input_scale: Annotated[
         str,
         typer.Option(help="What one event stands for (--encoder poisson): max, 99.9%, or a number like 255."),
@@ -80,7 +84,7 @@ class CalibrationOptions:
         Raises:
             SettingsError: for options that do not.
         """
-        _ = self.scale, self.preprocessing
+        _ = self.scale, self.preprocessing, None if self.binning is None else Binning.parse(self.binning)
         named_encoder(self.encoder)
 
     @property
@@ -128,7 +132,14 @@ class CalibrationOptions:
         Raises:
             DataError: as ``load_data``.
         """
-        return load_data(spec, split=split, inputs=graph.inputs, preprocessing=self.preprocessing, classes=classes)
+        return load_data(
+            spec,
+            split=split,
+            inputs=graph.inputs,
+            preprocessing=self.preprocessing,
+            classes=classes,
+            binning=self.binning,
+        )
 
     def picked(self, data: Dataset) -> tuple[Dataset, Choice]:
         """Those to calibrate with: see ``picked`` of all commands."""

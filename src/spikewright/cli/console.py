@@ -21,7 +21,8 @@ from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
-from spikewright.settings import digits, number
+from spikewright.recordings.durations import seconds_of
+from spikewright.settings import digits
 from spikewright.tasks import tasks
 from spikewright.text import one_line, visible
 
@@ -59,7 +60,7 @@ ShapeOption = Annotated[str | None, typer.Option(help="Shape of one sample, chan
 DtOption = Annotated[
     float | None,
     typer.Option(
-        help="Length of a timestep, 1ms, 500us or 0.001 (seconds): of a .nir file, and for rates per second.",
+        help="Length of a timestep, 1ms, 500us or 0.001 (seconds): of .nir files, recordings, and rates a second.",
         metavar="TIME",
         parser=lambda text: duration("--dt", text),
     ),
@@ -70,6 +71,13 @@ VerifyOption = Annotated[
         "--verify/--no-verify",
         help="Run the graph beside the model's framework on random samples; by default where PyTorch does it.",
         show_default=False,
+    ),
+]
+BinningOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How recordings of event cameras become frames: dt=50ms, count=5000 or frames=1; polarity=merged, "
+        "downsample=2, crop=32x32, noise=5ms, scale=0.1, sensor=34x34, … (docs/recordings.md)."
     ),
 ]
 PreprocessOption = Annotated[
@@ -136,10 +144,6 @@ DtypeOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
 
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
-"""How many seconds the units of a typed time are."""
-
-
 def duration(option: str, text: str) -> float:
     """Seconds, from ``1ms``, ``500us``, ``0.02s`` or ``0.02``.
 
@@ -150,13 +154,7 @@ def duration(option: str, text: str) -> float:
     Raises:
         SettingsError: for anything else, or a time that is not above 0.
     """
-    words = text.replace(" ", "").replace("µ", "u")
-    value = words.rstrip("mus")
-    found = number(value)
-    unit = UNITS.get(words[len(value) :])
-    if found is None or unit is None or not 0 < found * unit < float("inf"):
-        raise SettingsError(f"{option} takes a time above 0 like 1ms, 500us or 0.02 (seconds), not '{text[:40]}'")
-    return found * unit
+    return seconds_of(text, option)
 
 
 def chosen_encoder(name: str, seed: int, scale: float | None, negative: Literal["events", "refuse"]) -> Encoder:

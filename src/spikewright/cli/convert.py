@@ -32,7 +32,8 @@ from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
-from spikewright.data import sample_digests
+from spikewright.data import Recordings, sample_digests
+from spikewright.data.recordings import frames_in
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.readout import check_window
 from spikewright.errors import SettingsError
@@ -133,7 +134,12 @@ def convert(
         asked = heads(folded, labelled.targets, options.task)
         if loss is not None:
             check_exit(next(iter(asked.values())), loss)
-    calibration, choice = options.picked(whole)
+    if isinstance(labelled, Recordings):
+        raise SettingsError(
+            "--test: recordings are measured on their events: leave it away, and run 'spikewright simulate --dt 1ms'"
+        )
+    picked_samples, choice = options.picked(whole)
+    calibration = frames_in(picked_samples)
     if corrections or any(isinstance(one, Auto) for one in methods):
         check_ways(folded, methods, corrections, samples=min(options.correct_samples, len(calibration)), **foreseen)
     if labelled is not None:

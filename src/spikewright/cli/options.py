@@ -13,6 +13,7 @@ import typer
 from spikewright.chips.quantise import Quantised
 from spikewright.cli.console import (
     BatchOption,
+    BinningOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -27,6 +28,7 @@ from spikewright.encoders import Encoder
 from spikewright.engines.settings import MOST_TIMESTEPS
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
+from spikewright.recordings import Binning
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class SampleOptions:
 
     Attributes:
         samples, first_samples, sample_seed: which samples: see ``picked``.
-        preprocess: in place of what a conversion says; None for that.
+        preprocess, binning: in place of what a conversion says; None for that.
     """
 
     samples: SamplesOption = None
     first_samples: FirstOption = None
     sample_seed: DrawOption = 0
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
+    binning: BinningOption = None
 
     def data(
         self,
@@ -61,13 +64,18 @@ class SampleOptions:
         Raises:
             DataError: as ``load_data``.
         """
-        steps, classes = Preprocessing(), tuple[str, ...]()
+        steps, classes, binning = Preprocessing(), tuple[str, ...](), None
         if isinstance(network, Conversion | Quantised):
             steps, classes = network.preprocessing, network.classes
+        if isinstance(network, Conversion):
+            binning = network.binning
+        if self.binning is not None:
+            binning = Binning.parse(self.binning)
         if self.preprocess is not None:
             steps = Preprocessing.parse(self.preprocess)
         inputs = network.inputs if isinstance(network, Quantised) else spiking_graph(network).inputs
-        whole = load_data(spec, split=split, inputs=inputs, preprocessing=steps, classes=classes)
+        how: dict[str, Any] = {"preprocessing": steps, "classes": classes, "binning": binning}
+        whole = load_data(spec, split=split, inputs=inputs, **how)
         return picked(whole, self.samples, self.first_samples, self.sample_seed, usual)
 
 

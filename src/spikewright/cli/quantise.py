@@ -20,6 +20,7 @@ from spikewright.cli.options import SampleOptions, check_idle, check_not_code, w
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say, seeds_of
 from spikewright.conversion import Conversion
+from spikewright.data.recordings import frames_in
 from spikewright.errors import SettingsError
 from spikewright.loading import load
 from spikewright.storage import check_save
@@ -98,7 +99,8 @@ def quantise(
         raise SettingsError(f"{model}: is no conversion; quantise what 'spikewright convert' wrote")
     seeds, used = dict[str, int](), None
     if data is not None:
-        pictures, choice = options.data(network, data, split="train", usual=SAMPLES)
+        found_samples, choice = options.data(network, data, split="train", usual=SAMPLES)
+        pictures = frames_in(found_samples)
         used = choice.as_json()
         if not as_json:
             say(f"samples: {named(choice)}")

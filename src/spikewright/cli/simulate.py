@@ -43,7 +43,7 @@ from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
 from spikewright.conversion import Conversion
-from spikewright.data import sample_digests
+from spikewright.data import Recordings, sample_digests
 from spikewright.engines import Engine
 from spikewright.engines.readout import check_window
 from spikewright.engines.windows import check_length
@@ -179,11 +179,6 @@ def simulate(
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     spiking = check_spiking(network, model)
-    if is_recording(data):
-        raise SettingsError(
-            f"{data}: is a recording, which what 'spikewright quantise' wrote runs event by event; a network that "
-            "steps takes frames of events, (N, T, ...), with --encoder events"
-        )
     dataset, choice = options.data(network, data)
     remembered = dict(network.tasks) or None if isinstance(network, Conversion) else None
     wanted = heads(spiking, dataset.targets, remembered if task is None else task)  # refused before anything runs
@@ -202,11 +197,15 @@ def simulate(
         run = {"encoder": encoder, "batch_size": options.batch_size, "device": options.device}
         run |= {"engine": engine, "dtype": dtype}
         chosen_start, rule = readout_of(network, seen, options.timesteps, start, loss, **run)
+    length: dict[str, Any] = {"timesteps": options.timesteps}
+    if isinstance(dataset, Recordings):
+        check_idle(context, ("timesteps",), "the number of timesteps follows from the recordings and --dt")
+        length = {}
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
             dataset,
-            options.timesteps,
+            **length,
             task=task,
             encoder=encoder,
             batch_size=options.batch_size,

@@ -16,6 +16,7 @@ from spikewright.cli.console import (
     ModelArgument,
     OverlapOption,
     compact_table,
+    duration,
     out,
     print_json,
     stages,
@@ -75,6 +76,9 @@ def tune(
         Path | None, typer.Option("--output", "-o", help="The recommended network, made on all of --data.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page with the Pareto picture.")] = None,
+    dt: Annotated[
+        str | None, typer.Option(help="Of recordings: the length of a timestep, like 1ms; T follows from it.")
+    ] = None,
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -85,7 +89,10 @@ def tune(
     """
     chosen_grid, rules = Grid.parse(grid), [Rule.parse(text) for text in rule or ["best"]]
     steps = Timesteps.parse(timesteps)
-    for wanted in rules:
+    step = None if dt is None else duration("--dt", dt)
+    if step is not None:
+        check_idle(context, ("timesteps",), "the number of timesteps follows from the recordings and --dt")
+    for wanted in rules if step is None else ():
         wanted.check(steps)
     if test is None:
         check_idle(context, ("allow_overlap",), "it is a setting of the measurement: give --test too")
@@ -116,6 +123,7 @@ def tune(
             test=tested,
             rules=rules,
             timesteps=steps,
+            dt=step,
             trials=trials,
             hold_out=hold_out,
             seed=seed,
@@ -183,11 +191,16 @@ def points_table(found: Tuning) -> Table:
     some = f", the best {MOST_ROWS} of {len(found.tried):,} points" if len(found.tried) > MOST_ROWS else ""
     title = f"{found.axis} on samples held out{some}; the trained network {found.score_text(found.reference)}"
     names = list(dict.fromkeys(name for one in found.tried for name, _ in one.point.settings))
-    columns = (*names, *(f"T={t}" for t in steps), "rate", f"synops, T={steps[-1]}")
+    taken = ("rate", f"synops, T={steps[-1]}") if found.dt is None else ("rate, Hz", "synops/s")
+    columns = (*names, *(f"T={t}" for t in steps), *taken)
     table = compact_table(title, columns, len(names))
     for k in order:
         one = found.tried[k]
         scores = [found.score_text(float(one.scored.score[t - 1])).removesuffix(" %") for t in steps]
         cells = [one.point[name] for name in names]
-        table.add_row(*cells, *scores, f"{one.scored.firing_rate:.3f}", short(one.scored.synops))
+        taken = (f"{one.scored.firing_rate:.3f}", short(one.scored.synops))
+        if found.dt is not None:
+            seconds = found.dt * one.scored.timesteps
+            taken = (f"{one.scored.firing_rate / found.dt:.3g}", short(one.scored.synops / seconds))
+        table.add_row(*cells, *scores, *taken)
     return table

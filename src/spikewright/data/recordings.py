@@ -234,10 +234,12 @@ class EventDataset(Dataset):
     Attributes:
         source: the recordings.
         dt: seconds of a timestep.
+        steps_a_frame: S: timesteps of a frame; the mean over recordings where they differ. A part keeps it.
     """
 
     source: Recordings
     dt: float
+    steps_a_frame: float = 0.0
     timings: tuple[Timing, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -245,19 +247,15 @@ class EventDataset(Dataset):
         object.__setattr__(self, "timings", found)
         for label in ("classes", "notes", "first_sample"):
             object.__setattr__(self, label, getattr(self.source, label))
+        if not self.steps_a_frame:
+            each = float(np.mean([timing.steps_a_frame for timing in found]))
+            cut = self.source.binning.dt
+            object.__setattr__(self, "steps_a_frame", each if cut is None else cut / self.dt)
 
     @property
     def timesteps(self) -> int:
         """T: of the longest recording."""
         return max(timing.steps for timing in self.timings)
-
-    @cached_property
-    def steps_a_frame(self) -> float:
-        """S: timesteps of a frame; the mean over recordings where they differ."""
-        binning = self.source.binning
-        if binning.dt is not None:
-            return binning.dt / self.dt
-        return float(np.mean([timing.steps_a_frame for timing in self.timings]))
 
     def __len__(self) -> int:
         return len(self.source)
@@ -297,7 +295,7 @@ class EventDataset(Dataset):
         )
 
     def subset(self, rows: Rows) -> EventDataset:
-        return EventDataset(self.source.subset(rows), self.dt)
+        return EventDataset(self.source.subset(rows), self.dt, self.steps_a_frame)
 
     def raw(self) -> Iterator[Raw]:
         return self.source.raw()

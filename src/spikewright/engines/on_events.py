@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from spikewright.conversion import Conversion
 from spikewright.conversion.over_steps import conversion_over_steps, over_steps
 from spikewright.data import Dataset
-from spikewright.data.recordings import Recordings
+from spikewright.data.recordings import EventDataset, Recordings
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.events import EventFrames
@@ -38,7 +38,9 @@ class Prepared:
     settings: RunSettings
 
 
-def on_events(network: Graph | Conversion, data: Dataset, settings: RunSettings, said: bool = False) -> Prepared:
+def on_events(
+    network: Graph | Conversion, data: Dataset, settings: RunSettings, said: bool = False, least: int = 1
+) -> Prepared:
     """What runs of a network on data of any kind.
 
     Args:
@@ -46,12 +48,15 @@ def on_events(network: Graph | Conversion, data: Dataset, settings: RunSettings,
         data: laid out for it.
         settings: of the run.
         said: whether somebody gave a number of timesteps.
+        least: how many timesteps a run on events has at least: those of longer recordings that others run on.
 
     Raises:
         SettingsError: for an encoder that is not for such data, recordings without a timestep, and a number of
             timesteps where it follows from them.
         DataError: for recordings that are cut in another way than those that the network was converted with.
     """
+    if isinstance(data, EventDataset):  # prepared already
+        return Prepared(network, data, settings)
     if not isinstance(data, Recordings):
         if type(settings.chosen_encoder) is RecordedEvents:
             raise SettingsError(
@@ -86,7 +91,7 @@ def on_events(network: Graph | Conversion, data: Dataset, settings: RunSettings,
     return Prepared(
         spread,
         events,
-        replace(settings, timesteps=events.timesteps, encoder=encoder, engine=engine),
+        replace(settings, timesteps=max(events.timesteps, least), encoder=encoder, engine=engine),
     )
 
 

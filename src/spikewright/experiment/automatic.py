@@ -19,7 +19,7 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics, calibrate, parse
 from spikewright.calibration.thresholds.auto import Auto
-from spikewright.conversion import Conversion, NeuronsByPopulation, NeuronsGiven, from_scales, neurons_of
+from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, NeuronsGiven, from_scales, neurons_of
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
 from spikewright.data import Dataset
@@ -388,11 +388,12 @@ class _Search:
 
 
 def with_text(base: NeuronsByPopulation, text: str) -> NeuronsByPopulation:
-    """Neurons with some settings of all populations changed.
+    """Neurons with some settings of all populations changed, exceptions among them.
 
     Raises:
         SettingsError: where the settings do not go with those that are there.
     """
     if not text:
         return base
-    return NeuronsByPopulation.parse(text, base.default)
+    exceptions = tuple((pattern, Neurons.parse(text, own)) for pattern, own in base.exceptions)
+    return NeuronsByPopulation(Neurons.parse(text, base.default), exceptions)

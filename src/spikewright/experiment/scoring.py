@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.conversion import Conversion
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset
 from spikewright.data.sampling import draw
 from spikewright.encoders import Encoder
 from spikewright.engines import Record, RunSettings
+from spikewright.engines.on_events import on_events
 from spikewright.engines.simulation import run_over
 from spikewright.errors import DataError, SettingsError
 from spikewright.experiment.distance import MOST, Distances
@@ -215,6 +216,7 @@ class Yardstick:
         *,
         batch_size: int = 100,
         device: str = "cpu",
+        dt: float | None = None,
     ) -> Scored:
         """What a conversion does on these samples.
 
@@ -224,17 +226,20 @@ class Yardstick:
             timesteps: T.
             batch_size: samples that run side by side.
             device: a torch device.
+            dt: seconds of a timestep, where the samples are recordings; T is then at least ``timesteps``.
 
         Raises:
             SpikewrightError: as ``simulate``.
         """
-        graph = conversion.spiking
+        settings = RunSettings(timesteps, encoder, batch_size, device=device, dt=dt)
+        prepared = on_events(conversion, self.data, settings, least=timesteps)
+        graph, settings = spiking_graph(prepared.network), prepared.settings
+        settings = replace(settings, encoder=settings.chosen_encoder.fitted(graph))
         scoring = Scoring(self.heads)
-        settings = RunSettings(timesteps, encoder.fitted(graph), batch_size, device=device)
         record = Record("nonzero", outputs=False)
         far = Distances(self.heads, self.answers, timesteps)
         observers = (scoring.alone, far) if self.answers else (scoring.alone,)
-        run = run_over(graph, self.data, settings, record, record.fitted(graph, timesteps), observers)
+        run = run_over(graph, prepared.data, settings, record, record.fitted(graph, timesteps), observers)
         judged = scoring.results()
         lost = [
             100 * (self.analog[name][gauge(head.task)] - judged[name].scores[gauge(head.task)])

@@ -29,7 +29,8 @@ def seconds_of(value: Any, what: str) -> float:
         amount = None if found is None else number(found[1])
         given = None if found is None or amount is None else amount / UNITS[found[2] or "s"]
     if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given) or not given > 0:
-        raise SettingsError(f"{what} is a length of time above 0 like 1ms, 50us or 0.5s, not {value!r:.40}")
+        shown = f"'{value[:40]}'" if isinstance(value, str) else f"{value!r:.40}"
+        raise SettingsError(f"{what} takes a time above 0 like 1ms, 500us or 0.02 (seconds), not {shown}")
     return float(given)
 
 

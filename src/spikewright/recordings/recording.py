@@ -148,6 +148,8 @@ class Recording:
         """Pieces with events in them, without what lies outside of the sensor or the span."""
         size = self._size
         for piece in self.source.pieces(counted):
+            if self.span is not None and len(piece) and int(piece.t.min()) >= self.span[1]:
+                return  # what follows is later still
             inside = (piece.x >= 0) & (piece.y >= 0)
             if size is not None:
                 inside &= (piece.x < size[0]) & (piece.y < size[1])

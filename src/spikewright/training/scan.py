@@ -33,7 +33,7 @@ from torch.autograd.function import once_differentiable
 from spikewright.engines.neurons import NeuronState, Population, charged, discharged
 from spikewright.training.slopes import SpikeGradient, slopes_of, threshold_slopes
 
-BLOCK = 2**16
+BLOCK = 2**18
 """Values of one step that are worked on together on a CPU."""
 
 
@@ -90,7 +90,8 @@ class _Scan(torch.autograd.Function):
             block = _Block(_of_neurons(flat, neurons), _of_state(before, samples, neurons))
             there = (slice(None), samples, neurons)
             block.run(given[there], charges[there], spikes[there], after.of(samples, neurons))
-        ctx.save_for_backward(charges, spikes, threshold)
+        again = neuron.signed or _remembers(population)  # else spikes are found again from the potentials
+        ctx.save_for_backward(charges, threshold, *([spikes] if again else []))
         ctx.population, ctx.gradient, ctx.state = population, gradient, replace(before, v=before.v[:0])
         ctx.still, ctx.shape = len(current) < steps, shape
         potentials, sent, fired = (None if part is None else part.view(shape) for part in after)
@@ -101,7 +102,8 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, spikes_gradient: Tensor | None, v_gradient: Tensor | None, *_: Any) -> tuple[Any, ...]:
-        h, n, threshold = ctx.saved_tensors
+        h, threshold, *rest = ctx.saved_tensors
+        n = rest[0] if rest else None
         flat = _flat(replace(ctx.population, threshold=threshold), ctx.shape[1:])
         state = replace(ctx.state, v=h[0])
         wanted = ctx.needs_input_grad[2]
@@ -111,11 +113,15 @@ class _Scan(torch.autograd.Function):
         )
         current = h.new_empty(1 if ctx.still else len(h), *h.shape[1:])
         first, thresholds = h.new_empty(h.shape[1:]), h.new_zeros(h.shape[2])
-        for samples, neurons in _blocks(h[0]):
+        for samples, neurons in _blocks(h[0], len(h)):
             there = (slice(None), samples, neurons)
             block = _Block(_of_neurons(flat, neurons), _of_state(state, samples, neurons))
-            delta, of_threshold = block.back(h[there], n[there], given.of(samples, neurons), ctx.gradient, wanted)
-            current[there] = delta.sum(0, keepdim=True) if ctx.still else delta
+            own = None if n is None else n[there]
+            place = None if ctx.still else current[there]
+            part = given.of(samples, neurons)
+            delta, of_threshold = block.back(h[there], own, part, ctx.gradient, wanted, place)
+            if ctx.still:
+                torch.sum(delta, 0, keepdim=True, out=current[there])
             torch.mul(delta[0], flat.neuron.decay, out=first[samples, neurons])
             if of_threshold is not None:
                 thresholds[neurons] += of_threshold
@@ -205,12 +211,22 @@ class _Block(NamedTuple):
         return replace(self.state, v=v)
 
     def back(
-        self, h: Tensor, n: Tensor, given: _Gradients, gradient: SpikeGradient, wanted: bool
+        self,
+        h: Tensor,
+        n: Tensor | None,
+        given: _Gradients,
+        gradient: SpikeGradient,
+        wanted: bool,
+        place: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """The gradient of the input at each step, and of the thresholds where that is wanted."""
+        """The gradient of the input at each step, in its place if there is one, and of the thresholds if wanted."""
+        n = self._sent(h, wanted) if n is None else n
         slopes = slopes_of(self.population, gradient, h, n, self.state.sent, self.state.fired)
         reset = slopes.reset if slopes.kept is None else slopes.reset * slopes.kept
-        delta = torch.zeros_like(h) if given.spikes is None else slopes.spikes * given.spikes
+        if given.spikes is None:
+            delta = torch.zeros_like(h) if place is None else place.zero_()
+        else:
+            delta = torch.mul(slopes.spikes, given.spikes, out=place)
         u = _recurrence(delta, reset, given.v, self.population.neuron.decay, wanted)
         if u is None:
             return delta, None
@@ -218,6 +234,15 @@ class _Block(NamedTuple):
         found = u * after if slopes.kept is None else u * after * slopes.kept
         found = found if given.spikes is None else found + given.spikes * spikes
         return delta, found.sum((0, 1))
+
+    def _sent(self, h: Tensor, wanted: bool) -> Tensor:
+        """The spikes of given potentials once more; what nobody looks at is left away."""
+        neuron, threshold = self.population.neuron, self.population.threshold
+        if neuron.reset == "subtract" and self.population.v_min is None and not wanted:
+            return h
+        if neuron.max_spikes == 1:
+            return (h >= threshold).to(h.dtype)
+        return (h / threshold).floor_().clamp_(0, neuron.max_spikes)
 
 
 def _recurrence(delta: Tensor, reset: Tensor, last: Tensor | None, decay: float, wanted: bool) -> Tensor | None:
@@ -238,10 +263,10 @@ def _recurrence(delta: Tensor, reset: Tensor, last: Tensor | None, decay: float,
     return ends
 
 
-def _blocks(v: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Samples and neurons that are worked on together: all of them but on a CPU."""
+def _blocks(v: Tensor, steps: int = 1) -> Iterator[tuple[slice, slice]]:
+    """Samples and neurons that are worked on together, all of them but on a CPU, where ``steps`` are at a time."""
     samples, neurons = v.shape
-    size = BLOCK if v.device.type == "cpu" else max(1, v.numel())
+    size = max(1, 2 * BLOCK // (1 + steps)) if v.device.type == "cpu" else max(1, v.numel())
     wide = min(neurons, size)
     high = max(1, size // wide)
     for first in range(0, samples, high):

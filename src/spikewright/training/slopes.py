@@ -67,7 +67,7 @@ def slopes_of(
         before = before if sent is None else before + sent
         g = g + gradient.surrogate.slope(threshold - h, threshold).where(before > 0, 0)
     if neuron.reset == "subtract":
-        reset = g.new_ones(()).expand_as(g) if gradient.detach_reset else 1 - threshold * g
+        reset = g.new_ones(()).expand_as(g) if gradient.detach_reset else (threshold * -g).add_(1)
     else:
         reset = (n == 0).to(h.dtype)
         reset = reset if gradient.detach_reset else reset + (neuron.v_reset - h) * g

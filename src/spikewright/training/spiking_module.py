@@ -9,7 +9,8 @@ torch is imported with the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -28,9 +29,10 @@ from spikewright.engines.signs import signed_populations
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Array, Graph, Node
-from spikewright.nodes import IF, ChannelAffine, MaxPool, Output, SpikeMaxPool
+from spikewright.nodes import IF, AvgPool, ChannelAffine, MaxPool, Output, SpikeMaxPool
 from spikewright.settings import whole
 from spikewright.training.memory import BUDGET, kept_values, parts_within
+from spikewright.training.pools import mean_of_tiles, tiles
 from spikewright.training.scan import scan
 from spikewright.training.slopes import SpikeGradient
 
@@ -198,7 +200,7 @@ class SpikingModule(nn.Module):
         parts = self._parts(samples, steps)
         recomputed = len(parts) > 1 and torch.is_grad_enabled()
         for part in parts:
-            walk = partial(self._walk, part, arrays, neurons, steps, state.t, counts)
+            walk = partial(self._walk, part, arrays, neurons, steps, state.t, counts, not recomputed)
             left = checkpoint(walk, done, use_reentrant=False) if recomputed else walk(done)
             done = _Walk(left.values, left.populations, {**done.counts, **left.counts})
         totals, outputs, means = {}, {}, {}
@@ -276,9 +278,11 @@ class SpikingModule(nn.Module):
         steps: int,
         first: int,
         counts: bool,
+        keeps: bool,
         before: _Walk,
     ) -> _Walk:
-        """Run some nodes; a value goes as soon as nobody needs it any more."""
+        """Run some nodes; a value goes as soon as nobody needs it any more. ``keeps``: what they keep for their way
+        back is kept, not computed again."""
         done = _Walk(dict(before.values), dict(before.populations))
         done_with = done_after(self.graph, nodes)
         for node in nodes:
@@ -294,8 +298,12 @@ class SpikingModule(nn.Module):
                 done.populations[node.name] = moved
             elif isinstance(node, Output) or not given:
                 value = given[0] if given else done.values[node.name]
+            elif isinstance(node, AvgPool) and tiles(node, self.graph.input_shapes(node)[0]):
+                value = mean_of_tiles(given[0], node.kernel)
             else:
-                value = over_time(node.bind(partial(self._to_tensor, node, arrays)), *given)
+                source = self.graph.by_name.get(node.inputs[0])
+                with kept_as_bytes(given[0], keeps and node.weighted and sends_single(source)):
+                    value = over_time(node.bind(partial(self._to_tensor, node, arrays)), *given)
             if counts and node.population:
                 done.counts[node.name] = value.abs().sum(0) if node.name in self._signed else value.sum(0)
             done.values[node.name] = value
@@ -314,6 +322,30 @@ def trained_arrays(graph: Graph, node: Node, biases: bool, thresholds: bool) -> 
     if not node.weighted or (counts and isinstance(graph[node.inputs[0]], IF)):
         return {}
     return {label: array for label, array in node.arrays.items() if biases or label != "bias"}
+
+
+def sends_single(node: Node | None) -> bool:
+    """Whether a node sends nothing but 0 and 1."""
+    return isinstance(node, IF) and node.max_spikes == 1 and not node.signed
+
+
+@contextmanager
+def kept_as_bytes(spikes: Tensor, fits: bool) -> Iterator[None]:
+    """Within, what is kept of some spikes for the way back is a byte for each, if they are 0 and 1."""
+    if not fits:
+        yield
+        return
+    place, size, kind = spikes.data_ptr(), spikes.numel(), spikes.dtype
+
+    def pack(kept: Tensor) -> Tensor:
+        same = kept.data_ptr() == place and kept.numel() == size and kept.is_contiguous()
+        return kept.to(torch.uint8) if same else kept
+
+    def unpack(kept: Tensor) -> Tensor:
+        return kept.to(kind) if kept.dtype == torch.uint8 else kept
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        yield
 
 
 def _add_up(start: Tensor, values: Tensor) -> Tensor:

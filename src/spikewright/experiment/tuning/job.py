@@ -11,9 +11,11 @@ from typing import Any
 from spikewright.calibration import Method, Statistics
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES, correct
-from spikewright.data import Dataset, sample_digests
+from spikewright.data import Dataset, Recordings, sample_digests
+from spikewright.data.recordings import frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
+from spikewright.engines import RunSettings
 from spikewright.experiment.comparing import Progress
 from spikewright.experiment.converting import conversions, statistics_of
 from spikewright.experiment.held_out import HeldOut, expected_inputs
@@ -45,6 +47,7 @@ class Job:
         batch_size, device: of all runs.
         progress: called with (what is being done, how much is done, how much there is).
         seeds: of the draws that the calibration samples come from, by what was drawn.
+        dt: seconds of a timestep, where data are recordings.
     """
 
     graph: Graph
@@ -61,6 +64,7 @@ class Job:
     device: str = "cpu"
     progress: Progress | None = None
     seeds: Mapping[str, int] = field(default_factory=dict)
+    dt: float | None = None
 
     @cached_property
     def fitted(self) -> Encoder:
@@ -78,7 +82,7 @@ class Job:
         """What the methods of some points need to know of some samples."""
         return statistics_of(
             self.folded,
-            expected_inputs(data, self.fitted),
+            expected_inputs(frames_in(data), self.fitted),
             list(dict.fromkeys(point.method for point in points)),
             input_scale=self.input_scale,
             task=self.task,
@@ -135,6 +139,7 @@ class Job:
             digest.update(f"{part.fingerprint} {part.preprocessing}".encode())
         told = (
             self.timesteps,
+            self.dt,
             self.encoder,
             self.input_scale,
             self.task,
@@ -165,14 +170,13 @@ class Job:
         return tuple(found)
 
     def _measured(self, conversion: Conversion, chosen: Chosen, test: Dataset) -> Measures:
+        steps = {"dt": self.dt} if isinstance(test, Recordings) else {"timesteps": chosen.row.timesteps}
+        runs: dict[str, Any] = {"encoder": self.encoder, "batch_size": self.batch_size, "device": self.device, **steps}
         return measure(
             conversion,
             test,
-            chosen.row.timesteps,
+            settings=RunSettings(**runs),
             task=self.task,
-            encoder=self.encoder,
-            batch_size=self.batch_size,
-            device=self.device,
             allow_overlap=self.allow_overlap,
             progress=self.stage(f"measuring {chosen.row.point}"),
         )
@@ -205,6 +209,7 @@ class Judge:
         statistics, job, few = self.statistics, self.job, self.yardstick.some(samples, self.parts.seed)
         with naming(point):
             conversion = job.made(point, statistics, self.parts.fitting)
-            found = few.scored(conversion, job.fitted, job.timesteps.last, batch_size=job.batch_size, device=job.device)
+            runs: dict[str, Any] = {"batch_size": job.batch_size, "device": job.device, "dt": job.dt}
+            found = few.scored(conversion, job.fitted, job.timesteps.last, **runs)
         self.sweep.add(point, samples, found)
         return found

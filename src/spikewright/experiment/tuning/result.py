@@ -51,6 +51,7 @@ class Tuning:
         grid: what was tried, as text.
         settings: what reproduces it, by name.
         notes: what a reader should know, a sentence each.
+        dt: seconds of a timestep, where recordings were run on their events; None for other data.
         commands: by rule, the command line that makes what it chose, where somebody knows it.
     """
 
@@ -66,6 +67,7 @@ class Tuning:
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
+    dt: float | None = None
 
     @property
     def recommended(self) -> Settled:
@@ -107,6 +109,9 @@ class Tuning:
             f"{self.score_text(self.reference)}, {points_text(row.lost)}; {short(row.synops)} synaptic operations a "
             f"sample (taken as even over time), {row.firing_rate:.4f} spikes per neuron and timestep",
         ]
+        if self.dt is not None:
+            rate, synops = self._per_second(row).values()
+            lines.append(f"per second of the longest: {rate:.3g} Hz a neuron, {short(synops)} synaptic operations/s")
         if one.measures is not None:
             lines.append(f"test: {self._tested(one.measures)}")
         return lines
@@ -128,9 +133,8 @@ class Tuning:
             "labelled": self.labelled,
             "held_out": self.held_out,
             "timesteps": list(self.timesteps.values),
-            "points": [
-                {**_plain(row), "front": row in self.front, "settings": dict(row.point.settings)} for row in self.rows
-            ],
+            "dt": self.dt,
+            "points": [self._told(row) for row in self.rows],
             "chosen": [
                 {
                     "rule": str(one.chosen.rule),
@@ -143,6 +147,19 @@ class Tuning:
                 for one in self.settled
             ],
             "notes": list(self.notes),
+        }
+
+    def _told(self, row: Row) -> dict[str, Any]:
+        settings = dict(row.point.settings)
+        return {**_plain(row), **self._per_second(row), "front": row in self.front, "settings": settings}
+
+    def _per_second(self, row: Row) -> dict[str, float]:
+        """What a point takes per second; nothing where nobody said how long a timestep is."""
+        if self.dt is None:
+            return {}
+        return {
+            "firing_rate_per_second": row.firing_rate / self.dt,
+            "synops_per_second": row.synops / (row.timesteps * self.dt),
         }
 
     def __str__(self) -> str:

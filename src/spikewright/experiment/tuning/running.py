@@ -9,7 +9,7 @@ from typing import Any, Literal
 from spikewright.calibration import Method
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES
-from spikewright.data import as_dataset, sample_digests
+from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.experiment.comparing import Progress
@@ -24,6 +24,7 @@ from spikewright.experiment.tuning.rule import Rule, Tried
 from spikewright.experiment.tuning.sweep import Sweep
 from spikewright.graph import Graph
 from spikewright.measures.protocol import check_overlap, overlap_of
+from spikewright.recordings.durations import duration_text
 from spikewright.tasks import TaskChoice, heads
 from spikewright.timesteps import Timesteps
 
@@ -58,6 +59,7 @@ def tune(
     device: str = "cpu",
     progress: Progress | None = None,
     seeds: Mapping[str, int] | None = None,
+    dt: float | None = None,
 ) -> Tuning:
     """Try ways to convert a network, and choose one by a rule; test data have no part in that.
 
@@ -90,13 +92,15 @@ def tune(
         device: a torch device.
         progress: called with (what is being done, how much is done, how much there is).
         seeds: of the draws that ``data`` come from, by what was drawn, which conversions remember.
+        dt: seconds of a timestep, for recordings, which are run on their events: T follows from them.
 
     Raises:
         SpikewrightError: as ``convert`` and ``measure``; for what cannot be varied, rules that are none, calibration
             samples that are too few, and a ``store`` of something else.
     """
     chosen_grid = grid if isinstance(grid, Grid) else Grid.parse(grid)
-    steps = timesteps if isinstance(timesteps, Timesteps) else Timesteps.parse(str(timesteps))
+    samples = as_dataset(data, graph.inputs)
+    steps = _steps(samples, timesteps, dt)
     asked = [rules] if isinstance(rules, Rule | str) else list(rules)
     wanted = tuple(one if isinstance(one, Rule) else Rule.parse(one) for one in asked)
     if not wanted:
@@ -109,7 +113,6 @@ def tune(
     folded = prepared(graph, **kept)
     steps.check_tuned("tune")
     _check_points(folded, points, steps, encoder, None, kept)
-    samples = as_dataset(data, graph.inputs)
     tested = None if test is None else as_dataset(test, graph.inputs)
     if tested is not None:
         heads(folded, tested.targets, task)
@@ -129,6 +132,7 @@ def tune(
         device=device,
         progress=progress,
         seeds=dict(seeds or {}),
+        dt=dt,
     )
     parts = held_out(samples, hold_out, seed)
     _check_points(folded, points, steps, encoder, min(correction_samples, len(samples)), kept)
@@ -157,9 +161,27 @@ def tune(
             "calibration": str(parts),
             "encoder": str(encoder),
             **({"samples of corrections": correction_samples} if corrected else {}),
+            **({} if dt is None else {"a timestep": duration_text(dt)}),
         },
+        dt=dt,
         notes=(yardstick.note,) if yardstick.note else (),
     )
+
+
+def _steps(samples: Dataset, timesteps: Timesteps | str | int, dt: float | None) -> Timesteps:
+    """At which T is tuned: what was asked for; of recordings the timesteps of the longest.
+
+    Raises:
+        SettingsError: for recordings without a timestep, or a timestep without recordings.
+    """
+    if isinstance(samples, Recordings):
+        if dt is None:
+            raise SettingsError("recordings run on their events: say how long a timestep is, dt=1e-3 (--dt 1ms)")
+        longest = samples.events(dt).timesteps
+        return Timesteps(longest, longest)
+    if dt is not None:
+        raise SettingsError("dt is for recordings, whose timesteps follow from it; these are other data: leave it away")
+    return timesteps if isinstance(timesteps, Timesteps) else Timesteps.parse(str(timesteps))
 
 
 def _check_points(

@@ -30,4 +30,5 @@ class ATan(Surrogate):
         self._check_positive("alpha")
 
     def slope(self, v: Tensor, threshold: Tensor) -> Tensor:
-        return (self.alpha / 2) / (1 + (pi / 2 * self.alpha * (v - threshold)) ** 2)
+        x = v - threshold
+        return x.mul_(pi / 2 * self.alpha).square_().add_(1).reciprocal_().mul_(self.alpha / 2)  # one tensor in all

@@ -56,4 +56,6 @@ class InThresholds:
 
     def slope(self, v: Tensor, threshold: Tensor) -> Tensor:
         """``(…)`` as ``Surrogate.slope``."""
+        if v.device.type == "cpu" and bool((threshold == 1).all()):  # looking would make a GPU wait
+            return self.surrogate.slope(v, threshold)
         return self.surrogate.slope(v / threshold, threshold.new_ones(())) / threshold

@@ -1,0 +1,308 @@
+"""Training: a step beside sinabs and SpikingJelly, and what fine-tuning gains.
+
+    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/training.py speed [cnn vgg] [--rounds 5]
+    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/training.py RUN… [--samples N] [--epochs N]
+
+RUN is one of resnet4, resnet2, cnn_synops, cnn_chip. Speed: T = 8, batch 64, one thread, the same spiking network on
+every side; forwards and backwards of all parameters from the mean answer; CPU seconds, in turns; memory is the peak of
+a process of its own above what it had before the first step. Peers too compute only once what stands before the first
+neurons, as the input is constant. Accuracy: all 10,000 test images; training and calibration images only are learned
+from. Results go to ``results/training.jsonl``, a line each, and are shown in ``results/training.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault(
+    "THP_MEM_ALLOC_ENABLE", "1"
+)  # large pages for all sides: page faults are the same for nobody else
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import spikewright as sw
+from accuracy import images, network
+from spikewright import training
+
+TIMESTEPS, BATCH = 8, 64
+HERE = Path(__file__).parent
+RECORD, PAGE = HERE / "results" / "training.jsonl", HERE / "results" / "training.md"
+SIDES = ("spikewright", "sinabs", "spikingjelly")
+RUNS: dict[str, dict[str, Any]] = {
+    "resnet4": {
+        "network": "resnet",
+        "convert": {"method": "percentile:97,channels", "corrections": ["v_init_and_bias:4"]},
+        "recipe": {"timesteps": 4, "epochs": 1, "rate": 5e-4},
+        "goal": "within 1.5 points of 93.52 %",
+    },
+    "resnet2": {
+        "network": "resnet",
+        "convert": {"method": "percentile:97,channels", "corrections": ["v_init_and_bias:2"]},
+        "recipe": {"timesteps": 2, "epochs": 2, "rate": 5e-4},
+        "goal": "within 4 points of 93.52 %",
+    },
+    "cnn_synops": {
+        "network": "cnn",
+        "convert": {"method": "percentile:99,channels", "corrections": ["v_init_and_bias:8"]},
+        "recipe": {"timesteps": 8, "epochs": 2, "rate": 1e-3},
+        "share": 0.55,
+        "goal": "40 % fewer operations for at most 0.5 points",
+    },
+    "cnn_chip": {
+        "network": "cnn",
+        "convert": {"method": "percentile:99,channels", "readout": "count"},
+        "recipe": {"timesteps": 8, "epochs": 1, "rate": 1e-3, "chip": "speck2f", "clip": True},
+        "goal": "chip-exact accuracy within 0.3 points of the float form",
+    },
+}
+
+
+def converted(name: str, **settings: Any) -> sw.Conversion:
+    graph = network(name)
+    if graph is None:
+        raise SystemExit(f"fashion_{name}.safetensors is missing in SPIKEWRIGHT_MODELS")
+    return sw.convert(graph, images("train").sample(1024, 1), **settings)
+
+
+def step_of(side: str, conversion: sw.Conversion) -> Callable[[Tensor, Tensor], float]:
+    """One step of training: forwards, loss, backwards; the loss."""
+    if side == "spikewright":
+        net = training.module(conversion)
+        forward: Callable[[Tensor], Tensor] = lambda x: net.run(x, TIMESTEPS).answer  # noqa: E731
+        module: nn.Module = net
+    else:
+        module, forward = peer(side, conversion)
+
+    def step(x: Tensor, y: Tensor) -> float:
+        module.zero_grad()
+        loss = nn.functional.cross_entropy(forward(x), y)
+        loss.backward()
+        return loss.item()
+
+    return step
+
+
+def peer(side: str, conversion: sw.Conversion) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+    """A peer's module of the same network, time in the batch for what knows nothing of time."""
+    from _peers import Network
+
+    graph = conversion.spiking
+    if side == "sinabs":
+        import sinabs.activation as activation
+        import sinabs.layers as layers
+
+        def neurons(node: Any) -> nn.Module:
+            return layers.IAFSqueeze(
+                batch_size=BATCH,
+                min_v_mem=None,
+                spike_threshold=torch.tensor(float(node.threshold)),
+                spike_fn=activation.SingleSpike,
+            )
+    else:
+        from spikingjelly.activation_based import neuron, surrogate
+
+        def neurons(node: Any) -> nn.Module:
+            own = neuron.IFNode(float(node.threshold), v_reset=None, surrogate_function=surrogate.ATan(), step_mode="m")
+            return InSteps(own)
+
+    net = Network(graph, neurons)
+    shapes = {node.name: (BATCH, *graph.shapes[node.name]) for node in graph.populations}
+    first = {node.name: float(np.max(node.v_init)) for node in graph.populations}
+
+    def forward(x: Tensor) -> Tensor:
+        for name, shape in shapes.items():
+            part: Any = net.parts[name.replace(".", "_")]
+            if side == "sinabs":
+                part.v_mem = torch.full(shape, first[name])
+            else:
+                part.neuron.v = torch.full(shape, first[name])
+        known = net.walk(net.first, {}, x)
+        lead = 1 if side == "sinabs" else 0  # samples first, steps first
+        repeated = {
+            name: value.unsqueeze(lead).expand(*value.shape[:lead], TIMESTEPS, *value.shape[lead:]).flatten(0, 1)
+            for name, value in known.items()
+        }
+        out = net.walk(net.rest, repeated, x)[net.last]
+        return out.view(BATCH, TIMESTEPS, -1).mean(1) if side == "sinabs" else out.view(TIMESTEPS, BATCH, -1).mean(0)
+
+    return net, forward
+
+
+class InSteps(nn.Module):
+    """A neuron of SpikingJelly in multi-step mode, behind layers that take time in the batch."""
+
+    def __init__(self, neuron: nn.Module) -> None:
+        super().__init__()
+        self.neuron = neuron
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.neuron(x.view(TIMESTEPS, BATCH, *x.shape[1:])).flatten(0, 1)
+        return found
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    x, y = next(iter(images("train").batches(BATCH)))
+    return torch.from_numpy(x), torch.from_numpy(np.asarray(y)).long()
+
+
+def one_side(side: str, name: str) -> None:
+    """A process of its own: prints CPU seconds of a step each time a line comes in, and its peak memory at the end."""
+    torch.set_num_threads(1)
+    step, (x, y) = step_of(side, converted(name, method="percentile:99.9,channels")), batch()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    losses = step(x, y)
+    print(json.dumps({"loss": losses}), flush=True)
+    for _ in sys.stdin:
+        begun = time.process_time()
+        step(x, y)
+        print(json.dumps({"seconds": time.process_time() - begun}), flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"megabytes": (peak - before) / 1024}), flush=True)
+
+
+def speed(name: str, rounds: int) -> dict[str, Any]:
+    """All sides in turns."""
+    own = [sys.executable, __file__, "--side"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = {side: subprocess.Popen([*own, side, name], **pipes) for side in SIDES}  # type: ignore[call-overload]
+    found: dict[str, Any] = {
+        side: {"loss": answer(process, "loss"), "seconds": []} for side, process in processes.items()
+    }
+    for _ in range(rounds):
+        for side, process in processes.items():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            found[side]["seconds"].append(answer(process, "seconds"))
+    for side, process in processes.items():
+        process.stdin.close()
+        found[side]["megabytes"] = answer(process, "megabytes")
+        process.wait()
+    return {"key": f"speed, {name}", "sides": found, "load": os.getloadavg()[0]}
+
+
+def answer(process: Any, label: str) -> float:
+    for line in process.stdout:
+        if line.startswith("{"):
+            return float(json.loads(line)[label])
+    raise SystemExit("a side of the benchmark ended")
+
+
+def gain(key: str, samples: int | None, epochs: int | None) -> dict[str, Any]:
+    """A run of fine-tuning, measured before and after on all test images."""
+    run = RUNS[key]
+    conversion = converted(run["network"], **run["convert"])
+    steps = run["recipe"]["timesteps"]
+
+    def measured(one: sw.Conversion) -> sw.Measures:
+        return sw.measure(one, images("test"), steps, explain=False, quiet=True)
+
+    before = measured(conversion)
+    recipe = {**run["recipe"], **({} if epochs is None else {"epochs": epochs})}
+    if "share" in run:
+        own = sw.measure(
+            conversion, images("train").sample(1000, 2), steps, explain=False, quiet=True, allow_overlap=True
+        )
+        recipe["synops_limit"] = {"total": run["share"] * own.total_synops}
+    train = images("train") if samples is None else images("train").sample(samples, 3)
+    cpu, wall = time.process_time(), time.time()
+    found = training.finetune(conversion, train, progress=told, **recipe)
+    line: dict[str, Any] = {
+        "key": key,
+        "goal": run["goal"],
+        "samples": len(train),
+        "epochs": recipe["epochs"],
+        "cpu_minutes": (time.process_time() - cpu) / 60,
+        "wall_minutes": (time.time() - wall) / 60,
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "history": list(found.history),
+    }
+    after = measured(found.conversion)
+    for when, one in (("before", before), ("after", after)):
+        assert one.accuracy is not None
+        line[when] = {
+            "accuracy": [round(100 * float(a), 2) for a in one.accuracy],
+            "synops": one.total_synops,
+            "firing_rate": one.firing_rate,
+        }
+    line["analog"] = round(100 * float(before.analog_accuracy or 0), 2)
+    if recipe.get("chip"):
+        quantised = sw.quantise(found.conversion, recipe["chip"])
+        exact = sw.measure_chip(quantised, images("test"), sw.PictureTrains(timesteps=steps))
+        assert exact.accuracy is not None
+        line["chip_exact"] = round(100 * float(exact.accuracy[-1]), 2)
+    return line
+
+
+def told(what: str, done: int, total: int) -> None:
+    if done % max(1, total // 20) == 0:
+        print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+
+def page() -> str:
+    """The latest line of each key as Markdown."""
+    lines = {line["key"]: line for line in map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())}
+    out = ["# Training", "", "Fashion-MNIST. What each program does: `benchmarks/training.py`.", ""]
+    runs = [line for key, line in lines.items() if key in RUNS]
+    if runs:
+        out += ["| run | goal | analog | before | after | operations | images × epochs | CPU minutes | load |"]
+        out += ["|---|---|---|---|---|---|---|---|---|"]
+    for line in runs:
+        work = line["after"]["synops"] / line["before"]["synops"]
+        exact = f"; on the chip {line['chip_exact']:.2f}" if "chip_exact" in line else ""
+        out.append(
+            f"| {line['key']} | {line['goal']} | {line['analog']:.2f} | {line['before']['accuracy'][-1]:.2f} | "
+            f"{line['after']['accuracy'][-1]:.2f}{exact} | {work:.2f} × | {line['samples']:,} × {line['epochs']} | "
+            f"{line['cpu_minutes']:.0f} | {line['load']:.1f} |"
+        )
+    for key, line in lines.items():
+        if not key.startswith("speed"):
+            continue
+        out += ["", f"## A step of the {key.partition(', ')[2]}, T = {TIMESTEPS}, batch {BATCH}", ""]
+        out += ["| | CPU seconds, best (median) | against ours | peak memory, MB |", "|---|---|---|---|"]
+        ours = line["sides"]["spikewright"]
+        for side, one in line["sides"].items():
+            best, middle = min(one["seconds"]), float(np.median(one["seconds"]))
+            ratio = (
+                f"{best / min(ours['seconds']):.2f} × the time, {one['megabytes'] / ours['megabytes']:.2f} × the memory"
+            )
+            out.append(f"| {side} | {best:.3f} ({middle:.3f}) | {ratio} | {one['megabytes']:.0f} |")
+        out += ["", f"One thread, in turns, load {line['load']:.1f}."]
+    return "\n".join(out) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--side", choices=SIDES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--samples", type=int)
+    parser.add_argument("--epochs", type=int)
+    given = parser.parse_args()
+    if given.side:
+        one_side(given.side, given.runs[0])
+        return
+    if given.runs[0] == "speed":
+        lines = (speed(name, given.rounds) for name in given.runs[1:] or ("cnn", "vgg"))
+    else:
+        lines = (gain(key, given.samples, given.epochs) for key in given.runs)
+    for line in lines:
+        with RECORD.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        PAGE.write_text(page(), encoding="utf-8")
+        print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
