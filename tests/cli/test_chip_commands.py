@@ -323,3 +323,33 @@ def test_nir_carries_the_settings_of_the_chip(
     assert sw.load(path).fingerprint == sw.load(plain).fingerprint
     assert run(["export", files["chip.safetensors"], "-o", str(tmp_path / "a.npz"), "--chip-settings", str(path)]) == 2
     assert "--chip-settings stands beside a conversion" in " ".join(capsys.readouterr().err.split())
+
+
+def test_quantise_says_at_once_that_no_core_holds_a_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(128, 128, 3), nn.ReLU())  # 128 · 16 · 128 words, four times the largest core's
+    x = np.random.default_rng(0).random((4, 128, 3, 3), np.float32)
+    conversion = sw.convert(sw.load(module.eval(), shape=(128, 3, 3)), x, readout="count")
+    spiking = str(tmp_path / "spiking.safetensors")
+    sw.save(conversion, spiking)
+    command = ["quantise", spiking, "--chip", "speck2f", "-o", str(tmp_path / "chip.safetensors"), "--force"]
+    assert run(command) == 0
+    broken = "its 262,144 kernel words are more than any core has (65,536)"
+    said = f"the network does not fit speck2f: layer 'output_spikes': {broken}"
+    assert f"note: {said}" in capsys.readouterr().out
+    assert run([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["fits"] is False
+    assert told["notes"][-1].startswith(said)
+
+
+def test_a_recording_without_polarities_is_told_what_it_lacks(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "half.npz")
+    np.savez(path, t=np.arange(5), x=np.arange(5), y=np.arange(5))
+    assert run(["simulate", files["chip.safetensors"], "--data", path]) == 2
+    assert capsys.readouterr().err == f"error: {path}: a recording has t (microseconds), x, y and p; it lacks p\n"

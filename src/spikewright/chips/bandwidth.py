@@ -102,7 +102,8 @@ class Bandwidth:
         """What the numbers are, and are not."""
         if self.window is None:
             return ("bandwidth: means from rates; a chip stalls on peaks, which only single events show", LATENCY)
-        run = f"{self.samples:,} samples of {self.timesteps} steps of {self.dt:g} s"
+        samples = "1 sample" if self.samples == 1 else f"{self.samples:,} samples"
+        run = f"{samples} of {self.timesteps} steps of {self.dt:g} s"
         found = [f"bandwidth: {run}, peaks over {self.window:g} s"]
         if self.window > self.timesteps * self.dt * (1 + 1e-9):
             whole = f"{self.timesteps * self.dt:g} s"

@@ -161,7 +161,10 @@ class SensorRecording:
 
 
 def is_recording(path: Path | str) -> bool:
-    """Whether a file is a recording: an ``.npz`` or ``.npy`` of t, x, y and p, or of another format by its name."""
+    """Whether a file is a recording: an ``.npz`` or ``.npy`` of t, x, y and p, or of another format by its name.
+
+    An ``.npz`` without p that was meant to be one counts too: ``read`` says what it lacks.
+    """
     file = Path(path)
     if not file.is_file():
         return False
@@ -170,8 +173,8 @@ def is_recording(path: Path | str) -> bool:
     if file.suffix == ".npy":
         return set(LABELS) <= set(read_npy(file).dtype.names or ())
     headers = npz_headers(file)
-    if set(LABELS) <= set(headers):
-        return True
+    if {"t", "x", "y"} <= set(headers):
+        return "p" in headers or len(headers["x"].shape) == 1  # without p it is one too, and refused for that
     alone = next(iter(headers.values())) if len(headers) == 1 else None
     return alone is not None and set(LABELS) <= set(alone.dtype.names or ())
 

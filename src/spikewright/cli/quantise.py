@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from spikewright.chips.quantise import DRAW, SAMPLES
+from spikewright.chips.chip import Speck
+from spikewright.chips.known import chip as known_chip
+from spikewright.chips.placing import placed
+from spikewright.chips.quantise import DRAW, SAMPLES, Quantised
 from spikewright.chips.quantise import quantise as quantise_conversion
 from spikewright.chips.spike_settings import by_layer
 from spikewright.chips.storage import save_quantised
@@ -107,9 +110,23 @@ def quantise(
     for what, seed in seeds.items():
         found = replace(found, calibration=found.calibration.drawn(what, seed))
     save_quantised(found, output, force)
+    unfit = _unfit(found)
     if as_json:
-        print_json({"output": str(output), "data": used, **found.summary()})
+        told = found.summary()
+        notes = [*told["notes"], *([unfit] if unfit else [])]
+        print_json({"output": str(output), "data": used, **told, "fits": not unfit, "notes": notes})
         return
-    for line in str(found).splitlines():
+    for line in (*str(found).splitlines(), *([f"note: {unfit}"] if unfit else [])):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"written: {output}", highlight=False, soft_wrap=True)
+
+
+def _unfit(quantised: Quantised) -> str:
+    """Why no cores hold a network of integers, which can be simulated all the same; empty where some do."""
+    chip = known_chip(quantised.chip)
+    try:
+        if isinstance(chip, Speck):
+            placed(quantised.network, chip)
+    except SettingsError as error:
+        return str(error)
+    return ""
