@@ -225,6 +225,7 @@ def _lines(found: Quantised, measures: ChipMeasures) -> list[str]:
         f"chip: {found.chip}, order and open rules: {rules}",
         f"events: {how}; slow clock {trains.clock_hz:g} Hz",
         *([str(overlap)] if overlap is not None and measures.scores else []),
+        f"sent: what left the core, behind its decimator; peak: the busiest {WINDOW / 1000:g} ms, event by event",
         "waiting: neurons at or above their threshold at the end, which fire at the next event that reaches them",
         *(f"note: {note}" for note in found.notes),
     ]
