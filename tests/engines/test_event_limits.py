@@ -103,7 +103,7 @@ def test_memory_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, x = spiking_network(3)
     monkeypatch.setattr(memory_of_runs, "available", lambda: 40 * 2**20)
     with pytest.raises(
-        SettingsError, match=r"a batch of 9000 over 64 timesteps needs about .* a batch size of \d+ fits"
+        SettingsError, match=r"a batch of 4096 over 64 timesteps needs about .* a batch size of \d+ fits"
     ):
         sw.simulate(graph, np.resize(x, (9000, *x.shape[1:])), 64, batch_size=9000, record=("spikes",), engine="event")
     prepared = EventSimulation(graph).prepare(named_encoder("constant"))

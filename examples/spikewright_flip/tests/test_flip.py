@@ -188,7 +188,8 @@ def test_a_chip_and_a_format_of_its_integers(files: Path, samples: Any) -> None:
     sw.save(sw.convert(deep(4), samples[0], "max", readout="count"), spiking)
     assert "fits half_speck" in command("check", spiking, "--chip", "half_speck")
     command("quantise", spiking, "--chip", "half_speck", "-o", chip)
-    found = json.loads(command("simulate", chip, "--data", files / "test.npz", "-T", "4", "--json"))
+    np.savez(files / "pictures.npz", x=samples[0][:, :, ::-1])  # others than calibrated
+    found = json.loads(command("simulate", chip, "--data", files / "pictures.npz", "-T", "4", "--json"))
     assert (found["quantised"]["chip"], found["samples"]) == ("half_speck", 20)
     assert "words" in chip_formats()
     command("export", chip, "-o", files / "network.words")
