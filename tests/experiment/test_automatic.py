@@ -17,7 +17,7 @@ from spikewright.conversion import Neurons, NeuronsByPopulation
 from spikewright.data import as_dataset
 from spikewright.errors import SettingsError
 from spikewright.experiment import automatic
-from spikewright.experiment.automatic import chains, choose, with_text
+from spikewright.experiment.automatic import chains, choose
 from spikewright.forward import run as forward
 from spikewright.graph import Array, Graph
 from spikewright.timesteps import Timesteps
@@ -106,11 +106,11 @@ def test_neurons_only_where_they_are_allowed() -> None:
 
 def test_a_contract_is_tried_with_the_exceptions_that_somebody_said() -> None:
     said = NeuronsByPopulation.parse("v_min=-3; fc*: spikes=2")
-    tried = with_text(said, "signed")
+    tried = said.changed("signed")
     assert tried.default == Neurons(v_min=-3, signed=True)
     assert tried.of("fc1") == Neurons(v_min=-3, max_spikes=2, signed=True)
     with pytest.raises(SettingsError, match="signed"):
-        with_text(NeuronsByPopulation.parse("fc*: reset=zero"), "signed")
+        NeuronsByPopulation.parse("fc*: reset=zero").changed("signed")
 
 
 def test_every_contract_is_tried_where_it_is_allowed() -> None:

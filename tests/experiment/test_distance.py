@@ -44,6 +44,10 @@ def test_of_a_simulation_it_is_that_of_its_answers() -> None:
     outputs = sw.simulate(made, few.data, 4).output
     by_hand = distances(outputs, few.answers["output"][:, None], Answer("output", outputs.shape[2:])).mean(axis=0)
     np.testing.assert_allclose(found.distance, by_hand, rtol=1e-6)
+    alone = few.scored(made, Constant(), 4, batch_size=7, work=False)  # what is lost does not depend on what is counted
+    assert (alone.lost == found.lost).all()
+    assert (alone.distance == found.distance).all()
+    assert np.isnan([alone.firing_rate, alone.synops]).all()
     far, lost = yard.rounded(made, Constant(), [4])
     assert 0 < far < found.distance[3]
     assert lost >= 0

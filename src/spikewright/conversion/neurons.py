@@ -119,6 +119,18 @@ class NeuronsByPopulation:
         fitting = [neurons for pattern, neurons in self.exceptions if _fits(name, pattern)]
         return fitting[-1] if fitting else self.default
 
+    def changed(self, text: str) -> NeuronsByPopulation:
+        """The same with some settings changed, of exceptions too.
+
+        Args:
+            text: the settings, as ``Neurons.parse`` reads them.
+
+        Raises:
+            SettingsError: as ``Neurons.parse``, and where the settings do not go with those that are there.
+        """
+        exceptions = tuple((pattern, Neurons.parse(text, own)) for pattern, own in self.exceptions)
+        return NeuronsByPopulation(Neurons.parse(text, self.default), exceptions)
+
     def check(self, populations: Iterable[str]) -> None:
         """Refuse patterns that no population fits.
 

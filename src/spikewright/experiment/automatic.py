@@ -19,7 +19,7 @@ from typing import Any
 
 from spikewright.calibration import Method, Statistics, calibrate, parse
 from spikewright.calibration.thresholds.auto import Auto
-from spikewright.conversion import Conversion, Neurons, NeuronsByPopulation, NeuronsGiven, from_scales, neurons_of
+from spikewright.conversion import Conversion, NeuronsByPopulation, NeuronsGiven, from_scales, neurons_of
 from spikewright.corrections import Corrector, corrector
 from spikewright.corrections.correcting import correct
 from spikewright.data import Dataset
@@ -296,7 +296,7 @@ class _Search:
         tried = chains(self.auto)
         ranked = sorted(methods, key=lambda method: self.rounded(Recipe(method, neurons=base)))
         first = next(((text, chain) for text, chain in tried if [one.name for one in chain] == [CORRECTED]), tried[0])
-        compared = [Recipe(method, first[1], with_text(base, first[0])) for method in ranked[:SIMULATED]]
+        compared = [Recipe(method, first[1], base.changed(first[0])) for method in ranked[:SIMULATED]]
         total, done = len(compared) + len(tried) + FINALISTS, 0
 
         def measured(recipe: Recipe, samples: int) -> None:
@@ -309,7 +309,7 @@ class _Search:
         for recipe in compared:
             measured(recipe, SECOND)
         methods = [one.method for one in self.order(compared)]
-        recipes = [Recipe(methods[0], chain, with_text(base, text)) for text, chain in tried]
+        recipes = [Recipe(methods[0], chain, base.changed(text)) for text, chain in tried]
         for recipe in recipes:
             measured(recipe, SECOND)
         best = self.order(recipes)[0]
@@ -378,22 +378,15 @@ class _Search:
             return
         few, steps = self.yardstick.some(samples, self.parts.seed), self.auto.timesteps
         scored = few.scored(
-            self.conversion(recipe), self.encoder, steps.last, batch_size=self.batch_size, device=self.device
+            self.conversion(recipe),
+            self.encoder,
+            steps.last,
+            batch_size=self.batch_size,
+            device=self.device,
+            work=False,
         )
         lost = float(scored.lost[[t - 1 for t in steps.values]].mean())
         far = 0.0 if scored.distance is None else float(scored.distance[[t - 1 for t in steps.values]].mean())
         self.lost[recipe] = lost if isfinite(lost) else inf
         self.distance[recipe] = far if isfinite(far) else inf
         self.samples[recipe] = len(few.data)
-
-
-def with_text(base: NeuronsByPopulation, text: str) -> NeuronsByPopulation:
-    """Neurons with some settings of all populations changed, exceptions among them.
-
-    Raises:
-        SettingsError: where the settings do not go with those that are there.
-    """
-    if not text:
-        return base
-    exceptions = tuple((pattern, Neurons.parse(text, own)) for pattern, own in base.exceptions)
-    return NeuronsByPopulation(Neurons.parse(text, base.default), exceptions)

@@ -24,7 +24,7 @@ from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.readout import WindowReadout
 from spikewright.engines.windows import check_length
 from spikewright.errors import SettingsError, SpikewrightWarning
-from spikewright.experiment.automatic import chains, with_text
+from spikewright.experiment.automatic import chains
 from spikewright.graph import Graph
 from spikewright.measures.early_exit import check_free
 from spikewright.nodes import Output, ReLU
@@ -74,7 +74,7 @@ def check_ways(
             tried = list(chains(method))
         for text, chain in tried:
             with _naming(method if text else ""):
-                own = {**options, "neurons": with_text(base, text)}
+                own = {**options, "neurons": base.changed(text)}
             key = " ".join(map(str, own.values()))
             if key not in made:
                 made[key] = unscaled(folded, **own)
