@@ -197,6 +197,11 @@ def test_recordings_are_frames_of_events(tmp_path: Path) -> None:
     arrays["p"] = np.array([0, 1, 1, 0])
     np.savez(tmp_path / "events.npz", **arrays)
     assert is_recording(tmp_path / "events.npz")
+    rows = np.array([(1000, 0, 2, 0)], [(label, np.int64) for label in "txyp"])
+    with (tmp_path / "events.NPY").open("wb") as file:
+        np.save(file, rows)
+    assert is_recording(tmp_path / "events.NPY")
+    assert len(SensorRecording.read(tmp_path / "events.NPY")) == 1
     np.savez(tmp_path / "other.npz", x=np.ones(3), y=np.ones(3))
     assert not is_recording(tmp_path / "other.npz")
     inputs = facts_inputs((2, 3, 4))

@@ -170,7 +170,7 @@ def is_recording(path: Path | str) -> bool:
         return False
     if file.suffix.lower() not in SHARED:
         return is_recording_by_name(file)
-    if file.suffix == ".npy":
+    if file.suffix.lower() == ".npy":
         return set(LABELS) <= set(read_npy(file).dtype.names or ())
     headers = npz_headers(file)
     if {"t", "x", "y"} <= set(headers):
@@ -181,7 +181,7 @@ def is_recording(path: Path | str) -> bool:
 
 def _opened(path: Path) -> tuple[str, Any]:
     """The name of a file, and what it holds."""
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         return str(path), read_npy(path)
     arrays = read_npz(path)
     alone = next(iter(arrays.values())) if len(arrays) == 1 else None

@@ -22,13 +22,12 @@ from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipLayer, ChipNetwork
 from spikewright.chips.quantise import quantise
 from spikewright.chips.simulation.measuring import measure_chip
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import trains_of
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import correct
 from spikewright.data import ArrayDataset, as_dataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.encoders.poisson import Poisson
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import run as run_trained
 from spikewright.graph import Graph
@@ -276,11 +275,7 @@ def _on_chip(
     Raises:
         SettingsError: for samples that are no pictures, or a dt that is no whole number of microseconds.
     """
-    if not isinstance(encoder, Constant | Poisson | None):
-        raise SettingsError("samples are no pictures that are sent as trains")
-    trains = PictureTrains(timesteps=timesteps, dt=dt)
-    if isinstance(encoder, Poisson):
-        trains = PictureTrains(timesteps=timesteps, dt=dt, kind="poisson", seed=encoder.seed)
+    trains = trains_of(encoder, timesteps=timesteps, dt=dt)
     labelled = _labelled(conversion, samples)
 
     def attempt(remedy: Remedy) -> tuple[Mapping[str, float], float, str]:

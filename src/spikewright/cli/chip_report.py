@@ -9,7 +9,7 @@ from typing import Any
 from spikewright.chips.chip import Speck
 from spikewright.chips.quantise import Quantised, quantise
 from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
-from spikewright.chips.simulation.trains import PictureTrains
+from spikewright.chips.simulation.trains import trains_of
 from spikewright.chips.value import Fit
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset
@@ -59,9 +59,8 @@ def compared_or_why(
     encoder: Encoder | None = settings.get("encoder")
     if not isinstance(settings["data"], Dataset) or not isinstance(encoder, Constant | Poisson):
         return None, OTHER_TRAINS
-    drawn: dict[str, Any] = {"kind": "poisson", "seed": encoder.seed} if isinstance(encoder, Poisson) else {}
     try:
-        trains = PictureTrains(timesteps=settings["timesteps"], dt=dt, **drawn)
+        trains = trains_of(encoder, timesteps=settings["timesteps"], dt=dt)
         made = quantise(network, fit.chip)
         return compare_on_chip(made, settings["data"], trains, beside=network, allow_overlap=True, progress=tell), ""
     except (SettingsError, DataError) as error:

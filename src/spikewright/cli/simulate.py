@@ -132,10 +132,11 @@ def simulate(
         check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
         outputs = {"--output": output, "--events": events, "--report": report}
         check_outputs(outputs, {"SPIKING": model, "--data": data, "--beside": beside})
-        if is_recording(data):
+        recorded = is_recording(data)
+        if recorded:
             idle = {*RECORDED, "task", "allow_overlap", "beside", "spread"}
             check_idle(context, idle, "a recording is one sample without a label, whose events are as they are")
-        steps = options.timesteps if is_typed(context, "timesteps") or not is_recording(data) else None
+        steps = options.timesteps if is_typed(context, "timesteps") or not recorded else None
         chip = ChipRun(
             timesteps=steps,
             dt=dt,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from spikewright.chips.simulation.busy import bandwidth_of
 from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
 from spikewright.chips.simulation.rules import ChipRules
-from spikewright.chips.simulation.trains import PictureTrains, clock_of
+from spikewright.chips.simulation.trains import PictureTrains, clock_of, trains_of
 from spikewright.chips.storage import load_quantised
 from spikewright.cli.chip_report import write_chip_report
 from spikewright.cli.console import compact_table, out, print_json, stages
@@ -91,7 +91,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         check_events(run.events, run.force)
     if run.report is not None:
         check_report(run.report, run.force)
-    options.check()
+    encoder = options.check()
     if options.encoder not in ("constant", "poisson"):
         raise SettingsError(f"a chip is sent regular trains, or --encoder poisson; not --encoder {options.encoder}")
     rules, found = ChipRules.parse(run.rules), load_quantised(model)
@@ -99,8 +99,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
     samples, chosen, named_so = _samples(found, data, options, quiet=as_json)
     clock = clock_of(samples, run.timesteps, DT if run.dt is None else run.dt, found.ticks)
     if isinstance(clock, PictureTrains):
-        clock = replace(clock, kind="poisson" if options.encoder == "poisson" else "regular", spread=run.spread)
-        clock = replace(clock, seed=options.seed) if options.encoder == "poisson" else clock
+        clock = trains_of(encoder, timesteps=clock.timesteps, dt=clock.dt, ticks=clock.ticks, spread=run.spread)
     fit = None if run.report is None else check(found, dt=clock.dt)
     with stages(quiet=as_json) as tell:
         compared = compare_on_chip(

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from spikewright.chips.network import ChipInput
 from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.timeline import EventTrain, Longs
+from spikewright.encoders import Encoder
+from spikewright.encoders.constant import Constant
+from spikewright.encoders.poisson import Poisson
 from spikewright.errors import DataError, SettingsError
 from spikewright.settings import LARGEST, check_fields
 
@@ -156,6 +159,23 @@ class PictureTrains(StepClock):
         random = np.random.Generator(np.random.Philox(key=self.seed, counter=(0, 0, 0, sample)))
         value = np.repeat(np.arange(len(rates)), random.poisson(rates * self.timesteps))
         return value, random.random(len(value)) * self.timesteps
+
+
+def trains_of(encoder: Encoder | None, **settings: Any) -> PictureTrains:
+    """The trains that pictures are sent as in place of an encoder: regular for constant values, Poisson for Poisson.
+
+    Args:
+        encoder: None for constant values.
+        settings: of the trains: timesteps, dt, ticks, spread.
+
+    Raises:
+        SettingsError: for another encoder.
+    """
+    if isinstance(encoder, Poisson):
+        return PictureTrains(kind="poisson", seed=encoder.seed, **settings)
+    if isinstance(encoder, Constant | None):
+        return PictureTrains(**settings)
+    raise SettingsError("samples are no pictures that are sent as trains")
 
 
 def clock_of(data: Any, timesteps: int | None, dt: float, ticks: int) -> StepClock:
