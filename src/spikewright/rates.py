@@ -44,10 +44,12 @@ class Rates:
     """Firing rates of the inputs and populations of one network.
 
     Attributes:
-        values: by node, in its shape: spikes in all, less those of −1, ÷ timesteps ÷ samples; of an input the mean of
-            its values.
+        values: by node, in its shape: spikes in all, less those of −1, ÷ timesteps of all samples; of an input the mean
+            of its values.
         network: the fingerprint of the graph that ran.
         samples, timesteps: how long it ran; 0 where nobody said.
+        total_steps: timesteps of all samples together: samples times timesteps, or fewer where recordings are of
+            different length.
         dt: the length of a timestep in seconds; None where nobody said.
         sent: by node that sent both more and less than zero, or spikes of several weights, in its shape: the same with
             every spike counted as 1.
@@ -59,6 +61,11 @@ class Rates:
     timesteps: int = 0
     dt: float | None = None
     sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    total_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.total_steps:
+            object.__setattr__(self, "total_steps", self.samples * self.timesteps)
 
     def __repr__(self) -> str:
         means = listed([f"{name} {value.mean():.3g}" for name, value in self.values.items()])
@@ -67,12 +74,12 @@ class Rates:
     @classmethod
     def of(cls, graph: Graph, run: Run, inputs: InputSums) -> Rates:
         """The rates of a run, with the sums of what every input sent, over all samples and timesteps."""
-        steps = run.samples * run.timesteps
+        steps = run.total_steps
         sums, sizes = {**inputs.sums, **run.counts}, {**inputs.sizes, **run.sent}
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
         both = [name for name in values if not np.array_equal(np.abs(sums[name]), sizes[name])]
         sent = {name: np.asarray(sizes[name]) / steps for name in both}
-        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent)
+        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent, steps)
 
     def sizes(self, name: str) -> NDArray[np.float64]:
         """How much a node sends in a timestep, in its shape, whatever the sign: what travels."""
@@ -80,7 +87,7 @@ class Rates:
 
     @classmethod
     def merged(cls, rates: Sequence[Rates]) -> Rates:
-        """Those of the parts of a data set as those of all of it, to within rounding: a mean by numbers of samples.
+        """Those of the parts of a data set as those of all of it, to within rounding: a mean by numbers of timesteps.
 
         Raises:
             SettingsError: for none, or rates of which nobody said of how many samples they are.
@@ -89,6 +96,7 @@ class Rates:
         if not rates or not all(one.samples for one in rates):
             raise SettingsError("rates merge where each says of how many samples it is; simulate again")
         first, samples = rates[0], sum(one.samples for one in rates)
+        weights = [one.total_steps or one.samples for one in rates]
         for one in rates:
             if (one.network, one.timesteps, one.dt) != (first.network, first.timesteps, first.dt):
                 raise DataError("rates of different networks or timesteps cannot be merged")
@@ -96,13 +104,14 @@ class Rates:
                 raise DataError("rates of different nodes cannot be merged")
 
         def mean(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-            weighted = [part * one.samples for part, one in zip(parts, rates, strict=True)]
-            return np.asarray(np.sum(weighted, axis=0) / samples)
+            weighted = [part * weight for part, weight in zip(parts, weights, strict=True)]
+            return np.asarray(np.sum(weighted, axis=0) / sum(weights))
 
         values = {name: mean([one.values[name] for one in rates]) for name in first.values}
         sizes = {name: mean([one.sizes(name) for one in rates]) for name in first.values}
         sent = {name: size for name, size in sizes.items() if not np.array_equal(np.abs(values[name]), size)}
-        return replace(first, values=values, samples=samples, sent=sent)
+        total = sum(one.total_steps for one in rates)
+        return replace(first, values=values, samples=samples, sent=sent, total_steps=total)
 
     @property
     def per_second(self) -> dict[str, NDArray[np.float64]]:
@@ -118,6 +127,7 @@ class Rates:
     def arrays(self) -> dict[str, Any]:
         """What an ``.npz`` holds of them: the rates, in spikes per neuron and timestep, and whose they are."""
         facts: dict[str, Any] = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
+        facts |= {} if self.total_steps == self.samples * self.timesteps else {"total_steps": self.total_steps}
         facts |= {} if self.dt is None else {"dt": self.dt}
         facts_as_arrays = {label: np.array(value) for label, value in facts.items()}
         by_node = ((PREFIX, self.values), (SENT, self.sent))
@@ -196,7 +206,8 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
             raise DataError(f"it does not say of how many samples its rates are; {AGAIN}")
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
-        return Rates(values, network, samples, timesteps, _seconds(arrays), sent).checked(graph)
+        total = _count(arrays, "total_steps")
+        return Rates(values, network, samples, timesteps, _seconds(arrays), sent, total).checked(graph)
 
 
 @contextmanager
@@ -213,7 +224,7 @@ def _in_file(path: Path | str) -> Iterator[None]:
 
 
 AGAIN = "simulate again"
-FACTS = ("network", "samples", "timesteps", "dt")
+FACTS = ("network", "samples", "timesteps", "total_steps", "dt")
 
 
 def _numbers(arrays: Mapping[str, NDArray[Any]], label: str) -> NDArray[np.float64]:

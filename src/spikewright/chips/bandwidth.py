@@ -258,8 +258,13 @@ def measured_bandwidth(
         seen += len(part)
         if progress is not None:
             progress(seen, len(dataset))
-    rates = {name: total / (seen * timesteps * dt) for name, total in totals.items()}
-    courses = {name: course(sums[name], mosts[name], seen, dt, steps * dt) for name in sums}
+    lasting = np.full(seen, timesteps)
+    if isinstance(dataset, EventDataset):
+        lasting = np.array([timing.steps for timing in dataset.timings])
+    running = seen - np.searchsorted(np.sort(lasting), np.arange(timesteps), side="right")
+    here = np.convolve(running, np.full(steps, 1 / steps), "valid")
+    rates = {name: total / (lasting.sum() * dt) for name, total in totals.items()}
+    courses = {name: course(sums[name], mosts[name], here, dt, steps * dt) for name in sums}
     found = []
     for layer in network.layers:
         peak, begins = courses[layer.name].peak

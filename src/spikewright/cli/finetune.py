@@ -291,6 +291,6 @@ def before_and_after(before: Measures, after: Measures, dt: float | None) -> Tab
     for label, one in (("before", before), ("after", after)):
         own = one.curve
         cells = [f"{100 * own[t - 1]:.2f}" for t in steps] if own is not None else []
-        work = one.total_synops if dt is None else one.total_synops / (one.timesteps * dt)
+        work = one.total_synops if dt is None else one.total_synops / (one.run.mean_steps * dt)
         table.add_row(label, *cells, f"{one.firing_rate:.3f}", short(work))
     return table

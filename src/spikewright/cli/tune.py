@@ -200,7 +200,7 @@ def points_table(found: Tuning) -> Table:
         cells = [one.point[name] for name in names]
         taken = (f"{one.scored.firing_rate:.3f}", short(one.scored.synops))
         if found.dt is not None:
-            seconds = found.dt * one.scored.timesteps
+            seconds = found.dt * one.scored.mean_steps
             taken = (f"{one.scored.firing_rate / found.dt:.3g}", short(one.scored.synops / seconds))
         table.add_row(*cells, *scores, *taken)
     return table

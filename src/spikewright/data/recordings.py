@@ -257,6 +257,11 @@ class EventDataset(Dataset):
         """T: of the longest recording."""
         return max(timing.steps for timing in self.timings)
 
+    @property
+    def mean_frames(self) -> float:
+        """How many frames a recording has on average."""
+        return float(np.mean([timing.frames for timing in self.timings]))
+
     def __len__(self) -> int:
         return len(self.source)
 

@@ -123,7 +123,8 @@ def measure(
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
     rates = Rates.of(graph, run, sums)
     raster = _raster(graph, dataset.take(1), chosen)
-    measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found)
+    frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0
+    measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found, frames)
     if margins is not None and early_exit is not None:
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
@@ -216,6 +217,7 @@ def _measures(
     encoder: Encoder,
     rates: Rates,
     found: RegisteredMeasures,
+    frames: float = 1.0,
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
@@ -232,8 +234,8 @@ def _measures(
         },
         synops=dict(layers),
         operations=operations(graph, run),
-        energy_spiking=energy.spiking(layers, run.timesteps),
-        energy_analog=None if conversion is None else energy.analog(conversion.reference),
+        energy_spiking=energy.spiking(layers, run.mean_steps),
+        energy_analog=None if conversion is None else frames * energy.analog(conversion.reference),
         energy=energy,
         rates=rates,
         run=run,
