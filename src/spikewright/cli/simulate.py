@@ -30,6 +30,7 @@ from spikewright.cli.console import (
     progress,
 )
 from spikewright.cli.options import (
+    IDLE_ON_EVENTS,
     RECORDED,
     RunOptions,
     check_idle,
@@ -51,6 +52,7 @@ from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.experiment import readout_of
+from spikewright.experiment.on_recordings import length_of
 from spikewright.loading import load
 from spikewright.measures import Measures, check_exit, measure
 from spikewright.measures.early_exit import check_free
@@ -181,6 +183,10 @@ def simulate(
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     spiking = check_spiking(network, model)
     dataset, choice = options.data(network, data)
+    if isinstance(dataset, Recordings):
+        for unused, why in IDLE_ON_EVENTS.items():
+            check_idle(context, (unused,), why)
+        length_of(dataset, options.timesteps, dt, start, loss)
     remembered = dict(network.tasks) or None if isinstance(network, Conversion) else None
     wanted = heads(spiking, dataset.targets, remembered if task is None else task)  # refused before anything runs
     check_length(spiking, options.timesteps)
@@ -200,7 +206,6 @@ def simulate(
         chosen_start, rule = readout_of(network, seen, options.timesteps, start, loss, **run)
     length: dict[str, Any] = {"timesteps": options.timesteps}
     if isinstance(dataset, Recordings):
-        check_idle(context, ("timesteps",), "the number of timesteps follows from the recordings and --dt")
         length = {}
     with progress("simulating", quiet=as_json) as move:
         measures = measure(

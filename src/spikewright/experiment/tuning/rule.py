@@ -62,7 +62,15 @@ class Row:
         one, t = tried.scored, timesteps
         lost = float(one.lost[t - 1])
         lost = lost if isfinite(lost) else inf
-        return cls(tried.point, t, lost, float(one.score[t - 1]), one.synops_at(t), one.firing_rate, one.mean_steps * t / one.timesteps)
+        return cls(
+            tried.point,
+            t,
+            lost,
+            float(one.score[t - 1]),
+            one.synops_at(t),
+            one.firing_rate,
+            one.mean_steps * t / one.timesteps,
+        )
 
 
 @dataclass(frozen=True)
