@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion, spiking_graph
-from spikewright.data import as_dataset
+from spikewright.data import Dataset, as_dataset
+from spikewright.data.recordings import EventDataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
@@ -51,6 +53,7 @@ class Rates:
         total_steps: timesteps of all samples together: samples times timesteps, or fewer where recordings are of
             different length.
         dt: the length of a timestep in seconds; None where nobody said.
+        event_value: what an event of a recording stands for in the values of the input; None for other inputs.
         sent: by node that sent both more and less than zero, or spikes of several weights, in its shape: the same with
             every spike counted as 1.
     """
@@ -62,6 +65,7 @@ class Rates:
     dt: float | None = None
     sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     total_steps: int = 0
+    event_value: float | None = None
 
     def __post_init__(self) -> None:
         if not self.total_steps:
@@ -72,14 +76,25 @@ class Rates:
         return f"Rates({self.samples:,} samples, {self.timesteps} timesteps, means: {means})"
 
     @classmethod
-    def of(cls, graph: Graph, run: Run, inputs: InputSums) -> Rates:
-        """The rates of a run, with the sums of what every input sent, over all samples and timesteps."""
-        steps = run.total_steps
+    def of(cls, graph: Graph, run: Run, inputs: InputSums, data: Dataset) -> Rates:
+        """The rates of a run.
+
+        Args:
+            graph: as it was given. Of recordings it is not what ran: over the steps of a frame an input is so many
+                times as large there, and neurons send the same.
+            run: of it.
+            inputs: the sums of what every input sent, over all samples and timesteps.
+            data: that ran.
+        """
+        steps, event = run.total_steps, None
+        if isinstance(data, EventDataset):
+            event = data.source.binning.scale
+            inputs = inputs.divided(data.steps_a_frame)
         sums, sizes = {**inputs.sums, **run.counts}, {**inputs.sizes, **run.sent}
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
         both = [name for name in values if not np.array_equal(np.abs(sums[name]), sizes[name])]
         sent = {name: np.asarray(sizes[name]) / steps for name in both}
-        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent, steps)
+        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent, steps, event)
 
     def sizes(self, name: str) -> NDArray[np.float64]:
         """How much a node sends in a timestep, in its shape, whatever the sign: what travels."""
@@ -128,6 +143,7 @@ class Rates:
         """What an ``.npz`` holds of them: the rates, in spikes per neuron and timestep, and whose they are."""
         facts: dict[str, Any] = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
         facts |= {} if self.total_steps == self.samples * self.timesteps else {"total_steps": self.total_steps}
+        facts |= {} if self.event_value is None else {"event_value": self.event_value}
         facts |= {} if self.dt is None else {"dt": self.dt}
         facts_as_arrays = {label: np.array(value) for label, value in facts.items()}
         by_node = ((PREFIX, self.values), (SENT, self.sent))
@@ -207,7 +223,8 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
         total = _count(arrays, "total_steps")
-        return Rates(values, network, samples, timesteps, _seconds(arrays), sent, total).checked(graph)
+        dt, event = _positive(arrays, "dt", "number of seconds"), _positive(arrays, "event_value", "value of an event")
+        return Rates(values, network, samples, timesteps, dt, sent, total, event).checked(graph)
 
 
 @contextmanager
@@ -224,7 +241,7 @@ def _in_file(path: Path | str) -> Iterator[None]:
 
 
 AGAIN = "simulate again"
-FACTS = ("network", "samples", "timesteps", "total_steps", "dt")
+FACTS = ("network", "samples", "timesteps", "total_steps", "event_value", "dt")
 
 
 def _numbers(arrays: Mapping[str, NDArray[Any]], label: str) -> NDArray[np.float64]:
@@ -248,10 +265,10 @@ def _count(arrays: Mapping[str, NDArray[Any]], label: str) -> int:
     return int(array)
 
 
-def _seconds(arrays: Mapping[str, NDArray[Any]]) -> float | None:
-    array = arrays.get("dt")
-    if array is not None and (array.ndim or array.dtype.kind not in "fiu" or not 0 < array < np.inf):
-        raise DataError(f"its dt is no number of seconds; {AGAIN}")
+def _positive(arrays: Mapping[str, NDArray[Any]], label: str, what: str) -> float | None:
+    array = arrays.get(label)
+    if array is not None and (array.ndim or array.dtype.kind not in "fiu" or not 0 < abs(array) < np.inf):
+        raise DataError(f"its {label} is no {what}; {AGAIN}")
     return None if array is None else float(array)
 
 
@@ -287,6 +304,14 @@ class InputSums:
                 self._add(name, wide, wide.abs(), steps)
         self.next += len(x)
 
+    def divided(self, factor: float) -> InputSums:
+        """The same of inputs so many times as small."""
+        found = copy(self)
+        found.sums, found.sizes = (
+            {name: total / factor for name, total in one.items()} for one in (self.sums, self.sizes)
+        )
+        return found
+
     def _add(self, name: str, values: Tensor, sizes: Tensor, steps: int = 1) -> None:
         """What an input sent in a batch ``(B, *shape)``, at each of so many steps."""
         for found, one in ((self.sums, values), (self.sizes, sizes)):
@@ -315,12 +340,13 @@ def simulated_rates(
         )
     dataset = as_dataset(data, spiking_graph(graph).inputs)
     prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
-    graph, dataset, chosen = spiking_graph(prepared.network), prepared.data, prepared.settings
+    given, graph = spiking_graph(graph), spiking_graph(prepared.network)
+    dataset, chosen = prepared.data, prepared.settings
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, dataset, chosen, replace(wanted, outputs=False), recording, (sums,), progress)
     warn(run.warnings)
-    return Rates.of(graph, run, sums)
+    return Rates.of(given, run, sums, dataset)
 
 
 def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:

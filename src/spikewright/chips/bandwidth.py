@@ -168,7 +168,10 @@ def from_rates(network: ChipNetwork, rates: Rates, dt: float | None = None) -> B
     sent = {}
     for sender in network.senders:
         if sender.name in rates.values and sender.destinations:
-            sent[sender.name] = _events(sender, rates.sizes(sender.name)[None])[0] / step
+            own = sender
+            if isinstance(sender, ChipInput) and rates.event_value is not None:
+                own = replace(sender, event_value=abs(rates.event_value))
+            sent[sender.name] = _events(own, rates.sizes(sender.name)[None])[0] / step
         elif sender.destinations:
             raise SettingsError(f"the rates say nothing of '{sender.name}': they are of another network")
     found = tuple(mean_load(network, layer, sent) for layer in network.layers)

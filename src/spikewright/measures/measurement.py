@@ -98,7 +98,7 @@ def measure(
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     overlapping = frames_in(dataset)
     prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
-    dataset, chosen = prepared.data, prepared.settings
+    given, dataset, chosen = spiking_graph(graph), prepared.data, prepared.settings
     conversion = prepared.network if isinstance(prepared.network, Conversion) else None
     graph = spiking_graph(prepared.network)
     explain = explain and not isinstance(dataset, EventDataset)  # of values that are the same at every timestep
@@ -121,7 +121,7 @@ def measure(
     observers += [] if margins is None else [margins]
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
-    rates = Rates.of(graph, run, sums)
+    rates = Rates.of(given, run, sums, dataset)
     raster = _raster(graph, dataset.take(1), chosen)
     frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0
     measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found, frames)
