@@ -153,7 +153,7 @@ def test_measures_on_events():
     assert correlation.pearson > 0.5
     rates = sw.simulated_rates(conversion, recordings, dt=1e-3)
     events = sum(len(item) for item in recordings.items)
-    assert rates.values["input"].sum() * 4 * 40 == pytest.approx(events * 40)  # each stands for S
+    assert rates.values["input"].sum() * 4 * 40 == pytest.approx(events)  # in the network that was given
 
 
 @pytest.mark.parametrize(
