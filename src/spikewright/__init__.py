@@ -15,7 +15,6 @@ from spikewright.calibration import parse as threshold_method
 from spikewright.chips.fit import check
 from spikewright.chips.formats import export_chip
 from spikewright.chips.quantise import Quantised, quantise
-from spikewright.chips.recording import SensorRecording
 from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
@@ -87,7 +86,6 @@ __all__ = [
     "Run",
     "RunSettings",
     "Scale",
-    "SensorRecording",
     "SpikewrightError",
     "SpikewrightWarning",
     "Statistics",

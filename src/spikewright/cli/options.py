@@ -111,6 +111,13 @@ RECORDED = frozenset(f.name for f in fields(RunOptions)) - {"timesteps", "batch_
 """Options that a recording of a sensor has no use for: it is one sample, and its events are as they are."""
 
 
+IDLE_ON_EVENTS = {
+    "timesteps": "the number of timesteps follows from the recordings and --dt",
+    "explain": "reasons are those of runs on values, the same at every timestep, and recordings run on their events",
+}
+"""Options of a run that recordings have no use for, and why."""
+
+
 def is_typed(context: typer.Context, name: str) -> bool:
     """Whether an option was typed, and not left at what is usual."""
     return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"

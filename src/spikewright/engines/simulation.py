@@ -140,7 +140,8 @@ def run_over(
             folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
         for x, y in dataset.batches(size):
-            values: Any = x if events_in(x) is not None else torch.from_numpy(np.ascontiguousarray(x))
+            events = events_in(x)
+            values: Any = torch.from_numpy(np.ascontiguousarray(x)) if events is None else events
             batch = values.to(like)
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
@@ -164,6 +165,7 @@ def run_over(
                     dt=dt,
                     observations=observations,
                     windows=windows,
+                    total_steps=0 if events is None else int(events.steps_each.sum()),
                 )
             )
             if progress is not None:

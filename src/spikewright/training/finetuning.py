@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.conversion import Conversion, Correction
+from spikewright.conversion import Conversion, Correction, spiking_graph
+from spikewright.conversion.over_steps import back_over_steps
 from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.ends import Ends
+from spikewright.engines.on_events import on_events
+from spikewright.engines.settings import RunSettings
 from spikewright.errors import DataError, SettingsError, SpikewrightError
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.nodes import Output
+from spikewright.recordings import events_in
 from spikewright.tasks import TaskChoice, heads
 from spikewright.training.answer_losses import distillation_loss, label_loss
 from spikewright.training.checkpoints import Checkpoint, check_checkpoint, load_checkpoint
@@ -109,18 +115,25 @@ class _Training:
         self, conversion: Conversion, data: Any, recipe: Recipe, task: TaskChoice, encoder: Encoder, device: str
     ) -> None:
         self.recipe, self.conversion = recipe, conversion
+        self.data: Dataset = as_dataset(data, conversion.spiking.inputs)
+        if not len(self.data):
+            raise DataError("there are no samples to train with; give at least one")
+        prepared = on_events(conversion, self.data, RunSettings(recipe.timesteps, encoder, device=device, dt=recipe.dt))
+        self.samples = frames_in(self.data)
+        self.data, encoder = prepared.data, prepared.settings.chosen_encoder
+        self.steps_a_frame = self.data.steps_a_frame if isinstance(self.data, EventDataset) else None
+        if self.steps_a_frame is not None:
+            self.recipe = recipe = replace(recipe, timesteps=prepared.settings.timesteps)
+        trained = prepared.network
+        graph = spiking_graph(trained)
         self.module: SpikingModule = module(
-            conversion,
+            trained,
             recipe.surrogate,
             detach_reset=recipe.detach_reset,
             biases=recipe.biases,
             thresholds=recipe.thresholds,
             budget=recipe.budget,
         )
-        graph = conversion.spiking
-        self.data: Dataset = as_dataset(data, graph.inputs)
-        if not len(self.data):
-            raise DataError("there are no samples to train with; give at least one")
         if tuple(self.data.shape) != graph.sample_shape:
             raise DataError(f"the network takes samples of {graph.sample_shape}, the data have {self.data.shape}")
         self.heads = heads(graph, self.data.targets, (conversion.tasks or None) if task is None else task)
@@ -155,9 +168,13 @@ class _Training:
                 arrays = _arrays(self.module, optimiser)
                 now = Checkpoint(self.recipe.summary(), network, samples, epoch + 1, tuple(history), arrays)
                 now.save(checkpoint)
-        learned = learned_conversion(self.module)
-        learned = self.conversion.corrected(learned.spiking, Correction("finetune", self.recipe.changed))
-        facts = learned.calibration.with_samples(sample_digests(self.data)).drawn("fine-tuning", self.recipe.seed)
+        spiking = learned_conversion(self.module).spiking
+        settings = self.recipe.changed
+        if self.steps_a_frame is not None:
+            spiking = back_over_steps(spiking, self.conversion.spiking, self.steps_a_frame)
+            settings += (("encoder", "recordings"),)
+        learned = self.conversion.corrected(spiking, Correction("finetune", settings))
+        facts = learned.calibration.with_samples(sample_digests(self.samples)).drawn("fine-tuning", self.recipe.seed)
         return Finetuned(replace(learned, calibration=facts), tuple(history), self.recipe, begun)
 
     def _epoch(self, epoch: int, optimiser: torch.optim.Optimizer, progress: Callable[[str, int, int], None]) -> float:
@@ -201,7 +218,9 @@ class _Training:
             first = begin
             for x, _ in self.data.subset(some).batches(self.recipe.batch_size):
                 chosen = order[first : first + len(x)]
-                yield first, torch.from_numpy(np.ascontiguousarray(x)), self._targets(chosen)
+                events = events_in(x)
+                values: Any = torch.from_numpy(np.ascontiguousarray(x)) if events is None else events
+                yield first, values, self._targets(chosen)
                 first += len(x)
 
     def _targets(self, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -221,7 +240,11 @@ class _Training:
         steps = self.recipe.timesteps
         parameter = next(iter(self.module.parameters()))
         x = x.to(parameter)
-        if type(self.encoder) is Constant:
+        events = events_in(x)
+        if events is not None:
+            done = self.module.run(events.sequence(), counts=bool(self.extra), ends=Ends(events, events.shape[1]))
+            x = events.mean_frame()
+        elif type(self.encoder) is Constant:
             done = self.module.run(x, steps, counts=bool(self.extra))
         else:
             frames = torch.stack([self.encoder.at(x, t, first) for t in range(steps)])
