@@ -9,16 +9,11 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from spikewright.cli.console import (
-    JsonOption,
-    compact_table,
-    out,
-    print_json,
-    progress,
-)
+from spikewright.cli.console import JsonOption
 from spikewright.cli.options import RunOptions, check_idle, check_not_code, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
+from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
