@@ -28,7 +28,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write a spiking network for other simulators, for a chip, for C or for an FPGA.",
     },
 }
-"""In one line each, by what they are for: a module ``spikewright.cli.NAME`` with a function NAME."""
+"""Each command in one line, by what it is for: a module ``spikewright.cli.NAME`` with a function NAME."""
 
 
 class Commands(TyperGroup):
