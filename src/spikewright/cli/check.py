@@ -21,18 +21,7 @@ from spikewright.chips.simulation.trains import clock_of
 from spikewright.chips.storage import is_quantised, load_quantised
 from spikewright.chips.value import Fit
 from spikewright.cli.chip_report import compared_or_why, write_chip_report
-from spikewright.cli.console import (
-    JsonOption,
-    ShapeOption,
-    WeightsOption,
-    compact_table,
-    duration,
-    out,
-    parse_shape,
-    print_json,
-    progress,
-    stages,
-)
+from spikewright.cli.console import JsonOption, ShapeOption, WeightsOption, duration, parse_shape
 from spikewright.cli.options import (
     IDLE_ON_EVENTS,
     RECORDED,
@@ -44,6 +33,7 @@ from spikewright.cli.options import (
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
+from spikewright.cli.terminal import compact_table, out, print_json, progress, stages
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Choice, Recordings
 from spikewright.errors import SettingsError

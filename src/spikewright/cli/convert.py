@@ -19,18 +19,14 @@ from spikewright.cli.console import (
     ModelArgument,
     OverlapOption,
     ReadoutFromOption,
-    err,
     exit_share,
-    out,
     parse_readout,
-    print_json,
-    progress,
-    stages,
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
+from spikewright.cli.terminal import err, out, print_json, progress, stages
 from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
 from spikewright.data import Recordings, sample_digests

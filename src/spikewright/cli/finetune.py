@@ -21,15 +21,12 @@ from spikewright.cli.console import (
     OverlapOption,
     TaskOption,
     chosen_encoder,
-    compact_table,
     duration,
-    out,
-    print_json,
-    stages,
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_not_code, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, named, picked, say
+from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset, Recordings, load_data
 from spikewright.data.recordings import frames_in

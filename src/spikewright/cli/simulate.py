@@ -22,12 +22,8 @@ from spikewright.cli.console import (
     OverlapOption,
     ReadoutFromOption,
     TaskOption,
-    compact_table,
     exit_share,
-    out,
     parse_readout,
-    print_json,
-    progress,
 )
 from spikewright.cli.options import (
     IDLE_ON_EVENTS,
@@ -43,6 +39,7 @@ from spikewright.cli.outputs import ForceOption, check_curves, check_outputs, wr
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
+from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
 from spikewright.data import Recordings, sample_digests
 from spikewright.engines import Engine

@@ -20,10 +20,10 @@ from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.trains import PictureTrains, clock_of, trains_of
 from spikewright.chips.storage import load_quantised
 from spikewright.cli.chip_report import write_chip_report
-from spikewright.cli.console import compact_table, out, print_json, stages
 from spikewright.cli.options import RunOptions
 from spikewright.cli.outputs import check_curves, write_curves, written_events
 from spikewright.cli.samples import named, say
+from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events

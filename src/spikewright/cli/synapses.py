@@ -9,14 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from spikewright.cli.console import (
-    DtOption,
-    JsonOption,
-    compact_table,
-    out,
-    print_json,
-    progress,
-)
+from spikewright.cli.console import DtOption, JsonOption
 from spikewright.cli.options import (
     IDLE_ON_EVENTS,
     RunOptions,
@@ -27,6 +20,7 @@ from spikewright.cli.options import (
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
+from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
 from spikewright.data import Recordings
 from spikewright.encoders import Encoder

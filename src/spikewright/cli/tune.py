@@ -11,19 +11,11 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.calibration import CalibrationOptions, typed
-from spikewright.cli.console import (
-    JsonOption,
-    ModelArgument,
-    OverlapOption,
-    compact_table,
-    duration,
-    out,
-    print_json,
-    stages,
-)
+from spikewright.cli.console import JsonOption, ModelArgument, OverlapOption, duration
 from spikewright.cli.options import check_idle, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
+from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.errors import SettingsError
 from spikewright.experiment.tuning import Grid, Row, Rule, Settled, Tuning
 from spikewright.experiment.tuning import tune as tuned

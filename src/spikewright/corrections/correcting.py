@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from spikewright.calibration.thresholds import parse as threshold_method
+from spikewright.calibration.thresholds import threshold_method
 from spikewright.conversion import Conversion
 from spikewright.conversion.over_steps import back_over_steps, conversion_over_steps
 from spikewright.corrections import Corrections, Corrector, Given, LayerCorrector, correctors_of, layer_by_layer

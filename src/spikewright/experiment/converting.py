@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikewright.calibration import Method, Statistics, calibrate, look, parse, parse_all, statistics_key
+from spikewright.calibration import Method, Statistics, calibrate, look, parse_all, statistics_key, threshold_method
 from spikewright.conversion import (
     CalibrationFacts,
     Conversion,
@@ -99,7 +99,7 @@ def convert(
     }  # fmt: skip
     _check_trained(graph)
     corrections = correctors_of(correct)
-    chosen = parse(METHOD if method is None else method)
+    chosen = threshold_method(METHOD if method is None else method)
     given_scales = _holds_scales(graph, source)
     has_samples = not (given_scales or isinstance(source, Statistics))
     check_automatic([chosen], corrections, has_samples)
