@@ -65,9 +65,9 @@ def scan(
 
 def _moved(state: NeuronState, back: bool = False) -> NeuronState:
     """The state of maps with their channels last, or back."""
-    move = (lambda part: part.movedim(-1, 1)) if back else (lambda part: part.movedim(1, -1))
-    sent, fired = (None if part is None else move(part) for part in (state.sent, state.fired))
-    return replace(state, v=move(state.v), sent=sent, fired=fired)
+    ends = (-1, 1) if back else (1, -1)
+    sent, fired = (None if part is None else part.movedim(*ends) for part in (state.sent, state.fired))
+    return replace(state, v=state.v.movedim(*ends), sent=sent, fired=fired)
 
 
 def _moved_neurons(population: Population) -> Population:
