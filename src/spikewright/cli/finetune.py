@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +43,6 @@ from spikewright.training import Recipe, module
 from spikewright.training import finetune as finetuned
 from spikewright.training.checkpoints import check_checkpoint
 from spikewright.training.chip_rounding import ChipRounding
-from spikewright.training.losses import SynOpsLoss
 
 EVERY = 8
 """All timesteps are shown where there are so many or fewer."""
@@ -73,8 +72,8 @@ def finetune(
     synops_limit: Annotated[
         str | None,
         typer.Option(
-            help="The most synaptic operations of each layer, or LAYER=1e6,total=2e6: of a sample, or of a second "
-            "with --dt."
+            help="The most synaptic operations of each layer, with --chip of each core; or LAYER=1e6,total=2e6, or by "
+            "core 0:1e6,3:2e5: of a sample, or of a second with --dt."
         ),
     ] = None,
     synops_weight: Annotated[float, typer.Option(help="Weight of the loss of operations above the limit.")] = 1.0,
@@ -87,7 +86,7 @@ def finetune(
     noise: Annotated[float, typer.Option(min=0, help="On weights while they learn: a share of the largest one.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of samples, noise, and what is held out.")] = 0,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Keep the state of training here after each epoch, and go on from there.")
+        Path | None, typer.Option(help="Keep the state of training here, minute by minute, and go on from there.")
     ] = None,
     test: Annotated[
         str | None, typer.Option(help="Samples to measure with, before and after; else some are held out of --data.")
@@ -217,8 +216,8 @@ def finetune(
     out.print(f"written: {output}", highlight=False, soft_wrap=True)
 
 
-def parse_limits(text: str | None) -> dict[str, float] | float | None:
-    """The limits of ``--synops-limit``: one number for each layer, or such by layer and of ``total``.
+def parse_limits(text: str | None) -> dict[str | int, float] | float | None:
+    """The limits of ``--synops-limit``: one number, or such by layer and of ``total``, and by core.
 
     Raises:
         SettingsError: for anything else.
@@ -226,15 +225,17 @@ def parse_limits(text: str | None) -> dict[str, float] | float | None:
     if text is None:
         return None
     alone = number(text)
-    found: dict[str, float] = {}
+    found: dict[str | int, float] = {}
     for word in text.split(",") if alone is None else ():
-        layer, equals, limit = word.strip().rpartition("=")
-        most = number(limit)
-        if not equals or most is None or layer in found:
+        split = re.fullmatch(r"(.+)=([^=:]+)|(\d{1,9}):([^=:]+)", word.strip())
+        place: str | int = "" if split is None else split[1] or int(split[3])
+        most = None if split is None else number(split[2] or split[4])
+        if most is None or place in found:
             raise SettingsError(
-                f"--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6, not '{text[:40]}'"
+                "--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6, or by core like "
+                f"0:1e6,3:2e5, not '{text[:40]}'"
             )
-        found[layer] = most
+        found[place] = most
     return found if alone is None else alone
 
 
@@ -243,10 +244,7 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
     made = module(network, recipe.surrogate, biases=recipe.biases, thresholds=recipe.thresholds)
     if recipe.chip is not None:
         ChipRounding(made, recipe.chip)
-    if recipe.synops_limit is not None:
-        given = recipe.synops_limit
-        limits = {k: v for k, v in given.items() if k != "total"} if isinstance(given, Mapping) else given
-        SynOpsLoss(network, limits, given.get("total") if isinstance(given, Mapping) else None, recipe.dt)
+    recipe.synops_loss(network)
 
 
 def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None) -> Dataset:

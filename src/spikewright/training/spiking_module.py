@@ -353,7 +353,7 @@ def kept_as_bytes(spikes: Tensor, fits: bool) -> Iterator[None]:
     place, size, kind = spikes.data_ptr(), spikes.numel(), spikes.dtype
 
     def pack(kept: Tensor) -> Tensor:
-        same = kept.data_ptr() == place and kept.numel() == size and kept.is_contiguous()
+        same = kept.data_ptr() == place and kept.numel() == size and _in_one_piece(kept)
         return kept.to(torch.uint8) if same else kept
 
     def unpack(kept: Tensor) -> Tensor:
@@ -367,6 +367,10 @@ def _masked(values: Tensor, ends: Ends | None) -> Tensor:
     """Values of a sequence ``(T, B, *shape)``, nothing of samples that have ended."""
     running = None if ends is None else ends.running(values)
     return values if running is None else values * running
+
+
+def _in_one_piece(values: Tensor) -> bool:
+    return values.is_contiguous() or (values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last))
 
 
 def _add_up(start: Tensor, values: Tensor) -> Tensor:
