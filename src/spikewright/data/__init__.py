@@ -1,7 +1,6 @@
 """Data sets: arrays, files and folders as batches of float32 samples, with the axes that the network has."""
 
-from spikewright.data.dataset import ArrayDataset, Dataset
-from spikewright.data.digests import sample_digests
+from spikewright.data.dataset import ArrayDataset, Dataset, sample_digests
 from spikewright.data.images import PictureDataset
 from spikewright.data.items import as_dataset
 from spikewright.data.labels import Targets
