@@ -112,7 +112,7 @@ def convert(
     folded = prepared(graph, **options)
     data = None if isinstance(source, Statistics) else _data(source, graph)
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
-    looked_at = None if data is None else min(correction_samples, len(data))
+    looked_at = None if data is None else min(correction_samples, data.length or correction_samples)
     check_ways(folded, [chosen], corrections, samples=looked_at, encoder=how, **options)
     runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
     (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, encoder=how, input_scale=input_scale)
