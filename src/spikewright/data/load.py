@@ -18,21 +18,24 @@ from spikewright.data.dataset import ArrayDataset, Dataset, check_samples
 from spikewright.data.decode import SUFFIXES
 from spikewright.data.folders import Pictures, Split, pictures_in
 from spikewright.data.idx import idx_header, read_idx
-from spikewright.data.images import picture_dataset
+from spikewright.data.images import PictureDataset, picture_dataset
 from spikewright.data.in_hand import again, as_dataset
 from spikewright.data.labels import Targets, as_targets, targets_of
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
 from spikewright.data.packed import IdxSource, NpzSource, SeveralSource
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.recorded import holds_recordings, is_recording, recordings_of
+from spikewright.data.sampling import classes_of
 from spikewright.data.source import ArraySource, Source, empty_like
 from spikewright.data.streamed import StreamedDataset
+from spikewright.data.table_files import holds_table
+from spikewright.data.tables import pictures_or_lists
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, SampleShapes, Shape
 from spikewright.npz import SMALL, Header, check_unpacked, npz_headers, read_npy, read_npz, sane
 from spikewright.recordings import Binning, binning_of
 
-KINDS = "give .npz, .npy, idx(.gz), a picture, a folder of pictures, or module:function"
+KINDS = "give .npz, .npy, idx(.gz), .parquet, .arrow, a picture, a folder of pictures, or module:function"
 
 
 def load_data(
@@ -79,6 +82,10 @@ def load_data(
     if not (path.is_file() or path.is_dir()):
         raise DataError(f"{spec}: neither a file nor a folder")
     source = _Source(path, spec, split, wanted, steps, classes, None if binning is None else binning_of(binning))
+    if holds_table(path):
+        return source.table(columns_of(columns))
+    if columns is not None:
+        raise DataError(f"{spec}: has no columns to choose from; --columns is for tables and for items with keys")
     if source.is_recordings:
         return source.recordings()
     if binning is not None:
@@ -290,6 +297,32 @@ class _Source:
         with _named(self.spec):
             return None if y is None else as_targets(targets_of(y), samples)
 
+    def table(self, columns: Columns) -> Dataset:
+        """The rows of a Parquet or Arrow file."""
+        with _named(self.spec):
+            found, y, names = pictures_or_lists(self.path, self.split, columns)
+            y, names = self._in_order(y, names)
+        if isinstance(found, Source):
+            x = found.head[0]
+            assert isinstance(x, np.ndarray)
+            self.check((found.length or 0, *x.shape[1:]), x.dtype)
+            made = self.streamed(found)
+            return replace(made, classes=names) if isinstance(made, StreamedDataset) else made
+        data = PictureDataset(found, classes_of(y), self.steps, classes=names)
+        return data if self.inputs is None else data.with_axes_for(self.inputs)
+
+    def _in_order(self, y: Targets | None, names: tuple[str, ...]) -> tuple[Targets | None, tuple[str, ...]]:
+        """Labels with the numbers that their names had when the network was converted, where both have names."""
+        if not names or not self.classes or names == self.classes or not isinstance(y, np.ndarray):
+            return y, names
+        strange = sorted(set(names) - set(self.classes))
+        if strange:
+            raise DataError(
+                f"'{strange[0]}' is no class that the network was converted with ({', '.join(self.classes)[:80]}); "
+                "labels would not agree"
+            )
+        return np.array([self.classes.index(name) for name in names])[y], self.classes
+
     def pictures(self, found: Pictures) -> Dataset:
         if self.inputs is None:
             return picture_dataset(found, self.steps, None)
@@ -303,6 +336,8 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
+        if str(error).startswith(where):
+            raise
         raise DataError(f"{where}: {error}") from error
 
 
