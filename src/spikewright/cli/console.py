@@ -46,6 +46,13 @@ BinningOption = Annotated[
         "downsample=2, crop=32x32, noise=5ms, scale=0.1, sensor=34x34, … (docs/recordings.md)."
     ),
 ]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Which column of a table, or key of items, is the sample and which its label: image,label; "
+        "'image,' for none (docs/data.md)."
+    ),
+]
 PreprocessOption = Annotated[
     str,
     typer.Option(

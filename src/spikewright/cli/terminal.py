@@ -109,7 +109,7 @@ def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
                 tasks[label] = bars.add_task(visible(label), total=None)
             if done == total or time.monotonic() - last[0] > 0.1:
                 last[0] = time.monotonic()
-                bars.update(tasks[label], completed=done, total=total)
+                bars.update(tasks[label], completed=done, total=total or None)  # nobody may know
 
         yield move
 

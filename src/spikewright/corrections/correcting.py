@@ -79,7 +79,7 @@ def correct(
     if not isinstance(conversion, Conversion):
         raise SettingsError(f"a conversion is corrected, as convert(...) gives it, not a {type(conversion).__name__}")
     whole_set = as_dataset(data, conversion.spiking.inputs)
-    if not len(whole_set):
+    if whole_set.length == 0:
         raise DataError("there are no samples to correct with; give at least one")
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
     used = whole_set.sample(whole("samples", samples), whole("seed", seed, 0))

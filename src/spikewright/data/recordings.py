@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.dataset import Batch, Dataset, Raw, values_of_each
+from spikewright.data.dataset import Batch, Dataset
+from spikewright.data.digests import Raw, values_of_each
 from spikewright.data.labels import Targets, as_targets
 from spikewright.data.labels import rows as targets_of_rows
 from spikewright.data.layout import Inputs, channels_of

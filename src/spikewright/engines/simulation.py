@@ -124,8 +124,8 @@ def run_over(
     encoder = settings.chosen_encoder.fitted(graph)
     check_shape(graph, encoder, dataset.shape)
     size = side_by_side(settings.batch_size, timesteps)
-    check_kept(graph, record, recording, len(dataset))
-    check_answers(graph, min(size, len(dataset)), timesteps)
+    check_kept(graph, record, recording, dataset.length or size)
+    check_answers(graph, min(size, dataset.length or size), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
     simulation = choose_engine(readout.graph, encoder, recording, settings)
@@ -169,7 +169,7 @@ def run_over(
                 )
             )
             if progress is not None:
-                progress(joiner.samples, len(dataset))
+                progress(joiner.samples, dataset.length or 0)
         if not joiner.samples:
             raise DataError("the data set is empty: there is nothing to simulate")
     return joiner.run()

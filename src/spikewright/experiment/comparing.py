@@ -208,7 +208,7 @@ def compare(
         folded,
         chosen,
         corrections,
-        samples=None if data is None else min(correction_samples, len(data)),
+        samples=None if data is None else min(correction_samples, data.length or correction_samples),
         encoder=encoder,
         timesteps=timesteps,
         readout_from=readout_from,

@@ -118,7 +118,7 @@ def convert(
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
     if isinstance(whole, Recordings):
         check_recordings([chosen], corrections, dt)
-    looked_at = None if data is None else min(correction_samples, len(data))
+    looked_at = None if data is None else min(correction_samples, data.length or correction_samples)
     check_ways(folded, [chosen], corrections, samples=looked_at, encoder=how, **options)
     runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
     (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, encoder=how, input_scale=input_scale)
