@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "unlisted.hpp"
+
 namespace spikewright {
 namespace {
 
@@ -28,7 +30,7 @@ int best_fusion(const std::vector<OperatorGrid>& grids, int width, int vectors, 
   for (int fused = 1; fused * vectors <= max_vectors && fused <= width; ++fused) {
     double cycles = step_cycles;
     for (const OperatorGrid& s : grids) {
-      if (s.one_to_one) continue;
+      if (s.one_to_one || s.planes.empty()) continue;
       const double entries = usual_rate * s.crowding * (s.digits > 1 ? digits_per_spike : 1);
       const double rows = entries * s.taps * s.reach(fused) * s.lines() * use_of_lines(s);
       cycles += rows * std::max(1.0, 0.5 * fused * vectors);
@@ -171,13 +173,49 @@ bool same_slots(const Layer& source, const Layer& layer, const Layout& layout) {
   return gapless || (source.row_length == layout.row_length && source.pitch == layout.pitch);
 }
 
+// Whether each channel has a filter of its own.
+bool has_filters_each(const Projection& p, const Layer& layer) {
+  return p.kind == Operator::conv && p.groups == p.channels && p.channels == layer.channels;
+}
+
+// Spikes of channels that have a filter each, if the source's slots are as wide as the layer's.
+bool add_channelwise(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int padded,
+                     Gather& g) {
+  const Projection& p = layer.projections[size_t(projection)];
+  ChannelwiseProjection made;
+  if (!has_filters_each(p, layer) || source.padded != padded || g.fused > 1) return false;
+  if (!find_sliding_taps(source, p, grid, made.taps)) return false;
+  made.taps.source = p.source, made.taps.projection = projection;
+  for (int plane = 0; plane < int(grid.planes.size()); ++plane) {
+    made.plane = plane, made.value = grid.planes[size_t(plane)];
+    g.channelwise.push_back(made);
+  }
+  return true;
+}
+
+void add_graded(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int padded,
+                Gather& g) {
+  const Projection& p = layer.projections[size_t(projection)];
+  GradedProjection made;
+  made.channelwise = has_filters_each(p, layer), made.channels = grid.channels;
+  const int width = made.channelwise ? padded : grid.channels;  // of a point of the grid
+  if (!find_sliding_taps(source, p, grid, made.taps) || source.padded < width) {
+    copy_to_grid(source, p, grid, width, made.taps);
+  }
+  made.taps.source = p.source, made.taps.projection = projection;
+  g.graded.push_back(std::move(made));
+}
+
 }  // namespace
 
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const InnerLoops& loops,
                                     bool int16) {
   const bool fires = layer.kind == Kind::neurons;
-  if (!(fires && layer.bits) && layer.kind != Kind::output) return nullptr;
-  int16 = int16 && fires && layer.neurons.firing() == Firing::plain;
+  if (!(fires && layer.bits) && layer.kind != Kind::output && layer.kind != Kind::relay) return nullptr;
+  const bool graded = std::any_of(layer.projections.begin(), layer.projections.end(), [&](const Projection& p) {
+    return layers[size_t(p.source)].planes() == 0;
+  });
+  int16 = int16 && fires && layer.neurons.firing() == Firing::plain && !graded;
   const int vector_width = int16 ? loops.short_width : loops.width;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
@@ -188,7 +226,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     const Layer& source = layers[size_t(p.source)];
     grid.planes.clear();
     for (int plane = 0; plane < source.planes(); ++plane) grid.planes.push_back(source.value_of(plane));
-    if (grid.planes.empty()) return nullptr;
+    if (grid.planes.empty() && source.kind != Kind::relay) return nullptr;
     if (!find_operator_grid(layer, p, grid)) return nullptr;
     if (!grids.empty() && (g.height != grid.out_rows || layout.row_length != grid.out_columns)) return nullptr;
     g.height = grid.out_rows, layout.row_length = grid.out_columns;
@@ -197,7 +235,12 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   const int vectors = (layer.channels + vector_width - 1) / vector_width;
   g.blocks = (vectors + loops.max_vectors - 1) / loops.max_vectors;
   g.vectors = (vectors + g.blocks - 1) / g.blocks;
-  if (g.blocks == 1) g.fused = best_fusion(grids, layout.row_length, g.vectors, loops.max_vectors);
+  bool each = false;  // whether channels have a filter each, and a kernel that fused positions would not share
+  for (size_t k = 0; k < grids.size(); ++k) {
+    const bool read = !grids[k].one_to_one && !grids[k].planes.empty();
+    each = each || (read && has_filters_each(layer.projections[k], layer));
+  }
+  if (g.blocks == 1 && !each) g.fused = best_fusion(grids, layout.row_length, g.vectors, loops.max_vectors);
   layout.padded = g.vectors * g.blocks * vector_width;
   g.vectors *= g.fused, g.lanes = g.vectors * vector_width;
   g.width = (layout.row_length + g.fused - 1) / g.fused, layout.pitch = g.width * g.fused;
@@ -205,11 +248,15 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   const int rows_in_cache = std::max(1, cached_bytes / (int16 ? 2 : 4) / g.lanes);  // rows of weights
   for (size_t k = 0; k < grids.size(); ++k) {
     const int source = layer.projections[k].source;
-    if (grids[k].one_to_one && same_slots(layers[size_t(source)], layer, layout)) {
+    if (grids[k].one_to_one && !grids[k].planes.empty() && same_slots(layers[size_t(source)], layer, layout)) {
       for (int plane = 0; plane < int(grids[k].planes.size()); ++plane) {
         g.one_to_one.push_back({source, int(k), plane, grids[k].planes[size_t(plane)]});
       }
-    } else if (!add_ranges(layers[size_t(source)], layer, int(k), grids[k], rows_in_cache, g)) {
+    } else if (grids[k].planes.empty()) {
+      add_graded(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g);
+    } else if (!add_channelwise(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g) &&
+               !add_ranges(layers[size_t(source)], layer, int(k), grids[k], rows_in_cache,
+                                                                                             g)) {
       return nullptr;
     }
   }

@@ -4,6 +4,7 @@
 
 #include "gather.hpp"
 #include "run.hpp"
+#include "unlisted.hpp"
 
 namespace spikewright {
 namespace {
@@ -14,7 +15,7 @@ class Gathering {
   Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
             float* totals, const std::atomic<bool>& stop)
       : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps),
-        totals_(totals), stop_(stop) {
+        totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps) {
     size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0, octets = 0;
     for (const ChannelRange& range : g_.ranges) {
       offsets_.push_back({list, start, bytes, fires, kept});
@@ -33,7 +34,7 @@ class Gathering {
     for (const Panel& panel : g_.panels) rows += assembled(panel);
     work.rows.reserve(rows * size_t(g_.at_once()));
     work.rounds.reserve(std::max<size_t>(1, g_.panels.size()) * size_t(g_.at_once()) * max_chunk);
-    const size_t currents = g_.currents(layer.kind == Kind::output, steps);
+    const size_t currents = g_.currents(layer.kind != Kind::neurons, steps);
     g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 
@@ -43,6 +44,7 @@ class Gathering {
       for (int x = 0; x < g_.width && !stopped(); x += tile) {
         const int positions = std::min(tile, g_.width - x);
         assemble(y, x, positions);
+        unlisted_.find(y, x, positions);
         for (int block = 0; block < g_.blocks && !stopped(); ++block) sum(y, x, positions, block);
       }
     }
@@ -215,7 +217,12 @@ class Gathering {
     }
     size_t last = g_.panels.empty() ? 0 : g_.panels.size() - 1;
     while (last && !g_.panels[last].in_block[size_t(block)]) --last;
-    s.first = g_.one_to_one.empty(), s.current = current;
+    s.first = !g_.adds_unlisted(), s.current = current;
+    if (!s.first && g_.one_to_one.empty()) {
+      for (int k = 0; k < positions * steps_; ++k) {
+        std::copy_n(base + at + k / steps_ * stride, g_.lanes, current + ptrdiff_t(k) * g_.lanes);
+      }
+    }
     for (size_t k = 0; k < g_.one_to_one.size(); ++k) {
       const Layer& source = plan_.layers[size_t(g_.one_to_one[k].source)];
       const uint32_t* early = work_.layers[size_t(g_.one_to_one[k].source)].trains.data() + at;
@@ -224,6 +231,7 @@ class Gathering {
       add_one_to_one({steps_, positions, early, early + source.words(), weight, k ? nullptr : base + at, current,
                       stride});
     }
+    if (g_.channelwise.size() + g_.graded.size()) unlisted_.add(block, values, current);
     for (size_t panel = 0; panel <= last; ++panel) {
       if (panel != last && !g_.panels[panel].in_block[size_t(block)]) continue;
       s.last = panel == last && fires;
@@ -235,7 +243,18 @@ class Gathering {
       s.first = false;
     }
     if constexpr (std::is_same_v<T, float>) {
-      if (!fires) total(y * layer_.row_length + x * g_.fused, positions, block);
+      const int first = y * layer_.row_length + x * g_.fused;
+      if (layer_.kind == Kind::output) total(first, positions, block);
+      if (layer_.kind == Kind::relay) pass_on(at, stride, positions);
+    }
+  }
+
+  // What a relay sends at each step.
+  void pass_on(ptrdiff_t at, ptrdiff_t stride, int positions) const {
+    const float* current = work_.current.get();
+    for (int k = 0; k < positions; ++k) {
+      float* to = state_.values.data() + at + k * stride;
+      for (int t = 0; t < steps_; ++t, current += g_.lanes, to += layer_.slots()) std::copy_n(current, g_.lanes, to);
     }
   }
 
@@ -263,6 +282,7 @@ class Gathering {
   const int first_, steps_;
   float* const totals_;  // of an output: (steps, values)
   const std::atomic<bool>& stop_;
+  Unlisted unlisted_;
   std::vector<Offsets> offsets_;
   std::vector<std::vector<uint32_t>> firsts_;  // of each range, (list, column + 1): octets before a column
   std::vector<RowList> row_lists_;  // (panel, position)

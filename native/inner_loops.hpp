@@ -106,6 +106,41 @@ struct OneToOneSums {
   ptrdiff_t stride;
 };
 
+// Arguments of add_channelwise: the spikes of channels that each have a filter of their own, at some positions; adds to
+// the currents there are, as those of Sums.
+template <class T>
+struct ChannelwiseSums {
+  int steps, positions, taps;
+  const uint32_t* const* words;  // (positions, taps): of steps 0 to 31, by slot; null where there is no neuron
+  ptrdiff_t late;                // from them to the words of steps 32 to 63
+  const T* weight;               // (taps, lanes)
+  T* current;
+};
+
+// Arguments of multiply, which adds to the currents at some positions the products of graded values and weights, for
+// all steps.
+struct Product {
+  int steps, positions, taps, channels;
+  const float* const* from;  // (taps, positions): the values of step 0; null where there are none
+  ptrdiff_t step;            // values between one step and the next
+  int first_channel;
+  const float* zeros;        // as many as there are channels
+  const float* weight;       // (taps, tap_weights), of which each tap has (channels, vectors)
+  ptrdiff_t tap_weights;
+  float* current;            // (positions, steps, lanes)
+  ptrdiff_t lanes;
+};
+
+// Arguments of multiply_channelwise: the same of channels that each have a filter of their own.
+struct ChannelwiseProduct {
+  int steps, positions, taps;
+  const float* const* from;
+  ptrdiff_t step;
+  const float* weight;  // (taps, vectors)
+  float* current;
+  ptrdiff_t lanes;
+};
+
 // What the neurons of a population do in a step.
 struct NeuronRule {
   float decay, v_reset;
@@ -178,6 +213,11 @@ struct InnerLoops {
   void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
   void (*add_one_to_one)(const OneToOneSums<float>& sums, int vectors);
   void (*add_one_to_one_shorts)(const OneToOneSums<int16_t>& sums, int vectors);
+  // of the channels of a block, the first of which is `lane`
+  void (*add_channelwise)(const ChannelwiseSums<float>& sums, int vectors, ptrdiff_t lane);
+  void (*add_channelwise_shorts)(const ChannelwiseSums<int16_t>& sums, int vectors, ptrdiff_t lane);
+  void (*multiply)(const Product& product, int vectors);
+  void (*multiply_channelwise)(const ChannelwiseProduct& product, int vectors, ptrdiff_t lane);
   void (*sum)(const Sums<float>& sums, int vectors, Firing firing);
   void (*sum_shorts)(const Sums<int16_t>& sums, int vectors);  // of plain neurons only
   void (*step_neurons)(const NeuronStep& step);

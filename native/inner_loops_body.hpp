@@ -8,6 +8,7 @@
 #include "inner_loops.hpp"
 #include "listing_body.hpp"
 #include "neurons_body.hpp"
+#include "products_body.hpp"
 #include "vectors.hpp"
 
 namespace spikewright {
@@ -218,6 +219,10 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           assemble,
           add_any_one_to_one<V>,
           add_any_one_to_one<Shorts>,
+          add_channelwise<V>,
+          add_channelwise<Shorts>,
+          multiply_any<V>,
+          multiply_channelwise<V>,
           sum_floats<V>,
           sum_blocks<Shorts, Firing::plain>,
           step_neurons<V>,

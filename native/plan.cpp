@@ -215,7 +215,7 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     if (gather) layer.gather = make_gather(layers, layer, chosen, int16);
     for (const Projection& p : layer.projections) {
       Layer& source = layers[size_t(p.source)];
-      (layer.gather ? source.keeps_trains : source.keeps_lists) = true;
+      (!layer.gather ? source.keeps_lists : source.bits ? source.keeps_trains : source.keeps_values) = true;
     }
     if (layer.kind != Kind::pool) continue;
     Layer& source = layers[size_t(layer.source)];

@@ -108,6 +108,7 @@ struct Layer {
   bool takes_back = false;  // whether it sends as much below zero
   bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
+  bool keeps_values = false;  // of a relay: all values of a chunk, which gathering layers read
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
 
   // Whether it makes trains: what gathers, and pools that compare counts of single spikes.

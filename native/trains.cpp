@@ -70,6 +70,36 @@ void list_trains(const Layer& layer, int steps, LayerState& state, const std::at
   });
 }
 
+// Event lists from the values of a relay.
+void list_values(const Layer& layer, const InnerLoops& loops, int steps, LayerState& state) {
+  EventList& events = state.events;
+  events.clear();
+  const float* values = state.values.data();
+  for (int t = 0; t < steps; ++t, values += layer.slots()) {
+    events.reserve(uint32_t(layer.size()));
+    uint32_t at = events.size();
+    for (int p = 0; p < layer.positions; ++p) {
+      const uint32_t first = uint32_t(p * layer.channels);
+      const uint32_t count = loops.compress(values + layer.slot(p), layer.channels, events.index.data() + at,
+                                            events.value.data() + at);
+      for (uint32_t i = at; i < at + count; ++i) events.index[i] += first;
+      at += count;
+    }
+    events.start.push_back(at);
+  }
+}
+
+// The values of a relay from its event lists; its slots have no gaps.
+void value_lists(const Layer& layer, int steps, LayerState& state) {
+  std::fill(state.values.begin(), state.values.end(), 0.0f);
+  for (int t = 0; t < steps; ++t) {
+    float* values = state.values.data() + size_t(t) * layer.slots();
+    for (uint32_t e = state.events.start[size_t(t)]; e < state.events.start[size_t(t) + 1]; ++e) {
+      values[state.events.index[e]] = state.events.value[e];
+    }
+  }
+}
+
 // The slots of a layer that does not gather have no gaps.
 void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop) {
   std::fill(state.trains.begin(), state.trains.end(), 0u);
