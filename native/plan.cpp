@@ -21,7 +21,8 @@ void require_finite(const std::vector<float>& values, const char* what) {
   require(finite, std::string(what) + " holds a value that is not finite");
 }
 
-void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid, const char* what) {
+// Becomes empty where it moves nothing.
+void check_remap(std::vector<int32_t>& remap, int64_t values, int64_t grid, const char* what) {
   const std::string where(what);
   if (remap.empty()) {
     require(values == grid, where + ": takes " + std::to_string(grid) + " values, its source has " +
@@ -31,6 +32,9 @@ void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid
   require(int64_t(remap.size()) == values, where + ": remap must have an entry for each source neuron");
   const bool inside = std::all_of(remap.begin(), remap.end(), [&](int32_t to) { return to >= -1 && to < grid; });
   require(inside, where + ": remap points outside the grid");
+  bool moves = values != grid;
+  for (size_t i = 0; i < remap.size() && !moves; ++i) moves = remap[i] != int32_t(i);
+  if (!moves) remap = {};
 }
 
 Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int64_t dilation, int64_t outputs) {
