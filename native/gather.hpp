@@ -29,6 +29,7 @@ struct ChannelRange {
   int columns = 1, first_channel = 0, channels = 1;  // channels of all planes of the source, one plane after the other
   int digits = 1;                      // of the number of neurons at one grid point
   double use = 1;                      // how often a channel fires, on average, as a share of those of the first plane
+  bool higher = false;                 // whether planes are those of bits higher than the lowest, which are often silent
   std::vector<int> tap_rows;           // (row of outputs, tap): the row that is read (a depth and a height), or -1
   int taps = 1, joined = 1;
   int reach = 1, stride = 1, low = 0;  // columns that fused positions read
@@ -76,6 +77,7 @@ struct Parameters {
 struct OneToOneProjection {
   int source = 0, projection = 0, plane = 0;
   float value = 1;  // of the plane
+  bool higher = false;  // as of ChannelRange
 };
 
 // What each output position reads of a source by a kernel that slides over a grid, whose points stand in the source's
@@ -96,6 +98,7 @@ struct ChannelwiseProjection {
   SlidingTaps taps;
   int plane = 0;
   float value = 1;   // of the plane
+  bool higher = false;  // as of ChannelRange
   size_t first = 0;  // of its weights in Parameters::channelwise: (block, tap, lanes)
 };
 

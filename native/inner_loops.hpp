@@ -150,8 +150,15 @@ struct NeuronRule {
 };
 
 // Which rules a loop is compiled for: single spikes, a threshold that is subtracted and nothing else; that, and taking
-// spikes back; any.
-enum class Firing { plain, both_ways, any };
+// spikes back; several spikes a step, taken back or not; any.
+enum class Firing { plain, both_ways, bursts, any };
+
+// Where numbers go that are too large for the planes of their population: `add` gets `to`, the slot counted from that of
+// the first lane of Sums, the step and the number. Null where there are none.
+struct Overflow {
+  void (*add)(void* to, ptrdiff_t slot, int t, float number);
+  void* to;
+};
 
 // Arguments of sum: some output positions of one block of channels, over the timesteps of a chunk; values are float or
 // int16_t.
@@ -175,6 +182,8 @@ struct Sums {
   uint32_t *early, *late;
   int planes;       // of what is sent; see Layer
   ptrdiff_t plane;  // from the words of one plane to those of the next
+  bool* several;    // becomes true where words of planes of higher bits are written; else those are zero
+  Overflow overflow;
 };
 
 // Arguments of step_neurons: one step of a population whose currents are summed already.

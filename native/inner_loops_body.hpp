@@ -160,6 +160,7 @@ void sum_floats(const Sums<float>& sums, int vectors, Firing firing) {
   switch (firing) {
     case Firing::plain: return sum_blocks<V, Firing::plain>(sums, vectors);
     case Firing::both_ways: return sum_blocks<V, Firing::both_ways>(sums, vectors);
+    case Firing::bursts: return sum_blocks<V, Firing::bursts>(sums, vectors);
     default: return sum_blocks<V, Firing::any>(sums, vectors);
   }
 }

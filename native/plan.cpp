@@ -109,7 +109,8 @@ int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
   }
   layer.neurons = std::move(neurons);
   const int bits = layer.neurons.cap ? highest_bit(uint64_t(layer.neurons.cap)) + 1 : max_bits + 1;
-  if (bits <= max_bits) layer.bits = bits, layer.takes_back = layer.neurons.takes_back;
+  layer.bits = std::min(bits, max_bits), layer.open_ended = bits > max_bits;
+  layer.takes_back = layer.neurons.takes_back;
   return id;
 }
 
@@ -131,6 +132,7 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   layer.source = int(source);
   // what one input sends goes on, or the largest count moves by no more than that
   layer.bits = layers[size_t(source)].bits, layer.takes_back = layers[size_t(source)].takes_back;
+  layer.open_ended = layers[size_t(source)].open_ended;
   Pool& pool = layer.pool;
   pool.policy = policy, pool.horizon = int(horizon);
   pool.start.assign(start.begin(), start.end());

@@ -42,6 +42,8 @@ void copy_to_grid(const Layer& source, const Projection& p, const OperatorGrid& 
 Unlisted::Unlisted(const Plan& plan, const Layer& layer, Workspace& work, int steps)
     : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), steps_(steps) {
   words_.resize(g_.channelwise.size()), values_.resize(g_.graded.size() * size_t(g_.fused));
+  for (const Projection& p : layer.projections) large_ = large_ || !work.layers[size_t(p.source)].large.empty();
+  if (large_) scatter_large();
   size_t copied = 0;
   int channels = 0;
   for (const GradedProjection& graded : g_.graded) {
@@ -58,6 +60,30 @@ Unlisted::Unlisted(const Plan& plan, const Layer& layer, Workspace& work, int st
     float* to = work.grid.get() + grids_[k];
     for (int t = 0; taps.copied && t < steps; ++t, from += slots, to += taps.copied) {
       for (size_t i = 0; i < taps.to.size(); ++i) to[taps.to[i]] += from[taps.from[i]];
+    }
+  }
+}
+
+// They are few, so that each is added where it arrives before anything else is.
+void Unlisted::scatter_large() {
+  const size_t values = size_t(layer_.size());
+  work_.large.assign(size_t(steps_) * values, 0.0f);
+  const std::atomic<bool> stop{false};
+  for (const Projection& p : layer_.projections) {
+    for (const LargeNumber& one : work_.layers[size_t(p.source)].large) {
+      scatter(p, layer_, *plan_.loops, &one.neuron, &one.number, 1, work_.large.data() + size_t(one.t) * values, stop);
+    }
+  }
+}
+
+void Unlisted::add_large(int block, float* current) const {
+  const int members = std::min(positions_ * g_.fused, layer_.row_length - column_);
+  const int lane = g_.blocks > 1 ? block * g_.lanes : 0, lanes = std::min(layer_.channels - lane, g_.lanes);
+  for (int k = 0; k < members; ++k) {
+    float* to = current + ptrdiff_t(k / g_.fused) * steps_ * g_.lanes + (g_.blocks > 1 ? 0 : k % g_.fused * layer_.padded);
+    const float* from = work_.large.data() + ptrdiff_t(first_ + k) * layer_.channels + lane;
+    for (int t = 0; t < steps_; ++t, to += g_.lanes, from += layer_.size()) {
+      for (int c = 0; c < lanes; ++c) to[c] += from[c];
     }
   }
 }
@@ -92,7 +118,7 @@ void Unlisted::find_taps(const SlidingTaps& taps, const T* values, int y, int x,
 }
 
 void Unlisted::find(int y, int x, int positions) {
-  positions_ = positions;
+  positions_ = positions, column_ = x * g_.fused, first_ = y * layer_.row_length + column_;
   for (size_t k = 0; k < g_.channelwise.size(); ++k) {
     const ChannelwiseProjection& c = g_.channelwise[k];
     const size_t plane = size_t(c.plane) * plan_.layers[size_t(c.taps.source)].slots();
@@ -110,6 +136,7 @@ template <class T, class Add>
 void Unlisted::add_spikes(int block, const Aligned<T>& weight, T* current, const Add& add) const {
   for (size_t k = 0; k < g_.channelwise.size(); ++k) {
     const ChannelwiseProjection& c = g_.channelwise[k];
+    if (c.higher && !work_.layers[size_t(c.taps.source)].several) continue;
     const size_t own = c.first + size_t(block) * size_t(c.taps.taps()) * size_t(g_.lanes);
     const ptrdiff_t late = ptrdiff_t(plan_.layers[size_t(c.taps.source)].words());
     add(ChannelwiseSums<T>{steps_, positions_, c.taps.taps(), words_[k].data(), late, weight.data() + own, current},
@@ -127,6 +154,7 @@ void Unlisted::add(int block, const Parameters<float>& values, float* current) c
   add_spikes(block, values.channelwise, current, [&](const ChannelwiseSums<float>& sums, ptrdiff_t lane) {
     plan_.loops->add_channelwise(sums, g_.vectors, lane);
   });
+  if (large_) add_large(block, current);
   for (size_t k = 0; k < g_.graded.size(); ++k) {
     for (int member = 0; member < g_.fused; ++member) multiply(g_.graded[k], k, member, block, values.graded, current);
   }

@@ -1,6 +1,6 @@
 // What arrives at a gathering layer without being listed: the spikes of channels that have a filter each, as in a
-// depthwise convolution, from the words of their trains; and graded values, which relays send, as products over all
-// steps of a chunk. See README.md.
+// depthwise convolution, from the words of their trains; graded values, which relays send, as products over all steps of
+// a chunk; and numbers that are too large for trains, one by one. See README.md.
 #pragma once
 
 #include <vector>
@@ -21,6 +21,9 @@ void copy_to_grid(const Layer& source, const Projection& p, const OperatorGrid& 
 class Unlisted {
  public:
   Unlisted(const Plan& plan, const Layer& layer, Workspace& work, int steps);
+
+  // Whether there is anything that is not listed: in this chunk, as far as large numbers go.
+  bool any() const { return g_.adds_unlisted() || large_; }
 
   // Finds what is read at some output positions of row `y`, counted in fused ones.
   void find(int y, int x, int positions);
@@ -45,7 +48,11 @@ class Unlisted {
   const Gather& g_;
   Workspace& work_;
   const int steps_;
-  int positions_ = 0;
+  void scatter_large();
+  void add_large(int block, float* current) const;
+
+  bool large_ = false;
+  int positions_ = 0, first_ = 0, column_ = 0;  // those of the tile: how many, the first, and its place in its row
   std::vector<std::vector<const uint32_t*>> words_;  // of each channelwise projection, (positions, taps)
   std::vector<std::vector<const float*>> values_;    // of each graded projection and fused position, (taps, positions)
   std::vector<size_t> grids_;                        // of each graded projection, where its copy is
