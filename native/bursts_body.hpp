@@ -33,7 +33,7 @@ void send_several(const NeuronRule& rule, V (&n)[vectors], Held<V, vectors>& hel
       const V too_many = V::smaller(most, V::floor((zero - v) / held.threshold[j]) + one);
       n[j] = n[j] - V::where(V::at_least(zero, v), V::smaller(too_many, held.sent[j]));
     }
-    held.sent[j] = held.sent[j] + n[j];
+    if (rule.takes_back) held.sent[j] = held.sent[j] + n[j];
     v = v - V::where(V::not_zero(n[j]), n[j] * held.threshold[j]);
   }
 }

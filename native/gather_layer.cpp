@@ -83,6 +83,7 @@ class Gathering {
     const size_t column = at % row / size_t(layer.padded), channel = at % size_t(layer.padded);
     if (column >= size_t(layer.row_length) || channel >= size_t(layer.channels)) return;
     const size_t position = at / row * size_t(layer.row_length) + column;
+    if (layer.neurons.firing() == Firing::bursts && !layer.takes_back) of.state.count[at] += number;
     of.state.large.push_back({uint32_t(position * size_t(layer.channels) + channel), t, number});
   }
 
@@ -208,7 +209,7 @@ class Gathering {
     if (first[from] == first[to]) return;
     const int shift = range.first[size_t(stack.at)] - panel.first - left * range.column();
     slices_.push_back({list_of(k, list), start + size_t(first[from]) * max_chunk, start + size_t(first[to]) * max_chunk,
-                       uint16_t(shift)});
+                       uint16_t(shift), range.higher});
   }
 
   void sum(int y, int x, int positions, int block) const {

@@ -81,6 +81,7 @@ struct Slice {
   const uint16_t* list;
   const uint32_t *from, *to;  // by timestep, the last first
   uint16_t shift;             // from entries to rows of weights
+  bool sparse;                // whether it has entries at few steps
 };
 
 // Arguments of assemble: the slices that the list of rows of weights of one output position is copied from, and where
@@ -154,7 +155,8 @@ struct NeuronRule {
 enum class Firing { plain, both_ways, bursts, any };
 
 // Where numbers go that are too large for the planes of their population: `add` gets `to`, the slot counted from that of
-// the first lane of Sums, the step and the number. Null where there are none.
+// the first lane of Sums, the step and the number. It counts what is sent where the loop does not. Null where there are
+// none.
 struct Overflow {
   void (*add)(void* to, ptrdiff_t slot, int t, float number);
   void* to;

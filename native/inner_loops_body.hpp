@@ -35,6 +35,7 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
       uint16_t* to = first;
       for (const Slice* s = a.slices; s != a.slices_end; ++s) {
         const uint32_t begin = s->from[max_chunk - 1 - t], n = s->to[max_chunk - 1 - t] - begin;
+        if (s->sparse && !n) continue;
         const uint16_t* from = s->list + begin;
         copy_entries(from, s->shift, to);
         for (uint32_t i = 16; i < n; i += 16) copy_entries(from + i, s->shift, to + i);

@@ -111,7 +111,9 @@ class Position {
     for (int j = 0; j < vectors; ++j) {
       const ptrdiff_t lane = j * V::width;
       held_.v[j] = V::load(s.v + at_ + lane), held_.threshold[j] = V::load(s.threshold + own + lane);
-      if constexpr (firing != Firing::plain) held_.sent[j] = V::load(s.count + at_ + lane);
+      if constexpr (firing != Firing::plain) {
+        if (keeps_sent()) held_.sent[j] = V::load(s.count + at_ + lane);
+      }
       if constexpr (firing == Firing::any) {
         held_.fired[j] = s.fired ? V::load(s.fired + at_ + lane) : V::all(0);
         held_.lowest[j] = s.v_min ? V::load(s.v_min + own + lane) : V::all(0);
@@ -161,6 +163,10 @@ class Position {
   static constexpr bool may_burst = firing == Firing::any || firing == Firing::bursts;
 
   int planes() const { return may_burst ? s_.planes : most_planes; }
+  // What a neuron has sent is kept as a number where its rule asks for it; else it is counted from the words.
+  bool keeps_sent() const {
+    return firing == Firing::any || firing == Firing::both_ways || (firing == Firing::bursts && s_.rule.takes_back);
+  }
   int low_planes() const { return !may_burst ? most_planes : s_.rule.takes_back ? 2 : 1; }
 
   void add_biases(int t, V (&current)[vectors]) const {
@@ -188,7 +194,8 @@ class Position {
         now_[1][j].push(back);
         v = v + V::where(back, held_.threshold[j]), held_.sent[j] = held_.sent[j] - V::where(back, one);
       }
-      held_.v[j] = v, held_.sent[j] = held_.sent[j] + V::where(fires, one);
+      if (s_.rule.takes_back) held_.sent[j] = held_.sent[j] + V::where(fires, one);
+      held_.v[j] = v;
     }
     ++behind_;
   }
@@ -209,7 +216,7 @@ class Position {
     if (several && s_.overflow.add) hand_over_large(s_.overflow, bits, both_ways, at_, t, n);
     if (several) catch_up();
     V below[vectors];
-    for (int j = 0; j < vectors && both_ways; ++j) below[j] = V::all(0) - n[j];
+    for (int j = 0; j < vectors; ++j) below[j] = V::all(0) - n[j];
     push_bits(now_, several ? bits : 1, n);
     if (both_ways) push_bits(now_ + 1, several ? bits : 1, below);
     if (!several) ++behind_;
@@ -258,7 +265,7 @@ class Position {
     several_in_word_ = false;
     for (int p = 0; p < planes; ++p, words += s_.plane) {
       for (int j = 0; j < vectors; ++j) History::store(history_[p][j], words + j * V::width);
-      if constexpr (firing == Firing::plain) add_ones(words, vectors * V::width, s_.count + at_);
+      if (!keeps_sent()) add_ones(words, vectors * V::width, s_.count + at_, float(1 << p));
     }
   }
 
@@ -266,7 +273,9 @@ class Position {
     for (int j = 0; j < vectors; ++j) {
       const ptrdiff_t lane = at_ + j * V::width;
       held_.v[j].store(s_.v + lane);
-      if constexpr (firing != Firing::plain) held_.sent[j].store(s_.count + lane);
+      if constexpr (firing != Firing::plain) {
+        if (keeps_sent()) held_.sent[j].store(s_.count + lane);
+      }
       if constexpr (firing == Firing::any) {
         if (s_.fired) held_.fired[j].store(s_.fired + lane);
       }
