@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from spikewright.chips.fit import check as check_fit
+from spikewright.chips.value import Fit
 from spikewright.cli.console import (
     BinningOption,
     DeviceOption,
@@ -32,10 +33,13 @@ from spikewright.data import Dataset, Recordings, load_data
 from spikewright.data.recordings import frames_in
 from spikewright.data.sampling import draw
 from spikewright.errors import DataError, SettingsError
+from spikewright.experiment import Candidate
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.recordings import Binning
+from spikewright.reports.document import check_report
+from spikewright.reports.training import training_report
 from spikewright.settings import number
 from spikewright.storage import check_save, save
 from spikewright.text import short, steps_to_show
@@ -88,6 +92,7 @@ def finetune(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep the state of training here, minute by minute, and go on from there.")
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML page about before and after.")] = None,
     test: Annotated[
         str | None, typer.Option(help="Samples to measure with, before and after; else some are held out of --data.")
     ] = None,
@@ -137,11 +142,13 @@ def finetune(
     )
     how = chosen_encoder(encoder, seed, input_scale, negative)
     check_not_code(model)
-    places = {"--output": output, "--checkpoint": checkpoint}
+    places = {"--output": output, "--checkpoint": checkpoint, "--report": report}
     check_outputs(places, {"SPIKING": model, "--data": data, "--test": test})
     check_save(output, force)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
+    if report is not None:
+        check_report(report, force)
     network = load(model)
     if not isinstance(network, Conversion):
         raise SettingsError(f"{model}: is no conversion; train what 'spikewright convert' wrote")
@@ -185,9 +192,13 @@ def finetune(
             device=device,
             progress=tell,
         )
-        after = scores("after", learned.conversion, kept or allow_overlap)
-    save(learned.conversion, output, force)
+        after = scores("after", found.conversion, kept or allow_overlap)
+    save(found.conversion, output, force)
     fits = _fits(chip, network, learned.conversion)
+    if report is not None:
+        told = {"command": context.obj, "model": model, "data": f"{data}: {named(choice)}", "test": test or "held out"}
+        two = Candidate("before", network, before), Candidate("after", learned.conversion, after)
+        training_report(report, learned, *two, fits, title=f"{model}, trained on", settings=told, force=force)
     if as_json:
         print_json(
             {
@@ -198,8 +209,9 @@ def finetune(
                 "resumed": learned.resumed,
                 "before": before.summary(),
                 "after": after.summary(),
-                "fits": fits,
+                "fits": {when: one.fits for when, one in fits.items()} if fits else None,
                 "output": str(output),
+                **({} if report is None else {"report": str(report)}),
             }
         )
         return
@@ -210,10 +222,14 @@ def finetune(
     say(f"mean loss of each epoch: {', '.join(f'{loss:.4g}' for loss in learned.history)}")
     out.print(before_and_after(before, after, seconds))
     for when, one in (fits or {}).items():
-        out.print(f"{chip}, {when}: {'fits' if one else 'does not fit'}", highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            f"{chip}, {when}: {'fits' if one.fits else 'does not fit'}", highlight=False, markup=False, soft_wrap=True
+        )
     if kept:
         out.print("note: held-out samples may be those of calibration; --test measures with others", soft_wrap=True)
     out.print(f"written: {output}", highlight=False, soft_wrap=True)
+    if report is not None:
+        out.print(f"report: {report}", highlight=False, soft_wrap=True)
 
 
 def parse_limits(text: str | None) -> dict[str | int, float] | float | None:
@@ -282,11 +298,9 @@ def _parted(
     return whole, measured, False
 
 
-def _fits(chip: str | None, before: Conversion, after: Conversion) -> dict[str, bool] | None:
-    """Whether the network fits the chip, before and after."""
-    if chip is None:
-        return None
-    return {"before": check_fit(before, chip).fits, "after": check_fit(after, chip).fits}
+def _fits(chip: str | None, before: Conversion, after: Conversion) -> dict[str, Fit] | None:
+    """How the network fits the chip, before and after."""
+    return None if chip is None else {"before": check_fit(before, chip), "after": check_fit(after, chip)}
 
 
 def before_and_after(before: Measures, after: Measures, dt: float | None) -> Table:
