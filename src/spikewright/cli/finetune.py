@@ -192,8 +192,8 @@ def finetune(
             device=device,
             progress=tell,
         )
-        after = scores("after", found.conversion, kept or allow_overlap)
-    save(found.conversion, output, force)
+        after = scores("after", learned.conversion, kept or allow_overlap)
+    save(learned.conversion, output, force)
     fits = _fits(chip, network, learned.conversion)
     if report is not None:
         told = {"command": context.obj, "model": model, "data": f"{data}: {named(choice)}", "test": test or "held out"}
