@@ -12,6 +12,7 @@ from rich.table import Table
 
 from spikewright.chips.fit import check as check_fit
 from spikewright.cli.console import (
+    ColumnsOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -94,6 +95,7 @@ def finetune(
     samples: SamplesOption = None,
     first_samples: FirstOption = None,
     sample_seed: DrawOption = 0,
+    columns: ColumnsOption = None,
     encoder: EncoderOption = "constant",
     input_scale: EventValueOption = None,
     negative: NegativeOption = "events",
@@ -147,8 +149,8 @@ def finetune(
     if not isinstance(network, Conversion):
         raise SettingsError(f"{model}: is no conversion; train what 'spikewright convert' wrote")
     _check_training(network, recipe)
-    whole, choice = picked(_samples(network, data, "train"), samples, first_samples, sample_seed)
-    training, measured, kept = _parted(network, whole, test, seed, allow_overlap)
+    whole, choice = picked(_samples(network, data, "train", columns), samples, first_samples, sample_seed)
+    training, measured, kept = _parted(network, whole, test, columns, seed, allow_overlap)
     settings: dict[str, Any] = {
         "timesteps": timesteps,
         "encoder": how,
@@ -237,18 +239,19 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
         SynOpsLoss(network, limits, given.get("total") if isinstance(given, Mapping) else None, recipe.dt)
 
 
-def _samples(network: Conversion, spec: str, split: Any) -> Dataset:
+def _samples(network: Conversion, spec: str, split: Any, columns: str | None) -> Dataset:
     return load_data(
         spec,
         split=split,
         inputs=network.spiking.inputs,
         preprocessing=network.preprocessing,
         classes=network.classes,
+        columns=columns,
     )
 
 
 def _parted(
-    network: Conversion, whole: Dataset, test: str | None, seed: int, allow_overlap: bool
+    network: Conversion, whole: Dataset, test: str | None, columns: str | None, seed: int, allow_overlap: bool
 ) -> tuple[Dataset, Dataset, bool]:
     """What is trained on, what is measured on, and whether the latter was held out of the same data.
 
@@ -265,7 +268,7 @@ def _parted(
             raise DataError(f"{len(whole)} samples are too few to hold some out: give test data with --test")
         kept = draw(whole.labels, len(whole), count, seed)
         return whole.subset(np.setdiff1d(np.arange(len(whole)), kept)), whole.subset(kept), True
-    measured = _samples(network, test, "test")
+    measured = _samples(network, test, "test", columns)
     seen = np.concatenate([network.calibration.seen, sample_digests(whole)])
     check_overlap(overlap_of(seen, measured), allow_overlap)
     return whole, measured, False
