@@ -14,6 +14,7 @@ from spikewright.chips.fit import check as check_fit
 from spikewright.chips.value import Fit
 from spikewright.cli.console import (
     BinningOption,
+    ColumnsOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -100,6 +101,7 @@ def finetune(
     first_samples: FirstOption = None,
     sample_seed: DrawOption = 0,
     binning: BinningOption = None,
+    columns: ColumnsOption = None,
     encoder: EncoderOption = "constant",
     input_scale: EventValueOption = None,
     negative: NegativeOption = "events",
@@ -154,7 +156,7 @@ def finetune(
         raise SettingsError(f"{model}: is no conversion; train what 'spikewright convert' wrote")
     _check_training(network, recipe)
     cut = network.binning if binning is None else Binning.parse(binning)
-    found = _samples(network, data, "train", cut)
+    found = _samples(network, data, "train", cut, columns)
     recorded = isinstance(found, Recordings)
     if recorded:
         check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
@@ -166,7 +168,8 @@ def finetune(
             "give --synops-limit too"
         )
     whole, choice = picked(found, samples, first_samples, sample_seed)
-    training, measured, kept = _parted(network, whole, test, seed, allow_overlap, cut)
+    given = None if test is None else _samples(network, test, "test", cut, columns)
+    training, measured, kept = _parted(network, whole, given, seed, allow_overlap)
     settings: dict[str, Any] = {
         **({"dt": seconds} if recorded else {"timesteps": timesteps}),
         "encoder": how,
@@ -263,7 +266,7 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
     recipe.synops_loss(network)
 
 
-def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None) -> Dataset:
+def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None, columns: str | None) -> Dataset:
     return load_data(
         spec,
         split=split,
@@ -271,11 +274,12 @@ def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None
         preprocessing=network.preprocessing,
         classes=network.classes,
         binning=binning,
+        columns=columns,
     )
 
 
 def _parted(
-    network: Conversion, whole: Dataset, test: str | None, seed: int, allow_overlap: bool, binning: Binning | None
+    network: Conversion, whole: Dataset, measured: Dataset | None, seed: int, allow_overlap: bool
 ) -> tuple[Dataset, Dataset, bool]:
     """What is trained on, what is measured on, and whether the latter was held out of the same data.
 
@@ -286,13 +290,12 @@ def _parted(
 
     from spikewright.data import sample_digests
 
-    if test is None:
+    if measured is None:
         count = min(HELD_OUT, len(whole) // 10)
         if not count:
             raise DataError(f"{len(whole)} samples are too few to hold some out: give test data with --test")
         kept = draw(whole.labels, len(whole), count, seed)
         return whole.subset(np.setdiff1d(np.arange(len(whole)), kept)), whole.subset(kept), True
-    measured = _samples(network, test, "test", binning)
     seen = np.concatenate([network.calibration.seen, sample_digests(frames_in(whole))])
     check_overlap(overlap_of(seen, measured), allow_overlap)
     return whole, measured, False
