@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikewright.encoders import Encoder
+from spikewright.engines.recording import Recording
 from spikewright.engines.reference import BatchRun
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node
@@ -34,7 +35,21 @@ class DenseStep:
     def __init__(self, graph: Graph, device: str = "cpu", dtype: str = "float32") -> None:
         self.graph, self.put = graph, tensors_on(device, dtype)
         self.readers = Counter({name: len(readers) for name, readers in graph.consumers.items()})
-        self.functions = {node.name: self._function(node) for node in graph if node.inputs}
+        self.functions = {node.name: self._function(self._shifted(node)) for node in graph if node.inputs}
+
+    def _shifted(self, node: Node) -> Node:
+        """A layer whose bias has the initial potential of the neurons that alone read it, where all start alike."""
+        reader = self._neurons_behind(node)
+        if reader is None or not isinstance(node, Conv | Linear):
+            return node
+        return node.replace(bias=node.bias + np.float64(_common(reader.v_init)))
+
+    def _neurons_behind(self, node: Node) -> IF | None:
+        """The neurons that alone read a layer, if one number is all that their potentials begin with."""
+        if not isinstance(node, Conv | Linear) or self.readers[node.name] != 1:
+            return None
+        reader = self.graph[self.graph.consumers[node.name][0]]
+        return reader if isinstance(reader, IF) and np.ndim(_common(reader.v_init)) == 0 else None
 
     def _function(self, node: Node) -> Callable[..., Tensor]:
         if isinstance(node, Output):
@@ -54,15 +69,18 @@ class DenseStep:
 
     def _counting(self, node: IF) -> Callable[[Tensor], Tensor]:
         shape, most = self.graph.shapes[node.name], node.max_spikes
-        alone = self.readers[node.inputs[0]] == 1 and isinstance(self.graph[node.inputs[0]], Conv | Linear)
+        before = self.graph[node.inputs[0]]
+        fresh = isinstance(before, Conv | Linear) and self.readers[before.name] == 1  # nobody else sees what arrives
+        shifted = self._neurons_behind(before) is not None
         v_init, threshold = (
-            self.put(np.asarray(values) if np.ndim(values) == 0 else node.spread(values, shape))
+            self.put(_common(values) if np.ndim(_common(values)) == 0 else node.spread(values, shape))
             for values in (node.v_init, node.threshold)
         )
+        unit = bool((threshold == 1).all())
 
         def counting(current: Tensor) -> Tensor:
-            v = current.add_(v_init) if alone else current + v_init
-            return v.div_(threshold).floor_().clamp_(0, most)
+            v = current if shifted else current.add_(v_init) if fresh else current + v_init
+            return (v if unit else v.div_(threshold)).floor_().clamp_(0, most)
 
         return counting
 
@@ -71,7 +89,7 @@ class DenseStep:
         x: Tensor,
         timesteps: int,
         encoder: Encoder,
-        record: Collection[str] = (),  # noqa: ARG002 - a step records nothing
+        record: Recording | Collection[str] = (),  # noqa: ARG002 - a step records nothing
         first: int = 0,
     ) -> BatchRun:
         """Run one batch, ``(B, *sample shape)``, for the only step."""
@@ -97,6 +115,12 @@ class DenseStep:
                     if not left[name]:
                         del values[name]
         return run
+
+
+def _common(values: Array | float) -> Array:
+    """The one number that all values are, or the values."""
+    array = np.asarray(values)
+    return array.reshape(-1)[0] if array.size and (array == array.reshape(-1)[0]).all() else array
 
 
 def _as_it_is(value: Tensor) -> Tensor:
