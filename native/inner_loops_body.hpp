@@ -24,7 +24,7 @@ inline void copy_entries(const uint16_t* from, uint16_t shift, uint16_t* to) {
 }
 
 // Step by step for all positions, so that the entries of a step are in the first cache.
-inline void assemble(const Assembly* positions, int count, int steps, uint16_t zeros) {
+inline void assemble(const Assembly* positions, int count, int steps, int span, uint16_t zeros) {
   uint16_t* ends[tile];
   for (int p = 0; p < count; ++p) ends[p] = positions[p].rows;
   for (int t = 0; t < steps; ++t) {
@@ -33,7 +33,7 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
       uint16_t* const first = ends[p];
       uint16_t* to = first;
       for (const Slice* s = a.slices; s != a.slices_end; ++s) {
-        const uint32_t begin = s->from[max_chunk - 1 - t], n = s->to[max_chunk - 1 - t] - begin;
+        const uint32_t begin = s->from[span - 1 - t], n = s->to[span - 1 - t] - begin;
         const uint16_t* from = s->list + begin;
         copy_entries(from, s->shift, to);
         for (uint32_t i = 16; i < n; i += 16) copy_entries(from + i, s->shift, to + i);

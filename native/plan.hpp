@@ -112,6 +112,8 @@ struct Layer {
 
   // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
   bool makes_trains() const { return (gather && kind == Kind::neurons) || !pool.slot.empty(); }
+  // Whether what it counts are the steps in which it sends something.
+  bool counts_steps() const { return bits == 1 && !takes_back && (kind == Kind::neurons || kind == Kind::pool); }
   size_t slot(int position) const {
     return (size_t(position / row_length) * size_t(pitch) + size_t(position % row_length)) * size_t(padded);
   }

@@ -46,9 +46,9 @@ class Sample {
   }
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
-    if (port.active) state.active.assign(layer.slots(), 0.0f);
-    if (port.graded) state.graded.assign(layer.slots(), 0.0f);
-    if (port.negative) state.negative.assign(layer.slots(), 0.0f);
+    if (port.active.wanted()) state.active.assign(layer.slots(), 0.0f);
+    if (port.graded.wanted()) state.graded.assign(layer.slots(), 0.0f);
+    if (port.negative.wanted()) state.negative.assign(layer.slots(), 0.0f);
     if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.words());
     if (layer.kind == Kind::input) return;
     state.count.assign(layer.slots(), 0.0f);
@@ -103,10 +103,10 @@ class Sample {
       if (layer.gather) {
         gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
       } else {
-        pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
+        pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], steps, state, stop_);
       }
       if (stopped()) return;
-      if (notes(port(k))) note_trains(layer, port(k), state);
+      if (notes(port(k))) note_trains(layer, port(k), steps, state);
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state, stop_);
     } else {
       state.events.clear();
@@ -188,7 +188,9 @@ class Sample {
     events.start.push_back(at + plan_.loops->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  static bool notes(const Port& port) { return port.active || port.graded || port.negative; }
+  static bool notes(const Port& port) {
+    return port.active.wanted() || port.graded.wanted() || port.negative.wanted();
+  }
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
     if (port.events) record_events(layer, state.events, first, steps, port.events[sample_]);
@@ -201,9 +203,9 @@ class Sample {
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
         if (!noted) continue;
-        if (port.active) state.active[events.index[e]] += 1.0f;
-        if (port.negative) state.negative[events.index[e]] -= std::min(events.value[e], 0.0f);
-        if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
+        if (port.active.wanted()) state.active[events.index[e]] += 1.0f;
+        if (port.negative.wanted()) state.negative[events.index[e]] -= std::min(events.value[e], 0.0f);
+        if (port.graded.wanted() && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
       }
     }
   }
@@ -234,10 +236,18 @@ class Sample {
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
-    if (port.counts) copy_slots(layer, state.count.data(), of_sample(port.counts, layer));
-    if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
-    if (port.graded) copy_slots(layer, state.graded.data(), of_sample(port.graded, layer));
-    if (port.negative) copy_slots(layer, state.negative.data(), of_sample(port.negative, layer));
+    const float* active = layer.counts_steps() ? state.count.data() : state.active.data();
+    tally(layer, port.counts, state.count.data(), state.count_sum);
+    tally(layer, port.active, active, state.active_sum);
+    tally(layer, port.graded, state.graded.data(), state.graded_sum);
+    tally(layer, port.negative, state.negative.data(), state.negative_sum);
+  }
+
+  void tally(const Layer& layer, const Tally& to, const float* counted, std::vector<double>& sum) const {
+    if (to.each) copy_slots(layer, counted, of_sample(to.each, layer));
+    if (!to.total) return;
+    if (sum.empty()) sum.resize(layer.slots());
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += double(counted[i]);
   }
 
   static void copy_slots(const Layer& layer, const float* from, float* to) {
@@ -253,6 +263,13 @@ class Sample {
   const int sample_;
   const int steps_;  // its own
 };
+
+// What one thread counted, added to that of the others.
+void add_up(const Layer& layer, const std::vector<double>& sum, double* to) {
+  for (int p = 0; to && !sum.empty() && p < layer.positions; ++p) {
+    for (size_t slot = layer.slot(p), end = slot + size_t(layer.channels); slot < end; ++slot) *to++ += sum[slot];
+  }
+}
 
 }  // namespace
 
@@ -271,7 +288,10 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   int working = threads;
   while (int(idle_.size()) < threads) idle_.push_back(std::make_unique<Workspace>());
   for (const auto& workspace : idle_) {
-    for (LayerState& state : workspace->layers) state.base_from = nullptr;  // another run may reuse its memory
+    for (LayerState& state : workspace->layers) {
+      state.base_from = nullptr;  // another run may reuse its memory
+      for (auto* sum : {&state.count_sum, &state.active_sum, &state.graded_sum, &state.negative_sum}) sum->clear();
+    }
   }
   const auto work = [&](Workspace& workspace) {
     try {
@@ -308,6 +328,16 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   }
   for (std::thread& thread : pool) thread.join();
   if (failure) std::rethrow_exception(failure);
+  for (const auto& workspace : idle_) {
+    for (size_t k = 0; k < workspace->layers.size(); ++k) {
+      const LayerState& state = workspace->layers[k];
+      const Port& port = request.ports[k];
+      add_up(plan_->layers[k], state.count_sum, port.counts.total);
+      add_up(plan_->layers[k], state.active_sum, port.active.total);
+      add_up(plan_->layers[k], state.graded_sum, port.graded.total);
+      add_up(plan_->layers[k], state.negative_sum, port.negative.total);
+    }
+  }
   return whole;
 }
 

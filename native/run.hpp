@@ -24,6 +24,15 @@ struct EventRecord {
   std::vector<float> value;
 };
 
+// What is counted of one neuron after the other: (samples, values), or summed over the samples: (values). Both may be
+// null.
+struct Tally {
+  float* each = nullptr;
+  double* total = nullptr;
+
+  bool wanted() const { return each || total; }
+};
+
 // Where the values of one layer come from and go to; all pointers may be null. Arrays are (sample, ...).
 struct Port {
   const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
@@ -34,13 +43,13 @@ struct Port {
   const int64_t* given_start = nullptr;
   const int32_t* given_index = nullptr;
   const float* given_value = nullptr;
-  float* counts = nullptr;        // (values): spikes, or what a pool sent
   float* totals = nullptr;        // of an output: (steps, values), what has arrived so far
   float* spikes = nullptr;        // (steps, values)
   float* potentials = nullptr;    // (steps, values)
-  float* active = nullptr;        // (values): steps in which the value was not zero
-  float* graded = nullptr;        // (values): 1 where a value other than -1, 0 and 1 was seen
-  float* negative = nullptr;      // (values): the size of the sum of what was sent below zero
+  Tally counts;    // spikes, or what a pool sent
+  Tally active;    // steps in which the value was not zero
+  Tally graded;    // 1 where a value other than -1, 0 and 1 was seen
+  Tally negative;  // the size of the sum of what was sent below zero
   EventRecord* events = nullptr;  // one for each sample, empty when the run starts
 };
 
@@ -71,9 +80,12 @@ struct LayerState {
   Aligned<float> v, count, current, base;
   Aligned<float> fired;  // 1 where a neuron ever sent a spike, where that is remembered
   std::vector<float> active, graded, negative;
+  // of all samples of a thread, by slot; see Tally
+  std::vector<double> count_sum, active_sum, graded_sum, negative_sum;
   const float* base_from = nullptr;          // where base is a copy of
   Aligned<int16_t> short_v, short_base;  // instead, where a layer counts in 16-bit integers
-  // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
+  // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit. The latter are of no
+  // use where a chunk has no such steps.
   Aligned<uint32_t> trains;
   EventList events;
   // pools
@@ -108,7 +120,6 @@ struct Workspace {
   Scratch<uint8_t> bytes, fires;  // of rows of sources, transposed
   Scratch<uint16_t> entry_of;  // see RowTransposition
   std::vector<int> transposed;  // which row that is
-  Scratch<Octet> octets;
   Scratch<uint16_t> list;  // entries of stacks of rows
   Scratch<uint32_t> start;
   Scratch<uint16_t> rows, rounds;  // of weights, for a tile of positions
@@ -138,11 +149,11 @@ void scatter(const Projection& projection, const Layer& target, const InnerLoops
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int first, int steps,
                   float* totals, const std::atomic<bool>& stop);
-void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
+void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, int steps, LayerState& state,
                  const std::atomic<bool>& stop);
 void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
 void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
-void note_trains(const Layer& layer, const Port& port, LayerState& state);
+void note_trains(const Layer& layer, const Port& port, int steps, LayerState& state);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop);
