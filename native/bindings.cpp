@@ -12,6 +12,7 @@
 
 #include "arrays.hpp"
 #include "chip_bindings.hpp"
+#include "image.hpp"
 #include "inner_loops.hpp"
 #include "plan.hpp"
 #include "run.hpp"
@@ -62,6 +63,18 @@ class PyPlan {
     engine_ = std::make_unique<Engine>(plan_);
   }
 
+  // Whether a layer can take images: a convolution of them is then computed where it is used.
+  bool image(int64_t layer, int64_t channels, const std::vector<int64_t>& lengths, const std::vector<int64_t>& kernel,
+             const std::vector<int64_t>& stride, const std::vector<int64_t>& low, const std::vector<int64_t>& dilation,
+             const std::vector<int64_t>& outputs, const Read<float>& weight) {
+    if (!engine_) throw PlanError("finish the plan before it takes images");
+    if (layer < 0 || layer >= int64_t(plan_->layers.size())) throw PlanError("no layer " + std::to_string(layer));
+    Layer& of = plan_->layers[size_t(layer)];
+    of.image = make_image(of, *plan_->loops, channels, lengths, kernel, stride, low, dilation, outputs,
+                          vector_of(weight));
+    return of.image != nullptr;
+  }
+
   // Arrays by layer and kind; see Port for their shapes. Of each layer of `events` a tuple is returned: events of every
   // sample (samples), and of all samples end to end their timesteps, neurons and values.
   nb::list run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
@@ -88,6 +101,9 @@ class PyPlan {
       const int64_t n = plan_->layers[size_t(layer)].size(), size = int64_t(array.size());
       if (kind == "base" && (size == n || size == samples * n)) {
         port.base = array.data(), port.base_stride = size == n ? 0 : n;
+      } else if (kind == "image" && plan_->layers[size_t(layer)].image &&
+                 size == samples * plan_->layers[size_t(layer)].image->size()) {
+        port.image = array.data();
       } else if (kind == "frames" && size == samples * steps * n) {
         port.frames = array.data();
       } else {
@@ -277,6 +293,7 @@ NB_MODULE(_native, m) {
              p.open().add_sparse(target, source, vector_of(start), vector_of(column), vector_of(value));
            })
       .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("int16") = false)
+      .def("image", &PyPlan::image)
       .def("run", &PyPlan::run, nb::arg("samples"), nb::arg("steps"), nb::arg("threads"), nb::arg("chunk"),
            nb::arg("inputs"), nb::arg("outputs"), nb::arg("events") = Sizes{},
            nb::arg("given") = std::vector<GivenEvents>{}, nb::arg("lengths") = nb::none(),

@@ -108,6 +108,19 @@ struct OneToOneSums {
   ptrdiff_t stride;
 };
 
+// Arguments of add_taps: a row of output positions of a convolution of an image of floats, for one block of channels.
+struct TapSums {
+  int positions;
+  ptrdiff_t step;         // in the image, between positions
+  const float* image;
+  const uint32_t* offset;  // of each tap, from a position's first
+  int taps;
+  const float* weight;  // (taps, stride)
+  ptrdiff_t stride;     // slots between positions, and lanes between the weights of two taps
+  const float* from;    // what the taps are added to
+  float* to;
+};
+
 // What the neurons of a population do in a step.
 struct NeuronRule {
   float decay, v_reset;
@@ -187,6 +200,7 @@ struct InnerLoops {
   uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);
   // values times their scales as 16-bit integers, the nearest or the last there is; of whole vectors
   void (*quantise)(const float* from, const float* scale, int values, int16_t* to);
+  void (*add_taps)(const TapSums& sums, int vectors);
   void (*add_row)(float* to, const float* row, float factor, int values);
   uint32_t (*chip_event)(const ChipEvent& event);  // returns how many neurons fire
 };

@@ -93,6 +93,7 @@ struct Projection {
 };
 
 struct Gather;
+struct Image;
 
 struct Layer {
   Kind kind = Kind::relay;
@@ -109,6 +110,7 @@ struct Layer {
   bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
+  std::shared_ptr<const Image> image;  // set where the layer receives a convolution of what is given at every step
 
   // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
   bool makes_trains() const { return (gather && kind == Kind::neurons) || !pool.slot.empty(); }

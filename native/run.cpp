@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "gather.hpp"
+#include "image.hpp"
 #include "inner_loops.hpp"
 
 namespace spikewright {
@@ -60,12 +61,21 @@ class Sample {
 
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
     const float* from = port.base ? port.base + int64_t(sample_) * port.base_stride : nullptr;
-    if (from && from == state.base_from) return;  // of all samples
-    state.base_from = from;
-    const size_t channels = size_t(layer.channels);
-    state.base.assign(layer.slots(), 0.0f);
-    for (int p = 0; from && p < layer.positions; ++p) {
-      std::copy(from + size_t(p) * channels, from + size_t(p + 1) * channels, state.base.data() + layer.slot(p));
+    Aligned<float>& fixed = port.image ? state.rest : state.base;
+    if (!from || from != state.base_from) {  // else it is of all samples
+      state.base_from = from;
+      const size_t channels = size_t(layer.channels);
+      fixed.assign(layer.slots(), 0.0f);
+      for (int p = 0; from && p < layer.positions; ++p) {
+        std::copy(from + size_t(p) * channels, from + size_t(p + 1) * channels, fixed.data() + layer.slot(p));
+      }
+    } else if (!port.image) {
+      return;
+    }
+    if (port.image) {
+      state.base.resize(layer.slots());
+      const float* image = port.image + int64_t(sample_) * layer.image->size();
+      add_image(layer, *plan_.loops, image, work_.padded, state.rest.data(), state.base.data());
     }
     if (!layer.gather || layer.gather->scale.empty()) return;
     const std::vector<float>& scale = layer.gather->scale;
@@ -338,6 +348,7 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
       add_up(plan_->layers[k], state.negative_sum, port.negative.total);
     }
   }
+  if (threads * bytes_per_thread(request.chunk) > most_kept_bytes) idle_.clear();
   return whole;
 }
 
@@ -345,6 +356,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
   int64_t bytes = 0, widest = 0;
   for (const Layer& layer : plan_->layers) {
     const int64_t n = layer.size(), slots = int64_t(layer.slots());
+    if (layer.image) bytes += 4 * (slots + layer.image->size());
     if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
     if (layer.neurons.remembers_firing()) bytes += 4 * slots;
     if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * int64_t(layer.words());
@@ -355,8 +367,8 @@ int64_t Engine::bytes_per_thread(int chunk) const {
       const Gather& g = *layer.gather;
       for (const ChannelRange& p : g.ranges) {
         const int64_t octets = int64_t(p.columns) * p.octets();
-        lists += int64_t(max_chunk + 17) * p.ring * octets;
-        lists += p.lists() * int64_t(chunk) * (p.list_stride() / 2 + 4 * octets);
+        lists += int64_t(span_of(chunk) + 17) * p.ring * octets;
+        lists += p.lists() * int64_t(span_of(chunk)) * (p.list_stride() / 2 + 4 * octets);
       }
       for (const Panel& p : g.panels) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + rows_per_round);
       lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));

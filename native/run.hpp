@@ -37,6 +37,7 @@ struct Tally {
 struct Port {
   const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
   int64_t base_stride = 0;      // from sample to sample
+  const float* image = nullptr;   // of a layer that takes one: channels first
   const float* frames = nullptr;  // of an input: (steps, values)
   // Of an input, in place of frames: which values are not zero. Those of a sample's step t are from
   // given_start[sample · (steps + 1) + t] up to but not including the next; indices rise within a step.
@@ -78,6 +79,7 @@ struct EventList {
 // What one layer keeps of one sample.
 struct LayerState {
   Aligned<float> v, count, current, base;
+  Aligned<float> rest;  // what arrives beside an image
   Aligned<float> fired;  // 1 where a neuron ever sent a spike, where that is remembered
   std::vector<float> active, graded, negative;
   // of all samples of a thread, by slot; see Tally
@@ -116,6 +118,7 @@ class Scratch {
 // One thread's memory, used for sample after sample. What comes after the layers is for one gathering layer at a time.
 struct Workspace {
   std::vector<LayerState> layers;
+  std::vector<float> padded;  // of one image
   Scratch<uint32_t> words;  // of one column of a source
   Scratch<uint8_t> bytes, fires;  // of rows of sources, transposed
   Scratch<uint16_t> entry_of;  // see RowTransposition
@@ -126,6 +129,9 @@ struct Workspace {
   Scratch<float> current;
   Scratch<int16_t> short_current;
 };
+
+// Memory of threads that is kept from run to run, in all.
+constexpr int64_t most_kept_bytes = int64_t(256) << 20;
 
 class Engine {
  public:

@@ -14,7 +14,7 @@ from spikewright.engines.event import is_built
 from spikewright.engines.recording import Record
 from spikewright.engines.reference import Simulation
 from spikewright.graph import Graph
-from spikewright.nodes import SpikeMaxPool
+from spikewright.nodes import IF, Conv, Input, Output, SpikeMaxPool
 from spiking_networks import spiking_network
 
 torch = pytest.importorskip("torch")
@@ -138,3 +138,71 @@ def test_observers_see_single_samples() -> None:
         assert set(one) == set(other)
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
+
+
+def first_convolution(seed: int) -> tuple[Graph, np.ndarray]:
+    """An input, a convolution of few taps with any padding, strides and gaps, neurons, and what reads them."""
+    random = np.random.default_rng(seed)
+    axes = 1 + seed % 3
+    channels, filters = int(random.integers(1, 4)), int(random.choice([1, 2, 7, 8, 9, 16, 33, 40]))
+    kernel, stride, dilation = (tuple(random.integers(1, 3, axes).tolist()) for _ in range(3))
+    padding = tuple(map(tuple, random.integers(0, 3, (axes, 2)).tolist()))
+    spatial = tuple(random.integers(4, 9, axes).tolist())
+    nodes = [
+        Input(name="x", shape=(channels, *spatial)),
+        Conv(
+            name="c",
+            inputs=("x",),
+            weight=(random.integers(-8, 9, (filters, channels, *kernel)) / 8).astype(np.float32),
+            bias=(random.integers(-8, 9, filters) / 8).astype(np.float32),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=1,
+        ),
+        IF(name="n", inputs=("c",), threshold=1.0, v_init=0.5),
+        Output(name="y", inputs=("n",)),
+    ]
+    x = random.integers(-8, 9, (5, channels, *spatial)) / 8
+    return Graph(nodes), x.astype(np.float32)
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+def test_first_layers_where_they_are_used(isa: str) -> None:
+    """Images are convolved in the native core, in single precision and in 16-bit integers."""
+    for seed in range(24):
+        graph, x = first_convolution(seed)
+        batch = torch.from_numpy(x)
+        for record in (("spikes",), ("spikes", "nonzero"), ("spikes", "potentials")):
+            expected = Simulation(graph).run(batch, 9, sender("constant"), record)
+            engine = EventSimulation(graph, isa=isa, threads=2)
+            same(graph, expected, engine.run(batch, 9, sender("constant"), record))
+            images = engine.prepare(sender("constant"), record).images
+            assert set(images) == (set() if "potentials" in record else {"n"})
+        narrow = EventSimulation(graph, isa=isa, dtype="int16").run(batch, 9, sender("constant"), ("spikes",))
+        assert abs(float(narrow.counts["n"].sum()) - float(expected.counts["n"].sum())) <= 0.01 * x.size * 9
+
+
+def test_images_are_checked() -> None:
+    plan = _native.Plan()
+    one, none = np.ones(1, np.float32), np.zeros(0, np.float32)
+    layer = plan.neurons(9, 8, one, one, none, 1.0, True, 0.0, 1)
+    ones, weight = [1, 1, 1], np.ones(8 * 4, np.float32)
+    three, two, zero = [1, 3, 3], [1, 2, 2], [0, 0, 0]
+    with pytest.raises(_native.PlanError, match="finish the plan"):
+        plan.image(layer, 1, [1, 4, 4], two, ones, zero, ones, three, weight)
+    plan.output(9, 8)
+    plan.finish("", True)
+    for fault, settings in {
+        "three axes": (1, [4, 4], two, ones, zero, ones, three, weight),
+        "out of range": (1, [1, 4, 4], two, [1, 0, 1], zero, ones, three, weight),
+        "channels": (0, [1, 4, 4], two, ones, zero, ones, three, weight),
+        "do not fit the layer": (1, [1, 4, 4], two, ones, zero, ones, two, weight),
+        "weights do not fit": (1, [1, 4, 4], two, ones, zero, ones, three, weight[1:]),
+        "too large": (1, [1, 4, 2**20], [1, 2, 2**20], [1, 1, 2**20], zero, [1, 1, 2**20], three, weight),
+    }.items():
+        with pytest.raises(_native.PlanError, match=fault):
+            plan.image(layer, *settings)
+    assert plan.image(layer, 1, [1, 4, 4], two, ones, zero, ones, three, weight)
+    with pytest.raises(_native.PlanError, match="cannot take an array 'image'"):
+        plan.run(1, 1, 1, 1, [(layer, "image", np.zeros(15, np.float32))], [])

@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from spikewright.engines.event.compiler import Compiled, compile_graph
+from spikewright.engines.event.images import first_layers
 from spikewright.engines.event.resting import Resting
 from spikewright.engines.event.view import channels_last_rows
 from spikewright.engines.signs import signed_populations
@@ -53,7 +54,8 @@ class PreparedPlan:
     Attributes:
         settings: the same.
         compiled: the plan.
-        resting: what does not change with time.
+        images: the first layers that the core computes from the input itself.
+        resting: what else does not change with time.
         receiving: the layers that receive something at every step: not those that take events only.
         signed: the populations that may send less than zero.
         whole: the populations that send whole numbers alone, whatever they are given.
@@ -77,7 +79,9 @@ class PreparedPlan:
         )
         nodes = [graph[name] for name in self.compiled.layers]
         silent = [n.name for n in nodes if not isinstance(n, Output) and n.name not in self.compiled.aside]
-        self.resting = Resting(graph, silent, settings.constant)
+        self.images = first_layers(graph, self.compiled) if settings.constant else {}
+        elsewhere = {*self.images, *(first.convolution for first in self.images.values())}
+        self.resting = Resting(graph, silent, settings.constant, elsewhere)
         framed = not settings.constant
         takes_events = [n.name for n in nodes if isinstance(n, SpikeMaxPool) or (framed and isinstance(n, Input))]
         self.receiving = tuple(name for name in self.compiled.layers if name not in takes_events)
@@ -89,12 +93,13 @@ class PreparedPlan:
     def fixed(self) -> dict[str, Any]:
         """What arrives at layers whatever the sample, in the engine's order."""
         fixed = self.resting.fixed
-        return {name: channels_last_rows(fixed[name]) for name in self.receiving if name in fixed}
+        found = {name: channels_last_rows(fixed[name]) for name in self.receiving if name in fixed}
+        return {**found, **{name: first.bias for name, first in self.images.items()}}
 
     @cached_property
     def sampled(self) -> tuple[str, ...]:
         """The layers at which something arrives that depends on the sample alone."""
-        return tuple(name for name in self.receiving if name not in self.resting.fixed)
+        return tuple(name for name in self.receiving if name not in self.fixed)
 
 
 def _whole(graph: Graph) -> frozenset[str]:

@@ -168,6 +168,11 @@ class _BatchArrays:
         for name, base in self.prepared.fixed.items():
             own = base if each is None else np.ascontiguousarray(base.reshape(1, -1) * each[:, None])
             self.inputs.append((self.layers[name], "base", own))
+        given = split_inputs(self.graph, self.x) if self.prepared.images else {}
+        for name, first in self.prepared.images.items():
+            self.inputs.append(
+                (self.layers[name], "image", np.ascontiguousarray(given[first.given].detach(), np.float32))
+            )
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
             for part in few_at_a_time(len(self.x), self.prepared.resting.work):
