@@ -61,7 +61,8 @@ void add_image(const Layer& layer, const InnerLoops& loops, const float* image, 
         const float* from = image + ((size_t(c) * size_t(g.length[0]) + size_t(z)) * size_t(g.length[1]) + size_t(y)) *
                                         size_t(g.length[2]);
         const size_t row = (size_t(c) * size_t(g.room[0]) + size_t(z + g.low[0])) * size_t(g.room[1]);
-        if (columns > 0) std::copy_n(from, columns, padded.data() + (row + size_t(y + g.low[1])) * size_t(g.room[2]) + g.low[2]);
+        float* to = padded.data() + (row + size_t(y + g.low[1])) * size_t(g.room[2]) + g.low[2];
+        if (columns > 0) std::copy_n(from, columns, to);
       }
     }
   }

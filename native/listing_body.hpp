@@ -9,8 +9,8 @@
 namespace spikewright {
 namespace {
 
-// Transposes the trains of eight neurons, as far as the span of the chunk goes: byte span - 1 - t has the spikes of step
-// t. Bytes are sorted by step first; then eight by eight bits are transposed by exchanging ever larger blocks.
+// Transposes the trains of eight neurons, as far as the chunk's span goes: byte span - 1 - t has the spikes of step t.
+// Bytes are sorted by step first; then eight by eight bits are transposed by exchanging ever larger blocks.
 #if defined(__AVX2__)
 template <int shift>
 inline __m256i exchange(__m256i x, int64_t blocks) {

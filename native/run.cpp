@@ -17,6 +17,17 @@
 namespace spikewright {
 namespace {
 
+// Whether a layer's counts need no beginning with each sample: all that is wanted are sums of single spikes.
+bool goes_on(const Layer& layer, const Port& port) {
+  return layer.counts_steps() && port.counts.total && !port.counts.each && !port.active.each;
+}
+
+void add_counts(LayerState& state) {
+  for (size_t i = 0; i < state.count_sum.size(); ++i) state.count_sum[i] += double(state.count[i]);
+  std::fill(state.count.begin(), state.count.end(), 0.0f);
+  state.counted = 0;
+}
+
 // One sample on one thread.
 class Sample {
  public:
@@ -52,7 +63,11 @@ class Sample {
     if (port.negative.wanted()) state.negative.assign(layer.slots(), 0.0f);
     if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.words());
     if (layer.kind == Kind::input) return;
-    state.count.assign(layer.slots(), 0.0f);
+    if (!goes_on(layer, port)) {
+      state.count.assign(layer.slots(), 0.0f);
+    } else if (state.count_sum.empty()) {
+      state.count.assign(layer.slots(), 0.0f), state.count_sum.assign(layer.slots(), 0.0), state.counted = 0;
+    }
     start_base(layer, port, state);
     if (layer.kind == Kind::neurons) start_potentials(layer, state);
     if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
@@ -246,9 +261,14 @@ class Sample {
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
-    const float* active = layer.counts_steps() ? state.count.data() : state.active.data();
-    tally(layer, port.counts, state.count.data(), state.count_sum);
-    tally(layer, port.active, active, state.active_sum);
+    if (goes_on(layer, port)) {
+      state.counted += steps_;
+      if (state.counted > (1 << 24) - request_.steps) add_counts(state);  // beyond that floats would round
+    } else {
+      const float* active = layer.counts_steps() ? state.count.data() : state.active.data();
+      tally(layer, port.counts, state.count.data(), state.count_sum);
+      tally(layer, port.active, active, state.active_sum);
+    }
     tally(layer, port.graded, state.graded.data(), state.graded_sum);
     tally(layer, port.negative, state.negative.data(), state.negative_sum);
   }
@@ -340,42 +360,18 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   if (failure) std::rethrow_exception(failure);
   for (const auto& workspace : idle_) {
     for (size_t k = 0; k < workspace->layers.size(); ++k) {
-      const LayerState& state = workspace->layers[k];
+      LayerState& state = workspace->layers[k];
       const Port& port = request.ports[k];
+      const bool steps = goes_on(plan_->layers[k], port);
+      if (steps) add_counts(state);
       add_up(plan_->layers[k], state.count_sum, port.counts.total);
-      add_up(plan_->layers[k], state.active_sum, port.active.total);
+      add_up(plan_->layers[k], steps ? state.count_sum : state.active_sum, port.active.total);
       add_up(plan_->layers[k], state.graded_sum, port.graded.total);
       add_up(plan_->layers[k], state.negative_sum, port.negative.total);
     }
   }
   if (threads * bytes_per_thread(request.chunk) > most_kept_bytes) idle_.clear();
   return whole;
-}
-
-int64_t Engine::bytes_per_thread(int chunk) const {
-  int64_t bytes = 0, widest = 0;
-  for (const Layer& layer : plan_->layers) {
-    const int64_t n = layer.size(), slots = int64_t(layer.slots());
-    if (layer.image) bytes += 4 * (slots + layer.image->size());
-    if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
-    if (layer.neurons.remembers_firing()) bytes += 4 * slots;
-    if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * int64_t(layer.words());
-    if (layer.keeps_lists || !layer.makes_trains()) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
-    if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
-    int64_t lists = 0;
-    if (layer.gather) {
-      const Gather& g = *layer.gather;
-      for (const ChannelRange& p : g.ranges) {
-        const int64_t octets = int64_t(p.columns) * p.octets();
-        lists += int64_t(span_of(chunk) + 17) * p.ring * octets;
-        lists += p.lists() * int64_t(span_of(chunk)) * (p.list_stride() / 2 + 4 * octets);
-      }
-      for (const Panel& p : g.panels) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + rows_per_round);
-      lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));
-    }
-    widest = std::max(widest, lists);
-  }
-  return bytes + widest;
 }
 
 }  // namespace spikewright

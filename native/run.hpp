@@ -84,6 +84,7 @@ struct LayerState {
   std::vector<float> active, graded, negative;
   // of all samples of a thread, by slot; see Tally
   std::vector<double> count_sum, active_sum, graded_sum, negative_sum;
+  int64_t counted = 0;  // steps since counts began, where they go on from sample to sample
   const float* base_from = nullptr;          // where base is a copy of
   Aligned<int16_t> short_v, short_base;  // instead, where a layer counts in 16-bit integers
   // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit. The latter are of no
