@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "unlisted.hpp"
+
 namespace spikewright {
 namespace {
 
@@ -13,24 +15,38 @@ constexpr int max_entries = 65535;      // entries and rows of weights are 16-bi
 // half cycle for each vector that is added. Where several neurons share a grid point, digits are fewer than spikes.
 constexpr double usual_rate = 0.07, digits_per_spike = 0.65, step_cycles = 30;
 
-// Spikes of any other plane, as a share of those of the first: few are taken back, and few are large.
-constexpr double other_planes = 0.3;
+// Spikes of any other plane, as a share of those of the first: some are taken back, and few are large.
+constexpr double taken_back = 0.3, other_bits = 0.1;
 
-double use_of_lines(const OperatorGrid& grid) {
-  const double planes = double(grid.planes.size());
-  return (1 + other_planes * (planes - 1)) / planes;
+// Channels of planes that are listed together: those of the lowest bit, or of all others.
+struct Lines {
+  int first, end;
+  double use;  // of a channel, as of ChannelRange
+  bool higher;
+};
+
+Lines lowest_bit_of(const Layer& source, const OperatorGrid& grid) {
+  return {0, source.low_planes() * grid.channels, source.takes_back ? (1 + taken_back) / 2 : 1, false};
+}
+
+Lines other_bits_of(const Layer& source, const OperatorGrid& grid) {
+  return {source.low_planes() * grid.channels, grid.lines(), other_bits, true};
 }
 
 // Fusing many positions wastes additions on zeros and saves the work that each position and step costs.
-int best_fusion(const std::vector<OperatorGrid>& grids, int width, int vectors, int max_vectors) {
+int best_fusion(const std::vector<Layer>& layers, const Layer& layer, const std::vector<OperatorGrid>& grids, int width, int vectors, int max_vectors) {
   int best = 1;
   double least = std::numeric_limits<double>::infinity();
   for (int fused = 1; fused * vectors <= max_vectors && fused <= width; ++fused) {
     double cycles = step_cycles;
-    for (const OperatorGrid& s : grids) {
-      if (s.one_to_one) continue;
+    for (size_t k = 0; k < grids.size(); ++k) {
+      const OperatorGrid& s = grids[k];
+      if (s.one_to_one || s.planes.empty()) continue;
+      const Layer& source = layers[size_t(layer.projections[k].source)];
+      const Lines lowest = lowest_bit_of(source, s), others = other_bits_of(source, s);
+      const double lines = lowest.end * lowest.use + (others.end - others.first) * others.use;
       const double entries = usual_rate * s.crowding * (s.digits > 1 ? digits_per_spike : 1);
-      const double rows = entries * s.taps * s.reach(fused) * s.lines() * use_of_lines(s);
+      const double rows = entries * s.taps * s.reach(fused) * lines;
       cycles += rows * std::max(1.0, 0.5 * fused * vectors);
     }
     cycles *= double((width + fused - 1) / fused);
@@ -93,32 +109,34 @@ double cached_rows(const ChannelRange& range) {
   return range.use * (range.digits > 1 ? (range.ways() * 3 + 1) / 2 : range.ways());
 }
 
-// The ranges of one projection: all channels, or so few that the weights of one stack fit the cache. Where channels are
+// The ranges of some lines of one projection: all of them, or so few that the weights of one stack fit the cache. Where channels are
 // grouped, ranges are small, so that most meet few blocks. False where entries would not be 16-bit.
-bool add_ranges(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int rows_in_cache,
-                Gather& g) {
+bool add_ranges(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, const Lines& lines,
+                int rows_in_cache, Gather& g) {
+  const int all = lines.end - lines.first;
+  if (!all) return true;
   const Projection& p = layer.projections[size_t(projection)];
   ChannelRange range;
   range.source = p.source, range.projection = projection;
-  range.columns = grid.columns, range.digits = grid.digits, range.use = use_of_lines(grid);
+  range.columns = grid.columns, range.digits = grid.digits, range.use = lines.use, range.higher = lines.higher;
   range.tap_rows = grid.tap_rows, range.taps = grid.taps, range.ring = grid.ring;
   range.reach = grid.reach(g.fused), range.stride = grid.stride * g.fused, range.low = grid.low;
   const int columns = std::max(range.columns, range.reach);
   const auto fits = [&](int channels, int joined) {
     return int64_t(columns) * channels * grid.digits * ((1 << joined) - 1) <= max_entries;
   };
-  int most = grid.groups > 1 ? std::min(grid.channels, g.lanes) : grid.lines();
+  int most = grid.groups > 1 ? std::min(grid.channels, g.lanes) : all;
   const int joined = std::min(grid.taps, max_joined);
-  const bool joins = grid.digits == 1 && fits(most, joined);
+  const bool joins = grid.digits == 1 && !lines.higher && fits(most, joined);
   if (joins && range.use * range.reach * most * ((1 << joined) - 1) <= rows_in_cache) range.joined = joined;
   most = std::min(most, std::max(1, int(rows_in_cache / range.reach / cached_rows(range))));
   while (most > 1 && !fits(most, range.joined)) most = (most + 1) / 2;
   if (!fits(most, range.joined)) return false;
-  const int count = (grid.lines() + most - 1) / most;
-  most = (grid.lines() + count - 1) / count;
-  for (int first = 0; first < grid.lines(); first += most) {
+  const int count = (all + most - 1) / most;
+  most = (all + count - 1) / count;
+  for (int first = lines.first; first < lines.end; first += most) {
     ChannelRange& one = g.ranges.emplace_back(range);
-    one.first_channel = first, one.channels = std::min(most, grid.lines() - first);
+    one.first_channel = first, one.channels = std::min(most, lines.end - first);
     find_extents(source, p, grid, one);
   }
   return true;
@@ -171,13 +189,49 @@ bool same_slots(const Layer& source, const Layer& layer, const Layout& layout) {
   return gapless || (source.row_length == layout.row_length && source.pitch == layout.pitch);
 }
 
+// Whether each channel has a filter of its own.
+bool has_filters_each(const Projection& p, const Layer& layer) {
+  return p.kind == Operator::conv && p.groups == p.channels && p.channels == layer.channels;
+}
+
+// Spikes of channels that have a filter each, if the source's slots are as wide as the layer's.
+bool add_channelwise(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int padded,
+                     Gather& g) {
+  const Projection& p = layer.projections[size_t(projection)];
+  ChannelwiseProjection made;
+  if (!has_filters_each(p, layer) || source.padded != padded || g.fused > 1) return false;
+  if (!find_sliding_taps(source, p, grid, made.taps)) return false;
+  made.taps.source = p.source, made.taps.projection = projection;
+  for (int plane = 0; plane < int(grid.planes.size()); ++plane) {
+    made.plane = plane, made.value = grid.planes[size_t(plane)], made.higher = plane >= source.low_planes();
+    g.channelwise.push_back(made);
+  }
+  return true;
+}
+
+void add_graded(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int padded,
+                Gather& g) {
+  const Projection& p = layer.projections[size_t(projection)];
+  GradedProjection made;
+  made.channelwise = has_filters_each(p, layer), made.channels = grid.channels;
+  const int width = made.channelwise ? padded : grid.channels;  // of a point of the grid
+  if (!find_sliding_taps(source, p, grid, made.taps) || source.padded < width) {
+    copy_to_grid(source, p, grid, width, made.taps);
+  }
+  made.taps.source = p.source, made.taps.projection = projection;
+  g.graded.push_back(std::move(made));
+}
+
 }  // namespace
 
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const InnerLoops& loops,
                                     bool int16) {
   const bool fires = layer.kind == Kind::neurons;
-  if (!(fires && layer.bits) && layer.kind != Kind::output) return nullptr;
-  int16 = int16 && fires && layer.neurons.firing() == Firing::plain;
+  if (!(fires && layer.bits) && layer.kind != Kind::output && layer.kind != Kind::relay) return nullptr;
+  const bool graded = std::any_of(layer.projections.begin(), layer.projections.end(), [&](const Projection& p) {
+    return layers[size_t(p.source)].planes() == 0 || layers[size_t(p.source)].open_ended;
+  });
+  int16 = int16 && fires && layer.neurons.firing() == Firing::plain && !graded;
   const int vector_width = int16 ? loops.short_width : loops.width;
   auto made = std::make_shared<Gather>();
   Gather& g = *made;
@@ -188,7 +242,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     const Layer& source = layers[size_t(p.source)];
     grid.planes.clear();
     for (int plane = 0; plane < source.planes(); ++plane) grid.planes.push_back(source.value_of(plane));
-    if (grid.planes.empty()) return nullptr;
+    if (grid.planes.empty() && source.kind != Kind::relay) return nullptr;
     if (!find_operator_grid(layer, p, grid)) return nullptr;
     if (!grids.empty() && (g.height != grid.out_rows || layout.row_length != grid.out_columns)) return nullptr;
     g.height = grid.out_rows, layout.row_length = grid.out_columns;
@@ -197,7 +251,12 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   const int vectors = (layer.channels + vector_width - 1) / vector_width;
   g.blocks = (vectors + loops.max_vectors - 1) / loops.max_vectors;
   g.vectors = (vectors + g.blocks - 1) / g.blocks;
-  if (g.blocks == 1) g.fused = best_fusion(grids, layout.row_length, g.vectors, loops.max_vectors);
+  bool each = false;  // whether channels have a filter each, and a kernel that fused positions would not share
+  for (size_t k = 0; k < grids.size(); ++k) {
+    const bool read = !grids[k].one_to_one && !grids[k].planes.empty();
+    each = each || (read && has_filters_each(layer.projections[k], layer));
+  }
+  if (g.blocks == 1 && !each) g.fused = best_fusion(layers, layer, grids, layout.row_length, g.vectors, loops.max_vectors);
   layout.padded = g.vectors * g.blocks * vector_width;
   g.vectors *= g.fused, g.lanes = g.vectors * vector_width;
   g.width = (layout.row_length + g.fused - 1) / g.fused, layout.pitch = g.width * g.fused;
@@ -205,12 +264,18 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
   const int rows_in_cache = std::max(1, cached_bytes / (int16 ? 2 : 4) / g.lanes);  // rows of weights
   for (size_t k = 0; k < grids.size(); ++k) {
     const int source = layer.projections[k].source;
-    if (grids[k].one_to_one && same_slots(layers[size_t(source)], layer, layout)) {
+    if (grids[k].one_to_one && !grids[k].planes.empty() && same_slots(layers[size_t(source)], layer, layout)) {
       for (int plane = 0; plane < int(grids[k].planes.size()); ++plane) {
-        g.one_to_one.push_back({source, int(k), plane, grids[k].planes[size_t(plane)]});
+        const bool higher = plane >= layers[size_t(source)].low_planes();
+        g.one_to_one.push_back({source, int(k), plane, grids[k].planes[size_t(plane)], higher});
       }
-    } else if (!add_ranges(layers[size_t(source)], layer, int(k), grids[k], rows_in_cache, g)) {
-      return nullptr;
+    } else if (grids[k].planes.empty()) {
+      add_graded(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g);
+    } else if (!add_channelwise(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g)) {
+      const Layer& from = layers[size_t(source)];
+      for (const Lines& lines : {lowest_bit_of(from, grids[k]), other_bits_of(from, grids[k])}) {
+        if (!add_ranges(from, layer, int(k), grids[k], lines, rows_in_cache, g)) return nullptr;
+      }
     }
   }
   if (!make_panels(layer, rows_in_cache, g)) return nullptr;

@@ -29,6 +29,7 @@ struct ChannelRange {
   int columns = 1, first_channel = 0, channels = 1;  // channels of all planes of the source, one plane after the other
   int digits = 1;                      // of the number of neurons at one grid point
   double use = 1;                      // how often a channel fires, on average, as a share of those of the first plane
+  bool higher = false;                 // whether planes are those of bits higher than the lowest, which are often silent
   std::vector<int> tap_rows;           // (row of outputs, tap): the row that is read (a depth and a height), or -1
   int taps = 1, joined = 1;
   int reach = 1, stride = 1, low = 0;  // columns that fused positions read
@@ -66,6 +67,7 @@ template <class T>
 struct Parameters {
   Aligned<T> weight;                    // (block, rows, lanes)
   Aligned<T> one_to_one;                // (projection, block, lanes)
+  Aligned<T> channelwise, graded;       // see their projections
   Aligned<T> threshold, v_init, v_min;  // by slot, or (fused, padded) where all positions agree
   Aligned<T> step_bias, fired_bias;     // (steps, fused, padded) and (fused, padded)
 };
@@ -75,6 +77,38 @@ struct Parameters {
 struct OneToOneProjection {
   int source = 0, projection = 0, plane = 0;
   float value = 1;  // of the plane
+  bool higher = false;  // as of ChannelRange
+};
+
+// What each output position reads of a source by a kernel that slides over a grid, whose points stand in the source's
+// slots, or in a copy that is ordered by the grid.
+struct SlidingTaps {
+  int source = 0, projection = 0;
+  int columns = 1, row_taps = 1, kernel = 1, stride = 1, low = 0, dilation = 1;
+  std::vector<int> tap_rows;         // (row of outputs, row tap), as of OperatorGrid
+  ptrdiff_t row = 0, column = 0;     // slots between rows and columns of the grid
+  std::vector<uint32_t> from, to;    // where values are copied to a grid: slots of the source, and places of the copy
+  size_t copied = 0;                 // places of the copy
+
+  int taps() const { return row_taps * kernel; }
+};
+
+// A projection from channels that send spikes and have a filter each: one plane of it.
+struct ChannelwiseProjection {
+  SlidingTaps taps;
+  int plane = 0;
+  float value = 1;   // of the plane
+  bool higher = false;  // as of ChannelRange
+  size_t first = 0;  // of its weights in Parameters::channelwise: (block, tap, lanes)
+};
+
+// A projection of graded values, which a relay sends.
+struct GradedProjection {
+  SlidingTaps taps;
+  bool channelwise = false;  // whether channels have a filter each
+  int channels = 1;
+  size_t first = 0;               // of its weights in Parameters::graded: (block, tap, channel, lanes of one position)
+  std::vector<int> begin, end;    // of channels that reach a block
 };
 
 // The gathering form of a layer.
@@ -88,14 +122,19 @@ struct Gather {
   std::vector<ChannelRange> ranges;
   std::vector<Panel> panels;
   std::vector<OneToOneProjection> one_to_one;
+  std::vector<ChannelwiseProjection> channelwise;
+  std::vector<GradedProjection> graded;
   Parameters<float> floats;    // of these two one is used
   Parameters<int16_t> shorts;
   std::vector<float> scale;  // from floats to 16-bit integers: (fused, padded); empty for floats
 
   int at_once() const { return width < tile ? width : tile; }  // positions
+  int own_lanes() const { return lanes / fused; }  // of one position
+  // Whether something arrives that is not listed.
+  bool adds_unlisted() const { return !one_to_one.empty() || !channelwise.empty() || !graded.empty(); }
   // Values of the currents of so many positions and steps, where these come about bit by bit or are wanted as such.
-  size_t currents(bool output, int steps) const {
-    const bool kept = panels.size() > 1 || !one_to_one.empty() || output;
+  size_t currents(bool wanted, int steps) const {
+    const bool kept = panels.size() > 1 || adds_unlisted() || wanted;
     return kept ? size_t(at_once()) * size_t(steps) * size_t(lanes) : 0;
   }
 };
@@ -104,6 +143,10 @@ struct Gather {
 // layer's slots.
 std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& layer, const InnerLoops& loops,
                                     bool int16);
+
+// Weights of output channel `out` of an operator from channel `channel` of its grid, by tap and column of the kernel;
+// null where these are in different groups. `stride` becomes the weights between one and the next.
+const float* weight_of(const Projection& p, const Layer& layer, int channel, int out, ptrdiff_t& stride);
 
 // What the layer adds up and compares, in the order of its ranges, panels and slots.
 void pack_weights(const Layer& layer, const std::vector<OperatorGrid>& grids, const InnerLoops& loops, bool int16,

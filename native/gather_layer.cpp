@@ -4,6 +4,7 @@
 
 #include "gather.hpp"
 #include "run.hpp"
+#include "unlisted.hpp"
 
 namespace spikewright {
 namespace {
@@ -13,8 +14,8 @@ class Gathering {
  public:
   Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
             float* totals, const std::atomic<bool>& stop)
-      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps), span_(span_of(steps)),
-        totals_(totals), stop_(stop) {
+      : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps),
+        span_(span_of(steps)), totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps) {
     size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0;
     for (const ChannelRange& range : g_.ranges) {
       offsets_.push_back({list, start, bytes, fires, kept});
@@ -33,27 +34,58 @@ class Gathering {
     for (const Panel& panel : g_.panels) rows += assembled(panel);
     work.rows.reserve(rows * size_t(g_.at_once()));
     work.rounds.reserve(std::max<size_t>(1, g_.panels.size()) * size_t(g_.at_once()) * max_chunk);
-    const size_t currents = g_.currents(layer.kind == Kind::output, steps);
+    const size_t currents = g_.currents(layer.kind != Kind::neurons || unlisted_.any(), steps);
     g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 
   void run() {
+    if (layer_.kind == Kind::neurons) start_sending();
     for (int y = 0; y < g_.height; ++y) {
       for (size_t k = 0; k < g_.ranges.size() && !stopped(); ++k) list(k, y);
       for (int x = 0; x < g_.width && !stopped(); x += tile) {
         const int positions = std::min(tile, g_.width - x);
         assemble(y, x, positions);
+        unlisted_.find(y, x, positions);
         for (int block = 0; block < g_.blocks && !stopped(); ++block) sum(y, x, positions, block);
       }
     }
   }
 
  private:
+  struct LargeNumbers {
+    const Layer& layer;
+    LayerState& state;
+    ptrdiff_t first;  // slot
+  };
   struct Offsets {
     size_t list, start, bytes, fires, transposed;
   };
 
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+
+  // Nothing is sent so far; planes of higher bits are only written where they have any.
+  void start_sending() const {
+    const ptrdiff_t low = ptrdiff_t(size_t(layer_.low_planes()) * layer_.slots()), words = ptrdiff_t(layer_.words());
+    uint32_t* const first = state_.trains.data();
+    for (uint32_t* half : {first, first + words}) {
+      if (state_.several) std::fill(half + low, half + words, 0u);
+    }
+    state_.several = false, state_.large.clear();
+  }
+
+  bool silent(const ChannelRange& range) const { return range.higher && !work_.layers[size_t(range.source)].several; }
+
+  // A number that trains do not hold; `slot` may be one of those that pad.
+  static void keep_large(void* to, ptrdiff_t slot, int t, float number) {
+    const LargeNumbers& of = *static_cast<const LargeNumbers*>(to);
+    const Layer& layer = of.layer;
+    const size_t at = size_t(of.first + slot), row = size_t(layer.pitch) * size_t(layer.padded);
+    const size_t column = at % row / size_t(layer.padded), channel = at % size_t(layer.padded);
+    if (column >= size_t(layer.row_length) || channel >= size_t(layer.channels)) return;
+    const size_t position = at / row * size_t(layer.row_length) + column;
+    if (layer.neurons.firing() == Firing::bursts && !layer.takes_back) of.state.count[at] += number;
+    of.state.large.push_back({uint32_t(position * size_t(layer.channels) + channel), t, number});
+  }
 
   // Entries of a panel at one position, with the zeros that fill up the last round of each step.
   size_t assembled(const Panel& panel) const {
@@ -81,6 +113,7 @@ class Gathering {
   // Lists what row `y` of outputs reads of a range, unless it is listed already.
   void list(size_t k, int y) {
     const ChannelRange& range = g_.ranges[k];
+    if (silent(range)) return;
     for (int tap = 0; tap < range.taps; ++tap) {
       const int row = row_of(range, y, tap);
       if (row >= 0 && transpose(k, row) && range.joined == 1) list(k, row % range.ring, &row);
@@ -154,15 +187,17 @@ class Gathering {
   void add_slice(const Panel& panel, const Stack& stack, int y, int x) {
     const size_t k = size_t(stack.range);
     const ChannelRange& range = g_.ranges[k];
+    if (silent(range)) return;
     const int left = x * range.stride - range.low;
     const int from = std::max(left, 0), to = std::min(left + range.reach, range.columns);
     const int row = range.joined > 1 ? 0 : row_of(range, y, stack.at);
     if (row < 0 || from >= to) return;
     const int list = range.joined > 1 ? stack.at : row % range.ring;
     const uint32_t *first = firsts_of(k, list), *start = start_of(k, list);
+    if (first[from] == first[to]) return;
     const int shift = range.first[size_t(stack.at)] - panel.first - left * range.column();
     slices_.push_back({list_of(k, list), start + size_t(first[from]) * size_t(span_),
-                       start + size_t(first[to]) * size_t(span_), uint16_t(shift)});
+                       start + size_t(first[to]) * size_t(span_), uint16_t(shift), range.higher});
   }
 
   void sum(int y, int x, int positions, int block) const {
@@ -182,6 +217,7 @@ class Gathering {
   void sum(int y, int x, int positions, int block, const Parameters<T>& values, T* v, const T* base, T* current,
            const Add& add_one_to_one, const Kernel& kernel) const {
     Sums<T> s{};
+    LargeNumbers large{layer_, state_, 0};
     const ptrdiff_t lane = ptrdiff_t(block) * g_.lanes, stride = ptrdiff_t(g_.fused) * layer_.padded;
     const ptrdiff_t at = ptrdiff_t(layer_.slot(y * layer_.row_length)) + x * stride + lane;
     const ptrdiff_t own = g_.per_neuron ? at : lane;
@@ -189,6 +225,8 @@ class Gathering {
     s.base = base + at, s.v = v + at, s.count = state_.count.data() + at;
     s.rule = layer_.neurons.rule();
     const bool fires = layer_.kind == Kind::neurons;
+    large.first = at;
+    if (layer_.open_ended) s.overflow = {keep_large, &large};
     if (fires) {
       s.threshold = values.threshold.data() + own, s.neuron_stride = g_.per_neuron ? stride : 0;
       s.v_min = values.v_min.empty() ? nullptr : values.v_min.data() + own;
@@ -197,14 +235,20 @@ class Gathering {
       if (s.biased) s.step_bias = values.step_bias.data() + first_ * s.bias_stride + lane;
       s.fired_bias = values.fired_bias.empty() ? nullptr : values.fired_bias.data() + lane;
       s.early = state_.trains.data() + at, s.late = s.early + layer_.words(), 
-      s.planes = layer_.planes(), s.plane = ptrdiff_t(layer_.slots());
+      s.planes = layer_.planes(), s.plane = ptrdiff_t(layer_.slots()), s.several = &state_.several;
     } else {
       s.threshold = s.v, s.neuron_stride = stride;  // an output compares nothing
     }
     size_t last = g_.panels.empty() ? 0 : g_.panels.size() - 1;
     while (last && !g_.panels[last].in_block[size_t(block)]) --last;
-    s.first = g_.one_to_one.empty(), s.current = current;
+    s.first = !unlisted_.any(), s.current = current;
+    if (!s.first && g_.one_to_one.empty()) {
+      for (int k = 0; k < positions * steps_; ++k) {
+        std::copy_n(base + at + k / steps_ * stride, g_.lanes, current + ptrdiff_t(k) * g_.lanes);
+      }
+    }
     for (size_t k = 0; k < g_.one_to_one.size(); ++k) {
+      if (k && g_.one_to_one[k].higher && !work_.layers[size_t(g_.one_to_one[k].source)].several) continue;
       const Layer& source = plan_.layers[size_t(g_.one_to_one[k].source)];
       const uint32_t* early = work_.layers[size_t(g_.one_to_one[k].source)].trains.data() + at;
       early += size_t(g_.one_to_one[k].plane) * source.slots();
@@ -212,6 +256,7 @@ class Gathering {
       add_one_to_one({steps_, positions, early, early + source.words(), weight, k ? nullptr : base + at, current,
                       stride});
     }
+    if (unlisted_.any()) unlisted_.add(block, values, current);
     for (size_t panel = 0; panel <= last; ++panel) {
       if (panel != last && !g_.panels[panel].in_block[size_t(block)]) continue;
       s.last = panel == last && fires;
@@ -223,7 +268,18 @@ class Gathering {
       s.first = false;
     }
     if constexpr (std::is_same_v<T, float>) {
-      if (!fires) total(y * layer_.row_length + x * g_.fused, positions, block);
+      const int first = y * layer_.row_length + x * g_.fused;
+      if (layer_.kind == Kind::output) total(first, positions, block);
+      if (layer_.kind == Kind::relay) pass_on(at, stride, positions);
+    }
+  }
+
+  // What a relay sends at each step.
+  void pass_on(ptrdiff_t at, ptrdiff_t stride, int positions) const {
+    const float* current = work_.current.get();
+    for (int k = 0; k < positions; ++k) {
+      float* to = state_.values.data() + at + k * stride;
+      for (int t = 0; t < steps_; ++t, current += g_.lanes, to += layer_.slots()) std::copy_n(current, g_.lanes, to);
     }
   }
 
@@ -251,6 +307,7 @@ class Gathering {
   const int first_, steps_, span_;
   float* const totals_;  // of an output: (steps, values)
   const std::atomic<bool>& stop_;
+  Unlisted unlisted_;
   std::vector<Offsets> offsets_;
   std::vector<std::vector<uint32_t>> firsts_;  // of each range, (list, column + 1): octets before a column
   std::vector<RowList> row_lists_;  // (panel, position)
@@ -262,6 +319,7 @@ class Gathering {
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
                   float* totals, const std::atomic<bool>& stop) {
   Gathering(plan, layer, work, state, first, steps, totals, stop).run();
+  sort_large(state);
 }
 
 }  // namespace spikewright

@@ -6,9 +6,7 @@
 #include "gather.hpp"
 
 namespace spikewright {
-namespace {
 
-// Weights of output channel `out` of the operator from channel `channel` of its grid, by tap and column of the kernel.
 const float* weight_of(const Projection& p, const Layer& layer, int channel, int out, ptrdiff_t& stride) {
   const int filters = layer.channels / p.groups, inputs = (p.kind == Operator::dense ? p.grid : p.channels) / p.groups;
   if (channel / inputs != out / filters) return nullptr;
@@ -16,6 +14,8 @@ const float* weight_of(const Projection& p, const Layer& layer, int channel, int
   stride = filters;
   return p.weight.data() + size_t(channel) * size_t(volume) * size_t(filters) + out % filters;
 }
+
+namespace {
 
 // A row of weights stands for one way in which taps of its stack fire together, and is the sum of theirs.
 void pack_range(const Layer& layer, const OperatorGrid& grid, const ChannelRange& range, Gather& g) {
@@ -49,6 +49,23 @@ void pack_range(const Layer& layer, const OperatorGrid& grid, const ChannelRange
   }
 }
 
+// Of each block and tap one weight a channel.
+void append_channelwise(const Projection& p, const Layer& layer, const Gather& g, int taps, float value,
+                        Aligned<float>& to) {
+  const size_t lanes = size_t(g.own_lanes()), first = to.size();
+  to.resize(first + size_t(g.blocks) * size_t(taps) * lanes, 0.0f);
+  for (int channel = 0; channel < layer.channels; ++channel) {
+    ptrdiff_t stride = 0;
+    const float* from = weight_of(p, layer, channel, channel, stride);
+    for (int tap = 0; tap < taps; ++tap, from += stride) {
+      const size_t row = size_t(channel) / lanes * size_t(taps) + size_t(tap);
+      float weight = *from;  // in 16 bits rounded before it is multiplied
+      if (!g.scale.empty()) weight = std::nearbyint(weight * g.scale[size_t(channel)]) / g.scale[size_t(channel)];
+      to[first + row * lanes + size_t(channel) % lanes] = weight * value;
+    }
+  }
+}
+
 // Of all one-to-one projections: one weight a channel.
 void pack_one_to_one(const Layer& layer, Gather& g) {
   const size_t columns = size_t(g.blocks) * size_t(g.lanes);
@@ -60,6 +77,45 @@ void pack_one_to_one(const Layer& layer, Gather& g) {
     for (size_t member = 0; member < size_t(g.fused); ++member) {
       float* to = all.data() + first + member * size_t(layer.padded);
       for (const float w : weight) *to++ = w * shortcut.value;
+    }
+  }
+}
+
+void pack_channelwise(const Layer& layer, Gather& g) {
+  for (ChannelwiseProjection& c : g.channelwise) {
+    const Projection& p = layer.projections[size_t(c.taps.projection)];
+    c.first = g.floats.channelwise.size();
+    append_channelwise(p, layer, g, c.taps.taps(), c.value, g.floats.channelwise);
+  }
+}
+
+// Of all channels of a graded source, those that reach a block apart from each other.
+void pack_graded(const Layer& layer, Gather& g) {
+  for (GradedProjection& graded : g.graded) {
+    const Projection& p = layer.projections[size_t(graded.taps.projection)];
+    Aligned<float>& all = g.floats.graded;
+    graded.first = all.size();
+    const int taps = graded.taps.taps();
+    if (graded.channelwise) {
+      append_channelwise(p, layer, g, taps, 1, all);
+      continue;
+    }
+    const size_t lanes = size_t(g.own_lanes()), channels = size_t(graded.channels);
+    all.resize(graded.first + size_t(g.blocks) * size_t(taps) * channels * lanes, 0.0f);
+    graded.begin.assign(size_t(g.blocks), graded.channels), graded.end.assign(size_t(g.blocks), 0);
+    for (int channel = 0; channel < graded.channels; ++channel) {
+      for (int out = 0; out < layer.channels; ++out) {
+        ptrdiff_t stride = 0;
+        const float* from = weight_of(p, layer, channel, out, stride);
+        if (!from) continue;
+        const size_t block = size_t(out) / lanes;
+        graded.begin[block] = std::min(graded.begin[block], channel);
+        graded.end[block] = std::max(graded.end[block], channel + 1);
+        for (int tap = 0; tap < taps; ++tap, from += stride) {
+          const size_t row = (block * size_t(taps) + size_t(tap)) * channels + size_t(channel);
+          all[graded.first + row * lanes + size_t(out) % lanes] = *from;
+        }
+      }
     }
   }
 }
@@ -148,6 +204,19 @@ std::vector<float> find_scales(const Layer& layer, const std::vector<OperatorGri
   return scale;
 }
 
+// Of each block so many lanes a tap.
+Aligned<int16_t> quantise_channelwise(const InnerLoops& loops, const Gather& g) {
+  Aligned<int16_t> to(g.floats.channelwise.size());
+  for (const ChannelwiseProjection& p : g.channelwise) {
+    size_t at = p.first;
+    for (int row = 0; row < g.blocks * p.taps.taps(); ++row, at += size_t(g.lanes)) {
+      const float* scale = g.scale.data() + size_t(row / p.taps.taps()) * size_t(g.lanes);
+      loops.quantise(g.floats.channelwise.data() + at, scale, g.lanes, to.data() + at);
+    }
+  }
+  return to;
+}
+
 void quantise_all(const InnerLoops& loops, Gather& g) {
   const size_t lanes = size_t(g.lanes), columns = g.scale.size();
   const auto quantised = [&](const Aligned<float>& from, size_t width, const auto& scale_of) {
@@ -161,6 +230,7 @@ void quantise_all(const InnerLoops& loops, Gather& g) {
   const auto of_block = [&](size_t i) { return g.scale.data() + i / (size_t(g.rows) * lanes) * lanes; };
   g.shorts.weight = quantised(g.floats.weight, lanes, of_block);
   g.shorts.one_to_one = quantised(g.floats.one_to_one, columns, whole);
+  g.shorts.channelwise = quantise_channelwise(loops, g);
   g.shorts.v_init = quantised(g.floats.v_init, columns, whole);
   g.shorts.threshold.resize(g.floats.threshold.size());
   for (size_t i = 0; i < g.floats.threshold.size(); ++i) {  // infinite where there is no neuron
@@ -179,6 +249,8 @@ void pack_weights(const Layer& layer, const std::vector<OperatorGrid>& grids, co
   g.floats.weight.assign(size_t(g.blocks) * size_t(g.rows) * size_t(g.lanes), 0.0f);
   for (const ChannelRange& range : g.ranges) pack_range(layer, grids[size_t(range.projection)], range, g);
   pack_one_to_one(layer, g);
+  pack_channelwise(layer, g);
+  pack_graded(layer, g);
   find_blocks(g);
   if (int16) quantise_all(loops, g);
 }

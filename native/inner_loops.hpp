@@ -83,6 +83,7 @@ struct Slice {
   const uint16_t* list;
   const uint32_t *from, *to;  // by timestep of the span, the last first
   uint16_t shift;             // from entries to rows of weights
+  bool sparse;                // whether it has entries at few steps
 };
 
 // Arguments of assemble: the slices that the list of rows of weights of one output position is copied from, and where
@@ -121,6 +122,41 @@ struct TapSums {
   float* to;
 };
 
+// Arguments of add_channelwise: the spikes of channels that each have a filter of their own, at some positions; adds to
+// the currents there are, as those of Sums.
+template <class T>
+struct ChannelwiseSums {
+  int steps, positions, taps;
+  const uint32_t* const* words;  // (positions, taps): of steps 0 to 31, by slot; null where there is no neuron
+  ptrdiff_t late;                // from them to the words of steps 32 to 63
+  const T* weight;               // (taps, lanes)
+  T* current;
+};
+
+// Arguments of multiply, which adds to the currents at some positions the products of graded values and weights, for
+// all steps.
+struct Product {
+  int steps, positions, taps, channels;
+  const float* const* from;  // (taps, positions): the values of step 0; null where there are none
+  ptrdiff_t step;            // values between one step and the next
+  int first_channel;
+  const float* zeros;        // as many as there are channels
+  const float* weight;       // (taps, tap_weights), of which each tap has (channels, vectors)
+  ptrdiff_t tap_weights;
+  float* current;            // (positions, steps, lanes)
+  ptrdiff_t lanes;
+};
+
+// Arguments of multiply_channelwise: the same of channels that each have a filter of their own.
+struct ChannelwiseProduct {
+  int steps, positions, taps;
+  const float* const* from;
+  ptrdiff_t step;
+  const float* weight;  // (taps, vectors)
+  float* current;
+  ptrdiff_t lanes;
+};
+
 // What the neurons of a population do in a step.
 struct NeuronRule {
   float decay, v_reset;
@@ -130,8 +166,16 @@ struct NeuronRule {
 };
 
 // Which rules a loop is compiled for: single spikes, a threshold that is subtracted and nothing else; that, and taking
-// spikes back; any.
-enum class Firing { plain, both_ways, any };
+// spikes back; several spikes a step, taken back or not; any.
+enum class Firing { plain, both_ways, bursts, any };
+
+// Where numbers go that are too large for the planes of their population: `add` gets `to`, the slot counted from that of
+// the first lane of Sums, the step and the number. It counts what is sent where the loop does not. Null where there are
+// none.
+struct Overflow {
+  void (*add)(void* to, ptrdiff_t slot, int t, float number);
+  void* to;
+};
 
 // Arguments of sum: some output positions of one block of channels, over the timesteps of a chunk; values are float or
 // int16_t.
@@ -155,6 +199,8 @@ struct Sums {
   uint32_t *early, *late;
   int planes;       // of what is sent; see Layer
   ptrdiff_t plane;  // from the words of one plane to those of the next
+  bool* several;    // becomes true where words of planes of higher bits are written; else those are zero
+  Overflow overflow;
 };
 
 // Arguments of step_neurons: one step of a population whose currents are summed already.
@@ -193,6 +239,11 @@ struct InnerLoops {
   void (*assemble)(const Assembly* positions, int count, int steps, int span, uint16_t zeros);
   void (*add_one_to_one)(const OneToOneSums<float>& sums, int vectors);
   void (*add_one_to_one_shorts)(const OneToOneSums<int16_t>& sums, int vectors);
+  // of the channels of a block, the first of which is `lane`
+  void (*add_channelwise)(const ChannelwiseSums<float>& sums, int vectors, ptrdiff_t lane);
+  void (*add_channelwise_shorts)(const ChannelwiseSums<int16_t>& sums, int vectors, ptrdiff_t lane);
+  void (*multiply)(const Product& product, int vectors);
+  void (*multiply_channelwise)(const ChannelwiseProduct& product, int vectors, ptrdiff_t lane);
   void (*sum)(const Sums<float>& sums, int vectors, Firing firing);
   void (*sum_shorts)(const Sums<int16_t>& sums, int vectors);  // of plain neurons only
   void (*step_neurons)(const NeuronStep& step);

@@ -8,6 +8,7 @@
 #include "inner_loops.hpp"
 #include "listing_body.hpp"
 #include "neurons_body.hpp"
+#include "products_body.hpp"
 #include "vectors.hpp"
 
 namespace spikewright {
@@ -34,6 +35,7 @@ inline void assemble(const Assembly* positions, int count, int steps, int span, 
       uint16_t* to = first;
       for (const Slice* s = a.slices; s != a.slices_end; ++s) {
         const uint32_t begin = s->from[span - 1 - t], n = s->to[span - 1 - t] - begin;
+        if (s->sparse && !n) continue;
         const uint16_t* from = s->list + begin;
         copy_entries(from, s->shift, to);
         for (uint32_t i = 16; i < n; i += 16) copy_entries(from + i, s->shift, to + i);
@@ -159,6 +161,7 @@ void sum_floats(const Sums<float>& sums, int vectors, Firing firing) {
   switch (firing) {
     case Firing::plain: return sum_blocks<V, Firing::plain>(sums, vectors);
     case Firing::both_ways: return sum_blocks<V, Firing::both_ways>(sums, vectors);
+    case Firing::bursts: return sum_blocks<V, Firing::bursts>(sums, vectors);
     default: return sum_blocks<V, Firing::any>(sums, vectors);
   }
 }
@@ -256,6 +259,10 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           assemble,
           add_any_one_to_one<V>,
           add_any_one_to_one<Shorts>,
+          add_channelwise<V>,
+          add_channelwise<Shorts>,
+          multiply_any<V>,
+          multiply_channelwise<V>,
           sum_floats<V>,
           sum_blocks<Shorts, Firing::plain>,
           step_neurons<V>,

@@ -3,7 +3,9 @@
 
 #include <math.h>
 
+#include "bursts_body.hpp"
 #include "inner_loops.hpp"
+#include "neurons_held.hpp"
 #include "vectors.hpp"
 
 namespace spikewright {
@@ -33,13 +35,6 @@ auto fire_both_ways(V& v, V current, V threshold, V& sent) {
   return which;
 }
 
-// What neurons of any kind hold: a few vectors of them.
-template <class V, int vectors>
-struct Held {
-  V v[vectors], threshold[vectors], lowest[vectors];
-  V sent[vectors], fired[vectors];  // all that they sent, what they took back subtracted; 1 where they ever sent
-};
-
 // One step of them; currents become what they send. The rule is looked at once for all of them.
 template <class V, int vectors>
 void step_any(const NeuronRule& rule, bool clamped, bool keeps_fired, V (&current)[vectors], Held<V, vectors>& held) {
@@ -49,14 +44,21 @@ void step_any(const NeuronRule& rule, bool clamped, bool keeps_fired, V (&curren
   const V zero = V::all(0), one = V::all(1), most = V::all(rule.cap ? float(rule.cap) : INFINITY);
   const V decay = V::all(rule.decay), rest = V::all(rule.v_reset);
   each([&](V& v, V, V, V, V in) { v = decay * v + in; });
-  if (rule.cap == 1) {
+  uint32_t several = 0;  // neurons that may send, or take back, more than one
+  if (rule.cap != 1) {
+    each([&](V v, V threshold, V, V, V) {
+      several |= V::bits(V::at_least(v, threshold + threshold));
+      if (rule.takes_back) several |= V::bits(V::at_least(zero - v, threshold));
+    });
+  }
+  if (!several) {
     each([&](V v, V threshold, V, V, V& n) { n = V::where(V::at_least(v, threshold), one); });
   } else {
     each([&](V v, V threshold, V, V, V& n) { n = V::smaller(most, V::larger(zero, V::floor(v / threshold))); });
   }
   if (rule.takes_back) {
     each([&](V v, V threshold, V sent, V, V& n) {
-      const V too_many = rule.cap == 1 ? one : V::smaller(most, V::floor((zero - v) / threshold) + one);
+      const V too_many = !several ? one : V::smaller(most, V::floor((zero - v) / threshold) + one);
       n = n - V::where(V::at_least(zero, v), V::smaller(too_many, sent));
     });
   }
@@ -109,7 +111,9 @@ class Position {
     for (int j = 0; j < vectors; ++j) {
       const ptrdiff_t lane = j * V::width;
       held_.v[j] = V::load(s.v + at_ + lane), held_.threshold[j] = V::load(s.threshold + own + lane);
-      if constexpr (firing != Firing::plain) held_.sent[j] = V::load(s.count + at_ + lane);
+      if constexpr (firing != Firing::plain) {
+        if (keeps_sent()) held_.sent[j] = V::load(s.count + at_ + lane);
+      }
       if constexpr (firing == Firing::any) {
         held_.fired[j] = s.fired ? V::load(s.fired + at_ + lane) : V::all(0);
         held_.lowest[j] = s.v_min ? V::load(s.v_min + own + lane) : V::all(0);
@@ -124,13 +128,11 @@ class Position {
       for (int part = 0; part < parts; ++part) {
         const int begin = word + part * span;
         const int end = s_.steps < begin ? begin : s_.steps < begin + span ? s_.steps : begin + span;
-        for (int p = 0; p < planes(); ++p) {
-          for (int j = 0; j < vectors; ++j) now_[p][j] = History();
-        }
+        start_planes(0, low_planes());
+        several_ = false, behind_ = 0;
         for (int t = begin; t < end; ++t) step(t);
-        for (int p = 0; p < planes(); ++p) {
-          for (int j = 0; j < vectors; ++j) now_[p][j].end(begin + span - end), history_[p][j][part] = now_[p][j];
-        }
+        end_planes(0, low_planes(), part, begin + span - end);
+        if (several_) end_planes(low_planes(), planes(), part, begin + span - end + behind_);
       }
       if (s_.last) keep(word);
     }
@@ -145,14 +147,12 @@ class Position {
         const auto which = fire_both_ways(held_.v[j], current[j], held_.threshold[j], held_.sent[j]);
         now_[0][j].push(which.fires), now_[1][j].push(which.back);
       }
+    } else if constexpr (firing == Firing::bursts) {
+      fire_bursts(t, current);
     } else {
       if (t < s_.biased) add_biases(t, current);
       step_any<V, vectors>(s_.rule, s_.v_min, s_.fired, current, held_);
-      const int bits = s_.rule.takes_back ? planes() / 2 : planes();
-      push(now_, bits, current);  // which leaves what is below zero as it is
-      if (!s_.rule.takes_back) return;
-      for (int j = 0; j < vectors; ++j) current[j] = V::all(0) - current[j];
-      push(now_ + bits, bits, current);
+      push(t, current);
     }
   }
 
@@ -160,7 +160,14 @@ class Position {
   static constexpr int span = History::span, parts = 32 / span;
   static constexpr int most_planes = firing == Firing::plain ? 1 : firing == Firing::both_ways ? 2 : 2 * max_bits;
 
-  int planes() const { return firing == Firing::any ? s_.planes : most_planes; }
+  static constexpr bool may_burst = firing == Firing::any || firing == Firing::bursts;
+
+  int planes() const { return may_burst ? s_.planes : most_planes; }
+  // What a neuron has sent is kept as a number where its rule asks for it; else it is counted from the words.
+  bool keeps_sent() const {
+    return firing == Firing::any || firing == Firing::both_ways || (firing == Firing::bursts && s_.rule.takes_back);
+  }
+  int low_planes() const { return !may_burst ? most_planes : s_.rule.takes_back ? 2 : 1; }
 
   void add_biases(int t, V (&current)[vectors]) const {
     for (int j = 0; j < vectors; ++j) {
@@ -172,23 +179,93 @@ class Position {
     }
   }
 
-  // The bits of what is above zero.
-  static void push(History (*to)[vectors], int bits, V (&left)[vectors]) {
+  void fire_bursts(int t, V (&current)[vectors]) {
+    if (sends_several(s_.rule, current, held_)) {
+      send_several(s_.rule, current, held_);
+      return push(t, current);
+    }
+    const V zero = V::all(0), one = V::all(1);
+    for (int j = 0; j < vectors; ++j) {
+      const auto fires = V::at_least(held_.v[j], held_.threshold[j]);
+      now_[0][j].push(fires);
+      V v = held_.v[j] - V::where(fires, held_.threshold[j]);
+      if (s_.rule.takes_back) {
+        const auto back = V::at_least(V::where(V::at_least(zero, held_.v[j]), held_.sent[j]), one);
+        now_[1][j].push(back);
+        v = v + V::where(back, held_.threshold[j]), held_.sent[j] = held_.sent[j] - V::where(back, one);
+      }
+      if (s_.rule.takes_back) held_.sent[j] = held_.sent[j] + V::where(fires, one);
+      held_.v[j] = v;
+    }
+    ++behind_;
+  }
+
+  // The bits of numbers, those above zero and those below. Only the planes of the lowest bit always keep up.
+  void push(int t, V (&n)[vectors]) {
+    const bool both_ways = s_.rule.takes_back;
+    const int bits = planes() / low_planes();
+    bool several = false;
+    if (bits > 1) {
+      uint32_t any = 0;
+      for (int j = 0; j < vectors; ++j) {
+        any |= V::bits(V::at_least(n[j], V::all(2)));
+        if (both_ways) any |= V::bits(V::at_least(V::all(-2), n[j]));
+      }
+      several = any;
+    }
+    if (several && s_.overflow.add) hand_over_large(s_.overflow, bits, both_ways, at_, t, n);
+    if (several) catch_up();
+    V below[vectors];
+    for (int j = 0; j < vectors; ++j) below[j] = V::all(0) - n[j];
+    push_bits(now_, several ? bits : 1, n);
+    if (both_ways) push_bits(now_ + 1, several ? bits : 1, below);
+    if (!several) ++behind_;
+  }
+
+  void push_bits(History (*to)[vectors], int bits, V (&left)[vectors]) const {
     for (int bit = bits - 1; bit >= 0; --bit) {
       const V unit = V::all(float(1 << bit));
       for (int j = 0; j < vectors; ++j) {
         const auto has = V::at_least(left[j], unit);
-        to[bit][j].push(has);
+        to[bit * low_planes()][j].push(has);
         if (bit) left[j] = left[j] - V::where(has, unit);
       }
     }
   }
 
+  // Brings the planes of higher bits to this step: nothing was sent in them since they were pushed last.
+  void catch_up() {
+    if (!several_) {
+      start_planes(low_planes(), planes());
+      several_ = several_in_word_ = true;
+    } else {
+      for (int p = low_planes(); p < planes(); ++p) {
+        for (int j = 0; j < vectors; ++j) now_[p][j].end(behind_);
+      }
+    }
+    behind_ = 0;
+  }
+
+  void start_planes(int from, int to) {
+    for (int p = from; p < to; ++p) {
+      for (int j = 0; j < vectors; ++j) now_[p][j] = History();
+    }
+  }
+
+  void end_planes(int from, int to, int part, int missing) {
+    for (int p = from; p < to; ++p) {
+      for (int j = 0; j < vectors; ++j) now_[p][j].end(missing), history_[p][j][part] = now_[p][j];
+    }
+  }
+
   void keep(int word) {
     uint32_t* words = (word ? s_.late : s_.early) + at_;
-    for (int p = 0; p < planes(); ++p, words += s_.plane) {
+    const int planes = several_in_word_ ? this->planes() : low_planes();
+    if (several_in_word_) *s_.several = true;
+    several_in_word_ = false;
+    for (int p = 0; p < planes; ++p, words += s_.plane) {
       for (int j = 0; j < vectors; ++j) History::store(history_[p][j], words + j * V::width);
-      if constexpr (firing == Firing::plain) add_ones(words, vectors * V::width, s_.count + at_);
+      if (!keeps_sent()) add_ones(words, vectors * V::width, s_.count + at_, float(1 << p));
     }
   }
 
@@ -196,7 +273,9 @@ class Position {
     for (int j = 0; j < vectors; ++j) {
       const ptrdiff_t lane = at_ + j * V::width;
       held_.v[j].store(s_.v + lane);
-      if constexpr (firing != Firing::plain) held_.sent[j].store(s_.count + lane);
+      if constexpr (firing != Firing::plain) {
+        if (keeps_sent()) held_.sent[j].store(s_.count + lane);
+      }
       if constexpr (firing == Firing::any) {
         if (s_.fired) held_.fired[j].store(s_.fired + lane);
       }
@@ -206,6 +285,8 @@ class Position {
   const Sums<T>& s_;
   const ptrdiff_t at_;
   Held<V, vectors> held_;
+  bool several_ = false, several_in_word_ = false;  // whether numbers of several bits were sent in this part, this word
+  int behind_ = 0;  // steps since the planes of higher bits were pushed last
   History now_[most_planes][vectors], history_[most_planes][vectors][parts];
 };
 

@@ -21,7 +21,8 @@ void require_finite(const std::vector<float>& values, const char* what) {
   require(finite, std::string(what) + " holds a value that is not finite");
 }
 
-void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid, const char* what) {
+// Becomes empty where it moves nothing.
+void check_remap(std::vector<int32_t>& remap, int64_t values, int64_t grid, const char* what) {
   const std::string where(what);
   if (remap.empty()) {
     require(values == grid, where + ": takes " + std::to_string(grid) + " values, its source has " +
@@ -31,6 +32,9 @@ void check_remap(const std::vector<int32_t>& remap, int64_t values, int64_t grid
   require(int64_t(remap.size()) == values, where + ": remap must have an entry for each source neuron");
   const bool inside = std::all_of(remap.begin(), remap.end(), [&](int32_t to) { return to >= -1 && to < grid; });
   require(inside, where + ": remap points outside the grid");
+  bool moves = values != grid;
+  for (size_t i = 0; i < remap.size() && !moves; ++i) moves = remap[i] != int32_t(i);
+  if (!moves) remap = {};
 }
 
 Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int64_t dilation, int64_t outputs) {
@@ -105,7 +109,8 @@ int Plan::add_neurons(int64_t positions, int64_t channels, Neurons neurons) {
   }
   layer.neurons = std::move(neurons);
   const int bits = layer.neurons.cap ? highest_bit(uint64_t(layer.neurons.cap)) + 1 : max_bits + 1;
-  if (bits <= max_bits) layer.bits = bits, layer.takes_back = layer.neurons.takes_back;
+  layer.bits = std::min(bits, max_bits), layer.open_ended = bits > max_bits;
+  layer.takes_back = layer.neurons.takes_back;
   return id;
 }
 
@@ -127,6 +132,7 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   layer.source = int(source);
   // what one input sends goes on, or the largest count moves by no more than that
   layer.bits = layers[size_t(source)].bits, layer.takes_back = layers[size_t(source)].takes_back;
+  layer.open_ended = layers[size_t(source)].open_ended;
   Pool& pool = layer.pool;
   pool.policy = policy, pool.horizon = int(horizon);
   pool.start.assign(start.begin(), start.end());
@@ -215,7 +221,7 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     if (gather) layer.gather = make_gather(layers, layer, chosen, int16);
     for (const Projection& p : layer.projections) {
       Layer& source = layers[size_t(p.source)];
-      (layer.gather ? source.keeps_trains : source.keeps_lists) = true;
+      (!layer.gather ? source.keeps_lists : source.bits ? source.keeps_trains : source.keeps_values) = true;
     }
     if (layer.kind != Kind::pool) continue;
     Layer& source = layers[size_t(layer.source)];

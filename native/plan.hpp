@@ -38,8 +38,8 @@ struct Neurons {
   std::vector<float> fired_bias;   // (channels), added in these steps once a neuron has fired; may be empty
 
   Firing firing() const {
-    const bool simple = cap == 1 && decay == 1 && subtract && v_min.empty() && !no_debt && step_bias.empty();
-    return !simple ? Firing::any : takes_back ? Firing::both_ways : Firing::plain;
+    const bool simple = decay == 1 && subtract && v_min.empty() && !no_debt && step_bias.empty();
+    return !simple ? Firing::any : cap != 1 ? Firing::bursts : takes_back ? Firing::both_ways : Firing::plain;
   }
   bool remembers_firing() const { return no_debt || !fired_bias.empty(); }
   NeuronRule rule() const { return {decay, v_reset, subtract, cap, takes_back, no_debt}; }
@@ -105,10 +105,12 @@ struct Layer {
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
   int row_length = 1, pitch = 1, padded = 1;  // positions of a row; positions between rows, slots between positions
-  int bits = 0;             // of the largest number that it sends; 0 where that may be any number
+  int bits = 0;             // of the largest number that it sends; 0 where that may be any number, of fractions too
   bool takes_back = false;  // whether it sends as much below zero
+  bool open_ended = false;  // whether it may send larger whole numbers than its bits hold
   bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
+  bool keeps_values = false;  // of a relay: all values of a chunk, which gathering layers read
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
   std::shared_ptr<const Image> image;  // set where the layer receives a convolution of what is given at every step
 
@@ -122,10 +124,13 @@ struct Layer {
   size_t slots() const { return size_t(positions / row_length) * size_t(pitch) * size_t(padded); }
   int size() const { return positions * channels; }
 
-  // What it sends in a step is a sum of bits, each of which stands for a value: 1, 2, 4, …, and the same below zero.
-  // The trains of all neurons in one of them are a plane.
+  // What it sends in a step is a sum of bits, each of which stands for a value: 1, 2, 4, … or, where it takes spikes back,
+  // 1, −1, 2, −2, 4, −4, … The trains of all neurons in one of them are a plane.
   int planes() const { return takes_back ? 2 * bits : bits; }
-  float value_of(int plane) const { return float(plane < bits ? 1 << plane : -(1 << (plane - bits))); }
+  int low_planes() const { return takes_back ? 2 : 1; }  // of the lowest bit
+  float value_of(int plane) const {
+    return float(!takes_back ? 1 << plane : plane % 2 ? -(1 << plane / 2) : 1 << plane / 2);
+  }
   size_t words() const { return size_t(planes()) * slots(); }  // of 32 steps of its trains
 };
 

@@ -71,7 +71,9 @@ class Sample {
     start_base(layer, port, state);
     if (layer.kind == Kind::neurons) start_potentials(layer, state);
     if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
-    if (layer.kind == Kind::output) state.v.assign(layer.slots(), 0.0f);
+    const bool relays = layer.kind == Kind::relay && layer.gather;
+    if (layer.kind == Kind::output || relays) state.v.assign(layer.slots(), 0.0f);
+    if (layer.keeps_values || relays) state.values.resize(size_t(request_.chunk) * layer.slots());
   }
 
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
@@ -133,11 +135,16 @@ class Sample {
       if (stopped()) return;
       if (notes(port(k))) note_trains(layer, port(k), steps, state);
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state, stop_);
+    } else if (layer.gather) {  // a relay
+      gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
+      if (stopped()) return;
+      if (needs_lists(layer, port(k)) || notes(port(k))) list_values(layer, *plan_.loops, steps, state);
     } else {
       state.events.clear();
       for (int t = 0; t < steps && !stopped(); ++t) step(k, first, t, state);
       if (stopped()) return;
       if (layer.keeps_trains) train_lists(layer, steps, state, stop_);
+      if (layer.keeps_values) value_lists(layer, steps, state);
     }
     record(layer, port(k), first, steps, state);
   }
@@ -228,9 +235,11 @@ class Sample {
       for (uint32_t e = events.start[size_t(t)]; e < events.start[size_t(t) + 1]; ++e) {
         if (spikes) spikes[events.index[e]] = events.value[e];
         if (!noted) continue;
-        if (port.active.wanted()) state.active[events.index[e]] += 1.0f;
-        if (port.negative.wanted()) state.negative[events.index[e]] -= std::min(events.value[e], 0.0f);
-        if (port.graded.wanted() && std::abs(events.value[e]) != 1.0f) state.graded[events.index[e]] = 1.0f;
+        const uint32_t channels = uint32_t(layer.channels);
+        const size_t slot = layer.slot(int(events.index[e] / channels)) + events.index[e] % channels;
+        if (port.active.wanted()) state.active[slot] += 1.0f;
+        if (port.negative.wanted()) state.negative[slot] -= std::min(events.value[e], 0.0f);
+        if (port.graded.wanted() && std::abs(events.value[e]) != 1.0f) state.graded[slot] = 1.0f;
       }
     }
   }

@@ -76,6 +76,13 @@ struct EventList {
   }
 };
 
+// What a neuron sent at a step, where its trains do not hold it.
+struct LargeNumber {
+  uint32_t neuron;
+  int t;
+  float number;
+};
+
 // What one layer keeps of one sample.
 struct LayerState {
   Aligned<float> v, count, current, base;
@@ -90,6 +97,9 @@ struct LayerState {
   // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit. The latter are of no
   // use where a chunk has no such steps.
   Aligned<uint32_t> trains;
+  bool several = false;          // whether planes of higher bits than the lowest have any; else all their words are zero
+  std::vector<LargeNumber> large;  // what is too large for the planes, by neuron and step
+  Aligned<float> values;  // of a relay: (steps, slots)
   EventList events;
   // pools
   std::vector<float> spikes, largest;
@@ -128,6 +138,8 @@ struct Workspace {
   Scratch<uint32_t> start;
   Scratch<uint16_t> rows, rounds;  // of weights, for a tile of positions
   Scratch<float> current;
+  Scratch<float> grid;  // copies of graded values
+  std::vector<float> large;  // what large numbers make arrive: (steps, values of the layer)
   Scratch<int16_t> short_current;
 };
 
@@ -160,6 +172,9 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
                  const std::atomic<bool>& stop);
 void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
 void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void sort_large(LayerState& state);
+void list_values(const Layer& layer, const InnerLoops& loops, int steps, LayerState& state);
+void value_lists(const Layer& layer, int steps, LayerState& state);
 void note_trains(const Layer& layer, const Port& port, int steps, LayerState& state);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,

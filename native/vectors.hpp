@@ -25,17 +25,18 @@ inline __m256i ones_of_bytes(__m256i bytes) {
 }
 #endif
 
-// Adds to each count the ones of its word; there is a multiple of eight.
-inline void add_ones(const uint32_t* words, int n, float* counts) {
+// Adds to each count the ones of its word, each of which counts as `value`; there is a multiple of eight.
+inline void add_ones(const uint32_t* words, int n, float* counts, float value) {
 #if defined(__AVX2__)
   for (int i = 0; i < n; i += 8) {
     const __m256i bytes = ones_of_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + i)));
     const __m256i pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
     const __m256 ones = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    _mm256_storeu_ps(counts + i, _mm256_add_ps(_mm256_loadu_ps(counts + i), ones));
+    const __m256 more = _mm256_mul_ps(ones, _mm256_set1_ps(value));
+    _mm256_storeu_ps(counts + i, _mm256_add_ps(_mm256_loadu_ps(counts + i), more));
   }
 #else
-  for (int i = 0; i < n; ++i) counts[i] += float(count_bits(words[i]));
+  for (int i = 0; i < n; ++i) counts[i] += value * float(count_bits(words[i]));
 #endif
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from spikewright.cli.app import app
+from spikewright.cli.commands import COMMANDS
 from spikewright.demo import demo_data
 from spikewright.demo.network import DemoNet
 
@@ -42,7 +42,7 @@ def test_python_of_the_docs_runs(page: Path, tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_the_docs_exist(page: Path) -> None:
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    known = {name for commands in COMMANDS.values() for name in commands}
     named = re.findall(r"^spikewright (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(named) <= known
 

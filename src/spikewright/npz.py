@@ -111,6 +111,53 @@ def read_npy(path: Path | str, *, advice: str = AGAIN) -> NDArray[Any]:
         return np.memmap(path, header.dtype, "r", header.size, header.shape, order)  # type: ignore[call-overload,no-any-return]
 
 
+SMALL = 2**24
+"""Arrays of a file that together have no more bytes are read whole; larger ones piece by piece."""
+
+
+def check_unpacked(path: Path, names: Collection[str], advice: str = AGAIN) -> int:
+    """The bytes that some arrays of an ``.npz`` have once they are unpacked.
+
+    Raises:
+        DataError: as ``read_npz``, for more than is believed.
+    """
+    with _opened(path, advice) as (_, members):
+        wanted = [info for name, (info, _) in members.items() if name in names]
+        _check_bound(path, wanted)
+        return sum(info.file_size for info in wanted)
+
+
+@contextmanager
+def npz_stream(path: Path | str, name: str, *, advice: str = AGAIN) -> Iterator[tuple[Header, IO[bytes]]]:
+    """The bytes of the values of one array of an ``.npz``, to be read in pieces; the end of them checks their sum.
+
+    Raises:
+        DataError: as ``read_npz``.
+    """
+    with _opened(path, advice) as (archive, members):
+        info, header = members[name]
+        with archive.open(info) as stream:
+            stream.read(header.size)
+            yield header, stream
+
+
+def npz_place(path: Path | str, name: str, *, advice: str = AGAIN) -> int | None:
+    """Where the values of one array of an ``.npz`` begin in the file; None where they are packed.
+
+    Raises:
+        DataError: as ``read_npz``.
+    """
+    with _opened(path, advice) as (archive, members):
+        info, header = members[name]
+        if info.compress_type != zipfile.ZIP_STORED:
+            return None
+        assert archive.fp is not None
+        archive.fp.seek(info.header_offset)
+        local = archive.fp.read(30)
+        names, extra = (int.from_bytes(local[k : k + 2], "little") for k in (26, 28))
+        return info.header_offset + 30 + names + extra + header.size
+
+
 @contextmanager
 def sane(path: Path | str, advice: str = AGAIN) -> Iterator[None]:
     """Whatever a damaged file makes its reader raise, as one line that ends with ``advice``.

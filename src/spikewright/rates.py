@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion, spiking_graph
-from spikewright.data import as_dataset
+from spikewright.data import Dataset, as_dataset
+from spikewright.data.recordings import EventDataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
@@ -44,11 +46,14 @@ class Rates:
     """Firing rates of the inputs and populations of one network.
 
     Attributes:
-        values: by node, in its shape: spikes in all, less those of −1, ÷ timesteps ÷ samples; of an input the mean of
-            its values.
+        values: by node, in its shape: spikes in all, less those of −1, ÷ timesteps of all samples; of an input the mean
+            of its values.
         network: the fingerprint of the graph that ran.
         samples, timesteps: how long it ran; 0 where nobody said.
+        total_steps: timesteps of all samples together: samples times timesteps, or fewer where recordings are of
+            different length.
         dt: the length of a timestep in seconds; None where nobody said.
+        event_value: what an event of a recording stands for in the values of the input; None for other inputs.
         sent: by node that sent both more and less than zero, or spikes of several weights, in its shape: the same with
             every spike counted as 1.
     """
@@ -59,20 +64,37 @@ class Rates:
     timesteps: int = 0
     dt: float | None = None
     sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    total_steps: int = 0
+    event_value: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.total_steps:
+            object.__setattr__(self, "total_steps", self.samples * self.timesteps)
 
     def __repr__(self) -> str:
         means = listed([f"{name} {value.mean():.3g}" for name, value in self.values.items()])
         return f"Rates({self.samples:,} samples, {self.timesteps} timesteps, means: {means})"
 
     @classmethod
-    def of(cls, graph: Graph, run: Run, inputs: InputSums) -> Rates:
-        """The rates of a run, with the sums of what every input sent, over all samples and timesteps."""
-        steps = run.samples * run.timesteps
+    def of(cls, graph: Graph, run: Run, inputs: InputSums, data: Dataset) -> Rates:
+        """The rates of a run.
+
+        Args:
+            graph: as it was given. Of recordings it is not what ran: over the steps of a frame an input is so many
+                times as large there, and neurons send the same.
+            run: of it.
+            inputs: the sums of what every input sent, over all samples and timesteps.
+            data: that ran.
+        """
+        steps, event = run.total_steps, None
+        if isinstance(data, EventDataset):
+            event = data.source.binning.scale
+            inputs = inputs.divided(data.steps_a_frame)
         sums, sizes = {**inputs.sums, **run.counts}, {**inputs.sizes, **run.sent}
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
         both = [name for name in values if not np.array_equal(np.abs(sums[name]), sizes[name])]
         sent = {name: np.asarray(sizes[name]) / steps for name in both}
-        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent)
+        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent, steps, event)
 
     def sizes(self, name: str) -> NDArray[np.float64]:
         """How much a node sends in a timestep, in its shape, whatever the sign: what travels."""
@@ -80,7 +102,7 @@ class Rates:
 
     @classmethod
     def merged(cls, rates: Sequence[Rates]) -> Rates:
-        """Those of the parts of a data set as those of all of it, to within rounding: a mean by numbers of samples.
+        """Those of the parts of a data set as those of all of it, to within rounding: a mean by numbers of timesteps.
 
         Raises:
             SettingsError: for none, or rates of which nobody said of how many samples they are.
@@ -89,6 +111,7 @@ class Rates:
         if not rates or not all(one.samples for one in rates):
             raise SettingsError("rates merge where each says of how many samples it is; simulate again")
         first, samples = rates[0], sum(one.samples for one in rates)
+        weights = [one.total_steps or one.samples for one in rates]
         for one in rates:
             if (one.network, one.timesteps, one.dt) != (first.network, first.timesteps, first.dt):
                 raise DataError("rates of different networks or timesteps cannot be merged")
@@ -96,13 +119,14 @@ class Rates:
                 raise DataError("rates of different nodes cannot be merged")
 
         def mean(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-            weighted = [part * one.samples for part, one in zip(parts, rates, strict=True)]
-            return np.asarray(np.sum(weighted, axis=0) / samples)
+            weighted = [part * weight for part, weight in zip(parts, weights, strict=True)]
+            return np.asarray(np.sum(weighted, axis=0) / sum(weights))
 
         values = {name: mean([one.values[name] for one in rates]) for name in first.values}
         sizes = {name: mean([one.sizes(name) for one in rates]) for name in first.values}
         sent = {name: size for name, size in sizes.items() if not np.array_equal(np.abs(values[name]), size)}
-        return replace(first, values=values, samples=samples, sent=sent)
+        total = sum(one.total_steps for one in rates)
+        return replace(first, values=values, samples=samples, sent=sent, total_steps=total)
 
     @property
     def per_second(self) -> dict[str, NDArray[np.float64]]:
@@ -118,6 +142,8 @@ class Rates:
     def arrays(self) -> dict[str, Any]:
         """What an ``.npz`` holds of them: the rates, in spikes per neuron and timestep, and whose they are."""
         facts: dict[str, Any] = {"network": self.network, "samples": self.samples, "timesteps": self.timesteps}
+        facts |= {} if self.total_steps == self.samples * self.timesteps else {"total_steps": self.total_steps}
+        facts |= {} if self.event_value is None else {"event_value": self.event_value}
         facts |= {} if self.dt is None else {"dt": self.dt}
         facts_as_arrays = {label: np.array(value) for label, value in facts.items()}
         by_node = ((PREFIX, self.values), (SENT, self.sent))
@@ -196,7 +222,9 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
             raise DataError(f"it does not say of how many samples its rates are; {AGAIN}")
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
-        return Rates(values, network, samples, timesteps, _seconds(arrays), sent).checked(graph)
+        total = _count(arrays, "total_steps")
+        dt, event = _positive(arrays, "dt", "number of seconds"), _positive(arrays, "event_value", "value of an event")
+        return Rates(values, network, samples, timesteps, dt, sent, total, event).checked(graph)
 
 
 @contextmanager
@@ -213,7 +241,7 @@ def _in_file(path: Path | str) -> Iterator[None]:
 
 
 AGAIN = "simulate again"
-FACTS = ("network", "samples", "timesteps", "dt")
+FACTS = ("network", "samples", "timesteps", "total_steps", "event_value", "dt")
 
 
 def _numbers(arrays: Mapping[str, NDArray[Any]], label: str) -> NDArray[np.float64]:
@@ -237,10 +265,10 @@ def _count(arrays: Mapping[str, NDArray[Any]], label: str) -> int:
     return int(array)
 
 
-def _seconds(arrays: Mapping[str, NDArray[Any]]) -> float | None:
-    array = arrays.get("dt")
-    if array is not None and (array.ndim or array.dtype.kind not in "fiu" or not 0 < array < np.inf):
-        raise DataError(f"its dt is no number of seconds; {AGAIN}")
+def _positive(arrays: Mapping[str, NDArray[Any]], label: str, what: str) -> float | None:
+    array = arrays.get(label)
+    if array is not None and (array.ndim or array.dtype.kind not in "fiu" or not 0 < abs(array) < np.inf):
+        raise DataError(f"its {label} is no {what}; {AGAIN}")
     return None if array is None else float(array)
 
 
@@ -276,6 +304,14 @@ class InputSums:
                 self._add(name, wide, wide.abs(), steps)
         self.next += len(x)
 
+    def divided(self, factor: float) -> InputSums:
+        """The same of inputs so many times as small."""
+        found = copy(self)
+        found.sums, found.sizes = (
+            {name: total / factor for name, total in one.items()} for one in (self.sums, self.sizes)
+        )
+        return found
+
     def _add(self, name: str, values: Tensor, sizes: Tensor, steps: int = 1) -> None:
         """What an input sent in a batch ``(B, *shape)``, at each of so many steps."""
         for found, one in ((self.sums, values), (self.sizes, sizes)):
@@ -304,12 +340,13 @@ def simulated_rates(
         )
     dataset = as_dataset(data, spiking_graph(graph).inputs)
     prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
-    graph, dataset, chosen = spiking_graph(prepared.network), prepared.data, prepared.settings
+    given, graph = spiking_graph(graph), spiking_graph(prepared.network)
+    dataset, chosen = prepared.data, prepared.settings
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
     run = run_over(graph, dataset, chosen, replace(wanted, outputs=False), recording, (sums,), progress)
     warn(run.warnings)
-    return Rates.of(graph, run, sums)
+    return Rates.of(given, run, sums, dataset)
 
 
 def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:

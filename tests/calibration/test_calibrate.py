@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 import spikewright as sw
 from networks import plain
-from spikewright.calibration import Max, Percentile, Scale, Statistics, calibrate, parse, statistics_key
+from spikewright.calibration import Max, Percentile, Scale, Statistics, calibrate, statistics_key, threshold_method
 from spikewright.errors import CalibrationError, DataError, ModelFileError, SettingsError
 from spikewright.forward import run
 from spikewright.graph import Graph
@@ -228,8 +228,8 @@ def test_the_schedule_is_not_truncated() -> None:
     ],
 )
 def test_methods_read_back_as_they_print(text: str) -> None:
-    assert str(parse(text)) == text
-    assert parse(str(parse(text))) == parse(text)
+    assert str(threshold_method(text)) == text
+    assert threshold_method(str(threshold_method(text))) == threshold_method(text)
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_methods_read_back_as_they_print(text: str) -> None:
     ],
 )
 def test_methods_are_read_as_people_write_them(text: str, canonical: str) -> None:
-    assert str(parse(text)) == canonical
-    assert parse(parse(text)) == parse(text)
+    assert str(threshold_method(text)) == canonical
+    assert threshold_method(threshold_method(text)) == threshold_method(text)
 
 
 def test_methods_are_values_or_their_text_everywhere() -> None:
@@ -295,7 +295,7 @@ def test_methods_are_values_or_their_text_everywhere() -> None:
 )
 def test_methods_that_are_none(text: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        parse(text)
+        threshold_method(text)
     assert str(caught.value) == message
 
 

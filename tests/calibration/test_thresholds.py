@@ -19,7 +19,7 @@ from spikewright.calibration import (
     Moments,
     Statistics,
     calibrate,
-    parse,
+    threshold_method,
 )
 from spikewright.calibration.inputs import parse_input_scale
 from spikewright.calibration.requests import parse as parse_request
@@ -65,10 +65,10 @@ def error(values: np.ndarray, scale: float, levels: Levels) -> float:
     ],
 )
 def test_texts_read_back(text: str, method: sw.Method, written: str) -> None:
-    assert parse(text) == method
+    assert threshold_method(text) == method
     assert str(method) == written
-    assert parse(written) == method
-    assert hash(parse(written)) == hash(method)
+    assert threshold_method(written) == method
+    assert hash(threshold_method(written)) == hash(method)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_texts_read_back(text: str, method: sw.Method, written: str) -> None:
 )
 def test_texts_that_are_none(text: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        parse(text)
+        threshold_method(text)
     assert message in str(caught.value)
 
 
@@ -342,7 +342,7 @@ def test_a_lambda_of_zero_never_results(text: str) -> None:
     x = np.zeros((100, 3), np.float32)
     x[:50, 0], x[:10, 1] = np.linspace(1, 2, 50), 5
     scales = calibrate(relu(), x, text).scales(text)["r"]
-    percentile = parse(text).percentile  # type: ignore[attr-defined]
+    percentile = threshold_method(text).percentile  # type: ignore[attr-defined]
     x = x.astype(float)
     layer = np.percentile(x, percentile) or 5.0
     expected = [np.percentile(x[:, channel], percentile) or layer for channel in range(3)]

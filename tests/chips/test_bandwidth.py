@@ -21,7 +21,7 @@ import spikewright as sw
 from spikewright.chips.bandwidth import from_rates, measured_bandwidth
 from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipNetwork
-from spikewright.chips.recording import SensorRecording, is_recording
+from spikewright.chips.recording import SensorEvents, is_recording
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Graph, SampleShapes
 from spikewright.nodes import IF, AvgPool, Conv, Flatten, Input, Linear, Output
@@ -181,7 +181,7 @@ def test_a_file_of_a_camera_is_a_recording() -> None:
     """What a chip is sent of it are the events that every reader of recordings finds."""
     file = Path(__file__).parent.parent / "recordings" / "files" / "sample_nmnist.bin"
     assert is_recording(file)
-    found, events = SensorRecording.read(file), sw.load_recording(file)
+    found, events = SensorEvents.read(file), sw.load_recording(file)
     x, y, t, p = events.columns("x", "y", "t", "p")
     order = np.argsort(t, kind="stable")
     assert (found.x == x[order]).all()
@@ -189,7 +189,7 @@ def test_a_file_of_a_camera_is_a_recording() -> None:
     assert (found.p == p[order]).all()
     assert (found.t == (t - t.min())[order]).all()
     assert found.name == str(file)
-    assert len(SensorRecording.read(events)) == len(events)
+    assert len(SensorEvents.read(events)) == len(events)
 
 
 def test_recordings_are_frames_of_events(tmp_path: Path) -> None:
@@ -201,15 +201,15 @@ def test_recordings_are_frames_of_events(tmp_path: Path) -> None:
     with (tmp_path / "events.NPY").open("wb") as file:
         np.save(file, rows)
     assert is_recording(tmp_path / "events.NPY")
-    assert len(SensorRecording.read(tmp_path / "events.NPY")) == 1
+    assert len(SensorEvents.read(tmp_path / "events.NPY")) == 1
     np.savez(tmp_path / "other.npz", x=np.ones(3), y=np.ones(3))
     assert not is_recording(tmp_path / "other.npz")
     inputs = facts_inputs((2, 3, 4))
-    found = SensorRecording.read(tmp_path / "events.npz").frames(inputs, 1e-3)
+    found = SensorEvents.read(tmp_path / "events.npz").frames(inputs, 1e-3)
     assert found.shape == (1, 4, 2, 3, 4)
     assert found[0, 0, 0, 2, 0] == found[0, 0, 1, 0, 1] == found[0, 1, 1, 0, 1] == found[0, 3, 0, 1, 2] == 1
     assert found.sum() == 4
-    assert SensorRecording.read(arrays).frames(facts_inputs((1, 3, 4)), 1e-3).sum() == 4
+    assert SensorEvents.read(arrays).frames(facts_inputs((1, 3, 4)), 1e-3).sum() == 4
     for broken, message in (
         ({"t": arrays["t"]}, "it lacks x, y, p"),
         ({**arrays, "x": arrays["x"] + 4}, "reach x 6"),
@@ -219,8 +219,8 @@ def test_recordings_are_frames_of_events(tmp_path: Path) -> None:
         (np.zeros(3), "it lacks t, x, y, p"),
     ):
         with pytest.raises(DataError, match=message):
-            SensorRecording.read(broken).frames(inputs, 1e-3)
-    recording = SensorRecording.read(arrays)
+            SensorEvents.read(broken).frames(inputs, 1e-3)
+    recording = SensorEvents.read(arrays)
     with pytest.raises(DataError, match="1 or 2 channels"):
         recording.frames(facts_inputs((3, 3, 4)), 1e-3)
     with pytest.raises(DataError, match="a recording is of one input; the network has 2"):
@@ -241,7 +241,7 @@ def test_recordings_come_in_several_kinds_of_files(tmp_path: Path) -> None:
     for source in (rows, *(tmp_path / name for name in ("one.npz", "one.npy", "names.npz"))):
         if isinstance(source, Path):
             assert is_recording(source)
-        found = SensorRecording.read(source)
+        found = SensorEvents.read(source)
         assert [found.t.tolist(), found.x.tolist(), found.y.tolist(), found.p.tolist()] == [
             [0, 20],
             [3, 1],
@@ -267,7 +267,7 @@ def test_bandwidth_of_a_recording_is_that_of_its_frames() -> None:
     graph = facts_network(pool=False)
     network = lower(graph, SPECK).checked(SPECK)
     t = np.array([0, 1, 2, 900, 3100])
-    recording = SensorRecording.read({"t": t, "x": t % 4, "y": t % 3, "p": t % 2})
+    recording = SensorEvents.read({"t": t, "x": t % 4, "y": t % 3, "p": t % 2})
     fit = sw.check(graph, data=recording, dt=1e-3)
     assert fit.bandwidth is not None
     assert (fit.bandwidth.samples, fit.bandwidth.timesteps) == (1, 4)

@@ -239,7 +239,7 @@ def test_an_input_beside_others_is_scaled_alone() -> None:
 
 def test_a_recording_arrives_as_it_is(tmp_path: Path) -> None:
     """The events that a picture would be sent as, recorded: the same spikes, and those of the reference one by one."""
-    from spikewright.chips.recording import SensorRecording
+    from spikewright.chips.recording import SensorEvents
     from spikewright.chips.simulation.reference import run_reference
     from spikewright.chips.simulation.trains import StepClock
 
@@ -248,7 +248,7 @@ def test_a_recording_arrives_as_it_is(tmp_path: Path) -> None:
     picture = TRAINS.of(x[0], found.network.inputs[0], 0)
     assert picture.time.min() == 0
     arrays = {"t": picture.time, "x": picture.x, "y": picture.y, "p": np.zeros(len(picture), np.int64)}
-    recording = SensorRecording.read(arrays)
+    recording = SensorEvents.read(arrays)
     clock = StepClock(timesteps=32)
     as_sent = measure_chip(found, x[:1], TRAINS, events_to=tmp_path / "sent")
     recorded = measure_chip(found, recording, clock, events_to=tmp_path / "recorded")
@@ -270,7 +270,7 @@ def test_a_recording_arrives_as_it_is(tmp_path: Path) -> None:
     assert sum(one.fired for one in short.layers.values()) < sum(one.fired for one in recorded.layers.values())
     whole = measure_chip(found, recording)
     assert whole.trains.timesteps == recording.steps(1e-3)
-    wrong = SensorRecording.read({**arrays, "x": picture.x + 1})
+    wrong = SensorEvents.read({**arrays, "x": picture.x + 1})
     with pytest.raises(DataError, match="the network's input has 8 columns"):
         measure_chip(found, wrong, clock)
     with pytest.raises(SettingsError, match="pictures are sent as PictureTrains"):

@@ -52,6 +52,19 @@ def test_a_table_of_before_and_after(files: dict[str, str], tmp_path: Path, caps
     assert "1 of 1 epochs were done" in capsys.readouterr().err
 
 
+def test_limits_of_cores(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "better.safetensors"
+    cores = sw.check(sw.load(files["net.safetensors"]), "speck2f").cores
+    last = list(cores.values())[-1]
+    state = str(tmp_path / "state.safetensors")
+    limits = ("--chip", "speck2f", "--dt", "1ms", "--synops-limit", f"{last}:1e3,total=1e9", "--checkpoint", state)
+    assert run(typed(files, output, *limits, "--json")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["recipe"]["synops_limit"] == {f"core {last}": 1000.0, "total": 1e9}
+    assert run(typed(files, output, *limits, "--json", "--force")) == 0
+    assert json.loads(capsys.readouterr().out)["resumed"] == 1
+
+
 def test_json(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(typed(files, tmp_path / "better.safetensors", "--json")) == 0
     told = json.loads(capsys.readouterr().out)
@@ -75,7 +88,9 @@ def test_test_data_that_are_trained_on_are_refused(
     ("more", "message"),
     [
         (("--surrogate", "arctan"), "unknown surrogate gradient 'arctan'"),
-        (("--synops-limit", "0:3"), "--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6"),
+        (("--synops-limit", "a:3"), "--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6"),
+        (("--synops-limit", "0:3"), "no core 0 hears spikes of other layers; there are none: say which chip"),
+        (("--chip", "speck2f", "--dt", "1ms"), "no limit of synaptic operations of a core of speck2f is public"),
         (("--synops-limit", "conv=3"), "no layer 'conv' hears spikes"),
         (("--synops-limit", "-3"), "must be a positive number"),
         (("--dt", "1ms"), "--dt would change nothing"),

@@ -12,7 +12,7 @@ import pytest
 
 import spikewright as sw
 from spikewright.cli.app import run
-from spikewright.cli.console import Terminal, compact_table, out
+from spikewright.cli.terminal import Terminal, compact_table, out
 from spikewright.graph import Graph
 from spikewright.nodes import Conv, Flatten, Input, Linear, Output, ReLU
 from spikewright.synapse_graph.writers.csv import plain_text

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.main import get_command
 
 import spikewright as sw
 from networks import plain
-from spikewright.cli.app import app, run
+from spikewright.cli.app import run
 from spikewright.cli.calibration import CalibrationOptions
+from spikewright.cli.commands import loaded
 from spikewright.experiment.tuning.point import SETTINGS, Point
 from spikewright.forward import run as forward
 
@@ -99,7 +99,7 @@ def test_where_nothing_meets_the_rule(folder: Path, capsys: pytest.CaptureFixtur
 
 def test_both_commands_calibrate_by_the_same_options() -> None:
     """What tune takes of calibration, convert takes too, so that the command that it prints can leave nothing out."""
-    takes = {name: {p.name: p.opts for p in command.params} for name, command in get_command(app).commands.items()}
+    takes = {name: {p.name: p.opts for p in loaded(name).params} for name in ("convert", "tune")}
     for option in fields(CalibrationOptions):
         assert takes["tune"][option.name] == takes["convert"][option.name]
     own = {"model", "data", "grid", "rule", "timesteps", "trials", "test", "hold_out", "seed", "store", "output"}

@@ -10,7 +10,7 @@ import pytest
 
 import spikewright as sw
 from networks import plain
-from spikewright.calibration import parse
+from spikewright.calibration import threshold_method
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.cli.app import run
 from spikewright.conversion import Neurons, NeuronsByPopulation
@@ -47,20 +47,20 @@ def network() -> tuple[Graph, Array, Array]:
     ],
 )
 def test_its_text(text: str, value: Auto) -> None:
-    assert parse(text) == value
-    assert parse(str(value)) == value
+    assert threshold_method(text) == value
+    assert threshold_method(str(value)) == value
 
 
 def test_what_it_takes() -> None:
-    assert parse("auto") == Auto()
+    assert threshold_method("auto") == Auto()
     with pytest.raises(
         SettingsError, match="auto: nothing that neurons may be allowed is called 'magic'; there are st"
     ):
-        parse("auto:16,allow=magic")
+        threshold_method("auto:16,allow=magic")
     with pytest.raises(SettingsError, match="timesteps must be 1 or more"):
-        parse("auto:0")
+        threshold_method("auto:0")
     with pytest.raises(SettingsError, match="unknown option 'frob=1'"):
-        parse("auto:16,frob=1")
+        threshold_method("auto:16,frob=1")
 
 
 def test_it_is_what_somebody_would_get_who_typed_it(tmp_path: Path) -> None:

@@ -87,6 +87,29 @@ def test_the_same_seed_gives_the_same_and_a_stopped_training_goes_on(tmp_path: P
     assert rest.history == whole.history
 
 
+def test_a_training_that_was_stopped_within_an_epoch_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversion = converted()
+    _, x, y = task()
+    how: dict[str, Any] = {"timesteps": 2, "noise": 0.02, "batch_size": 30, "epochs": 2}
+    whole = training.finetune(conversion, (x[:200], y[:200]), **how)
+    place = tmp_path / "state.safetensors"
+    monkeypatch.setattr("spikewright.training.finetuning.BETWEEN", 0.0)
+
+    def stopped(what: str, done: int, __: int) -> None:
+        if what == "epoch 2 of 2" and done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.finetune(conversion, (x[:200], y[:200]), checkpoint=place, progress=stopped, **how)
+    told: list[int] = []
+    rest = training.finetune(
+        conversion, (x[:200], y[:200]), checkpoint=place, progress=lambda _, done, __: told.append(done), **how
+    )
+    assert told == [5, 6, 7]
+    assert rest.conversion == whole.conversion
+    assert rest.history == whole.history
+
+
 def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     conversion = converted()
     _, x, y = task()

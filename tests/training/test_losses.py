@@ -1,5 +1,6 @@
 """Synaptic operations and firing rates as losses; weights clipped, noisy, and in the integers of a chip."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,48 @@ def network(pool: bool = False, v_min: float | None = -1.0) -> Graph:
             *(neurons("b", "fc", v_min=v_min), Output(name="output", inputs=("b",))),
         ]
     )
+
+
+def trained_for_chip() -> sw.Conversion:
+    """A residual network whose counts are read."""
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = torch.nn.Conv2d(1, 4, 3, 1, 1), torch.nn.Conv2d(4, 4, 3, 1, 1)
+            self.pool, self.last = torch.nn.AvgPool2d(2), torch.nn.Linear(64, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x).relu()
+            return self.last(self.pool((x + self.second(x)).relu()).flatten(1))
+
+    torch.manual_seed(3)
+    pictures = np.random.default_rng(3).random((32, 1, 8, 8), np.float32)
+    return sw.convert(sw.load(Block().eval(), shape=(1, 8, 8)), pictures, "max", readout="count")
+
+
+def test_operations_of_cores_are_those_that_the_chip_is_checked_for() -> None:
+    conversion = trained_for_chip()
+    pictures = np.random.default_rng(4).random((5, 1, 8, 8), np.float32)
+    fit = sw.check(conversion, "speck2f", dt=1e-3, data=pictures, timesteps=6)
+    assert fit.bandwidth is not None
+    done = training.module(conversion).run(torch.from_numpy(pictures), 6, counts=True)
+    loss = SynOpsLoss(conversion, 1.0, dt=1e-3, chip="speck2f")
+    cores = sw.check(conversion, "speck2f").cores  # with data the busiest stand elsewhere
+    hearing = {core: fit.bandwidth[layer].mean for layer, core in cores.items() if core in loss.cores}
+    assert len(hearing) == 2
+    found = {core: one.item() for core, one in loss.core_synops(done).items()}
+    assert found == pytest.approx(hearing, rel=1e-5)
+    one = max(found, key=lambda core: found[core])
+    half = SynOpsLoss(conversion, {one: found[one] / 2}, dt=1e-3, chip="speck2f")
+    assert half(done).item() == pytest.approx(1, rel=1e-5)
+    half(done).backward()
+
+
+def test_a_limit_that_the_chip_has_is_taken() -> None:
+    conversion = trained_for_chip()
+    own = dataclasses.replace(chip("speck2f"), synops_per_second=123.0)
+    assert set(SynOpsLoss(conversion, dt=1e-3, chip=own).limits.values()) == {123.0}
 
 
 def test_the_gradient_of_operations_is_that_of_sinabs() -> None:
@@ -116,6 +159,13 @@ def test_firing_rates() -> None:
         (lambda: SynOpsLoss(network()), "needs a limit"),
         (lambda: SynOpsLoss(network(), {"fd": 3}), "no layer 'fd' hears spikes; there are fc"),
         (lambda: SynOpsLoss(network(), {"fc": 0}), "fc must be a positive number, not 0"),
+        (
+            lambda: SynOpsLoss(network(), {1: 5.0}),
+            "no core 1 hears spikes of other layers; there are none: say which chip",
+        ),
+        (lambda: SynOpsLoss(trained_for_chip(), {8: 5.0}, chip="speck2f"), "no core 8 hears spikes"),
+        (lambda: SynOpsLoss(trained_for_chip(), 5.0, chip="akida_1_0"), "take a Speck"),
+        (lambda: SynOpsLoss(trained_for_chip(), chip="speck2f"), "no limit .* of speck2f is public: give the one you"),
         (lambda: SynOpsLoss(network(), 1.0, dt=-1), "dt must be a positive number"),
         (lambda: FiringRateLoss(0), "a target of firing rates is a positive number"),
         (lambda: FiringRateLoss({"c": 1})(training.module(network()).run(RASTER, counts=True)), "no population"),

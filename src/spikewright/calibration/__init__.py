@@ -16,7 +16,7 @@ from spikewright.calibration.requests import (
 )
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
-from spikewright.calibration.thresholds import Method, NodeFacts, methods, parse, parse_all
+from spikewright.calibration.thresholds import Method, NodeFacts, methods, parse_all, threshold_method
 from spikewright.calibration.thresholds.gauss import Gauss
 from spikewright.calibration.thresholds.ltb import Ltb
 from spikewright.calibration.thresholds.max import Max
@@ -53,8 +53,8 @@ __all__ = [
     "input_scale_text",
     "look",
     "methods",
-    "parse",
     "parse_all",
     "parse_input_scale",
     "statistics_key",
+    "threshold_method",
 ]

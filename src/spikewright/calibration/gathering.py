@@ -15,7 +15,7 @@ from spikewright.calibration.looking import look
 from spikewright.calibration.population import Population, populations
 from spikewright.calibration.requests import Counted, InOrder, Quantile, Request
 from spikewright.calibration.requests.request import Arrays
-from spikewright.calibration.score import AnalogScoring, scored_heads
+from spikewright.calibration.score import AnalogScoring, StreamScoring, scored_heads
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
 from spikewright.data import Dataset, as_dataset
@@ -52,8 +52,8 @@ def calibrate(
 
     Args:
         graph: the folded graph, from ``prepare``.
-        data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, or a pair of such
-            samples and labels.
+        data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, a pair of such samples
+            and labels, or what else ``as_dataset`` takes. How many samples there are need not be known.
         methods: what λ will be asked for, as values or as their text. A percentile takes a second pass over the data,
             and more only where very many values lie close to it.
         input_scale: how λ of an input comes about, which is what one event of the Poisson encoder stands for: "max",
@@ -78,16 +78,17 @@ def calibrate(
     calibration = Calibration(
         graph, data, methods, input_scale=input_scale, task=task, requests=requests, one_pass=one_pass
     )
-    samples, in_order = len(calibration.data), sum(request.samples for request in calibration.in_order)
+    in_order = sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
     while calibration.needs_pass:
+        samples = calibration.data.length or 0
         before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
         move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
         counts = calibration.counts()
         counts.add(forward, calibration.data, batch_size, move)
         calibration.merge(counts)
         calibration.finish_pass()
-    counted = calibration.passes * samples
+    counted = calibration.passes * len(calibration.data)
     watch = None if progress is None else lambda done, _: progress(counted + done, counted + in_order)
     statistics = calibration.statistics(device, watch)
     if progress is not None:
@@ -140,7 +141,7 @@ class Calibration:
         chosen, self.input_scale = parse_all(methods), parse_input_scale(input_scale)
         self.graph, self.one_pass, self.passes = graph, one_pass, 0
         self.data: Dataset = as_dataset(data, graph.inputs)
-        if not len(self.data):
+        if self.data.length == 0:
             raise DataError("the calibration set is empty; give at least one sample")
 
         in_order: dict[str, InOrder[Any]] = {}
@@ -153,11 +154,15 @@ class Calibration:
             in_order.update({request.key: request for request in found if isinstance(request, InOrder)})
             return {request for request in found if isinstance(request, Counted)}
 
-        heads, self.remarks = scored_heads(graph, self.data, task)
+        if self.data.knows_targets:
+            heads, self.remarks = scored_heads(graph, self.data.targets, task)
+            scoring: AnalogScoring = AnalogScoring(heads, graph.of_type(Output))
+        else:
+            scoring, self.remarks = StreamScoring(graph, task), ()
         self._counts = Counts(
             {population.name: population for population in populations(graph, asked, one_pass)},
             {name: InputWatcher() for name in graph.inputs},
-            AnalogScoring(heads, graph.of_type(Output)),
+            scoring,
         )
         self.in_order = tuple(in_order.values())
 
@@ -187,8 +192,8 @@ class Calibration:
             first: index of the first of these samples in the data set.
             samples: how many; None for all from there on.
         """
-        end = len(self.data) if samples is None else first + samples
-        return self._counts.fresh(slice(first, min(end, len(self.data))), with_inputs=not self.passes)
+        end = None if samples is None else first + samples
+        return self._counts.fresh(slice(first, end), with_inputs=not self.passes)
 
     def merge(self, counts: Counts) -> None:
         """Take in what was counted in this pass of other samples."""
@@ -201,6 +206,8 @@ class Calibration:
             CalibrationError: where more or fewer samples were counted.
         """
         seen = self._counts.samples
+        if not seen:
+            raise DataError("the calibration set is empty; give at least one sample")
         if seen != len(self.data):
             raise CalibrationError(
                 f"{seen:,} samples were counted in this pass, the data set has {len(self.data):,}; "
@@ -233,7 +240,7 @@ class Calibration:
             inputs={name: watcher.result(_percentiles(results[name])) for name, watcher in inputs.items()},
             input_scale=input_scale_text(self.input_scale),
             scores=self._counts.scoring.results(),
-            remarks=self.remarks,
+            remarks=self.remarks + self._counts.scoring.remarks,
         )
 
     def _found_in_order(self, device: str, progress: Progress | None) -> dict[str, dict[str, Arrays]]:
@@ -294,11 +301,11 @@ class Counts:
         done = 0
         with ThreadPoolExecutor(threads) as several:
             watch = self._hooks(several if threads > 1 else None, threads)
-            for x, _ in data.batches(batch_size):
-                score(forward(torch.from_numpy(np.ascontiguousarray(x)), watch), len(x))
+            for x, y in data.noting_batches(batch_size):
+                score(forward(torch.from_numpy(np.ascontiguousarray(x)), watch), y, len(x))
                 done += len(x)
                 if progress is not None:
-                    progress(done, len(data))
+                    progress(done, data.length or 0)
         self.samples += done
 
     def _hooks(self, pool: ThreadPoolExecutor | None, threads: int) -> dict[str, Callable[[Tensor], None]]:

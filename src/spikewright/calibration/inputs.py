@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests import Quantile, Request
-from spikewright.calibration.thresholds import Method, NodeFacts, parse
+from spikewright.calibration.thresholds import Method, NodeFacts, threshold_method
 from spikewright.errors import CalibrationError, SettingsError
 from spikewright.settings import fits, number, plain
 
@@ -109,7 +109,7 @@ def parse_input_scale(value: Any) -> InputScale:
     """
     if isinstance(value, str):
         found = number(value)
-        value = parse(value) if found is None else found
+        value = threshold_method(value) if found is None else found
     if isinstance(value, Method):
         if getattr(value, "channels", False):
             raise SettingsError("input scale: one event stands for the same in every channel; leave out ',channels'")

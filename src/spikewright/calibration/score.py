@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from spikewright.data import Dataset
+from spikewright.data import Targets
+from spikewright.data.labels import joined
 from spikewright.errors import DataError
 from spikewright.graph import Graph, ToTensor
 from spikewright.nodes import Output
@@ -97,7 +98,12 @@ class AnalogScoring:
     Args:
         heads: by output, what is asked of it, with the targets of the samples that will come.
         outputs: of the analog network.
+
+    Attributes:
+        remarks: what is odd about the labels, in sentences.
     """
+
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, heads: Mapping[str, Head], outputs: Iterable[Output]) -> None:
         self.heads = {name: head for name, head in heads.items() if head.targets is not None and len(head.targets)}
@@ -114,11 +120,11 @@ class AnalogScoring:
         }
         return AnalogScoring(heads, self.outputs)
 
-    def bound(self, to_tensor: ToTensor) -> Callable[[Mapping[str, Tensor], int], None]:
+    def bound(self, to_tensor: ToTensor) -> Callable[[Mapping[str, Tensor], Targets | None, int], None]:
         """What counts a batch of so many samples, given what every output reads, where the network runs."""
         functions = {node.name: node.bind(to_tensor) for node in self.outputs}
 
-        def count(outputs: Mapping[str, Tensor], samples: int) -> None:
+        def count(outputs: Mapping[str, Tensor], _: Targets | None, samples: int) -> None:
             for name, head in self.heads.items():
                 assert head.targets is not None
                 answers = functions[name](outputs[name]).cpu().numpy()[:, None]
@@ -127,8 +133,8 @@ class AnalogScoring:
 
         return count
 
-    def merge(self, other: AnalogScoring) -> None:
-        """Take in what another one has counted of other samples."""
+    def merge(self, other: Any) -> None:
+        """Take in what another one of the same kind has counted of other samples."""
         for name, counts in self.counts.items():
             if name in other.counts:
                 counts.merge(other.counts[name])
@@ -144,16 +150,74 @@ class AnalogScoring:
         return found
 
 
-def scored_heads(graph: Graph, data: Dataset, task: TaskChoice) -> tuple[dict[str, Head], tuple[str, ...]]:
-    """What is asked of the outputs of a network by the labels of a data set, and what is odd about these labels.
+class StreamScoring(AnalogScoring):
+    """Counts the scores of outputs whose labels come with the samples: their task is that of the first batch.
 
     Args:
         graph: the analog network.
-        data: with or without labels.
+        task: as said; None finds it.
+    """
+
+    def __init__(self, graph: Graph, task: TaskChoice) -> None:
+        super().__init__({}, ())
+        self.graph, self.task = graph, task
+        self.targets: list[Targets] = []
+
+    def fresh(self, samples: slice) -> StreamScoring:  # noqa: ARG002 - whichever come
+        return StreamScoring(self.graph, self.task)
+
+    def bound(self, to_tensor: ToTensor) -> Callable[[Mapping[str, Tensor], Targets | None, int], None]:
+        functions = {node.name: node.bind(to_tensor) for node in self.graph.of_type(Output)}
+
+        def count(outputs: Mapping[str, Tensor], targets: Targets | None, samples: int) -> None:
+            if targets is None:
+                return
+            tasks = {name: head.task for name, head in self.heads.items()} or self.task
+            found, _ = scored_heads(self.graph, targets, tasks)
+            self.heads = self.heads or found
+            for name in self.heads.keys() & found.keys():
+                head = found[name]
+                assert head.targets is not None
+                if name not in self.counts:
+                    self.counts[name] = head.task.running_scores(1, head.answer)
+                self.counts[name].add(functions[name](outputs[name]).cpu().numpy()[:, None], head.targets)
+            self.targets.append(targets)
+            self.done += samples
+
+        return count
+
+    def merge(self, other: Any) -> None:
+        if not isinstance(other, StreamScoring):  # of a later pass, in which nothing is scored
+            return
+        self.heads = self.heads or other.heads
+        for name, counts in other.counts.items():
+            if name in self.counts:
+                self.counts[name].merge(counts)
+            else:
+                self.counts[name] = counts
+        self.targets += other.targets
+        self.done += other.done
+
+    def results(self) -> dict[str, AnalogScore]:
+        found, self.remarks = scored_heads(self.graph, joined(self.targets), self.task)
+        counted = {name: head.task for name, head in self.heads.items()}
+        if any(counted.get(name) != head.task for name, head in found.items()):
+            self.remarks = ("the labels of the first samples look like another task than all of them: say the task",)
+            return {}
+        self.heads = found
+        return super().results()
+
+
+def scored_heads(graph: Graph, targets: Targets | None, task: TaskChoice) -> tuple[dict[str, Head], tuple[str, ...]]:
+    """What is asked of the outputs of a network by labels, and what is odd about these labels.
+
+    Args:
+        graph: the analog network.
+        targets: the labels, or None.
         task: as said; None finds it.
     """
     try:
-        found = heads(graph, data.targets, task)
+        found = heads(graph, targets, task)
     except DataError as error:
         return {}, (f"the labels are not used: {error}",)
     labelled = {name: head for name, head in found.items() if head.targets is not None and len(head.targets)}

@@ -14,7 +14,7 @@ from spikewright.calibration.inputs import InputRange, parse_input_scale
 from spikewright.calibration.requests import Histogram, Request, Totals
 from spikewright.calibration.requests import parse as request_of
 from spikewright.calibration.score import AnalogScore
-from spikewright.calibration.thresholds import Method, NodeFacts, parse
+from spikewright.calibration.thresholds import Method, NodeFacts, threshold_method
 from spikewright.conversion.neurons import NeuronsGiven, neurons_of
 from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
@@ -129,7 +129,7 @@ class Statistics:
         Raises:
             CalibrationError: for a percentile that was not asked for when calibrating.
         """
-        chosen, by_population = parse(method), neurons_of(neurons)
+        chosen, by_population = threshold_method(method), neurons_of(neurons)
         return {
             **{name: np.asarray(value) for name, value in self.event_values().items()},
             **{

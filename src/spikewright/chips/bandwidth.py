@@ -168,7 +168,10 @@ def from_rates(network: ChipNetwork, rates: Rates, dt: float | None = None) -> B
     sent = {}
     for sender in network.senders:
         if sender.name in rates.values and sender.destinations:
-            sent[sender.name] = _events(sender, rates.sizes(sender.name)[None])[0] / step
+            own = sender
+            if isinstance(sender, ChipInput) and rates.event_value is not None:
+                own = replace(sender, event_value=abs(rates.event_value))
+            sent[sender.name] = _events(own, rates.sizes(sender.name)[None])[0] / step
         elif sender.destinations:
             raise SettingsError(f"the rates say nothing of '{sender.name}': they are of another network")
     found = tuple(mean_load(network, layer, sent) for layer in network.layers)
@@ -258,8 +261,13 @@ def measured_bandwidth(
         seen += len(part)
         if progress is not None:
             progress(seen, len(dataset))
-    rates = {name: total / (seen * timesteps * dt) for name, total in totals.items()}
-    courses = {name: course(sums[name], mosts[name], seen, dt, steps * dt) for name in sums}
+    lasting = np.full(seen, timesteps)
+    if isinstance(dataset, EventDataset):
+        lasting = np.array([timing.steps for timing in dataset.timings])
+    running = seen - np.searchsorted(np.sort(lasting), np.arange(timesteps), side="right")
+    here = np.convolve(running, np.full(steps, 1 / steps), "valid")
+    rates = {name: total / (lasting.sum() * dt) for name, total in totals.items()}
+    courses = {name: course(sums[name], mosts[name], here, dt, steps * dt) for name in sums}
     found = []
     for layer in network.layers:
         peak, begins = courses[layer.name].peak

@@ -48,13 +48,15 @@ class Course:
         return {label: getattr(few, label).tolist() for label in ("begins", "mean", "most")}
 
 
-def course(totals: NDArray[Any], mosts: NDArray[Any], samples: int, step: float, width: float) -> Course:
+def course(
+    totals: NDArray[Any], mosts: NDArray[Any], samples: NDArray[Any] | float, step: float, width: float
+) -> Course:
     """A course from counts of windows.
 
     Args:
         totals: of each window, over all samples.
         mosts: the most of any sample.
-        samples: how many.
+        samples: how many; where some end before the others, how many there are in each window, a part for a part of it.
         step: seconds from one window to the next.
         width: seconds of a window.
     """

@@ -21,7 +21,7 @@ from spikewright.chips.lowering.readout import SPREAD
 from spikewright.chips.mapping import assign, holds, most_placed
 from spikewright.chips.network import ChipLayer
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import SensorRecording
+from spikewright.chips.recording import SensorEvents, sensor_events
 from spikewright.chips.savings import savings
 from spikewright.chips.simulation.busy import busy_on_chip
 from spikewright.chips.sizes import Sizes
@@ -74,7 +74,7 @@ def check(
             own.
         rates: of the spiking network, for how busy cores are on average; what stands on parallel cores follows from it,
             from MACs by default.
-        data: samples that are simulated in place of that, for peaks too; or a SensorRecording.
+        data: samples that are simulated in place of that, for peaks too; or a Recording.
         timesteps: of that simulation; 64 unless given, and of a recording all.
         encoder: of that simulation; values as they are where there is none. Of integers only the regular trains.
         window: over which peaks are taken, in seconds.
@@ -99,6 +99,7 @@ def check(
             raise SettingsError(f"chip '{own}': only numbers and shapes are checked; leave rates, data and limits away")
         return _other(network, own)
     check_limit(synops_limit, own)
+    data = sensor_events(data)
     if data is not None and dt is None:
         raise SettingsError("operations per second need to know how long a step is: say dt (--dt 1ms)")
     if isinstance(network, Quantised):
@@ -121,7 +122,7 @@ def check(
     elif data is not None and isinstance(network, Quantised):
         busy = busy_on_chip(network, data, timesteps, dt or 0.0, window=window, progress=progress)
     elif data is not None and not isinstance(network, Quantised):
-        if isinstance(data, SensorRecording):
+        if isinstance(data, SensorEvents):
             data = data.frames(spiking_graph(network).inputs, dt or 0.0, timesteps)
             timesteps, encoder = data.shape[1], EventFrames()
         timesteps = TIMESTEPS if timesteps is None else timesteps

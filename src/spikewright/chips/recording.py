@@ -1,4 +1,4 @@
-"""Recordings of a sensor: arrays of t, x, y and p, by name or as one structured array, from memory or from a file."""
+"""What a chip is sent of a recording: its events in memory, in order of time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Longs = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class SensorRecording:
-    """Events of a sensor, in order of time; all arrays are ``(E,)``.
+class SensorEvents:
+    """The events of a recording, in order of time; all arrays are ``(E,)``.
 
     Attributes:
         t: in microseconds, from the first event on.
@@ -45,7 +45,7 @@ class SensorRecording:
         return len(self.t)
 
     @classmethod
-    def read(cls, source: Any) -> SensorRecording:
+    def read(cls, source: Any) -> SensorEvents:
         """Events from anywhere.
 
         Args:
@@ -56,7 +56,7 @@ class SensorRecording:
         Raises:
             DataError: for what is no recording.
         """
-        if isinstance(source, SensorRecording):
+        if isinstance(source, SensorEvents):
             return source
         if isinstance(source, Path | str) and Path(source).suffix.lower() not in SHARED:
             source = load_recording(source)
@@ -158,6 +158,15 @@ class SensorRecording:
         found = np.zeros((1, count, *shape), np.float32)
         np.add.at(found.reshape(count, -1), (step[inside], places[inside]), 1)
         return found
+
+
+def sensor_events(data: Any) -> Any:
+    """The events of a recording; data of other kinds as they are.
+
+    Raises:
+        DataError: for a damaged recording, or one without events.
+    """
+    return SensorEvents.read(data) if isinstance(data, Recording) else data
 
 
 def is_recording(path: Path | str) -> bool:

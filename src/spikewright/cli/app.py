@@ -16,23 +16,15 @@ import typer
 from typer.main import get_command
 
 from spikewright import __version__
-from spikewright.cli.check import check
-from spikewright.cli.console import warnings_as_lines
-from spikewright.cli.convert import convert
-from spikewright.cli.demo import demo
-from spikewright.cli.export import export
-from spikewright.cli.finetune import finetune
-from spikewright.cli.inspect import inspect
-from spikewright.cli.quantise import quantise
-from spikewright.cli.simulate import simulate
-from spikewright.cli.synapses import synapses
-from spikewright.cli.tune import tune
+from spikewright.cli.commands import Commands, register
+from spikewright.cli.terminal import warnings_as_lines
 from spikewright.errors import SpikewrightError
 from spikewright.files import Written, reason, recording, shown
 from spikewright.text import first_line, one_line, visible
 
 app = typer.Typer(
     name="spikewright",
+    cls=Commands,
     help="Trained networks in, spiking networks out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,8 +41,7 @@ FAULT = 1
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 """The base class of click's errors; typer carries click inside itself or not, depending on its version."""
 
-for command in (inspect, convert, tune, finetune, simulate, check, quantise, synapses, export, demo):
-    app.command()(command)
+register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -69,7 +60,7 @@ def options(
 
 @cache
 def _commands() -> Any:
-    """What understands a command line; making it takes longer than many a command, so that it is made once."""
+    """What understands a command line, made once."""
     return get_command(app)
 
 

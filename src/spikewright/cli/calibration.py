@@ -12,6 +12,7 @@ from spikewright.cli.console import (
     AnswerOption,
     BatchOption,
     BinningOption,
+    ColumnsOption,
     DeviceOption,
     EncoderOption,
     LeakyOption,
@@ -26,6 +27,7 @@ from spikewright.cli.samples import DrawOption, FirstOption, picked
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import Choice, Dataset, Preprocessing, load_data
+from spikewright.data.columns import columns_of
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
@@ -44,6 +46,7 @@ class CalibrationOptions:
         weights, shape, verify: of the network: see ``load``.
         preprocess: what is done to samples.
         binning: how recordings become frames.
+        columns: which of a table are sample and label.
         input_scale: what an event of the poisson encoder stands for.
         samples, first_samples, sample_seed: which samples: see ``picked``.
         correct_samples: how many of them corrections look at.
@@ -58,6 +61,7 @@ class CalibrationOptions:
     verify: VerifyOption = None
     preprocess: PreprocessOption = ""
     binning: BinningOption = None
+    columns: ColumnsOption = None
     input_scale: Annotated[
         str,
         typer.Option(help="What one event stands for (--encoder poisson): max, 99.9%, or a number like 255."),
@@ -85,6 +89,7 @@ class CalibrationOptions:
             SettingsError: for options that do not.
         """
         _ = self.scale, self.preprocessing, None if self.binning is None else Binning.parse(self.binning)
+        columns_of(self.columns)
         named_encoder(self.encoder)
 
     @property
@@ -139,6 +144,7 @@ class CalibrationOptions:
             preprocessing=self.preprocessing,
             classes=classes,
             binning=self.binning,
+            columns=self.columns,
         )
 
     def picked(self, data: Dataset) -> tuple[Dataset, Choice]:

@@ -14,30 +14,28 @@ from spikewright.chips.fit import check as checked
 from spikewright.chips.known import chip as known_chip
 from spikewright.chips.known import chips
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import SensorRecording, is_recording
+from spikewright.chips.recording import SensorEvents, is_recording
 from spikewright.chips.simulation.busy import bandwidth_of, micros_of
 from spikewright.chips.simulation.comparing import ChipComparison, compare_on_chip
 from spikewright.chips.simulation.trains import clock_of
 from spikewright.chips.storage import is_quantised, load_quantised
 from spikewright.chips.value import Fit
 from spikewright.cli.chip_report import compared_or_why, write_chip_report
-from spikewright.cli.console import (
-    JsonOption,
-    ShapeOption,
-    WeightsOption,
-    compact_table,
-    duration,
-    out,
-    parse_shape,
-    print_json,
-    progress,
-    stages,
+from spikewright.cli.console import JsonOption, ShapeOption, WeightsOption, duration, parse_shape
+from spikewright.cli.options import (
+    IDLE_ON_EVENTS,
+    RECORDED,
+    RunOptions,
+    check_idle,
+    check_spiking,
+    is_typed,
+    with_options,
 )
-from spikewright.cli.options import RECORDED, RunOptions, check_idle, check_spiking, is_typed, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
-from spikewright.conversion import spiking_graph
-from spikewright.data import Choice
+from spikewright.cli.terminal import compact_table, out, print_json, progress, stages
+from spikewright.conversion import Conversion, spiking_graph
+from spikewright.data import Choice, Recordings
 from spikewright.errors import SettingsError
 from spikewright.loading import load
 from spikewright.rates import load_rates
@@ -138,13 +136,16 @@ def check(
     if data is not None:
         if not isinstance(network, Quantised):
             check_spiking(network, model)
-        if is_recording(data):
+        bare = isinstance(network, Conversion) and network.binning is None and options.binning is None
+        if is_recording(data) and (bare or not isinstance(network, Conversion)):
             check_idle(context, set(RECORDED), "a recording is one sample, whose events are as they are")
-            settings["data"] = SensorRecording.read(data)
+            settings["data"] = SensorEvents.read(data)
             settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
         else:
             settings["data"], used = options.data(network, data, usual=USUAL)
             settings["timesteps"] = options.timesteps
+            if isinstance(settings["data"], Recordings):
+                check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
             if not integers:
                 settings["encoder"] = encoder
             if not as_json:

@@ -1,53 +1,19 @@
-"""What the commands share: options, consoles, progress, readers of typed text."""
+"""What the commands share: options, and readers of typed text."""
 
 from __future__ import annotations
 
-import json
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from spikewright.encoders import Encoder, encoders
 from spikewright.encoders import encoder as named_encoder
-from spikewright.errors import SettingsError, SpikewrightWarning
+from spikewright.errors import SettingsError
 from spikewright.graph import Shape
 from spikewright.recordings.durations import seconds_of
 from spikewright.settings import digits
 from spikewright.tasks import tasks
-from spikewright.text import one_line, visible
-
-
-class Terminal(Console):
-    """A console that prints text as it is: names and paths are no markup, no emoji, and steer no terminal."""
-
-    def __init__(self, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False)
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        """Text with its control characters written out, but for the ends of lines."""
-        return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
-
-
-class PlainTable(Table):
-    """A table whose cells hold one line each, whatever is in the names they show."""
-
-    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        """Add a row whose texts are printed as they are, without markup."""
-        super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **options)
-
-
-out = Terminal()
-err = Terminal(stderr=True)
 
 ModelArgument = Annotated[
     str,
@@ -78,6 +44,13 @@ BinningOption = Annotated[
     typer.Option(
         help="How recordings of event cameras become frames: dt=50ms, count=5000 or frames=1; polarity=merged, "
         "downsample=2, crop=32x32, noise=5ms, scale=0.1, sensor=34x34, … (docs/recordings.md)."
+    ),
+]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Which column of a table, or key of items, is the sample and which its label: image,label; "
+        "'image,' for none (docs/data.md)."
     ),
 ]
 PreprocessOption = Annotated[
@@ -171,25 +144,6 @@ def chosen_encoder(name: str, seed: int, scale: float | None, negative: Literal[
     return named_encoder(name)
 
 
-@contextmanager
-def warnings_as_lines() -> Iterator[None]:
-    """What the library warns of, as a line each on the error stream, and the same line once only."""
-    shown: set[str] = set()
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", SpikewrightWarning)
-        others = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if not issubclass(category, SpikewrightWarning):
-                others(message, category, *place, **more)
-            elif str(message) not in shown:
-                shown.add(str(message))
-                err.print(f"warning: {one_line(message)}", highlight=False, markup=False, soft_wrap=True)
-
-        warnings.showwarning = cast(Any, show)  # put back with the filters
-        yield
-
-
 def parse_readout(text: str) -> int | Literal["auto"]:
     """``auto``, or the timestep from which an answer is read.
 
@@ -217,32 +171,6 @@ def exit_share(percent: float | None) -> float | None:
     return percent / 100
 
 
-def compact_table(
-    title: str, header: Sequence[str], text: int, *, last_is_text: bool = False, footer: Sequence[str] = ()
-) -> Table:
-    """A table without vertical lines, so that much fits into 80 columns, and without rows yet.
-
-    Args:
-        title: above it.
-        header: names of the columns.
-        text: how many columns at the left are text; the rest are numbers.
-        last_is_text: whether the last one is text too.
-        footer: of each column; empty for none.
-    """
-    table = PlainTable(
-        title=visible(title),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        show_footer=bool(footer),
-    )
-    for k, (name, below) in enumerate(zip(header, footer or [""] * len(header), strict=True)):
-        left = k < text or (last_is_text and k == len(header) - 1)
-        table.add_column(name, below, justify="left" if left else "right", overflow="fold")
-    return table
-
-
 def parse_shape(text: str | None) -> Shape | None:
     """``1,28,28`` or ``1x28x28`` as numbers."""
     if text is None:
@@ -252,35 +180,3 @@ def parse_shape(text: str | None) -> Shape | None:
     if len(shape) < len(numbers):
         raise SettingsError(f"--shape takes positive numbers like 1,28,28, not '{text}'")
     return shape
-
-
-@contextmanager
-def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the error stream; gives the function that moves it."""
-    with stages(quiet) as tell:
-        yield lambda done, total: tell(label, done, total)
-
-
-@contextmanager
-def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars on the error stream, one after the other; gives the function that moves the bar of a label."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bars:
-        tasks: dict[str, TaskID] = {}
-        last = [0.0]
-
-        def move(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                for old in tasks.values():
-                    bars.update(old, visible=False)
-                tasks[label] = bars.add_task(visible(label), total=None)
-            if done == total or time.monotonic() - last[0] > 0.1:
-                last[0] = time.monotonic()
-                bars.update(tasks[label], completed=done, total=total)
-
-        yield move
-
-
-def print_json(values: Mapping[str, Any]) -> None:
-    """One JSON object on the output stream."""
-    print(json.dumps(values, indent=2, allow_nan=False))

@@ -12,24 +12,21 @@ from spikewright.calibration import look, methods, parse_all
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.cli.calibration import CalibrationOptions
 from spikewright.cli.console import (
+    DtOption,
     EarlyExitOption,
     ExplainOption,
     JsonOption,
     ModelArgument,
     OverlapOption,
     ReadoutFromOption,
-    err,
     exit_share,
-    out,
     parse_readout,
-    print_json,
-    progress,
-    stages,
 )
-from spikewright.cli.options import check_idle, check_timesteps, with_options
+from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
+from spikewright.cli.terminal import err, out, print_json, progress, stages
 from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
 from spikewright.data import Recordings, sample_digests
@@ -41,6 +38,7 @@ from spikewright.experiment import compared, converted, prepared, statistics_of
 from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
+from spikewright.experiment.on_recordings import check_recordings, length_of
 from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.measures import check_exit, check_overlap, overlap_of
@@ -83,6 +81,7 @@ def convert(
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with, by every --method.")] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
+    dt: DtOption = None,
     readout_from: ReadoutFromOption = "0",
     early_exit: EarlyExitOption = None,
     explain: ExplainOption = True,
@@ -127,19 +126,26 @@ def convert(
         foreseen |= {"timesteps": timesteps, "readout_from": start, "early_exit": loss}
     check_ways(folded, methods, corrections, **foreseen)
     whole = options.data(graph, data)
-    labelled, tested, asked = None, None, {}
+    labelled, tested, asked, length = None, None, {}, dict[str, Any]()
     if test is not None:
         labelled, tested = picked(options.data(graph, test, "test", whole.classes), None, None)
         # Labels that do not fit are refused before anything is written.
         asked = heads(folded, labelled.targets, options.task)
         if loss is not None:
             check_exit(next(iter(asked.values())), loss)
+    if labelled is not None:
+        length = length_of(labelled, timesteps, dt, start, loss)
     if isinstance(labelled, Recordings):
-        raise SettingsError(
-            "--test: recordings are measured on their events: leave it away, and run 'spikewright simulate --dt 1ms'"
-        )
-    picked_samples, choice = options.picked(whole)
-    calibration = frames_in(picked_samples)
+        for idle in ("timesteps", "explain"):
+            check_idle(context, (idle,), IDLE_ON_EVENTS[idle])
+    if isinstance(whole, Recordings):
+        check_recordings(methods, corrections, dt)
+        if labelled is None and not any(one.looks_at_samples for one in corrections):
+            check_idle(context, ("dt",), "nothing runs on events without --test, or a correction that looks at samples")
+    elif labelled is None:
+        check_idle(context, ("dt",), "it is of runs, in recordings' and in --test's: give one of them")
+    samples, choice = options.picked(whole)
+    calibration = frames_in(samples)
     if corrections or any(isinstance(one, Auto) for one in methods):
         check_ways(folded, methods, corrections, samples=min(options.correct_samples, len(calibration)), **foreseen)
     if labelled is not None:
@@ -178,12 +184,13 @@ def convert(
             graph,
             found,
             recipes,
-            calibration,
+            samples,
             encoder=how,
             seed=options.sample_seed,
             correction_samples=options.correct_samples,
             task=options.task,
             device=options.device,
+            dt=dt,
             progress=tell,
             **made_so,
         )
@@ -217,8 +224,9 @@ def convert(
             **({"samples of corrections": options.correct_samples} if corrections else {}),
             "input scale": scale,
             "task": tasks_text(asked),
-            "timesteps": timesteps,
-            "preprocess": str(steps),
+            **length,
+            **({"preprocess": str(steps)} if str(steps) else {}),
+            **({"binning": options.binning} if options.binning else {}),
             **asdict(conversion.neurons.default),
             **({"neurons": conversion.neurons} if conversion.neurons.exceptions else {}),
             **settings,
@@ -240,6 +248,7 @@ def convert(
                 early_exit=loss,
                 explain=explain,
                 allow_overlap=allow_overlap,
+                dt=dt,
             )
         if report is not None:
             write_report(report, compared_ones, title=model, force=force)

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from spikewright.cli.console import JsonOption, err, out, print_json, stages
+from spikewright.cli.console import JsonOption
 from spikewright.cli.options import check_timesteps
 from spikewright.cli.scores import comparison
+from spikewright.cli.terminal import err, out, print_json, stages
 from spikewright.conversion import Neurons
 from spikewright.demo import demo_data, demo_graph
 from spikewright.experiment import compare

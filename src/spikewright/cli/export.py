@@ -16,9 +16,10 @@ from spikewright.chips.formats import (
     needs_integers,
 )
 from spikewright.chips.storage import is_quantised, load_quantised
-from spikewright.cli.console import DtOption, JsonOption, err, out, print_json
+from spikewright.cli.console import DtOption, JsonOption
 from spikewright.cli.options import check_not_code
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.terminal import err, out, print_json
 from spikewright.conversion import spiking_graph
 from spikewright.errors import SettingsError
 from spikewright.exporters import check_export, exporters

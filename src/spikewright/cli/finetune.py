@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from spikewright.chips.fit import check as check_fit
 from spikewright.cli.console import (
+    BinningOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -20,22 +21,21 @@ from spikewright.cli.console import (
     OverlapOption,
     TaskOption,
     chosen_encoder,
-    compact_table,
     duration,
-    out,
-    print_json,
-    stages,
 )
-from spikewright.cli.options import check_not_code, check_timesteps
+from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_not_code, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, named, picked, say
+from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.conversion import Conversion
-from spikewright.data import Dataset, load_data
+from spikewright.data import Dataset, Recordings, load_data
+from spikewright.data.recordings import frames_in
 from spikewright.data.sampling import draw
 from spikewright.errors import DataError, SettingsError
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.protocol import check_overlap, overlap_of
+from spikewright.recordings import Binning
 from spikewright.settings import number
 from spikewright.storage import check_save, save
 from spikewright.text import short, steps_to_show
@@ -43,7 +43,6 @@ from spikewright.training import Recipe, module
 from spikewright.training import finetune as finetuned
 from spikewright.training.checkpoints import check_checkpoint
 from spikewright.training.chip_rounding import ChipRounding
-from spikewright.training.losses import SynOpsLoss
 
 EVERY = 8
 """All timesteps are shown where there are so many or fewer."""
@@ -52,6 +51,7 @@ HELD_OUT = 1000
 
 
 def finetune(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="A conversion that 'spikewright convert' wrote.", metavar="SPIKING")],
     data: Annotated[str, typer.Option(help="Samples to train with, with labels if there are any: as for convert.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="What was learned, a conversion like the one given.")],
@@ -72,8 +72,8 @@ def finetune(
     synops_limit: Annotated[
         str | None,
         typer.Option(
-            help="The most synaptic operations of each layer, or LAYER=1e6,total=2e6: of a sample, or of a second "
-            "with --dt."
+            help="The most synaptic operations of each layer, with --chip of each core; or LAYER=1e6,total=2e6, or by "
+            "core 0:1e6,3:2e5: of a sample, or of a second with --dt."
         ),
     ] = None,
     synops_weight: Annotated[float, typer.Option(help="Weight of the loss of operations above the limit.")] = 1.0,
@@ -86,7 +86,7 @@ def finetune(
     noise: Annotated[float, typer.Option(min=0, help="On weights while they learn: a share of the largest one.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of samples, noise, and what is held out.")] = 0,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Keep the state of training here after each epoch, and go on from there.")
+        Path | None, typer.Option(help="Keep the state of training here, minute by minute, and go on from there.")
     ] = None,
     test: Annotated[
         str | None, typer.Option(help="Samples to measure with, before and after; else some are held out of --data.")
@@ -94,6 +94,7 @@ def finetune(
     samples: SamplesOption = None,
     first_samples: FirstOption = None,
     sample_seed: DrawOption = 0,
+    binning: BinningOption = None,
     encoder: EncoderOption = "constant",
     input_scale: EventValueOption = None,
     negative: NegativeOption = "events",
@@ -112,8 +113,6 @@ def finetune(
     check_timesteps(timesteps)
     if not 0 < budget < float("inf"):
         raise SettingsError(f"--budget takes GiB above 0, not {budget:g}")
-    if dt is not None and synops_limit is None:
-        raise SettingsError("--dt would change nothing: it makes operations those of a second: give --synops-limit too")
     seconds = None if dt is None else duration("--dt", dt)
     recipe = Recipe(
         timesteps=timesteps,
@@ -147,10 +146,22 @@ def finetune(
     if not isinstance(network, Conversion):
         raise SettingsError(f"{model}: is no conversion; train what 'spikewright convert' wrote")
     _check_training(network, recipe)
-    whole, choice = picked(_samples(network, data, "train"), samples, first_samples, sample_seed)
-    training, measured, kept = _parted(network, whole, test, seed, allow_overlap)
+    cut = network.binning if binning is None else Binning.parse(binning)
+    found = _samples(network, data, "train", cut)
+    recorded = isinstance(found, Recordings)
+    if recorded:
+        check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
+        if seconds is None:
+            raise SettingsError("recordings run on their events: say how long a timestep is (--dt 1ms)")
+    elif seconds is not None and synops_limit is None:
+        raise SettingsError(
+            "--dt would change nothing: it is of recordings, or makes operations those of a second: "
+            "give --synops-limit too"
+        )
+    whole, choice = picked(found, samples, first_samples, sample_seed)
+    training, measured, kept = _parted(network, whole, test, seed, allow_overlap, cut)
     settings: dict[str, Any] = {
-        "timesteps": timesteps,
+        **({"dt": seconds} if recorded else {"timesteps": timesteps}),
         "encoder": how,
         "device": device,
         "task": task,
@@ -164,7 +175,7 @@ def finetune(
             return measure(conversion, measured, progress=told, allow_overlap=insist, **settings)
 
         before = scores("before", network, kept or allow_overlap)
-        found = finetuned(
+        learned = finetuned(
             network,
             training,
             recipe,
@@ -174,17 +185,17 @@ def finetune(
             device=device,
             progress=tell,
         )
-        after = scores("after", found.conversion, kept or allow_overlap)
-    save(found.conversion, output, force)
-    fits = _fits(chip, network, found.conversion)
+        after = scores("after", learned.conversion, kept or allow_overlap)
+    save(learned.conversion, output, force)
+    fits = _fits(chip, network, learned.conversion)
     if as_json:
         print_json(
             {
                 "recipe": recipe.summary(),
                 "samples": len(training),
                 "measured_on": {"samples": len(measured), "held_out": kept},
-                "history": list(found.history),
-                "resumed": found.resumed,
+                "history": list(learned.history),
+                "resumed": learned.resumed,
                 "before": before.summary(),
                 "after": after.summary(),
                 "fits": fits,
@@ -194,9 +205,9 @@ def finetune(
         return
     on = f"{len(measured):,} of them held out" if kept else f"{len(measured):,} samples of {test}"
     say(f"samples: {named(choice)}; {len(training):,} trained on, measured on {on}")
-    if found.resumed:
-        say(f"went on from {checkpoint}: {found.resumed} of {epochs} epochs were done")
-    say(f"mean loss of each epoch: {', '.join(f'{loss:.4g}' for loss in found.history)}")
+    if learned.resumed:
+        say(f"went on from {checkpoint}: {learned.resumed} of {epochs} epochs were done")
+    say(f"mean loss of each epoch: {', '.join(f'{loss:.4g}' for loss in learned.history)}")
     out.print(before_and_after(before, after, seconds))
     for when, one in (fits or {}).items():
         out.print(f"{chip}, {when}: {'fits' if one else 'does not fit'}", highlight=False, markup=False, soft_wrap=True)
@@ -205,8 +216,8 @@ def finetune(
     out.print(f"written: {output}", highlight=False, soft_wrap=True)
 
 
-def parse_limits(text: str | None) -> dict[str, float] | float | None:
-    """The limits of ``--synops-limit``: one number for each layer, or such by layer and of ``total``.
+def parse_limits(text: str | None) -> dict[str | int, float] | float | None:
+    """The limits of ``--synops-limit``: one number, or such by layer and of ``total``, and by core.
 
     Raises:
         SettingsError: for anything else.
@@ -214,15 +225,17 @@ def parse_limits(text: str | None) -> dict[str, float] | float | None:
     if text is None:
         return None
     alone = number(text)
-    found: dict[str, float] = {}
+    found: dict[str | int, float] = {}
     for word in text.split(",") if alone is None else ():
-        layer, equals, limit = word.strip().rpartition("=")
-        most = number(limit)
-        if not equals or most is None or layer in found:
+        split = re.fullmatch(r"(.+)=([^=:]+)|(\d{1,9}):([^=:]+)", word.strip())
+        place: str | int = "" if split is None else split[1] or int(split[3])
+        most = None if split is None else number(split[2] or split[4])
+        if most is None or place in found:
             raise SettingsError(
-                f"--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6, not '{text[:40]}'"
+                "--synops-limit takes a number, or such by layer like conv1=1e6,total=2e6, or by core like "
+                f"0:1e6,3:2e5, not '{text[:40]}'"
             )
-        found[layer] = most
+        found[place] = most
     return found if alone is None else alone
 
 
@@ -231,24 +244,22 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
     made = module(network, recipe.surrogate, biases=recipe.biases, thresholds=recipe.thresholds)
     if recipe.chip is not None:
         ChipRounding(made, recipe.chip)
-    if recipe.synops_limit is not None:
-        given = recipe.synops_limit
-        limits = {k: v for k, v in given.items() if k != "total"} if isinstance(given, Mapping) else given
-        SynOpsLoss(network, limits, given.get("total") if isinstance(given, Mapping) else None, recipe.dt)
+    recipe.synops_loss(network)
 
 
-def _samples(network: Conversion, spec: str, split: Any) -> Dataset:
+def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None) -> Dataset:
     return load_data(
         spec,
         split=split,
         inputs=network.spiking.inputs,
         preprocessing=network.preprocessing,
         classes=network.classes,
+        binning=binning,
     )
 
 
 def _parted(
-    network: Conversion, whole: Dataset, test: str | None, seed: int, allow_overlap: bool
+    network: Conversion, whole: Dataset, test: str | None, seed: int, allow_overlap: bool, binning: Binning | None
 ) -> tuple[Dataset, Dataset, bool]:
     """What is trained on, what is measured on, and whether the latter was held out of the same data.
 
@@ -265,8 +276,8 @@ def _parted(
             raise DataError(f"{len(whole)} samples are too few to hold some out: give test data with --test")
         kept = draw(whole.labels, len(whole), count, seed)
         return whole.subset(np.setdiff1d(np.arange(len(whole)), kept)), whole.subset(kept), True
-    measured = _samples(network, test, "test")
-    seen = np.concatenate([network.calibration.seen, sample_digests(whole)])
+    measured = _samples(network, test, "test", binning)
+    seen = np.concatenate([network.calibration.seen, sample_digests(frames_in(whole))])
     check_overlap(overlap_of(seen, measured), allow_overlap)
     return whole, measured, False
 
@@ -291,6 +302,6 @@ def before_and_after(before: Measures, after: Measures, dt: float | None) -> Tab
     for label, one in (("before", before), ("after", after)):
         own = one.curve
         cells = [f"{100 * own[t - 1]:.2f}" for t in steps] if own is not None else []
-        work = one.total_synops if dt is None else one.total_synops / (one.timesteps * dt)
+        work = one.total_synops if dt is None else one.total_synops / (one.run.mean_steps * dt)
         table.add_row(label, *cells, f"{one.firing_rate:.3f}", short(work))
     return table

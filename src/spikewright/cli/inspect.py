@@ -17,12 +17,10 @@ from spikewright.cli.console import (
     ShapeOption,
     VerifyOption,
     WeightsOption,
-    compact_table,
-    out,
     parse_shape,
-    print_json,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.terminal import compact_table, out, print_json
 from spikewright.conversion import Conversion, spiking_graph, what_became
 from spikewright.frontends.verify import verification
 from spikewright.graph import Graph

@@ -14,6 +14,7 @@ from spikewright.chips.quantise import Quantised
 from spikewright.cli.console import (
     BatchOption,
     BinningOption,
+    ColumnsOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -38,6 +39,7 @@ class SampleOptions:
     Attributes:
         samples, first_samples, sample_seed: which samples: see ``picked``.
         preprocess, binning: in place of what a conversion says; None for that.
+        columns: which of a table are sample and label.
     """
 
     samples: SamplesOption = None
@@ -45,6 +47,7 @@ class SampleOptions:
     sample_seed: DrawOption = 0
     preprocess: Annotated[str | None, typer.Option(help="Instead of what convert stored.")] = None
     binning: BinningOption = None
+    columns: ColumnsOption = None
 
     def data(
         self,
@@ -75,6 +78,7 @@ class SampleOptions:
             steps = Preprocessing.parse(self.preprocess)
         inputs = network.inputs if isinstance(network, Quantised) else spiking_graph(network).inputs
         how: dict[str, Any] = {"preprocessing": steps, "classes": classes, "binning": binning}
+        how["columns"] = self.columns
         whole = load_data(spec, split=split, inputs=inputs, **how)
         return picked(whole, self.samples, self.first_samples, self.sample_seed, usual)
 
@@ -109,6 +113,13 @@ class RunOptions(SampleOptions):
 
 RECORDED = frozenset(f.name for f in fields(RunOptions)) - {"timesteps", "batch_size", "device"}
 """Options that a recording of a sensor has no use for: it is one sample, and its events are as they are."""
+
+
+IDLE_ON_EVENTS = {
+    "timesteps": "the number of timesteps follows from the recordings and --dt",
+    "explain": "reasons are those of runs on values, the same at every timestep, and recordings run on their events",
+}
+"""Options of a run that recordings have no use for, and why."""
 
 
 def is_typed(context: typer.Context, name: str) -> bool:

@@ -15,10 +15,11 @@ from spikewright.chips.quantise import DRAW, SAMPLES, Quantised
 from spikewright.chips.quantise import quantise as quantise_conversion
 from spikewright.chips.spike_settings import by_layer
 from spikewright.chips.storage import save_quantised
-from spikewright.cli.console import JsonOption, out, print_json
+from spikewright.cli.console import JsonOption
 from spikewright.cli.options import SampleOptions, check_idle, check_not_code, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say, seeds_of
+from spikewright.cli.terminal import out, print_json
 from spikewright.conversion import Conversion
 from spikewright.data.recordings import frames_in
 from spikewright.errors import SettingsError

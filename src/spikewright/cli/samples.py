@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spikewright.cli.console import err
+from spikewright.cli.terminal import err
 from spikewright.data import Choice, Dataset
 from spikewright.errors import SettingsError
 from spikewright.text import visible

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from spikewright.cli.console import compact_table
+from spikewright.cli.terminal import compact_table
 from spikewright.measures import HeadMeasures, Measures, looked_at, reasons
 from spikewright.tasks import SCORES, Head
 from spikewright.text import short, steps_to_show

@@ -22,14 +22,11 @@ from spikewright.cli.console import (
     OverlapOption,
     ReadoutFromOption,
     TaskOption,
-    compact_table,
     exit_share,
-    out,
     parse_readout,
-    print_json,
-    progress,
 )
 from spikewright.cli.options import (
+    IDLE_ON_EVENTS,
     RECORDED,
     RunOptions,
     check_idle,
@@ -42,6 +39,7 @@ from spikewright.cli.outputs import ForceOption, check_curves, check_outputs, wr
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
+from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
 from spikewright.data import Recordings, sample_digests
 from spikewright.engines import Engine
@@ -51,11 +49,14 @@ from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.experiment import readout_of
+from spikewright.experiment.on_recordings import length_of
 from spikewright.loading import load
 from spikewright.measures import Measures, check_exit, measure
 from spikewright.measures.early_exit import check_free
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
+from spikewright.reports.document import check_report
+from spikewright.reports.recording import recording_report
 from spikewright.storage import SUFFIX
 from spikewright.tasks import heads
 from spikewright.text import shape_text, short
@@ -120,7 +121,13 @@ def simulate(
             help="Of a chip: whether the events of a step are spread over it, or all come at its beginning.",
         ),
     ] = True,
-    report: Annotated[Path | None, typer.Option(help="Of a chip: an HTML page about what it computes.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="An HTML page: of a recording, its events, frames, and the run as an animation; of a chip, what it "
+            "computes."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -154,11 +161,9 @@ def simulate(
         simulate_chip(Path(model), data, options, chip, as_json)
         return
     simultaneous = ("--simultaneous", not spread)
-    for option, given in (("--chip-rules", chip_rules), simultaneous, ("--beside", beside), ("--report", report)):
+    for option, given in (("--chip-rules", chip_rules), simultaneous, ("--beside", beside)):
         if given:
-            told = "; 'spikewright convert --test … --report' makes a page of it" if option == "--report" else ""
-            why = f"{model} is a network that steps{told}"
-            raise SettingsError(f"{option} is for what 'spikewright quantise' wrote; {why}")
+            raise SettingsError(f"{option} is for what 'spikewright quantise' wrote; {model} is a network that steps")
     encoder = options.check()
     start = parse_readout(readout_from)
     if start != "auto":
@@ -172,7 +177,10 @@ def simulate(
             "--calibration would change nothing: it is for --early-exit and --readout-from auto: give one of them too"
         )
     check_not_code(model)
-    check_outputs({"--output": output, "--events": events}, {"SPIKING": model, "--data": data})
+    outputs = {"--output": output, "--events": events, "--report": report}
+    check_outputs(outputs, {"SPIKING": model, "--data": data})
+    if report is not None:
+        check_report(report, force)
     if output is not None:
         check_curves(output, force)
     if events is not None:
@@ -181,6 +189,15 @@ def simulate(
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     spiking = check_spiking(network, model)
     dataset, choice = options.data(network, data)
+    if isinstance(dataset, Recordings):
+        for unused, why in IDLE_ON_EVENTS.items():
+            check_idle(context, (unused,), why)
+        length_of(dataset, options.timesteps, dt, start, loss)
+    elif report is not None:
+        raise SettingsError(
+            "--report is of recordings, and of what 'spikewright quantise' wrote; 'spikewright convert --test … "
+            "--report' makes a page of other runs"
+        )
     remembered = dict(network.tasks) or None if isinstance(network, Conversion) else None
     wanted = heads(spiking, dataset.targets, remembered if task is None else task)  # refused before anything runs
     check_length(spiking, options.timesteps)
@@ -200,7 +217,6 @@ def simulate(
         chosen_start, rule = readout_of(network, seen, options.timesteps, start, loss, **run)
     length: dict[str, Any] = {"timesteps": options.timesteps}
     if isinstance(dataset, Recordings):
-        check_idle(context, ("timesteps",), "the number of timesteps follows from the recordings and --dt")
         length = {}
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
@@ -225,8 +241,12 @@ def simulate(
     if output is not None:
         write_curves(_arrays(measures), output, force)
     stored = None if events is None else load_events(events)
+    if report is not None and isinstance(dataset, Recordings):
+        recording_report(report, dataset.items[0], dataset.binning, network, dt, force=force)
     if as_json:
-        written = {} if stored is None else {"events": {"folder": str(events), "populations": dict(stored.counts)}}
+        written: dict[str, Any] = {} if report is None else {"report": str(report)}
+        if stored is not None:
+            written["events"] = {"folder": str(events), "populations": dict(stored.counts)}
         print_json({"model": model, "data": choice.as_json(), **measures.summary(), **written})
         return
     say(f"samples: {named(choice)}")
@@ -253,6 +273,8 @@ def simulate(
         out.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if output is not None:
         out.print(f"written: {output}", highlight=False)
+    if report is not None and isinstance(dataset, Recordings):
+        out.print(f"report: {report}, of {dataset.items[0].name}", highlight=False, markup=False, soft_wrap=True)
     if stored is not None:
         out.print(written_events(stored), highlight=False, markup=False, soft_wrap=True)
 

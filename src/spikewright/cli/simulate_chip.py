@@ -12,7 +12,7 @@ from rich.table import Table
 
 from spikewright.chips.fit import check
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import SensorRecording, is_recording
+from spikewright.chips.recording import SensorEvents, is_recording
 from spikewright.chips.simulation.busy import bandwidth_of
 from spikewright.chips.simulation.comparing import ChipComparison, check_beside, compare_on_chip
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures
@@ -20,10 +20,10 @@ from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.trains import PictureTrains, clock_of, trains_of
 from spikewright.chips.storage import load_quantised
 from spikewright.cli.chip_report import write_chip_report
-from spikewright.cli.console import compact_table, out, print_json, stages
 from spikewright.cli.options import RunOptions
 from spikewright.cli.outputs import check_curves, write_curves, written_events
 from spikewright.cli.samples import named, say
+from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.events import check_destination as check_events
@@ -125,7 +125,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
     stored = None if run.events is None else load_events(run.events)
     if as_json:
         told = {"model": str(model), "data": chosen, **measures.summary(), "quantised": found.summary()}
-        if isinstance(samples, SensorRecording):
+        if isinstance(samples, SensorEvents):
             told["answers"] = {name: values[0].tolist() for name, values in measures.answers.items()}
         if stored is not None:
             told["events"] = {"folder": str(run.events), "populations": dict(stored.counts)}
@@ -136,7 +136,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         out.print(_scores(measures, stepped))
     out.print(_layers(compared))
     lines = _lines(found, measures)
-    if isinstance(samples, SensorRecording):
+    if isinstance(samples, SensorEvents):
         lines += _answers(found, measures, samples)
     if run.output is not None:
         lines.append(f"written: {run.output}")
@@ -151,7 +151,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
 def _samples(found: Quantised, data: str, options: RunOptions, quiet: bool) -> tuple[Any, dict[str, Any], str]:
     """What is sent, how it was chosen, and the same in words."""
     if is_recording(data):
-        recording = SensorRecording.read(data)
+        recording = SensorEvents.read(data)
         return recording, {"recording": data, "events": len(recording)}, f"the recording {data}"
     dataset, choice = options.data(found, data)
     if not quiet:
@@ -159,7 +159,7 @@ def _samples(found: Quantised, data: str, options: RunOptions, quiet: bool) -> t
     return dataset, choice.as_json(), f"{len(dataset)} samples of {data}: {named(choice)}"
 
 
-def _answers(found: Quantised, measures: ChipMeasures, recording: SensorRecording) -> list[str]:
+def _answers(found: Quantised, measures: ChipMeasures, recording: SensorEvents) -> list[str]:
     """What came out of a recording: the values of every output that count most."""
     lines = [f"recording: {len(recording):,} events in {recording.t[-1] / 1e6:g} s"]
     lines += [

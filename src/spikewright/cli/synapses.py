@@ -9,17 +9,20 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from spikewright.cli.console import (
-    JsonOption,
-    compact_table,
-    out,
-    print_json,
-    progress,
+from spikewright.cli.console import DtOption, JsonOption
+from spikewright.cli.options import (
+    IDLE_ON_EVENTS,
+    RunOptions,
+    check_idle,
+    check_not_code,
+    check_spiking,
+    with_options,
 )
-from spikewright.cli.options import RunOptions, check_idle, check_not_code, check_spiking, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, say
+from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
+from spikewright.data import Recordings
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError, StorageError
 from spikewright.files import check_destination as check_file
@@ -62,6 +65,7 @@ def synapses(
     pool_weight: Annotated[
         Literal["1", "mean"], typer.Option(help="Of synapses into pools that are groups: 1, or 1/area.")
     ] = "1",
+    dt: DtOption = None,
     shard: Annotated[str, typer.Option(help="Write one share of the parts: 2/8 for the second of eight.")] = "1/1",
     workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
     force: ForceOption = False,
@@ -89,6 +93,7 @@ def synapses(
         raise SettingsError("give --rates or --data, not both")
     if data is None:
         check_idle(context, RunOptions, "it is a setting of the simulation: give --data too")
+        check_idle(context, ("dt",), "it is a setting of the simulation: give --data too")
     network = load_stored(model)
     graph = check_spiking(network, model)
     chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}
@@ -98,7 +103,7 @@ def synapses(
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        found = _simulated(network, data, options, encoder, quiet=as_json)
+        found = _simulated(context, network, data, options, encoder, dt, quiet=as_json)
     made = synapse_graph(graph, found, **chosen)
     written: Path | None = None
     if output is not None:
@@ -148,15 +153,27 @@ def _shard(text: str) -> tuple[int, int]:
     return share, shares
 
 
-def _simulated(network: Graph | Conversion, data: str, options: RunOptions, encoder: Encoder, quiet: bool) -> Rates:
+def _simulated(
+    context: typer.Context,
+    network: Graph | Conversion,
+    data: str,
+    options: RunOptions,
+    encoder: Encoder,
+    dt: float | None,
+    quiet: bool,
+) -> Rates:
     dataset, choice = options.data(network, data)
     if not quiet:
         say(f"samples: {named(choice)}")
+    length: dict[str, Any] = {"timesteps": options.timesteps, "dt": dt}
+    if isinstance(dataset, Recordings):
+        check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
+        length = {"dt": dt}
     with progress("simulating", quiet=quiet) as move:
         return simulated_rates(
             network,
             dataset,
-            options.timesteps,
+            **length,
             encoder=encoder,
             batch_size=options.batch_size,
             device=options.device,

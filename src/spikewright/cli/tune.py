@@ -11,19 +11,11 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.calibration import CalibrationOptions, typed
-from spikewright.cli.console import (
-    JsonOption,
-    ModelArgument,
-    OverlapOption,
-    compact_table,
-    duration,
-    out,
-    print_json,
-    stages,
-)
+from spikewright.cli.console import JsonOption, ModelArgument, OverlapOption, duration
 from spikewright.cli.options import check_idle, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
+from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.errors import SettingsError
 from spikewright.experiment.tuning import Grid, Row, Rule, Settled, Tuning
 from spikewright.experiment.tuning import tune as tuned
@@ -140,7 +132,7 @@ def tune(
         )
     words = [model, "--data", data, *typed(context)]
     measured = [] if test is None else ["--test", test, *(["--allow-overlap"] * allow_overlap)]
-    commands = {str(one.chosen.rule): command(words, one, measured, str(output or CHOSEN)) for one in found.settled}
+    commands = {str(one.chosen.rule): command(words, one, measured, str(output or CHOSEN), dt) for one in found.settled}
     found = replace(
         found,
         commands=commands,
@@ -165,7 +157,7 @@ def tune(
         out.print(f"written: {path}", highlight=False, soft_wrap=True)
 
 
-def command(words: list[str], settled: Settled, measured: list[str], output: str) -> str:
+def command(words: list[str], settled: Settled, measured: list[str], output: str, dt: str | None = None) -> str:
     """The command line that makes a chosen network, and measures it where there are test data.
 
     Args:
@@ -173,12 +165,16 @@ def command(words: list[str], settled: Settled, measured: list[str], output: str
         settled: what was chosen.
         measured: the options of a measurement; none where there is none.
         output: what it writes.
+        dt: of recordings, as it was typed.
     """
     point = settled.row.point
-    if not any(one.looks_at_samples for one in point.corrections) and CORRECT_SAMPLES in words:
+    looks = any(one.looks_at_samples for one in point.corrections)
+    if not looks and CORRECT_SAMPLES in words:
         at = words.index(CORRECT_SAMPLES)  # it would change nothing
         words = words[:at] + words[at + 2 :]
     steps = ["-T", str(settled.row.timesteps)] if measured else []
+    if dt is not None:
+        steps = ["--dt", dt] if measured or looks else []
     return shlex.join(["spikewright", "convert", *words, *point.words, *measured, *steps, "-o", output])
 
 
@@ -200,7 +196,7 @@ def points_table(found: Tuning) -> Table:
         cells = [one.point[name] for name in names]
         taken = (f"{one.scored.firing_rate:.3f}", short(one.scored.synops))
         if found.dt is not None:
-            seconds = found.dt * one.scored.timesteps
+            seconds = found.dt * one.scored.mean_steps
             taken = (f"{one.scored.firing_rate / found.dt:.3g}", short(one.scored.synops / seconds))
         table.add_row(*cells, *scores, *taken)
     return table

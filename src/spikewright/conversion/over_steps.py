@@ -62,6 +62,23 @@ def over_steps(graph: Graph, steps: float) -> Graph:
     return graph.with_nodes(nodes)
 
 
+def back_over_steps(changed: Graph, before: Graph, steps: float) -> Graph:
+    """What was changed of a network over S steps, corrected or trained, in the network that it was made of.
+
+    Args:
+        changed: ``over_steps(before, steps)`` with some nodes exchanged.
+        before: as it was; what nobody exchanged is taken from it, bit for bit.
+        steps: S.
+
+    Raises:
+        SettingsError: for biases of single steps.
+    """
+    spread = over_steps(before, steps).by_name
+    found = over_steps(changed, 1 / steps)
+    same = {node.name for node in changed if node.alike(spread.get(node.name))}
+    return found.with_nodes([before[node.name] if node.name in same else node for node in found])
+
+
 def _reaches_neurons(graph: Graph, node: Node) -> bool:
     """Whether what a weighted node gives is the current of neurons, alone or in a sum."""
     name = node.name

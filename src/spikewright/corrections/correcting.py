@@ -7,14 +7,18 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from spikewright.calibration.thresholds import parse as threshold_method
+from spikewright.calibration.thresholds import threshold_method
 from spikewright.conversion import Conversion
+from spikewright.conversion.over_steps import back_over_steps, conversion_over_steps
 from spikewright.corrections import Corrections, Corrector, Given, LayerCorrector, correctors_of, layer_by_layer
 from spikewright.corrections.memory import check_walk
-from spikewright.data import as_dataset, sample_digests
+from spikewright.data import Recordings, as_dataset, sample_digests
+from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.on_events import Prepared, on_events
+from spikewright.engines.settings import RunSettings
 from spikewright.engines.simulation import check_shape
 from spikewright.engines.windows import schedule_of
 from spikewright.errors import DataError, SettingsError, SpikewrightError
@@ -39,6 +43,7 @@ def correct(
     seed: int = 0,
     task: TaskChoice = None,
     device: str = "cpu",
+    dt: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Conversion:
     """Correct the spiking network of a conversion, by one corrector after the other.
@@ -58,6 +63,7 @@ def correct(
         seed: of the draw, and of what correctors draw.
         task: what labels mean: see ``measure``.
         device: a torch device.
+        dt: seconds of a timestep, where data are recordings: they run on their events, and T follows from them.
         progress: called with (what is being done, how much of it is done, how much there is).
 
     Returns:
@@ -73,11 +79,15 @@ def correct(
     if not isinstance(conversion, Conversion):
         raise SettingsError(f"a conversion is corrected, as convert(...) gives it, not a {type(conversion).__name__}")
     whole_set = as_dataset(data, conversion.spiking.inputs)
-    if not len(whole_set):
+    if whole_set.length == 0:
         raise DataError("there are no samples to correct with; give at least one")
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
-    check_shape(conversion.spiking, how, whole_set.shape)
     used = whole_set.sample(whole("samples", samples), whole("seed", seed, 0))
+    if isinstance(used, Recordings) and any(one.looks_at_samples for one in chosen):
+        check_on_events(chosen, dt)
+        on = on_events(conversion, used, RunSettings(encoder=how, dt=dt, device=device))
+        return _on_events(conversion, used, on, chosen, timesteps, seed, task, progress)
+    check_shape(conversion.spiking, how, whole_set.shape)
     steps = check_corrections(conversion, chosen, timesteps, len(used), how)
     for group in _walks(list(zip(chosen, steps, strict=True))):
         told = (
@@ -86,8 +96,78 @@ def correct(
         given = [(one, Given(conversion, used, at, how, seed, task, device, told)) for one, at in group]
         conversion = _corrected(given)
         if any(one.looks_at_samples for one, _ in group):
-            facts = conversion.calibration.with_samples(sample_digests(used))
+            facts = conversion.calibration.with_samples(sample_digests(frames_in(used)))
             conversion = replace(conversion, calibration=facts)
+    return conversion
+
+
+def check_on_events(chosen: Sequence[Corrector], dt: float | None) -> None:
+    """Refuse corrections that cannot be made of runs on recordings, before any work is done.
+
+    Args:
+        chosen: in order.
+        dt: seconds of a timestep.
+
+    Raises:
+        SettingsError: saying which, why, and what to do.
+    """
+    for one in chosen:
+        if not one.looks_at_samples:
+            continue
+        if not isinstance(one, LayerCorrector):
+            raise SettingsError(f"{one.name}: tries runs on values, and recordings run on their events: leave it out")
+        if getattr(one, "steps", False):
+            raise SettingsError(f"{one}: biases by step are for runs of one length on values; leave steps out")
+        if dt is None:
+            raise SettingsError(
+                f"{one.name} looks at runs, and recordings run on their events: say how long a timestep is, dt=1e-3 "
+                "(--dt 1ms)"
+            )
+
+
+def _on_events(
+    conversion: Conversion,
+    used: Recordings,
+    on: Prepared,
+    chosen: Sequence[Corrector],
+    timesteps: Timesteps | int | str | None,
+    seed: int,
+    task: TaskChoice,
+    progress: Callable[[str, int, int], None] | None,
+) -> Conversion:
+    """A conversion corrected on the events of recordings: over the timesteps of a frame, and back."""
+    assert isinstance(on.data, EventDataset)
+    lengths = sorted({timing.steps for timing in on.data.timings})
+    if len(lengths) > 1:
+        raise SettingsError(
+            f"corrections look at runs of one length, and these recordings have {lengths[0]:,} to {lengths[-1]:,} "
+            "timesteps: leave corrections out; 'spikewright finetune' learns from recordings of any length"
+        )
+    (length,) = lengths
+    steps, how = on.data.steps_a_frame, on.settings.chosen_encoder
+    for one in chosen:
+        asked = one.timesteps or (_steps(timesteps) if one.looks_at_samples else None)
+        if asked is not None and asked != Timesteps(length, length):
+            raise SettingsError(
+                f"{one}: recordings have {length:,} timesteps, which follow from them: leave {asked} out"
+            )
+    for group in _walks([(one, Timesteps(length, length)) for one in chosen]):
+        told = (
+            None if progress is None else _stage(progress, f"correcting by {', '.join(str(one) for one, _ in group)}")
+        )
+        layered = any(one.looks_at_samples for one, _ in group)
+        spread = conversion_over_steps(conversion, steps) if layered else conversion
+        if layered:
+            check_corrections(spread, [one for one, _ in group], Timesteps(length, length), len(used), how)
+        given = [(one, Given(spread, on.data, at, how, seed, task, on.settings.device, told)) for one, at in group]
+        found = _corrected(given)
+        if not layered:
+            conversion = found
+            continue
+        graph = back_over_steps(found.spiking, conversion.spiking, steps)
+        conversion = replace(conversion, spiking=graph, corrections=found.corrections)
+        facts = conversion.calibration.with_samples(sample_digests(used.frames))
+        conversion = replace(conversion, calibration=facts)
     return conversion
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.corrections.lanes import Lane, compact
 from spikewright.data import Dataset, as_dataset
+from spikewright.data.recordings import EventDataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import Simulation
@@ -285,7 +286,11 @@ class Walk:
         """Keep the inputs."""
         import torch
 
-        x = torch.cat([torch.from_numpy(np.ascontiguousarray(x)) for x, _ in self.data.batches(256)]).to(self.empty)
+        x: Any
+        if isinstance(self.data, EventDataset):
+            x = self.data.batch(0, self.samples).to(self.empty)
+        else:
+            x = torch.cat([torch.from_numpy(np.ascontiguousarray(x)) for x, _ in self.data.batches(256)]).to(self.empty)
         steps, first = self.timesteps if self.window is None else self.window, self.data.first_sample
         at = [self.encoder.at(x, 0, first)]
         if steps > 1 and (second := self.encoder.at(x, 1, first)) is not at[0]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from copy import copy
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.data.digests import Raw, digests_of, fingerprint_of, values_of_each
 from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes
 from spikewright.data.preprocessing import Preprocessing
@@ -25,14 +25,15 @@ from spikewright.settings import whole
 from spikewright.text import listed, shape_text
 
 Batch = tuple[NDArray[np.float32], Targets | None]
-Raw = bytes | memoryview
-"""What stands for one sample before preprocessing: the bytes of a file, or values side by side."""
 RAW_BYTES = 2**20
 """How many bytes of raw samples are brought to float32 at once."""
 
 
 class Dataset(ABC):
-    """Samples in a fixed order, with or without labels.
+    """Samples in a fixed order, with or without labels: what everything that takes data reads.
+
+    It says how many there are where that is known (``length``), gives batches, parts by range (``between``), and a
+    ``fingerprint`` that follows from the digests of its samples. Only ``StreamedDataset`` may not know its length.
 
     Attributes:
         classes: the names of the classes, in the order of their indices, where they have names.
@@ -49,6 +50,11 @@ class Dataset(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
+    @property
+    def length(self) -> int | None:
+        """How many samples there are; None where nobody knows before they are read."""
+        return len(self)
+
     def __repr__(self) -> str:
         labels = listed(self.classes) if self.classes else "labelled" if self.has_labels else "without labels"
         steps = f", {self.preprocessing}" if str(self.preprocessing) else ""
@@ -56,7 +62,8 @@ class Dataset(ABC):
             each = f"samples of {shape_text(self.shape)}"
         except DataError:  # of several sizes, or damaged: said where they are used
             each = "samples"
-        return f"{type(self).__name__}({len(self):,} {each}, {labels}{steps})"
+        count = "an unknown number of" if self.length is None else f"{self.length:,}"
+        return f"{type(self).__name__}({count} {each}, {labels}{steps})"
 
     @property
     @abstractmethod
@@ -72,10 +79,31 @@ class Dataset(ABC):
     def batches(self, size: int) -> Iterator[Batch]:
         """Batches ``(B, *shape)`` as float32 with their targets ``(B, ...)``; the last one may be smaller."""
 
+    def noting_batches(self, size: int) -> Iterator[Batch]:
+        """The same; a data set that is costly to read notes on the way what is asked of all samples: digests, targets.
+
+        Whoever reads all samples anyway reads these, so that nothing is read once more for a fingerprint.
+        """
+        return self.batches(size)
+
     def raw(self) -> Iterator[Raw]:
         """What stands for each sample before preprocessing, one by one: see ``sample_digests``."""
         for x, _ in self.batches(256):
             yield from values_of_each(x)
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """``(N,)``: of each sample, see ``sample_digests``: read once, and then kept."""
+        kept = vars(self)
+        if CACHE not in kept:
+            keep_digests(self, digests_of(self.raw()))
+        found: NDArray[np.uint64] = kept[CACHE]
+        return found
+
+    @property
+    def knows_targets(self) -> bool:
+        """Whether ``targets`` reads no sample, or none that is not read already."""
+        return True
 
     @property
     def targets(self) -> Targets | None:
@@ -104,8 +132,12 @@ class Dataset(ABC):
         Raises:
             SettingsError: for anything but a whole number, 0 or more.
         """
-        found = copy(self.subset(np.arange(min(whole("samples", count, 0), len(self)))))
-        object.__setattr__(found, "first_sample", self.first_sample)
+        return self.between(0, min(whole("samples", count, 0), len(self)))
+
+    def between(self, start: int, stop: int) -> Dataset:
+        """The samples from one place on and up to but not including another, where they are in the whole."""
+        found = copy(self.subset(np.arange(start, stop)))
+        object.__setattr__(found, "first_sample", self.first_sample + start)
         return found
 
     def part(self, k: int, n: int) -> Dataset:
@@ -121,10 +153,7 @@ class Dataset(ABC):
         Raises:
             SettingsError: for a part that does not exist, or more parts than samples.
         """
-        start, stop = part_of(len(self), k, n)
-        found = copy(self.subset(np.arange(start, stop)))
-        object.__setattr__(found, "first_sample", self.first_sample + start)
-        return found
+        return self.between(*part_of(len(self), k, n))
 
     def sample(self, count: int, seed: int = 0) -> Dataset:
         """A seeded draw of ``count`` samples in proportion to the classes, at least one of each, in their order.
@@ -147,9 +176,14 @@ class Dataset(ABC):
         return self
 
     @property
-    @abstractmethod
     def fingerprint(self) -> str:
-        """Changes when the samples do."""
+        """Changes when the samples do, or what is done to them: it follows from their digests, in their order."""
+        return fingerprint_of(self.form, self.digests)
+
+    @property
+    def form(self) -> str:
+        """What a fingerprint holds beside digests."""
+        return f"{self.shape} {self.preprocessing}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -221,11 +255,7 @@ class ArrayDataset(Dataset):
         places = np.arange(first, first + len(self)) if self.places is None else self.places
         return replace(self._rows(rows), first_sample=0, places=places[rows])
 
-    def take(self, count: int) -> ArrayDataset:
-        return self._rows(slice(whole("samples", count, 0)))
-
-    def part(self, k: int, n: int) -> ArrayDataset:
-        start, stop = part_of(len(self), k, n)
+    def between(self, start: int, stop: int) -> ArrayDataset:
         return replace(self._rows(slice(start, stop)), first_sample=self.first_sample + start)
 
     def _rows(self, which: Rows | slice) -> ArrayDataset:
@@ -257,17 +287,44 @@ class ArrayDataset(Dataset):
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.x.shape} {self.x.dtype} {self.axis} {self.preprocessing}".encode())
-        for start in range(0, len(self.x), 4096):
-            digest.update(np.ascontiguousarray(self.x[start : start + 4096]).tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self.form, self.digests)
+
+    @property
+    def form(self) -> str:
+        return f"{self.shape} {self.x.dtype} {self.preprocessing}"
 
 
-def values_of_each(x: Array) -> Iterator[memoryview]:
-    """The values of each sample of a batch ``(B, ...)`` side by side, as float32 and without minus zero."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what no float32 holds is refused where it is used
-        values = np.ascontiguousarray(x, "<f4").reshape(len(x), -1) + np.float32(0)
-    yield from (row.data for row in values)
+CACHE = "_sample_digests"
+
+
+def keep_digests(data: Dataset, digests: NDArray[np.uint64]) -> None:
+    """Let a data set keep the digests of its samples ``(N,)``."""
+    digests.flags.writeable = False
+    vars(data)[CACHE] = digests
+
+
+def sample_digests(data: Dataset) -> NDArray[np.uint64]:
+    """``(N,)``: the first time each sample is read once, one batch in memory; from then on the data set keeps them.
+
+    What a digest covers is what ``Dataset.raw`` gives, before preprocessing:
+
+    * of arrays the values as float32, whatever their type: the same picture as uint8, as whole floats and of another
+      byte order has one digest. The values count in the order in which the data set holds them, so compare data sets
+      that are fitted to the same network (``as_dataset(data, graph.inputs)``);
+    * of pictures in files the bytes of the file, which is not decoded: a copy under another name has the same digest, a
+      picture that was saved anew has not; the same of pictures in the columns of a table;
+    * of a data set of your own what its ``raw`` gives; where it has none, the float32 values of its batches.
+
+    Args:
+        data: any data set, with labels or without; they are not part of it.
+
+    Returns:
+        BLAKE2b of 8 bytes (RFC 7693), read as a little-endian whole number. The array cannot be written to.
+
+    Raises:
+        DataError: for samples that cannot be read.
+    """
+    return data.digests
 
 
 def check_samples(shape: Shape, kind: np.dtype[Any] | None = None) -> None:

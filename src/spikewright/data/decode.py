@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from spikewright.data.pictures import Encoded
 from spikewright.data.resize import PIXELS, Size
 from spikewright.errors import DataError
 from spikewright.graph import Array
@@ -28,6 +31,9 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", "
     f".p{kind}m" for kind in "bgpn"
 }
 Alpha = Literal["refuse", "drop", "white", "black"]
+PILLOW = r"PIL\."
+"""Modules whose warnings are not heard while pictures are decoded."""
+_TIFF = threading.RLock()
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that put rows in the place of columns."""
 
@@ -47,7 +53,7 @@ class PictureHeader:
     lost: bool
 
 
-def picture_header(path: Path) -> PictureHeader:
+def picture_header(path: Path | Encoded) -> PictureHeader:
     """A picture's header; no pixel is decoded.
 
     Raises:
@@ -62,7 +68,7 @@ def picture_header(path: Path) -> PictureHeader:
         return PictureHeader(upright, bits, stored is not None and stored > max(bits, 8))
 
 
-def decode(path: Path, channels: int, alpha: Alpha) -> Array:
+def decode(path: Path | Encoded, channels: int, alpha: Alpha) -> Array:
     """A picture's pixels, as ``pixels`` gives them.
 
     Raises:
@@ -129,10 +135,17 @@ def _bits(image: Image) -> int:
     return 32 if image.mode in ("I", "F") else 8
 
 
-def _stored_bits(path: Path, image: Image) -> int | None:
-    """Of one value in the file; None where that is not known."""
+def _start(path: Path | Encoded) -> bytes:
+    """The first bytes of a file."""
+    if isinstance(path, Encoded):
+        return path.content[:128]
     with path.open("rb") as file:
-        start = file.read(128)
+        return file.read(128)
+
+
+def _stored_bits(path: Path | Encoded, image: Image) -> int | None:
+    """Of one value in the file; None where that is not known."""
+    start = _start(path)
     if image.format == "PNG":
         return start[24]
     if image.format == "TIFF":
@@ -145,17 +158,17 @@ def _stored_bits(path: Path, image: Image) -> int | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def _opened(path: Path | Encoded) -> Iterator[Image]:
     try:
         from PIL import Image as images
         from PIL import UnidentifiedImageError
     except ImportError:
         raise DataError("reading pictures needs Pillow: pip install 'spikewright[images]'") from None
-    with sane(path, "take it out, or save it again"), _unlogged(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is odd in a file and does no harm
+    with sane(str(path), "take it out, or save it again"), _SILENCE:
         _check_size(path, _webp_size(path))
         try:
-            image = images.open(path, formats=FORMATS)
+            given = BytesIO(path.content) if isinstance(path, Encoded) else path
+            image = images.open(given, formats=FORMATS)
         except images.DecompressionBombError:
             raise DataError(f"{path}: is larger than {PIXELS:,} pixels; make it smaller first") from None
         except UnidentifiedImageError:
@@ -165,20 +178,43 @@ def _opened(path: Path) -> Iterator[Image]:
             yield image
 
 
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Without what Pillow logs of a damaged TIFF before it raises."""
-    log = logging.getLogger("PIL.TiffImagePlugin")
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
+class _Silence:
+    """Without Pillow's warnings of what is odd in a file and does no harm, and what it logs of a damaged TIFF.
+
+    Both are of the whole process, so that several threads that decode share one silence: the last one ends it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.disabled = threading.Lock(), 0, False
+        self.log = logging.getLogger("PIL.TiffImagePlugin")
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.disabled, self.log.disabled = self.log.disabled, True
+                warnings.filterwarnings("ignore", module=PILLOW)
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.log.disabled = self.disabled
+                for one in [f for f in warnings.filters if getattr(f[3], "pattern", None) == PILLOW]:
+                    cast("list[Any]", warnings.filters).remove(one)
+
+
+_SILENCE = _Silence()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what libtiff writes to the error stream, below Python: what matters becomes an error."""
+    """Without what libtiff writes to the error stream, below Python: what matters becomes an error; one at a time."""
+    with _TIFF:
+        yield from _unheard()
+
+
+def _unheard() -> Iterator[None]:
     try:
         kept = os.dup(2)
     except OSError:  # there is no error stream
@@ -193,17 +229,16 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _check_size(path: Path, size: Size) -> None:
+def _check_size(path: Path | Encoded, size: Size) -> None:
     if size[0] * size[1] > PIXELS:
         raise DataError(
             f"{path}: is a picture of {size[0]}×{size[1]}, more than {PIXELS:,} pixels; make it smaller first"
         )
 
 
-def _webp_size(path: Path) -> Size:
+def _webp_size(path: Path | Encoded) -> Size:
     """Of a WebP file, whose decoder takes memory when it is opened; (0, 0) of any other."""
-    with path.open("rb") as file:
-        start = file.read(32)
+    start = _start(path)[:32]
     if start[:4] != b"RIFF" or start[8:12] != b"WEBP":
         return 0, 0
 

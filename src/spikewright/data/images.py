@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.dataset import Batch, Dataset
+from spikewright.data.dataset import CACHE, Batch, Dataset, keep_digests
 from spikewright.data.decode import PictureHeader, decode, picture_header
+from spikewright.data.digests import digests_of
 from spikewright.data.folders import Pictures
+from spikewright.data.in_advance import in_advance
 from spikewright.data.layout import Inputs, channels_of
+from spikewright.data.pictures import Encoded, PictureFiles, PictureStore, content_of
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.resize import Size
 from spikewright.data.sampling import Rows
 from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
-from spikewright.npz import sane
 
 EAGER = 2000
 """So many headers are looked at when a folder is opened; of more, when pictures are asked for."""
-KEPT = 2**28
+KEPT = 2**25
 """Bytes of decoded pictures that are kept for the next pass over the data."""
 COLOURS = (1, 3, 4)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class PictureDataset(Dataset):
-    """Pictures in files, decoded where they are needed.
+@dataclass(frozen=True)
+class LookedAt:
+    """What headers say.
 
     Attributes:
-        files: of the pictures.
+        first: that of the first picture.
+        lossy: how many pictures have more bits a colour than are decoded.
+    """
+
+    first: PictureHeader
+    lossy: int
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture ready to be put into a batch.
+
+    Attributes:
+        picture: ``(rows, columns, channels)``, in its place and size.
+        kind: the type that it was decoded with.
+        digest: ``(1,)`` of its file, where it was asked for.
+    """
+
+    picture: Array
+    kind: np.dtype[Any]
+    digest: NDArray[np.uint64] | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PictureDataset(Dataset):
+    """Pictures in files or in the cells of a table, decoded where they are needed, on threads, a batch ahead.
+
+    Attributes:
+        files: the pictures.
         y: ``(N,)`` class indices, or None.
         preprocessing: applied to each picture and batch.
         wanted: the shape of a sample as the network takes it; None for ``(3, rows, columns)``.
@@ -46,7 +77,7 @@ class PictureDataset(Dataset):
         first_sample: of a part, the place of its first sample in the whole.
     """
 
-    files: tuple[Path, ...]
+    files: PictureStore
     y: Rows | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     wanted: Shape | None = None
@@ -75,21 +106,37 @@ class PictureDataset(Dataset):
         return self.y
 
     def batches(self, size: int) -> Iterator[Batch]:
-        _ = self.headers
-        for start in range(0, len(self), size):
-            x = self._batch(range(start, min(start + size, len(self))))
-            if (row := not_finite(x)) is not None:
-                raise DataError(f"{self.files[start + row]}: holds NaN or infinity; take it out, or repair it")
-            yield self._in_place(x), None if self.y is None else self.y[start : start + size]
+        return self._batches(size, None)
+
+    def noting_batches(self, size: int) -> Iterator[Batch]:
+        if CACHE in vars(self):
+            yield from self.batches(size)
+            return
+        digests: list[NDArray[np.uint64]] = []
+        yield from self._batches(size, digests)
+        keep_digests(self, np.concatenate([*digests, np.zeros(0, np.uint64)]))
+
+    def _batches(self, size: int, digests: list[NDArray[np.uint64]] | None) -> Iterator[Batch]:
+        """Batches; the digests of their pictures are added to a list where there is one."""
+        _ = self.looked_at
+        reader = self._read(digests is not None, size)
+        with closing(reader):  # type: ignore[type-var]
+            for start in range(0, len(self), size):
+                found = list(islice(reader, min(size, len(self) - start)))
+                if digests is not None:
+                    digests.append(np.concatenate([one.digest for one in found if one.digest is not None]))
+                x = self._batch(range(start, start + len(found)), found)
+                if (row := not_finite(x)) is not None:
+                    raise DataError(f"{self.files[start + row]}: holds NaN or infinity; take it out, or repair it")
+                yield self._in_place(x), None if self.y is None else self.y[start : start + size]
 
     def raw(self) -> Iterator[bytes]:
-        for file in self.files:
-            with sane(file):
-                content = file.read_bytes()
-            yield content
+        for row in range(len(self)):
+            yield content_of(self.files[row])
 
     def subset(self, rows: Rows) -> PictureDataset:
-        files = tuple(self.files[int(row)] for row in rows)
+        rows = np.asarray(rows)
+        files = self.files.some(np.flatnonzero(rows) if rows.dtype == bool else rows)
         return replace(self, files=files, y=None if self.y is None else self.y[rows], first_sample=0)
 
     def with_axes_for(self, inputs: Inputs) -> PictureDataset:
@@ -105,44 +152,42 @@ class PictureDataset(Dataset):
             else replace(self, wanted=shape, channels=channels)
         )
 
-    @cached_property
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.shape} {self.channels} {self.preprocessing}".encode())
-        for content in self.raw():
-            digest.update(hashlib.sha256(content).digest())
-        return digest.hexdigest()
+    @property
+    def form(self) -> str:
+        return f"{self.shape} {self.channels} {self.preprocessing}"
 
     @cached_property
-    def headers(self) -> tuple[PictureHeader, ...]:
-        """What all headers say.
+    def looked_at(self) -> LookedAt:
+        """What the headers say: of all files, or where these can only be read with the pictures, of the first.
 
         Raises:
             DataError: for a file that is no picture, sizes that do not fit each other or the network, and for 8 and 16
                 bits side by side where nothing brings them to one range.
         """
-        found: list[PictureHeader] = []
-        for file in self.files:
-            one = picture_header(file)
-            size = self.preprocessing.size_after(one.size)
-            first = found[0] if found else one
-            if size != self.preprocessing.size_after(first.size):
-                raise DataError(
-                    f"{file}: is {one.size}, the first picture {first.size}; make them one size, with "
-                    "--preprocess resize=ROWSxCOLUMNS, or resize= and crop="
-                )
-            if one.bits != first.bits and (self.preprocessing.range is None or 32 in (one.bits, first.bits)):
-                raise DataError(
-                    f"{file}: has {one.bits} bits, the first picture {first.bits}; preprocess with totensor or another "
-                    "preset, which scales each by its own maximum"
-                )
-            found.append(one)
-        self._check_shape(self.preprocessing.size_after(found[0].size))
-        return tuple(found)
+        first, lossy = picture_header(self.files[0]), 0
+        self._check_shape(self.preprocessing.size_after(first.size))
+        for row in range(len(self) if self.files.quick_headers else 1):
+            one = picture_header(self.files[row]) if row else first
+            self._check_like(self.files[row], one.size, one.bits, first)
+            lossy += one.lost
+        return LookedAt(first, lossy)
+
+    def _check_like(self, file: Path | Encoded, size: Size, bits: int, first: PictureHeader) -> None:
+        if self.preprocessing.size_after(size) != self.preprocessing.size_after(first.size):
+            raise DataError(
+                f"{file}: is {size}, the first picture {first.size}; make them one size, with "
+                "--preprocess resize=ROWSxCOLUMNS, or resize= and crop="
+            )
+        if bits != first.bits and (self.preprocessing.range is None or 32 in (bits, first.bits)):
+            raise DataError(
+                f"{file}: has {bits} bits, the first picture {first.bits}; preprocess with totensor or another "
+                "preset, which scales each by its own maximum"
+            )
 
     @property
     def lossy(self) -> int:
         """How many have more bits a colour than Pillow decodes."""
-        return sum(one.lost for one in self.headers)
+        return self.looked_at.lossy
 
     def _check_shape(self, size: Size) -> None:
         if self.wanted is None:
@@ -157,6 +202,11 @@ class PictureDataset(Dataset):
                 f"{' after preprocessing' if self.preprocessing.spatial else ''}, the network takes samples of "
                 f"{self.wanted}; {advice}"
             )
+
+    @property
+    def _place(self) -> str:
+        first = self.files[0]
+        return str(first.parent if isinstance(first, Path) else first)
 
     @property
     def _last(self) -> bool:
@@ -205,7 +255,7 @@ class PictureDataset(Dataset):
             )
         if self._seen not in COLOURS or (channels != self._seen and channels != 1):
             raise DataError(
-                f"{self.files[0].parent}: the network takes samples of {self.wanted}; pictures have 1, 3 or 4 channels"
+                f"{self._place}: the network takes samples of {self.wanted}; pictures have 1, 3 or 4 channels"
                 + (f", and preprocessing reads {channels}" if channels in COLOURS else "")
             )
         return channels
@@ -216,32 +266,46 @@ class PictureDataset(Dataset):
         return self.preprocessing.size_after(picture_header(self.files[0]).size)
 
     @cached_property
-    def _kept(self) -> dict[int, tuple[Array, np.dtype[Any]]]:
+    def _kept(self) -> dict[int, Decoded]:
         return {}
 
-    def _picture(self, row: int) -> tuple[Array, np.dtype[Any]]:
-        """``(rows, columns, channels)`` in its place and size, and the type that it was decoded with."""
-        if row in self._kept:
-            return self._kept[row]
-        pixels = decode(self.files[row], self._count, self.preprocessing.alpha)
+    def _read(self, noting: bool, ahead: int) -> Iterator[Decoded]:
+        """All pictures in their order, decoded on threads before they are asked for."""
+        _ = self._count, self._seen  # found once, before threads ask
+        waiting = ((row, self._kept.get(row) or self.files[row]) for row in range(len(self)))
+        for row, found in enumerate(in_advance(partial(self._picture, noting=noting), waiting, ahead)):
+            if row not in self._kept and found.picture.nbytes * (len(self._kept) + 1) <= KEPT:
+                self._kept[row] = found
+            yield found
+
+    def _picture(self, which: tuple[int, Decoded | Path | Encoded], noting: bool) -> Decoded:
+        """One picture in its size; with its digest where that is to be noted."""
+        _, file = which
+        if isinstance(file, Decoded) and (file.digest is not None or not noting):
+            return file
+        if isinstance(file, Decoded):
+            return replace(file, digest=digests_of([content_of(self.files[which[0]])]))
+        digest = None
+        if noting:
+            file = Encoded(str(file), content_of(file))
+            digest = digests_of([file.content])
+        pixels = decode(file, self._count, self.preprocessing.alpha)
+        if not self.files.quick_headers:
+            self._check_like(file, pixels.shape[:2], 8 * pixels.dtype.itemsize, self.looked_at.first)
         picture = self.preprocessing.picture(pixels)
         if self._seen > picture.shape[-1]:
             picture = np.repeat(picture, self._seen, axis=-1)
-        found = picture, pixels.dtype
-        if picture.nbytes * (len(self._kept) + 1) <= KEPT:
-            self._kept[row] = found
-        return found
+        return Decoded(picture, pixels.dtype, digest)
 
-    def _batch(self, rows: Sequence[int]) -> NDArray[np.float32]:
+    def _batch(self, rows: Sequence[int], found: Sequence[Decoded]) -> NDArray[np.float32]:
         """``(B, rows, columns, channels)``, preprocessed."""
-        pictures, kinds = zip(*map(self._picture, rows), strict=True)
-        for row, picture in zip(rows, pictures, strict=True):
-            if picture.shape != pictures[0].shape:
+        first = found[0].picture.shape
+        for row, one in zip(rows, found, strict=True):
+            if one.picture.shape != first:
                 raise DataError(f"{self.files[row]}: its pixels are not what its header says; save it again")
-        if len(set(kinds)) == 1:
-            return self.preprocessing.values(np.stack(pictures), kinds[0], -1)
-        each = (self.preprocessing.values(p[None], kind, -1) for p, kind in zip(pictures, kinds, strict=True))
-        return np.concatenate(list(each))
+        if len({one.kind for one in found}) == 1:
+            return self.preprocessing.values(np.stack([one.picture for one in found]), found[0].kind, -1)
+        return np.concatenate([self.preprocessing.values(one.picture[None], one.kind, -1) for one in found])
 
     def _arranged(self, shape: Shape) -> Shape:
         """The shape of a sample, from that of a batch of pictures."""
@@ -262,12 +326,14 @@ def picture_dataset(
     """The pictures of a folder for a network; a moderate number of them is looked at right away.
 
     Raises:
-        DataError: as ``PictureDataset.headers``.
+        DataError: as ``PictureDataset.looked_at``.
     """
-    data = PictureDataset(found.files, found.labels, preprocessing, wanted, channels, found.classes, found.notes)
+    data = PictureDataset(
+        PictureFiles(found.files), found.labels, preprocessing, wanted, channels, found.classes, found.notes
+    )
     if len(data) > EAGER:
         return data
-    if preprocessing.range is None and data.headers[0].bits == 16:
+    if preprocessing.range is None and data.looked_at.first.bits == 16:
         note = "pictures have 16 bits, their values go up to 65535; totensor scales by that, scale=1/255 does not"
         data = replace(data, notes=(*data.notes, note))
     if data.lossy:

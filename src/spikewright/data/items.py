@@ -1,157 +1,249 @@
-"""Data sets of what people have in hand: arrays, pairs, torch Datasets and DataLoaders, lists of samples."""
+"""Samples that code of other people gives: one by one by their number, or one after the other, alone or in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from spikewright.data.dataset import ArrayDataset, Dataset, check_samples
-from spikewright.data.labels import collected_targets, targets_of
-from spikewright.data.layout import Inputs, side_by_side
-from spikewright.data.values import array_of, is_picture
+from spikewright.data.columns import Columns
+from spikewright.data.labels import Targets, collected_targets, targets_of
+from spikewright.data.sampling import Rows, classes_of
+from spikewright.data.source import Samples, Source
+from spikewright.data.values import array_of
 from spikewright.errors import DataError, SpikewrightError
-from spikewright.graph import Array, Shape
+from spikewright.graph import Array
 
-SAMPLE_KEYS = ("x", "image", "images", "img", "pixel_values", "input", "inputs", "data", "sample", "features")
-LABEL_KEYS = ("y", "label", "labels", "target", "targets", "class")
 GIVE = "give an array, (x, y), a list of (sample, label), or a torch Dataset"
+AT_ONCE = 32
+"""Items that are put together at once."""
 
 
-def as_dataset(data: Any, inputs: Inputs | None = None) -> Dataset:
-    """A Dataset of what people have in hand.
+class ItemSource(Source):
+    """Items by their number: a list, a torch ``Dataset``, a data set of Hugging Face.
 
     Args:
-        data: a Dataset; an array ``(N, *shape)``; for several inputs a mapping from their names to arrays; a pair of
-            such samples and targets ``(N, ...)``; or a torch Dataset, a DataLoader or a list of samples or of (sample,
-            target) pairs, where samples are arrays, tensors or pictures of Pillow. Two arrays of one shape are two
-            samples in a list, samples and targets in a tuple.
-        inputs: of the network. Arrays with channels elsewhere, or without an axis for the one channel, are then given
-            the axes that the network wants; without it they stay as they are.
-
-    Raises:
-        DataError: for anything else, or an empty set.
+        items: with a length and items.
+        columns: which keys of items are what.
+        steady: whether items cannot change.
     """
-    if isinstance(data, Dataset):
-        return data if inputs is None else data.with_axes_for(inputs)
-    if isinstance(data, tuple | list) and len(data) == 2 and not _are_items(data):
-        x, y = data[0], None if data[1] is None else targets_of(data[1])
-    elif isinstance(data, Mapping) or (hasattr(data, "__array__") and not isinstance(data, Sequence)):
-        x, y = data, None
-    else:
-        x, y = _collected(data)
-    if isinstance(x, Mapping):
-        if inputs is None:
+
+    by_place = True
+
+    def __init__(self, items: Any, columns: Columns, steady: bool = False) -> None:
+        self.items, self.columns, self.steady = items, columns, steady
+        self.noun, self.length = type(items).__name__, length_of(items)
+        self.classes = class_names(items, columns)
+        self._head: Samples | None = None
+
+    @property
+    def head(self) -> Samples:
+        if self._head is None:
+            if not self.length:
+                raise DataError("the data set is empty")
+            self._head = self.at(np.zeros(1, np.int64))
+        return self._head
+
+    @property
+    def labels(self) -> Rows | None:
+        return labels_beside(self.items, self.length) if self.targets is None else classes_of(self.targets)
+
+    def read(self, start: int, stop: int | None) -> Iterator[Samples]:
+        assert self.length is not None
+        stop = self.length if stop is None else min(stop, self.length)
+        for first in range(start, stop, AT_ONCE):
+            yield self.at(np.arange(first, min(first + AT_ONCE, stop)))
+
+    def at(self, places: Rows) -> Samples:
+        numbers = [int(place) for place in places]
+        items = zip(numbers, (self._item(number) for number in numbers), strict=True)
+        pairs = [(f"item {number}", *apart(item, f"item {number}", self.columns)) for number, item in items]
+        arrays = [array_of(sample, where) for where, sample, _ in pairs]
+        first = arrays[0] if self._head is None else self._head[0]
+        assert not isinstance(first, Mapping)
+        shape = first.shape if self._head is None else first.shape[1:]
+        for (where, _, _), one in zip(pairs, arrays, strict=True):
+            if one.shape != shape:
+                raise DataError(f"{where} has the shape {one.shape}, the first {shape}; make them one size")
+        labels = [label for _, _, label in pairs]
+        if self._head is not None and (strange := _lacking(labels, self._head[1] is not None)) is not None:
+            raise DataError(f"sample {numbers[strange]} has no label, others have; give one to each, or to none")
+        return np.stack(arrays), collected_targets(labels, numbers)
+
+    def _item(self, k: int) -> Any:
+        try:
+            return self.items[k]
+        except (Exception, SystemExit) as error:  # the code of whoever wrote the data set
+            raise DataError(f"item {k} of the {self.noun} cannot be read: {line_of(error)}") from error
+
+
+def _lacking(labels: Sequence[Any], labelled: bool) -> int | None:
+    """The first that has no label where others have, or has one where others have none."""
+    return next((k for k, label in enumerate(labels) if (label is not None) != labelled), None)
+
+
+class StreamSource(Source):
+    """Items or batches one after the other: an iterable torch ``Dataset``, a ``DataLoader``, a generator.
+
+    Args:
+        begin: begins to read, and gives what is read from.
+        noun: what it is, in a word or two.
+        columns: which keys of items are what.
+        batched: whether it gives batches; None where the first that comes shows it.
+        repeatable: whether ``begin`` may be called again.
+        finite: whether it is known to end.
+        classes: the names of the classes, where they have names.
+        fits: whether an array is a sample of the network, where one is known.
+    """
+
+    steady = False
+
+    def __init__(
+        self,
+        begin: Callable[[], Iterator[Any]],
+        noun: str,
+        columns: Columns,
+        *,
+        batched: bool | None = None,
+        repeatable: bool = True,
+        finite: bool = False,
+        length: int | None = None,
+        classes: tuple[str, ...] = (),
+        fits: Callable[[Array], bool] | None = None,
+    ) -> None:
+        self.begin, self.noun, self.columns, self.batched, self.fits = begin, noun, columns, batched, fits
+        self.repeatable, self.finite, self.length, self.classes = repeatable, finite, length, classes
+        self._head: Samples | None = None
+        self._waiting: Iterator[Samples] | None = None
+        self._begun = False
+
+    @property
+    def head(self) -> Samples:
+        if self._head is None:
+            reader = self._pieces()
+            first = next(reader, None)
+            if first is None:
+                raise DataError("the data set is empty")
+            self._waiting = _again(first, reader)
+        assert self._head is not None
+        return self._head
+
+    def read(self, start: int, stop: int | None) -> Iterator[Samples]:
+        reader, self._waiting = self._waiting or self._pieces(), None
+        at = 0
+        with closing(reader):  # type: ignore[type-var]
+            while stop is None or at < stop:
+                piece = next(reader, None)
+                if piece is None:
+                    return
+                size = len(piece[0])
+                low, high = max(start - at, 0), size if stop is None else min(size, stop - at)
+                if low < high:
+                    yield piece if (low, high) == (0, size) else _part(piece, slice(low, high))
+                at += size
+
+    def _pieces(self) -> Iterator[Samples]:
+        if self._begun and not self.repeatable:
             raise DataError(
-                f"a dictionary of {', '.join(map(str, x))[:80]}: arrays by name are for a network with several inputs; "
-                "samples and labels are given as (x, y)"
+                f"a {self.noun} can be read once only, and it has been: give what makes it (a function or module:"
+                "function), or keep some with sample(N) (--samples N)"
             )
-        parts = {str(name): array_of(part, f"the samples of '{name}'") for name, part in x.items()}
-        for part in parts.values():
-            check_samples(part.shape, part.dtype)
-        if len(inputs) == 1 and parts.keys() == set(inputs):
-            return ArrayDataset(next(iter(parts.values())), y).with_axes_for(inputs)
-        return ArrayDataset(side_by_side(parts, inputs), y)
-    made = ArrayDataset(array_of(x), y, classes=_class_names(data))
-    return made if inputs is None else made.with_axes_for(inputs)
+        self._begun = True
+        for k, item in enumerate(_careful(self.begin, self.noun)):
+            where = f"{'batch' if self.batched else 'item'} {k}"
+            sample, label = apart(item, where, self.columns)
+            piece = self._piece(array_of(sample, where), label, where)
+            if self._head is None:
+                self._head = _part(piece, slice(1))
+            self._check(piece, where)
+            yield piece
+
+    def _piece(self, x: Array, y: Any, where: str) -> Samples:
+        if self.batched is None:
+            self.batched = self._shows_batches(x, y)
+        if not self.batched:
+            return x[None], None if y is None else collected_targets([y], [where])
+        targets: Targets | None = None if y is None else targets_of(y)
+        if isinstance(targets, Mapping):
+            raise DataError(f"{where}: batches with labels by name are not read; give arrays (x, y), or single samples")
+        return x, targets
+
+    def _shows_batches(self, x: Array, y: Any) -> bool:
+        """Whether what comes first is a batch of samples and no sample."""
+        if x.ndim < 2:
+            return False
+        if self.fits is not None and self.fits(x) != self.fits(x[None]):
+            return self.fits(x)
+        shape: Any = getattr(y, "shape", ())
+        return len(shape) > 0 and shape[0] == len(x) and x.ndim > 2
+
+    def _check(self, piece: Samples, where: str) -> None:
+        assert self._head is not None
+        (x, y), (first, label) = piece, self._head
+        assert not isinstance(x, Mapping)
+        assert not isinstance(first, Mapping)
+        if x.ndim < 2:
+            raise DataError(f"{where} is a single number; samples are arrays, with a row of values at least")
+        if x.shape[1:] != first.shape[1:]:
+            if self.batched:
+                raise DataError(f"batches hold samples of different shapes, {first.shape[1:]} first; resize them all")
+            raise DataError(f"{where} has the shape {x.shape[1:]}, the first {first.shape[1:]}; make them one size")
+        if (y is None) != (label is None):
+            raise DataError(f"{where} has {'no label' if y is None else 'a label'}, unlike those before")
+        if isinstance(y, np.ndarray) and len(y) != len(x):
+            raise DataError(f"{where}: {len(x)} samples but {len(y)} labels; they must be as many")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_waiting": None}
 
 
-def _class_names(data: Any) -> tuple[str, ...]:
-    """Of a data set that says them, as torchvision's do."""
-    names = getattr(data, "classes", ())
-    return tuple(names) if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else ()
+def _part(piece: Samples, part: slice) -> Samples:
+    x, y = piece
+    assert not isinstance(x, Mapping)
+    return x[part], {name: one[part] for name, one in y.items()} if isinstance(y, Mapping) else (
+        None if y is None else y[part]
+    )
 
 
-def _are_items(two: Sequence[Any]) -> bool:
-    """Whether two things are samples, with their labels or without, rather than all samples and all labels.
-
-    In a list, two arrays of one shape are two samples; in a tuple they are samples and targets.
-    """
-    if isinstance(two[0], Mapping):
-        return isinstance(two[1], Mapping) and not set(map(str, two[1])).isdisjoint(SAMPLE_KEYS)
-    if isinstance(two[0], tuple):
-        return len(two[0]) == 2
-    if isinstance(two[0], list) and len(two[0]) == 2 and _axes(two[0][0]):
-        return not _axes(two[0][1])
-    if all(is_picture(one) for one in two):
-        return True
-    return isinstance(two, list) and len(_axes(two[0])) > 1 and _axes(two[0]) == _axes(two[1])
+def _again(first: Samples, rest: Iterator[Samples]) -> Iterator[Samples]:
+    yield first
+    yield from rest
 
 
-def _axes(value: Any) -> Shape:
-    """The shape of an array or tensor; none of anything else."""
-    return tuple(getattr(value, "shape", ()))
-
-
-def _collected(data: Any) -> tuple[Array, Any]:
-    """Samples and targets of something that is read one by one, or batch by batch."""
-    kinds = {c.__name__ for c in type(data).__mro__}
-    if isinstance(data, str | bytes) or "PathLike" in kinds or hasattr(data, "__fspath__"):
-        raise DataError(f"cannot read data from a {type(data).__name__}; load_data reads paths, and here {GIVE[5:]}")
-    if "DataLoader" in kinds:
-        return _of_loader(data)
-    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        raise DataError(f"cannot read data from a {type(data).__name__}; {GIVE}")
-    items = [_item(data, k) for k in range(_length(data))]
-    if not items:
-        raise DataError("the data set is empty")
-    samples, labels = zip(*(_apart(item, f"item {k}") for k, item in enumerate(items)), strict=True)
-    arrays = [array_of(sample, f"item {k}") for k, sample in enumerate(samples)]
-    return _stacked(arrays), collected_targets(labels)
-
-
-def _of_loader(loader: Any) -> tuple[Array, Any]:
-    """Batches put together; only of a loader that has an end."""
-    _length(loader)
-    samples: list[Array] = []
-    targets: list[Any] = []
-    for k, batch in enumerate(_careful(loader)):
-        x, y = _apart(batch, f"batch {k}")
-        samples.append(array_of(x, f"batch {k}"))
-        targets.append(None if y is None else targets_of(y))
-    if not samples:
-        raise DataError("the data set is empty")
-    if any(part.ndim < 2 or part.shape[1:] != samples[0].shape[1:] for part in samples):
-        raise DataError(f"batches hold samples of different shapes, {samples[0].shape[1:]} first; resize them all")
-    if any((y is None) != (targets[0] is None) or isinstance(y, Mapping) for y in targets):
-        raise DataError("some batches have labels and others have none, or have them by name; give arrays (x, y)")
-    return np.concatenate(samples), None if targets[0] is None else np.concatenate(targets)
-
-
-def _careful(loader: Any) -> Iterator[Any]:
+def _careful(begin: Callable[[], Iterator[Any]], noun: str) -> Iterator[Any]:
     try:
-        yield from loader
+        yield from begin()
     except SpikewrightError:
         raise
     except (Exception, SystemExit) as error:  # the code of whoever wrote the data set
-        raise DataError(f"the DataLoader fails: {type(error).__name__}: {_line(error)}") from error
+        raise DataError(f"the {noun} fails: {type(error).__name__}: {line_of(error)}") from error
 
 
-def _length(data: Any) -> int:
+def length_of(data: Any) -> int:
+    """How many items there are.
+
+    Raises:
+        DataError: where that cannot be told.
+    """
     try:
         return len(data)
     except (Exception, SystemExit) as error:  # the code of whoever wrote the data set; a stream has none
-        raise DataError(f"this {type(data).__name__} has no length ({_line(error)}); {GIVE}") from error
+        raise DataError(f"this {type(data).__name__} has no length ({line_of(error)}); {GIVE}") from error
 
 
-def _item(data: Any, k: int) -> Any:
-    try:
-        return data[k]
-    except (Exception, SystemExit) as error:  # the code of whoever wrote the data set
-        raise DataError(f"item {k} of the {type(data).__name__} cannot be read: {_line(error)}") from error
+def apart(item: Any, where: str, columns: Columns) -> tuple[Any, Any]:
+    """The sample and the target of an item or batch.
 
-
-def _apart(item: Any, where: str) -> tuple[Any, Any]:
-    """The sample and the target of an item."""
+    Raises:
+        DataError: for what cannot be taken apart.
+    """
     if item is None:
         raise DataError(f"{where} is None; leave it out")
     if isinstance(item, Mapping):
-        samples, labels = ([key for key in item if key in keys] for keys in (SAMPLE_KEYS, LABEL_KEYS))
-        if len(samples) != 1 or len(labels) > 1:
-            keys = ", ".join(map(str, item))[:80]
-            raise DataError(f"{where} is a dictionary of {keys}; which is the sample cannot be seen: {GIVE}")
-        return item[samples[0]], item[labels[0]] if labels else None
+        sample, label = columns.chosen(item, where)
+        return item[sample], None if label is None else item[label]
     if not isinstance(item, tuple | list) or (isinstance(item, list) and not _is_pair(item)):
         return item, None
     if len(item) == 1:
@@ -166,14 +258,31 @@ def _is_pair(item: list[Any]) -> bool:
     return any(hasattr(part, "shape") or not np.isscalar(part) for part in item) and len(item) <= 3
 
 
-def _stacked(arrays: Sequence[Array]) -> Array:
-    strange = next((k for k, part in enumerate(arrays) if part.shape != arrays[0].shape), None)
-    if strange is not None:
-        raise DataError(
-            f"item {strange} has the shape {arrays[strange].shape}, the first {arrays[0].shape}; make them one size"
-        )
-    return np.stack(arrays)
+def class_names(data: Any, columns: Columns) -> tuple[str, ...]:
+    """The names of classes, where a data set says them, as torchvision's do and those of Hugging Face of a column."""
+    names = getattr(data, "classes", ())
+    features = getattr(data, "features", None)
+    if not names and isinstance(features, Mapping):
+        try:
+            names = getattr(features.get(columns.chosen(features, "features")[1]), "names", None) or ()
+        except DataError:
+            names = ()
+    return tuple(names) if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else ()
 
 
-def _line(error: BaseException) -> str:
+def labels_beside(data: Any, length: int | None) -> Rows | None:
+    """``(N,)``: the classes that a data set keeps beside its items, as torchvision's ``targets``; for draws only."""
+    for name in ("targets", "labels"):
+        beside = getattr(data, name, None)
+        if beside is None or callable(beside) or not hasattr(beside, "__len__") or len(beside) != length:
+            continue
+        try:
+            return classes_of(array_of(beside))
+        except (DataError, ValueError):
+            return None
+    return None
+
+
+def line_of(error: BaseException) -> str:
+    """What an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -52,32 +52,35 @@ def _array_of_targets(values: Any, owner: str) -> Array:
     return found
 
 
-def collected_targets(labels: Sequence[Any]) -> Targets | None:
+def collected_targets(labels: Sequence[Any], places: Sequence[Any] = ()) -> Targets | None:
     """The targets of single samples, put together; None where no sample has one.
+
+    Args:
+        labels: of each sample.
+        places: the number of each, where they are some of many.
 
     Raises:
         DataError: as ``targets_of``, and for targets that some samples lack, or that differ in shape.
     """
     lacking = [k for k, label in enumerate(labels) if label is None]
+    numbers = places or range(len(labels))
     if len(lacking) == len(labels):
         return None
     if lacking:
-        raise DataError(f"sample {lacking[0]} has no label, others have; give one to each, or to none")
+        raise DataError(f"sample {numbers[lacking[0]]} has no label, others have; give one to each, or to none")
     if not isinstance(labels[0], Mapping):
-        return targets_of(_stacked(labels))
+        return targets_of(_stacked(labels, numbers))
     names = list(labels[0])
     if any(not isinstance(one, Mapping) or list(one) != names for one in labels):
         raise DataError("the samples have labels by different names")
-    return targets_of({name: _stacked([one[name] for one in labels]) for name in names})
+    return targets_of({name: _stacked([one[name] for one in labels], numbers) for name in names})
 
 
-def _stacked(labels: Sequence[Any]) -> Array:
-    parts = [array_of(label, f"the label of sample {k}") for k, label in enumerate(labels)]
-    strange = next((k for k, part in enumerate(parts) if part.shape != parts[0].shape), None)
-    if strange is not None:
-        raise DataError(
-            f"the label of sample {strange} has the shape {parts[strange].shape}, that of the first {parts[0].shape}"
-        )
+def _stacked(labels: Sequence[Any], numbers: Sequence[Any]) -> Array:
+    parts = [array_of(label, f"the label of sample {k}") for k, label in zip(numbers, labels, strict=True)]
+    for k, part in zip(numbers, parts, strict=True):
+        if part.shape != parts[0].shape:
+            raise DataError(f"the label of sample {k} has the shape {part.shape}, that of the first {parts[0].shape}")
     return np.stack(parts)
 
 

@@ -6,28 +6,36 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spikewright.data.call import called, is_function
+from spikewright.data.columns import Columns, columns_of
 from spikewright.data.dataset import ArrayDataset, Dataset, check_samples
 from spikewright.data.decode import SUFFIXES
 from spikewright.data.folders import Pictures, Split, pictures_in
-from spikewright.data.idx import read_idx
-from spikewright.data.images import picture_dataset
-from spikewright.data.items import as_dataset
-from spikewright.data.labels import Targets, targets_of
+from spikewright.data.idx import idx_header, read_idx
+from spikewright.data.images import PictureDataset, picture_dataset
+from spikewright.data.in_hand import again, as_dataset
+from spikewright.data.labels import Targets, as_targets, targets_of
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
+from spikewright.data.packed import IdxSource, NpzSource, SeveralSource
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.recorded import holds_recordings, is_recording, recordings_of
+from spikewright.data.sampling import classes_of
+from spikewright.data.source import ArraySource, Source, empty_like
+from spikewright.data.streamed import StreamedDataset
+from spikewright.data.table_files import holds_table
+from spikewright.data.tables import pictures_or_lists
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import Array, SampleShapes, Shape
-from spikewright.npz import Header, npz_headers, read_npy, read_npz, sane
+from spikewright.npz import SMALL, Header, check_unpacked, npz_headers, read_npy, read_npz, sane
 from spikewright.recordings import Binning, binning_of
 
-KINDS = "give .npz, .npy, idx(.gz), a picture, a folder of pictures, or module:function"
+KINDS = "give .npz, .npy, idx(.gz), .parquet, .arrow, a picture, a folder of pictures, or module:function"
 
 
 def load_data(
@@ -39,6 +47,7 @@ def load_data(
     preprocessing: Preprocessing | str | None = None,
     classes: Sequence[str] = (),
     binning: Binning | str | None = None,
+    columns: Columns | str | None = None,
 ) -> Dataset:
     """A data set from a path or a function's name.
 
@@ -55,6 +64,8 @@ def load_data(
         preprocessing: applied batch by batch: a value, or its text, ``"scale=1/255"``.
         classes: the names of class folders in the order of their labels, where a network was converted with such.
         binning: how recordings become frames: a value, or its text, ``dt=50ms``.
+        columns: which column of a table, or key of items that a function gives, is the sample, and which its label:
+            a value, or its text, ``"image,label"``; None for those that are called as is usual.
 
     Raises:
         DataError: for data that are missing, damaged, empty, or do not fit.
@@ -67,10 +78,14 @@ def load_data(
     if not os.path.exists(path) or not spec:  # noqa: PTH110 - Path's own fails on names that cannot be
         if not is_function(spec):
             raise DataError(f"{spec}: no such file or folder")
-        return _of_function(spec, wanted, steps)
+        return _of_function(spec, wanted, steps, columns_of(columns))
     if not (path.is_file() or path.is_dir()):
         raise DataError(f"{spec}: neither a file nor a folder")
     source = _Source(path, spec, split, wanted, steps, classes, None if binning is None else binning_of(binning))
+    if holds_table(path):
+        return source.table(columns_of(columns))
+    if columns is not None:
+        raise DataError(f"{spec}: has no columns to choose from; --columns is for tables and for items with keys")
     if source.is_recordings:
         return source.recordings()
     if binning is not None:
@@ -84,7 +99,7 @@ def load_data(
         if suffix == ".npz":
             return source.npz()
         if suffix == ".npy":
-            return source.dataset(read_npy(path), None)
+            return source.npy()
         if suffix in SUFFIXES:
             return source.pictures(Pictures((path,), None))
         if "idx" in path.name:
@@ -194,8 +209,10 @@ class _Source:
             if headers[name].shape[:1] != count:
                 labels = headers[name].shape[0] if headers[name].shape else "no"
                 raise DataError(f"{self.spec}: {count[0]} samples but {labels} labels; they must be as many")
-        arrays = read_npz(self.path, [x, *targets])
-        return self.dataset(arrays[x], _targets(arrays, targets))
+        y = _targets(read_npz(self.path, list(targets)), targets)
+        if check_unpacked(self.path, [x]) <= SMALL:
+            return self.dataset(read_npz(self.path, [x])[x], y)
+        return self.streamed(NpzSource(self.path, x, headers[x], self.targets(y, count[0])))
 
     def toolbox(self, samples: Path, labels: Path | None) -> Dataset:
         """Samples and labels in an ``.npz`` each, as SNN Toolbox has them."""
@@ -203,7 +220,10 @@ class _Source:
         name, _ = _names(samples, headers, self.split)
         self.check(headers[name].shape, headers[name].dtype)
         y = None if labels is None else next(iter(read_npz(labels).values()), None)
-        return self.dataset(read_npz(samples, [name])[name], y)
+        if check_unpacked(samples, [name]) <= SMALL:
+            return self.dataset(read_npz(samples, [name])[name], y)
+        header = headers[name]
+        return self.streamed(NpzSource(samples, name, header, self.targets(y, header.shape[0])))
 
     def several(self) -> Dataset:
         """An ``.npz`` with an array for each input."""
@@ -220,12 +240,22 @@ class _Source:
         for name in self.inputs:
             with _named(f"{self.spec}: '{name}'"):
                 check_samples(headers[name].shape, headers[name].dtype)
-        arrays = read_npz(self.path, [*self.inputs, *targets])
+        y = _targets(read_npz(self.path, list(targets)), targets)
         with _named(self.spec):
-            x = side_by_side({name: arrays[name] for name in self.inputs}, self.inputs)
-            if not len(x):
+            heads = {name: empty_like(headers[name].shape, headers[name].dtype) for name in self.inputs}
+            side_by_side(heads, self.inputs)
+            counts = {name: headers[name].shape[0] for name in self.inputs}
+            if len(set(counts.values())) != 1:
+                said = ", ".join(f"{name}: {number}" for name, number in counts.items())
+                raise DataError(f"every input needs as many samples (and frames) as the others, not {said}")
+            if not max(counts.values()):
                 raise DataError("the data set is empty")
-            return ArrayDataset(x, _targets(arrays, targets), self.steps)
+            if check_unpacked(self.path, list(self.inputs)) <= SMALL:
+                x = side_by_side(read_npz(self.path, list(self.inputs)), self.inputs)
+                return ArrayDataset(x, y, self.steps)
+            known = self.targets(y, max(counts.values()))
+            parts = {name: NpzSource(self.path, name, headers[name], None) for name in self.inputs}
+            return StreamedDataset(SeveralSource(parts, known), self.steps, self.inputs)
 
     def folder(self) -> Dataset:
         """SNN Toolbox's files, idx files, or pictures."""
@@ -245,8 +275,53 @@ class _Source:
         name = path.name.replace("images", "labels").replace("idx3", "idx1")
         names = (name, name.removesuffix(".gz"), f"{name}.gz")
         beside = [p for p in map(path.with_name, names) if p.exists() and p != path]
-        x = read_idx(path, self.check)
-        return self.dataset(x, read_idx(beside[0]) if beside else None)
+        header = idx_header(path, self.check)
+        y = read_idx(beside[0]) if beside else None
+        if header.nbytes <= SMALL:
+            return self.dataset(read_idx(path), y)
+        return self.streamed(IdxSource(path, header, self.targets(y, header.shape[0])))
+
+    def npy(self) -> Dataset:
+        """The array of an ``.npy``, of which only what is used is read."""
+        x = read_npy(self.path)
+        self.check(x.shape, x.dtype)
+        return self.dataset(x, None) if x.nbytes <= SMALL else self.streamed(ArraySource(x))
+
+    def streamed(self, source: Source) -> Dataset:
+        """Samples that are read piece by piece, once it is clear that the network takes them."""
+        made = StreamedDataset(source, self.steps)
+        return made if self.inputs is None else made.with_axes_for(self.inputs)
+
+    def targets(self, y: Any, samples: int) -> Targets | None:
+        """Targets of so many samples, as they are kept."""
+        with _named(self.spec):
+            return None if y is None else as_targets(targets_of(y), samples)
+
+    def table(self, columns: Columns) -> Dataset:
+        """The rows of a Parquet or Arrow file."""
+        with _named(self.spec):
+            found, y, names = pictures_or_lists(self.path, self.split, columns)
+            y, names = self._in_order(y, names)
+        if isinstance(found, Source):
+            x = found.head[0]
+            assert isinstance(x, np.ndarray)
+            self.check((found.length or 0, *x.shape[1:]), x.dtype)
+            made = self.streamed(found)
+            return replace(made, classes=names) if isinstance(made, StreamedDataset) else made
+        data = PictureDataset(found, classes_of(y), self.steps, classes=names)
+        return data if self.inputs is None else data.with_axes_for(self.inputs)
+
+    def _in_order(self, y: Targets | None, names: tuple[str, ...]) -> tuple[Targets | None, tuple[str, ...]]:
+        """Labels with the numbers that their names had when the network was converted, where both have names."""
+        if not names or not self.classes or names == self.classes or not isinstance(y, np.ndarray):
+            return y, names
+        strange = sorted(set(names) - set(self.classes))
+        if strange:
+            raise DataError(
+                f"'{strange[0]}' is no class that the network was converted with ({', '.join(self.classes)[:80]}); "
+                "labels would not agree"
+            )
+        return np.array([self.classes.index(name) for name in names])[y], self.classes
 
     def pictures(self, found: Pictures) -> Dataset:
         if self.inputs is None:
@@ -261,23 +336,32 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
+        if str(error).startswith(where):
+            raise
         raise DataError(f"{where}: {error}") from error
 
 
-def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing) -> Dataset:
+def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing, columns: Columns) -> Dataset:
     found = called(spec)
     several = inputs is not None and len(inputs) > 1
     with _named(spec):
-        data = as_dataset(found, inputs if several else None)
-    if not len(data):
+        repeated = again(partial(called, spec), found, inputs if several else None, columns)
+        data = as_dataset(found, inputs if several else None, columns) if repeated is None else repeated
+    if data.length == 0:
         raise DataError(f"{spec}: the data set is empty")
-    if not isinstance(data, ArrayDataset):
+    if not isinstance(data, ArrayDataset | StreamedDataset):
         return data if inputs is None else data.with_axes_for(inputs)
     if steps != Preprocessing():
         data = replace(data, preprocessing=steps)
     if several:
         return data
-    _Source(Path(spec), spec, "test", inputs, data.preprocessing, ()).check(data.x.shape, data.x.dtype)
+    if isinstance(data, ArrayDataset):
+        shape, kind = data.x.shape, data.x.dtype
+    else:
+        head = data.source.head[0]
+        assert isinstance(head, np.ndarray)
+        shape, kind = head.shape, head.dtype
+    _Source(Path(spec), spec, "test", inputs, data.preprocessing, ()).check(shape, kind)
     return data if inputs is None else data.with_axes_for(inputs)
 
 

@@ -9,7 +9,7 @@ from spikewright.data.folders import PICTURES, RECORDINGS, Split, kind_in, pictu
 from spikewright.data.recordings import Recordings
 from spikewright.data.stretches import recordings_with_tables, stretches, table_of
 from spikewright.errors import DataError
-from spikewright.npz import npz_headers, sane
+from spikewright.npz import npz_headers, read_npy, sane
 from spikewright.recordings import Binning, load_recording
 from spikewright.recordings.named import columns_among
 
@@ -29,7 +29,8 @@ def is_recording(path: Path, said: bool = False) -> bool:
     if path.suffix.lower() not in SHARED or said:
         return True
     with sane(path):
-        return path.suffix.lower() == ".npz" and bool(columns_among(npz_headers(path)))
+        names = npz_headers(path) if path.suffix.lower() == ".npz" else read_npy(path).dtype.names or ()
+        return bool(columns_among(names))
 
 
 def holds_recordings(path: Path, split: Split, said: bool = False) -> bool:

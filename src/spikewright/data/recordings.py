@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.data.dataset import Batch, Dataset, Raw, values_of_each
+from spikewright.data.dataset import Batch, Dataset
+from spikewright.data.digests import Raw, values_of_each
 from spikewright.data.labels import Targets, as_targets
 from spikewright.data.labels import rows as targets_of_rows
 from spikewright.data.layout import Inputs, channels_of
@@ -235,20 +236,22 @@ class EventDataset(Dataset):
         source: the recordings.
         dt: seconds of a timestep.
         steps_a_frame: S: timesteps of a frame; the mean over recordings where they differ. A part keeps it.
+        timings: how long each recording runs; found out where they are not given.
     """
 
     source: Recordings
     dt: float
     steps_a_frame: float = 0.0
-    timings: tuple[Timing, ...] = field(init=False)
+    timings: tuple[Timing, ...] = ()
 
     def __post_init__(self) -> None:
-        found = tuple(timing_of(recording, self.source.binning, self.dt) for recording in self.source.items)
-        object.__setattr__(self, "timings", found)
+        if not self.timings:
+            found = tuple(timing_of(recording, self.source.binning, self.dt) for recording in self.source.items)
+            object.__setattr__(self, "timings", found)
         for label in ("classes", "notes", "first_sample"):
             object.__setattr__(self, label, getattr(self.source, label))
         if not self.steps_a_frame:
-            each = float(np.mean([timing.steps_a_frame for timing in found]))
+            each = float(np.mean([timing.steps_a_frame for timing in self.timings]))
             cut = self.source.binning.dt
             object.__setattr__(self, "steps_a_frame", each if cut is None else cut / self.dt)
 
@@ -256,6 +259,11 @@ class EventDataset(Dataset):
     def timesteps(self) -> int:
         """T: of the longest recording."""
         return max(timing.steps for timing in self.timings)
+
+    @property
+    def mean_frames(self) -> float:
+        """How many frames a recording has on average."""
+        return float(np.mean([timing.frames for timing in self.timings]))
 
     def __len__(self) -> int:
         return len(self.source)
@@ -295,7 +303,8 @@ class EventDataset(Dataset):
         )
 
     def subset(self, rows: Rows) -> EventDataset:
-        return EventDataset(self.source.subset(rows), self.dt, self.steps_a_frame)
+        timings = tuple(self.timings[k] for k in rows)
+        return EventDataset(self.source.subset(rows), self.dt, self.steps_a_frame, timings)
 
     def raw(self) -> Iterator[Raw]:
         return self.source.raw()

@@ -88,14 +88,14 @@ class Choice:
     """What is used of a data set.
 
     Attributes:
-        used, total: samples.
+        used, total: samples; None where nobody knows before they are read.
         classes, all_classes: how many are among those used, and among all; None where samples have no class.
         missing: the classes that are not, by name or index.
         names: of the classes, in their order; empty where they have none.
     """
 
-    used: int
-    total: int
+    used: int | None
+    total: int | None
     classes: int | None = None
     all_classes: int | None = None
     missing: tuple[str, ...] = ()
@@ -113,6 +113,8 @@ class Choice:
 
     def __str__(self) -> str:
         """``1,000 of 6,000, all 10 classes``."""
+        if self.used is None or self.total is None:
+            return "all there are" if self.used is None else f"{self.used:,} of nobody knows how many"
         samples = f"{self.used:,} of {self.total:,}"
         if self.classes is None:
             return samples

@@ -57,6 +57,27 @@ class Ends:
         found = totals.div_(steps.view(-1, self.timesteps, *(1 for _ in totals.shape[2:])))
         return found if self.factors is None else found.div_(self._column(self.factors, found))
 
+    def running(self, like: Tensor) -> Tensor | None:
+        """Which steps of a sequence ``(T, B, *shape)`` its samples have, ``(T, B, 1, …)`` of 0 and 1; None for all."""
+        import torch
+
+        if self.lengths is None:
+            return None
+        there = torch.from_numpy(self.lengths)[None] > torch.arange(self.timesteps)[:, None]
+        return there.to(like).view(*there.shape, *(1 for _ in like.shape[2:]))
+
+    def divisors(self, like: Tensor) -> Tensor:
+        """What sums of a sequence ``(T, B, *shape)`` are divided by for the answers so far, ``(T, B, 1, …)``."""
+        import torch
+
+        steps = torch.arange(1, self.timesteps + 1)[:, None]
+        if self.lengths is not None:
+            steps = torch.minimum(steps, torch.from_numpy(self.lengths)[None])
+        found = steps.to(like).expand(-1, like.shape[1])
+        if self.factors is not None:
+            found = found * torch.as_tensor(self.factors).to(like)
+        return found.view(*found.shape, *(1 for _ in like.shape[2:]))
+
     def _column(self, values: Any, like: Tensor) -> Tensor:
         import torch
 

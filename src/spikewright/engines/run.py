@@ -53,6 +53,7 @@ class Run:
             sent, summed over samples. Its ``counts`` are the sum of what they weigh, which is T where it stands for λ.
         windows: L, how many windows of T steps follow one another until the last answer is there, in a network whose
             populations exchange window by window; 1 where neurons run free.
+        total_steps: timesteps of all samples together: N·T, or fewer where recordings end before the longest does.
     """
 
     outputs: Mapping[str, Array]
@@ -74,6 +75,16 @@ class Run:
     observations: Observations = field(default_factory=Observations, repr=False)
     unweighted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     windows: int = 1
+    total_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.total_steps:
+            object.__setattr__(self, "total_steps", self.samples * self.timesteps)
+
+    @property
+    def mean_steps(self) -> float:
+        """Timesteps of a sample on average: T, or fewer where recordings are of different length."""
+        return self.total_steps / self.samples
 
     @property
     def latency(self) -> int:
@@ -118,6 +129,7 @@ class Run:
         dt: float | None,
         observations: Observations,
         windows: int = 1,
+        total_steps: int = 0,
     ) -> Run:
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
@@ -143,6 +155,7 @@ class Run:
             observations=observations,
             unweighted={name: _total(value) for name, value in batch.unweighted.items()},
             windows=windows,
+            total_steps=total_steps,
         )
 
     @classmethod
@@ -171,7 +184,7 @@ class RunJoiner:
 
     def __init__(self) -> None:
         self.first: Run | None = None
-        self.samples = 0
+        self.samples = self.total_steps = 0
         self.rows: dict[tuple[str, str], list[Array]] = {}
         self.events: dict[str, list[Events]] = {}
         self.sums: dict[tuple[str, str], NDArray[np.float64]] = {}
@@ -184,6 +197,7 @@ class RunJoiner:
         """The next samples, which were run in the same way."""
         self.first = self.first or run
         self.samples += run.samples
+        self.total_steps += run.total_steps
         for label in ("outputs", "spikes", "potentials"):
             for name, value in getattr(run, label).items():
                 self.rows.setdefault((label, name), []).append(value)
@@ -234,6 +248,7 @@ class RunJoiner:
             observations=self.observations,
             unweighted=unweighted,
             windows=self.first.windows,
+            total_steps=self.total_steps,
         )
 
 

@@ -124,8 +124,8 @@ def run_over(
     encoder = settings.chosen_encoder.fitted(graph)
     check_shape(graph, encoder, dataset.shape)
     size = side_by_side(settings.batch_size, timesteps)
-    check_kept(graph, record, recording, len(dataset))
-    check_answers(graph, min(size, len(dataset)), timesteps)
+    check_kept(graph, record, recording, dataset.length or size)
+    check_answers(graph, min(size, dataset.length or size), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
     simulation = choose_engine(readout.graph, encoder, recording, settings)
@@ -141,7 +141,8 @@ def run_over(
             folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
         for x, y in dataset.batches(size):
-            values: Any = x if events_in(x) is not None else torch.from_numpy(np.ascontiguousarray(x))
+            events = events_in(x)
+            values: Any = torch.from_numpy(np.ascontiguousarray(x)) if events is None else events
             batch = values.to(like)
             at = first + joiner.samples
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
@@ -165,10 +166,11 @@ def run_over(
                     dt=dt,
                     observations=observations,
                     windows=windows,
+                    total_steps=0 if events is None else int(events.steps_each.sum()),
                 )
             )
             if progress is not None:
-                progress(joiner.samples, len(dataset))
+                progress(joiner.samples, dataset.length or 0)
         if not joiner.samples:
             raise DataError("the data set is empty: there is nothing to simulate")
     return joiner.run()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Any
 
-from spikewright.calibration import Method, Statistics, calibrate, parse
+from spikewright.calibration import Method, Statistics, calibrate, threshold_method
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.conversion import Conversion, NeuronsByPopulation, NeuronsGiven, from_scales, neurons_of
 from spikewright.corrections import Corrector, corrector
@@ -245,7 +245,7 @@ def thresholds(auto: Auto) -> tuple[Method, ...]:
     from spikewright.calibration import methods
 
     made = [text.format(T=auto.timesteps) for text in FOR_T if text.partition(":")[0] in methods()]
-    return tuple(dict.fromkeys(parse(text) for text in (*THRESHOLDS, *made)))
+    return tuple(dict.fromkeys(threshold_method(text) for text in (*THRESHOLDS, *made)))
 
 
 def chains(auto: Auto) -> list[tuple[str, tuple[Corrector, ...]]]:

@@ -10,7 +10,8 @@ from spikewright.calibration import Method, Statistics, look, parse_all
 from spikewright.conversion import Conversion
 from spikewright.corrections import Corrections, correctors_of
 from spikewright.corrections.correcting import SAMPLES
-from spikewright.data import as_dataset, sample_digests
+from spikewright.data import Recordings, as_dataset, sample_digests
+from spikewright.data.recordings import frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
 from spikewright.errors import SettingsError, warn
@@ -18,6 +19,7 @@ from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.experiment.converting import METHOD, converted, prepared, statistics_of
 from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
+from spikewright.experiment.on_recordings import check_recordings, length_of
 from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
 from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
@@ -154,6 +156,7 @@ def compare(
     allow_overlap: bool = False,
     readout_from: ReadoutFrom = 0,
     early_exit: float | None = None,
+    dt: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -177,6 +180,7 @@ def compare(
         readout_from: from when on answers are read: see ``RunSettings``; "auto" estimates it from ``train``.
         early_exit: the share of answers that may change where samples are stopped early, at a margin that is chosen on
             ``train``; None measures no early exit.
+        dt: seconds of a timestep; recordings, which run on their events, need it, and their timesteps follow from it.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
@@ -191,16 +195,20 @@ def compare(
     folded = prepared(graph, **options)
     samples = as_dataset(test, graph.inputs)
     heads(folded, samples.targets, task)  # labels that do not fit are refused before anything is done
-    data = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
+    whole = None if isinstance(train, Statistics) else as_dataset(train, graph.inputs)
+    data = None if whole is None else frames_in(whole)
+    length_of(samples, timesteps, dt, readout_from, early_exit)
     corrections = correctors_of(correct)
     check_automatic(chosen, corrections, data is not None)
+    if isinstance(whole, Recordings):
+        check_recordings(chosen, corrections, dt)
     if corrections and data is None:
         raise SettingsError(f"the correction {corrections[0]} needs samples: give compare data in place of statistics")
     check_ways(
         folded,
         chosen,
         corrections,
-        samples=None if data is None else min(correction_samples, len(data)),
+        samples=None if data is None else min(correction_samples, data.length or correction_samples),
         encoder=encoder,
         timesteps=timesteps,
         readout_from=readout_from,
@@ -239,17 +247,18 @@ def compare(
         graph,
         statistics,
         recipes,
-        data,
+        whole,
         task=task,
         encoder=encoder,
         correction_samples=correction_samples,
         device=device,
+        dt=dt,
         progress=progress,
         **options,
     )
     settings = {
         "methods": ", ".join(map(str, chosen)),
-        "timesteps": timesteps,
+        **length_of(samples, timesteps, dt),
         "calibration": f"{statistics.samples:,} samples",
         "test": f"{len(samples):,} samples",
         **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
@@ -273,6 +282,7 @@ def compare(
         calibration=data,
         readout_from=readout_from,
         early_exit=early_exit,
+        dt=dt,
     )
 
 
@@ -288,6 +298,7 @@ def compared(
     calibration: Any = None,
     readout_from: ReadoutFrom = 0,
     early_exit: float | None = None,
+    dt: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Conversions that were already made, measured on the same samples.
@@ -303,6 +314,7 @@ def compared(
         calibration: the data that the next two are found on; not needed without them.
         readout_from: as of ``compare``.
         early_exit: as of ``compare``.
+        dt: as of ``compare``.
         options: further keywords of ``measure``.
 
     Raises:
@@ -312,13 +324,16 @@ def compared(
         SpikewrightWarning: what measuring saw that is odd, once for all.
     """
     candidates = []
+    (first, *_) = made.values() if isinstance(made, Mapping) else made
+    samples = as_dataset(test, first.spiking.inputs)
+    length = length_of(samples, timesteps, dt, readout_from, early_exit)
     for label, conversion in (made if isinstance(made, Mapping) else _labelled(made)).items():
         watch = _stage(progress, f"simulating {label}")
         start, rule = readout_of(conversion, calibration, timesteps, readout_from, early_exit, **options)
         measures = measure(
             conversion,
-            test,
-            timesteps,
+            samples,
+            **length,
             progress=watch,
             quiet=True,
             readout_from=start,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikewright.calibration import Method, Statistics, calibrate, look, parse, parse_all, statistics_key
+from spikewright.calibration import Method, Statistics, calibrate, look, parse_all, statistics_key, threshold_method
 from spikewright.conversion import (
     CalibrationFacts,
     Conversion,
@@ -21,7 +21,7 @@ from spikewright.conversion import (
     neurons_of,
 )
 from spikewright.corrections import Corrections, correcting, correctors_of
-from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
 from spikewright.data.recordings import binning_in, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -29,6 +29,7 @@ from spikewright.errors import CalibrationError, GraphError, SettingsError, warn
 from spikewright.experiment.automatic import Resolved, check_automatic, resolved
 from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
+from spikewright.experiment.on_recordings import check_recordings
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
 from spikewright.preparation import prepare
@@ -55,6 +56,7 @@ def convert(
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
     device: str = "cpu",
+    dt: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
     """Make a spiking network of a trained one.
@@ -80,6 +82,7 @@ def convert(
             mean frame.
         batch_size: samples that run side by side while calibrating.
         device: a torch device, for calibrating.
+        dt: seconds of a timestep, where corrections look at recordings, which run on their events.
         progress: called with (samples done, samples in all passes), and then for each correction with (populations
             done, populations in all).
 
@@ -96,7 +99,7 @@ def convert(
     }  # fmt: skip
     _check_trained(graph)
     corrections = correctors_of(correct)
-    chosen = parse(METHOD if method is None else method)
+    chosen = threshold_method(METHOD if method is None else method)
     given_scales = _holds_scales(graph, source)
     has_samples = not (given_scales or isinstance(source, Statistics))
     check_automatic([chosen], corrections, has_samples)
@@ -110,9 +113,12 @@ def convert(
             raise SettingsError(f"λ are given, so the method {method} has nothing to do: leave one of the two out")
         return replace(from_scales(graph, source, **options), tasks=_tasks(graph, task))
     folded = prepared(graph, **options)
-    data = None if isinstance(source, Statistics) else _data(source, graph)
+    whole = None if isinstance(source, Statistics) else _data(source, graph)
+    data = None if whole is None else frames_in(whole)
     how = named_encoder(encoder) if isinstance(encoder, str) else encoder
-    looked_at = None if data is None else min(correction_samples, len(data))
+    if isinstance(whole, Recordings):
+        check_recordings([chosen], corrections, dt)
+    looked_at = None if data is None else min(correction_samples, data.length or correction_samples)
     check_ways(folded, [chosen], corrections, samples=looked_at, encoder=how, **options)
     runs: dict[str, Any] = {"task": task, "device": device, "progress": progress}
     (one,) = resolved(folded, data, [chosen], corrections, **options, **runs, encoder=how, input_scale=input_scale)
@@ -131,7 +137,7 @@ def convert(
         )
     told = None if progress is None else _untold(progress)
     runs = {"encoder": how, "correction_samples": correction_samples, "task": task, "device": device, "progress": told}
-    return converted(graph, statistics, [one], data, **runs, **options)[0]
+    return converted(graph, statistics, [one], whole, dt=dt, **runs, **options)[0]
 
 
 def converted(
@@ -145,6 +151,7 @@ def converted(
     correction_samples: int = correcting.SAMPLES,
     seed: int = 0,
     device: str = "cpu",
+    dt: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> tuple[Conversion, ...]:
@@ -160,6 +167,7 @@ def converted(
         correction_samples: how many samples that draw has.
         seed: of the draw.
         device: a torch device.
+        dt: as of ``convert``.
         progress: called with (what is being done, how much of it is done, how much there is).
         options: further keywords of ``convert``: view, readout, answer, leaky.
 
@@ -180,6 +188,7 @@ def converted(
             seed=seed,
             task=task,
             device=device,
+            dt=dt,
             progress=progress,
         )
         if one.automatic is not None:
@@ -236,7 +245,7 @@ def conversions(
     """
     facts = CalibrationFacts(
         samples=statistics.samples,
-        digests=np.zeros(0, np.uint64) if data is None else sample_digests(data),
+        digests=np.zeros(0, np.uint64) if data is None else sample_digests(frames_in(data)),
         inputs={name: (values.lowest, values.highest) for name, values in statistics.inputs.items()},
     )
     remembered: dict[str, Any] = {"tasks": _tasks(graph, task)}
@@ -337,7 +346,7 @@ def _data(source: Any, graph: Graph) -> Dataset:
             f"convert takes data, λ by population or Statistics, not {str(source)[:40]!r}: load_data reads data from a "
             "path, and a method stands behind the data"
         )
-    return frames_in(as_dataset(source, graph.inputs))
+    return as_dataset(source, graph.inputs)
 
 
 def _tasks(graph: Graph, task: TaskChoice) -> dict[str, str]:

@@ -95,6 +95,10 @@ class ExpectedInputs(Dataset):
         return len(self.data)
 
     @property
+    def length(self) -> int | None:
+        return self.data.length
+
+    @property
     def shape(self) -> Shape:
         return self.encoder.sample_shape(self.data.shape)
 
@@ -111,11 +115,21 @@ class ExpectedInputs(Dataset):
         return self.data.labels
 
     def batches(self, size: int) -> Iterator[Batch]:
+        yield from self._means(self.data.batches(size))
+
+    def noting_batches(self, size: int) -> Iterator[Batch]:
+        yield from self._means(self.data.noting_batches(size))
+
+    def _means(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         import torch
 
-        for x, y in self.data.batches(size):
+        for x, y in batches:
             mean: Tensor = self.encoder.mean(torch.from_numpy(x), self.data.shape[0])
             yield mean.numpy(), y
+
+    @property
+    def knows_targets(self) -> bool:
+        return self.data.knows_targets
 
     def subset(self, rows: Rows) -> ExpectedInputs:
         return ExpectedInputs(self.data.subset(rows), self.encoder)

@@ -36,6 +36,7 @@ class Scored:
         score: ``(T,)``: the main score of the first output.
         firing_rate: spikes per neuron and timestep over the whole network; NaN where work was not asked for.
         synops: synaptic operations per sample of all T timesteps; NaN where work was not asked for.
+        mean_steps: timesteps of a sample on average: T, or fewer where recordings are of different length.
         distance: ``(T,)``: how far answers are from the trained network's (see ``distance.py``); None where these are
             too large to be kept, or nobody knows.
     """
@@ -45,6 +46,11 @@ class Scored:
     firing_rate: float
     synops: float
     distance: Curve | None = None
+    mean_steps: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.mean_steps:
+            object.__setattr__(self, "mean_steps", float(self.timesteps))
 
     @property
     def timesteps(self) -> int:
@@ -252,7 +258,7 @@ class Yardstick:
         rate, total = (nan, nan) if done is None else (done.firing_rate, done.total_synops)
         distance = far.result() if self.answers else None
         score = first.scores[first.task.main]
-        return Scored(np.mean(lost, axis=0), score, rate, total, distance)
+        return Scored(np.mean(lost, axis=0), score, rate, total, distance, run.mean_steps)
 
 
 def gauge(task: Task) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from spikewright.calibration.thresholds import parse
+from spikewright.calibration.thresholds import threshold_method
 from spikewright.calibration.thresholds.max import Max
 from spikewright.conversion import Conversion
 from spikewright.conversion.tuned import made_for
@@ -101,7 +101,7 @@ class Had:
     def _by_method(self, word: str, timesteps: int) -> bool:
         """Whether λ are made for this T already, or cannot be larger."""
         try:
-            method = parse(self.method)
+            method = threshold_method(self.method)
         except SpikewrightError:
             return False
         if word == "mmse":

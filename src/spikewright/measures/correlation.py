@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import BatchRun
+from spikewright.engines.ends import Ends
 from spikewright.forward import Forward
 from spikewright.graph import Array, Graph, Shape
 
@@ -82,7 +83,12 @@ class CorrelationObserver:
         self.answers = answers
 
     def __call__(self, x: Tensor, run: BatchRun) -> None:
-        watch = {name: self._watcher(name, counts) for name, counts in run.counts.items() if name in self.units}
+        ends = Ends(x, self.timesteps)
+        watch = {
+            name: self._watcher(name, ends.mean(counts.double(), self.timesteps - 1))
+            for name, counts in run.counts.items()
+            if name in self.units
+        }
         outputs = self.forward(self.encoder.mean(x, self.timesteps), watch)
         if self.answers is not None:
             self.answers(x, outputs, run)
@@ -94,10 +100,10 @@ class CorrelationObserver:
         wide = unit if unit.ndim in (0, len(shape)) else unit.reshape(-1, *(1 for _ in shape[1:]))
         return torch.tensor(wide, dtype=torch.float64, device=self.forward.to_tensor(np.zeros(0)).device)
 
-    def _watcher(self, name: str, counts: Tensor) -> Callable[[Tensor], None]:
+    def _watcher(self, name: str, rates: Tensor) -> Callable[[Tensor], None]:
         def compare(activation: Tensor) -> None:
             a = (activation.double() / self.units[name]).flatten()
-            r = counts.double().flatten() / self.timesteps
+            r = rates.flatten()
             sums = self.sums.setdefault(name, _Sums())
             moments = (len(a), a.sum(), r.sum(), (a * a).sum(), (r * r).sum(), (a * r).sum(), ((a - r) ** 2).sum())
             sums.values += np.array([float(m) for m in moments])

@@ -25,7 +25,7 @@ class Energy:
         """The energy of one sample through an analog network, in nanojoules: every multiply-accumulate."""
         return sum(graph.macs(node) for node in graph) * self.mac / 1000
 
-    def spiking(self, layers: Mapping[str, SynOps], timesteps: int) -> float:
+    def spiking(self, layers: Mapping[str, SynOps], timesteps: float) -> float:
         """The energy of one sample through a spiking network, in nanojoules.
 
         Spikes cost accumulates. Values that layers without neurons hand on cost multiply-accumulates, and an analog
@@ -33,7 +33,7 @@ class Energy:
 
         Args:
             layers: synaptic operations per sample over all timesteps.
-            timesteps: T.
+            timesteps: T; of samples of different length the mean.
         """
         spikes = sum(layer.spikes for layer in layers.values())
         inputs = sum(layer.input_connections for layer in layers.values())

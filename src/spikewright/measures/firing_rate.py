@@ -36,7 +36,7 @@ def firing_rates(run: Run) -> dict[str, FiringRate]:
     """The firing rates of every population of a run."""
     found = {}
     for name, sent in run.sent.items():
-        rates = sent / (run.samples * run.timesteps)
+        rates = sent / run.total_steps
         histogram, edges = np.histogram(rates, BINS, (0.0, max(1.0, float(rates.max()))))
         below = float(run.negative[name].sum()) if name in run.negative else 0.0
         negative = below / max(float(sent.sum()), 1.0)

@@ -98,7 +98,7 @@ def measure(
     chosen, wanted = given_settings(settings, timesteps, record, {**without_outputs, **keywords})
     overlapping = frames_in(dataset)
     prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
-    dataset, chosen = prepared.data, prepared.settings
+    given, dataset, chosen = spiking_graph(graph), prepared.data, prepared.settings
     conversion = prepared.network if isinstance(prepared.network, Conversion) else None
     graph = spiking_graph(prepared.network)
     explain = explain and not isinstance(dataset, EventDataset)  # of values that are the same at every timestep
@@ -121,9 +121,10 @@ def measure(
     observers += [] if margins is None else [margins]
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
-    rates = Rates.of(graph, run, sums)
+    rates = Rates.of(given, run, sums, dataset)
     raster = _raster(graph, dataset.take(1), chosen)
-    measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found)
+    frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0
+    measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found, frames)
     if margins is not None and early_exit is not None:
         measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
     if conversion is not None and overlap is not None:
@@ -216,6 +217,7 @@ def _measures(
     encoder: Encoder,
     rates: Rates,
     found: RegisteredMeasures,
+    frames: float = 1.0,
 ) -> Measures:
     correlations = {} if observer is None else observer.results()
     firing = firing_rates(run)
@@ -232,8 +234,8 @@ def _measures(
         },
         synops=dict(layers),
         operations=operations(graph, run),
-        energy_spiking=energy.spiking(layers, run.timesteps),
-        energy_analog=None if conversion is None else energy.analog(conversion.reference),
+        energy_spiking=energy.spiking(layers, run.mean_steps),
+        energy_analog=None if conversion is None else frames * energy.analog(conversion.reference),
         energy=energy,
         rates=rates,
         run=run,

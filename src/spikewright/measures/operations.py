@@ -23,14 +23,14 @@ class Operations:
     Attributes:
         acs: effective accumulates.
         macs: effective multiply-accumulates.
-        dense: connections times timesteps, zero or not.
+        dense: connections times timesteps, zero or not; of recordings of different length the mean.
         activation_sparsity: fraction of the input values that were zero, over all timesteps.
         connection_sparsity: fraction of the weights that are zero.
     """
 
     acs: float
     macs: float
-    dense: int
+    dense: float
     activation_sparsity: float
     connection_sparsity: float
 
@@ -48,8 +48,8 @@ def operations(graph: Graph, run: Run) -> dict[str, Operations]:
         found[name] = Operations(
             acs=0.0 if graded else effective,
             macs=effective if graded else 0.0,
-            dense=graph.macs(node) * run.timesteps,
-            activation_sparsity=1 - float(active.mean()) / (run.samples * run.timesteps),
+            dense=graph.macs(node) * run.mean_steps,
+            activation_sparsity=1 - float(active.mean()) / run.total_steps,
             connection_sparsity=float(np.mean(np.concatenate([w.ravel() for w in _weights(made)]) == 0)),
         )
     return found

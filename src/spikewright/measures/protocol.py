@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset, sample_digests
+from spikewright.data.recordings import frames_in
 from spikewright.errors import DataError
 
 NATURAL = 0.01
@@ -63,8 +64,9 @@ def overlap_of(calibrated: NDArray[np.uint64], data: Dataset) -> Overlap:
         data: the samples to be measured with.
     """
     known = bool(len(calibrated))
-    shared = int(np.isin(sample_digests(data), calibrated).sum()) if known else 0
-    return Overlap(shared, len(data), known)
+    samples = frames_in(data)
+    shared = int(np.isin(sample_digests(samples), calibrated).sum()) if known else 0
+    return Overlap(shared, len(samples), known)
 
 
 def check_overlap(overlap: Overlap, allowed: bool) -> None:

@@ -185,8 +185,8 @@ class Measures:
 
     @property
     def seconds(self) -> float | None:
-        """How long a sample takes: T timesteps."""
-        return None if self.dt is None else self.timesteps * self.dt
+        """How long a sample takes: T timesteps; the mean of recordings of different length."""
+        return None if self.dt is None else self.run.mean_steps * self.dt
 
     @property
     def firing_rate_per_second(self) -> float | None:
@@ -216,6 +216,7 @@ class Measures:
             "engine": self.engine,
             "samples": self.samples,
             "timesteps": self.timesteps,
+            **({} if self.run.mean_steps == self.timesteps else {"mean_timesteps": self.run.mean_steps}),
             "latency": self.latency,
             **(self._of_one_output() if len(self.heads) == 1 else {}),
             "heads": {name: head.summary() for name, head in self.heads.items()},

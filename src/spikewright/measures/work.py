@@ -45,5 +45,5 @@ def work_of(graph: Graph, run: Run, encoder: Encoder) -> Work:
     if not isinstance(encoder, Constant):
         counts |= {node.name: run.nonzero[node.name] / run.samples for node in graph.of_type(Input)}
     active = {name: steps / run.samples for name, steps in run.nonzero.items()}
-    rate = spikes / (max(neurons, 1) * run.timesteps)
+    rate = spikes / (max(neurons, 1) * run.mean_steps)
     return Work(synops(graph, counts, active, run.timesteps), rate)

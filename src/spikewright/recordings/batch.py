@@ -145,6 +145,15 @@ class EventBatch:
         here = order[start[t] : start[t + 1]] if t + 1 < len(start) else order[:0]
         return self._dense(self.sample[here], self.neuron[here], self.value[here])
 
+    def sequence(self) -> Tensor:
+        """The input of every timestep, ``(T, B, *shape)``: dense, for what needs all of it at one time."""
+        import torch
+
+        found = np.zeros((self.shape[1], len(self), prod(self.sample_shape)), np.float32)
+        found[self.timestep, self.sample, self.neuron] = self.value * np.float32(self.unit)
+        dense = torch.from_numpy(found.reshape(*found.shape[:2], *self.sample_shape))
+        return dense if self.like is None else dense.to(self.like)
+
     def total(self) -> Tensor:
         """The input of all timesteps together, ``(B, *shape)``."""
         return self._dense(self.sample, self.neuron, self.value)

@@ -36,7 +36,8 @@ def load_recording(
     """A recording of an event camera, of which nothing is read before it is asked for.
 
     Args:
-        source: the path of a file; or a structured array with the fields x, y, t and p, or an array ``(E, 4)``.
+        source: the path of a file; or arrays of x, y, t and p by name, a structured array with these fields, or an
+            array ``(E, 4)``.
         format: its name, where a file does not say it by its first bytes or its ending: "nmnist", "evt3", …
         sensor: (columns, rows), where the file does not say it, or in place of what it says.
         unit: of times in plain arrays: "s", "ms", "us" or "ns"; None for seconds of floats, microseconds of whole

@@ -94,15 +94,21 @@ def columns_of_array(array: Any, order: str | None, unit: str | None) -> Columns
     """The events of a structured array, or of an array ``(E, 4)`` whose columns have an order.
 
     Args:
-        array: of the user.
+        array: of the user; or arrays by name.
         order: of the columns, as in "txyp"; None for a structured array.
         unit: of the times; see ``microseconds``.
 
     Raises:
         DataError: for any other array.
     """
-    found = np.asarray(array)
-    if found.dtype.names:
+    arrays: dict[str, Any]
+    found: Any = np.zeros((0, 4)) if isinstance(array, Mapping) else np.asarray(array)
+    if isinstance(array, Mapping):
+        named = columns_among([str(name) for name in array])
+        if not named:
+            raise DataError(f"arrays of {', '.join(map(str, array))[:80]}; a recording has x, y, t and p")
+        arrays = {column: np.asarray(array[name]) for column, name in named.items()}
+    elif found.dtype.names:
         named = columns_among(found.dtype.names)
         if not named or found.ndim != 1:
             raise DataError(

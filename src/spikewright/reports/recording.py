@@ -15,6 +15,7 @@ from spikewright.data.recordings import Recordings
 from spikewright.engines import Run, simulate
 from spikewright.errors import SettingsError
 from spikewright.files import write_text
+from spikewright.graph import Graph
 from spikewright.recordings import Binning, Recording, binning_of
 from spikewright.recordings.columns import Columns
 from spikewright.recordings.durations import seconds_of
@@ -33,7 +34,7 @@ def recording_report(
     path: Path | str,
     recording: Recording,
     binning: Binning | str,
-    network: Conversion | None = None,
+    network: Conversion | Graph | None = None,
     dt: float | str | None = None,
     *,
     force: bool = False,
@@ -71,7 +72,8 @@ def recording_report(
         step = seconds_of(dt, "dt")
         data = Recordings((recording,), cut)
         run = simulate(network, data, dt=step, quiet=True)
-        sections.append(f"<h2>A run on its events</h2>{animation(data, run, step, network.classes)}")
+        classes = network.classes if isinstance(network, Conversion) else ()
+        sections.append(f"<h2>A run on its events</h2>{animation(data, run, step, classes)}")
     title = f"Recording {Path(recording.name).name}"
     write_text(path, document.html(title, "\n".join(sections)), force)
     return Path(path)

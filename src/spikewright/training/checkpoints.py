@@ -18,7 +18,7 @@ KIND = Kind(
     noun="state of training",
     contents="state of training",
     format=1,
-    facts=frozenset({"recipe", "network", "data", "epoch", "history"}),
+    facts=frozenset({"recipe", "network", "data", "epoch", "history", "steps", "losses"}),
     again="take it away and begin anew",
 )
 SUFFIX = ".safetensors"
@@ -26,14 +26,16 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Where training stands after some epochs.
+    """Where training stands.
 
     Attributes:
         recipe: its settings, as plain values.
         network: the fingerprint of the network that it began with.
         data: that of the samples.
-        epoch: how many are done.
+        epoch: how many epochs are done.
         history: the mean loss of each.
+        steps: how many steps of the optimiser are done of the epoch after them.
+        losses: the sum of the losses of their samples.
         arrays: parameters and what the optimiser remembers, by name.
     """
 
@@ -42,11 +44,13 @@ class Checkpoint:
     data: str
     epoch: int
     history: tuple[float, ...]
+    steps: int
+    losses: float
     arrays: Mapping[str, NDArray[Any]]
 
     def save(self, path: Path | str) -> None:
         """Write it in the place of the one before."""
-        labels = ("recipe", "network", "data", "epoch", "history")
+        labels = ("recipe", "network", "data", "epoch", "history", "steps", "losses")
         with atomic_path(path, force=True) as temporary:
             write_tensors(temporary, KIND, {label: getattr(self, label) for label in labels}, dict(self.arrays))
 
@@ -68,6 +72,7 @@ def load_checkpoint(path: Path | str, recipe: Mapping[str, Any], network: str, d
         return None
     facts, arrays = read_tensors(path, KIND)
     hints = {"recipe": dict[str, Any], "network": str, "data": str, "epoch": int, "history": list[float]}
+    hints |= {"steps": int, "losses": float}
     try:
         check_facts(facts, hints)
     except ModelFileError as error:
@@ -78,10 +83,10 @@ def load_checkpoint(path: Path | str, recipe: Mapping[str, Any], network: str, d
     differing = [label for label in recipe if facts["recipe"].get(label) != recipe[label]]
     if differing:
         raise SettingsError(f"{path}: is the state of a training with another {differing[0]}; {KIND.again}")
-    if not 0 <= facts["epoch"] == len(facts["history"]):
+    if not 0 <= facts["epoch"] == len(facts["history"]) or facts["steps"] < 0:
         raise ModelFileError(f"{path}: its epochs do not agree; {KIND.again}")
     history = tuple(map(float, facts["history"]))
-    return Checkpoint(facts["recipe"], network, data, facts["epoch"], history, arrays)
+    return Checkpoint(facts["recipe"], network, data, facts["epoch"], history, facts["steps"], facts["losses"], arrays)
 
 
 def check_checkpoint(path: Path | str) -> None:

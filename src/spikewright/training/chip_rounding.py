@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from spikewright.chips.chip import Speck
 from spikewright.chips.integers import integers_of
-from spikewright.chips.known import chip as known_chip
 from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipLayer, ChipNetwork
 from spikewright.errors import SettingsError
 from spikewright.graph import Node
+from spikewright.training.cores import speck
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,9 +65,7 @@ class ChipRounding:
     """
 
     def __init__(self, module: SpikingModule, chip: Speck | str, bias_bits: int | None = None) -> None:
-        found = known_chip(chip)
-        if not isinstance(found, Speck):
-            raise SettingsError(f"{found} has no cores of integer neurons that are known well enough: take a Speck")
+        found = speck(chip)
         if any(label == "threshold" for _, label in module.trained):
             raise SettingsError("a chip has thresholds in its weights: train weights to its integers, not thresholds")
         self.chip, self.bias_bits, self._graph = found, bias_bits, module.graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,20 +12,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.conversion import Conversion, Correction
+from spikewright.conversion import Conversion, Correction, spiking_graph
+from spikewright.conversion.over_steps import back_over_steps
 from spikewright.data import Dataset, as_dataset, sample_digests
+from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.ends import Ends
+from spikewright.engines.on_events import on_events
+from spikewright.engines.settings import RunSettings
 from spikewright.errors import DataError, SettingsError, SpikewrightError
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.nodes import Output
+from spikewright.recordings import events_in
 from spikewright.tasks import TaskChoice, heads
 from spikewright.training.answer_losses import distillation_loss, label_loss
 from spikewright.training.checkpoints import Checkpoint, check_checkpoint, load_checkpoint
 from spikewright.training.chip_rounding import ChipRounding
 from spikewright.training.limits import WeightNoise, clip_weights, keep_thresholds
-from spikewright.training.losses import FiringRateLoss, SynOpsLoss
+from spikewright.training.losses import FiringRateLoss
 from spikewright.training.making import conversion as learned_conversion
 from spikewright.training.making import module
 from spikewright.training.recipe import Recipe
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 
 ROWS = 4096
 """So many samples of an epoch are read at a time."""
+BETWEEN = 60.0
+"""Seconds after which the state of training is kept within an epoch too."""
 LARGEST_GRADIENT = 1.0
 """The norm that the gradient of a step is clipped to."""
 
@@ -79,8 +88,8 @@ def finetune(
         recipe: how.
         task: what labels mean: see ``measure``.
         encoder: turns samples into the input of each step; the values as they are unless given.
-        checkpoint: a file that keeps where training stands after each epoch; where it is there, training goes on
-            from it, and ends in what it would have ended in.
+        checkpoint: a file that keeps where training stands, every minute and after each epoch; where it is there,
+            training goes on from it, and ends in what it would have ended in.
         device: a torch device.
         progress: called with (what is being done, how much of it is done, how much there is).
         settings: fields of ``Recipe`` in place of its own: ``timesteps=4, epochs=1``.
@@ -109,18 +118,25 @@ class _Training:
         self, conversion: Conversion, data: Any, recipe: Recipe, task: TaskChoice, encoder: Encoder, device: str
     ) -> None:
         self.recipe, self.conversion = recipe, conversion
+        self.data: Dataset = as_dataset(data, conversion.spiking.inputs)
+        if not len(self.data):
+            raise DataError("there are no samples to train with; give at least one")
+        prepared = on_events(conversion, self.data, RunSettings(recipe.timesteps, encoder, device=device, dt=recipe.dt))
+        self.samples = frames_in(self.data)
+        self.data, encoder = prepared.data, prepared.settings.chosen_encoder
+        self.steps_a_frame = self.data.steps_a_frame if isinstance(self.data, EventDataset) else None
+        if self.steps_a_frame is not None:
+            self.recipe = recipe = replace(recipe, timesteps=prepared.settings.timesteps)
+        trained = prepared.network
+        graph = spiking_graph(trained)
         self.module: SpikingModule = module(
-            conversion,
+            trained,
             recipe.surrogate,
             detach_reset=recipe.detach_reset,
             biases=recipe.biases,
             thresholds=recipe.thresholds,
             budget=recipe.budget,
         )
-        graph = conversion.spiking
-        self.data: Dataset = as_dataset(data, graph.inputs)
-        if not len(self.data):
-            raise DataError("there are no samples to train with; give at least one")
         if tuple(self.data.shape) != graph.sample_shape:
             raise DataError(f"the network takes samples of {graph.sample_shape}, the data have {self.data.shape}")
         self.heads = heads(graph, self.data.targets, (conversion.tasks or None) if task is None else task)
@@ -133,7 +149,7 @@ class _Training:
         noise = [] if not recipe.noise else [WeightNoise(recipe.noise, recipe.seed)]
         rounding = [] if recipe.chip is None else [ChipRounding(self.module, recipe.chip)]
         self.module.stand_ins = (*noise, *rounding)
-        self.extra = _extra_losses(graph, recipe)
+        self.extra = _extra_losses(conversion, recipe)
         self.steps = -(-len(self.data) // recipe.batch_size)
 
     def run(self, checkpoint: Path | str | None, progress: Callable[[str, int, int], None]) -> Finetuned:
@@ -141,37 +157,46 @@ class _Training:
         import torch
 
         optimiser = torch.optim.Adam(self.module.parameters(), lr=self.recipe.rate)
-        begun, history = 0, list[float]()
-        network, samples = self.conversion.spiking.fingerprint, ""
+        at = Checkpoint(self.recipe.summary(), self.conversion.spiking.fingerprint, "", 0, (), 0, 0.0, {})
+        keep: Callable[[Checkpoint], None] = lambda _: None  # noqa: E731
         if checkpoint is not None:
-            samples = self.data.fingerprint
-            found = load_checkpoint(checkpoint, self.recipe.summary(), network, samples)
+            at = replace(at, data=self.data.fingerprint)
+            found = load_checkpoint(checkpoint, at.recipe, at.network, at.data)
             if found is not None:
-                begun, history = found.epoch, list(found.history)
                 _restore(found, self.module, optimiser)
-        for epoch in range(begun, self.recipe.epochs):
-            history.append(self._epoch(epoch, optimiser, progress))
-            if checkpoint is not None:
-                arrays = _arrays(self.module, optimiser)
-                now = Checkpoint(self.recipe.summary(), network, samples, epoch + 1, tuple(history), arrays)
-                now.save(checkpoint)
-        learned = learned_conversion(self.module)
-        learned = self.conversion.corrected(learned.spiking, Correction("finetune", self.recipe.changed))
-        facts = learned.calibration.with_samples(sample_digests(self.data)).drawn("fine-tuning", self.recipe.seed)
-        return Finetuned(replace(learned, calibration=facts), tuple(history), self.recipe, begun)
+                at = replace(found, arrays={})
+            keep = lambda now: replace(now, arrays=_arrays(self.module, optimiser)).save(checkpoint)  # noqa: E731
+        begun = at.epoch
+        while at.epoch < self.recipe.epochs:
+            at = self._epoch(at, optimiser, keep, progress)
+            keep(at)
+        spiking = learned_conversion(self.module).spiking
+        settings = self.recipe.changed
+        if self.steps_a_frame is not None:
+            spiking = back_over_steps(spiking, self.conversion.spiking, self.steps_a_frame)
+            settings += (("encoder", "recordings"),)
+        learned = self.conversion.corrected(spiking, Correction("finetune", settings))
+        facts = learned.calibration.with_samples(sample_digests(self.samples)).drawn("fine-tuning", self.recipe.seed)
+        return Finetuned(replace(learned, calibration=facts), at.history, self.recipe, begun)
 
-    def _epoch(self, epoch: int, optimiser: torch.optim.Optimizer, progress: Callable[[str, int, int], None]) -> float:
-        """All samples once, in an order of its own; the mean loss."""
+    def _epoch(
+        self,
+        at: Checkpoint,
+        optimiser: torch.optim.Optimizer,
+        keep: Callable[[Checkpoint], None],
+        progress: Callable[[str, int, int], None],
+    ) -> Checkpoint:
+        """All samples once, or those that are left, in an order of its own; where training stands then."""
         import torch
 
         self.module.train()
-        for stand_in in self.module.stand_ins:
-            if isinstance(stand_in, WeightNoise):
-                stand_in.begin(epoch)
-        total = 0.0
-        for done, (first, x, targets) in enumerate(self._batches(epoch)):
-            at = epoch * self.steps + done
-            share = at / (self.recipe.epochs * self.steps)
+        epoch, total, kept = at.epoch, at.losses, time.monotonic()
+        for done, (first, x, targets) in enumerate(self._batches(epoch, at.steps), at.steps):
+            step = epoch * self.steps + done
+            for stand_in in self.module.stand_ins:
+                if isinstance(stand_in, WeightNoise):
+                    stand_in.begin(step)
+            share = step / (self.recipe.epochs * self.steps)
             for group in optimiser.param_groups:
                 group["lr"] = self.recipe.rate * (1 + math.cos(math.pi * share)) / 2
             optimiser.zero_grad()
@@ -187,21 +212,27 @@ class _Training:
             elif self.recipe.thresholds:
                 keep_thresholds(self.module)
             total += float(loss.detach()) * len(x)
+            if time.monotonic() - kept > BETWEEN and done + 1 < self.steps:
+                keep(replace(at, steps=done + 1, losses=total))
+                kept = time.monotonic()
             progress(f"epoch {epoch + 1} of {self.recipe.epochs}", done + 1, self.steps)
-        return total / len(self.data)
+        history = (*at.history, total / len(self.data))
+        return replace(at, epoch=epoch + 1, history=history, steps=0, losses=0.0)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:
-        """Where a batch begins in the epoch, its samples, and by output its targets."""
+    def _batches(self, epoch: int, begun: int) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:
+        """From a batch on: where it begins in the epoch, its samples, and by output its targets."""
         import torch
 
         order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.data))
         step = max(1, ROWS // self.recipe.batch_size) * self.recipe.batch_size
-        for begin in range(0, len(order), step):
+        for begin in range(begun * self.recipe.batch_size, len(order), step):
             some = order[begin : begin + step]
             first = begin
             for x, _ in self.data.subset(some).batches(self.recipe.batch_size):
                 chosen = order[first : first + len(x)]
-                yield first, torch.from_numpy(np.ascontiguousarray(x)), self._targets(chosen)
+                events = events_in(x)
+                values: Any = torch.from_numpy(np.ascontiguousarray(x)) if events is None else events
+                yield first, values, self._targets(chosen)
                 first += len(x)
 
     def _targets(self, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
@@ -221,7 +252,11 @@ class _Training:
         steps = self.recipe.timesteps
         parameter = next(iter(self.module.parameters()))
         x = x.to(parameter)
-        if type(self.encoder) is Constant:
+        events = events_in(x)
+        if events is not None:
+            done = self.module.run(events.sequence(), counts=bool(self.extra), ends=Ends(events, events.shape[1]))
+            x = events.mean_frame()
+        elif type(self.encoder) is Constant:
             done = self.module.run(x, steps, counts=bool(self.extra))
         else:
             frames = torch.stack([self.encoder.at(x, t, first) for t in range(steps)])
@@ -241,13 +276,11 @@ class _Training:
         return loss
 
 
-def _extra_losses(graph: Graph, recipe: Recipe) -> list[tuple[float, Callable[[Pass], Tensor]]]:
+def _extra_losses(network: Conversion, recipe: Recipe) -> list[tuple[float, Callable[[Pass], Tensor]]]:
     found: list[tuple[float, Callable[[Pass], Tensor]]] = []
-    if recipe.synops_limit is not None:
-        given = recipe.synops_limit
-        limits = {k: v for k, v in given.items() if k != "total"} if isinstance(given, Mapping) else given
-        total = given.get("total") if isinstance(given, Mapping) else None
-        found.append((recipe.synops_weight, SynOpsLoss(graph, limits, total, recipe.dt)))
+    operations = recipe.synops_loss(network)
+    if operations is not None:
+        found.append((recipe.synops_weight, operations))
     if recipe.firing_rate is not None:
         found.append((1.0, FiringRateLoss(recipe.firing_rate, above=True)))
     return found

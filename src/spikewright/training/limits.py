@@ -95,12 +95,12 @@ class WeightNoise:
         if not 0 < size < float("inf"):
             raise SettingsError(f"noise of weights is a positive share of the largest one, not {size:g}")
         self.size, self.seed = size, seed
-        self._epoch = 0
+        self._step = 0
         self._generator: Generator | None = None
 
-    def begin(self, epoch: int) -> None:
-        """Draw on as at the beginning of an epoch, so that one can be repeated."""
-        self._epoch, self._generator = epoch, None
+    def begin(self, step: int) -> None:
+        """Draw on as at the beginning of a step of the optimiser, so that one can be repeated."""
+        self._step, self._generator = step, None
 
     def __call__(self, parameters: Parameters) -> dict[tuple[str, str], Tensor]:
         """The parameters with noise on those that are weights."""
@@ -111,7 +111,7 @@ class WeightNoise:
             if place[1] not in ("weight", "scale"):
                 continue
             if self._generator is None:
-                self._generator = torch.Generator(weight.device).manual_seed(self.seed + 1_000_003 * self._epoch)
+                self._generator = torch.Generator(weight.device).manual_seed(self.seed + 1_000_003 * self._step)
             drawn = torch.randn(weight.shape, generator=self._generator, dtype=weight.dtype, device=weight.device)
             found[place] = weight + self.size * weight.detach().abs().max() * drawn
         return found

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.chips.chip import Speck
 from spikewright.connections.listing import one_by_one
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.measures.synops import reached
 from spikewright.text import listed
+from spikewright.training.cores import CoreCosts, core_costs, speck
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,34 +92,60 @@ class SynOpsLoss:
 
     Attributes:
         network: a spiking graph, or a conversion.
-        limits: by layer; or one number for each of them; None for none.
+        limits: by layer, and by number those of a chip's cores; or one number for each core of the chip, or for each
+            layer where there is none. None for none, or where neither total nor limits are given for the chip's own.
         total: of all layers together; None for none.
         dt: seconds of a step; None for operations of a sample.
+        chip: whose cores have limits, or its name; its layers are given to cores as ``check`` does.
+        costs: by layer and population, what a spike costs.
+        cores: the same by core.
 
     Raises:
-        SettingsError: for a limit that is not positive, a layer that hears no spikes, or no limit at all.
+        SettingsError: for a limit that is not positive, a layer or core that hears no spikes, or no limit at all.
+        UnsupportedModelError: with everything that no core of the chip computes.
     """
 
     network: Graph | Conversion
-    limits: Mapping[str, float] | float | None = None
+    limits: Mapping[str | int, float] | Mapping[str, float] | float | None = None
     total: float | None = None
     dt: float | None = None
+    chip: Speck | str | None = None
     costs: Costs = field(init=False)
+    cores: CoreCosts = field(init=False)
 
     def __post_init__(self) -> None:
         costs = spike_costs(spiking_graph(self.network))
+        cores = {} if self.chip is None else core_costs(self.network, self.chip)
         object.__setattr__(self, "costs", MappingProxyType(costs))
-        given = self.limits
-        named = dict(given) if isinstance(given, Mapping) else {} if given is None else dict.fromkeys(costs, given)
+        object.__setattr__(self, "cores", MappingProxyType(cores))
+        given = self.limits if self.limits is not None or self.total is not None else self._of_chip()
+        everywhere: Mapping[Any, Any] = costs if self.chip is None else cores
+        named: dict[Any, Any] = dict(given) if isinstance(given, Mapping) else {}
+        if given is not None and not isinstance(given, Mapping):
+            named = dict.fromkeys(everywhere, given)
         object.__setattr__(self, "limits", MappingProxyType(named))
         if not named and self.total is None:
-            raise SettingsError("a loss of synaptic operations needs a limit: of layers, or total")
+            raise SettingsError("a loss of synaptic operations needs a limit: of layers, of cores with chip, or total")
         for name in named:
-            if name not in costs:
+            if isinstance(name, int) and name not in cores:
+                some = listed(list(map(str, cores))) if cores else "none: say which chip"
+                raise SettingsError(f"no core {name} hears spikes of other layers; there are {some}")
+            if isinstance(name, str) and name not in costs:
                 raise SettingsError(f"no layer '{name[:40]}' hears spikes; there are {listed(list(costs))}")
         for label, value in [*named.items(), ("total", self.total), ("dt", self.dt)]:
             if value is not None and not (isinstance(value, int | float) and 0 < value < float("inf")):
                 raise SettingsError(f"synaptic operations: {label} must be a positive number, not {value!r:.40}")
+
+    def _of_chip(self) -> float | None:
+        """The most operations that a core of the chip may do in a second."""
+        if self.chip is None:
+            return None
+        own = speck(self.chip)
+        if own.synops_per_second is None:
+            raise SettingsError(f"no limit of synaptic operations of a core of {own} is public: give the one you know")
+        if self.dt is None:
+            raise SettingsError(f"operations of {own} are those of a second: say how long a step is (dt)")
+        return own.synops_per_second
 
     def synops(self, done: Pass) -> dict[str, Tensor]:
         """The mean synaptic operations of a sample by layer, or those of a second where ``dt`` is given.
@@ -128,28 +156,43 @@ class SynOpsLoss:
         Raises:
             SettingsError: for a pass without.
         """
+        return self._counted(done, self.costs)
+
+    def core_synops(self, done: Pass) -> dict[int, Tensor]:
+        """The same by core of the chip, of which every layer there has one, shortcuts with it.
+
+        Args:
+            done: a pass with counts.
+
+        Raises:
+            SettingsError: for a pass without.
+        """
+        return self._counted(done, self.cores)
+
+    def _counted(self, done: Pass, costs: Mapping[Any, Mapping[str, NDArray[np.float64]]]) -> dict[Any, Tensor]:
         import torch
 
         if not done.counts:
             raise SettingsError("operations are counted from spikes: run(x, timesteps, counts=True)")
         seconds = 1.0 if self.dt is None else done.steps * self.dt
-        found: dict[str, Any] = {}
-        for layer, sources in self.costs.items():
+        found: dict[Any, Any] = {}
+        for place, sources in costs.items():
             for name, cost in sources.items():
                 counts = done.counts[name]
                 wide = torch.as_tensor(cost, dtype=counts.dtype, device=counts.device)
-                found[layer] = found.get(layer, 0) + (counts * wide).sum() / (len(counts) * seconds)
+                found[place] = found.get(place, 0) + (counts * wide).sum() / (len(counts) * seconds)
         return found
 
     def __call__(self, done: Pass) -> Tensor:
         """The loss of a pass with counts: a number that is 0 where all limits are kept."""
         import torch
 
-        found = self.synops(done)
+        layers = self.synops(done)
+        found: dict[Any, Tensor] = {**layers, **self.core_synops(done)}
         assert isinstance(self.limits, Mapping)
-        excess = [(found[layer] - limit) / limit for layer, limit in self.limits.items()]
+        excess = [(found[place] - limit) / limit for place, limit in self.limits.items()]
         if self.total is not None:
-            excess.append((torch.stack(list(found.values())).sum() - self.total) / self.total)
+            excess.append((torch.stack(list(layers.values())).sum() - self.total) / self.total)
         return torch.stack(excess).relu().sum()
 
 

@@ -5,6 +5,7 @@ torch is imported with the file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -60,11 +61,19 @@ class _MeanOfTiles(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (rows, columns), (high, wide) = gradient.shape[-2:], ctx.kernel
         whole = (rows * high, columns * wide) == tuple(ctx.shape[-2:])
-        found = gradient.new_empty(ctx.shape) if whole else gradient.new_zeros(ctx.shape)
+        found = _empty(gradient, ctx.shape) if whole else _empty(gradient, ctx.shape).zero_()
         each = gradient / prod(ctx.kernel)
-        spread = gradient.new_empty(*gradient.shape[:-1], columns * wide)
+        spread = _empty(gradient, (*gradient.shape[:-1], columns * wide))
         for column in range(wide):
             spread[..., column::wide] = each
         for row in range(high):
             found[..., row : rows * high : high, : columns * wide] = spread
         return found, None
+
+
+def _empty(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """A tensor of maps with its channels where they lie in another: last in memory, or first."""
+    if like.stride(-3) > like.stride(-1):
+        return like.new_empty(tuple(shape))
+    *leading, channels, rows, columns = shape
+    return like.new_empty((*leading, rows, columns, channels)).movedim(-1, -3)

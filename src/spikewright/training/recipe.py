@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
+from spikewright.graph import Graph
 from spikewright.settings import whole
+from spikewright.training.losses import SynOpsLoss
 from spikewright.training.memory import BUDGET
 from spikewright.training.surrogates import Surrogate, surrogate
 
@@ -30,8 +33,9 @@ class Recipe:
         distillation: weight of the loss of the trained network's answers.
         biases: whether biases are trained.
         thresholds: whether thresholds are trained.
-        synops_limit: of each layer, by layer, and of ``"total"``: synaptic operations of a sample, or of a second where
-            ``dt`` is given; None for none.
+        synops_limit: by layer, by number of a core of ``chip``, and of ``"total"``; or one for each core, or for each
+            layer where there is no chip: synaptic operations of a sample, or of a second where ``dt`` is given. None
+            for none; with ``chip`` and ``dt`` for the chip's own.
         dt: seconds of a step.
         synops_weight: weight of the loss of operations.
         firing_rate: spikes of a neuron in a step that a population should not exceed on average; None for none.
@@ -55,7 +59,7 @@ class Recipe:
     distillation: float = 1.0
     biases: bool = True
     thresholds: bool = False
-    synops_limit: Mapping[str, float] | float | None = None
+    synops_limit: Mapping[str | int, float] | Mapping[str, float] | float | None = None
     dt: float | None = None
     synops_weight: float = 1.0
     firing_rate: float | None = None
@@ -85,7 +89,23 @@ class Recipe:
         """Its settings as plain JSON-like values."""
         found = asdict(self) | {"surrogate": str(self.surrogate)}
         limit = self.synops_limit
-        return found | {"synops_limit": dict(limit) if isinstance(limit, Mapping) else limit}
+        named = {_place(one): most for one, most in limit.items()} if isinstance(limit, Mapping) else limit
+        return found | {"synops_limit": named}
+
+    def synops_loss(self, network: Graph | Conversion) -> SynOpsLoss | None:
+        """The loss of operations of a network that is trained so; None where no limit is given.
+
+        Raises:
+            SettingsError: for limits that cannot be, as ``SynOpsLoss``.
+            UnsupportedModelError: with everything that no core of the chip computes.
+        """
+        limit = self.synops_limit
+        if limit is None and (self.chip is None or self.dt is None):
+            return None
+        if not isinstance(limit, Mapping):
+            return SynOpsLoss(network, limit, None, self.dt, self.chip)
+        named: dict[str | int, float] = {place: most for place, most in limit.items() if place != "total"}
+        return SynOpsLoss(network, named, limit.get("total"), self.dt, self.chip)
 
     @property
     def changed(self) -> tuple[tuple[str, bool | int | float | str], ...]:
@@ -93,3 +113,8 @@ class Recipe:
         usual, own = Recipe().summary(), self.summary()
         named = [label for label in own if label == "timesteps" or own[label] != usual[label]]
         return tuple((label, own[label] if not isinstance(own[label], dict) else str(own[label])) for label in named)
+
+
+def _place(one: str | int) -> str:
+    """What a limit is of, as a text."""
+    return f"core {one}" if isinstance(one, int) else one

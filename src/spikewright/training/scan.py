@@ -52,11 +52,37 @@ def scan(
     Returns:
         the spikes, ``(steps, samples, *shape)``, and the state after the last step.
     """
+    maps = state.v.ndim == 4 and not state.v.is_cuda
+    if maps:
+        current, state, population = current.movedim(2, -1), _moved(state), _moved_neurons(population)
     given = (current, state.v, population.threshold)
     spikes, v, sent, fired = _Scan.apply(*given, population, state, steps, gradient)  # type: ignore[no-untyped-call]
-    signed = population.neuron.signed
+    signed, remembers = population.neuron.signed, _remembers(population)
     after = replace(state, v=v, t=state.t + steps, sent=sent if signed else state.sent)
-    return spikes, replace(after, fired=fired) if _remembers(population) else after
+    after = replace(after, fired=fired) if remembers else after
+    return (spikes.movedim(-1, 2), _moved(after, back=True)) if maps else (spikes, after)
+
+
+def _moved(state: NeuronState, back: bool = False) -> NeuronState:
+    """The state of maps with their channels last, or back."""
+    ends = (-1, 1) if back else (1, -1)
+    sent, fired = (None if part is None else part.movedim(*ends) for part in (state.sent, state.fired))
+    return replace(state, v=state.v.movedim(*ends), sent=sent, fired=fired)
+
+
+def _moved_neurons(population: Population) -> Population:
+    """A population of maps with their channels last."""
+
+    def moved(values: Tensor | None) -> Tensor | None:
+        return None if values is None or values.ndim < 3 else values.movedim(-3, -1)
+
+    return replace(
+        population,
+        threshold=population.threshold.movedim(0, -1),
+        v_min=moved(population.v_min),
+        step_bias=moved(population.step_bias),
+        fired_bias=moved(population.fired_bias),
+    )
 
 
 def _remembers(population: Population) -> bool:

@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.engines import IntegrateAndFire
 from spikewright.engines.cuda.memory import done_after
+from spikewright.engines.ends import Ends
 from spikewright.engines.neurons import NeuronState, Population
 from spikewright.engines.over_time import over_time, pooled
 from spikewright.engines.reference import PoolState, State, neurons_of, started
@@ -166,7 +167,12 @@ class SpikingModule(nn.Module):
         return {name: answers[:, -1] for name, answers in done.outputs.items()}, done.state
 
     def run(
-        self, x: Tensor, timesteps: int | None = None, state: ModuleState | None = None, counts: bool = False
+        self,
+        x: Tensor,
+        timesteps: int | None = None,
+        state: ModuleState | None = None,
+        counts: bool = False,
+        ends: Ends | None = None,
     ) -> Pass:
         """Run some steps, and say all that was done.
 
@@ -175,6 +181,8 @@ class SpikingModule(nn.Module):
             timesteps: as ``forward``.
             state: to go on from; None to begin.
             counts: whether spikes are counted: losses of firing rates and synaptic operations need it.
+            ends: of a whole sequence of recordings of different length: when each ends. Its answer stays what it was
+                then, and nothing is counted after it.
 
         Raises:
             DataError: for another shape.
@@ -200,16 +208,16 @@ class SpikingModule(nn.Module):
         parts = self._parts(samples, steps)
         recomputed = len(parts) > 1 and torch.is_grad_enabled()
         for part in parts:
-            walk = partial(self._walk, part, arrays, neurons, steps, state.t, counts, not recomputed)
+            walk = partial(self._walk, part, arrays, neurons, steps, state.t, counts, not recomputed, ends)
             left = checkpoint(walk, done, use_reentrant=False) if recomputed else walk(done)
             done = _Walk(left.values, left.populations, {**done.counts, **left.counts})
         totals, outputs, means = {}, {}, {}
         passed = torch.arange(state.t + 1, state.t + steps + 1, device=sequence.device, dtype=sequence.dtype)
         for output in self.graph.of_type(Output):
             value = done.values[output.name]
-            sums = value.expand(steps, *value.shape[1:]).cumsum(0) + state.totals[output.name]
+            sums = _masked(value.expand(steps, *value.shape[1:]), ends).cumsum(0) + state.totals[output.name]
             totals[output.name] = sums[-1]
-            mean = sums / passed.view(-1, *(1 for _ in sums.shape[1:]))
+            mean = sums / (passed.view(-1, *(1 for _ in sums.shape[1:])) if ends is None else ends.divisors(sums))
             means[output.name] = mean[-1]
             outputs[output.name] = over_time(output.answer, mean).transpose(0, 1)
         return Pass(outputs, means, done.counts, steps, ModuleState(done.populations, totals, state.t + steps))
@@ -279,6 +287,7 @@ class SpikingModule(nn.Module):
         first: int,
         counts: bool,
         keeps: bool,
+        ends: Ends | None,
         before: _Walk,
     ) -> _Walk:
         """Run some nodes; a value goes as soon as nobody needs it any more. ``keeps``: what they keep for their way
@@ -290,6 +299,7 @@ class SpikingModule(nn.Module):
             own = done.populations.get(node.name)
             if isinstance(node, IF) and isinstance(own, NeuronState):
                 value, done.populations[node.name] = scan(neurons[node.name], own, given[0], steps, self.gradient)
+                value = _masked(value, ends)
             elif isinstance(node, SpikeMaxPool) and isinstance(own, PoolState):
                 moved = replace(own, trains=list(own.trains))
                 largest = MaxPool.bind(node, partial(self._to_tensor, node, arrays))
@@ -303,7 +313,12 @@ class SpikingModule(nn.Module):
             else:
                 source = self.graph.by_name.get(node.inputs[0])
                 with kept_as_bytes(given[0], keeps and node.weighted and sends_single(source)):
-                    value = over_time(node.bind(partial(self._to_tensor, node, arrays)), *given)
+                    operator = node.bind(partial(self._to_tensor, node, arrays))
+                    value = over_time(operator, *given)
+                if ends is not None and ends.factors is not None and node.arrays:
+                    nothing = [one.new_zeros((1, *one.shape[2:])) for one in given]
+                    more = torch.as_tensor(ends.factors - 1).to(value).view(-1, *(1 for _ in value.shape[2:]))
+                    value = value + operator(*nothing) * more  # what biases alone give, as often as they act
             if counts and node.population:
                 done.counts[node.name] = value.abs().sum(0) if node.name in self._signed else value.sum(0)
             done.values[node.name] = value
@@ -338,7 +353,7 @@ def kept_as_bytes(spikes: Tensor, fits: bool) -> Iterator[None]:
     place, size, kind = spikes.data_ptr(), spikes.numel(), spikes.dtype
 
     def pack(kept: Tensor) -> Tensor:
-        same = kept.data_ptr() == place and kept.numel() == size and kept.is_contiguous()
+        same = kept.data_ptr() == place and kept.numel() == size and _in_one_piece(kept)
         return kept.to(torch.uint8) if same else kept
 
     def unpack(kept: Tensor) -> Tensor:
@@ -346,6 +361,16 @@ def kept_as_bytes(spikes: Tensor, fits: bool) -> Iterator[None]:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         yield
+
+
+def _masked(values: Tensor, ends: Ends | None) -> Tensor:
+    """Values of a sequence ``(T, B, *shape)``, nothing of samples that have ended."""
+    running = None if ends is None else ends.running(values)
+    return values if running is None else values * running
+
+
+def _in_one_piece(values: Tensor) -> bool:
+    return values.is_contiguous() or (values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last))
 
 
 def _add_up(start: Tensor, values: Tensor) -> Tensor:

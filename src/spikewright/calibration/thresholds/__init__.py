@@ -10,7 +10,7 @@ from spikewright.errors import SettingsError
 from spikewright.registry import Registry, class_of
 from spikewright.worded import parsed
 
-__all__ = ["Method", "NodeFacts", "methods", "parse", "parse_all"]
+__all__ = ["Method", "NodeFacts", "methods", "parse_all", "threshold_method"]
 
 EXAMPLE = "percentile:99.9,channels"
 
@@ -19,7 +19,7 @@ methods = Registry("spikewright.methods", "a threshold method", class_of(Method)
 """Every threshold method by name."""
 
 
-def parse(text: Any) -> Method:
+def threshold_method(text: Any) -> Method:
     """A method from its text: ``max``, ``max,channels``, ``percentile:99.9,channels,schedule=0.02``.
 
     Colons, commas and spaces part words alike, capitals do not matter, and a percentile may be written ``99.9%`` or
@@ -38,7 +38,7 @@ def parse_all(values: Any) -> tuple[Method, ...]:
         SettingsError: for anything else, or none.
     """
     alone = isinstance(values, Method | str) or not isinstance(values, Iterable)
-    found = tuple(parse(value) for value in ([values] if alone else values))
+    found = tuple(threshold_method(value) for value in ([values] if alone else values))
     if not found:
         raise SettingsError(f"no threshold method is given; give at least one, for example {EXAMPLE}")
     return found

@@ -9,6 +9,7 @@ from typing import Any
 from spikewright.chips.bandwidth import Bandwidth, mean_load
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.quantise import Quantised
+from spikewright.chips.recording import sensor_events
 from spikewright.chips.simulation.measuring import ChipMeasures, measure_chip
 from spikewright.chips.simulation.trains import clock_of
 from spikewright.errors import SettingsError
@@ -38,6 +39,7 @@ def busy_on_chip(
         SettingsError: for a window or a dt that is no whole number of microseconds.
     """
     micros = micros_of(window)
+    data = sensor_events(data)
     clock = clock_of(data, timesteps, dt, quantised.ticks)
     measures = measure_chip(quantised, data, clock, window=micros, every_neuron=True, progress=progress)
     return bandwidth_of(quantised.network, measures, micros / 1e6)

@@ -12,7 +12,7 @@ import numpy as np
 
 from spikewright.chips.network import ChipLayer
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import SensorRecording
+from spikewright.chips.recording import SensorEvents
 from spikewright.chips.simulation.measuring import WINDOW, ChipMeasures, measure_chip
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.stepped import TrainFrames
@@ -20,6 +20,7 @@ from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.measures import Measures, measure
+from spikewright.recordings import Recording
 from spikewright.tasks import SCORES, TaskChoice
 from spikewright.text import listed
 
@@ -159,7 +160,7 @@ def compare_on_chip(
     if beside is not None:
         check_beside(quantised, beside)
         sent = PictureTrains(ticks=quantised.ticks) if trains is None else trains
-        if isinstance(data, SensorRecording) or not isinstance(sent, PictureTrains):
+        if isinstance(data, Recording | SensorEvents) or not isinstance(sent, PictureTrains):
             raise SettingsError("a recording runs on the chip alone: leave the conversion beside away")
         stepped = measure(
             beside,

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from spikewright.chips.course import Course, course
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.quantise import Quantised
-from spikewright.chips.recording import SensorRecording
+from spikewright.chips.recording import SensorEvents, sensor_events
 from spikewright.chips.simulation.native import ChipRun
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.running import ChipRunner, Sender
 from spikewright.chips.simulation.timeline import Longs
 from spikewright.chips.simulation.trains import PictureTrains, StepClock, clock_of
-from spikewright.data import Targets, as_dataset
+from spikewright.data import Recordings, Targets, as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import DataError, SettingsError
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
@@ -163,7 +163,7 @@ def measure_chip(
 
     Args:
         quantised: what the chip runs.
-        data: a Dataset, an array, or a pair of samples and labels, which are sent as trains; or a SensorRecording,
+        data: a Dataset, an array, or a pair of samples and labels, which are sent as trains; or a Recording,
             whose events arrive as they are.
         trains: how pictures are sent, regularly unless given; of a recording how long it runs, all of it in steps of a
             millisecond unless given. Its slow clock is that of the network.
@@ -187,7 +187,8 @@ def measure_chip(
     if not isinstance(quantised, Quantised):
         raise SettingsError(f"a chip runs what quantise(...) gives, not a {type(quantised).__name__}")
     window, workers = whole("window", window), cores() if threads is None else whole("threads", threads)
-    recorded = data if isinstance(data, SensorRecording) else None
+    data = sensor_events(data)
+    recorded = data if isinstance(data, SensorEvents) else None
     clock = trains or clock_of(data, None, StepClock.dt, quantised.ticks)
     if clock.ticks != quantised.ticks:
         raise SettingsError(f"the slow clock ticks {quantised.ticks} times a step in this network, not {clock.ticks}")
@@ -206,6 +207,11 @@ def measure_chip(
         dataset = as_dataset(data, quantised.inputs)
         if not len(dataset):
             raise DataError("there are no samples to run; give at least one")
+        if isinstance(dataset, Recordings):
+            raise SettingsError(
+                "a chip is sent one recording at a time, its events as they are: give one, as load_recording gives it "
+                "(--data FILE); frames can be sent as pictures (data.frames)"
+            )
         overlap = overlap_of(quantised.calibration.seen, dataset)
         check_overlap(overlap, allow_overlap)
         samples, labels, first = len(dataset), dataset.targets, dataset.first_sample

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikewright.chips.network import Readout
 from spikewright.chips.quantise import Quantised, pictures_of
-from spikewright.chips.recording import SensorRecording
+from spikewright.chips.recording import SensorEvents
 from spikewright.chips.simulation.native import ChipRun, ChipSimulation, RecordedSpikes
 from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.timeline import EventTrain, Longs, timeline
@@ -95,7 +95,7 @@ class ChipRunner:
             for k in range(len(x))
         ]
 
-    def recorded(self, recording: SensorRecording, first: int) -> list[Trains]:  # noqa: ARG002 - as of pictures
+    def recorded(self, recording: SensorEvents, first: int) -> list[Trains]:  # noqa: ARG002 - as of pictures
         """The events of a recording as they are, for as long as the run lasts.
 
         Raises:

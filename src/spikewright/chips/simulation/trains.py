@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.chips.network import ChipInput
-from spikewright.chips.recording import SensorRecording
+from spikewright.chips.recording import SensorEvents, sensor_events
 from spikewright.chips.simulation.timeline import EventTrain, Longs
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
@@ -182,12 +182,13 @@ def clock_of(data: Any, timesteps: int | None, dt: float, ticks: int) -> StepClo
     """How samples are sent where nobody says more: pictures as regular trains, a recording as it is.
 
     Args:
-        data: a SensorRecording, or pictures.
+        data: a Recording, or pictures.
         timesteps: T; of pictures 64 unless given, of a recording all of it.
         dt: of a step, in seconds.
         ticks: of the slow clock in a step.
     """
-    if isinstance(data, SensorRecording):
+    data = sensor_events(data)
+    if isinstance(data, SensorEvents):
         return StepClock(timesteps=data.steps(dt) if timesteps is None else timesteps, dt=dt, ticks=ticks)
     return PictureTrains(timesteps=StepClock.timesteps if timesteps is None else timesteps, dt=dt, ticks=ticks)
 

@@ -112,6 +112,7 @@ class Job:
             seed=self.correction_seed,
             task=self.task,
             device=self.device,
+            dt=self.dt,
         )
 
     def yardstick(self, data: Dataset) -> Yardstick:

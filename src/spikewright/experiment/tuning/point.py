@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Self, get_args
 
-from spikewright.calibration import Method, parse
+from spikewright.calibration import Method, threshold_method
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.conversion import Neurons, NeuronsByPopulation, Readout, View, spikes_of
 from spikewright.corrections import Corrector, corrector
@@ -85,7 +85,7 @@ class Point:
     @property
     def method(self) -> Method:
         """The threshold method."""
-        return parse(self["method"])
+        return threshold_method(self["method"])
 
     @property
     def corrections(self) -> tuple[Corrector, ...]:
@@ -200,7 +200,7 @@ def _literal(text: str) -> Any:
 
 
 def _method(text: str) -> str:
-    found = parse(text)
+    found = threshold_method(text)
     if isinstance(found, Auto):
         raise SettingsError(f"{found} chooses by itself what a grid would; give it to convert, or name methods here")
     return str(found)

@@ -111,7 +111,7 @@ class Tuning:
         ]
         if self.dt is not None:
             rate, synops = self._per_second(row).values()
-            lines.append(f"per second of the longest: {rate:.3g} Hz a neuron, {short(synops)} synaptic operations/s")
+            lines.append(f"per second: {rate:.3g} Hz a neuron, {short(synops)} synaptic operations/s")
         if one.measures is not None:
             lines.append(f"test: {self._tested(one.measures)}")
         return lines
@@ -159,7 +159,7 @@ class Tuning:
             return {}
         return {
             "firing_rate_per_second": row.firing_rate / self.dt,
-            "synops_per_second": row.synops / (row.timesteps * self.dt),
+            "synops_per_second": row.synops / (row.mean_steps * self.dt),
         }
 
     def __str__(self) -> str:

@@ -45,6 +45,7 @@ class Row:
         score: the main score of the first output.
         synops: synaptic operations per sample up to T.
         firing_rate: spikes per neuron and timestep, of the whole run.
+        mean_steps: timesteps of a sample up to T on average: fewer than T where recordings are of different length.
     """
 
     point: Point
@@ -53,6 +54,7 @@ class Row:
     score: float
     synops: float
     firing_rate: float
+    mean_steps: float
 
     @classmethod
     def of(cls, tried: Tried, timesteps: int) -> Row:
@@ -60,7 +62,15 @@ class Row:
         one, t = tried.scored, timesteps
         lost = float(one.lost[t - 1])
         lost = lost if isfinite(lost) else inf
-        return cls(tried.point, t, lost, float(one.score[t - 1]), one.synops_at(t), one.firing_rate)
+        return cls(
+            tried.point,
+            t,
+            lost,
+            float(one.score[t - 1]),
+            one.synops_at(t),
+            one.firing_rate,
+            one.mean_steps * t / one.timesteps,
+        )
 
 
 @dataclass(frozen=True)

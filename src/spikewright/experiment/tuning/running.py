@@ -10,12 +10,14 @@ from spikewright.calibration import Method
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
+from spikewright.data.recordings import frames_in
 from spikewright.encoders import Encoder
 from spikewright.errors import SettingsError
 from spikewright.experiment.comparing import Progress
 from spikewright.experiment.converting import prepared
 from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import held_out
+from spikewright.experiment.on_recordings import check_recordings
 from spikewright.experiment.tuning.grid import Grid
 from spikewright.experiment.tuning.job import Job, Judge
 from spikewright.experiment.tuning.point import Point, naming
@@ -109,6 +111,9 @@ def tune(
         rule.check(steps)
     drawn = chosen_grid.points if trials is None else chosen_grid.drawn(trials, seed)
     points = tuple(dict.fromkeys(point.fitted(steps) for point in drawn))
+    for point in points if isinstance(samples, Recordings) else ():
+        with naming(point):
+            check_recordings([point.method], point.corrections, dt)
     kept = {"answer": answer, "leaky": leaky}
     folded = prepared(graph, **kept)
     steps.check_tuned("tune")
@@ -116,7 +121,7 @@ def tune(
     tested = None if test is None else as_dataset(test, graph.inputs)
     if tested is not None:
         heads(folded, tested.targets, task)
-        check_overlap(overlap_of(sample_digests(samples), tested), allow_overlap)
+        check_overlap(overlap_of(sample_digests(frames_in(samples)), tested), allow_overlap)
     job = Job(
         graph,
         folded,

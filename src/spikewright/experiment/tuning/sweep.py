@@ -20,9 +20,9 @@ from spikewright.text import first_line
 
 KEY = b"spikewright-sweep"
 """The key under which the file says in its metadata what it was made of."""
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".parquet"
-COLUMNS = ("point", "samples", "timestep", "lost", "score", "synops", "firing_rate")
+COLUMNS = ("point", "samples", "timestep", "lost", "score", "synops", "firing_rate", "mean_steps")
 """A row for each point, number of held-out samples and timestep; synops are those up to the timestep."""
 
 
@@ -76,6 +76,7 @@ class Sweep:
             rows["score"] += one.score.tolist()
             rows["synops"] += [one.synops_at(t) for t in steps]
             rows["firing_rate"] += [one.firing_rate] * one.timesteps
+            rows["mean_steps"] += [one.mean_steps] * one.timesteps
         table = pa.table(rows).replace_schema_metadata({KEY: json.dumps({"format": FORMAT, **self.facts})})
         with atomic_path(store, force=True) as temporary:
             parquet.write_table(table, temporary, write_page_checksum=True)
@@ -135,6 +136,6 @@ def _read(table: Any) -> dict[tuple[str, int], Scored]:
         if [columns["timestep"][k] for k in rows] != list(range(1, len(rows) + 1)):
             raise ValueError(f"the timesteps of '{text}' are not all there")
         lost, score = (np.array([columns[name][k] for k in rows], np.float64) for name in ("lost", "score"))
-        rate, synops = (float(columns[name][rows[-1]]) for name in ("firing_rate", "synops"))
-        found[str(Point.parse(text)), int(samples)] = Scored(lost, score, rate, synops)
+        rate, synops, mean = (float(columns[name][rows[-1]]) for name in ("firing_rate", "synops", "mean_steps"))
+        found[str(Point.parse(text)), int(samples)] = Scored(lost, score, rate, synops, mean_steps=mean)
     return found
