@@ -16,7 +16,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers answers stubs torture sanitize lint check bench clean
+.PHONY: help venv demo test layers answers stubs torture sanitize lint check bench finetune clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -72,6 +72,10 @@ check: lint test  ## all that CI checks
 bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
 	for program in accuracy calibration synapses neurons; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
+	$(PEERS)/bin/python benchmarks/training.py speed
+
+finetune: $(STAMP)  ## the recorded fine-tuning runs, hours of one core; they go on where they were stopped
+	$(BIN)/python benchmarks/training.py --state build/finetune
 
 # What the peers ask for is not what they need: beside our packages a few of theirs do.
 $(PEERS)/.installed: $(STAMP) benchmarks/peers.txt

@@ -47,13 +47,13 @@ RUNS: dict[str, dict[str, Any]] = {
     "resnet4": {
         "network": "resnet",
         "convert": {"method": "percentile:97,channels", "correct": ["v_init_and_bias:4"]},
-        "recipe": {"timesteps": 4, "epochs": 1, "rate": 5e-4, "samples": 12_800},
+        "recipe": {"timesteps": 4, "epochs": 1, "rate": 5e-4},
         "goal": "within 1.5 points of 93.52 %",
     },
     "resnet2": {
         "network": "resnet",
         "convert": {"method": "percentile:97,channels", "correct": ["v_init_and_bias:2"]},
-        "recipe": {"timesteps": 2, "epochs": 1, "rate": 1e-3, "samples": 19_200},
+        "recipe": {"timesteps": 2, "epochs": 2, "rate": 5e-4},
         "goal": "within 4 points of 93.52 %",
     },
     "cnn_synops": {
@@ -217,6 +217,8 @@ def gain(key: str, held_out: int, changed: Mapping[str, Any], state: Path | None
         own = measured(conversion, train.sample(1000, 2), allow_overlap=True)
         recipe["synops_limit"] = {"total": share * own.total_synops}
     train = train if samples >= len(train) else train.sample(samples, 3)
+    if state is not None:
+        state.mkdir(parents=True, exist_ok=True)
     place = None if state is None else state / f"{key}{held_out}.safetensors"
     clock = Clock(None if place is None else place.with_suffix(".json"))
     found = training.finetune(conversion, train, progress=clock.told, checkpoint=place, **recipe)

@@ -12,6 +12,7 @@
 
 #include "arrays.hpp"
 #include "chip_bindings.hpp"
+#include "image.hpp"
 #include "inner_loops.hpp"
 #include "plan.hpp"
 #include "run.hpp"
@@ -22,6 +23,7 @@ using namespace spikewright;
 namespace {
 
 using Write = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+using Totals = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
 // Of an input layer: where each sample's steps begin, (samples, steps + 1), and of every event its index and value.
 using GivenEvents = std::tuple<int64_t, Read<int64_t>, Read<int32_t>, Read<float>>;
 
@@ -61,13 +63,26 @@ class PyPlan {
     engine_ = std::make_unique<Engine>(plan_);
   }
 
+  // Whether a layer can take images: a convolution of them is then computed where it is used.
+  bool image(int64_t layer, int64_t channels, const std::vector<int64_t>& lengths, const std::vector<int64_t>& kernel,
+             const std::vector<int64_t>& stride, const std::vector<int64_t>& low, const std::vector<int64_t>& dilation,
+             const std::vector<int64_t>& outputs, const Read<float>& weight) {
+    if (!engine_) throw PlanError("finish the plan before it takes images");
+    if (layer < 0 || layer >= int64_t(plan_->layers.size())) throw PlanError("no layer " + std::to_string(layer));
+    Layer& of = plan_->layers[size_t(layer)];
+    of.image = make_image(of, *plan_->loops, channels, lengths, kernel, stride, low, dilation, outputs,
+                          vector_of(weight));
+    return of.image != nullptr;
+  }
+
   // Arrays by layer and kind; see Port for their shapes. Of each layer of `events` a tuple is returned: events of every
   // sample (samples), and of all samples end to end their timesteps, neurons and values.
   nb::list run(int64_t samples, int64_t steps, int64_t threads, int64_t chunk,
                const std::vector<std::tuple<int64_t, std::string, Read<float>>>& inputs,
                const std::vector<std::tuple<int64_t, std::string, Write>>& outputs,
                const std::vector<int64_t>& events, const std::vector<GivenEvents>& given,
-               const std::optional<Read<int64_t>>& lengths) {
+               const std::optional<Read<int64_t>>& lengths,
+               const std::vector<std::tuple<int64_t, std::string, Totals>>& totals) {
     if (!engine_) throw PlanError("finish the plan before running it");
     constexpr int64_t most = 1 << 30;
     for (int64_t n : {samples, steps, threads, chunk}) {
@@ -86,6 +101,9 @@ class PyPlan {
       const int64_t n = plan_->layers[size_t(layer)].size(), size = int64_t(array.size());
       if (kind == "base" && (size == n || size == samples * n)) {
         port.base = array.data(), port.base_stride = size == n ? 0 : n;
+      } else if (kind == "image" && plan_->layers[size_t(layer)].image &&
+                 size == samples * plan_->layers[size_t(layer)].image->size()) {
+        port.image = array.data();
       } else if (kind == "frames" && size == samples * steps * n) {
         port.frames = array.data();
       } else {
@@ -94,6 +112,11 @@ class PyPlan {
     }
     for (const auto& [layer, kind, array] : outputs) {
       set_output(port_of(request, layer), layer, kind, array, samples, steps);
+    }
+    for (const auto& [layer, kind, array] : totals) {
+      Tally* tally = tally_of(port_of(request, layer), layer, kind);
+      if (!tally || int64_t(array.size()) != plan_->layers[size_t(layer)].size()) throw no_output(layer, kind);
+      tally->total = array.data();
     }
     for (const GivenEvents& one : given) set_given(port_of(request, std::get<0>(one)), one, samples, steps);
     if (lengths) {
@@ -179,14 +202,8 @@ class PyPlan {
                   int64_t steps) const {
     const Layer& of = plan_->layers[size_t(layer)];
     const int64_t once = samples * of.size(), always = once * steps, size = int64_t(array.size());
-    if (kind == "counts" && size == once && of.kind != Kind::input) {
-      port.counts = array.data();
-    } else if (kind == "active" && size == once && of.kind != Kind::output) {
-      port.active = array.data();
-    } else if (kind == "graded" && size == once && of.kind != Kind::output) {
-      port.graded = array.data();
-    } else if (kind == "negative" && size == once && of.kind != Kind::output) {
-      port.negative = array.data();
+    if (Tally* tally = tally_of(port, layer, kind); tally && size == once) {
+      tally->each = array.data();
     } else if (kind == "totals" && size == always && of.kind == Kind::output) {
       port.totals = array.data();
     } else if (kind == "spikes" && size == always && of.kind != Kind::output) {
@@ -194,8 +211,22 @@ class PyPlan {
     } else if (kind == "potentials" && size == always && of.kind == Kind::neurons && !of.gather) {
       port.potentials = array.data();
     } else {
-      throw PlanError("layer " + std::to_string(layer) + ": cannot give an array '" + kind + "' of that size");
+      throw no_output(layer, kind);
     }
+  }
+
+  static PlanError no_output(int64_t layer, const std::string& kind) {
+    return PlanError("layer " + std::to_string(layer) + ": cannot give an array '" + kind + "' of that size");
+  }
+
+  // Null where a layer has no such.
+  Tally* tally_of(Port& port, int64_t layer, const std::string& kind) const {
+    const Kind of = plan_->layers[size_t(layer)].kind;
+    if (kind == "counts") return of == Kind::input ? nullptr : &port.counts;
+    if (of == Kind::output) return nullptr;
+    if (kind == "active") return &port.active;
+    if (kind == "graded") return &port.graded;
+    return kind == "negative" ? &port.negative : nullptr;
   }
 
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
@@ -262,9 +293,11 @@ NB_MODULE(_native, m) {
              p.open().add_sparse(target, source, vector_of(start), vector_of(column), vector_of(value));
            })
       .def("finish", &PyPlan::finish, nb::arg("isa"), nb::arg("gather"), nb::arg("int16") = false)
+      .def("image", &PyPlan::image)
       .def("run", &PyPlan::run, nb::arg("samples"), nb::arg("steps"), nb::arg("threads"), nb::arg("chunk"),
            nb::arg("inputs"), nb::arg("outputs"), nb::arg("events") = Sizes{},
-           nb::arg("given") = std::vector<GivenEvents>{}, nb::arg("lengths") = nb::none())
+           nb::arg("given") = std::vector<GivenEvents>{}, nb::arg("lengths") = nb::none(),
+           nb::arg("totals") = std::vector<std::tuple<int64_t, std::string, Totals>>{})
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
       .def("bytes_per_thread", &PyPlan::bytes_per_thread)
       .def_prop_ro("isa", &PyPlan::isa);

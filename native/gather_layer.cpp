@@ -15,20 +15,20 @@ class Gathering {
   Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
             float* totals, const std::atomic<bool>& stop)
       : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps),
-        totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps) {
-    size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0, octets = 0;
+        span_(span_of(steps)), totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps) {
+    size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0;
     for (const ChannelRange& range : g_.ranges) {
       offsets_.push_back({list, start, bytes, fires, kept});
       const size_t of_row = size_t(range.columns) * size_t(range.octets()), lists = size_t(range.lists());
       list += lists * list_size(range), start += lists * start_size(range);
       const size_t ring = size_t(range.ring);
-      bytes += ring * of_row * max_chunk, fires += ring * of_row, kept += ring;
-      words = std::max(words, size_t(transposition_words(range.width()))), octets = std::max(octets, of_row);
+      bytes += ring * of_row * size_t(span_), fires += ring * of_row, kept += ring;
+      words = std::max(words, size_t(transposition_words(range.width())));
       firsts_.emplace_back(lists * size_t(range.columns + 1));
     }
     work.list.reserve(list), work.start.reserve(start), work.bytes.reserve(bytes), work.fires.reserve(fires);
     work.entry_of.reserve(fires * 8);
-    work.words.reserve(words), work.octets.reserve(octets);
+    work.words.reserve(words);
     work.transposed.assign(kept, -1);
     size_t rows = 0;
     for (const Panel& panel : g_.panels) rows += assembled(panel);
@@ -92,9 +92,9 @@ class Gathering {
     return size_t(steps_) * size_t(panel.capacity + rows_per_round) + list_slack;
   }
 
-  static size_t list_size(const ChannelRange& range) { return size_t(max_chunk) * size_t(range.list_stride()); }
-  static size_t start_size(const ChannelRange& range) {
-    return size_t(max_chunk) * (size_t(range.columns) * size_t(range.octets()) + 1);
+  size_t list_size(const ChannelRange& range) const { return size_t(span_) * size_t(range.list_stride()); }
+  size_t start_size(const ChannelRange& range) const {
+    return size_t(span_) * (size_t(range.columns) * size_t(range.octets()) + 1);
   }
   uint16_t* list_of(size_t k, int list) const {
     return work_.list.get() + offsets_[k].list + size_t(list) * list_size(g_.ranges[k]);
@@ -134,42 +134,30 @@ class Gathering {
     if (transposed == row) return false;
     transposed = row;
     const LayerState& from = work_.layers[size_t(range.source)];
-    plan_.loops->transpose_row({from.trains.data(), from.trains.data() + plan_.layers[size_t(range.source)].words(),
+    plan_.loops->transpose_row({span_, from.trains.data(), from.trains.data() + plan_.layers[size_t(range.source)].words(),
                              range.extent_start.data() + size_t(row) * size_t(range.columns + 1), range.extents.data(),
                              range.slots.data(), range.columns, range.digits, range.channels, range.width(),
-                             work_.words.get(), work_.bytes.get() + offset.bytes + at * of_row * max_chunk,
+                             work_.words.get(), work_.bytes.get() + offset.bytes + at * of_row * size_t(span_),
                              work_.fires.get() + offset.fires + at * of_row,
                              range.joined > 1 ? nullptr : work_.entry_of.get() + (offset.fires + at * of_row) * 8});
     return true;
   }
 
-  // Lists rows, -1 where there is none. Eights in which no neuron fires are left out.
+  // Lists rows, -1 where there is none.
   void list(size_t k, int list, const int* rows) {
-    static const uint8_t silence[max_chunk] = {};
     const ChannelRange& range = g_.ranges[k];
-    const size_t octets = size_t(range.octets()), of_row = size_t(range.columns) * octets;
-    Octet* const first = work_.octets.get();
-    Octet* to = first;
-    uint32_t* starts = firsts_of(k, list);
-    for (int x = 0; x < range.columns; ++x) {
-      *starts++ = uint32_t(to - first);
-      for (size_t e = 0; e < octets; ++e) {
-        bool any = false;
-        size_t entry_of = 0;
-        for (int i = 0; i < range.joined; ++i) {
-          const size_t at = size_t(std::max(rows[i], 0) % range.ring) * of_row + size_t(x) * octets + e;
-          const bool fires = rows[i] >= 0 && work_.fires.get()[offsets_[k].fires + at];
-          to->bytes[i] = fires ? work_.bytes.get() + offsets_[k].bytes + at * max_chunk : silence;
-          any = any || fires, entry_of = (offsets_[k].fires + at) * 8;
-        }
-        if (!any) continue;
-        to->entry = uint16_t(x * range.column() + (range.joined > 1 ? 8 * int(e) * range.ways() : 0));
-        to++->entry_of = range.joined > 1 ? nullptr : work_.entry_of.get() + entry_of;
-      }
+    const Offsets& offset = offsets_[k];
+    const size_t of_row = size_t(range.columns) * size_t(range.octets());
+    Listing to{range.joined, span_, steps_, range.columns, range.octets(), range.column(), {}, {}, nullptr,
+               range.list_stride(), list_of(k, list), start_of(k, list), firsts_of(k, list)};
+    for (int i = 0; i < range.joined; ++i) {
+      if (rows[i] < 0) continue;
+      const size_t at = size_t(rows[i] % range.ring) * of_row;
+      to.bytes[i] = work_.bytes.get() + offset.bytes + at * size_t(span_);
+      to.fires[i] = work_.fires.get() + offset.fires + at;
+      if (range.joined == 1) to.entry_of = work_.entry_of.get() + (offset.fires + at) * 8;
     }
-    *starts = uint32_t(to - first);
-    plan_.loops->list_rows({first, int(to - first), range.joined, steps_, range.list_stride(), list_of(k, list),
-                              start_of(k, list)});
+    plan_.loops->list_rows(to);
   }
 
   void assemble(int y, int x, int positions) {
@@ -188,7 +176,7 @@ class Gathering {
         to[k] = {slices_.data() + (k ? ends[k - 1] : 0), slices_.data() + ends[k], rows, rounds};
         row_lists_.push_back({rows, rounds});
       }
-      plan_.loops->assemble(to, positions, steps_, uint16_t(panel.rows));
+      plan_.loops->assemble(to, positions, steps_, span_, uint16_t(panel.rows));
     }
     if (g_.panels.empty()) {
       std::fill(rounds, rounds + max_chunk, uint16_t(0));
@@ -208,8 +196,8 @@ class Gathering {
     const uint32_t *first = firsts_of(k, list), *start = start_of(k, list);
     if (first[from] == first[to]) return;
     const int shift = range.first[size_t(stack.at)] - panel.first - left * range.column();
-    slices_.push_back({list_of(k, list), start + size_t(first[from]) * max_chunk, start + size_t(first[to]) * max_chunk,
-                       uint16_t(shift), range.higher});
+    slices_.push_back({list_of(k, list), start + size_t(first[from]) * size_t(span_),
+                       start + size_t(first[to]) * size_t(span_), uint16_t(shift), range.higher});
   }
 
   void sum(int y, int x, int positions, int block) const {
@@ -316,7 +304,7 @@ class Gathering {
   const Gather& g_;
   Workspace& work_;
   LayerState& state_;
-  const int first_, steps_;
+  const int first_, steps_, span_;
   float* const totals_;  // of an output: (steps, values)
   const std::atomic<bool>& stop_;
   Unlisted unlisted_;

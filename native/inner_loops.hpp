@@ -12,6 +12,9 @@ namespace spikewright {
 // Most timesteps that a layer runs before the next: the spikes of one neuron in a chunk are the bits of two words.
 constexpr int max_chunk = 64;
 
+// Steps of a chunk are told in so many bits of each word or byte of a list: short chunks cost little.
+static constexpr int span_of(int steps) { return steps <= 8 ? 8 : steps <= 16 ? 16 : steps <= 32 ? 32 : max_chunk; }
+
 // Entries are copied so many at a time, so lists have so much room behind them.
 constexpr int list_slack = 16;
 
@@ -41,17 +44,18 @@ constexpr int max_digits = 16;
 constexpr int max_joined = 3;
 
 // Arguments of transpose_row, which makes of the trains of one row of a source, a word a neuron, bytes by timestep: for
-// every octet of a column's entries a byte for each step, the last step first, a bit an entry. Where a range joins no
+// every octet of a column's entries a byte for each step of the span, the last step first, a bit an entry. Where a range joins no
 // rows, entries that never fire are left out, and `entry_of` says which the others are.
 struct RowTransposition {
-  const uint32_t *early, *late;  // trains: steps 0 to 31 and 32 to 63, the first in the highest bit
+  int span;                      // of the chunk, see span_of()
+  const uint32_t *early, *late;  // trains: steps 0 to 31 and, in spans of 64, 32 to 63; the first in the highest bit
   const uint32_t* extent_start;  // (columns + 1)
   const Extent* extents;
   const uint32_t* slots;
   int columns, digits;
   int digit, width;  // entries of one digit, and of a column
   uint32_t* words;   // as many as transposition_words()
-  uint8_t* bytes;    // (columns, octets, max_chunk)
+  uint8_t* bytes;    // (columns, octets, span)
   uint8_t* fires;    // (columns, octets): whether any byte is not zero
   uint16_t* entry_of;  // (columns, octets, 8): which entries of the column they are; null where none is left out
 };
@@ -59,27 +63,25 @@ struct RowTransposition {
 // Words that are needed to put together a column: early and late ones, in whole octets, with eight to spare.
 static constexpr int transposition_words(int width) { return 2 * ((width + 7) / 8 * 8 + 8); }
 
-// Eight entries of a column, in the rows that are joined.
-struct Octet {
-  const uint8_t* bytes[max_joined];
-  uint16_t entry;            // of the first neuron; each has one for each way in which some of the rows fire
-  const uint16_t* entry_of;  // what to add to the first for each, where rows are not joined
-};
-
 // Arguments of list_rows, which lists the entries of a stack of rows by timestep and, within it, by column. An entry
-// stands for some of its `joined` rows: the first, the second, both, the third, and so on.
+// stands for some of its `joined` rows: the first, the second, both, the third, and so on. Octets in which no neuron
+// fires are left out.
 struct Listing {
-  const Octet* octets;
-  int count, joined, steps;
-  uint32_t stride;  // entries between the lists of two steps
-  uint16_t* list;   // (max_chunk, stride), the last step first
-  uint32_t* start;  // (count + 1, max_chunk): where the entries of an octet begin
+  int joined, span, steps;
+  int columns, octets, column;      // octets and entries of a column
+  const uint8_t* bytes[max_joined];  // of each row as from transpose_row; null where there is none
+  const uint8_t* fires[max_joined];
+  const uint16_t* entry_of;  // where rows are not joined: what to add to the first entry of a column for each
+  uint32_t stride;           // entries between the lists of two steps
+  uint16_t* list;            // (span, stride), the last step first
+  uint32_t* start;           // (octets that are listed + 1, span): where the entries of an octet begin
+  uint32_t* before;          // (columns + 1): how many octets are listed before a column
 };
 
 // The entries of some columns, which an output position reads.
 struct Slice {
   const uint16_t* list;
-  const uint32_t *from, *to;  // by timestep, the last first
+  const uint32_t *from, *to;  // by timestep of the span, the last first
   uint16_t shift;             // from entries to rows of weights
   bool sparse;                // whether it has entries at few steps
 };
@@ -105,6 +107,19 @@ struct OneToOneSums {
   const T* base;    // null where this adds to the currents there are
   T* current;
   ptrdiff_t stride;
+};
+
+// Arguments of add_taps: a row of output positions of a convolution of an image of floats, for one block of channels.
+struct TapSums {
+  int positions;
+  ptrdiff_t step;         // in the image, between positions
+  const float* image;
+  const uint32_t* offset;  // of each tap, from a position's first
+  int taps;
+  const float* weight;  // (taps, stride)
+  ptrdiff_t stride;     // slots between positions, and lanes between the weights of two taps
+  const float* from;    // what the taps are added to
+  float* to;
 };
 
 // Arguments of add_channelwise: the spikes of channels that each have a filter of their own, at some positions; adds to
@@ -221,7 +236,7 @@ struct InnerLoops {
   void (*transpose_row)(const RowTransposition& row);
   void (*list_rows)(const Listing& rows);
   // of at most `tile` positions: the rows of weights of all steps and the number of rounds of each
-  void (*assemble)(const Assembly* positions, int count, int steps, uint16_t zeros);
+  void (*assemble)(const Assembly* positions, int count, int steps, int span, uint16_t zeros);
   void (*add_one_to_one)(const OneToOneSums<float>& sums, int vectors);
   void (*add_one_to_one_shorts)(const OneToOneSums<int16_t>& sums, int vectors);
   // of the channels of a block, the first of which is `lane`
@@ -236,6 +251,7 @@ struct InnerLoops {
   uint32_t (*compress)(const float* from, int values, uint32_t* index, float* value);
   // values times their scales as 16-bit integers, the nearest or the last there is; of whole vectors
   void (*quantise)(const float* from, const float* scale, int values, int16_t* to);
+  void (*add_taps)(const TapSums& sums, int vectors);
   void (*add_row)(float* to, const float* row, float factor, int values);
   uint32_t (*chip_event)(const ChipEvent& event);  // returns how many neurons fire
 };

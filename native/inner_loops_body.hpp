@@ -25,7 +25,7 @@ inline void copy_entries(const uint16_t* from, uint16_t shift, uint16_t* to) {
 }
 
 // Step by step for all positions, so that the entries of a step are in the first cache.
-inline void assemble(const Assembly* positions, int count, int steps, uint16_t zeros) {
+inline void assemble(const Assembly* positions, int count, int steps, int span, uint16_t zeros) {
   uint16_t* ends[tile];
   for (int p = 0; p < count; ++p) ends[p] = positions[p].rows;
   for (int t = 0; t < steps; ++t) {
@@ -34,7 +34,7 @@ inline void assemble(const Assembly* positions, int count, int steps, uint16_t z
       uint16_t* const first = ends[p];
       uint16_t* to = first;
       for (const Slice* s = a.slices; s != a.slices_end; ++s) {
-        const uint32_t begin = s->from[max_chunk - 1 - t], n = s->to[max_chunk - 1 - t] - begin;
+        const uint32_t begin = s->from[span - 1 - t], n = s->to[span - 1 - t] - begin;
         if (s->sparse && !n) continue;
         const uint16_t* from = s->list + begin;
         copy_entries(from, s->shift, to);
@@ -193,6 +193,44 @@ void add_row(float* to, const float* row, float factor, int values) {
   for (; i < values; ++i) to[i] += factor * row[i];
 }
 
+// Some neighbouring positions, tap by tap in the same order whatever the vectors.
+template <class V, int vectors, int positions>
+void add_taps_at(const TapSums& s, int first) {
+  V sum[positions][vectors];
+  for (int p = 0; p < positions; ++p) {
+    for (int j = 0; j < vectors; ++j) sum[p][j] = V::load(s.from + (first + p) * s.stride + j * V::width);
+  }
+  const float* image = s.image + first * s.step;
+  for (int k = 0; k < s.taps; ++k) {
+    for (int p = 0; p < positions; ++p) {
+      const V value = V::all(image[ptrdiff_t(s.offset[k]) + p * s.step]);
+      for (int j = 0; j < vectors; ++j) {
+        sum[p][j] = sum[p][j] + value * V::load(s.weight + k * s.stride + j * V::width);
+      }
+    }
+  }
+  for (int p = 0; p < positions; ++p) {
+    for (int j = 0; j < vectors; ++j) sum[p][j].store(s.to + (first + p) * s.stride + j * V::width);
+  }
+}
+
+template <class V, int vectors>
+void add_taps_of(const TapSums& s) {
+  int p = 0;
+  for (; p + 2 <= s.positions; p += 2) add_taps_at<V, vectors, 2>(s, p);
+  if (p < s.positions) add_taps_at<V, vectors, 1>(s, p);
+}
+
+template <class V>
+void add_taps(const TapSums& sums, int vectors) {
+  switch (vectors) {
+    case 1: return add_taps_of<V, 1>(sums);
+    case 2: return add_taps_of<V, 2>(sums);
+    case 3: return add_taps_of<V, 3>(sums);
+    default: return add_taps_of<V, 4>(sums);
+  }
+}
+
 inline void quantise(const float* from, const float* scale, int values, int16_t* to) {
 #if defined(__AVX2__)
   const auto eight = [&](int i) {
@@ -230,6 +268,7 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           step_neurons<V>,
           compress<V>,
           quantise,
+          add_taps<V>,
           add_row<V>,
           chip_event<Shorts>};
 }

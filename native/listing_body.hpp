@@ -9,8 +9,8 @@
 namespace spikewright {
 namespace {
 
-// Transposes the trains of eight neurons: byte 63 - t has the spikes of step t. Bytes are sorted by step first; then
-// eight by eight bits are transposed by exchanging ever larger blocks.
+// Transposes the trains of eight neurons, as far as the chunk's span goes: byte span - 1 - t has the spikes of step t.
+// Bytes are sorted by step first; then eight by eight bits are transposed by exchanging ever larger blocks.
 #if defined(__AVX2__)
 template <int shift>
 inline __m256i exchange(__m256i x, int64_t blocks) {
@@ -19,34 +19,63 @@ inline __m256i exchange(__m256i x, int64_t blocks) {
   return _mm256_xor_si256(x, _mm256_xor_si256(swap, _mm256_slli_epi64(swap, shift)));
 }
 
+inline __m256i transposed(__m256i x) {
+  x = exchange<7>(x, 0x00aa00aa00aa00aa);
+  x = exchange<14>(x, 0x0000cccc0000cccc);
+  return exchange<28>(x, 0x00000000f0f0f0f0);
+}
+
+inline __m256i load_words(const uint32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+
+// The bytes of so many octets that their transposed bytes fill a vector: of eights of words one after the other.
+template <int span>
+inline __m256i sorted_bytes(const uint32_t* words) {
+  if constexpr (span == 8) {
+    const auto top = [&](int octet) { return _mm256_srli_epi32(load_words(words + 8 * octet), 24); };
+    const __m256i packed = _mm256_packus_epi16(_mm256_packs_epi32(top(0), top(1)), _mm256_packs_epi32(top(2), top(3)));
+    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  } else if constexpr (span == 16) {
+    const auto top = [&](int octet) { return _mm256_srli_epi32(load_words(words + 8 * octet), 16); };
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(top(0), top(1)), 0xd8);
+    const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm256_shuffle_epi8(packed, _mm256_broadcastsi128_si256(order));
+  } else {
+    const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m256i bytes = _mm256_shuffle_epi8(load_words(words), _mm256_broadcastsi128_si256(order));
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+}
+
+template <int span>
 inline void transpose(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
-  const auto pair = [&](int i) {
-    const __m128i a = _mm_cvtsi64_si128(int64_t(train_of(early[i], late[i])));
-    const __m128i b = _mm_cvtsi64_si128(int64_t(train_of(early[i + 1], late[i + 1])));
-    return _mm_unpacklo_epi8(a, b);
-  };
-  const __m128i p0 = pair(0), p1 = pair(2), p2 = pair(4), p3 = pair(6);
-  const __m128i a = _mm_unpacklo_epi16(p0, p1), b = _mm_unpackhi_epi16(p0, p1);
-  const __m128i c = _mm_unpacklo_epi16(p2, p3), d = _mm_unpackhi_epi16(p2, p3);
-  __m256i halves[2] = {_mm256_set_m128i(_mm_unpackhi_epi32(a, c), _mm_unpacklo_epi32(a, c)),
-                       _mm256_set_m128i(_mm_unpackhi_epi32(b, d), _mm_unpacklo_epi32(b, d))};
-  for (__m256i& x : halves) {
-    x = exchange<7>(x, 0x00aa00aa00aa00aa);
-    x = exchange<14>(x, 0x0000cccc0000cccc);
-    x = exchange<28>(x, 0x00000000f0f0f0f0);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes), x);
-    bytes += 32;
+  const auto store = [](__m256i x, uint8_t* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x); };
+  if constexpr (span == 8 || span == 16) {  // one octet of those that fill a vector
+    const __m256i words = load_words(early);
+    const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
+    const __m128i halves = _mm_packus_epi32(_mm_srli_epi32(low, 16), _mm_srli_epi32(high, 16));
+    const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const __m128i found = _mm256_castsi256_si128(
+        transposed(_mm256_castsi128_si256(_mm_shuffle_epi8(halves, order))));
+    if (span == 16) return _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), found);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes), _mm_unpackhi_epi64(found, found));
+  } else if constexpr (span == 32) {
+    store(transposed(sorted_bytes<32>(early)), bytes);
+  } else {
+    store(transposed(sorted_bytes<32>(late)), bytes), store(transposed(sorted_bytes<32>(early)), bytes + 32);
   }
 }
 #else
+template <int span>
 inline void transpose(const uint32_t* early, const uint32_t* late, uint8_t* bytes) {
   const auto exchange = [](uint64_t x, int shift, uint64_t blocks) {
     const uint64_t swap = (x ^ x >> shift) & blocks;
     return x ^ swap ^ swap << shift;
   };
-  for (int k = 0; k < max_chunk; k += 8) {
+  for (int k = 0; k < span; k += 8) {
     uint64_t x = 0;
-    for (int i = 0; i < 8; ++i) x |= (train_of(early[i], late[i]) >> k & 255) << (8 * i);
+    for (int i = 0; i < 8; ++i) {
+      x |= (train_of(early[i], span > 32 ? late[i] : 0) >> (64 - span + k) & 255) << (8 * i);
+    }
     x = exchange(x, 7, 0x00aa00aa00aa00aa);
     x = exchange(x, 14, 0x0000cccc0000cccc);
     x = exchange(x, 28, 0x00000000f0f0f0f0);
@@ -88,39 +117,58 @@ inline void add_member(const uint32_t* from, int count, uint32_t* sums, int digi
 }
 
 // Which of eight neurons fire at all.
+template <int span>
 inline uint32_t firing(const uint32_t* early, const uint32_t* late) {
 #if defined(__AVX2__)
-  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(early));
-  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(late));
-  const __m256i silent = _mm256_cmpeq_epi32(_mm256_or_si256(a, b), _mm256_setzero_si256());
+  __m256i any = load_words(early);
+  if (span > 32) any = _mm256_or_si256(any, load_words(late));
+  const __m256i silent = _mm256_cmpeq_epi32(any, _mm256_setzero_si256());
   return uint32_t(_mm256_movemask_ps(_mm256_castsi256_ps(silent))) ^ 255u;
 #else
   uint32_t bits = 0;
-  for (int i = 0; i < 8; ++i) bits |= uint32_t((early[i] | late[i]) != 0) << i;
+  for (int i = 0; i < 8; ++i) bits |= uint32_t((early[i] | (span > 32 ? late[i] : 0)) != 0) << i;
   return bits;
 #endif
 }
 
+template <int span>
 inline void transpose_column(const uint32_t* early, const uint32_t* late, int octets, uint8_t* bytes, uint8_t* fires) {
-  for (int e = 0; e < octets; ++e, early += 8, late += 8, bytes += max_chunk) {
-    fires[e] = firing(early, late) != 0;
-    if (fires[e]) transpose(early, late, bytes);
+  int e = 0;
+#if defined(__AVX2__)
+  if constexpr (span <= 16) {
+    constexpr int together = 32 / span;
+    for (; e + together <= octets; e += together, early += 8 * together, late += 8 * together, bytes += 32) {
+      const __m256i found = transposed(sorted_bytes<span>(early));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes), found);
+      const __m256i silent = _mm256_cmpeq_epi64(found, _mm256_setzero_si256());
+      const uint32_t busy = uint32_t(_mm256_movemask_pd(_mm256_castsi256_pd(silent))) ^ 15u;
+      for (int i = 0; i < together; ++i) {
+        fires[e + i] = span == 8 ? busy >> i & 1 : (busy >> (2 * i) & 3) != 0;
+      }
+    }
+  }
+#endif
+  for (; e < octets; ++e, early += 8, late += 8, bytes += span) {
+    fires[e] = firing<span>(early, late) != 0;
+    transpose<span>(early, late, bytes);
   }
 }
 
 // Those of a column that fire, side by side.
+template <int span>
 inline void transpose_firing(const uint32_t* early, const uint32_t* late, int octets, uint8_t* bytes, uint8_t* fires,
-                        uint16_t* entry_of) {
+                             uint16_t* entry_of) {
   uint32_t packed[16];
   int n = 0, to = 0;
   const auto flush = [&] {
-    transpose(packed, packed + 8, bytes + to * max_chunk);
+    transpose<span>(packed, packed + 8, bytes + to * span);
     fires[to++] = 1, n = 0;
   };
   for (int e = 0; e < octets; ++e) {
-    for (uint32_t bits = firing(early + 8 * e, late + 8 * e); bits; bits &= bits - 1) {
+    for (uint32_t bits = firing<span>(early + 8 * e, late + 8 * e); bits; bits &= bits - 1) {
       const int i = 8 * e + lowest_bit(bits);
-      packed[n] = early[i], packed[n + 8] = late[i], *entry_of++ = uint16_t(i);
+      packed[n] = early[i], *entry_of++ = uint16_t(i);
+      if (span > 32) packed[n + 8] = late[i];
       if (++n == 8) flush();
     }
   }
@@ -131,19 +179,20 @@ inline void transpose_firing(const uint32_t* early, const uint32_t* late, int oc
   for (; to < octets; ++to) fires[to] = 0;
 }
 
-inline void transpose_row(const RowTransposition& row) {
+template <int span>
+inline void transpose_span(const RowTransposition& row) {
   const int octets = (row.width + 7) / 8;
   uint32_t *const words = row.words, *const early = words, *const late = words + transposition_words(row.width) / 2;
   for (int x = 0; x < row.columns; ++x) {
     const Extent* const extents = row.extents + row.extent_start[x];
     const uint32_t count = row.extent_start[x + 1] - row.extent_start[x];
-    uint8_t* bytes = row.bytes + size_t(x) * size_t(octets) * max_chunk;
+    uint8_t* bytes = row.bytes + size_t(x) * size_t(octets) * span;
     uint8_t* fires = row.fires + size_t(x) * size_t(octets);
     const auto put = [&](const uint32_t* from_early, const uint32_t* from_late) {
       if (row.entry_of) {
-        transpose_firing(from_early, from_late, octets, bytes, fires, row.entry_of + ptrdiff_t(x) * octets * 8);
+        transpose_firing<span>(from_early, from_late, octets, bytes, fires, row.entry_of + ptrdiff_t(x) * octets * 8);
       } else {
-        transpose_column(from_early, from_late, octets, bytes, fires);
+        transpose_column<span>(from_early, from_late, octets, bytes, fires);
       }
     };
     if (count == 1 && extents->members == 1 && extents->count == 8 * octets) {
@@ -151,40 +200,41 @@ inline void transpose_row(const RowTransposition& row) {
       put(row.early + slot, row.late + slot);
       continue;
     }
-    memset(words, 0, size_t(transposition_words(row.width)) * sizeof *words);
+    const size_t words_used = size_t(transposition_words(row.width)) / (span > 32 ? 1 : 2);
+    memset(words, 0, words_used * sizeof *words);
     for (const Extent* extent = extents; extent != extents + count; ++extent) {
       for (int m = 0; m < extent->members; ++m) {
         const uint32_t slot = row.slots[extent->first + uint32_t(m)];
-        if (extent->members == 1) {
-          memcpy(early + extent->entry, row.early + slot, extent->count * sizeof *early);
-          memcpy(late + extent->entry, row.late + slot, extent->count * sizeof *late);
-        } else {
-          add_member(row.early + slot, extent->count, early + extent->entry, row.digits, row.digit);
-          add_member(row.late + slot, extent->count, late + extent->entry, row.digits, row.digit);
-        }
+        const auto add = [&](const uint32_t* from, uint32_t* to) {
+          if (extent->members == 1) {
+            memcpy(to, from, extent->count * sizeof *to);
+          } else {
+            add_member(from, extent->count, to, row.digits, row.digit);
+          }
+        };
+        add(row.early + slot, early + extent->entry);
+        if (span > 32) add(row.late + slot, late + extent->entry);
       }
     }
     put(early, late);
   }
 }
 
-// Where the entries of the next eight begin at each step.
-inline void count_entries(const uint8_t* any, const uint32_t* start, uint32_t* next) {
-#if defined(__AVX2__)
-  for (int at = 0; at < max_chunk; at += 32) {
-    const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(any + at));
-    alignas(32) uint8_t ones[32];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(ones), ones_of_bytes(bytes));
-    for (int i = 0; i < 32; i += 8) {
-      const __m256i more = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(ones + i)));
-      const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(start + at + i));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(next + at + i), _mm256_add_epi32(from, more));
-    }
+inline void transpose_row(const RowTransposition& row) {
+  switch (row.span) {
+    case 8: return transpose_span<8>(row);
+    case 16: return transpose_span<16>(row);
+    case 32: return transpose_span<32>(row);
+    default: return transpose_span<max_chunk>(row);
   }
-#else
-  for (int at = 0; at < max_chunk; ++at) next[at] = start[at] + uint32_t(count_bits(any[at]));
-#endif
 }
+
+// The bytes of eight entries of a column, of each of the rows that are joined.
+struct Octet {
+  const uint8_t* bytes[max_joined];
+  uint16_t entry;            // of the first neuron; each has one for each way in which some of the rows fire
+  const uint16_t* entry_of;  // what to add to the first for each, where rows are not joined
+};
 
 #if defined(__AVX2__)
 // Of each byte, which of eight 16-bit values its bits select, as an order of bytes.
@@ -206,22 +256,34 @@ inline const Selections& all_selections() {
   return selections;
 }
 
-template <int joined>
+template <int joined, int span>
 inline void list_octet(const Octet& octet, int steps, const Selections& selections, uint16_t* list,
                        const uint32_t* start, uint32_t* next) {
   constexpr int ways = (1 << joined) - 1;
-  alignas(32) uint8_t any[max_chunk];
+  alignas(32) uint8_t any[span < 32 ? 32 : span];
   uint64_t busy = 0;  // steps
-  for (int at = 0; at < max_chunk; at += 32) {
-    __m256i fires = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(octet.bytes[0] + at));
-    for (int k = 1; k < joined; ++k) {
-      fires = _mm256_or_si256(fires, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(octet.bytes[k] + at)));
-    }
+  for (int at = 0; at < span; at += 32) {
+    const auto load = [&](const uint8_t* bytes) {
+      if constexpr (span == 8) return _mm256_zextsi128_si256(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
+      if constexpr (span == 16) {
+        return _mm256_zextsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+      }
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+    };
+    __m256i fires = load(octet.bytes[0] + at);
+    for (int k = 1; k < joined; ++k) fires = _mm256_or_si256(fires, load(octet.bytes[k] + at));
     _mm256_store_si256(reinterpret_cast<__m256i*>(any + at), fires);
     const __m256i silent = _mm256_cmpeq_epi8(fires, _mm256_setzero_si256());
     busy |= uint64_t(~uint32_t(_mm256_movemask_epi8(silent))) << at;
+    // where the entries of the next eight begin at each step
+    alignas(32) uint8_t ones[32];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(ones), ones_of_bytes(fires));
+    for (int i = 0; i < 32 && i < span; i += 8) {
+      const __m256i more = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(ones + i)));
+      const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(start + at + i));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(next + at + i), _mm256_add_epi32(from, more));
+    }
   }
-  count_entries(any, start, next);
   const auto put = [&](int at, __m128i entries) {
     const __m128i order = _mm_load_si128(reinterpret_cast<const __m128i*>(selections.of[any[at]]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(list + start[at]), _mm_shuffle_epi8(entries, order));
@@ -234,17 +296,17 @@ inline void list_octet(const Octet& octet, int steps, const Selections& selectio
   if (joined == 1) {
     const __m128i entry_of = _mm_loadu_si128(reinterpret_cast<const __m128i*>(octet.entry_of));
     const __m128i entries = _mm_add_epi16(_mm256_castsi256_si128(first), entry_of);
-    if (count_bits(busy) < 48) {
+    if (span > 8 && count_bits(busy) < 3 * span / 4) {
       for (; busy; busy &= busy - 1) put(lowest_bit(busy), entries);
     } else {
-      for (int at = max_chunk - steps; at < max_chunk; ++at) put(at, entries);
+      for (int at = span - steps; at < span; ++at) put(at, entries);
     }
     return;
   }
   const __m256i copies = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3,
                                           3, 3, 3, 3, 3, 3);
   const __m256i bit = _mm256_set1_epi64x(int64_t(0x8040201008040201u));
-  for (int at = (max_chunk - steps) / 4 * 4; at < max_chunk; at += 4) {
+  for (int at = (span - steps) / 4 * 4; at < span; at += 4) {
     __m256i which = _mm256_setzero_si256();  // taps that fire, as a number below zero
     for (int k = joined - 1; k >= 0; --k) {
       int32_t four;
@@ -259,40 +321,75 @@ inline void list_octet(const Octet& octet, int steps, const Selections& selectio
     put(at + 2, _mm256_castsi256_si128(high)), put(at + 3, _mm256_extracti128_si256(high, 1));
   }
 }
+#else
+struct Selections {};
+
+inline Selections all_selections() { return {}; }
+
+template <int joined, int span>
+inline void list_octet(const Octet& octet, int, const Selections&, uint16_t* list, const uint32_t* start,
+                       uint32_t* next) {
+  for (int at = 0; at < span; ++at) {
+    uint32_t any = 0, end = start[at];
+    for (int k = 0; k < joined; ++k) any |= octet.bytes[k][at];
+    for (; any; any &= any - 1) {
+      const int i = lowest_bit(any);
+      int way = 0;
+      for (int k = 0; k < joined; ++k) way |= (octet.bytes[k][at] >> i & 1) << k;
+      list[end++] = uint16_t(octet.entry + (joined > 1 ? i * ((1 << joined) - 1) + way - 1 : octet.entry_of[i]));
+    }
+    next[at] = end;
+  }
+}
 #endif
 
-template <int joined>
+template <int joined, int span>
 inline void list_stack(const Listing& rows) {
+  static const uint8_t nothing[max_chunk] = {};
   uint32_t* start = rows.start;
-  for (int at = 0; at < max_chunk; ++at) start[at] = uint32_t(at) * rows.stride;
-#if defined(__AVX2__)
+  for (int at = 0; at < span; ++at) start[at] = uint32_t(at) * rows.stride;
   const Selections& selections = all_selections();
-  for (int e = 0; e < rows.count; ++e, start += max_chunk) {
-    list_octet<joined>(rows.octets[e], rows.steps, selections, rows.list, start, start + max_chunk);
+  const uint8_t *bytes[joined], *fires[joined];
+  ptrdiff_t next[joined], one[joined];  // to the next octet; none where there is no row
+  for (int k = 0; k < joined; ++k) {
+    bytes[k] = rows.bytes[k] ? rows.bytes[k] : nothing, fires[k] = rows.fires[k] ? rows.fires[k] : nothing;
+    next[k] = rows.bytes[k] ? span : 0, one[k] = rows.bytes[k] ? 1 : 0;
   }
-#else
-  for (int e = 0; e < rows.count; ++e, start += max_chunk) {
-    const Octet& octet = rows.octets[e];
-    for (int at = 0; at < max_chunk; ++at) {
-      uint32_t any = 0, end = start[at];
-      for (int k = 0; k < joined; ++k) any |= octet.bytes[k][at];
-      for (; any; any &= any - 1) {
-        const int i = lowest_bit(any);
-        int way = 0;
-        for (int k = 0; k < joined; ++k) way |= (octet.bytes[k][at] >> i & 1) << k;
-        rows.list[end++] = uint16_t(octet.entry + (joined > 1 ? i * ((1 << joined) - 1) + way - 1 : octet.entry_of[i]));
+  uint32_t listed = 0;
+  const uint16_t* entry_of = rows.entry_of;
+  for (int x = 0; x < rows.columns; ++x) {
+    rows.before[x] = listed;
+    for (int e = 0; e < rows.octets; ++e) {
+      Octet octet{{}, uint16_t(x * rows.column + (joined > 1 ? 8 * e * ((1 << joined) - 1) : 0)), entry_of};
+      uint32_t any = 0;
+      for (int k = 0; k < joined; ++k) {
+        any |= *fires[k], octet.bytes[k] = bytes[k];
+        bytes[k] += next[k], fires[k] += one[k];
       }
-      start[max_chunk + at] = end;
+      if (joined == 1 && entry_of) entry_of += 8;
+      if (!any) continue;
+      list_octet<joined, span>(octet, rows.steps, selections, rows.list, start, start + span);
+      start += span, ++listed;
     }
   }
-#endif
+  rows.before[rows.columns] = listed;
+}
+
+template <int span>
+inline void list_span(const Listing& rows) {
+  switch (rows.joined) {
+    case 1: return list_stack<1, span>(rows);
+    case 2: return list_stack<2, span>(rows);
+    default: return list_stack<3, span>(rows);
+  }
 }
 
 inline void list_rows(const Listing& rows) {
-  switch (rows.joined) {
-    case 1: return list_stack<1>(rows);
-    case 2: return list_stack<2>(rows);
-    default: return list_stack<3>(rows);
+  switch (rows.span) {
+    case 8: return list_span<8>(rows);
+    case 16: return list_span<16>(rows);
+    case 32: return list_span<32>(rows);
+    default: return list_span<max_chunk>(rows);
   }
 }
 

@@ -124,7 +124,7 @@ class Position {
   // All steps of the chunk; `step(t)` calls `fire` where these are the last sums. What is sent is kept then.
   template <class Step>
   void run(const Step& step) {
-    for (int word = 0; word < max_chunk; word += 32) {
+    for (int word = 0; word < s_.steps; word += 32) {
       for (int part = 0; part < parts; ++part) {
         const int begin = word + part * span;
         const int end = s_.steps < begin ? begin : s_.steps < begin + span ? s_.steps : begin + span;

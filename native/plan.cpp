@@ -234,6 +234,11 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     }
     (pool.slot.empty() ? source.keeps_lists : source.keeps_trains) = true;
   }
+  for (Layer& layer : layers) {  // what gathers has its weights packed
+    for (Projection& p : layer.projections) {
+      if (layer.gather) p.weight = {}, p.value = {}, p.remap = {}, p.start = {}, p.column = {};
+    }
+  }
   loops = &chosen;
 }
 

@@ -93,6 +93,7 @@ struct Projection {
 };
 
 struct Gather;
+struct Image;
 
 struct Layer {
   Kind kind = Kind::relay;
@@ -111,9 +112,12 @@ struct Layer {
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
   bool keeps_values = false;  // of a relay: all values of a chunk, which gathering layers read
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
+  std::shared_ptr<const Image> image;  // set where the layer receives a convolution of what is given at every step
 
   // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
   bool makes_trains() const { return (gather && kind == Kind::neurons) || !pool.slot.empty(); }
+  // Whether what it counts are the steps in which it sends something.
+  bool counts_steps() const { return bits == 1 && !takes_back && (kind == Kind::neurons || kind == Kind::pool); }
   size_t slot(int position) const {
     return (size_t(position / row_length) * size_t(pitch) + size_t(position % row_length)) * size_t(padded);
   }

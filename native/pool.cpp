@@ -78,11 +78,12 @@ void step_pool(const Layer& layer, const EventList& from, int t, int first, Laye
 }
 
 // Window by window, at the steps at which any of its inputs fires.
-void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
+void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, int steps, LayerState& state,
                  const std::atomic<bool>& stop) {
   const Pool& pool = layer.pool;
   const uint32_t *early = from.trains.data(), *late = early + source.words();
   const bool takes_back = layer.takes_back;
+  const auto train_at = [&](size_t word) { return train_of(early[word], steps > 32 ? late[word] : 0); };
   std::vector<Train> trains;
   std::vector<float> counts;
   for (size_t w = 0; w + 1 < pool.start.size() && !stop.load(std::memory_order_relaxed); ++w) {
@@ -92,8 +93,8 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
     for (uint32_t k = pool.start[w]; k < pool.start[w + 1]; ++k) {
       const size_t slot = pool.slot[k];
       Train& train = trains.emplace_back();
-      train.spikes = train_of(early[slot], late[slot]);
-      if (takes_back) train.back = train_of(early[slot + source.slots()], late[slot + source.slots()]);
+      train.spikes = train_at(slot);
+      if (takes_back) train.back = train_at(slot + source.slots());
       counts.push_back(state.v[pool.index[k]]);
       left |= train.spikes | train.back;
     }
@@ -122,8 +123,8 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
     size_t slot = source.slot(position);
     for (int c = 0; c < source.channels; ++c, ++i, ++slot) {
       Train train;
-      train.spikes = train_of(early[slot], late[slot]);
-      if (takes_back) train.back = train_of(early[slot + source.slots()], late[slot + source.slots()]);
+      train.spikes = train_at(slot);
+      if (takes_back) train.back = train_at(slot + source.slots());
       state.v[size_t(i)] += train.sum();
     }
   }

@@ -11,10 +11,22 @@
 #include <thread>
 
 #include "gather.hpp"
+#include "image.hpp"
 #include "inner_loops.hpp"
 
 namespace spikewright {
 namespace {
+
+// Whether a layer's counts need no beginning with each sample: all that is wanted are sums of single spikes.
+bool goes_on(const Layer& layer, const Port& port) {
+  return layer.counts_steps() && port.counts.total && !port.counts.each && !port.active.each;
+}
+
+void add_counts(LayerState& state) {
+  for (size_t i = 0; i < state.count_sum.size(); ++i) state.count_sum[i] += double(state.count[i]);
+  std::fill(state.count.begin(), state.count.end(), 0.0f);
+  state.counted = 0;
+}
 
 // One sample on one thread.
 class Sample {
@@ -46,12 +58,16 @@ class Sample {
   }
 
   void start(const Layer& layer, const Port& port, LayerState& state) const {
-    if (port.active) state.active.assign(layer.slots(), 0.0f);
-    if (port.graded) state.graded.assign(layer.slots(), 0.0f);
-    if (port.negative) state.negative.assign(layer.slots(), 0.0f);
+    if (port.active.wanted()) state.active.assign(layer.slots(), 0.0f);
+    if (port.graded.wanted()) state.graded.assign(layer.slots(), 0.0f);
+    if (port.negative.wanted()) state.negative.assign(layer.slots(), 0.0f);
     if (layer.keeps_trains || layer.makes_trains()) state.trains.resize(2 * layer.words());
     if (layer.kind == Kind::input) return;
-    state.count.assign(layer.slots(), 0.0f);
+    if (!goes_on(layer, port)) {
+      state.count.assign(layer.slots(), 0.0f);
+    } else if (state.count_sum.empty()) {
+      state.count.assign(layer.slots(), 0.0f), state.count_sum.assign(layer.slots(), 0.0), state.counted = 0;
+    }
     start_base(layer, port, state);
     if (layer.kind == Kind::neurons) start_potentials(layer, state);
     if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
@@ -62,12 +78,21 @@ class Sample {
 
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
     const float* from = port.base ? port.base + int64_t(sample_) * port.base_stride : nullptr;
-    if (from && from == state.base_from) return;  // of all samples
-    state.base_from = from;
-    const size_t channels = size_t(layer.channels);
-    state.base.assign(layer.slots(), 0.0f);
-    for (int p = 0; from && p < layer.positions; ++p) {
-      std::copy(from + size_t(p) * channels, from + size_t(p + 1) * channels, state.base.data() + layer.slot(p));
+    Aligned<float>& fixed = port.image ? state.rest : state.base;
+    if (!from || from != state.base_from) {  // else it is of all samples
+      state.base_from = from;
+      const size_t channels = size_t(layer.channels);
+      fixed.assign(layer.slots(), 0.0f);
+      for (int p = 0; from && p < layer.positions; ++p) {
+        std::copy(from + size_t(p) * channels, from + size_t(p + 1) * channels, fixed.data() + layer.slot(p));
+      }
+    } else if (!port.image) {
+      return;
+    }
+    if (port.image) {
+      state.base.resize(layer.slots());
+      const float* image = port.image + int64_t(sample_) * layer.image->size();
+      add_image(layer, *plan_.loops, image, work_.padded, state.rest.data(), state.base.data());
     }
     if (!layer.gather || layer.gather->scale.empty()) return;
     const std::vector<float>& scale = layer.gather->scale;
@@ -105,10 +130,10 @@ class Sample {
       if (layer.gather) {
         gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
       } else {
-        pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], state, stop_);
+        pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], steps, state, stop_);
       }
       if (stopped()) return;
-      if (notes(port(k))) note_trains(layer, port(k), state);
+      if (notes(port(k))) note_trains(layer, port(k), steps, state);
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state, stop_);
     } else if (layer.gather) {  // a relay
       gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
@@ -195,7 +220,9 @@ class Sample {
     events.start.push_back(at + plan_.loops->compress(values, n, events.index.data() + at, events.value.data() + at));
   }
 
-  static bool notes(const Port& port) { return port.active || port.graded || port.negative; }
+  static bool notes(const Port& port) {
+    return port.active.wanted() || port.graded.wanted() || port.negative.wanted();
+  }
 
   void record(const Layer& layer, const Port& port, int first, int steps, LayerState& state) const {
     if (port.events) record_events(layer, state.events, first, steps, port.events[sample_]);
@@ -210,9 +237,9 @@ class Sample {
         if (!noted) continue;
         const uint32_t channels = uint32_t(layer.channels);
         const size_t slot = layer.slot(int(events.index[e] / channels)) + events.index[e] % channels;
-        if (port.active) state.active[slot] += 1.0f;
-        if (port.negative) state.negative[slot] -= std::min(events.value[e], 0.0f);
-        if (port.graded && std::abs(events.value[e]) != 1.0f) state.graded[slot] = 1.0f;
+        if (port.active.wanted()) state.active[slot] += 1.0f;
+        if (port.negative.wanted()) state.negative[slot] -= std::min(events.value[e], 0.0f);
+        if (port.graded.wanted() && std::abs(events.value[e]) != 1.0f) state.graded[slot] = 1.0f;
       }
     }
   }
@@ -243,10 +270,23 @@ class Sample {
   }
 
   void finish(const Layer& layer, const Port& port, LayerState& state) const {
-    if (port.counts) copy_slots(layer, state.count.data(), of_sample(port.counts, layer));
-    if (port.active) copy_slots(layer, state.active.data(), of_sample(port.active, layer));
-    if (port.graded) copy_slots(layer, state.graded.data(), of_sample(port.graded, layer));
-    if (port.negative) copy_slots(layer, state.negative.data(), of_sample(port.negative, layer));
+    if (goes_on(layer, port)) {
+      state.counted += steps_;
+      if (state.counted > (1 << 24) - request_.steps) add_counts(state);  // beyond that floats would round
+    } else {
+      const float* active = layer.counts_steps() ? state.count.data() : state.active.data();
+      tally(layer, port.counts, state.count.data(), state.count_sum);
+      tally(layer, port.active, active, state.active_sum);
+    }
+    tally(layer, port.graded, state.graded.data(), state.graded_sum);
+    tally(layer, port.negative, state.negative.data(), state.negative_sum);
+  }
+
+  void tally(const Layer& layer, const Tally& to, const float* counted, std::vector<double>& sum) const {
+    if (to.each) copy_slots(layer, counted, of_sample(to.each, layer));
+    if (!to.total) return;
+    if (sum.empty()) sum.resize(layer.slots());
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += double(counted[i]);
   }
 
   static void copy_slots(const Layer& layer, const float* from, float* to) {
@@ -262,6 +302,13 @@ class Sample {
   const int sample_;
   const int steps_;  // its own
 };
+
+// What one thread counted, added to that of the others.
+void add_up(const Layer& layer, const std::vector<double>& sum, double* to) {
+  for (int p = 0; to && !sum.empty() && p < layer.positions; ++p) {
+    for (size_t slot = layer.slot(p), end = slot + size_t(layer.channels); slot < end; ++slot) *to++ += sum[slot];
+  }
+}
 
 }  // namespace
 
@@ -280,7 +327,10 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   int working = threads;
   while (int(idle_.size()) < threads) idle_.push_back(std::make_unique<Workspace>());
   for (const auto& workspace : idle_) {
-    for (LayerState& state : workspace->layers) state.base_from = nullptr;  // another run may reuse its memory
+    for (LayerState& state : workspace->layers) {
+      state.base_from = nullptr;  // another run may reuse its memory
+      for (auto* sum : {&state.count_sum, &state.active_sum, &state.graded_sum, &state.negative_sum}) sum->clear();
+    }
   }
   const auto work = [&](Workspace& workspace) {
     try {
@@ -317,34 +367,20 @@ bool Engine::run(const Request& request, const std::function<bool()>& interrupte
   }
   for (std::thread& thread : pool) thread.join();
   if (failure) std::rethrow_exception(failure);
-  return whole;
-}
-
-int64_t Engine::bytes_per_thread(int chunk) const {
-  int64_t bytes = 0, widest = 0;
-  for (const Layer& layer : plan_->layers) {
-    const int64_t n = layer.size(), slots = int64_t(layer.slots());
-    if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
-    if (layer.neurons.remembers_firing()) bytes += 4 * slots;
-    if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * int64_t(layer.words());
-    const bool relays = layer.kind == Kind::relay && layer.gather;
-    if (layer.keeps_values || relays) bytes += 4 * int64_t(chunk) * slots;
-    if (layer.keeps_lists || !(layer.makes_trains() || relays || (layer.kind == Kind::output && layer.gather))) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
-    if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
-    int64_t lists = 0;
-    if (layer.gather) {
-      const Gather& g = *layer.gather;
-      for (const ChannelRange& p : g.ranges) {
-        const int64_t octets = int64_t(p.columns) * p.octets();
-        lists += int64_t(max_chunk + 17) * p.ring * octets;
-        lists += p.lists() * int64_t(chunk) * (p.list_stride() / 2 + 4 * octets);
-      }
-      for (const Panel& p : g.panels) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + rows_per_round);
-      lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));
+  for (const auto& workspace : idle_) {
+    for (size_t k = 0; k < workspace->layers.size(); ++k) {
+      LayerState& state = workspace->layers[k];
+      const Port& port = request.ports[k];
+      const bool steps = goes_on(plan_->layers[k], port);
+      if (steps) add_counts(state);
+      add_up(plan_->layers[k], state.count_sum, port.counts.total);
+      add_up(plan_->layers[k], steps ? state.count_sum : state.active_sum, port.active.total);
+      add_up(plan_->layers[k], state.graded_sum, port.graded.total);
+      add_up(plan_->layers[k], state.negative_sum, port.negative.total);
     }
-    widest = std::max(widest, lists);
   }
-  return bytes + widest;
+  if (threads * bytes_per_thread(request.chunk) > most_kept_bytes) idle_.clear();
+  return whole;
 }
 
 }  // namespace spikewright

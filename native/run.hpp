@@ -24,23 +24,33 @@ struct EventRecord {
   std::vector<float> value;
 };
 
+// What is counted of one neuron after the other: (samples, values), or summed over the samples: (values). Both may be
+// null.
+struct Tally {
+  float* each = nullptr;
+  double* total = nullptr;
+
+  bool wanted() const { return each || total; }
+};
+
 // Where the values of one layer come from and go to; all pointers may be null. Arrays are (sample, ...).
 struct Port {
   const float* base = nullptr;  // what arrives at every step, spikes apart: (values)
   int64_t base_stride = 0;      // from sample to sample
+  const float* image = nullptr;   // of a layer that takes one: channels first
   const float* frames = nullptr;  // of an input: (steps, values)
   // Of an input, in place of frames: which values are not zero. Those of a sample's step t are from
   // given_start[sample · (steps + 1) + t] up to but not including the next; indices rise within a step.
   const int64_t* given_start = nullptr;
   const int32_t* given_index = nullptr;
   const float* given_value = nullptr;
-  float* counts = nullptr;        // (values): spikes, or what a pool sent
   float* totals = nullptr;        // of an output: (steps, values), what has arrived so far
   float* spikes = nullptr;        // (steps, values)
   float* potentials = nullptr;    // (steps, values)
-  float* active = nullptr;        // (values): steps in which the value was not zero
-  float* graded = nullptr;        // (values): 1 where a value other than -1, 0 and 1 was seen
-  float* negative = nullptr;      // (values): the size of the sum of what was sent below zero
+  Tally counts;    // spikes, or what a pool sent
+  Tally active;    // steps in which the value was not zero
+  Tally graded;    // 1 where a value other than -1, 0 and 1 was seen
+  Tally negative;  // the size of the sum of what was sent below zero
   EventRecord* events = nullptr;  // one for each sample, empty when the run starts
 };
 
@@ -76,11 +86,16 @@ struct LargeNumber {
 // What one layer keeps of one sample.
 struct LayerState {
   Aligned<float> v, count, current, base;
+  Aligned<float> rest;  // what arrives beside an image
   Aligned<float> fired;  // 1 where a neuron ever sent a spike, where that is remembered
   std::vector<float> active, graded, negative;
+  // of all samples of a thread, by slot; see Tally
+  std::vector<double> count_sum, active_sum, graded_sum, negative_sum;
+  int64_t counted = 0;  // steps since counts began, where they go on from sample to sample
   const float* base_from = nullptr;          // where base is a copy of
   Aligned<int16_t> short_v, short_base;  // instead, where a layer counts in 16-bit integers
-  // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit
+  // (2, planes, slots): steps 0 to 31 and 32 to 63 of the chunk, the first in the highest bit. The latter are of no
+  // use where a chunk has no such steps.
   Aligned<uint32_t> trains;
   bool several = false;          // whether planes of higher bits than the lowest have any; else all their words are zero
   std::vector<LargeNumber> large;  // what is too large for the planes, by neuron and step
@@ -114,11 +129,11 @@ class Scratch {
 // One thread's memory, used for sample after sample. What comes after the layers is for one gathering layer at a time.
 struct Workspace {
   std::vector<LayerState> layers;
+  std::vector<float> padded;  // of one image
   Scratch<uint32_t> words;  // of one column of a source
   Scratch<uint8_t> bytes, fires;  // of rows of sources, transposed
   Scratch<uint16_t> entry_of;  // see RowTransposition
   std::vector<int> transposed;  // which row that is
-  Scratch<Octet> octets;
   Scratch<uint16_t> list;  // entries of stacks of rows
   Scratch<uint32_t> start;
   Scratch<uint16_t> rows, rounds;  // of weights, for a tile of positions
@@ -127,6 +142,9 @@ struct Workspace {
   std::vector<float> large;  // what large numbers make arrive: (steps, values of the layer)
   Scratch<int16_t> short_current;
 };
+
+// Memory of threads that is kept from run to run, in all.
+constexpr int64_t most_kept_bytes = int64_t(256) << 20;
 
 class Engine {
  public:
@@ -150,14 +168,14 @@ void scatter(const Projection& projection, const Layer& target, const InnerLoops
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int first, int steps,
                   float* totals, const std::atomic<bool>& stop);
-void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, LayerState& state,
+void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, int steps, LayerState& state,
                  const std::atomic<bool>& stop);
 void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
 void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
 void sort_large(LayerState& state);
 void list_values(const Layer& layer, const InnerLoops& loops, int steps, LayerState& state);
 void value_lists(const Layer& layer, int steps, LayerState& state);
-void note_trains(const Layer& layer, const Port& port, LayerState& state);
+void note_trains(const Layer& layer, const Port& port, int steps, LayerState& state);
 void start_pool(const Layer& layer, int inputs, LayerState& state);
 void step_pool(const Layer& layer, const EventList& from, int t, int first, LayerState& state,
                const std::atomic<bool>& stop);

@@ -14,16 +14,16 @@ void sort_large(LayerState& state) {
 }
 
 // What a port wants to know of all that was sent.
-void note_trains(const Layer& layer, const Port& port, LayerState& state) {
+void note_trains(const Layer& layer, const Port& port, int steps, LayerState& state) {
   const uint32_t *const early = state.trains.data(), *const late = early + layer.words();
   const auto train_at = [&](int plane, size_t slot) {
     const size_t word = size_t(plane) * layer.slots() + slot;
-    return train_of(early[word], late[word]);
+    return train_of(early[word], steps > 32 ? late[word] : 0);
   };
   const size_t slots = layer.slots();
   for (int plane = 0; plane < layer.planes(); ++plane) {
     const float value = layer.value_of(plane);
-    const bool below = port.negative && value < 0, large = port.graded && std::abs(value) != 1.0f;
+    const bool below = port.negative.wanted() && value < 0, large = port.graded.wanted() && std::abs(value) != 1.0f;
     for (size_t slot = 0; (below || large) && slot < slots; ++slot) {
       const uint64_t train = train_at(plane, slot);
       if (!train) continue;
@@ -34,11 +34,11 @@ void note_trains(const Layer& layer, const Port& port, LayerState& state) {
   for (const LargeNumber& one : state.large) {
     const uint32_t channels = uint32_t(layer.channels);
     const size_t slot = layer.slot(int(one.neuron / channels)) + one.neuron % channels;
-    if (port.active) state.active[slot] += 1.0f;
-    if (port.graded) state.graded[slot] = 1.0f;
-    if (port.negative) state.negative[slot] -= std::min(one.number, 0.0f);
+    if (port.active.wanted()) state.active[slot] += 1.0f;
+    if (port.graded.wanted()) state.graded[slot] = 1.0f;
+    if (port.negative.wanted()) state.negative[slot] -= std::min(one.number, 0.0f);
   }
-  for (size_t slot = 0; port.active && slot < slots; ++slot) {
+  for (size_t slot = 0; port.active.wanted() && !layer.counts_steps() && slot < slots; ++slot) {
     uint64_t any = 0;
     for (int plane = 0; plane < layer.planes(); ++plane) any |= train_at(plane, slot);
     if (any) state.active[slot] += float(count_bits(any));
@@ -61,7 +61,7 @@ void list_trains(const Layer& layer, int steps, LayerState& state, const std::at
         }
         for (int plane = 0; plane < planes; ++plane) {
           const size_t word = size_t(plane) * layer.slots() + slot;
-          any |= trains[plane] = train_of(early[word], late[word]);
+          any |= trains[plane] = train_of(early[word], steps > 32 ? late[word] : 0);
         }
         for (; any; any &= any - 1) {
           const int at = lowest_bit(any);

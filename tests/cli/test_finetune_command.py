@@ -65,6 +65,33 @@ def test_limits_of_cores(files: dict[str, str], tmp_path: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["resumed"] == 1
 
 
+def test_a_report_of_before_and_after(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, report = tmp_path / "better.safetensors", tmp_path / "better.html"
+    last = list(sw.check(sw.load(files["net.safetensors"]), "speck2f").cores.values())[-1]
+    limits = ("--chip", "speck2f", "--dt", "1ms", "--synops-limit", f"{last}:1e3,total=1e9")
+    assert run(typed(files, output, *limits, "--report", str(report), "--test", files["test.npz"])) == 0
+    assert f"report: {report}" in capsys.readouterr().out.replace("\n", " ")
+    page = report.read_text()
+    for said in (
+        "How good, how soon",
+        "% at T=4",
+        "How it learned",
+        "Firing rates",
+        "Where the work is",
+        f"core {last}",
+        "kept",
+        "× it",
+        "speck2f holds it (",
+        "spikewright finetune",
+    ):
+        assert said in page, said
+    assert run(typed(files, output, "--report", str(report))) == 2
+    assert run(typed(files, output, "--force", "--report", str(tmp_path / "page.txt"))) == 2
+    assert "a report is a .html file" in capsys.readouterr().err
+
+
 def test_json(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(typed(files, tmp_path / "better.safetensors", "--json")) == 0
     told = json.loads(capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """Every command that takes data, given recordings: it runs, or says in a line why it does not."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -183,3 +184,61 @@ def test_what_is_refused_says_why(run, tmp_path, words, said):
     assert len(errors) == 1
     assert said in " ".join(err.split())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        ("empty", made(0, 20, 0)[:0], "0.npy: it holds no events; take it out"),
+        ("outside", None, "0.npy: it holds no events, 300 lie outside of its sensor; take it out"),
+        ("columns", np.zeros((3, 4)), "0.npy: four columns do not say which is which"),
+        ("cut", b"", "0.npy: damaged or not what its name says"),
+        ("far", None, "timesteps of 0.001 s, and a run has at most 16,777,216"),
+    ],
+)
+def test_an_odd_recording_among_good_ones(run, place, tmp_path, name, array, said):
+    """It is named in a line; nothing is left out without a word, and nothing is written."""
+    shutil.copytree(place / "equal", tmp_path / "data")
+    for part in ("Train", "Test"):
+        file = tmp_path / "data" / part / "a" / "0.npy"
+        found = np.load(file)
+        if name == "outside":
+            found["x"] += 30
+        elif name == "far":
+            found["t"][-1] = 10**15
+        if name == "cut":
+            file.write_bytes(file.read_bytes()[:700])
+        else:
+            np.save(file, found if array is None else array)
+    wanted = ["simulate equal.safetensors --data OUT/data --dt 1ms"]
+    wanted += ["finetune equal.safetensors --data OUT/data --dt 1ms --epochs 1 -o OUT/f.safetensors"]
+    if name != "far":
+        wanted.append(f"convert net.safetensors --data OUT/data {' '.join(BINNING)} -o OUT/x.safetensors")
+    for words in wanted:
+        status, _, err = run(words)
+        assert status == 2
+        assert said in " ".join(err.split())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("name", ["one", "moment", "unsorted", "negative"])
+def test_odd_times_run(run, tmp_path, name):
+    found = made(901, 20, 0)
+    if name == "one":
+        found = found[:1]
+    elif name == "moment":
+        found["t"] = 5
+    elif name == "unsorted":
+        found = found[np.random.default_rng(0).permutation(len(found))]
+    else:
+        found["t"] -= 10**6
+    np.save(tmp_path / "r.npy", found)
+    status, out, err = run("simulate equal.safetensors --data OUT/r.npy --dt 1ms --json")
+    assert status == 0, err
+    assert json.loads(out)["timesteps"] == (20 if name in ("unsorted", "negative") else 1)
+
+
+def test_a_long_recording_is_measured(run):
+    """Of more timesteps than are drawn."""
+    status, out, _ = run("simulate equal.safetensors --data one.npz --dt 10us --json")
+    assert (status, json.loads(out)["timesteps"]) == (0, 2000)

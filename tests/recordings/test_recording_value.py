@@ -164,7 +164,11 @@ def test_a_long_recording_is_never_in_memory(tmp_path):
             SettingsError,
             "names each of x, y, t and p once",
         ),
-        (lambda _: sw.load_recording(np.zeros((2, 4))), DataError, "does not say which is which: give order='txyp'"),
+        (
+            lambda _: sw.load_recording(np.zeros((2, 4))),
+            DataError,
+            "this array: four columns do not say which is which: give order='txyp'",
+        ),
         (lambda _: sw.load_recording(np.zeros((2, 3))), DataError, "an array of the shape"),
         (
             lambda _: sw.load_recording(np.zeros(2, [("a", "i4"), ("t", "i4")])),

@@ -11,8 +11,10 @@ import typer
 from rich.table import Table
 
 from spikewright.chips.fit import check as check_fit
+from spikewright.chips.value import Fit
 from spikewright.cli.console import (
     BinningOption,
+    ColumnsOption,
     DeviceOption,
     EncoderOption,
     EventValueOption,
@@ -32,10 +34,13 @@ from spikewright.data import Dataset, Recordings, load_data
 from spikewright.data.recordings import frames_in
 from spikewright.data.sampling import draw
 from spikewright.errors import DataError, SettingsError
+from spikewright.experiment import Candidate
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.recordings import Binning
+from spikewright.reports.document import check_report
+from spikewright.reports.training import training_report
 from spikewright.settings import number
 from spikewright.storage import check_save, save
 from spikewright.text import short, steps_to_show
@@ -88,6 +93,7 @@ def finetune(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep the state of training here, minute by minute, and go on from there.")
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML page about before and after.")] = None,
     test: Annotated[
         str | None, typer.Option(help="Samples to measure with, before and after; else some are held out of --data.")
     ] = None,
@@ -95,6 +101,7 @@ def finetune(
     first_samples: FirstOption = None,
     sample_seed: DrawOption = 0,
     binning: BinningOption = None,
+    columns: ColumnsOption = None,
     encoder: EncoderOption = "constant",
     input_scale: EventValueOption = None,
     negative: NegativeOption = "events",
@@ -137,17 +144,19 @@ def finetune(
     )
     how = chosen_encoder(encoder, seed, input_scale, negative)
     check_not_code(model)
-    places = {"--output": output, "--checkpoint": checkpoint}
+    places = {"--output": output, "--checkpoint": checkpoint, "--report": report}
     check_outputs(places, {"SPIKING": model, "--data": data, "--test": test})
     check_save(output, force)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
+    if report is not None:
+        check_report(report, force)
     network = load(model)
     if not isinstance(network, Conversion):
         raise SettingsError(f"{model}: is no conversion; train what 'spikewright convert' wrote")
     _check_training(network, recipe)
     cut = network.binning if binning is None else Binning.parse(binning)
-    found = _samples(network, data, "train", cut)
+    found = _samples(network, data, "train", cut, columns)
     recorded = isinstance(found, Recordings)
     if recorded:
         check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
@@ -159,7 +168,8 @@ def finetune(
             "give --synops-limit too"
         )
     whole, choice = picked(found, samples, first_samples, sample_seed)
-    training, measured, kept = _parted(network, whole, test, seed, allow_overlap, cut)
+    given = None if test is None else _samples(network, test, "test", cut, columns)
+    training, measured, kept = _parted(network, whole, given, seed, allow_overlap)
     settings: dict[str, Any] = {
         **({"dt": seconds} if recorded else {"timesteps": timesteps}),
         "encoder": how,
@@ -188,6 +198,10 @@ def finetune(
         after = scores("after", learned.conversion, kept or allow_overlap)
     save(learned.conversion, output, force)
     fits = _fits(chip, network, learned.conversion)
+    if report is not None:
+        told = {"command": context.obj, "model": model, "data": f"{data}: {named(choice)}", "test": test or "held out"}
+        two = Candidate("before", network, before), Candidate("after", learned.conversion, after)
+        training_report(report, learned, *two, fits, title=f"{model}, trained on", settings=told, force=force)
     if as_json:
         print_json(
             {
@@ -198,8 +212,9 @@ def finetune(
                 "resumed": learned.resumed,
                 "before": before.summary(),
                 "after": after.summary(),
-                "fits": fits,
+                "fits": {when: one.fits for when, one in fits.items()} if fits else None,
                 "output": str(output),
+                **({} if report is None else {"report": str(report)}),
             }
         )
         return
@@ -210,10 +225,14 @@ def finetune(
     say(f"mean loss of each epoch: {', '.join(f'{loss:.4g}' for loss in learned.history)}")
     out.print(before_and_after(before, after, seconds))
     for when, one in (fits or {}).items():
-        out.print(f"{chip}, {when}: {'fits' if one else 'does not fit'}", highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            f"{chip}, {when}: {'fits' if one.fits else 'does not fit'}", highlight=False, markup=False, soft_wrap=True
+        )
     if kept:
         out.print("note: held-out samples may be those of calibration; --test measures with others", soft_wrap=True)
     out.print(f"written: {output}", highlight=False, soft_wrap=True)
+    if report is not None:
+        out.print(f"report: {report}", highlight=False, soft_wrap=True)
 
 
 def parse_limits(text: str | None) -> dict[str | int, float] | float | None:
@@ -247,7 +266,7 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
     recipe.synops_loss(network)
 
 
-def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None) -> Dataset:
+def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None, columns: str | None) -> Dataset:
     return load_data(
         spec,
         split=split,
@@ -255,11 +274,12 @@ def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None
         preprocessing=network.preprocessing,
         classes=network.classes,
         binning=binning,
+        columns=columns,
     )
 
 
 def _parted(
-    network: Conversion, whole: Dataset, test: str | None, seed: int, allow_overlap: bool, binning: Binning | None
+    network: Conversion, whole: Dataset, measured: Dataset | None, seed: int, allow_overlap: bool
 ) -> tuple[Dataset, Dataset, bool]:
     """What is trained on, what is measured on, and whether the latter was held out of the same data.
 
@@ -270,23 +290,20 @@ def _parted(
 
     from spikewright.data import sample_digests
 
-    if test is None:
+    if measured is None:
         count = min(HELD_OUT, len(whole) // 10)
         if not count:
             raise DataError(f"{len(whole)} samples are too few to hold some out: give test data with --test")
         kept = draw(whole.labels, len(whole), count, seed)
         return whole.subset(np.setdiff1d(np.arange(len(whole)), kept)), whole.subset(kept), True
-    measured = _samples(network, test, "test", binning)
     seen = np.concatenate([network.calibration.seen, sample_digests(frames_in(whole))])
     check_overlap(overlap_of(seen, measured), allow_overlap)
     return whole, measured, False
 
 
-def _fits(chip: str | None, before: Conversion, after: Conversion) -> dict[str, bool] | None:
-    """Whether the network fits the chip, before and after."""
-    if chip is None:
-        return None
-    return {"before": check_fit(before, chip).fits, "after": check_fit(after, chip).fits}
+def _fits(chip: str | None, before: Conversion, after: Conversion) -> dict[str, Fit] | None:
+    """How the network fits the chip, before and after."""
+    return None if chip is None else {"before": check_fit(before, chip), "after": check_fit(after, chip)}
 
 
 def before_and_after(before: Measures, after: Measures, dt: float | None) -> Table:

@@ -12,7 +12,7 @@ from spikewright.engines.neurons import IntegrateAndFire
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, Simulation
 from spikewright.engines.settings import RunSettings
-from spikewright.engines.windows import StepwiseWindows, WindowSimulation, schedule_of
+from spikewright.engines.windows import DenseStep, StepwiseWindows, WindowSimulation, schedule_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 
@@ -91,12 +91,10 @@ def _windows(graph: Graph, schedule: str, settings: RunSettings) -> Simulator:
 
     def engine(stepped: Graph) -> Simulator:
         if dense:
-            return Simulation(stepped, settings.device, settings.dtype)
+            return DenseStep(stepped, settings.device, settings.dtype)
         return choose_engine(stepped, Constant(), as_recording((), stepped, 1), settings)
 
-    simulation = WindowSimulation(graph, engine, settings.device, settings.dtype)
-    simulation.name = "dense" if dense else simulation.name
-    return simulation
+    return WindowSimulation(graph, engine, settings.device, settings.dtype)
 
 
 def _with_step(graph: Graph, settings: RunSettings) -> Simulator:

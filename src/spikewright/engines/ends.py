@@ -21,13 +21,14 @@ class Ends:
         timesteps: T of the run.
 
     Attributes:
-        lengths: ``(B,)``: the steps of each; None where all have T.
+        lengths: ``(B,)``: the steps of each, at most T; None where all have T.
         factors: ``(B,)``: what biases of each are multiplied by, and the mean that is its answer divided; None for 1.
     """
 
     def __init__(self, x: Any, timesteps: int) -> None:
         events = events_in(x)
-        self.lengths = None if events is None or (events.steps_each == timesteps).all() else events.steps_each
+        lengths = None if events is None else np.minimum(events.steps_each, timesteps)
+        self.lengths = None if lengths is None or (lengths == timesteps).all() else lengths
         self.factors = None if events is None else events.bias_factors
         self.timesteps = timesteps
 

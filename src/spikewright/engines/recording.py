@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -103,11 +103,14 @@ class Recording:
         nodes: by what is recorded: of which nodes.
         steps: ``(S,)``, rising, from 0: at which timesteps.
         timesteps: T.
+        summed: whether sums over the samples of a batch are enough of what is counted: ``(1, *shape)`` in place of
+            ``(B, *shape)``, which an engine may give but need not.
     """
 
     nodes: Mapping[str, frozenset[str]]
     steps: NDArray[np.int64]
     timesteps: int
+    summed: bool = False
 
     def has(self, kind: str, name: str) -> bool:
         """Whether something is recorded of a node."""
@@ -120,7 +123,7 @@ class Recording:
     def also(self, kind: str, graph: Graph) -> Recording:
         """The same, with one thing more of all nodes that have it."""
         names = frozenset(node.name for node in graph if _records(kind, node))
-        return Recording({**self.nodes, kind: names}, self.steps, self.timesteps)
+        return replace(self, nodes={**self.nodes, kind: names})
 
     @property
     def whole(self) -> bool:

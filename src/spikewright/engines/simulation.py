@@ -130,6 +130,7 @@ def run_over(
     readout = WindowReadout(graph, settings.readout_from, timesteps)
     simulation = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
+    recording = replace(recording, summed=not observers)  # nobody looks at single samples
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
     windows = latency_of(graph, 1)
     with ExitStack() as stack:

@@ -18,6 +18,8 @@ def event_units(graph: Graph, encoder: Encoder) -> dict[str, float]:
         graph: a spiking graph.
         encoder: fitted to it.
     """
+    if all(value == 1 for value in encoder.event_values.values()):
+        return {node.name: 1.0 for node in graph}
     units: dict[str, float] = {}
     for node in graph:
         given = {units[name] for name in node.inputs}

@@ -50,8 +50,7 @@ def timing_of(recording: Recording, binning: Binning, dt: float) -> Timing:
     Raises:
         DataError: for a recording without events, or more timesteps than a run can have.
     """
-    if recording.span is None and not len(recording):
-        raise DataError(f"{recording.name}: it holds no events")
+    recording.check_not_empty()
     steps = max(1, ceil(recording.duration / dt * (1 - 1e-12)))
     if steps > MOST_STEPS:
         raise DataError(

@@ -165,7 +165,7 @@ class Binning:
         if self.frames is not None:
             return self.frames
         if self.dt is not None:
-            _check_not_empty(recording)
+            recording.check_not_empty()
             found = recording.duration / self.dt
         else:
             assert self.count is not None
@@ -178,7 +178,12 @@ class Binning:
         return max(1, int(np.floor(found + 0.5 + 1e-9)))
 
     def frames_in(self, recording: Recording) -> Iterator[NDArray[np.float32]]:
-        """The frames of a recording, ``(channels, rows, columns)`` each, of which one is in memory at a time."""
+        """The frames of a recording, ``(channels, rows, columns)`` each, of which one is in memory at a time.
+
+        Raises:
+            DataError: for a recording without events; a stretch of one may have none.
+        """
+        recording.check_not_empty()
         count, shape = self.frames_of(recording), self.shape(recording.sensor_size)
         length = round(recording.duration * 1e6)
         number, seen, frame = 0, 0, np.zeros(int(np.prod(shape)), np.float64)
@@ -257,11 +262,6 @@ def binning_of(given: Binning | str) -> Binning:
     if not isinstance(given, str):
         raise SettingsError(f"binning is a text like 'dt=50ms' or a value like Binning(dt=0.05), not {given!r:.40}")
     return Binning.parse(given)
-
-
-def _check_not_empty(recording: Recording) -> None:
-    if recording.span is None and not len(recording):
-        raise DataError(f"{recording.name}: it holds no events")
 
 
 def _text(label: str, value: Any) -> str:

@@ -90,13 +90,14 @@ def by_time(columns: Columns) -> Columns:
     return columns[np.argsort(columns.t, kind="stable")]
 
 
-def columns_of_array(array: Any, order: str | None, unit: str | None) -> Columns:
+def columns_of_array(array: Any, order: str | None, unit: str | None, name: str = "this array") -> Columns:
     """The events of a structured array, or of an array ``(E, 4)`` whose columns have an order.
 
     Args:
         array: of the user; or arrays by name.
         order: of the columns, as in "txyp"; None for a structured array.
         unit: of the times; see ``microseconds``.
+        name: of where it is from, for messages.
 
     Raises:
         DataError: for any other array.
@@ -106,24 +107,25 @@ def columns_of_array(array: Any, order: str | None, unit: str | None) -> Columns
     if isinstance(array, Mapping):
         named = columns_among([str(name) for name in array])
         if not named:
-            raise DataError(f"arrays of {', '.join(map(str, array))[:80]}; a recording has x, y, t and p")
+            raise DataError(f"{name}: arrays of {', '.join(map(str, array))[:80]}; a recording has x, y, t and p")
         arrays = {column: np.asarray(array[name]) for column, name in named.items()}
     elif found.dtype.names:
         named = columns_among(found.dtype.names)
         if not named or found.ndim != 1:
             raise DataError(
-                f"a structured array with the fields {', '.join(found.dtype.names)[:80]}; a recording has x, y, t and p"
+                f"{name}: a structured array with the fields {', '.join(found.dtype.names)[:80]}; a recording has "
+                "x, y, t and p"
             )
         arrays = {column: found[name] for column, name in named.items()}
     else:
         if found.ndim != 2 or found.shape[1] != 4:
             raise DataError(
-                f"an array of the shape {found.shape}; a recording has four columns, or the fields x, y, t, p"
+                f"{name}: an array of the shape {found.shape}; a recording has four columns, or the fields x, y, t, p"
             )
         if order is None:
-            raise DataError("an array of four columns does not say which is which: give order='txyp', say")
+            raise DataError(f"{name}: four columns do not say which is which: give order='txyp', say")
         arrays = {column: found[:, order.index(column)] for column in NAMES}
     try:
         return by_time(Columns.joined(list(pieces_of(arrays, unit))))
     except ValueError as error:
-        raise DataError(f"this array holds no recording: {error}") from error
+        raise DataError(f"{name}: holds no recording: {error}") from error

@@ -207,6 +207,16 @@ class Recording:
     def __len__(self) -> int:
         return self.facts.events
 
+    def check_not_empty(self) -> None:
+        """Refuse a recording without events; a stretch of one may have none.
+
+        Raises:
+            DataError: saying whether all of them lie outside of the sensor.
+        """
+        if self.span is None and not len(self):
+            outside = f", {self.outside:,} lie outside of its sensor" if self.outside else ""
+            raise DataError(f"{self.name}: it holds no events{outside}; take it out")
+
     def columns(self, *names: str) -> tuple[Any, ...]:
         """All events, column by column, in memory.
 

@@ -91,7 +91,8 @@ def has_fast_form(operator: Connections) -> bool:
     return operator.kernel is not None and operator.groups == 1 and operator.gain is None
 
 
-def _three(values: tuple[int, ...], fill: int) -> list[int]:
+def three_axes(values: tuple[int, ...], fill: int) -> list[int]:
+    """Settings of up to three axes as those of three, the last ones."""
     return [fill] * (3 - len(values)) + [int(v) for v in values]
 
 
@@ -119,13 +120,13 @@ def _add_conv(plan: Any, target: int, made: Connections, view: View, sources: li
             target,
             source.layer,
             remap,
-            _three(tuple(spatial), 1),
+            three_axes(tuple(spatial), 1),
             channels,
-            _three(kernel.shape[3:], 1),
-            _three(tuple(window.stride for window in windows), 1),
-            _three(tuple(lows), 0),
-            _three(tuple(window.dilation for window in windows), 1),
-            _three(shape[1:], 1),
+            three_axes(kernel.shape[3:], 1),
+            three_axes(tuple(window.stride for window in windows), 1),
+            three_axes(tuple(lows), 0),
+            three_axes(tuple(window.dilation for window in windows), 1),
+            three_axes(shape[1:], 1),
             made.groups,
             np.ascontiguousarray(weight * factor, np.float32),
         )
@@ -160,7 +161,7 @@ def _add_scaling(plan: Any, target: int, view: View, sources: list[Source], shap
     neurons, factors = view.neurons[..., 0], view.factors[..., 0].reshape(shape[0], -1)
     if (channels_last(neurons) - found[0].first != np.arange(found[0].size)).any() or (factors != factors[:, :1]).any():
         return False
-    spatial, ones, zeros = _three(shape[1:], 1) if len(shape) < 5 else [], [1] * 3, [0] * 3
+    spatial, ones, zeros = three_axes(shape[1:], 1) if len(shape) < 5 else [], [1] * 3, [0] * 3
     if not spatial:
         return False
     weight = np.ascontiguousarray(factors[:, 0])

@@ -19,6 +19,11 @@ MOST_TAPS = 32
 """Weights of a filter up to which a convolution is faster as a product: a first layer's, mostly."""
 
 
+def is_small(node: Conv) -> bool:
+    """Whether a convolution is faster as a product, or tap by tap, than as a convolution of torch's."""
+    return node.groups == 1 and node.weight[0].size <= MOST_TAPS and node.bias.ndim == 1
+
+
 class Resting:
     """The graph run with no spikes at all.
 
@@ -28,13 +33,14 @@ class Resting:
         graph: a spiking graph.
         silent: nodes that send only events, none here: populations, relays, inputs that change with time.
         constant: whether the inputs are the same at every step.
+        elsewhere: nodes that nobody asks for here.
 
     Attributes:
         fixed: by node, what is the same for all samples, ``(1, *shape)``.
         work: what ``of`` does for each sample: values computed, or so many times 512 multiply-accumulates.
     """
 
-    def __init__(self, graph: Graph, silent: Collection[str], constant: bool) -> None:
+    def __init__(self, graph: Graph, silent: Collection[str], constant: bool, elsewhere: Collection[str] = ()) -> None:
         import torch
 
         self.put = tensors_on()
@@ -42,7 +48,8 @@ class Resting:
         self.zeros = {name: torch.zeros((1, *graph.shapes[name])) for name in silent}
         self.functions: dict[str, Callable[..., Tensor]] = {}
         sampled: dict[str, Node] = {}
-        for node in graph:
+        nodes = [node for node in graph if node.name not in elsewhere]
+        for node in nodes:
             read = [name for name in node.inputs if name not in self.silent]
             if any(name in sampled for name in read) or (constant and not node.inputs):
                 sampled[node.name] = node
@@ -50,7 +57,7 @@ class Resting:
         self.work = sum(max(prod(graph.shapes[name]), graph.macs(node) // 512) for name, node in sampled.items())
         self.fixed: dict[str, Tensor] = {}
         with torch.inference_mode():
-            self._walk([node for node in graph if node.name not in sampled], self.fixed, self.zeros, 1)
+            self._walk([node for node in nodes if node.name not in sampled], self.fixed, self.zeros, 1)
         self.functions = {node.name: self._function(node) for node in self.sampled}
 
     def of(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -82,7 +89,7 @@ class Resting:
         """Its forward function; a population's is what arrives at it."""
         if node.population or isinstance(node, Output):
             return _as_it_is
-        if isinstance(node, Conv) and node.groups == 1 and node.weight[0].size <= MOST_TAPS and node.bias.ndim == 1:
+        if isinstance(node, Conv) and is_small(node):
             return _as_product(node, self.put)
         return node.bind(self.put)
 

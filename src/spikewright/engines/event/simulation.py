@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +12,18 @@ import numpy as np
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines.ends import Ends
-from spikewright.engines.event.compiler import Compiled, compile_graph
+from spikewright.engines.event.activity import note_activity
 from spikewright.engines.event.lists import lists_of
 from spikewright.engines.event.memory import check_memory, dense_values, few_at_a_time, fixed_bytes, sample_bytes
-from spikewright.engines.event.operators import Source
-from spikewright.engines.event.resting import Resting
-from spikewright.engines.event.view import View, all_neurons, nothing
+from spikewright.engines.event.plans import PlanSettings, PreparedPlan, prepared_plan
+from spikewright.engines.event.view import channels_last_rows
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
-from spikewright.engines.signs import signed_populations
 from spikewright.engines.units import event_units
 from spikewright.events import Events
 from spikewright.forward import split_inputs
-from spikewright.graph import Graph, Node, Shape
-from spikewright.nodes import Input, Output, SpikeMaxPool
+from spikewright.graph import Graph, Shape
+from spikewright.nodes import Output
 from spikewright.recordings import events_in
 
 if TYPE_CHECKING:
@@ -35,17 +31,6 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Timesteps that a layer runs before the next: spikes in flight stay in cache."""
-
-
-@dataclass(frozen=True)
-class _PlanSettings:
-    """What a plan depends on, beside the graph."""
-
-    constant: bool
-    planes: int  # 1 where the input is 0 or 1 at every step, 2 where it is −1, 0 or 1, else 0
-    activity: bool
-    gather: bool
-    units: tuple[tuple[str, float], ...]  # what one event stands for, where that is not 1
 
 
 class EventSimulation:
@@ -77,10 +62,9 @@ class EventSimulation:
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
         self.threads = threads or cores()
-        self.prepared: dict[_PlanSettings, _PreparedPlan] = {}
 
-    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> _PreparedPlan:
-        """The plan for one way of running, made once.
+    def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> PreparedPlan:
+        """The plan for one way of running, made once for a graph; see ``prepared_plan``.
 
         Args:
             encoder: what makes the input of each step.
@@ -94,10 +78,11 @@ class EventSimulation:
         constant, gather = type(encoder) is Constant, self.gather and not wanted.any("potentials")
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
-        settings = _PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other)
-        if settings not in self.prepared:
-            self.prepared[settings] = _PreparedPlan(self.graph, settings, self.isa, self.dtype == "int16")
-        return self.prepared[settings]
+        narrow = self.dtype == "int16"
+        return prepared_plan(
+            self.graph,
+            PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other, self.isa, narrow),
+        )
 
     def run(
         self,
@@ -125,7 +110,7 @@ class EventSimulation:
         some = few_at_a_time(len(x), timesteps * dense, self.threads)  # the native core writes down every timestep
         return BatchRun.joined([self._run(prepared, x[part], encoder, wanted, first + part.start) for part in some])
 
-    def _run(self, prepared: _PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
+    def _run(self, prepared: PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
         timesteps = wanted.timesteps
         frames: dict[str, Any] = {}
         events = events_in(x)
@@ -137,7 +122,7 @@ class EventSimulation:
         planes = [_planes(values) for values in frames.values()] if events is None else [_planes([events.value])]
         if any(own != 1 for own in planes):
             prepared = self.prepare(encoder, wanted, 0 if 0 in planes else 2)
-        batch = _BatchArrays(prepared, x, wanted)
+        batch = _BatchArrays(prepared, self.graph, x, wanted)
         batch.give_input(frames)
         batch.want()
         trains = [prepared.compiled.layers[name] for name in batch.sending]
@@ -153,6 +138,7 @@ class EventSimulation:
             trains,
             given,
             batch.ends.lengths,
+            batch.totals,
         )
         return batch.result(sent, first)
 
@@ -162,59 +148,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _PreparedPlan:
-    """A plan, and what arrives in it whatever the spikes."""
-
-    def __init__(self, graph: Graph, settings: _PlanSettings, isa: str, fixed_point: bool) -> None:
-        self.graph, self.settings = graph, settings
-        self.compiled: Compiled = compile_graph(
-            graph,
-            constant=settings.constant,
-            planes=settings.planes,
-            units=dict(settings.units),
-            activity=settings.activity,
-            gather=settings.gather,
-            fixed_point=fixed_point,
-            isa=isa,
-        )
-        silent = [n for n in self.compiled.layers if not isinstance(graph[n], Output) and n not in self.compiled.aside]
-        self.resting = Resting(graph, silent, settings.constant)
-
-    @cached_property
-    def fixed(self) -> dict[str, Any]:
-        """What arrives at layers whatever the sample, in the engine's order."""
-        fixed = self.resting.fixed
-        return {name: _native(fixed[name]) for name in self._receiving if name in fixed}
-
-    @cached_property
-    def sampled(self) -> tuple[str, ...]:
-        """The layers at which something arrives that depends on the sample alone."""
-        return tuple(name for name in self._receiving if name not in self.resting.fixed)
-
-    @cached_property
-    def signed(self) -> frozenset[str]:
-        """The populations that may send less than zero."""
-        return signed_populations(self.graph)
-
-    @property
-    def _receiving(self) -> list[str]:
-        """The layers that receive something at every step: not those that take events only."""
-        nodes = [self.graph[name] for name in self.compiled.layers]
-        framed = not self.settings.constant
-        return [n.name for n in nodes if not (isinstance(n, SpikeMaxPool) or (framed and isinstance(n, Input)))]
-
-
 class _BatchArrays:
     """The arrays of one batch: what goes in, what comes out, and how that is told in the shapes of the graph."""
 
-    def __init__(self, prepared: _PreparedPlan, x: Tensor, wanted: Recording) -> None:
-        self.prepared, self.graph, self.x, self.wanted = prepared, prepared.graph, x, wanted
+    def __init__(self, prepared: PreparedPlan, graph: Graph, x: Tensor, wanted: Recording) -> None:
+        self.prepared, self.graph, self.x, self.wanted = prepared, graph, x, wanted
         self.timesteps = wanted.timesteps
         self.ends = Ends(x, self.timesteps)
         self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
         self.layers = prepared.compiled.layers
         self.inputs: list[tuple[int, str, Any]] = []
         self.outputs: list[tuple[int, str, Any]] = []
+        self.totals: list[tuple[int, str, Any]] = []
         self.arrays: dict[tuple[str, str], Any] = {}
 
     def give_input(self, frames: Mapping[str, Any]) -> None:
@@ -223,6 +168,11 @@ class _BatchArrays:
         for name, base in self.prepared.fixed.items():
             own = base if each is None else np.ascontiguousarray(base.reshape(1, -1) * each[:, None])
             self.inputs.append((self.layers[name], "base", own))
+        given = split_inputs(self.graph, self.x) if self.prepared.images else {}
+        for name, first in self.prepared.images.items():
+            self.inputs.append(
+                (self.layers[name], "image", np.ascontiguousarray(given[first.given].detach(), np.float32))
+            )
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
             for part in few_at_a_time(len(self.x), self.prepared.resting.work):
@@ -246,20 +196,28 @@ class _BatchArrays:
             if isinstance(node, Output):
                 self._array(name, "totals", by_step=True)
             if node.population:
-                self._array(name, "counts")
+                self._count(name, "counts")
                 if name in self.prepared.signed:
-                    self._array(name, "negative")
+                    self._count(name, "negative")
                 for kind in ("spikes", "potentials"):
                     if self.wanted.has(kind, name):
                         self._array(name, kind, by_step=True)
             if noted and not isinstance(node, Output):
-                self._array(name, "active")
-                self._array(name, "graded")
+                self._count(name, "active")
+                self._count(name, "graded")
+
+    def _count(self, name: str, kind: str) -> None:
+        """An array for what is counted: a sum over all samples, where that is enough and exact in any order."""
+        exact = name in self.prepared.whole or kind in ("active", "graded")
+        if self.wanted.summed and exact:
+            self.arrays[name, kind] = np.zeros((1, self.prepared.sizes[name]))
+            self.totals.append((self.layers[name], kind, self.arrays[name, kind]))
+        else:
+            self._array(name, kind)
 
     def _array(self, name: str, kind: str, by_step: bool = False) -> None:
         steps = (self.timesteps,) if by_step else ()
-        size = int(np.prod(self.graph.shapes[name]))
-        array = np.zeros((len(self.x), *steps, size), np.float32)
+        array = np.zeros((len(self.x), *steps, self.prepared.sizes[name]), np.float32)
         self.outputs.append((self.layers[name], kind, array))
         self.arrays[name, kind] = array
 
@@ -278,7 +236,7 @@ class _BatchArrays:
             elif kind == "totals":
                 run.outputs[name] = self._readout(name, array)
         if self.prepared.settings.activity:
-            self._note_activity(run)
+            note_activity(run, self.prepared, self.graph, self.x, self.wanted, self.arrays)
         return run
 
     def _readout(self, name: str, totals: Any) -> Tensor:
@@ -286,55 +244,13 @@ class _BatchArrays:
         mean = self.ends.means(_shaped(totals, shape, 2))
         return node.answer(mean, lead=2) if isinstance(node, Output) else mean
 
-    def _note_activity(self, run: BatchRun) -> None:
-        """In how many steps each value that a weighted node reads was not zero: events of layers, or always."""
-        import torch
-
-        noted = [node for node in self.graph if self.wanted.has("nonzero", node.name)]
-        read = {node.name: torch.tensor(self._view_read(node).neurons[..., 0]) for node in noted}
-        run.nonzero = {name: torch.empty((len(self.x), *neurons.shape)) for name, neurons in read.items()}
-        senders = self._senders()
-        for part in few_at_a_time(len(self.x), sum(map(prod, self.graph.shapes.values()))):
-            active, graded = (self._by_neuron(senders, kind, part) for kind in ("active", "graded"))
-            rest = self._rest(part)
-            for name, neurons in read.items():
-                source = self.graph[name].inputs[0] if self.graph[name].inputs else name
-                still = torch.zeros(()) if source in self.layers else rest[source]
-                still = torch.where(neurons < 0, still, 0.0).expand(len(active), *neurons.shape)
-                run.nonzero[name][part] = active[:, neurons] + (still != 0) * self.timesteps
-                if bool(((still != 0) & (still.abs() != 1)).any() or graded[:, neurons].any()):
-                    run.graded.add(name)
-
-    def _view_read(self, node: Node) -> View:
-        """Which neurons a weighted node reads, or an input is."""
-        if node.weighted:
-            return self.prepared.compiled.views[node.name]
-        shape = self.graph.shapes[node.name]
-        return all_neurons(shape, self._source(node.name).first) if node.name in self.layers else nothing(shape)
-
-    def _by_neuron(self, senders: list[str], kind: str, part: slice) -> Tensor:
-        """``(samples, neurons + 1)``: an array of every sender, side by side; the last is none's."""
-        import torch
-
-        parts = [self.arrays[name, kind][part] for name in senders]
-        none = np.zeros((len(self.x[part]), 1), np.float32)
-        return torch.from_numpy(np.concatenate([*parts, none], axis=1))
-
-    def _source(self, name: str) -> Source:
-        return next(s for s in self.prepared.compiled.sources if s.layer == self.layers[name])
-
-    def _senders(self) -> list[str]:
-        """Names of the layers that send something, in the order in which their neurons are numbered."""
-        names = {layer: name for name, layer in self.layers.items()}
-        return [names[source.layer] for source in self.prepared.compiled.sources]
-
 
 def _frames(graph: Graph, x: Tensor, timesteps: int, encoder: Encoder, first: int) -> dict[str, Any]:
     """By input, what it gives at every step: ``(B, T, values)`` in the engine's order."""
     frames = {name: np.empty((len(x), timesteps, prod(graph.shapes[name])), np.float32) for name in graph.inputs}
     for t in range(timesteps):
         for name, value in split_inputs(graph, encoder.at(x, t, first)).items():
-            frames[name][:, t] = _native(value)
+            frames[name][:, t] = channels_last_rows(value)
     return frames
 
 
@@ -354,12 +270,6 @@ def _channels_last(values: Tensor, lead: int = 1) -> Tensor:
     return values.movedim(lead, -1) if values.ndim > lead else values
 
 
-def _native(values: Tensor, lead: int = 1) -> Any:
-    """A tensor with ``lead`` axes before the sample's own, with its values in the engine's order."""
-    array = _channels_last(values, lead).contiguous().float().numpy()
-    return array.reshape(*array.shape[:lead], -1)
-
-
 def _write(values: Tensor, array: Any) -> None:
     """The same into an array ``(B, values)``, for all of whose samples there may be one tensor."""
     import torch
@@ -369,7 +279,7 @@ def _write(values: Tensor, array: Any) -> None:
 
 
 def _shaped(array: Any, shape: Shape, lead: int = 1) -> Tensor:
-    """The reverse of ``_native``."""
+    """The reverse of ``channels_last_rows``."""
     import torch
 
     tensor = torch.from_numpy(array)

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.graph import Node, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,13 @@ def nothing(shape: Shape) -> View:
 def channels_last(values: NDArray[Any]) -> NDArray[Any]:
     """An array in the shape of a node put in the engine's order, flat."""
     return np.ascontiguousarray(np.moveaxis(values, 0, -1)).reshape(-1)
+
+
+def channels_last_rows(values: Tensor, lead: int = 1) -> NDArray[np.float32]:
+    """A tensor with ``lead`` axes before the sample's own, with its values in the engine's order, flat."""
+    last = values.movedim(lead, -1) if values.ndim > lead else values
+    array: NDArray[np.float32] = last.contiguous().float().numpy()
+    return array.reshape(*array.shape[:lead], -1)
 
 
 def all_neurons(shape: Shape, first: int) -> View:

@@ -5,6 +5,7 @@ which window every node speaks in; ``stepwise.py`` is what happens, step by step
 window as one step of neurons that may send many spikes, which any engine runs; ``simulation.py`` makes a run of that.
 """
 
+from spikewright.engines.windows.dense import DenseStep
 from spikewright.engines.windows.layout import (
     LONGEST_FEW_SPIKE,
     check_length,
@@ -26,6 +27,7 @@ from spikewright.engines.windows.trains import (
 
 __all__ = [
     "LONGEST_FEW_SPIKE",
+    "DenseStep",
     "StepwiseWindows",
     "WindowSimulation",
     "check_length",

@@ -111,7 +111,8 @@ class WindowSimulation:
         with torch.inference_mode():
             run = self.stepwise.window(x.to(like), wanted.timesteps, encoder, wanted, first, neurons).run({})
         steps, few = wanted.timesteps, self.schedule == "few_spike"
-        run.counts = {name: numbers * steps / units for name, numbers in done.counts.items()}
+        same = units == steps
+        run.counts = {name: told if same else told * steps / units for name, told in done.counts.items()}
         run.unweighted = {
             name: number_of_spikes(self.schedule, numbers, steps)
             for name, numbers in done.counts.items()

@@ -43,7 +43,7 @@ class Npz(RecordingFormat):
 
     def pieces(self, counted: Counter[str]) -> Iterator[Columns]:
         if self._plain:
-            yield columns_of_array(read_npy(self.path), self.order, self.unit)
+            yield columns_of_array(read_npy(self.path), self.order, self.unit, str(self.path))
             return
         headers = npz_headers(self.path)
         named = columns_among(headers)
@@ -54,4 +54,4 @@ class Npz(RecordingFormat):
         inside = [name for name, header in headers.items() if header.dtype.names or header.shape[1:] == (4,)]
         if len(inside) != 1:
             raise ValueError(f"it holds {', '.join(headers)[:80] or 'nothing'}, where x, y, t and p are expected")
-        yield columns_of_array(read_npz(self.path, inside)[inside[0]], self.order, self.unit)
+        yield columns_of_array(read_npz(self.path, inside)[inside[0]], self.order, self.unit, str(self.path))

@@ -1,0 +1,160 @@
+"""Graded values as products, filters of single channels, and any number of spikes a step: as the reference has it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from runs import same
+from spikewright.encoders import encoder
+from spikewright.engines.event import is_built
+from spikewright.engines.reference import RECORDS, Simulation
+from spikewright.graph import Array, Graph, Node
+from spikewright.nodes import IF, Add, AvgPool, Conv, Flatten, Input, Linear, Output, SpikeMaxPool
+
+torch = pytest.importorskip("torch")
+if not is_built():
+    pytest.skip("the native core was not built", allow_module_level=True)
+from spikewright.engines.event import _native  # noqa: E402
+from spikewright.engines.event.simulation import EventSimulation  # noqa: E402
+
+CONSTANT = encoder("constant")
+KINDS: dict[str, dict[str, object]] = {
+    "single": {},
+    "signed": {"signed": True},
+    "bursts": {"max_spikes": 4},
+    "signed bursts": {"signed": True, "max_spikes": 4},
+    "any number": {"max_spikes": None},
+    "signed, any number": {"signed": True, "max_spikes": None},
+    "more than trains hold": {"signed": True, "max_spikes": 20},
+    "without debt": {"no_debt": True, "max_spikes": None},
+}
+
+
+class Bottlenecks:
+    """Draws networks of bottlenecks without rectifiers; all sums are exact in single precision."""
+
+    def __init__(self, seed: int, kind: str, scale: float) -> None:
+        self.random, self.kind, self.scale = np.random.default_rng(seed), kind, scale
+        self.nodes: list[Node] = []
+
+    def add(self, node: Node) -> str:
+        self.nodes.append(node)
+        return node.name
+
+    @property
+    def name(self) -> str:
+        return f"node{len(self.nodes)}"
+
+    def weights(self, *shape: int) -> Array:
+        return (self.random.integers(-3, 4, shape) / 8 * (self.random.random(shape) < 0.7)).astype(np.float32)
+
+    def conv(
+        self, at: str, channels: int, filters: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1
+    ) -> str:
+        low = dilation * (kernel // 2)
+        weight, bias = self.weights(filters, channels // groups, kernel, kernel), self.weights(filters)
+        settings = {"stride": (stride,) * 2, "dilation": (dilation,) * 2, "padding": ((low, low),) * 2}
+        return self.add(Conv(name=self.name, inputs=(at,), weight=weight, bias=bias, groups=groups, **settings))
+
+    def neurons(self, at: str) -> str:
+        return self.add(IF(name=self.name, inputs=(at,), threshold=self.scale, v_init=0.25, **KINDS[self.kind]))
+
+    def network(self) -> tuple[Graph, Array]:
+        random = self.random
+        pick = lambda *values: int(random.choice(values))  # noqa: E731
+        narrow, wide, size = pick(1, 3, 8, 17, 33), pick(5, 16, 40), pick(5, 7, 12)
+        at = self.add(Input(name="input", shape=(2, size, size)))
+        at = self.neurons(self.conv(at, 2, wide, 3))
+        at = self.neurons(self.conv(at, wide, wide, 3, pick(1, 2), pick(1, 2), groups=wide))
+        before = at = self.conv(at, wide, narrow, 1)
+        for _ in range(2):
+            at = self.neurons(self.conv(at, narrow, wide, pick(1, 3)))
+            at = self.neurons(self.conv(at, wide, wide, 3, 1, pick(1, 2), groups=wide))
+            at = self.conv(at, wide, narrow, 1)
+            before = at = self.add(Add(name=self.name, inputs=(at, before)))
+        at = self.conv(at, narrow, narrow, 3, pick(1, 2), groups=narrow)  # channels of graded values, each by itself
+        if random.random() < 0.5:
+            at = self.add(AvgPool(name=self.name, inputs=(at,), kernel=(2, 2), stride=(2, 2), padding=((0, 0),) * 2))
+        at = self.neurons(self.conv(at, narrow, 2 * narrow, 1, groups=narrow))
+        at = self.conv(at, 2 * narrow, 3, 1)
+        at = self.add(Flatten(name=self.name, inputs=(at,)))
+        values = Graph(self.nodes).shapes[at][0]
+        at = self.neurons(
+            self.add(Linear(name=self.name, inputs=(at,), weight=self.weights(9, values), bias=self.weights(9)))
+        )
+        self.add(Output(name="output", inputs=(at,)))
+        return Graph(self.nodes), (random.integers(0, 9, (2, 2, size, size)) / 8).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("isa", "chunk"), [("", 64), ("wide", 5), ("portable", 16)])
+def test_bottlenecks_run_spike_for_spike(kind: str, isa: str, chunk: int) -> None:
+    for seed in range(4):
+        graph, x = Bottlenecks(seed, kind, 1.0).network()
+        batch = torch.from_numpy(x)
+        simulation = EventSimulation(graph, threads=1, chunk=chunk, isa=isa)
+        for record in ((), ("events", "nonzero", "spikes")):
+            expected = Simulation(graph).run(batch, 9, CONSTANT, record)
+            same(graph, expected, simulation.run(batch, 9, CONSTANT, record))
+        gathering = simulation.prepare(CONSTANT).compiled.plan.gathering()
+        assert all(gathering)
+
+
+@pytest.mark.parametrize("kind", ["any number", "signed, any number", "more than trains hold", "without debt"])
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+def test_numbers_beyond_what_trains_hold(kind: str, isa: str) -> None:
+    """Thresholds so low that most neurons send more than 15 at most steps, and take as many back."""
+    largest = 0.0
+    for seed in range(4):
+        graph, x = many_spikes(seed, kind)
+        batch = torch.from_numpy(x)
+        record = ("events", "nonzero", "spikes")
+        expected = Simulation(graph).run(batch, 5, CONSTANT, record)
+        same(graph, expected, EventSimulation(graph, isa=isa, chunk=2).run(batch, 5, CONSTANT, record))
+        largest = max(largest, *(float(spikes.max()) for spikes in expected.spikes.values()))
+    assert largest > 15
+
+
+def many_spikes(seed: int, kind: str) -> tuple[Graph, Array]:
+    """A few layers whose first sends up to hundreds of spikes a step, into convolutions, pools and a linear layer."""
+    made = Bottlenecks(seed, kind, 1 / 16)
+    channels = int(made.random.choice([3, 17]))
+    at = made.add(Input(name="input", shape=(2, 6, 6)))
+    first = made.neurons(made.conv(at, 2, channels, 3))
+    made.scale = 8.0
+    at = made.neurons(made.conv(first, channels, channels, 3, groups=channels))
+    pads = {"stride": (2, 2), "padding": ((0, 0),) * 2}
+    if seed % 2:
+        at = made.add(SpikeMaxPool(name="pool", inputs=(at,), kernel=(2, 2), dilation=(1, 1), **pads))
+    else:
+        at = made.add(AvgPool(name="pool", inputs=(at,), kernel=(2, 2), **pads))
+    at = made.neurons(made.conv(at, channels, 5, 3))
+    at = made.add(Flatten(name="flat", inputs=(at,)))
+    at = made.neurons(made.add(Linear(name="full", inputs=(at,), weight=made.weights(7, 45), bias=made.weights(7))))
+    made.add(Output(name="output", inputs=(at,)))
+    return Graph(made.nodes), (made.random.integers(0, 9, (2, 2, 6, 6)) / 8).astype(np.float32)
+
+
+@pytest.mark.parametrize("steps", [1, 31, 33, 70])
+def test_bursts_over_the_ends_of_words(steps: int) -> None:
+    graph, x = Bottlenecks(5, "signed bursts", 0.5).network()
+    batch = torch.from_numpy(x)
+    expected = Simulation(graph).run(batch, steps, CONSTANT, RECORDS[:1])
+    same(graph, expected, EventSimulation(graph).run(batch, steps, CONSTANT, RECORDS[:1]))
+
+
+def test_memory_does_not_grow_with_timesteps() -> None:
+    graph, _ = Bottlenecks(1, "single", 1.0).network()
+    plan = EventSimulation(graph).prepare(CONSTANT).compiled.plan
+    assert plan.bytes_per_thread(64) == plan.bytes_per_thread(1024)
+    lists = EventSimulation(graph, gather=False).prepare(CONSTANT).compiled.plan
+    assert plan.bytes_per_thread(64) < 3 * lists.bytes_per_thread(64)
+
+
+def test_sixteen_bits_beside_graded_values() -> None:
+    """What reads graded values stays in single precision; the rest may count in 16 bits, exactly here."""
+    graph, x = Bottlenecks(2, "single", 1.0).network()
+    batch = torch.from_numpy(x)
+    expected = Simulation(graph).run(batch, 9, CONSTANT)
+    same(graph, expected, EventSimulation(graph, dtype="int16").run(batch, 9, CONSTANT))
