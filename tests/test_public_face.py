@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules, walk_packages
@@ -31,6 +34,17 @@ def test_what_users_need_is_there() -> None:
     assert sorted(sw.__all__) == sw.__all__
     for name in sw.__all__:
         assert getattr(sw, name) is not None
+
+
+def test_what_pages_and_examples_name_is_there_from_the_start() -> None:
+    """``sw.training`` came only once something else had imported it: names are told without importing anything."""
+    root = Path(__file__).parents[1]
+    files = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("examples/**/*.py"), *root.glob("src/**/*.py")]
+    named = {name for file in files for name in re.findall(r"\bsw\.([a-z]\w*)", file.read_text(encoding="utf-8"))}
+    assert "training" in named
+    assert named <= {*dir(sw), "__version__"}
+    again = "import spikewright as sw; print(sw.training.module.__name__, sw.encoders.encoder.__name__)"
+    assert subprocess.check_output([sys.executable, "-c", again], text=True).split() == ["module", "encoder"]
 
 
 def test_methods_are_values_or_text() -> None:

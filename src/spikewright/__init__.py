@@ -9,7 +9,11 @@
 >>> sw.report("report.html", comparison)
 """
 
+from pkgutil import iter_modules
+
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_modules = {found.name for found in iter_modules(__path__)}
+__all__ = [name for name in __all__ if name not in _modules]
 __version__ = "0.1.0"

@@ -1,5 +1,12 @@
 """What `sw.` has: type checkers read this file, and `__init__.py` imports each name when it is first asked for."""
 
+from . import calibration as calibration
+from . import chips as chips
+from . import data as data
+from . import encoders as encoders
+from . import engines as engines
+from . import errors as errors
+from . import training as training
 from .calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look, threshold_method
 from .chips.fit import check
 from .chips.formats import export_chip

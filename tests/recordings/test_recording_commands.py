@@ -89,6 +89,18 @@ def test_fine_tuned(run, tmp_path, name):
     assert run("simulate OUT/f.safetensors --data equal --dt 1ms")[0] == 0
 
 
+def test_fine_tuned_to_a_chip_without_a_public_limit(run, tmp_path):
+    """A timestep must be said of recordings; it does not ask for a limit of the chip."""
+    words = (
+        "finetune counts.safetensors --data equal --dt 1ms --epochs 1 --test equal -o OUT/f.safetensors --chip speck2f"
+    )
+    status, out, said = run(words)
+    assert status == 0, said
+    assert "speck2f, after: fits" in out
+    assert max(len(line) for line in out.splitlines() if "written" not in line) <= 80
+    assert "spikes/step" in out
+
+
 def test_the_page_of_a_run(run, tmp_path):
     status, out, _ = run("simulate equal.safetensors --data one.npz --dt 1ms --report OUT/page.html")
     assert status == 0

@@ -11,8 +11,12 @@ from torch import nn
 
 import spikewright as sw
 from spikewright import training
+from spikewright.data import as_dataset
 from spikewright.errors import DataError, ModelFileError, SettingsError, SpikewrightError
-from spikewright.training.checkpoints import load_checkpoint
+from spikewright.tasks import heads
+from spikewright.tensors import read_tensors, write_tensors
+from spikewright.training.answer_losses import distillation_loss, label_loss
+from spikewright.training.checkpoints import KIND, load_checkpoint
 
 
 @cache
@@ -136,6 +140,38 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "none.safetensors", {}, "", "") is None
 
 
+def test_a_state_of_other_labels_or_another_encoder_is_refused(tmp_path: Path) -> None:
+    conversion = converted()
+    _, x, y = task()
+    place = tmp_path / "state.safetensors"
+    how: dict[str, Any] = {"timesteps": 2, "epochs": 1, "checkpoint": place}
+    training.finetune(conversion, (x[:100], y[:100]), **how)
+    with pytest.raises(SettingsError, match="with another data set"):
+        training.finetune(conversion, (x[:100], (y[:100] + 1) % 3), **how)
+    with pytest.raises(SettingsError, match="with another data set"):
+        training.finetune(conversion, x[:100], **how)
+    with pytest.raises(SettingsError, match="with another encoder"):
+        training.finetune(conversion, (x[:100], y[:100]), encoder=sw.Poisson(2.0), **how)
+    place.unlink()
+    training.finetune(conversion, x[:100], task="classification", **how)
+    with pytest.raises(SettingsError, match="with another task"):
+        training.finetune(conversion, x[:100], task="regression", **how)
+
+
+def test_a_state_without_some_parameter_is_refused(tmp_path: Path) -> None:
+    conversion = converted()
+    _, x, y = task()
+    place = tmp_path / "state.safetensors"
+    training.finetune(conversion, (x[:100], y[:100]), timesteps=2, epochs=1, checkpoint=place)
+    facts, arrays = read_tensors(place, KIND)
+    arrays = {name: array for name, array in arrays.items() if name != "parameter/weights.0_weight"}
+    assert len(arrays) + 1 == len(read_tensors(place, KIND)[1])
+    place.unlink()
+    write_tensors(place, KIND, {name: facts[name] for name in KIND.facts}, arrays)
+    with pytest.raises(SettingsError, match=r"lacks the parameter 'weights.0_weight'; take it away and begin anew"):
+        training.finetune(conversion, (x[:100], y[:100]), timesteps=2, epochs=1, checkpoint=place)
+
+
 def test_fewer_operations() -> None:
     conversion = converted()
     _, x, y = task()
@@ -171,6 +207,42 @@ def test_regression_and_several_kinds_of_neurons() -> None:
         assert found.history[-1] < found.history[0]
 
 
+def test_a_last_batch_of_one_number() -> None:
+    """A variance of one number is none: the loss was not a number."""
+    torch.manual_seed(0)
+    x = np.random.default_rng(0).random((65, 4), np.float32)
+    net = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 1))
+    conversion = sw.convert(sw.load(net, shape=(4,)), x, "max", task="regression")
+    found = training.finetune(conversion, (x, x.sum(1, keepdims=True)), timesteps=4, epochs=1)
+    assert 0 < found.history[0] < 10
+    head = heads(conversion.spiking, as_dataset((x, x[:, :1])).targets, "regression")["output"]
+    one, other = torch.tensor([[3.0]]), torch.tensor([[2.0]])
+    assert distillation_loss(head, one, other).item() == pytest.approx(1 / 4)
+    assert distillation_loss(head, one.repeat(2, 1), other.repeat(2, 1)).item() == pytest.approx(1 / 4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_maps_with_positions_to_ignore(channels: int) -> None:
+    """Of several classes, or of one channel that says yes or no; what is ignored teaches nothing."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, channels, 1))
+    random = np.random.default_rng(0)
+    x, y = random.random((20, 1, 6, 6), np.float32), random.integers(0, max(channels, 2), (20, 6, 6))
+    conversion = sw.convert(sw.load(net, shape=(1, 6, 6)), x, "max", task="dense")
+    how: dict[str, Any] = {"task": "dense:ignore=255", "timesteps": 3, "epochs": 1, "distillation": 0}
+    y[:, 0] = 255
+    assert 0 < training.finetune(conversion, (x, y), **how).history[0] < 10
+    head = heads(conversion.spiking, as_dataset((x, y)).targets, "dense:ignore=255")["output"]
+    means, targets = torch.randn(20, channels, 6, 6), torch.from_numpy(head.targets)
+    kept, wanted = means[:, :, 1:], targets[:, 1:].long()
+    if channels == 1:
+        expected = nn.functional.binary_cross_entropy_with_logits(kept[:, 0], wanted.float())
+    else:
+        expected = nn.functional.cross_entropy(kept, wanted)
+    torch.testing.assert_close(label_loss(head, means, means, targets), expected)
+    assert label_loss(head, means, means, torch.full_like(targets, -1)).item() == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -196,6 +268,8 @@ def test_bad_settings(settings: dict[str, Any], message: str) -> None:
 
 def test_bad_data() -> None:
     _, x, y = task()
+    with pytest.raises(SettingsError, match=r"a conversion is trained, .* not a Graph"):
+        training.finetune(task()[0], x)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="takes samples of"):
         training.finetune(converted(), x[:, :, :5], timesteps=2)
     with pytest.raises(DataError, match="no labels to learn from"):

@@ -227,3 +227,30 @@ def test_bad_input() -> None:
         next(iter(module.parameters())).fill_(float("nan"))
     with pytest.raises(NotFiniteError, match="not a finite float32"):
         training.conversion(module)
+
+
+def test_a_compiled_or_wrapped_module_is_given_back() -> None:
+    conversion = small()
+    module = training.module(conversion)
+    for wrapped in (torch.compile(module, backend="eager"), nn.DataParallel(module)):
+        assert training.conversion(wrapped) == conversion
+    with pytest.raises(SettingsError, match="not a Sequential"):
+        training.conversion(nn.Sequential(module))
+    with pytest.raises(SettingsError, match="not a str"):
+        training.conversion("net")
+
+
+def test_what_a_call_cannot_take() -> None:
+    module, x = training.module(small()), torch.rand(3, 1, 8, 8)
+    _, state = module.step(x)
+    with pytest.raises(DataError, match="the state is that of 3 samples, the batch has 2: begin with state=None"):
+        module.step(x[:2], state)
+    flat = training.module(
+        sw.convert(sw.load(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2)), shape=(4,)), np.eye(4), "max")
+    )
+    with pytest.raises(DataError, match="the state is that of another network"):
+        flat.step(torch.rand(3, 4), state)
+    with pytest.raises(DataError, match=r"takes a tensor, not a ndarray: torch.from_numpy\(x\)"):
+        module(x.numpy(), 4)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"the batch is \(0, 1, 8, 8\)$"):
+        module(x[:0], 4)

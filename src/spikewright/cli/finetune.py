@@ -51,6 +51,8 @@ from spikewright.training.chip_rounding import ChipRounding
 
 EVERY = 8
 """All timesteps are shown where there are so many or fewer."""
+MOST_SHOWN = 5
+"""So many of more timesteps: a row then fits into 80 columns."""
 HELD_OUT = 1000
 """How many training samples are kept to measure with where no test data are given; at most a tenth of them."""
 
@@ -162,7 +164,7 @@ def finetune(
         check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
         if seconds is None:
             raise SettingsError("recordings run on their events: say how long a timestep is (--dt 1ms)")
-    elif seconds is not None and synops_limit is None:
+    elif seconds is not None and recipe.synops_loss(network) is None:
         raise SettingsError(
             "--dt would change nothing: it is of recordings, or makes operations those of a second: "
             "give --synops-limit too"
@@ -263,7 +265,7 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
     made = module(network, recipe.surrogate, biases=recipe.biases, thresholds=recipe.thresholds)
     if recipe.chip is not None:
         ChipRounding(made, recipe.chip)
-    recipe.synops_loss(network)
+    recipe.synops_loss(network, recorded=True)  # of frames it is asked again, when they are known
 
 
 def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None, columns: str | None) -> Dataset:
@@ -310,7 +312,7 @@ def before_and_after(before: Measures, after: Measures, dt: float | None) -> Tab
     """Scores at several timesteps, firing rates and operations of the network before and after training."""
     curve = before.curve
     last = 0 if curve is None else len(curve)
-    steps = list(range(1, last + 1)) if last <= EVERY else [1, 2, *steps_to_show(last)]
+    steps = list(range(1, last + 1)) if last <= EVERY else [1, 2, *steps_to_show(last)][-MOST_SHOWN:]
     title = "before and after training" + (
         "" if before.analog_accuracy is None else f"; the trained network {100 * before.analog_accuracy:.2f} %"
     )
@@ -320,5 +322,5 @@ def before_and_after(before: Measures, after: Measures, dt: float | None) -> Tab
         own = one.curve
         cells = [f"{100 * own[t - 1]:.2f}" for t in steps] if own is not None else []
         work = one.total_synops if dt is None else one.total_synops / (one.run.mean_steps * dt)
-        table.add_row(label, *cells, f"{one.firing_rate:.3f}", short(work))
+        table.add_row(label, *cells, f"{one.firing_rate:.3g}", short(work))
     return table

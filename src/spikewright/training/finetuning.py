@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ from spikewright.nodes import Output
 from spikewright.recordings import events_in
 from spikewright.tasks import TaskChoice, heads
 from spikewright.training.answer_losses import distillation_loss, label_loss
-from spikewright.training.checkpoints import Checkpoint, check_checkpoint, load_checkpoint
+from spikewright.training.checkpoints import KIND, Checkpoint, check_checkpoint, load_checkpoint
 from spikewright.training.chip_rounding import ChipRounding
 from spikewright.training.limits import WeightNoise, clip_weights, keep_thresholds
 from spikewright.training.losses import FiringRateLoss
@@ -105,6 +106,8 @@ def finetune(
         known = ", ".join(Recipe.__dataclass_fields__)
         raise SettingsError(f"finetune: unknown setting '{unknown[0]}'; there are {known}")
     recipe = replace(recipe or Recipe(), **settings)
+    if not isinstance(conversion, Conversion):
+        raise SettingsError(f"a conversion is trained, as convert(...) gives it, not a {type(conversion).__name__}")
     training = _Training(conversion, data, recipe, task, encoder or Constant(), device)
     if checkpoint is not None:
         check_checkpoint(checkpoint)
@@ -149,7 +152,7 @@ class _Training:
         noise = [] if not recipe.noise else [WeightNoise(recipe.noise, recipe.seed)]
         rounding = [] if recipe.chip is None else [ChipRounding(self.module, recipe.chip)]
         self.module.stand_ins = (*noise, *rounding)
-        self.extra = _extra_losses(conversion, recipe)
+        self.extra = _extra_losses(conversion, recipe, self.steps_a_frame is not None)
         self.steps = -(-len(self.data) // recipe.batch_size)
 
     def run(self, checkpoint: Path | str | None, progress: Callable[[str, int, int], None]) -> Finetuned:
@@ -157,10 +160,10 @@ class _Training:
         import torch
 
         optimiser = torch.optim.Adam(self.module.parameters(), lr=self.recipe.rate)
-        at = Checkpoint(self.recipe.summary(), self.conversion.spiking.fingerprint, "", 0, (), 0, 0.0, {})
+        at = Checkpoint(self._settings(), self.conversion.spiking.fingerprint, "", 0, (), 0, 0.0, {})
         keep: Callable[[Checkpoint], None] = lambda _: None  # noqa: E731
         if checkpoint is not None:
-            at = replace(at, data=self.data.fingerprint)
+            at = replace(at, data=self._fingerprint())
             found = load_checkpoint(checkpoint, at.recipe, at.network, at.data)
             if found is not None:
                 _restore(found, self.module, optimiser)
@@ -178,6 +181,20 @@ class _Training:
         learned = self.conversion.corrected(spiking, Correction("finetune", settings))
         facts = learned.calibration.with_samples(sample_digests(self.samples)).drawn("fine-tuning", self.recipe.seed)
         return Finetuned(replace(learned, calibration=facts), at.history, self.recipe, begun)
+
+    def _settings(self) -> dict[str, Any]:
+        """Everything beside network and data that what comes of it depends on, as plain values."""
+        tasks = {name: repr(head.task) for name, head in self.heads.items()}
+        return self.recipe.summary() | {"encoder": repr(self.encoder), "task": tasks}
+
+    def _fingerprint(self) -> str:
+        """Of samples, and of the labels that are learned from."""
+        digest = hashlib.sha256(self.data.fingerprint.encode())
+        for name in self.labelled:
+            targets = np.ascontiguousarray(self.heads[name].targets)
+            digest.update(f"{name} {targets.dtype} {targets.shape}".encode())
+            digest.update(targets.tobytes())
+        return digest.hexdigest()
 
     def _epoch(
         self,
@@ -276,9 +293,9 @@ class _Training:
         return loss
 
 
-def _extra_losses(network: Conversion, recipe: Recipe) -> list[tuple[float, Callable[[Pass], Tensor]]]:
+def _extra_losses(network: Conversion, recipe: Recipe, recorded: bool) -> list[tuple[float, Callable[[Pass], Tensor]]]:
     found: list[tuple[float, Callable[[Pass], Tensor]]] = []
-    operations = recipe.synops_loss(network)
+    operations = recipe.synops_loss(network, recorded)
     if operations is not None:
         found.append((recipe.synops_weight, operations))
     if recipe.firing_rate is not None:
@@ -310,6 +327,9 @@ def _restore(found: Checkpoint, module: SpikingModule, optimiser: torch.optim.Op
     import torch
 
     named = dict(module.named_parameters())
+    missing = [key for key in named if f"parameter/{key}" not in found.arrays]
+    if missing:
+        raise SettingsError(f"the checkpoint lacks the parameter '{missing[0][:40]}'; {KIND.again}")
     for name, array in found.arrays.items():
         label, _, key = name.partition("/")
         if key not in named or (label != "step" and tuple(array.shape) != tuple(named[key].shape)):

@@ -77,7 +77,8 @@ def conversion(module: Any) -> Conversion:
     kept, and ``changed`` names the layers that learned.
 
     Args:
-        module: from ``sw.training.module``; one that wraps it, as ``DataParallel`` does, is taken for it.
+        module: from ``sw.training.module``; one that wraps it, as ``DataParallel`` and ``torch.compile`` do, is taken
+            for it.
 
     Raises:
         SettingsError: for another module.
@@ -86,7 +87,9 @@ def conversion(module: Any) -> Conversion:
     """
     from spikewright.training.spiking_module import SpikingModule
 
-    found = getattr(module, "module", module)
+    found = module
+    while not isinstance(found, SpikingModule) and (inner := _within(found)) is not None:
+        found = inner
     if not isinstance(found, SpikingModule):
         raise SettingsError(f"a module of sw.training.module is given back, not a {type(found).__name__}")
     if not isinstance(found.source, Conversion):
@@ -94,3 +97,9 @@ def conversion(module: Any) -> Conversion:
             "the module was made of a spiking graph, not of a conversion: module.spiking() gives it back"
         )
     return found.source.with_spiking(found.spiking())
+
+
+def _within(module: Any) -> Any:
+    """The module that one wraps; None where it wraps none."""
+    kept = vars(module).get("_modules", {}) if hasattr(module, "__dict__") else {}
+    return next((kept[label] for label in ("module", "_orig_mod") if label in kept), None)

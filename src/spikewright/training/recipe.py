@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from spikewright.chips.chip import Speck
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.settings import whole
+from spikewright.training.cores import speck
 from spikewright.training.losses import SynOpsLoss
 from spikewright.training.memory import BUDGET
 from spikewright.training.surrogates import Surrogate, surrogate
@@ -92,15 +94,21 @@ class Recipe:
         named = {_place(one): most for one, most in limit.items()} if isinstance(limit, Mapping) else limit
         return found | {"synops_limit": named}
 
-    def synops_loss(self, network: Graph | Conversion) -> SynOpsLoss | None:
+    def synops_loss(self, network: Graph | Conversion, recorded: bool = False) -> SynOpsLoss | None:
         """The loss of operations of a network that is trained so; None where no limit is given.
+
+        Args:
+            network: a spiking graph, or a conversion.
+            recorded: whether samples are recordings, which need ``dt`` anyway: a chip without a public limit has none
+                then, where it is an error otherwise.
 
         Raises:
             SettingsError: for limits that cannot be, as ``SynOpsLoss``.
             UnsupportedModelError: with everything that no core of the chip computes.
         """
         limit = self.synops_limit
-        if limit is None and (self.chip is None or self.dt is None):
+        own = self.chip is not None and self.dt is not None
+        if limit is None and (not own or (recorded and not _public_limit(self.chip))):
             return None
         if not isinstance(limit, Mapping):
             return SynOpsLoss(network, limit, None, self.dt, self.chip)
@@ -113,6 +121,11 @@ class Recipe:
         usual, own = Recipe().summary(), self.summary()
         named = [label for label in own if label == "timesteps" or own[label] != usual[label]]
         return tuple((label, own[label] if not isinstance(own[label], dict) else str(own[label])) for label in named)
+
+
+def _public_limit(chip: Speck | str | None) -> float | None:
+    """The most operations in a second that are known of a core of a chip."""
+    return None if chip is None else speck(chip).synops_per_second
 
 
 def _place(one: str | int) -> str:

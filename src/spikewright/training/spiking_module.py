@@ -185,14 +185,17 @@ class SpikingModule(nn.Module):
                 then, and nothing is counted after it.
 
         Raises:
-            DataError: for another shape.
+            DataError: for another shape, or a state of another network or number of samples.
             SettingsError: for less than one step.
         """
+        if not isinstance(x, Tensor):
+            raise DataError(f"the network takes a tensor, not a {type(x).__name__}: torch.from_numpy(x)")
         sequence = x[None] if timesteps is not None else x
         shape, given = self.graph.sample_shape, tuple(sequence.shape[2:])
         if sequence.ndim < 2 or given != shape or not sequence.shape[1]:
             kind = "(samples, " if timesteps is not None else "(steps, samples, "
-            hint = "; say how many steps a batch of pictures is shown: timesteps=8" if x.shape[1:] == shape else ""
+            alone = timesteps is None and tuple(x.shape[1:]) == shape
+            hint = "; say how many steps a batch of pictures is shown: timesteps=8" if alone else ""
             wanted = f"{kind}{', '.join(map(str, shape))})"
             raise DataError(f"the network takes {wanted}, the batch is {tuple(x.shape)}{hint}")
         steps = len(sequence) if timesteps is None else whole("timesteps", timesteps, 1)
@@ -201,7 +204,7 @@ class SpikingModule(nn.Module):
         sequence = sequence.to(next(iter(self.weights.values())))
         arrays = self._arrays()
         neurons = self._neurons(arrays)
-        state = state or self._begun(samples, neurons)
+        state = self._begun(samples, neurons) if state is None else self._checked(state, samples)
         rows = split_inputs(self.graph, sequence.flatten(0, 1))
         done = _Walk({name: row.view(len(sequence), samples, *row.shape[1:]) for name, row in rows.items()})
         done.populations |= state.populations
@@ -262,6 +265,17 @@ class SpikingModule(nn.Module):
                 population = replace(population, threshold=wide.expand(shape))
             found[node.name] = population
         return found
+
+    def _checked(self, state: ModuleState, samples: int) -> ModuleState:
+        """A state, if it is one of this network and of so many samples."""
+        spiking = [node.name for node in self.graph.of_type(IF)]
+        shapes = {name: tuple(one.v.shape[1:]) for name, one in state.populations.items() if name in spiking}
+        if shapes != {name: self.graph.shapes[name] for name in spiking}:
+            raise DataError("the state is that of another network: begin with state=None")
+        before = len(next(iter(state.totals.values())))
+        if before != samples:
+            raise DataError(f"the state is that of {before} samples, the batch has {samples}: begin with state=None")
+        return state
 
     def _begun(self, samples: int, neurons: Mapping[str, Population]) -> ModuleState:
         node = next(iter(self.graph))
