@@ -223,7 +223,8 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
         if "timesteps" not in arrays and "timestep" in headers:  # as files of before have it
             timesteps = prod(headers["timestep"].shape)
         total = _count(arrays, "total_steps")
-        dt, event = _positive(arrays, "dt", "number of seconds"), _positive(arrays, "event_value", "value of an event")
+        dt = _number(arrays, "dt", "number of seconds", above=0)
+        event = _number(arrays, "event_value", "value of an event", above=-np.inf)
         return Rates(values, network, samples, timesteps, dt, sent, total, event).checked(graph)
 
 
@@ -265,11 +266,14 @@ def _count(arrays: Mapping[str, NDArray[Any]], label: str) -> int:
     return int(array)
 
 
-def _positive(arrays: Mapping[str, NDArray[Any]], label: str, what: str) -> float | None:
+def _number(arrays: Mapping[str, NDArray[Any]], label: str, what: str, above: float) -> float | None:
+    """A finite number, not 0, above one; None where there is none."""
     array = arrays.get(label)
-    if array is not None and (array.ndim or array.dtype.kind not in "fiu" or not 0 < abs(array) < np.inf):
+    if array is None:
+        return None
+    if array.ndim or array.dtype.kind not in "fiu" or not (array and above < array < np.inf):
         raise DataError(f"its {label} is no {what}; {AGAIN}")
-    return None if array is None else float(array)
+    return float(array)
 
 
 class InputSums:

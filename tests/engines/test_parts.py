@@ -12,6 +12,7 @@ import pytest
 import spikewright as sw
 from spikewright.data import ArrayDataset, as_dataset
 from spikewright.data.images import PictureDataset
+from spikewright.data.pictures import PictureFiles
 from spikewright.encoders.poisson import Poisson
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.cuda.simulation import CudaSimulation
@@ -127,7 +128,7 @@ def test_sizes_and_places_of_parts() -> None:
     assert data.part(1, 2).part(1, 3).first_sample == int(data.part(1, 2).part(1, 3).targets[0])  # type: ignore
     assert data.part(1, 2).take(2).first_sample == 5
     assert data.part(1, 2).subset(np.array([3, 1])).first_sample == 0
-    pictures = PictureDataset(tuple(map(Path, "abcde")))
+    pictures = PictureDataset(PictureFiles(map(Path, "abcde")))
     assert [(len(pictures.part(k, 2)), pictures.part(k, 2).first_sample) for k in range(2)] == [(2, 0), (3, 2)]
     for k, n, said in (
         (2, 2, "there is no part 2 of 2; the parts are 0 to 1"),

@@ -350,7 +350,7 @@ def test_commands_write_the_page(
         ("check chip.safetensors --chip akida_1_0", "the integers are those of speck2f"),
         ("simulate chip.safetensors --data test.npz --report there.html/a.html", "there.html"),
         ("simulate chip.safetensors --data test.npz --dt 0.5 --report a.html", "the slow clock ticks 10 to 10000"),
-        ("simulate snn.safetensors --data test.npz --report a.html", "--report is for what 'spikewright quantise' wr"),
+        ("simulate snn.safetensors --data test.npz --report a.html", "--report is of recordings, and of what 'spikewr"),
     ],
 )
 def test_bad_input_of_pages(typed: str, message: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def test_what_is_counted_and_added_up(made: Connections, seed: int) -> None:
     np.add.at(found, (listed.outputs, listed.inputs), listed.weights)
     np.testing.assert_array_equal(found, weights)
     assert len(listed.inputs) == counts.sum()
-    run = SimpleNamespace(nonzero={"odd": values}, graded=(), samples=1, timesteps=9)
+    run = SimpleNamespace(nonzero={"odd": values}, graded=(), samples=1, timesteps=9, mean_steps=9, total_steps=9)
     entries = one_by_one(Connections(made.inputs, made.outputs, made.axes, made.groups, made.kernel, None, made.gain))
     effective = sum(values.ravel()[i] for i, w in zip(entries.inputs, entries.weights, strict=True) if w)
     assert operations(network(made), run)["odd"].acs == effective  # type: ignore[arg-type]

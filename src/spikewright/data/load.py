@@ -299,8 +299,8 @@ class _Source:
 
     def table(self, columns: Columns) -> Dataset:
         """The rows of a Parquet or Arrow file."""
+        found, y, names = pictures_or_lists(self.path, self.split, columns)
         with _named(self.spec):
-            found, y, names = pictures_or_lists(self.path, self.split, columns)
             y, names = self._in_order(y, names)
         if isinstance(found, Source):
             x = found.head[0]
@@ -336,8 +336,6 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if str(error).startswith(where):
-            raise
         raise DataError(f"{where}: {error}") from error
 
 
