@@ -12,7 +12,7 @@ from spikewright.conversion import Conversion
 from spikewright.conversion.over_steps import back_over_steps, conversion_over_steps
 from spikewright.corrections import Corrections, Corrector, Given, LayerCorrector, correctors_of, layer_by_layer
 from spikewright.corrections.memory import check_walk
-from spikewright.data import Recordings, as_dataset, sample_digests
+from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
 from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
 from spikewright.encoders import encoder as named_encoder
@@ -90,14 +90,11 @@ def correct(
     check_shape(conversion.spiking, how, whole_set.shape)
     steps = check_corrections(conversion, chosen, timesteps, len(used), how)
     for group in _walks(list(zip(chosen, steps, strict=True))):
-        told = (
-            None if progress is None else _stage(progress, f"correcting by {', '.join(str(one) for one, _ in group)}")
-        )
+        told = _stage(progress, group)
         given = [(one, Given(conversion, used, at, how, seed, task, device, told)) for one, at in group]
         conversion = _corrected(given)
         if any(one.looks_at_samples for one, _ in group):
-            facts = conversion.calibration.with_samples(sample_digests(frames_in(used)))
-            conversion = replace(conversion, calibration=facts)
+            conversion = _knowing(conversion, used)
     return conversion
 
 
@@ -152,9 +149,7 @@ def _on_events(
                 f"{one}: recordings have {length:,} timesteps, which follow from them: leave {asked} out"
             )
     for group in _walks([(one, Timesteps(length, length)) for one in chosen]):
-        told = (
-            None if progress is None else _stage(progress, f"correcting by {', '.join(str(one) for one, _ in group)}")
-        )
+        told = _stage(progress, group)
         layered = any(one.looks_at_samples for one, _ in group)
         spread = conversion_over_steps(conversion, steps) if layered else conversion
         if layered:
@@ -165,9 +160,7 @@ def _on_events(
             conversion = found
             continue
         graph = back_over_steps(found.spiking, conversion.spiking, steps)
-        conversion = replace(conversion, spiking=graph, corrections=found.corrections)
-        facts = conversion.calibration.with_samples(sample_digests(used.frames))
-        conversion = replace(conversion, calibration=facts)
+        conversion = _knowing(replace(conversion, spiking=graph, corrections=found.corrections), used)
     return conversion
 
 
@@ -241,5 +234,14 @@ def _steps(given: Timesteps | int | str | None) -> Timesteps | None:
     return given if given is None or isinstance(given, Timesteps) else Timesteps.parse(str(given))
 
 
-def _stage(progress: Callable[[str, int, int], None], what: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
+def _stage(
+    progress: Callable[[str, int, int], None] | None, group: Sequence[tuple[Corrector, Timesteps]]
+) -> Callable[[int, int], None] | None:
+    """What moves the bar of some correctors that share a walk; None where nobody looks."""
+    what = f"correcting by {', '.join(str(one) for one, _ in group)}"
+    return None if progress is None else lambda done, total: progress(what, done, total)
+
+
+def _knowing(conversion: Conversion, used: Dataset) -> Conversion:
+    """A conversion that remembers the samples that it was corrected on."""
+    return replace(conversion, calibration=conversion.calibration.with_samples(sample_digests(frames_in(used))))

@@ -285,10 +285,6 @@ class ArrayDataset(Dataset):
         axis = x.ndim - 1 if channels == "last" and len(shape) > 1 else max(1, x.ndim - len(shape))
         return replace(self, x=x, axis=axis, layout=(shape, channels))
 
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint_of(self.form, self.digests)
-
     @property
     def form(self) -> str:
         return f"{self.shape} {self.x.dtype} {self.preprocessing}"

@@ -11,7 +11,7 @@ import numpy as np
 from spikewright.data.columns import Columns
 from spikewright.data.labels import Targets, collected_targets, targets_of
 from spikewright.data.sampling import Rows, classes_of
-from spikewright.data.source import Samples, Source
+from spikewright.data.source import Samples, Source, taken
 from spikewright.data.values import array_of
 from spikewright.errors import DataError, SpikewrightError
 from spikewright.graph import Array
@@ -141,7 +141,7 @@ class StreamSource(Source):
                 size = len(piece[0])
                 low, high = max(start - at, 0), size if stop is None else min(size, stop - at)
                 if low < high:
-                    yield piece if (low, high) == (0, size) else _part(piece, slice(low, high))
+                    yield piece if (low, high) == (0, size) else taken(piece, slice(low, high))
                 at += size
 
     def _pieces(self) -> Iterator[Samples]:
@@ -156,7 +156,7 @@ class StreamSource(Source):
             sample, label = apart(item, where, self.columns)
             piece = self._piece(array_of(sample, where), label, where)
             if self._head is None:
-                self._head = _part(piece, slice(1))
+                self._head = taken(piece, slice(1))
             self._check(piece, where)
             yield piece
 
@@ -197,14 +197,6 @@ class StreamSource(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_waiting": None}
-
-
-def _part(piece: Samples, part: slice) -> Samples:
-    x, y = piece
-    assert not isinstance(x, Mapping)
-    return x[part], {name: one[part] for name, one in y.items()} if isinstance(y, Mapping) else (
-        None if y is None else y[part]
-    )
 
 
 def _again(first: Samples, rest: Iterator[Samples]) -> Iterator[Samples]:

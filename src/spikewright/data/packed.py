@@ -16,8 +16,7 @@ from spikewright.data.idx import IdxHeader, check_end, idx_stream, read_exactly
 from spikewright.data.labels import Targets
 from spikewright.data.labels import rows as targets_of_rows
 from spikewright.data.sampling import Rows
-from spikewright.data.source import PIECE, ArraySource, Samples, Source, at_once, empty_like, regrouped
-from spikewright.errors import DataError
+from spikewright.data.source import PIECE, ArraySource, Samples, Source, at_once, empty_like, no_room, regrouped
 from spikewright.graph import Array, Shape
 from spikewright.npz import Header, npz_place, npz_stream, sane
 
@@ -97,7 +96,7 @@ class PackedSource(Source):
         try:
             room = tempfile.TemporaryFile()  # noqa: SIM115 - closed below; the mapping stays
         except OSError as error:
-            raise self._no_room(error) from error
+            raise no_room(self.path, error) from error
         with room, sane(self.path), self._opened() as stream:
             for first in range(0, size, PIECE):
                 got = self._got(stream, min(PIECE, size - first), first)
@@ -105,15 +104,9 @@ class PackedSource(Source):
                     room.write(got)
                     room.flush()
                 except OSError as error:
-                    raise self._no_room(error) from error
+                    raise no_room(self.path, error) from error
             self._check_end(stream)
             return np.memmap(room, self.kind, "r", 0, self.shape, order)
-
-    def _no_room(self, error: OSError) -> DataError:
-        return DataError(
-            f"{self.path}: is packed, and for samples out of their order it is unpacked into {tempfile.gettempdir()}, "
-            f"which cannot be ({error.strerror}); say in TMPDIR where there is room"
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_placed": None}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -124,6 +126,14 @@ def at_once(shape: tuple[int, ...], kind: np.dtype[np.generic], size: int = PIEC
     for length in shape[1:]:
         each *= length
     return max(1, size // max(1, each))
+
+
+def no_room(path: Path, error: OSError) -> DataError:
+    """What to say where a packed file cannot be unpacked for samples out of their order."""
+    return DataError(
+        f"{path}: is packed, and for samples out of their order it is unpacked into {tempfile.gettempdir()}, which "
+        f"cannot be ({error.strerror}); say in TMPDIR where there is room"
+    )
 
 
 def taken(samples: Samples, part: slice | Rows) -> Samples:

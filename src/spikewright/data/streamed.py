@@ -121,7 +121,7 @@ class StreamedDataset(Dataset):
             if found.x.shape[1:] != self._head.x.shape[1:]:
                 shapes = self._head.x.shape[1:], found.x.shape[1:]
                 raise DataError(f"samples have the shapes {shapes[0]} and {shapes[1]}; make them one size")
-            if not number or number % (64 * size) == 0:
+            if number % (64 * size) == 0:
                 self._check_steady(found, number)
             number += len(found)
             yield found

@@ -11,6 +11,7 @@ from typing import Any
 
 from spikewright.arrow import pyarrow
 from spikewright.data.folders import SPLITS, Split
+from spikewright.data.source import no_room
 from spikewright.errors import DataError
 from spikewright.npz import sane
 
@@ -25,11 +26,13 @@ class TableFile(ABC):
     """One file of a table.
 
     Attributes:
+        path: where it is.
         length: its rows.
         schema: its columns.
         by_place: whether rows can be had without those before them.
     """
 
+    path: Path
     length: int
     schema: Any
     by_place: bool
@@ -151,10 +154,7 @@ class Table:
                     self._placed = Table([ArrowFile(Path(room.name))])
                     self._placed._of = self, tuple(columns)
             except OSError as error:
-                raise DataError(
-                    f"a Parquet file is unpacked into {tempfile.gettempdir()} for samples out of their order, which "
-                    f"cannot be ({error.strerror}); say in TMPDIR where there is room"
-                ) from error
+                raise no_room(self.files[0].path, error) from error
         return self._placed
 
     def _kept(self, columns: Sequence[str]) -> Any:

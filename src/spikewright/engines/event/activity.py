@@ -38,31 +38,29 @@ def note_activity(
     notes = _Notes(prepared, graph, x)
     nodes = [node for node in graph if wanted.has("nonzero", node.name)]
     read = {node.name: torch.from_numpy(notes.neurons(node)) for node in nodes}
-    rows, kind = (1, torch.float64) if wanted.summed else (len(x), torch.float32)
-    run.nonzero = {name: torch.zeros((rows, *neurons.shape), dtype=kind) for name, neurons in read.items()}
-    if wanted.summed:
-        active, graded = (notes.by_neuron(arrays, kind) for kind in ("active", "graded"))
+    rows, dtype = (1, torch.float64) if wanted.summed else (len(x), torch.float32)
+    run.nonzero = {name: torch.zeros((rows, *neurons.shape), dtype=dtype) for name, neurons in read.items()}
+    parts = list(few_at_a_time(len(x), sum(map(prod, graph.shapes.values()))))
+    for part in [slice(None)] if wanted.summed else parts:
+        active, graded = (notes.by_neuron(arrays, kind, part) for kind in ("active", "graded"))
         for name, neurons in read.items():
-            run.nonzero[name] += active[:, neurons]
+            run.nonzero[name][part] += active[:, neurons]
             if bool(graded[:, neurons].any()):
                 run.graded.add(name)
-    for part in few_at_a_time(len(x), sum(map(prod, graph.shapes.values()))):
-        if not wanted.summed:
-            active, graded = (notes.by_neuron(arrays, kind, part) for kind in ("active", "graded"))
+    for part in parts:
         still = notes.still(nodes, part)
         for name, neurons in read.items():
-            own = run.nonzero[name] if wanted.summed else run.nonzero[name][part]
-            if not wanted.summed:
-                own += active[:, neurons]
-                if bool(graded[:, neurons].any()):
-                    run.graded.add(name)
             source = _source(graph[name])
-            if source in still:
-                values = torch.where(neurons < 0, still[source], 0.0)
-                there = (values != 0).expand(len(range(*part.indices(len(x)))), *neurons.shape)
-                own += wanted.timesteps * (there.sum(dim=0, keepdim=True) if wanted.summed else there)
-                if bool(((values != 0) & (values.abs() != 1)).any()):
-                    run.graded.add(name)
+            if source not in still:
+                continue
+            values = torch.where(neurons < 0, still[source], 0.0)
+            there = (values != 0).expand(len(range(*part.indices(len(x)))), *neurons.shape)
+            if wanted.summed:
+                run.nonzero[name] += wanted.timesteps * there.sum(dim=0, keepdim=True)
+            else:
+                run.nonzero[name][part] += wanted.timesteps * there
+            if bool(((values != 0) & (values.abs() != 1)).any()):
+                run.graded.add(name)
 
 
 class _Notes:
@@ -84,7 +82,7 @@ class _Notes:
         source = next(s for s in self.sources if s.layer == self.layers[node.name])
         return np.ascontiguousarray(all_neurons(shape, source.first).neurons[..., 0])
 
-    def by_neuron(self, arrays: Mapping[Any, Any], kind: str, part: slice = slice(None)) -> Tensor:
+    def by_neuron(self, arrays: Mapping[Any, Any], kind: str, part: slice) -> Tensor:
         """``(samples, neurons + 1)``: an array of every sender, side by side; the last is none's."""
         import torch
 

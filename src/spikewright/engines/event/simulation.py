@@ -16,7 +16,7 @@ from spikewright.engines.event.activity import note_activity
 from spikewright.engines.event.lists import lists_of
 from spikewright.engines.event.memory import check_memory, dense_values, few_at_a_time, fixed_bytes, sample_bytes
 from spikewright.engines.event.plans import PlanSettings, PreparedPlan, prepared_plan
-from spikewright.engines.event.view import channels_last_rows
+from spikewright.engines.event.view import channels_last_rows, with_channels_last
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
 from spikewright.engines.units import event_units
@@ -266,15 +266,11 @@ def _planes(frames: Any) -> int:
     return planes
 
 
-def _channels_last(values: Tensor, lead: int = 1) -> Tensor:
-    return values.movedim(lead, -1) if values.ndim > lead else values
-
-
 def _write(values: Tensor, array: Any) -> None:
     """The same into an array ``(B, values)``, for all of whose samples there may be one tensor."""
     import torch
 
-    last = _channels_last(values)
+    last = with_channels_last(values)
     torch.from_numpy(array).view(len(array), *last.shape[1:]).copy_(last)
 
 

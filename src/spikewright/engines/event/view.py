@@ -81,10 +81,14 @@ def channels_last(values: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(np.moveaxis(values, 0, -1)).reshape(-1)
 
 
+def with_channels_last(values: Tensor, lead: int = 1) -> Tensor:
+    """A tensor with ``lead`` axes before the sample's own, of which the first has moved behind the others."""
+    return values.movedim(lead, -1) if values.ndim > lead else values
+
+
 def channels_last_rows(values: Tensor, lead: int = 1) -> NDArray[np.float32]:
     """A tensor with ``lead`` axes before the sample's own, with its values in the engine's order, flat."""
-    last = values.movedim(lead, -1) if values.ndim > lead else values
-    array: NDArray[np.float32] = last.contiguous().float().numpy()
+    array: NDArray[np.float32] = with_channels_last(values, lead).contiguous().float().numpy()
     return array.reshape(*array.shape[:lead], -1)
 
 
