@@ -34,7 +34,7 @@ void check_remap(std::vector<int32_t>& remap, int64_t values, int64_t grid, cons
   require(inside, where + ": remap points outside the grid");
   bool moves = values != grid;
   for (size_t i = 0; i < remap.size() && !moves; ++i) moves = remap[i] != int32_t(i);
-  if (!moves) remap = {};
+  if (!moves) remap = std::vector<int32_t>();
 }
 
 Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int64_t dilation, int64_t outputs) {
@@ -234,9 +234,9 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     }
     (pool.slot.empty() ? source.keeps_lists : source.keeps_trains) = true;
   }
-  for (Layer& layer : layers) {  // what gathers has its weights packed
+  for (Layer& layer : layers) {  // what gathers has its weights packed; numbers too large for trains are added one by one
     for (Projection& p : layer.projections) {
-      if (layer.gather) p.weight = {}, p.value = {}, p.remap = {}, p.start = {}, p.column = {};
+      if (layer.gather && !layers[size_t(p.source)].open_ended) p.release();
     }
   }
   loops = &chosen;

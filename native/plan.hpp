@@ -90,6 +90,13 @@ struct Projection {
   std::vector<float> value;
 
   int32_t at(uint32_t i) const { return remap.empty() ? int32_t(i) : remap[i]; }
+
+  // Gives back the memory of all that adding single events needs.
+  void release() {
+    remap = std::vector<int32_t>();  // `= {}` would only make it empty
+    weight = std::vector<float>(), value = std::vector<float>();
+    start = std::vector<int64_t>(), column = std::vector<uint32_t>();
+  }
 };
 
 struct Gather;

@@ -116,6 +116,26 @@ def test_numbers_beyond_what_trains_hold(kind: str, isa: str) -> None:
     assert largest > 15
 
 
+@pytest.mark.parametrize("kind", ["any number", "more than trains hold"])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_large_numbers_of_moved_neurons(kind: str, pooled: bool) -> None:
+    """Neurons send more than trains hold, and stand elsewhere for what reads them: pooled, or in another order."""
+    made = Bottlenecks(0, kind, 1 / 32)
+    at = made.neurons(made.conv(made.add(Input(name="input", shape=(2, 6, 6))), 2, 3, 3))
+    made.scale, values = 8.0, 3 * 6 * 6
+    if pooled:
+        at = made.add(AvgPool(name="pool", inputs=(at,), kernel=(2, 2), stride=(2, 2), padding=((0, 0),) * 2))
+        at, values = made.neurons(made.conv(at, 3, 5, 3)), 5 * 3 * 3
+    at = made.add(Flatten(name="flat", inputs=(at,)))
+    at = made.neurons(made.add(Linear(name="full", inputs=(at,), weight=made.weights(7, values), bias=np.zeros(7))))
+    made.add(Output(name="output", inputs=(at,)))
+    graph, x = Graph(made.nodes), torch.from_numpy((made.random.integers(0, 9, (2, 2, 6, 6)) / 8).astype(np.float32))
+    record = ("events", "nonzero", "spikes")
+    expected = Simulation(graph).run(x, 5, CONSTANT, record)
+    same(graph, expected, EventSimulation(graph).run(x, 5, CONSTANT, record))
+    assert max(float(spikes.max()) for spikes in expected.spikes.values()) > 15
+
+
 def many_spikes(seed: int, kind: str) -> tuple[Graph, Array]:
     """A few layers whose first sends up to hundreds of spikes a step, into convolutions, pools and a linear layer."""
     made = Bottlenecks(seed, kind, 1 / 16)
