@@ -123,7 +123,7 @@ class PyChip {
           const int slot = int(spike.neuron);
           neurons.push_back(slot / layer.lanes * layer.channels + slot % layer.lanes);
         }
-        spikes = {};
+        spikes = std::vector<ChipSpike>();  // gives its memory back
       }
       found.append(nb::make_tuple(array_of(std::move(counts)), array_of(std::move(turns)), array_of(std::move(neurons))));
     }
