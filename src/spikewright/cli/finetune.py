@@ -94,7 +94,7 @@ def finetune(
     ] = None,
     dt: Annotated[str | None, typer.Option(help="Length of a step: 1ms, 500us or seconds.")] = None,
     chip: Annotated[str | None, typer.Option(help="Train to the integers of this chip: speck2f, say.")] = None,
-    clip: Annotated[bool, typer.Option("--clip", help="Clip weights to the threshold after every step.")] = False,
+    clip: Annotated[bool, typer.Option("--clip", help="Clip weights: no event adds more than the threshold.")] = False,
     noise: Annotated[float, typer.Option(min=0, help="On weights while they learn: a share of the largest one.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of samples, noise, and what is held out.")] = 0,
     checkpoint: Annotated[
