@@ -105,18 +105,16 @@ def calibrate(
 class Calibration:
     """Calibration in steps: passes over the data until nothing needs another one.
 
-    Each pass may be cut into parts that are counted apart, on other machines too, and merged in any order; the
-    statistics are those of the whole data set to the bit, but for the rounding of sums of floats (the mean of inputs,
-    ``Moments``; and activations themselves, which torch may round otherwise in batches of another size)::
+    Each pass may be cut into parts that are gathered apart, on other machines too, and merged; the statistics are those
+    of the whole data set to the bit. (Torch may round activations otherwise in batches of another size: let each part
+    begin at a multiple of the batch size.) ::
 
         calibration = Calibration(graph, data, methods)
         while calibration.needs_pass:
-            for start in range(0, len(data), 1000):
-                counts = calibration.counts(start, 1000)
-                part = data.subset(np.arange(start, min(start + 1000, len(data))))
-                counts.add(calibration.forward(), part)
-                calibration.merge(counts)
-            calibration.finish_pass()
+            parts = [calibration.data.part(k, 4) for k in range(4)]
+            firsts = [part.first_sample for part in parts]
+            counts = [calibration.counts(first, len(part)) for first, part in zip(firsts, parts)]
+            merge_parts(calibration, [gather_part(one, graph, part) for one, part in zip(counts, parts)])
         statistics = calibration.statistics()
 
     Args:
@@ -193,8 +191,7 @@ class Calibration:
         Raises:
             SettingsError: for a device that is none.
         """
-        outputs = (Output(name=output.name, inputs=output.inputs) for output in self.graph.of_type(Output))
-        return Forward(self.graph.replaced(*outputs), device)
+        return Forward(bare(self.graph), device)
 
     def counts(self, first: int = 0, samples: int | None = None) -> Counts:
         """What is to be counted in this pass of some samples, empty yet; it can be sent to another machine and back.
@@ -359,6 +356,11 @@ class Counts:
         self.samples = 0
         for population in self.populations.values():
             population.finish_pass()
+
+
+def bare(graph: Graph) -> Graph:
+    """A graph whose outputs give what they read: a scale is one of that."""
+    return graph.replaced(*(Output(name=one.name, inputs=one.inputs) for one in graph.of_type(Output)))
 
 
 def statistics_key(graph: Graph, data: Any) -> str:
