@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from spikewright.calibration.requests.request import Arrays
 from spikewright.calibration.score import AnalogScoring, StreamScoring, scored_heads
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.data import Dataset, as_dataset
 from spikewright.errors import CalibrationError, DataError, warn
 from spikewright.forward import Forward
@@ -44,6 +46,7 @@ def calibrate(
     one_pass: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
+    cluster: ClusterChoice = None,
 ) -> Statistics:
     """Statistics of every ReLU of a graph, of what every output reads, before the activation it applies, and of inputs.
 
@@ -66,6 +69,7 @@ def calibrate(
             ``Statistics.relative_error`` for layers (channels are still refined).
         device: a torch device.
         progress: called with (samples done, samples in all passes that are known to come).
+        cluster: workers that share the samples of each pass: see ``simulate``.
 
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
@@ -80,14 +84,20 @@ def calibrate(
     )
     in_order = sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
-    while calibration.needs_pass:
-        samples = calibration.data.length or 0
-        before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
-        move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
-        counts = calibration.counts()
-        counts.add(forward, calibration.data, batch_size, move)
-        calibration.merge(counts)
-        calibration.finish_pass()
+    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        while calibration.needs_pass:
+            samples = calibration.data.length or 0
+            before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
+            move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
+            if workers is None:
+                counts = calibration.counts()
+                counts.add(forward, calibration.data, batch_size, move)
+                calibration.merge(counts)
+            else:
+                from spikewright.calibration.in_parts import count_pass
+
+                count_pass(calibration, workers, batch_size, device, move)
+            calibration.finish_pass()
     counted = calibration.passes * len(calibration.data)
     watch = None if progress is None else lambda done, _: progress(counted + done, counted + in_order)
     statistics = calibration.statistics(device, watch)
@@ -182,8 +192,13 @@ class Calibration:
         Raises:
             SettingsError: for a device that is none.
         """
+        return Forward(self.read_graph, device)
+
+    @property
+    def read_graph(self) -> Graph:
+        """The network with outputs that give what they read."""
         outputs = (Output(name=output.name, inputs=output.inputs) for output in self.graph.of_type(Output))
-        return Forward(self.graph.replaced(*outputs), device)
+        return self.graph.replaced(*outputs)
 
     def counts(self, first: int = 0, samples: int | None = None) -> Counts:
         """What is to be counted in this pass of some samples, empty yet; it can be sent to another machine and back.
@@ -272,15 +287,17 @@ class Counts:
         self, populations: dict[str, Population], inputs: dict[str, InputWatcher], scoring: AnalogScoring
     ) -> None:
         self.populations, self.inputs, self.scoring = populations, inputs, scoring
-        self.samples = 0
+        self.samples = self.first = 0
 
     def fresh(self, samples: slice, with_inputs: bool) -> Counts:
         """One for the same pass that has seen nothing yet."""
-        return Counts(
+        found = Counts(
             {name: population.fresh() for name, population in self.populations.items() if population.passes_left},
             {name: InputWatcher() for name in self.inputs} if with_inputs else {},
             self.scoring.fresh(samples) if with_inputs else AnalogScoring({}, ()),
         )
+        found.first = samples.start or 0
+        return found
 
     def add(self, forward: Forward, data: Dataset, batch_size: int = 256, progress: Progress | None = None) -> None:
         """Run the network over samples and count.
@@ -299,6 +316,8 @@ class Counts:
         threads = torch.get_num_threads()
         score = self.scoring.bound(forward.to_tensor)
         done = 0
+        for watcher in self.inputs.values():
+            watcher.batch = self.first // batch_size
         with ThreadPoolExecutor(threads) as several:
             watch = self._hooks(several if threads > 1 else None, threads)
             for x, y in data.noting_batches(batch_size):
