@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests import Quantile, Request
+from spikewright.calibration.requests._exact import ExactSums
 from spikewright.calibration.thresholds import Method, NodeFacts, threshold_method
 from spikewright.errors import CalibrationError, SettingsError
-from spikewright.parts import Fold
 from spikewright.settings import fits, number, plain
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class InputWatcher:
     """Looks at one input batch by batch, in the first pass over the data."""
 
     def __init__(self) -> None:
-        self.lowest, self.highest = np.inf, -np.inf
-        self.sum, self.batch = Fold(), 0
+        self.lowest, self.highest, self.sum = np.inf, -np.inf, ExactSums(1)
         self.count = self.samples = 0
         self.whole = self.alike = True
         self.first: NDArray[np.float32] | None = None
@@ -146,8 +145,7 @@ class InputWatcher:
 
         low, high = (float(end) for end in x.aminmax())
         self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
-        self.sum.add(self.batch, _sum(x))
-        self.batch += 1
+        self.sum.add(np.array([_sum(x)]))
         self.count += x.numel()
         self.samples += len(x)
         if self.first is None:
@@ -173,7 +171,7 @@ class InputWatcher:
         return InputRange(
             lowest=self.lowest + 0.0,  # not minus zero
             highest=self.highest + 0.0,
-            mean=float(self.sum.totals[0]) / self.count,
+            mean=self.sum.whole / self.count,
             whole=self.whole,
             alike=self.alike and self.samples > 1,
             quantiles=percentiles,

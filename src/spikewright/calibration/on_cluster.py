@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.gathering import Calibration, Counts
+from spikewright.calibration.parts import gather_part
 from spikewright.cluster import Cluster, for_worker
 from spikewright.data import Dataset
 from spikewright.data.dataset import keep_digests
-from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.parts import cut
 
@@ -24,7 +24,7 @@ class Pass:
     """What all parts of a pass share.
 
     Attributes:
-        graph: the network, with outputs that give what they read.
+        graph: the folded graph.
         counts: what is counted in this pass, empty yet.
         with_inputs: whether inputs and labels are looked at.
         batch_size: samples that run side by side.
@@ -50,7 +50,7 @@ def counted_part(shared: Pass, data: Dataset, start: int) -> tuple[Counts, NDArr
         what was counted, and the digests of the samples, so that nobody reads them once more.
     """
     counts = deepcopy(shared.counts).fresh(slice(start, start + len(data)), shared.with_inputs)
-    counts.add(Forward(shared.graph, shared.device), data, shared.batch_size)
+    gather_part(counts, shared.graph, data, batch_size=shared.batch_size, device=shared.device)
     return counts, data.digests
 
 
@@ -75,8 +75,7 @@ def count_pass(
     """
     data = calibration.data
     parts = cut(len(data), batch_size)
-    graph, counts = calibration.read_graph, calibration.counts()
-    shared = Pass(graph, counts, not calibration.passes, batch_size, device)
+    shared = Pass(calibration.graph, calibration.counts(), not calibration.passes, batch_size, device)
     done = [0]
 
     def moved(number: int) -> None:
