@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from spikewright.calibration.room import MEMORY, checked_memory, share_out
 from spikewright.calibration.score import AnalogScoring, StreamScoring, scored_heads
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.data import Dataset, as_dataset
 from spikewright.errors import CalibrationError, DataError, warn
 from spikewright.forward import Forward
@@ -46,6 +48,7 @@ def calibrate(
     memory: int = MEMORY,
     device: str = "cpu",
     progress: Progress | None = None,
+    cluster: ClusterChoice = None,
 ) -> Statistics:
     """Statistics of every ReLU of a graph, of what every output reads, before the activation it applies, and of inputs.
 
@@ -71,6 +74,7 @@ def calibrate(
             bytes for a layer, of 8 for channels, the rest is for selecting and sorting.
         device: a torch device.
         progress: called with (samples done, samples in all passes that are known to come).
+        cluster: workers that share the samples of each pass: see ``simulate``.
 
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
@@ -85,14 +89,20 @@ def calibrate(
     )
     in_order = sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
-    while calibration.needs_pass:
-        samples = calibration.data.length or 0
-        before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
-        move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
-        counts = calibration.counts()
-        counts.add(forward, calibration.data, batch_size, move)
-        calibration.merge(counts)
-        calibration.finish_pass()
+    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        while calibration.needs_pass:
+            samples = calibration.data.length or 0
+            before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
+            move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
+            if workers is None:
+                counts = calibration.counts()
+                counts.add(forward, calibration.data, batch_size, move)
+                calibration.merge(counts)
+            else:
+                from spikewright.calibration.on_cluster import count_pass
+
+                count_pass(calibration, workers, batch_size, device, move)
+            calibration.finish_pass()
     counted = calibration.passes * len(calibration.data)
     watch = None if progress is None else lambda done, _: progress(counted + done, counted + in_order)
     statistics = calibration.statistics(device, watch)

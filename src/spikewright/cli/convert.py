@@ -12,6 +12,7 @@ from spikewright.calibration import look, methods, parse_all
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.cli.calibration import CalibrationOptions
 from spikewright.cli.console import (
+    ClusterOption,
     DtOption,
     EarlyExitOption,
     ExplainOption,
@@ -87,6 +88,7 @@ def convert(
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a trained network: fold, calibrate, normalise, replace every ReLU by spiking neurons.
@@ -174,6 +176,7 @@ def convert(
             batch_size=options.batch_size,
             device=options.device,
             progress=move,
+            cluster=cluster,
         )
     seen = look(folded, found)
     if not as_json:
@@ -249,6 +252,7 @@ def convert(
                 explain=explain,
                 allow_overlap=allow_overlap,
                 dt=dt,
+                cluster=cluster,
             )
         if report is not None:
             write_report(report, compared_ones, title=model, force=force)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spikewright.calibration import Method, Statistics, calibrate, look, parse_all, statistics_key, threshold_method
+from spikewright.cluster import ClusterChoice
 from spikewright.conversion import (
     CalibrationFacts,
     Conversion,
@@ -58,6 +59,7 @@ def convert(
     device: str = "cpu",
     dt: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cluster: ClusterChoice = None,
 ) -> Conversion:
     """Make a spiking network of a trained one.
 
@@ -85,6 +87,7 @@ def convert(
         dt: seconds of a timestep, where corrections look at recordings, which run on their events.
         progress: called with (samples done, samples in all passes), and then for each correction with (populations
             done, populations in all).
+        cluster: workers that share the samples of calibration: see ``simulate``.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
@@ -134,6 +137,7 @@ def convert(
             batch_size=batch_size,
             device=device,
             progress=progress,
+            cluster=cluster,
         )
     told = None if progress is None else _untold(progress)
     runs = {"encoder": how, "correction_samples": correction_samples, "task": task, "device": device, "progress": told}
