@@ -26,7 +26,7 @@ FEW_GROUPS = 1 << 16
 
 @dataclass(frozen=True)
 class Largest(Counted[Arrays]):
-    """As many of the largest values as the percentiles from this one up need: what ``Quantile`` looks among.
+    """The largest values, as many as percentiles from this one up need: ``Quantile`` looks among them.
 
     Attributes:
         percentile: 0 to 100.
