@@ -192,10 +192,9 @@ def asked(python: str, code: str, *arguments: Any) -> dict[str, Any]:
 
 
 def read(python: str) -> list[str]:
-    train, test = demo_data()
-    x, y = (torch.tensor(np.stack(part)) for part in zip(*(train[k] for k in range(2000)), strict=True))
-    pictures = np.stack([test[k][0] for k in range(200)])
-    labels = np.array([test[k][1] for k in range(200)])
+    (batch,) = demo_data()[1].batches(1 << 20)
+    x, y = np.asarray(batch[0]), np.asarray(batch[1])
+    held = len(x) * 4 // 5  # all behind are never trained, nor calibrated with
     chip = [
         "| network | accuracy, ours | neurons | synapses | cores | spikes a picture, ours | SANA-FE | energy, µJ | "
         "of it synapses, somata, network | latency, µs |",
@@ -203,12 +202,12 @@ def read(python: str) -> list[str]:
     ]
     others = ["| network | reader | what it said | ours |", "|---|---|---|---|"]
     for name, module in networks().items():
-        graph = sw.load(trained(module, x.float(), y.long()), shape=(1, 28, 28))
-        conversion = sw.convert(graph, x[:500].numpy().astype(np.float32), "percentile:99.9")
-        one = pictures[:1]
+        graph = sw.load(trained(module, torch.tensor(x[:held]), torch.tensor(y[:held]).long()), shape=(1, 28, 28))
+        conversion = sw.convert(graph, x[:held], "percentile:99.9")
+        one = x[held : held + 1]
         rates = sw.simulated_rates(conversion, one, STEPS)
         made = sw.synapses(conversion, rates)
-        measured = sw.measure(conversion, (pictures, labels), STEPS)
+        measured = sw.measure(conversion, (x[held:], y[held:]), STEPS)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder)
             made.write(path / "net.yaml")

@@ -41,8 +41,8 @@ def decimals(numbers: NDArray[Any], after: NDArray[np.uint8] | int) -> bytes:
 
 def _decimals(numbers: NDArray[Any], after: NDArray[np.uint8]) -> bytes:
     largest = int(numbers.max())
-    rest = numbers.astype(np.uint32 if largest < 1 << 32 else np.uint64)
-    every = rest.dtype.type(_ALL)
+    rest: NDArray[Any] = numbers.astype(np.uint32 if largest < 1 << 32 else np.uint64)
+    every: Any = rest.dtype.type(_ALL)
     groups = -(-len(str(largest)) // _DIGITS)
     words = np.empty((len(rest), groups + 1), np.uint32)
     table = _LAST

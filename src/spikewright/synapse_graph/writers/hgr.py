@@ -99,7 +99,7 @@ class Hgr(Parted):
         if sizes is None:
             return None
         each = channels_fastest(sizes[name].astype(np.float64), vertices.synapses.groups[name].shape)
-        return np.maximum(np.rint(vertices.sums(each, name) * PER_STEP), 1).astype(np.int64)
+        return np.asarray(np.maximum(np.rint(vertices.sums(each, name) * PER_STEP), 1), np.int64)
 
     def _hyperedges(self, vertices: Vertices, made: GroupFanOuts, low: int, high: int, path: Path) -> None:
         name = made.group.name

@@ -58,9 +58,9 @@ class Hysmap(AtOnce):
             between = "\n"
             for name, sizes in fan_out_sizes(synapses).items():
                 made, activity = GroupFanOuts.of(synapses, name), _activity(synapses, name)
-                for some in made.between(0, len(sizes)):
-                    for text in lines(some, (), shift=0):
-                        for line in text.decode("ascii").splitlines():
+                for fan_outs in made.between(0, len(sizes)):
+                    for piece in lines(fan_outs, (), shift=0):
+                        for line in piece.decode("ascii").splitlines():
                             source, _, dests = line.partition(" ")
                             rate = activity[int(source) - made.first]
                             file.write(f'{between}{{"source": {source}, "activity": {rate:.9g}, "destinations": [')
