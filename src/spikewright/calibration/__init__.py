@@ -3,6 +3,7 @@
 from spikewright.calibration.gathering import Calibration, Counts, calibrate, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import Look, look
+from spikewright.calibration.parts import gather_part, merge_parts
 from spikewright.calibration.requests import (
     Counted,
     Distribution,
@@ -50,8 +51,10 @@ __all__ = [
     "Scale",
     "Statistics",
     "calibrate",
+    "gather_part",
     "input_scale_text",
     "look",
+    "merge_parts",
     "methods",
     "parse_all",
     "parse_input_scale",

@@ -38,7 +38,7 @@ def write_synapse_report(
         force: whether a file that stands there is replaced, once this one is whole.
 
     Raises:
-        SettingsError: for a name that is no page's, or when plotly is not installed.
+        SettingsError: for a name that is no page's.
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
     check_report(path, force)
