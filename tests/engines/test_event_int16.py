@@ -78,6 +78,22 @@ def test_potentials_end_where_16_bits_end() -> None:
     assert run.counts["n1"].tolist() == [[0.0, 500.0]]
 
 
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+def test_what_arrives_ends_where_16_bits_end(isa: str) -> None:
+    """A bias that 32 bits do not hold either has the sign that it had."""
+    graph = Graph(
+        [
+            Input(name="x", shape=(1,)),
+            IF(name="n0", inputs=("x",), threshold=1.0, v_init=0.0),
+            Linear(name="l", inputs=("n0",), weight=np.ones((2, 1), np.float32), bias=np.array([1e12, -1e12])),
+            IF(name="n1", inputs=("l",), threshold=1.0, v_init=0.0),
+            Output(name="y", inputs=("n1",)),
+        ]
+    )
+    run = EventSimulation(graph, isa=isa, dtype="int16").run(torch.ones(1, 1), 7, CONSTANT)
+    assert run.counts["n1"].tolist() == [[7.0, 0.0]]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_any_network_runs(seed: int) -> None:
     graph, x = spiking_network(seed)
