@@ -156,7 +156,7 @@ def run_over(
     check_answers(graph, min(size, dataset.length or size), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
-    simulation = choose_engine(readout.graph, encoder, recording, settings)
+    simulation, reason = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     recording = replace(recording, summed=not observers)  # nobody looks at single samples
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
@@ -197,6 +197,7 @@ def run_over(
                     steps=recording.steps,
                     first_sample=at,
                     engine=simulation.name,
+                    engine_reason=reason,
                     dt=dt,
                     observations=observations,
                     windows=windows,
