@@ -1,6 +1,6 @@
 """What calibration costs: memory against the number of images, time against the bare forward pass.
 
-    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/calibration.py [--images N] [NETWORK]
+    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/calibration.py [cnn] [vgg] [resnet] [--images N]
 
 Memory: one process calibrates 60,000 Fashion-MNIST images, another the first 2,000 of the same array; their peaks
 are compared. Time: calibrating and the forward pass alone take turns over the same images; the ratio is the median of
