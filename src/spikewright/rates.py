@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -21,8 +20,6 @@ from numpy.typing import NDArray
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset
-from spikewright.encoders import Encoder
-from spikewright.encoders.constant import Constant
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.on_events import on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
@@ -31,8 +28,8 @@ from spikewright.engines.simulation import first_sample, run_over
 from spikewright.engines.windows import schedule_of, spike_weight
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
+from spikewright.input_sums import InputSums
 from spikewright.npz import npz_headers, read_npz
-from spikewright.recordings import events_in
 from spikewright.text import listed
 
 if TYPE_CHECKING:
@@ -274,53 +271,6 @@ def _number(arrays: Mapping[str, NDArray[Any]], label: str, what: str, above: fl
     if array.ndim or array.dtype.kind not in "fiu" or not (array and above < array < np.inf):
         raise DataError(f"its {label} is no {what}; {AGAIN}")
     return float(array)
-
-
-class InputSums:
-    """Adds up what every input sends, and its size, over samples and timesteps; an observer of ``simulate``.
-
-    Args:
-        graph: the spiking graph.
-        encoder: fitted to it.
-        timesteps: T.
-        first: the place of the first sample in its data set.
-    """
-
-    def __init__(self, graph: Graph, encoder: Encoder, timesteps: int, first: int = 0) -> None:
-        self.graph, self.encoder, self.timesteps = graph, encoder, timesteps
-        self.next = first
-        self.sums: dict[str, NDArray[np.float64]] = {}
-        self.sizes: dict[str, NDArray[np.float64]] = {}
-
-    def __call__(self, x: Tensor, _run: object) -> None:
-        from spikewright.forward import split_inputs
-
-        events = events_in(x)
-        if events is not None:
-            self._add(next(iter(self.graph.inputs)), events.total(), abs(events).total())
-            self.next += len(x)
-            return
-        constant = isinstance(self.encoder, Constant)
-        for t in range(1 if constant else self.timesteps):
-            sent = split_inputs(self.graph, self.encoder.at(x, t, self.next))
-            for name, batch in sent.items():
-                steps, wide = self.timesteps if constant else 1, batch.double()
-                self._add(name, wide, wide.abs(), steps)
-        self.next += len(x)
-
-    def divided(self, factor: float) -> InputSums:
-        """The same of inputs so many times as small."""
-        found = copy(self)
-        found.sums, found.sizes = (
-            {name: total / factor for name, total in one.items()} for one in (self.sums, self.sizes)
-        )
-        return found
-
-    def _add(self, name: str, values: Tensor, sizes: Tensor, steps: int = 1) -> None:
-        """What an input sent in a batch ``(B, *shape)``, at each of so many steps."""
-        for found, one in ((self.sums, values), (self.sizes, sizes)):
-            total = one.double().sum(dim=0).cpu().numpy() * steps
-            found[name] = found[name] + total if name in found else total
 
 
 def simulated_rates(

@@ -10,7 +10,17 @@ import pytest
 
 import spikewright as sw
 from networks import plain
-from spikewright.calibration import Calibration, Histogram, Method, Moments, Quantile, Statistics, calibrate
+from spikewright.calibration import (
+    Calibration,
+    Histogram,
+    Method,
+    Moments,
+    Quantile,
+    Statistics,
+    calibrate,
+    gather_part,
+    merge_parts,
+)
 from spikewright.data import ArrayDataset
 from spikewright.errors import CalibrationError
 from spikewright.graph import Graph
@@ -42,6 +52,33 @@ def in_parts(
     return calibration.statistics()
 
 
+@pytest.mark.parametrize("memory", [512, 1])
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_parts_of_whole_batches_are_the_whole_bit_for_bit(parts: int, memory: int, tmp_path: Path) -> None:
+    """With memory for the largest values, and with so little that some percentiles take further passes."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(7 * 3 * 2 * 16, 3, 200)).astype(np.float32)
+    batches = np.array_split(np.arange(len(x) // 16), parts)
+    settings = {"requests": REQUESTS, "input_scale": "99%", "memory": memory}
+    methods = ["percentile:99.9,channels", "percentile:60,channels", "percentile:61", "percentile:90,zeros"]
+    whole = calibrate(identity((3, 200)), x, methods, batch_size=16, **settings)
+    calibration = Calibration(identity((3, 200)), x, methods, **settings)
+    passes = 0
+    while calibration.needs_pass:
+        gathered = []
+        for some in batches:
+            first, last = 16 * int(some[0]), 16 * int(some[-1]) + 16
+            counts = pickle.loads(pickle.dumps(calibration.counts(first, last - first)))
+            data = calibration.data.between(first, last)
+            gathered.append(pickle.loads(pickle.dumps(gather_part(counts, calibration.graph, data, batch_size=16))))
+        merge_parts(calibration, gathered)
+        passes += 1
+    assert passes == (1 if memory == 512 else 2)
+    for name, statistics in (("whole", whole), ("parts", calibration.statistics())):
+        statistics.save(tmp_path / name)
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "parts").read_bytes()
+
+
 def assert_equal(found: Statistics, whole: Statistics) -> None:
     assert (found.key, found.samples, found.exact, found.remarks) == (
         whole.key,
@@ -58,7 +95,7 @@ def assert_equal(found: Statistics, whole: Statistics) -> None:
         assert other.results.keys() == node.results.keys()
         for key, arrays in node.results.items():
             for label, array in arrays.items():
-                if label in ("sum", "squares"):
+                if label in ("sum", "squares"):  # of batches of another size, which add up otherwise
                     np.testing.assert_allclose(other.results[key][label], array, rtol=1e-12)
                 else:
                     np.testing.assert_array_equal(other.results[key][label], array, err_msg=f"{name} {key} {label}")

@@ -37,7 +37,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_starting_up_imports_nothing_heavy() -> None:
-    heavy = {"torch", "onnx", "nir", "h5py", "plotly", "pyarrow"}
+    heavy = {"torch", "onnx", "nir", "h5py", "pyarrow"}
     code = f"import sys, spikewright, spikewright.cli.app; print({heavy} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 import spikewright as sw
 from spikewright.cli.app import run
+from spikewright.cli.unmet import MOST, limits_told
+from spikewright.training.bounds import Bound
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,124 @@ def test_a_report_of_before_and_after(
     assert run(typed(files, output, "--report", str(report))) == 2
     assert run(typed(files, output, "--force", "--report", str(tmp_path / "page.txt"))) == 2
     assert "a report is a .html file" in capsys.readouterr().err
+
+
+def test_limits_that_are_not_kept_are_told(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which layer, core, population or total, by how much; the page has all of them."""
+    report = tmp_path / "page.html"
+    last = list(sw.check(sw.load(files["net.safetensors"]), "speck2f").cores.values())[-1]
+    limits = ("--chip", "speck2f", "--dt", "1ms", "--synops-limit", f"{last}:10,total=1e9", "--firing-rate", "1e-3")
+    rate = ("--rate", "1e-9", "--report", str(report), "--test", files["test.npz"])
+    assert run(typed(files, tmp_path / "better.safetensors", *limits, *rate)) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("limit not kept: ")]
+    network = sw.load(files["net.safetensors"])
+    with np.load(files["test.npz"]) as test:
+        measures = sw.measure(network, (test["x"], test["y"]), 4, quiet=True)
+    rates = {name: layer.firing.mean for name, layer in measures.layers.items()}
+    first, silent = rates
+    assert rates[silent] == 0
+    assert len(told) == 2
+    (core,) = (line for line in told if f"core {last}: " in line)
+    assert "synaptic operations a second, " in core
+    assert core.endswith(" times the limit of 10")
+    assert told[1] == (
+        f"limit not kept: {first}: {rates[first]:.3g} spikes a neuron and step, {rates[first] / 1e-3:.0f} times the "
+        "limit of 0.001"
+    )
+    page = report.read_text()
+    for said in ("<h2>Limits</h2>", f"core {last}", "spikes a neuron and step", "× it", "kept"):
+        assert said in page, said
+
+
+def test_limits_that_are_kept_are_told_in_a_line(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "better.safetensors"
+    assert run(typed(files, output, "--synops-limit", "total=1e9")) == 0
+    assert "limit: it is kept" in capsys.readouterr().out
+    assert run(typed(files, output, "--synops-limit", "1e9", "--firing-rate", "1e3", "--force", "--json")) == 0
+    told = json.loads(capsys.readouterr().out)["limits"]
+    assert all(one["kept"] for one in told)
+    assert {one["unit"] for one in told} == {"synaptic operations a sample", "spikes a neuron and step"}
+    assert {one["limit"] for one in told} == {1e9, 1e3}
+
+
+@pytest.fixture(scope="module")
+def long_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of more layers than a speck2f has cores."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    layers = [layer for _ in range(10) for layer in (nn.Conv2d(1, 1, 3, padding=1), nn.ReLU())]
+    module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 3))
+    x = np.random.default_rng(0).random((40, 1, 8, 8)).astype(np.float32)
+    place = tmp_path_factory.mktemp("long") / "long.safetensors"
+    sw.save(sw.convert(sw.load(module.eval(), shape=(1, 8, 8)), x, "max", readout="count"), place)
+    return place
+
+
+def test_a_chip_that_does_not_hold_the_network_says_why(
+    files: dict[str, str], long_network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "page.html"
+    given = ["finetune", str(long_network), "--data", files["train.npz"], "-T", "2", "--epochs", "1"]
+    more = ["--chip", "speck2f", "-o", str(tmp_path / "better.safetensors"), "--report", str(report)]
+    assert run([*given, *more]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (at,) = (k for k, line in enumerate(lines) if line == "speck2f, after: does not fit")
+    (reason, *_) = sw.check(sw.load(long_network), "speck2f").lines()
+    assert lines[at + 1] == f"  {reason}"
+    assert reason in report.read_text()
+
+
+def test_many_reasons_are_told_in_a_few_lines() -> None:
+    limits = [Bound(f"layer{k}", "synaptic operations a sample", 10.0, 50.0, 20.0 + k) for k in range(8)]
+    told = limits_told([*limits, Bound("total", "synaptic operations a sample", 1e3, 50.0, 20.0)])
+    assert told[0] == "limit not kept: layer7: 27 synaptic operations a sample, 2.70 times the limit of 10"
+    assert told[MOST:] == ["3 more limits are not kept: --report lists all"]
+    assert str(Bound("a", "spikes", 10.0, 50.0, 10.001)) == "a: 10 spikes, just above the limit of 10"
+    assert str(Bound("a", "spikes", 10.0, 50.0, 10.0)) == "a: 10 spikes, within the limit of 10"
+
+
+@pytest.mark.parametrize("when", ["before", "epoch 1 of 2", "epoch 2 of 2", "after", "without"])
+def test_an_interruption_says_how_to_go_on(
+    files: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    output, state = tmp_path / "better.safetensors", tmp_path / "state.safetensors"
+    typing = typed(files, output, "--epochs", "2", *(() if when == "without" else ("--checkpoint", str(state))))
+
+    @contextmanager
+    def interrupted(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+        def tell(what: str, done: int, total: int) -> None:
+            if what == when or when == "without":
+                raise KeyboardInterrupt
+
+        yield tell
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spikewright.cli.finetune.stages", interrupted)
+        assert run(typing) == 2
+    said = capsys.readouterr().err.splitlines()
+    kept = when in ("epoch 2 of 2", "after")
+    assert state.exists() == kept
+    assert not output.exists()
+    if when == "without":
+        wanted = "nothing was written; with --checkpoint state.safetensors the state of training is kept on the way"
+    elif kept:
+        wanted = f"the state of training stands in {state}: the same command goes on from there"
+    else:
+        wanted = f"nothing was written; {state} is written every minute of training and after each epoch"
+    assert [line for line in said if line.startswith("error: ")] == [f"error: interrupted; {wanted}"]
+    assert run(typing) == 0
+    done = capsys.readouterr()
+    assert (f"{2 if when == 'after' else 1} of 2 epochs were done" in done.err) == kept
 
 
 def test_json(files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

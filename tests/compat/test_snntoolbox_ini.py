@@ -201,7 +201,6 @@ def test_a_sweep_of_thresholds_gives_an_accuracy_each(folder: Path) -> None:
 
 
 def test_a_report_stands_for_the_plots(folder: Path) -> None:
-    pytest.importorskip("plotly")
     changes = {"output__plot_vars": "{'error_t', 'correlation'}", "output__log_vars": "{}", "simulation__duration": "5"}
     st.run_pipeline(ini(folder, **changes), say=lambda _: None)
     assert "<html" in (folder / "log" / "gui" / "test" / "report.html").read_text()

@@ -27,7 +27,6 @@ NAMES = ("rename", "replace", "unlink", "remove", "rmdir", "mkdir", "link")
 IMPORTED = (
     "h5py",
     "nir",
-    "plotly.offline",
     "pyarrow.parquet",
     "safetensors.numpy",
     "spikewright.cli.app",

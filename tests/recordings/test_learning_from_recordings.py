@@ -77,6 +77,23 @@ def test_fine_tuning(lengths):
         sw.measure(found.conversion, recordings, dt=DT)
 
 
+@pytest.mark.parametrize("dt", [1e-3, 5e-3])
+def test_weights_are_clipped_to_what_one_event_of_the_camera_adds(dt):
+    """In the network over the steps of a frame an event stands for S times as much, weights are S times less."""
+    recordings = data((40, 20), "frames=1,scale=0.5", np.array([0, 1]))
+    conversion = sw.convert(network(1).folded, recordings, "max", correct="gain:200")
+    first = next(node for node in conversion.spiking if node.weighted)
+    threshold = conversion.spiking[conversion.spiking.consumers[first.name][0]].threshold
+    assert 0.5 * first.weight.max() > 2 * threshold.max()
+    how = {"dt": dt, "epochs": 1, "rate": 1e-9}
+    clipped, free = (
+        sw.training.finetune(conversion, recordings, clip=clip, **how).conversion.spiking[first.name].weight
+        for clip in (True, False)
+    )
+    assert 0.5 * clipped.max() == pytest.approx(threshold.max(), rel=1e-4)
+    assert np.allclose(clipped, np.minimum(free, 2 * threshold), rtol=1e-4)
+
+
 def test_fine_tuning_says_what_it_needs():
     conversion = network(1)
     with pytest.raises(SettingsError, match=r"how long a timestep is: give dt=1e-3 \(--dt 1ms\)"):

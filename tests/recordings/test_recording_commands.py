@@ -89,15 +89,24 @@ def test_fine_tuned(run, tmp_path, name):
     assert run("simulate OUT/f.safetensors --data equal --dt 1ms")[0] == 0
 
 
+def test_fine_tuned_at_longer_timesteps_than_it_runs_at(run):
+    """As docs/recordings.md does it: nothing to warn of, however many more timesteps the runs have."""
+    words = "finetune equal.safetensors --data equal --dt 10ms --epochs 1 -o OUT/f.safetensors --test equal"
+    assert run(words)[0] == 0
+    status, _, err = run("simulate OUT/f.safetensors --data equal --dt 1ms")
+    assert (status, "was made for" in err) == (0, False)
+
+
 def test_fine_tuned_to_a_chip_without_a_public_limit(run, tmp_path):
     """A timestep must be said of recordings; it does not ask for a limit of the chip."""
     words = (
         "finetune counts.safetensors --data equal --dt 1ms --epochs 1 --test equal -o OUT/f.safetensors --chip speck2f"
     )
-    status, out, said = run(words)
+    status, out, said = run(f"{words} --report OUT/f.html")
     assert status == 0, said
     assert "speck2f, after: fits" in out
-    assert max(len(line) for line in out.splitlines() if "written" not in line) <= 80
+    assert "speck2f holds it (" in (tmp_path / "f.html").read_text()
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
     assert "spikes/step" in out
 
 
@@ -185,6 +194,15 @@ NO_VALUES = "reasons are those of runs on values"
         ("finetune equal.safetensors --data equal -o OUT/f.safetensors", "say how long a timestep is (--dt 1ms)"),
         ("finetune equal.safetensors --data equal --dt 1ms -T 4 -o OUT/f.safetensors", "--timesteps would change noth"),
         ("finetune equal.safetensors --data one.npz --dt 1ms -o OUT/f.safetensors", "too few to hold some out"),
+        (
+            "finetune equal.safetensors --data equal --dt 1s -o OUT/f.safetensors",
+            "1s is longer than the frames",
+        ),
+        ("simulate equal.safetensors --data equal --dt 21ms", "a timestep of 21ms is longer than the frames of these"),
+        (
+            "tune net.safetensors --data equal {b} --grid gain=1..2 --dt 1s",
+            "frames=1,sensor=8x8, 20ms at most",
+        ),
         ("tune net.safetensors --data equal {b} --grid gain=1..2", "say how long a timestep is, dt=1e-3 (--dt 1ms)"),
         ("tune net.safetensors --data equal {b} --grid correct=bursts --dt 1ms", "bursts: tries runs on values"),
     ],

@@ -13,8 +13,6 @@ from spikewright.errors import SettingsError
 from spikewright.reports.pixels import BRIGHT, DARK, frame_picture, png
 from spikewright.reports.recording import raster, recording_report
 
-pytest.importorskip("plotly")
-
 
 def recording(count=9000):
     random = np.random.default_rng(0)

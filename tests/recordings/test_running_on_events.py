@@ -1,12 +1,15 @@
 """Recordings in the engines: events as they are, biases once a frame, recordings of different length in one batch."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import spikewright as sw
-from recordings_in_memory import data, network
+from recordings_in_memory import KIND, data, network
 from spikewright.conversion.over_steps import over_steps
-from spikewright.errors import DataError, SettingsError
+from spikewright.data.recordings import Recordings
+from spikewright.errors import DataError, SettingsError, SpikewrightWarning
 from spikewright.forward import run as analog
 
 
@@ -191,3 +194,32 @@ def test_bandwidth_of_a_chip_on_events():
     wanted = float((reached[events.neuron] * events.value).sum())
     assert fit.bandwidth.timesteps == 40
     assert fit.bandwidth.layers[0].mean * 3 * 0.04 == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("binning", "dt", "longest"),
+    [("frames=1", 0.05, "40ms"), ("frames=4", 0.02, "10ms"), ("count=100", 0.02, "10ms"), ("dt=1s", 0.5, "40ms")],
+)
+def test_a_timestep_longer_than_every_frame_is_refused(binning, dt, longest):
+    """Whichever way frames are cut: of one a recording the recording itself."""
+    said = (
+        f"a timestep of {1000 * dt:g}ms is longer than the frames of these recordings by binning {binning}, {longest}"
+    )
+    with pytest.raises(SettingsError, match=said):
+        sw.simulate(network(1), data((40, 20), binning), dt=dt, quiet=True)
+
+
+def test_frames_shorter_than_a_timestep_among_others_are_counted():
+    said = "frames of 2 of 4 recordings are shorter than a timestep of 10ms, in which all their events come at once"
+    with pytest.warns(SpikewrightWarning, match=said):
+        assert data((40, 5, 20, 8), "frames=1").events(10e-3).timesteps == 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SpikewrightWarning)
+        data((40, 20, 10), "frames=1").events(10e-3)
+        data((40, 20), "frames=1").subset(np.array([0])).events(40e-3)
+
+
+def test_a_recording_of_one_moment_runs_one_timestep():
+    made = np.zeros(3, KIND)
+    moment = Recordings((sw.load_recording(made, sensor=(8, 8)),), sw.Binning(frames=1))
+    assert moment.events(1e-3).timesteps == 1

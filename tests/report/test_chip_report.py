@@ -23,7 +23,6 @@ from spikewright.cli.app import run
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import Output
-from spikewright.reports import document
 from spikewright.text import short
 
 DT, T, LIMIT = 1e-3, 8, 50_000.0
@@ -285,12 +284,6 @@ def test_only_comparisons_stand_beside_a_fit(fit: sw.Fit, tmp_path: Path) -> Non
     with pytest.raises(SettingsError, match=r"beside what check\(...\) gives a report shows what compare_on_chip"):
         sw.report(tmp_path / "r.html", fit, 3)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
-
-
-def test_without_plotly_nothing_is_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(document, "find_spec", lambda _: None)
-    with pytest.raises(SettingsError, match="the report needs plotly"):
-        document.check_report(tmp_path / "r.html")
 
 
 @pytest.mark.browser

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
 import subprocess
+from base64 import b64decode
 from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
@@ -79,8 +81,17 @@ def test_the_page_needs_nothing_else(page: Path) -> None:
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.?(?:https?:)?//", text)
     assert "Content-Security-Policy\" content=\"default-src 'none';" in text
     assert "<script>alert(" not in text
-    assert "<!--" not in text.partition("plotly.js v")[0]
+    assert "<!--" not in text
+    packed = re.search(r'<script type="text/plain" id="library">([A-Za-z0-9+/=]+)</script>', text)
+    assert packed is not None
+    assert "plotly.js (basic - minified)" in gzip.decompress(b64decode(packed[1])).decode()[:200]
     assert "spikewright &lt;/script&gt; &amp; more" in text
+    assert len(text) < 1_000_000
+
+
+def test_charts_are_bars_and_lines(page: Path) -> None:
+    """As the library that the page holds draws them; it knows pies beside."""
+    assert {trace.get("type", "scatter") for chart in charts_of(page) for trace in chart["data"]} <= {"scatter", "bar"}
 
 
 def test_the_page_says_what_matters(page: Path) -> None:
@@ -197,9 +208,10 @@ def chromium(page: Path, tmp_path: Path, *flags: str) -> tuple[str, str]:
 
 
 def with_script(page: Path, tmp_path: Path, script: str) -> Path:
-    """The page with one more script at its end."""
+    """The page with one more script, which runs when its charts are there."""
     probe = tmp_path / "probe.html"
-    text = page.read_text(encoding="utf-8").replace("</body>", f"<script>{script}</script></body>")
+    late = f'document.addEventListener("drawn", () => {{{script}}});'
+    text = page.read_text(encoding="utf-8").replace("</body>", f"<script>{late}</script></body>")
     probe.write_text(text, encoding="utf-8")
     return probe
 

@@ -96,7 +96,6 @@ def test_shards_from_the_command_line(folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("plotly")
     words = ["synapses", "spiking.safetensors", "--data", "data.npz", "-T", "4", "--report", "page.html"]
     assert run(words) == 0
     page = Path("page.html").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from spikewright.graph import Graph
 from spikewright.measures.synops import synops
 from spikewright.nodes import IF, AvgPool, Conv, Flatten, Input, Linear, Output
 from spikewright.training.chip_rounding import ChipRounding
-from spikewright.training.limits import WeightNoise, clip_weights
+from spikewright.training.limits import WeightNoise, clip_weights, keep_thresholds
 from spikewright.training.losses import FiringRateLoss, SynOpsLoss, spike_costs
 from spikewright.training.slopes import SpikeGradient
 from spikewright.training.spiking_module import SpikingModule
@@ -188,6 +188,54 @@ def test_weights_are_clipped_to_the_threshold_behind_them() -> None:
     assert module.trained["conv", "weight"].max() == 1
     assert module.trained["conv", "weight"].min() == -2.5
     assert module.trained["fc", "weight"].max() == 4
+
+
+@pytest.mark.parametrize("view", ["weights", "thresholds"])
+@pytest.mark.parametrize("brightest", [1.0, 255.0])
+def test_what_one_event_adds_is_clipped_in_whatever_unit_weights_are(view: Any, brightest: float) -> None:
+    """Each channel's own threshold, and of an input what one of its events stands for."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        *(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 6, 3), torch.nn.ReLU()),
+        *(torch.nn.AvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(24, 3)),
+    )
+    x = (brightest * np.random.default_rng(0).random((40, 1, 8, 8))).astype(np.float32)
+    conversion = sw.convert(sw.load(net.eval(), shape=(1, 8, 8)), x, "percentile:99,channels", view=view)
+    graph = conversion.spiking
+    event = graph["input"].event_value
+    assert event == pytest.approx(brightest, rel=0.01)
+    module = training.module(conversion)
+    assert clip_weights(module) == {1.0: 18, 255.0: 3}[brightest]  # in both views
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(1e5)
+    assert clip_weights(module) > 0
+    assert clip_weights(module) == 0
+    for name, population, times in (("0", "1", event), ("2", "3", 1.0)):
+        threshold = np.broadcast_to(graph[population].threshold, len(graph[name].weight))
+        highest = module.trained[name, "weight"].detach().amax((1, 2, 3)).numpy() * times
+        positive = (graph[name].weight > 0).any((1, 2, 3))
+        assert np.allclose(highest[positive], threshold[positive], rtol=1e-5)
+    clip_weights(module, {"input": 4.0})  # of an encoder, whose word goes before that of the network
+    most = 4 * module.trained["0", "weight"].detach().amax()
+    assert most <= graph["1"].threshold.max() * (1 + 1e-6)
+
+
+def test_thresholds_that_are_trained_stay_above_zero_in_their_own_unit() -> None:
+    graph = network()
+    graph = graph.with_nodes(
+        [n.replace(threshold=np.array(1e-4 if n.name == "a" else 50.0)) if isinstance(n, IF) else n for n in graph]
+    )
+    module = training.module(graph, thresholds=True)
+    keep_thresholds(module)
+    assert module.trained["a", "threshold"].item() == pytest.approx(1e-4)
+    with torch.no_grad():
+        for label in "ab":
+            module.trained[label, "threshold"].fill_(-1)
+    keep_thresholds(module)
+    assert module.trained["a", "threshold"].item() == pytest.approx(1e-7)
+    assert module.trained["b", "threshold"].item() == pytest.approx(0.05)
+    assert module.spiking()["a"].threshold > 0
 
 
 def test_noise_is_there_in_training_only() -> None:

@@ -3,6 +3,7 @@
 from spikewright.calibration.gathering import Calibration, Counts, calibrate, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import Look, look
+from spikewright.calibration.parts import gather_part, merge_parts
 from spikewright.calibration.requests import (
     Counted,
     Distribution,
@@ -14,6 +15,7 @@ from spikewright.calibration.requests import (
     Quantile,
     Request,
 )
+from spikewright.calibration.room import MEMORY
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, NodeFacts, methods, parse_all, threshold_method
@@ -25,6 +27,7 @@ from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.calibration.thresholds.scale import Scale
 
 __all__ = [
+    "MEMORY",
     "AnalogScore",
     "Calibration",
     "Counted",
@@ -50,8 +53,10 @@ __all__ = [
     "Scale",
     "Statistics",
     "calibrate",
+    "gather_part",
     "input_scale_text",
     "look",
+    "merge_parts",
     "methods",
     "parse_all",
     "parse_input_scale",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from spikewright.calibration.looking import look
 from spikewright.calibration.population import Population, populations
 from spikewright.calibration.requests import Counted, InOrder, Quantile, Request
 from spikewright.calibration.requests.request import Arrays
+from spikewright.calibration.room import MEMORY, checked_memory, share_out
 from spikewright.calibration.score import AnalogScoring, StreamScoring, scored_heads
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.data import Dataset, as_dataset
 from spikewright.errors import CalibrationError, DataError, warn
 from spikewright.forward import Forward
@@ -42,8 +45,10 @@ def calibrate(
     requests: Collection[Request[Any]] = (),
     batch_size: int = 256,
     one_pass: bool = False,
+    memory: int = MEMORY,
     device: str = "cpu",
     progress: Progress | None = None,
+    cluster: ClusterChoice = None,
 ) -> Statistics:
     """Statistics of every ReLU of a graph, of what every output reads, before the activation it applies, and of inputs.
 
@@ -54,8 +59,9 @@ def calibrate(
         graph: the folded graph, from ``prepare``.
         data: a Dataset, an array ``(N, *shape)``, for several inputs a mapping of them by name, a pair of such samples
             and labels, or what else ``as_dataset`` takes. How many samples there are need not be known.
-        methods: what λ will be asked for, as values or as their text. A percentile takes a second pass over the data,
-            and more only where very many values lie close to it.
+        methods: what λ will be asked for, as values or as their text. All are found in one pass, but for percentiles
+            above which more values lie than ``memory`` holds: these take a second pass, and more only where very many
+            values lie close to them.
         input_scale: how λ of an input comes about, which is what one event of the Poisson encoder stands for: "max",
             the largest size of its values; a percentile of their sizes without zeros ("percentile:99.9"), which cuts
             what is larger; or a number.
@@ -64,8 +70,11 @@ def calibrate(
         batch_size: samples that run side by side; changes nothing but speed and memory.
         one_pass: stop after the first pass; a percentile is then known to within
             ``Statistics.relative_error`` for layers (channels are still refined).
+        memory: MiB for the largest values, of which an exact percentile is one: a quarter of it holds values, of 4
+            bytes for a layer, of 8 for channels, the rest is for selecting and sorting.
         device: a torch device.
         progress: called with (samples done, samples in all passes that are known to come).
+        cluster: workers that share the samples of each pass: see ``simulate``.
 
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
@@ -76,18 +85,24 @@ def calibrate(
     """
     batch_size = whole("batch_size", batch_size)
     calibration = Calibration(
-        graph, data, methods, input_scale=input_scale, task=task, requests=requests, one_pass=one_pass
+        graph, data, methods, input_scale=input_scale, task=task, requests=requests, one_pass=one_pass, memory=memory
     )
     in_order = sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
-    while calibration.needs_pass:
-        samples = calibration.data.length or 0
-        before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
-        move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
-        counts = calibration.counts()
-        counts.add(forward, calibration.data, batch_size, move)
-        calibration.merge(counts)
-        calibration.finish_pass()
+    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        while calibration.needs_pass:
+            samples = calibration.data.length or 0
+            before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
+            move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
+            if workers is None:
+                counts = calibration.counts()
+                counts.add(forward, calibration.data, batch_size, move)
+                calibration.merge(counts)
+            else:
+                from spikewright.calibration.on_cluster import count_pass
+
+                count_pass(calibration, workers, batch_size, device, move)
+            calibration.finish_pass()
     counted = calibration.passes * len(calibration.data)
     watch = None if progress is None else lambda done, _: progress(counted + done, counted + in_order)
     statistics = calibration.statistics(device, watch)
@@ -100,22 +115,21 @@ def calibrate(
 class Calibration:
     """Calibration in steps: passes over the data until nothing needs another one.
 
-    Each pass may be cut into parts that are counted apart, on other machines too, and merged in any order; the
-    statistics are those of the whole data set to the bit, but for the rounding of sums of floats (the mean of inputs,
-    ``Moments``; and activations themselves, which torch may round otherwise in batches of another size)::
+    Each pass may be cut into parts that are gathered apart, on other machines too, and merged; the statistics are those
+    of the whole data set to the bit. (Torch may round activations otherwise in batches of another size: let each part
+    begin at a multiple of the batch size.) ::
 
         calibration = Calibration(graph, data, methods)
         while calibration.needs_pass:
-            for start in range(0, len(data), 1000):
-                counts = calibration.counts(start, 1000)
-                part = data.subset(np.arange(start, min(start + 1000, len(data))))
-                counts.add(calibration.forward(), part)
-                calibration.merge(counts)
-            calibration.finish_pass()
+            parts = [calibration.data.part(k, 4) for k in range(4)]
+            firsts = [part.first_sample for part in parts]
+            counts = [calibration.counts(first, len(part)) for first, part in zip(firsts, parts)]
+            merge_parts(calibration, [gather_part(one, graph, part) for one, part in zip(counts, parts)])
         statistics = calibration.statistics()
 
     Args:
-        graph, data, methods, input_scale, task, requests, one_pass: as for ``calibrate``.
+        graph, data, methods, input_scale, task, requests, one_pass, memory: as for ``calibrate``; the memory is for
+            each part that is counted, and for what is merged.
 
     Attributes:
         data: with its axes as the network has them.
@@ -137,6 +151,7 @@ class Calibration:
         task: TaskChoice = None,
         requests: Collection[Request[Any]] = (),
         one_pass: bool = False,
+        memory: int = MEMORY,
     ) -> None:
         chosen, self.input_scale = parse_all(methods), parse_input_scale(input_scale)
         self.graph, self.one_pass, self.passes = graph, one_pass, 0
@@ -159,10 +174,14 @@ class Calibration:
             scoring: AnalogScoring = AnalogScoring(heads, graph.of_type(Output))
         else:
             scoring, self.remarks = StreamScoring(graph, task), ()
+        memory = checked_memory(memory)
+        watched = populations(graph, asked, one_pass, self.data.length, memory)
         self._counts = Counts(
-            {population.name: population for population in populations(graph, asked, one_pass)},
+            {population.name: population for population in watched},
             {name: InputWatcher() for name in graph.inputs},
             scoring,
+            self.data.length,
+            memory,
         )
         self.in_order = tuple(in_order.values())
 
@@ -182,8 +201,7 @@ class Calibration:
         Raises:
             SettingsError: for a device that is none.
         """
-        outputs = (Output(name=output.name, inputs=output.inputs) for output in self.graph.of_type(Output))
-        return Forward(self.graph.replaced(*outputs), device)
+        return Forward(bare(self.graph), device)
 
     def counts(self, first: int = 0, samples: int | None = None) -> Counts:
         """What is to be counted in this pass of some samples, empty yet; it can be sent to another machine and back.
@@ -266,13 +284,21 @@ class Counts:
         populations: by name, those that take part in the pass.
         inputs: by name, what is seen of inputs in the first pass; empty in others.
         scoring: of the analog network in the first pass.
+        length: of the whole data set; None where nobody knows.
+        memory: MiB for the largest values.
     """
 
     def __init__(
-        self, populations: dict[str, Population], inputs: dict[str, InputWatcher], scoring: AnalogScoring
+        self,
+        populations: dict[str, Population],
+        inputs: dict[str, InputWatcher],
+        scoring: AnalogScoring,
+        length: int | None,
+        memory: int,
     ) -> None:
         self.populations, self.inputs, self.scoring = populations, inputs, scoring
-        self.samples = 0
+        self.length, self.memory, self.samples = length, memory, 0
+        self._share_out()
 
     def fresh(self, samples: slice, with_inputs: bool) -> Counts:
         """One for the same pass that has seen nothing yet."""
@@ -280,7 +306,16 @@ class Counts:
             {name: population.fresh() for name, population in self.populations.items() if population.passes_left},
             {name: InputWatcher() for name in self.inputs} if with_inputs else {},
             self.scoring.fresh(samples) if with_inputs else AnalogScoring({}, ()),
+            self.length,
+            self.memory,
         )
+
+    def _share_out(self) -> None:
+        """Say how many of its largest values each population may keep."""
+        to_come = None if self.length is None else max(self.length - self.samples, 0)
+        kept = [one for population in self.populations.values() for one in population.largest(to_come)]
+        if kept:
+            share_out(kept, self.memory)
 
     def add(self, forward: Forward, data: Dataset, batch_size: int = 256, progress: Progress | None = None) -> None:
         """Run the network over samples and count.
@@ -298,15 +333,15 @@ class Counts:
 
         threads = torch.get_num_threads()
         score = self.scoring.bound(forward.to_tensor)
-        done = 0
+        before = self.samples
         with ThreadPoolExecutor(threads) as several:
             watch = self._hooks(several if threads > 1 else None, threads)
             for x, y in data.noting_batches(batch_size):
                 score(forward(torch.from_numpy(np.ascontiguousarray(x)), watch), y, len(x))
-                done += len(x)
+                self.samples += len(x)
+                self._share_out()
                 if progress is not None:
-                    progress(done, data.length or 0)
-        self.samples += done
+                    progress(self.samples - before, data.length or 0)
 
     def _hooks(self, pool: ThreadPoolExecutor | None, threads: int) -> dict[str, Callable[[Tensor], None]]:
         """What to call with the values of which node."""
@@ -318,18 +353,24 @@ class Counts:
 
     def merge(self, other: Counts) -> None:
         """Take in what another one has counted of other samples in this pass."""
+        self.samples += other.samples
         for name, population in other.populations.items():
             self.populations[name].merge(population)
+        self._share_out()
         for name, watcher in other.inputs.items():
             self.inputs[name].merge(watcher)
         self.scoring.merge(other.scoring)
-        self.samples += other.samples
 
     def finish_pass(self) -> None:
         """After a pass over all samples."""
         self.samples = 0
         for population in self.populations.values():
             population.finish_pass()
+
+
+def bare(graph: Graph) -> Graph:
+    """A graph whose outputs give what they read: a scale is one of that."""
+    return graph.replaced(*(Output(name=one.name, inputs=one.inputs) for one in graph.of_type(Output)))
 
 
 def statistics_key(graph: Graph, data: Any) -> str:

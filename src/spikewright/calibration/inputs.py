@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests import Quantile, Request
+from spikewright.calibration.requests._exact import ExactSums
 from spikewright.calibration.thresholds import Method, NodeFacts, threshold_method
 from spikewright.errors import CalibrationError, SettingsError
 from spikewright.settings import fits, number, plain
@@ -133,7 +134,7 @@ class InputWatcher:
     """Looks at one input batch by batch, in the first pass over the data."""
 
     def __init__(self) -> None:
-        self.lowest, self.highest, self.sum = np.inf, -np.inf, 0.0
+        self.lowest, self.highest, self.sum = np.inf, -np.inf, ExactSums(1)
         self.count = self.samples = 0
         self.whole = self.alike = True
         self.first: NDArray[np.float32] | None = None
@@ -144,7 +145,7 @@ class InputWatcher:
 
         low, high = (float(end) for end in x.aminmax())
         self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
-        self.sum += _sum(x)
+        self.sum.add(np.array([_sum(x)]))
         self.count += x.numel()
         self.samples += len(x)
         if self.first is None:
@@ -155,7 +156,7 @@ class InputWatcher:
     def merge(self, other: InputWatcher) -> None:
         """Take in what another one has seen of other samples."""
         self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
-        self.sum += other.sum
+        self.sum.merge(other.sum)
         self.count += other.count
         self.samples += other.samples
         self.whole = self.whole and other.whole
@@ -170,7 +171,7 @@ class InputWatcher:
         return InputRange(
             lowest=self.lowest + 0.0,  # not minus zero
             highest=self.highest + 0.0,
-            mean=self.sum / self.count,
+            mean=self.sum.whole / self.count,
             whole=self.whole,
             alike=self.alike and self.samples > 1,
             quantiles=percentiles,

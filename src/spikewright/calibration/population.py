@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikewright.calibration.requests import Accumulator, Counted, Histogram, Totals, Values
+from spikewright.calibration.requests import Accumulator, Counted, Histogram, Quantile, Totals, Values
+from spikewright.calibration.requests._largest import Largest, LargestValues
 from spikewright.calibration.requests.float_bits import INFINITY
+from spikewright.calibration.room import worth_keeping
 from spikewright.calibration.statistics import NodeStatistics
 from spikewright.errors import DataError
 from spikewright.graph import Graph, Node
@@ -32,10 +35,20 @@ class Population:
         layer: its index among the weighted layers.
         requests: what is asked of it; what these need is added.
         one_pass: whether percentiles of the layer may be those of the first pass.
+        positions: values of a channel in one sample.
+        largest: which largest values the first pass keeps, for percentiles.
     """
 
     def __init__(
-        self, node: Node, before: str, channels: int, layer: int, requests: Collection[Counted[Any]], one_pass: bool
+        self,
+        node: Node,
+        before: str,
+        channels: int,
+        layer: int,
+        requests: Collection[Counted[Any]],
+        one_pass: bool,
+        positions: int = 1,
+        largest: Collection[Largest] = (),
     ) -> None:
         self.name, self.label, self.before = node.name, str(node), before
         self.channels, self.layer = channels, layer
@@ -44,9 +57,16 @@ class Population:
         self.signed = not isinstance(node, ReLU)
         self.is_input = isinstance(node, Input)
         self.asked = {request.key for request in requests}
-        self.requests = _with_needs(requests)
+        self.positions = positions
+        among = {r.key: one for r in requests if isinstance(r, Quantile) for one in largest if one.has(r)}
+        self.requests = (*largest, *_with_needs(requests, among.keys()))
         self.totals = Totals(channels)
-        self.accumulators = {r.key: r.accumulator(channels, one_pass) for r in self.requests}
+        self.accumulators = {
+            r.key: r.accumulator(channels, one_pass, among[r.key])
+            if isinstance(r, Quantile) and r.key in among
+            else r.accumulator(channels, one_pass)
+            for r in self.requests
+        }
         self.first_pass = True
 
     @property
@@ -69,6 +89,15 @@ class Population:
         if self._of(before=True):
             found.append((self.before, self._add_before))
         return found
+
+    def largest(self, to_come: int | None) -> list[tuple[LargestValues, Totals, int | None]]:
+        """The largest values that are kept in this pass, for ``share_out``, with so many samples still to come."""
+        values = None if to_come is None else to_come * self.positions
+        return [
+            (a, self.totals, None if values is None else values * (1 if a.request.channels else self.channels))
+            for a in self.accumulators.values()
+            if isinstance(a, LargestValues) and a.needs_pass
+        ]
 
     def _of(self, before: bool) -> list[Accumulator]:
         known = ((r, self.accumulators.get(r.key)) for r in self.requests if r.before == before)
@@ -126,7 +155,11 @@ class Population:
 
 
 def populations(
-    graph: Graph, asked: Callable[[Node, int], Collection[Counted[Any]]], one_pass: bool
+    graph: Graph,
+    asked: Callable[[Node, int], Collection[Counted[Any]]],
+    one_pass: bool,
+    samples: int | None,
+    memory: int,
 ) -> list[Population]:
     """The populations to watch: every input, ReLU and output of a graph.
 
@@ -134,24 +167,33 @@ def populations(
         graph: the folded graph.
         asked: the requests of a node behind a weighted layer of such an index.
         one_pass: as for ``Population``.
+        samples: how many there are; None where nobody knows.
+        memory: MiB for their largest values.
     """
-    found = []
+    watched: list[tuple[Node, str, tuple[int, ...], int, set[Counted[Any]]]] = []
     for node in graph:
         if not node.inputs:
-            found.append(Population(node, node.name, graph.shapes[node.name][0], 0, asked(node, 0), one_pass))
+            watched.append((node, node.name, graph.shapes[node.name], 0, set(asked(node, 0))))
         elif isinstance(node, ReLU | Output):
-            layer = _layer_index(graph, node)
-            channels, before = graph.input_shapes(node)[0][0], node.inputs[0]
-            requests = {Histogram(), *asked(node, layer)}
-            found.append(Population(node, before, channels, layer, requests, one_pass))
-    return found
+            layer, before = _layer_index(graph, node), node.inputs[0]
+            watched.append((node, before, graph.input_shapes(node)[0], layer, {Histogram(), *asked(node, layer)}))
+    searched = [
+        ([r for r in requests if not (one_pass and isinstance(r, Quantile) and not r.channels)], prod(shape))
+        for _, _, shape, _, requests in watched
+    ]
+    return [
+        Population(node, before, shape[0], layer, requests, one_pass, prod(shape[1:]), largest)
+        for (node, before, shape, layer, requests), largest in zip(
+            watched, worth_keeping(searched, samples, memory), strict=True
+        )
+    ]
 
 
-def _with_needs(requests: Iterable[Counted[Any]]) -> tuple[Counted[Any], ...]:
-    """Requests and all that they need, each once, what is needed first."""
+def _with_needs(requests: Iterable[Counted[Any]], without: Collection[str] = ()) -> tuple[Counted[Any], ...]:
+    """Requests and all that they need, but those of the keys ``without``, each once, what is needed first."""
     found: dict[str, Counted[Any]] = {}
     for request in sorted(requests, key=lambda one: one.key):
-        for one in (*_with_needs(request.needs), request):
+        for one in (*(() if request.key in without else _with_needs(request.needs)), request):
             found.setdefault(one.key, one)
     return tuple(found.values())
 

@@ -18,8 +18,8 @@ from typer.main import get_command
 from spikewright import __version__
 from spikewright.cli.commands import Commands, register
 from spikewright.cli.terminal import warnings_as_lines
-from spikewright.errors import SpikewrightError
-from spikewright.files import Written, reason, recording, shown
+from spikewright.errors import SpikewrightError, StorageError
+from spikewright.files import Written, reason, recording, shown, unfinished
 from spikewright.text import first_line, one_line, visible
 
 app = typer.Typer(
@@ -70,6 +70,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         the exit status: 0; 2 for everything that was refused or interrupted; 1 for a fault of Spikewright itself.
     """
+    unfinished.clear()  # of commands before
     with recording() as written:
         return _run(arguments, written)
 
@@ -84,7 +85,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
     except SpikewrightError as error:
         if debug:
             raise
-        return _failed(str(error) + (f"\nwritten before that: {written}" if written.paths else ""))
+        return _failed("\n".join([str(error), *_left(written, isinstance(error, StorageError))]))
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -114,8 +115,15 @@ def _run(arguments: Sequence[str], written: Written) -> int:
             FAULT,
         )
     if result == INTERRUPTED:
-        return _failed(f"interrupted; written before that: {written}" if written.paths else INTERRUPTED_EARLY)
+        left = _left(written, True)
+        return _failed("; ".join(["interrupted", *left]) if left else INTERRUPTED_EARLY)
     return result if isinstance(result, int) else 0
+
+
+def _left(written: Written, unfinished_too: bool) -> list[str]:
+    """What a command that did not end well has left on the disk, in words."""
+    kept = list(dict.fromkeys(text for tell in unfinished if (text := tell()))) if unfinished_too else []
+    return ([f"written before that: {written}"] if written.paths else []) + kept
 
 
 def _of_the_system(error: OSError, written: Written) -> str:

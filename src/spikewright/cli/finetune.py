@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,12 +31,14 @@ from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_not_code, 
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, named, picked, say
 from spikewright.cli.terminal import compact_table, out, print_json, stages
+from spikewright.cli.unmet import fits_told, limits_told
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset, Recordings, load_data
 from spikewright.data.recordings import frames_in
 from spikewright.data.sampling import draw
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError, SettingsError, StorageError
 from spikewright.experiment import Candidate
+from spikewright.files import shown
 from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.protocol import check_overlap, overlap_of
@@ -46,6 +50,7 @@ from spikewright.storage import check_save, save
 from spikewright.text import short, steps_to_show
 from spikewright.training import Recipe, module
 from spikewright.training import finetune as finetuned
+from spikewright.training.bounds import bounds
 from spikewright.training.checkpoints import check_checkpoint
 from spikewright.training.chip_rounding import ChipRounding
 
@@ -89,7 +94,7 @@ def finetune(
     ] = None,
     dt: Annotated[str | None, typer.Option(help="Length of a step: 1ms, 500us or seconds.")] = None,
     chip: Annotated[str | None, typer.Option(help="Train to the integers of this chip: speck2f, say.")] = None,
-    clip: Annotated[bool, typer.Option("--clip", help="Clip weights to the threshold after every step.")] = False,
+    clip: Annotated[bool, typer.Option("--clip", help="Clip weights: no event adds more than the threshold.")] = False,
     noise: Annotated[float, typer.Option(min=0, help="On weights while they learn: a share of the largest one.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of samples, noise, and what is held out.")] = 0,
     checkpoint: Annotated[
@@ -180,7 +185,7 @@ def finetune(
         "explain": False,
         "quiet": True,
     }
-    with stages(quiet=as_json) as tell:
+    with _resumable(checkpoint), stages(quiet=as_json) as tell:
 
         def scores(what: str, conversion: Conversion, insist: bool) -> Measures:
             told = lambda done, total: tell(what, done, total)  # noqa: E731
@@ -200,10 +205,12 @@ def finetune(
         after = scores("after", learned.conversion, kept or allow_overlap)
     save(learned.conversion, output, force)
     fits = _fits(chip, network, learned.conversion)
+    limits = bounds(recipe, network, before, after, recorded)
     if report is not None:
         told = {"command": context.obj, "model": model, "data": f"{data}: {named(choice)}", "test": test or "held out"}
         two = Candidate("before", network, before), Candidate("after", learned.conversion, after)
-        training_report(report, learned, *two, fits, title=f"{model}, trained on", settings=told, force=force)
+        title = f"{model}, trained on"
+        training_report(report, learned, *two, fits, limits, title=title, settings=told, force=force)
     if as_json:
         print_json(
             {
@@ -214,6 +221,7 @@ def finetune(
                 "resumed": learned.resumed,
                 "before": before.summary(),
                 "after": after.summary(),
+                "limits": [one.summary() for one in limits],
                 "fits": {when: one.fits for when, one in fits.items()} if fits else None,
                 "output": str(output),
                 **({} if report is None else {"report": str(report)}),
@@ -226,10 +234,8 @@ def finetune(
         say(f"went on from {checkpoint}: {learned.resumed} of {epochs} epochs were done")
     say(f"mean loss of each epoch: {', '.join(f'{loss:.4g}' for loss in learned.history)}")
     out.print(before_and_after(before, after, seconds))
-    for when, one in (fits or {}).items():
-        out.print(
-            f"{chip}, {when}: {'fits' if one.fits else 'does not fit'}", highlight=False, markup=False, soft_wrap=True
-        )
+    for line in (*limits_told(limits), *fits_told(fits or {})):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     if kept:
         out.print("note: held-out samples may be those of calibration; --test measures with others", soft_wrap=True)
     out.print(f"written: {output}", highlight=False, soft_wrap=True)
@@ -266,6 +272,25 @@ def _check_training(network: Conversion, recipe: Recipe) -> None:
     if recipe.chip is not None:
         ChipRounding(made, recipe.chip)
     recipe.synops_loss(network, recorded=True)  # of frames it is asked again, when they are known
+
+
+@contextmanager
+def _resumable(checkpoint: Path | None) -> Iterator[None]:
+    """An interruption in it says where the state of training stands, and how to go on.
+
+    Raises:
+        StorageError: in place of an interruption.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint is None:
+            how = "nothing was written; with --checkpoint state.safetensors the state of training is kept on the way"
+        elif checkpoint.exists():
+            how = f"the state of training stands in {shown(checkpoint)}: the same command goes on from there"
+        else:
+            how = f"nothing was written; {shown(checkpoint)} is written every minute of training and after each epoch"
+        raise StorageError(f"interrupted; {how}") from None
 
 
 def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None, columns: str | None) -> Dataset:

@@ -18,6 +18,23 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace results that exist, each only when the new one is whole.")
 ]
 
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on from what an interrupted run left beside the output, if all settings are the same."
+    ),
+]
+
+
+def check_resume(resume: bool, output: Path | None) -> None:
+    """Refuse to go on where nothing was kept to go on from.
+
+    Raises:
+        SettingsError: for a run without an output, beside which it would be.
+    """
+    if resume and output is None:
+        raise SettingsError("--resume goes on from what an interrupted run left beside its output: give -o too")
+
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | str | None]) -> None:
     """Refuse outputs that are one place, lie in each other, or are what the command reads, before any of it is read.

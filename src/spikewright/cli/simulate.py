@@ -13,6 +13,7 @@ from rich.table import Table
 from spikewright.chips.recording import is_recording
 from spikewright.chips.storage import is_quantised
 from spikewright.cli.console import (
+    ClusterOption,
     DtOption,
     DtypeOption,
     EarlyExitOption,
@@ -35,7 +36,15 @@ from spikewright.cli.options import (
     is_typed,
     with_options,
 )
-from spikewright.cli.outputs import ForceOption, check_curves, check_outputs, write_curves, written_events
+from spikewright.cli.outputs import (
+    ForceOption,
+    ResumeOption,
+    check_curves,
+    check_outputs,
+    check_resume,
+    write_curves,
+    written_events,
+)
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
@@ -55,6 +64,7 @@ from spikewright.measures import Measures, check_exit, measure
 from spikewright.measures.early_exit import check_free
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
+from spikewright.parts import Checkpoint
 from spikewright.reports.document import check_report
 from spikewright.reports.recording import recording_report
 from spikewright.storage import SUFFIX
@@ -91,6 +101,7 @@ def simulate(
         typer.Option(help="Write every spike into this folder, new or empty, as Parquet.", metavar="FOLDER"),
     ] = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     task: TaskOption = None,
     engine: EngineOption = "auto",
     dtype: DtypeOption = "float32",
@@ -128,6 +139,7 @@ def simulate(
             "computes."
         ),
     ] = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -135,7 +147,9 @@ def simulate(
 
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
+    check_resume(resume, output)
     if is_quantised(model):
+        check_idle(context, ("resume", "cluster"), "what 'quantise' wrote is run in one go, in one place")
         check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
         outputs = {"--output": output, "--events": events, "--report": report}
         check_outputs(outputs, {"SPIKING": model, "--data": data, "--beside": beside})
@@ -184,6 +198,7 @@ def simulate(
     if output is not None:
         check_curves(output, force)
     if events is not None:
+        check_idle(context, ("resume",), "events are written in one go: leave --events away")
         check_events(events, force)
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
@@ -218,6 +233,7 @@ def simulate(
     length: dict[str, Any] = {"timesteps": options.timesteps}
     if isinstance(dataset, Recordings):
         length = {}
+    checkpoint = Checkpoint(output, resume) if output is not None and events is None else None
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
@@ -237,9 +253,13 @@ def simulate(
             early_exit=rule,
             explain=explain,
             allow_overlap=allow_overlap,
+            checkpoint=checkpoint,
+            cluster=cluster,
         )
     if output is not None:
         write_curves(_arrays(measures), output, force)
+    if checkpoint is not None:
+        checkpoint.clear()
     stored = None if events is None else load_events(events)
     if report is not None and isinstance(dataset, Recordings):
         recording_report(report, dataset.items[0], dataset.binning, network, dt, force=force)

@@ -29,7 +29,10 @@ def far_from_tuned(corrections: Sequence[Correction], timesteps: int, encoder: s
     for correction in corrections:
         tuned = dict(correction.settings)
         steps = made_for(correction)
-        if steps is None:
+        learned_on_recordings = correction.name == "finetune" and tuned.get("encoder") == encoder == "recordings"
+        if (
+            steps is None or learned_on_recordings
+        ):  # learned at longer timesteps than those of runs, which takes less time
             continue
         differing = []
         if not (steps.first <= 2 * timesteps and timesteps <= 2 * steps.last):

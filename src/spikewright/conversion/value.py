@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -98,6 +99,13 @@ class Conversion:
         scales = {name: value.tolist() for name, value in self.scales.items()}
         told = (self.neurons, dict(self.became), self.view, self.readout, self.answer, dict(self.tasks))
         return graphs, scales, told, self.preprocessing, self.binning, self.classes, self.calibration, self.corrections
+
+    @cached_property
+    def key(self) -> str:
+        """A fingerprint of both networks, of λ, and of what outputs are read by."""
+        scales = "".join(f"{name}{value.tolist()!r}" for name, value in self.scales.items())
+        text = f"{self.folded.fingerprint} {self.spiking.fingerprint} {scales} {self.view} {self.readout} {self.answer}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
     def reference(self) -> Graph:

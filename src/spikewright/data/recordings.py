@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +18,14 @@ from spikewright.data.labels import Targets, as_targets
 from spikewright.data.labels import rows as targets_of_rows
 from spikewright.data.layout import Inputs, channels_of
 from spikewright.data.sampling import Rows, classes_of
-from spikewright.errors import DataError, SettingsError
+from spikewright.errors import DataError, SettingsError, SpikewrightWarning
 from spikewright.graph import Shape
 from spikewright.recordings import Binning, EventBatch, Recording
 from spikewright.recordings.batch import Timing, event_batch, timing_of
 from spikewright.recordings.durations import duration_text
+
+MOMENT = 1.5e-6
+"""Seconds: a recording that takes no longer is of one microsecond."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,7 +139,7 @@ class Recordings(Dataset):
         """The same recordings as events at timesteps of ``dt`` seconds.
 
         Raises:
-            SettingsError: for a binning that events cannot be given by, or a timestep longer than a frame.
+            SettingsError: for a binning that events cannot be given by, or a timestep longer than every frame.
             DataError: for recordings without events.
         """
         self.binning.check_runs_on_events()
@@ -144,7 +148,34 @@ class Recordings(Dataset):
                 f"a timestep of {duration_text(dt)} is longer than a frame of {duration_text(self.binning.dt)}: give a "
                 "shorter dt (--dt)"
             )
-        return EventDataset(self, dt)
+        made = EventDataset(self, dt)
+        self._check_timestep(dt, made.timings)
+        return made
+
+    def _check_timestep(self, dt: float, timings: tuple[Timing, ...]) -> None:
+        """Refuse a timestep that is longer than the frames of all recordings, and count those that have shorter ones.
+
+        A recording of one moment has no length that a timestep could be longer than: it runs one.
+        """
+        lengths = [
+            (recording.duration / timing.frames, recording.name)
+            for recording, timing in zip(self.items, timings, strict=True)
+            if recording.duration > MOMENT
+        ]
+        short = [name for length, name in lengths if dt > length * (1 + 1e-9)]
+        if short and len(short) == len(lengths):
+            longest = float(f"{max(lengths)[0]:.3g}")
+            raise SettingsError(
+                f"a timestep of {duration_text(dt)} is longer than the frames of these recordings by binning "
+                f"{self.binning}, {duration_text(longest)} at most: give a shorter dt (--dt)"
+            )
+        if short:
+            warnings.warn(
+                f"frames of {len(short):,} of {len(self):,} recordings are shorter than a timestep of "
+                f"{duration_text(dt)}, in which all their events come at once; the first is {short[0]}",
+                SpikewrightWarning,
+                stacklevel=2,
+            )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

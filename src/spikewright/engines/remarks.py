@@ -14,6 +14,7 @@ from spikewright.engines.reference import BatchRun
 from spikewright.forward import split_inputs
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF, Input
+from spikewright.parts import storable
 from spikewright.text import listed
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ where the largest is below this part of it."""
 ASK = "are they preprocessed as they were then?"
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class InputObservations:
     """The values of one input over some samples.
@@ -104,6 +106,7 @@ class InputObservations:
         return found
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class Observations:
     """What was seen of some samples of a run, as far as remarks are made of it.

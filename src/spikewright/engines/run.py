@@ -15,6 +15,7 @@ from spikewright.engines.remarks import Observations
 from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Array
+from spikewright.parts import storable
 from spikewright.text import listed, shape_text
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from spikewright.engines.reference import BatchRun
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class Run:
     """What a simulation of N samples over T timesteps gave, of which S are recorded.
@@ -179,6 +181,7 @@ class Run:
         return Run.merged([self, other]) if isinstance(other, Run) else NotImplemented
 
 
+@storable
 class RunJoiner:
     """Puts runs of consecutive samples together: rows side by side, everything that would grow with N summed up."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
 import numpy as np
 
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
@@ -23,11 +24,12 @@ from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, RunSettings, given_settings
 from spikewright.engines.windows import latency_of
-from spikewright.errors import DataError, GraphError, warn
+from spikewright.errors import DataError, GraphError, SettingsError, warn
 from spikewright.events import events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
+from spikewright.parts import Stage
 from spikewright.recordings import events_in
 from spikewright.registry import file_name
 
@@ -36,6 +38,19 @@ if TYPE_CHECKING:
 
 Observer = Callable[["Tensor", BatchRun], None]
 """Sees each batch of samples and what it did, before it is forgotten."""
+
+
+class Counting(Protocol):
+    """An observer whose counts can be kept and put together."""
+
+    def __call__(self, x: Tensor, run: BatchRun) -> None:
+        """See a batch."""
+
+    def counted(self) -> Any:
+        """What was counted so far: what ``to_plain`` takes."""
+
+    def merge(self, counted: Any) -> None:
+        """Take in what another one of the kind has counted of the samples that follow."""
 
 
 def simulate(
@@ -48,6 +63,7 @@ def simulate(
     observers: Collection[Observer] = (),
     progress: Callable[[int, int], None] | None = None,
     quiet: bool = False,
+    cluster: ClusterChoice = None,
     **keywords: Unpack[RunKeywords],
 ) -> Run:
     """Run a spiking graph over a data set.
@@ -66,6 +82,8 @@ def simulate(
         observers: called with each batch of samples and its BatchRun.
         progress: called with (samples done, samples in all).
         quiet: whether what is odd stands in ``Run.warnings`` only.
+        cluster: workers that share the samples, to the same numbers: ``"local:4"``, the address of a Dask scheduler, or
+            a ``distributed.Client``; None for none.
         keywords: the fields of ``RunSettings``: encoder, batch_size, engine, device, dtype, seed, first_sample, dt,
             readout_from, step; and those of ``Record``, where ``record`` is names: ``events_to`` (its folder),
             ``force``, and ``keep_outputs`` (its outputs).
@@ -86,7 +104,15 @@ def simulate(
     prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
     graph, dataset, chosen = spiking_graph(prepared.network), prepared.data, prepared.settings
     recording = wanted.fitted(graph, chosen.timesteps)
-    run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
+    if cluster is None:
+        run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
+    else:
+        from spikewright.engines.in_parts import Simulated, run_on
+
+        if observers:
+            raise SettingsError("observers see batches, and a cluster has these on other machines: leave one of both")
+        with cluster_of(cluster) as workers:
+            run = run_on(workers, Simulated(graph, chosen, wanted), dataset, wanted, progress=progress)
     far = far_from_tuned(corrections, chosen.timesteps, file_name(type(chosen.chosen_encoder)))
     run = replace(run, warnings=(*run.warnings, *far)) if far else run
     if not quiet:
@@ -102,6 +128,7 @@ def run_over(
     recording: Recording,
     observers: Collection[Observer] = (),
     progress: Callable[[int, int], None] | None = None,
+    stage: Stage | None = None,
 ) -> Run:
     """``simulate`` from values alone, without a word about what is odd.
 
@@ -113,6 +140,7 @@ def run_over(
         recording: the same for this network, and what whoever calls needs beside.
         observers: as for ``simulate``.
         progress: as for ``simulate``.
+        stage: where what was counted is kept now and then, and gone on from; observers are ``Counting`` ones then.
 
     Raises:
         SpikewrightError: as ``simulate``.
@@ -132,6 +160,11 @@ def run_over(
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     recording = replace(recording, summed=not observers)  # nobody looks at single samples
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
+    counting = [cast(Counting, one) for one in observers] if stage is not None else []
+    if stage is not None and stage.state is not None:
+        joiner, counted = stage.state
+        for observer, one in zip(counting, counted, strict=True):
+            observer.merge(one)
     windows = latency_of(graph, 1)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
@@ -140,7 +173,8 @@ def run_over(
             shapes = {name: graph.shapes[name] for name in populations}
             folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
             observers = [*observers, stack.enter_context(folder)]
-        for x, y in dataset.batches(size):
+        rest = dataset if not joiner.samples else dataset.between(joiner.samples, len(dataset))
+        for x, y in rest.batches(size):
             events = events_in(x)
             values: Any = torch.from_numpy(np.ascontiguousarray(x)) if events is None else events
             batch = values.to(like)
@@ -171,6 +205,10 @@ def run_over(
             )
             if progress is not None:
                 progress(joiner.samples, dataset.length or 0)
+            if stage is not None:
+                stage.keep(lambda: (joiner, [one.counted() for one in counting]), joiner.samples, dataset.length or 0)
+        if stage is not None and stage.done < joiner.samples:
+            stage.keep(lambda: (joiner, [one.counted() for one in counting]), joiner.samples, joiner.samples, now=True)
         if not joiner.samples:
             raise DataError("the data set is empty: there is nothing to simulate")
     return joiner.run()

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.graph import Array, Shape
+from spikewright.parts import storable
 
 Step = tuple[NDArray[np.int64], NDArray[np.int32], Array]
 """What some samples sent in one timestep: sample, neuron and value of each event, by sample and neuron."""
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class Events:
     """What a population sent, ordered by sample, timestep and neuron.

@@ -4,7 +4,7 @@ from spikewright.files.destinations import check_destination, check_reachable, e
 from spikewright.files.errors import reason, shown, storage_errors
 from spikewright.files.lock import one_at_a_time
 from spikewright.files.owners import abandoned, leftovers, stem, this_process, tidy, token
-from spikewright.files.record import Written, recording
+from spikewright.files.record import Written, recording, unfinished
 from spikewright.files.writing import (
     atomic_folder,
     atomic_path,
@@ -38,6 +38,7 @@ __all__ = [
     "this_process",
     "tidy",
     "token",
+    "unfinished",
     "write_bytes",
     "write_text",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from spikewright.files.errors import shown
 
 _records: list[Written] = []
+unfinished: list[Callable[[], str]] = []
+"""What says, of each long run that is under way, what it has kept and how to go on; an empty text for nothing."""
 
 
 class Written:

@@ -1,10 +1,12 @@
 """The helper process: reads all that an HDF5 file holds, and forgets it. A request a line, in JSON; an answer a line.
 
-It runs as a script of its own and imports nothing of Spikewright, so that it starts quickly.
+It runs as a script of its own and imports nothing of Spikewright, so that it starts quickly. Filters of plugins crash
+on damaged chunks as the library does, so that those that will read a file are made known here too.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -44,6 +46,8 @@ def _tolerant() -> Iterator[None]:
 
 def main() -> None:
     """Answer requests, one a line of JSON, until there are no more: the helper process."""
+    with suppress(ImportError):
+        importlib.import_module("hdf5plugin")
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

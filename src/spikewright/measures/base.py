@@ -9,6 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from spikewright.engines import BatchRun, Run
+from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.registry import Registry, class_of
 from spikewright.text import QUOTED, one_line
@@ -63,6 +64,17 @@ class Measure(ABC):
     def see(self, x: Tensor, run: BatchRun) -> None:  # noqa: B027
         """Look at a batch of samples ``(B, *shape)`` and at what it did, before both are forgotten."""
 
+    def counted(self) -> Any:
+        """What it has counted so far, for ``merge``: numbers, texts, arrays, and lists, tuples and tables of such.
+
+        None, as here, says that it can neither be kept nor be put together from parts: then it is left out of runs in
+        parts, and of those that go on.
+        """
+        return None
+
+    def merge(self, counted: Any) -> None:  # noqa: B027
+        """Take in what another one of it has counted of the samples that follow."""
+
     @abstractmethod
     def result(self, run: Run) -> MeasureResult:
         """What it found, once all samples were simulated; the run has counts and ``nonzero``, not the outputs."""
@@ -93,6 +105,26 @@ class RegisteredMeasures:
         for name, measure in list(self.running.items()):
             try:
                 measure.see(x, run)
+            except Exception as error:
+                self._lost(name, type(measure), error)
+
+    def counted(self) -> dict[str, Any]:
+        """What those that can be merged have counted so far, by name."""
+        found = {}
+        for name, measure in list(self.running.items()):
+            try:
+                found[name] = measure.counted()
+            except Exception as error:
+                self._lost(name, type(measure), error)
+        return found
+
+    def merge(self, counted: Mapping[str, Any]) -> None:
+        """Take in what others have counted of the samples that follow; whatever lacks them is left out."""
+        for name, measure in list(self.running.items()):
+            try:
+                if counted.get(name) is None:
+                    raise SettingsError("it cannot be put together from parts, as Measure.counted and merge would do")
+                measure.merge(counted[name])
             except Exception as error:
                 self._lost(name, type(measure), error)
 

@@ -15,6 +15,7 @@ from spikewright.engines import BatchRun
 from spikewright.engines.ends import Ends
 from spikewright.forward import Forward
 from spikewright.graph import Array, Graph, Shape
+from spikewright.parts import Fold, storable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,15 +39,24 @@ class Correlation:
     spiking: NDArray[np.float32]
 
 
+@storable
 @dataclass
 class _Sums:
-    """Sums that give the correlation, kept batch by batch."""
+    """Sums that give the correlation, and what is drawn of each batch."""
 
-    values: NDArray[np.float64] = field(default_factory=lambda: np.zeros(7))
+    values: Fold = field(default_factory=Fold)
     lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(2, np.inf))
     highest: NDArray[np.float64] = field(default_factory=lambda: np.full(2, -np.inf))
     analog: list[NDArray[np.float32]] = field(default_factory=list)
     spiking: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def merge(self, other: _Sums) -> None:
+        """Take in those of the samples that follow."""
+        self.values.merge(other.values)
+        self.lowest = np.minimum(self.lowest, other.lowest)
+        self.highest = np.maximum(self.highest, other.highest)
+        self.analog += other.analog
+        self.spiking += other.spiking
 
 
 class CorrelationObserver:
@@ -61,6 +71,7 @@ class CorrelationObserver:
         device: a torch device.
         encoder: of the simulation; it knows which samples the trained network sees. None for constant currents.
         answers: called with the samples, the trained network's outputs by name, and the batch.
+        batch: the number of the first batch that it sees, on which its draws depend.
     """
 
     def __init__(
@@ -73,16 +84,19 @@ class CorrelationObserver:
         device: str = "cpu",
         encoder: Encoder | None = None,
         answers: Callable[[Tensor, Mapping[str, Tensor], BatchRun], None] | None = None,
+        batch: int = 0,
     ) -> None:
         self.forward = Forward(reference, device)
         self.units = {name: self._placed(unit, reference.shapes[name]) for name, unit in units.items()}
         self.timesteps, self.samples = timesteps, samples
         self.encoder = encoder or Constant()
-        self.random = np.random.default_rng(seed)
+        self.seed, self.batch = seed, batch
+        self.random = np.random.default_rng((seed, batch))
         self.sums: dict[str, _Sums] = {}
         self.answers = answers
 
     def __call__(self, x: Tensor, run: BatchRun) -> None:
+        self.random = np.random.default_rng((self.seed, self.batch))
         ends = Ends(x, self.timesteps)
         watch = {
             name: self._watcher(name, ends.mean(counts.double(), self.timesteps - 1))
@@ -92,6 +106,17 @@ class CorrelationObserver:
         outputs = self.forward(self.encoder.mean(x, self.timesteps), watch)
         if self.answers is not None:
             self.answers(x, outputs, run)
+        self.batch += 1
+
+    def counted(self) -> tuple[int, dict[str, _Sums]]:
+        """What was counted so far, for ``merge``."""
+        return self.batch, self.sums
+
+    def merge(self, counted: tuple[int, dict[str, _Sums]]) -> None:
+        """Take in what another one has counted of the samples that follow."""
+        self.batch, others = counted
+        for name, sums in others.items():
+            self.sums.setdefault(name, _Sums()).merge(sums)
 
     def _placed(self, unit: Array, shape: Shape) -> Tensor:
         """λ where the trained network runs, in double precision, so that it divides a batch of activations."""
@@ -106,7 +131,7 @@ class CorrelationObserver:
             r = rates.flatten()
             sums = self.sums.setdefault(name, _Sums())
             moments = (len(a), a.sum(), r.sum(), (a * a).sum(), (r * r).sum(), (a * r).sum(), ((a - r) ** 2).sum())
-            sums.values += np.array([float(m) for m in moments])
+            sums.values.add(self.batch, np.array([float(m) for m in moments]))
             sums.lowest = np.minimum(sums.lowest, [float(a.min()), float(r.min())])
             sums.highest = np.maximum(sums.highest, [float(a.max()), float(r.max())])
             points = -(-POINTS * len(activation) // self.samples)
@@ -120,7 +145,7 @@ class CorrelationObserver:
         """The correlation of every population, in the order of the network."""
         found = {}
         for name, sums in self.sums.items():
-            n, a, r, aa, rr, ar, error = sums.values
+            n, a, r, aa, rr, ar, error = sums.values.totals[0]
             spread = (n * aa - a * a) * (n * rr - r * r)
             varies = bool((sums.highest > sums.lowest).all()) and spread > 0  # rounding alone can leave a spread
             pearson = float(np.clip((n * ar - a * r) / np.sqrt(spread), -1, 1)) if varies else None

@@ -172,6 +172,15 @@ class MarginObserver:
         self.margins.append((read * self._gaps(answers)).astype(np.float32))
         self.decided.append(decided.reshape(*answers.shape[:2], -1)[:, :, 0])  # of several yes or no the first
 
+    def counted(self) -> tuple[list[NDArray[np.float32]], list[NDArray[Any]]]:
+        """What was kept so far, for ``merge``."""
+        return self.margins, self.decided
+
+    def merge(self, counted: tuple[list[NDArray[np.float32]], list[NDArray[Any]]]) -> None:
+        """Take in what another one has kept of the samples that follow."""
+        self.margins += counted[0]
+        self.decided += counted[1]
+
     def _gaps(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
         """``(B, T)``: how far a decision is from another one, before the activation."""
         values = answers.reshape(*answers.shape[:2], -1).astype(np.float64)

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from spikewright.calibration import AnalogScore
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
-from spikewright.engines import BatchRun, Record, Run, RunSettings
-from spikewright.engines.on_events import on_events
+from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.in_parts import Simulated, run_on
+from spikewright.engines.on_events import Prepared, on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.engines.windows import schedule_of
-from spikewright.errors import warn
+from spikewright.errors import SettingsError, warn
 from spikewright.graph import Array, Graph
 from spikewright.measures.advice import Had
-from spikewright.measures.base import RegisteredMeasures
-from spikewright.measures.correlation import CorrelationObserver
-from spikewright.measures.early_exit import EarlyExit, MarginObserver, check_margins
+from spikewright.measures.early_exit import EarlyExit, check_margins
 from spikewright.measures.energy import Energy
 from spikewright.measures.firing_rate import firing_rates
 from spikewright.measures.intervals import SEED
 from spikewright.measures.operations import operations
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, drawn_seeds, overlap_of
 from spikewright.measures.quantised import quantised_scores
-from spikewright.measures.scores import HeadMeasures, Scoring
+from spikewright.measures.scores import HeadMeasures
 from spikewright.measures.splitting import SEED as SPLIT_SEED
 from spikewright.measures.splitting import split_errors
 from spikewright.measures.value import LayerMeasures, Measures
+from spikewright.measures.watching import Watching, WatchingParts
 from spikewright.measures.work import work_of
-from spikewright.rates import InputSums, Rates
+from spikewright.parts import Checkpoint, Stage, fingerprint_of_run
+from spikewright.rates import Rates
 from spikewright.registry import file_name
 from spikewright.tasks import Head, TaskChoice, heads
 from spikewright.text import steps_to_show
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 RASTER = 1024
 """Timesteps of which single spikes are shown, the first of a run."""
@@ -62,6 +61,9 @@ def measure(
     explain: bool = True,
     allow_overlap: bool = False,
     early_exit: EarlyExit | None = None,
+    checkpoint: Checkpoint | None = None,
+    stage_name: str = "simulating",
+    cluster: ClusterChoice = None,
     **keywords: Unpack[RunKeywords],
 ) -> Measures:
     """Simulate a spiking network and compare it with the trained one.
@@ -82,6 +84,9 @@ def measure(
             scores rounded to as many levels, and what the errors of each population come from.
         allow_overlap: whether to measure on samples that were calibrated on, more of them than may be by nature.
         early_exit: when a sample would be stopped, as ``choose_exit`` gives it: what that would give is measured too.
+        checkpoint: where what was counted is kept, so that an interrupted measurement can go on: see ``Checkpoint``.
+        stage_name: what it is called there.
+        cluster: workers that share the simulation: see ``simulate``.
         keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, readout_from, step, events_to,
             force, keep_outputs: see ``simulate``.
 
@@ -109,24 +114,28 @@ def measure(
         check_overlap(overlap, allow_overlap)
     encoder, timesteps = chosen.chosen_encoder.fitted(graph), chosen.timesteps
     steps = steps_to_show(timesteps)
-    scoring = Scoring(asked, steps)
-    observer = _observer(conversion, timesteps, len(dataset), chosen.device, encoder, scoring)
-    sums = InputSums(graph, encoder, timesteps, first_sample(chosen, dataset))
-    found = RegisteredMeasures(graph, timesteps)
-    observers = [scoring.alone if observer is None else observer, sums, found]
-    head = next(iter(asked.values()))
-    margins = None if early_exit is None else MarginObserver(graph, head, chosen.readout_from)
-    if margins is not None:
+    exits, first = early_exit is not None, first_sample(chosen, dataset)
+    watching = Watching(conversion, graph, encoder, chosen, asked, len(dataset), first, exits=exits)
+    if exits:
         check_margins(len(dataset), timesteps)
-    observers += [] if margins is None else [margins]
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
-    run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
-    rates = Rates.of(given, run, sums, dataset)
+    stage = None if checkpoint is None else _stage(checkpoint, stage_name, prepared, wanted, asked, early_exit)
+    if cluster is None:
+        run = run_over(graph, dataset, chosen, wanted, recording, (watching,), progress, stage)
+    else:
+        bare = {name: replace(head, targets=None) for name, head in asked.items()}
+        labels = {name: head.targets for name, head in asked.items() if head.targets is not None}
+        watch = WatchingParts(conversion, bare, len(dataset), exits)
+        shared = Simulated(graph, chosen, wanted, ("nonzero",), watch)
+        with cluster_of(cluster) as workers:
+            run = run_on(workers, shared, dataset, wanted, labels, watching, progress, stage)
+    rates = Rates.of(given, run, watching.sums, dataset)
     raster = _raster(graph, dataset.take(1), chosen)
     frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0
-    measures = _measures(graph, conversion, run, observer, scoring, constants, raster, encoder, rates, found, frames)
-    if margins is not None and early_exit is not None:
-        measures = replace(measures, early_exit=margins.measure(early_exit, head.targets))
+    measures = _measures(graph, conversion, run, watching, constants, raster, encoder, rates, frames)
+    if watching.margins is not None and early_exit is not None:
+        targets = next(iter(asked.values())).targets
+        measures = replace(measures, early_exit=watching.margins.measure(early_exit, targets))
     if conversion is not None and overlap is not None:
         measures = replace(measures, protocol=_protocol(measures, conversion, chosen, overlap, explain))
         if not overlap.natural:
@@ -153,23 +162,26 @@ def _overlap(conversion: Conversion | None, early_exit: EarlyExit | None, data: 
     return replace(both, known=False) if unknown and not both.shared else both
 
 
-def _observer(
-    conversion: Conversion | None,
-    timesteps: int,
-    samples: int,
-    device: str,
-    encoder: Encoder,
-    scoring: Scoring,
-) -> CorrelationObserver | None:
-    """What runs the trained network beside the spiking one; None where there is none."""
-    if conversion is None:
-        return None
+def _stage(
+    checkpoint: Checkpoint,
+    name: str,
+    prepared: Prepared,
+    record: Record,
+    asked: Mapping[str, Head],
+    early_exit: EarlyExit | None,
+) -> Stage:
+    """Where a simulation is kept, and gone on from if it was this one.
 
-    def answered(_x: Tensor, analog: Mapping[str, Tensor], run: BatchRun) -> None:
-        scoring(analog, run)
-
-    reference, units = conversion.reference, conversion.units
-    return CorrelationObserver(reference, units, timesteps, samples, device=device, encoder=encoder, answers=answered)
+    Raises:
+        SettingsError: as ``Checkpoint.stage``, and for events that are written to a folder.
+    """
+    if record.folder is not None:
+        raise SettingsError("events are written in one go: leave them or the checkpoint (--resume) away")
+    network, settings = prepared.network, prepared.settings
+    key = network.key if isinstance(network, Conversion) else network.fingerprint
+    told = {"run": settings, "record": record, "early exit": early_exit}
+    tasks = {label: (str(head.task), head.targets is not None) for label, head in asked.items()}
+    return checkpoint.stage(name, fingerprint_of_run(key, prepared.data.fingerprint, tasks=tasks, **told))
 
 
 def _protocol(
@@ -210,19 +222,17 @@ def _measures(
     graph: Graph,
     conversion: Conversion | None,
     run: Run,
-    observer: CorrelationObserver | None,
-    scoring: Scoring,
+    watching: Watching,
     energy: Energy,
     raster: dict[str, Array],
     encoder: Encoder,
     rates: Rates,
-    found: RegisteredMeasures,
     frames: float = 1.0,
 ) -> Measures:
-    correlations = {} if observer is None else observer.results()
+    correlations = {} if watching.correlation is None else watching.correlation.results()
     firing = firing_rates(run)
-    layers, judged = work_of(graph, run, encoder).synops, scoring.results()
-    others = found.results(run)
+    layers, judged = work_of(graph, run, encoder).synops, watching.scoring.results()
+    others = watching.found.results(run)
     return Measures(
         samples=run.samples,
         timesteps=run.timesteps,
@@ -241,7 +251,7 @@ def _measures(
         run=run,
         raster=raster,
         others=others,
-        warnings=(*run.warnings, *found.warnings, *near_chance(judged, run.samples)),
+        warnings=(*run.warnings, *watching.found.warnings, *near_chance(judged, run.samples)),
         compared=conversion is not None,
     )
 

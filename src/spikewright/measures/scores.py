@@ -125,10 +125,12 @@ class Scoring:
     Args:
         heads: what is asked of every output, with the targets of all samples.
         steps: the numbers of timesteps after which each sample's score is kept.
+        batch: the number of the first batch that it sees.
     """
 
-    def __init__(self, heads: Mapping[str, Head], steps: Sequence[int] = ()) -> None:
+    def __init__(self, heads: Mapping[str, Head], steps: Sequence[int] = (), batch: int = 0) -> None:
         self.heads, self.done, self.compared = heads, 0, False
+        self.batch = batch
         self.steps = tuple(steps)
         self.each: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
         self.analog_each: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
@@ -150,6 +152,7 @@ class Scoring:
                     (self.agreement, answers.shape[1]),
                 ):
                     running[name] = head.task.running_scores(steps, head.answer)
+                    running[name].batch = self.batch
             decided = None if expected is None else head.task.decisions(expected, head.answer)
             if decided is not None:
                 self.compared = True
@@ -183,6 +186,26 @@ class Scoring:
     def alone(self, _x: Tensor, run: BatchRun) -> None:
         """Count one batch without an analog network; an observer of ``simulate``."""
         self(None, run)
+
+    def counted(self) -> dict[str, Any]:
+        """What was counted so far, for ``merge``."""
+        labels = ("done", "compared", "each", "analog_each", "spiking", "analog", "agreement")
+        return {label: getattr(self, label) for label in labels}
+
+    def merge(self, counted: Mapping[str, Any]) -> None:
+        """Take in what another one has counted of the samples that follow."""
+        self.done += counted["done"]
+        self.compared = self.compared or counted["compared"]
+        for label in ("each", "analog_each"):
+            for name, rows in counted[label].items():
+                getattr(self, label)[name] += rows
+        for label in ("spiking", "analog", "agreement"):
+            own = getattr(self, label)
+            for name, running in counted[label].items():
+                if name in own:
+                    own[name].merge(running)
+                else:
+                    own[name] = running
 
     def results(self) -> dict[str, HeadMeasures]:
         """Measures of every output by its name, in the network's order."""

@@ -1,12 +1,14 @@
-"""The file around the text: style, charts as data, plotly.js and the script that draws."""
+"""The file around the text: style, charts as data, the library that draws them, and the script that tells it to."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+from base64 import b64encode
 from collections.abc import Sequence
+from functools import cache
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from spikewright.reports.charts import Chart
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """The page may run what it holds and load nothing: the browser itself keeps it from the network."""
 
-NO_PLOTLY = "the report needs plotly: pip install 'spikewright[report]'"
+LIBRARY = "plotly-basic.min.js"
+"""plotly.js with bars and lines alone, as its authors publish it (MIT): a third of what the whole library is."""
 
 
 def check_report(path: Path | str, force: bool = False) -> None:
@@ -31,13 +34,11 @@ def check_report(path: Path | str, force: bool = False) -> None:
         force: whether a file that stands there may be replaced.
 
     Raises:
-        SettingsError: for a name that no browser takes for a page, or when plotly is not installed.
+        SettingsError: for a name that no browser takes for a page.
         StorageError: as ``files.check_destination``.
     """
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"{shown(path)}: a report is a .html file")
-    if find_spec("plotly") is None:
-        raise SettingsError(NO_PLOTLY)
     check_destination(path, force)
 
 
@@ -65,11 +66,7 @@ class Document:
         return f"<figure><figcaption>{label}{choice}</figcaption>{place}</figure>"
 
     def html(self, title: str, body: str) -> str:
-        """The whole file.
-
-        Raises:
-            SettingsError: when plotly is not installed.
-        """
+        """The whole file."""
         script = resource("page.js", "spikewright.reports")
         data = json.dumps(_numbers(self.charts), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         own = (resource(name, "spikewright.reports") for name in ("style.css", "network.css"))
@@ -81,16 +78,15 @@ class Document:
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
             f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n{body}\n</main>\n"
             f'<script type="application/json" id="charts">{data}</script>\n'
-            f"<script>{_plotly()}</script>\n<script>{script}</script></body></html>\n"
+            f'<script type="text/plain" id="library">{_packed_library()}</script>\n'
+            f"<script>{script}</script></body></html>\n"
         )
 
 
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise SettingsError(NO_PLOTLY) from None
-    return str(get_plotlyjs())
+@cache
+def _packed_library() -> str:
+    """The library in gzip and base 64, less than half of what it is; every time the same text."""
+    return b64encode(gzip.compress(resource(LIBRARY, "spikewright.reports").encode(), mtime=0)).decode()
 
 
 def _numbers(value: Any) -> Any:

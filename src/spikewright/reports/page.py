@@ -54,7 +54,7 @@ def report(
 
     Raises:
         SettingsError: for anything else than a comparison or a conversion with its measures, for a name that is no
-            page's, or when plotly is not installed.
+            page's.
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
     """
     check_report(path, force)

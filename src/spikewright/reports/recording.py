@@ -53,7 +53,7 @@ def recording_report(
         the path.
 
     Raises:
-        SettingsError: for a name that is no page's, a network without dt, or when plotly is not installed.
+        SettingsError: for a name that is no page's, or a network without dt.
         DataError: for a damaged recording, and frames that the network does not take.
         StorageError: when a file stands there, or it cannot be written.
     """

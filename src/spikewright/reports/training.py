@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from spikewright.chips.value import Fit
 from spikewright.experiment import Candidate
@@ -21,7 +18,8 @@ from spikewright.reports.document import Document, check_report
 from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.text import short, steps_to_show
-from spikewright.training import Finetuned, SynOpsLoss
+from spikewright.training import Finetuned
+from spikewright.training.bounds import Bound
 
 EVERY = 8
 """All timesteps stand in the table where there are so many or fewer."""
@@ -33,6 +31,7 @@ def training_report(
     before: Candidate,
     after: Candidate,
     fits: Mapping[str, Fit] | None = None,
+    limits: Sequence[Bound] = (),
     *,
     title: str = "",
     settings: Mapping[str, Any] | None = None,
@@ -46,6 +45,7 @@ def training_report(
         before: the network before.
         after: the same afterwards, measured on the same samples.
         fits: by "before" and "after", what ``check`` says of the chip.
+        limits: what it was trained to keep, as ``bounds`` says it.
         title: of the page.
         settings: what reproduces it, by name; "command" is shown as a command line.
         force: whether a file that stands there is replaced.
@@ -54,7 +54,7 @@ def training_report(
         the path.
 
     Raises:
-        SettingsError: for a name that is no page's, or when plotly is not installed.
+        SettingsError: for a name that is no page's.
         StorageError: when a file stands there, or it cannot be written.
     """
     check_report(path, force)
@@ -68,7 +68,7 @@ def training_report(
         f"<h2>Firing rates</h2>{_rates(document, both)}",
         "<h2>Where the work is</h2>"
         + document.figure(charts.synops(both), "synaptic operations, by the layer that spikes arrive at"),
-        _limits(found.recipe.synops_loss(before.conversion), both),
+        _limits(limits),
         _chip(fits or {}),
         settings_section({**(settings or {}), **{k: v for k, v in found.recipe.summary().items() if v is not None}}),
     ]
@@ -134,55 +134,28 @@ def _rates(document: Document, both: list[Candidate]) -> str:
     return document.figure(rates(both), "spikes of a neuron in a step, population by population")
 
 
-def _limits(loss: SynOpsLoss | None, both: list[Candidate]) -> str:
+def _limits(limits: Sequence[Bound]) -> str:
     """What every limit allows, and what was done before and after."""
-    if loss is None or not isinstance(loss.limits, Mapping):
+    if not limits:
         return ""
-    counted = [counted_operations(loss, one.measures) for one in both]
-    layers = [sum(own[name] for name in loss.costs) for own in counted]
-    limits: dict[Any, tuple[float, list[float]]] = {
-        f"core {place}" if isinstance(place, int) else place: (most, [own[place] for own in counted])
-        for place, most in loss.limits.items()
-    }
-    if loss.total is not None:
-        limits["total"] = (loss.total, layers)
     rows = [
-        [str(place), short(most), *map(short, done), "kept" if done[1] <= most else f"{done[1] / most:.2f} × it"]
-        for place, (most, done) in limits.items()
+        [one.of, one.unit, *map(short, (one.limit, one.before, one.after)), "kept" if one.kept else _excess(one)]
+        for one in limits
     ]
-    unit = "a second" if loss.dt is not None else "a sample"
-    note = f"Synaptic operations of {unit} that spikes cause; means over the samples."
-    header = ["limit of", "limit", "before", "after", ""]
-    return f"<h2>Limits of operations</h2><p class='soft'>{note}</p>{table(header, rows, text=1, last_is_text=True)}"
+    note = "Operations are those that spikes cause; all are means over the samples."
+    header = ["limit of", "what", "limit", "before", "after", ""]
+    return f"<h2>Limits</h2><p class='soft'>{note}</p>{table(header, rows, text=2, last_is_text=True)}"
 
 
-def counted_operations(loss: SynOpsLoss, measures: Measures) -> dict[str | int, float]:
-    """The mean operations by layer and core that a loss is about: of a sample, or of a second where it has ``dt``.
-
-    Args:
-        loss: what a spike costs where.
-        measures: of the network.
-    """
-    times = measures.timesteps if loss.dt is None else 1 / loss.dt
-    found: dict[str | int, float] = {}
-    costs: list[tuple[str | int, Mapping[str, NDArray[np.float64]]]] = [*loss.costs.items(), *loss.cores.items()]
-    for place, sources in costs:
-        done = sum(
-            float((cost * measures.rates.sizes(name).reshape(cost.shape)).sum()) for name, cost in sources.items()
-        )
-        found[place] = done * times
-    return found
+def _excess(one: Bound) -> str:
+    return f"{one.after / one.limit:.2f} × it"
 
 
 def _chip(fits: Mapping[str, Fit]) -> str:
     """Whether the chip holds the network, and why not."""
     parts = []
     for when, fit in fits.items():
-        reasons = [
-            *(f"{problem.operator} at {problem.where}: {problem.advice}" for problem in fit.problems),
-            *fit.broken,
-            *(f"{layer.layer} fits no core" for layer in fit.layers if not layer.fits),
-        ]
+        reasons = [] if fit.fits else fit.lines()
         said = f"<b>{escape(when)}</b>: {escape(fit.chip.name)} {'holds it' if fit.fits else 'does not hold it'}"
         cores = ", ".join(f"{layer} on core {core}" for layer, core in fit.cores.items())
         more = f" ({escape(cores)})" if fit.fits and cores else ""

@@ -38,7 +38,7 @@ def tuning_report(path: Path | str, tuning: Tuning, *, title: str = "", force: b
         the path.
 
     Raises:
-        SettingsError: for a name that is no page's, or when plotly is not installed.
+        SettingsError: for a name that is no page's.
         StorageError: when a file stands there, or it cannot be written.
     """
     check_report(path, force)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.graph import Shape
+from spikewright.parts import storable
 from spikewright.text import shape_text
 
 
+@storable
 @dataclass(frozen=True)
 class Answer:
     """One output of a network.

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.parts import Fold, Sums, storable
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.score import Score
 from spikewright.tasks.task import Curve, RunningScores, Task
@@ -56,8 +57,8 @@ class Regression(Task):
     def decisions(self, answers: NDArray[Any], answer: Answer) -> NDArray[Any]:  # noqa: ARG002
         return answers
 
-    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:
-        return _RunningScores(timesteps, answer)
+    def running_scores(self, timesteps: int, answer: Answer) -> RunningScores:  # noqa: ARG002
+        return _RunningScores(timesteps)
 
     def each(self, answers: NDArray[Any], targets: NDArray[Any], answer: Answer) -> NDArray[np.float32]:  # noqa: ARG002
         steps = range(answers.shape[1])
@@ -77,41 +78,51 @@ class Regression(Task):
         return {"mse": squared / count, "mae": absolute / count, "r2": 0.0 if squared else float("nan")}
 
 
-class _RunningScores(RunningScores):
-    """Sums of errors, and of targets less the first one, so that targets far from 0 keep their digits."""
+@storable
+class _TargetSums(Fold):
+    """Of the targets of some samples: how many, the first, and the sums of what they differ from it and of its square,
+    so that targets far from 0 keep their digits."""
 
-    def __init__(self, timesteps: int, answer: Answer) -> None:
-        self.squared, self.absolute = np.zeros(timesteps), np.zeros(timesteps)
-        self.samples, self.first = 0, np.zeros(answer.shape)
-        self.sum, self.squares = np.zeros(answer.shape), np.zeros(answer.shape)
+    def joined(self, first: Sums, second: Sums) -> Sums:
+        samples, start, total, squares = first
+        others, other_start, other_total, other_squares = second
+        gap = other_start - start
+        return (
+            np.asarray(samples + others),
+            start,
+            np.asarray(total + other_total + others * gap),
+            np.asarray(squares + other_squares + 2 * gap * other_total + others * gap**2),
+        )
+
+
+class _RunningScores(RunningScores):
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+        self.errors, self.targets = Fold(), _TargetSums()
 
     def add(self, answers: NDArray[Any], targets: NDArray[Any]) -> None:
         y = targets.astype(np.float64)
-        if not self.samples:
-            self.first = y[0].copy()
-        self.samples += len(y)
-        self.sum += (y - self.first).sum(axis=0)
-        self.squares += ((y - self.first) ** 2).sum(axis=0)
-        for t in range(answers.shape[1]):
+        squared, absolute = np.zeros(self.timesteps), np.zeros(self.timesteps)
+        for t in range(self.timesteps):
             error = answers[:, t] - y
-            self.squared[t] += (error**2).sum()
-            self.absolute[t] += np.abs(error).sum()
+            squared[t] = (error**2).sum()
+            absolute[t] = np.abs(error).sum()
+        self.errors.add(self.batch, squared, absolute)
+        self.targets.add(self.batch, len(y), y[0], (y - y[0]).sum(axis=0), ((y - y[0]) ** 2).sum(axis=0))
+        self.batch += 1
 
     def merge(self, other: Self) -> None:
-        if not self.samples:
-            self.first = other.first.copy()
-        gap = other.first - self.first
-        self.squares += other.squares + 2 * gap * other.sum + other.samples * gap**2
-        self.sum += other.sum + other.samples * gap
-        self.samples += other.samples
-        self.squared += other.squared
-        self.absolute += other.absolute
+        self.errors.merge(other.errors)
+        self.targets.merge(other.targets)
+        self.batch = max(self.batch, other.batch)
 
     def scores(self) -> dict[str, Curve]:
-        count = self.samples * self.first.size
-        spread = float((self.squares - self.sum**2 / self.samples).sum())
-        r2 = 1 - self.squared / spread if spread > 0 else np.full(len(self.squared), np.nan)
-        return {"mse": self.squared / count, "mae": self.absolute / count, "r2": r2}
+        squared, absolute = self.errors.totals
+        samples, first, total, squares = self.targets.totals
+        count = float(samples) * first.size
+        spread = float((squares - total**2 / samples).sum())
+        r2 = 1 - squared / spread if spread > 0 else np.full(len(squared), np.nan)
+        return {"mse": squared / count, "mae": absolute / count, "r2": r2}
 
 
 def _fit_axes(answer: Answer, labels: Labels) -> NDArray[Any] | None:

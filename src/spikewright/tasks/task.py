@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.errors import DataError, SettingsError
+from spikewright.parts import storable
 from spikewright.settings import number
 from spikewright.tasks.answer import Answer, Labels
 from spikewright.tasks.score import Score
@@ -21,7 +22,16 @@ Curve = NDArray[np.float64]
 
 
 class RunningScores(ABC):
-    """Counts batch after batch, at every timestep, in memory that does not grow with the samples."""
+    """Counts batch after batch, at every timestep, in memory that does not grow with the samples.
+
+    Attributes:
+        batch: the number of the next batch among those of all samples, for sums of floats: see ``Fold``.
+    """
+
+    batch: int = 0
+
+    def __init_subclass__(cls) -> None:
+        storable(cls)
 
     @abstractmethod
     def add(self, answers: NDArray[Any], targets: NDArray[Any]) -> None:
@@ -39,6 +49,9 @@ class RunningScores(ABC):
 @dataclass(frozen=True)
 class Task(ABC):
     """Base of all tasks."""
+
+    def __init_subclass__(cls) -> None:
+        storable(cls)
 
     measures: ClassVar[Mapping[str, Score]]
     """Its scores by name, the main one first; some need more classes than there are."""

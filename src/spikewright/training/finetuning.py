@@ -225,7 +225,7 @@ class _Training:
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), LARGEST_GRADIENT)
             optimiser.step()
             if self.recipe.clip:
-                clip_weights(self.module)
+                clip_weights(self.module, self.encoder.event_values)
             elif self.recipe.thresholds:
                 keep_thresholds(self.module)
             total += float(loss.detach()) * len(x)

@@ -6,11 +6,12 @@ torch is imported where it is needed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
 from spikewright.errors import SettingsError
-from spikewright.nodes import IF, AvgPool
+from spikewright.nodes import IF, AvgPool, Input
 from spikewright.wiring import projections
 
 if TYPE_CHECKING:
@@ -20,18 +21,39 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[tuple[str, str], "Tensor"]
 LEAST_THRESHOLD = 1e-3
-"""Thresholds that are trained stay above this."""
+"""Thresholds that are trained stay at or above this share of what they were before training."""
 
 
-def clip_weights(module: SpikingModule) -> int:
+@dataclass(frozen=True)
+class Reach:
+    """What weights reach along one path.
+
+    Attributes:
+        population: behind them.
+        event: what one event adds to a potential by a weight of 1: what an event of an input stands for, 1 of spikes,
+            divided by the places of average pools between.
+        aligned: whether the first axis of the weights are the channels of the population.
+    """
+
+    population: str
+    event: float
+    aligned: bool
+
+
+def clip_weights(module: SpikingModule, event_values: Mapping[str, float] | None = None) -> int:
     """Clip weights to the threshold of the neurons that they reach; call it after every step of an optimiser.
 
-    A neuron of an event-driven chip sends one spike for an event: a weight above the threshold leaves some of its
-    potential for events that follow, whatever they are. Behind an average pool a weight may be as many times larger as
-    the pool has places, as each event weighs so much less. Thresholds that are trained are kept above 0.
+    A neuron of an event-driven chip sends one spike for an event: where an event adds more than the threshold, some of
+    the potential is left for events that follow, whatever they are. So it is what one event adds that is kept at or
+    below the threshold, in whatever unit the weights are: behind an average pool a weight may be as many times larger
+    as the pool has places, behind an input as many times as an event stands for less than 1, and of thresholds that
+    differ from channel to channel each weight has its own. Thresholds that are trained are kept above 0.
 
     Args:
         module: whose parameters are changed in place.
+        event_values: what one event of an input stands for, by its name, as an encoder has it (``event_values``); of
+            others what the network was converted with (``Input.event_value``), which a chip takes too, and 1 where it
+            says nothing.
 
     Returns:
         how many weights were clipped.
@@ -41,41 +63,72 @@ def clip_weights(module: SpikingModule) -> int:
     with torch.no_grad():
         keep_thresholds(module)
         clipped = 0
-        for place, (population, pooled) in receivers(module).items():
-            threshold = module.trained.get((population, "threshold"))
-            fixed = module.graph[population].arrays["threshold"].min()
-            most = pooled * (float(fixed) if threshold is None else float(threshold.min()))
+        for place, reached in receivers(module, event_values or {}).items():
             parameter = module.trained[place]
-            clipped += int((parameter > most).sum())
-            parameter.clamp_(max=most)
+            for one in reached:
+                threshold = _threshold(module, one.population).to(parameter) / one.event
+                if one.aligned and threshold.ndim == 1:
+                    most = threshold.view(-1, *(1 for _ in parameter.shape[1:])).expand_as(parameter)
+                else:
+                    most = threshold.min().expand_as(parameter)
+                clipped += int((parameter > most).sum())
+                parameter.copy_(torch.minimum(parameter, most))
     return clipped
 
 
 def keep_thresholds(module: SpikingModule) -> None:
-    """Keep trained thresholds above 0, in place; call it after every step of an optimiser."""
+    """Keep trained thresholds above 0, in place; call it after every step of an optimiser.
+
+    They stay at or above a thousandth of what they were: neurons that one of 0 or below let spike for ever are no
+    network that can be saved. ``clip_weights`` calls it too.
+
+    Args:
+        module: whose parameters are changed in place.
+    """
     import torch
 
     with torch.no_grad():
-        for (_, label), parameter in module.trained.items():
+        for (name, label), parameter in module.trained.items():
             if label == "threshold":
-                parameter.clamp_(min=LEAST_THRESHOLD)
+                least = LEAST_THRESHOLD * torch.tensor(module.graph[name].arrays["threshold"]).to(parameter)
+                parameter.copy_(torch.maximum(parameter, least))
 
 
-def receivers(module: SpikingModule) -> Mapping[tuple[str, str], tuple[str, float]]:
-    """The population that each array of trained weights reaches, and how many places the pools before it have."""
+def receivers(
+    module: SpikingModule, event_values: Mapping[str, float] | None = None
+) -> Mapping[tuple[str, str], tuple[Reach, ...]]:
+    """What each array of trained weights reaches, along every path.
+
+    Args:
+        module: with the weights.
+        event_values: of inputs: see ``clip_weights``.
+    """
     graph = module.graph
-    found: dict[tuple[str, str], tuple[str, float]] = {}
+    found: dict[tuple[str, str], tuple[Reach, ...]] = {}
     for projection in projections(graph, pools="folded"):
         path = projection.path
         if not isinstance(graph.by_name.get(path.dest.name), IF):
             continue
         nodes = [graph[name] for name in path.through]
+        source = graph.by_name.get(path.source.name)
+        own = source.event_value if isinstance(source, Input) else None
+        event = (event_values or {}).get(path.source.name, own) or 1.0
         pooled = prod(prod(node.kernel) for node in nodes if isinstance(node, AvgPool))
         for node in nodes:
+            reach = Reach(path.dest.name, event / pooled, node is nodes[-1] and path.after is None)
             for label in ("weight", "scale"):
-                if (node.name, label) in module.trained:
-                    found[node.name, label] = path.dest.name, float(pooled)
+                place = node.name, label
+                if place in module.trained:
+                    found[place] = (*found.get(place, ()), reach)
     return found
+
+
+def _threshold(module: SpikingModule, population: str) -> Tensor:
+    """Of a population, trained or not: one number, one a channel, or one a neuron."""
+    import torch
+
+    learned = module.trained.get((population, "threshold"))
+    return torch.tensor(module.graph[population].arrays["threshold"]) if learned is None else learned
 
 
 class WeightNoise:

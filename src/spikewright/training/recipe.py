@@ -41,7 +41,7 @@ class Recipe:
         dt: seconds of a step.
         synops_weight: weight of the loss of operations.
         firing_rate: spikes of a neuron in a step that a population should not exceed on average; None for none.
-        clip: whether weights are clipped to the threshold after every step.
+        clip: whether weights are clipped after every step, so that one event adds no more than the threshold.
         chip: whose integers the network is trained to; None for none.
         noise: on weights, as a share of the largest of a layer; 0 for none.
         seed: of the order of samples, and of noise.

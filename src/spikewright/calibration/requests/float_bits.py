@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,7 @@ MANTISSA = 23
 """Bits of a float32 below its exponent."""
 INFINITY = 0x7F800000
 """The pattern of infinity: those of positive numbers lie below."""
-SAMPLES_AT_ONCE = 16
+SAMPLES_AT_ONCE = 8
 """Samples that are looked at together when few of their values matter."""
 
 
@@ -30,23 +32,68 @@ def floats(pattern: NDArray[np.int64]) -> NDArray[np.float32]:
     return pattern.clip(1).astype(np.int32).view(np.float32)
 
 
-def values_from(x: Tensor, low: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-    """The values of a batch ``(B, C, ...)`` from each channel's own ``low`` ``(C,)`` up, and the channel of each.
+@dataclass(frozen=True)
+class Block:
+    """Samples side by side, by runs of 8 or fewer.
 
-    Quick where they are few: the maximum over 16 samples at once tells where any of them is worth a look.
+    Attributes:
+        runs: ``(R, n, C · positions)``: their values, as they lie in memory.
+        tops: ``(R, C · positions)``: the largest of each run at every place.
+        positions: values of a channel in one sample.
     """
-    import torch
 
-    rows = x.reshape(*x.shape[:2], -1)
-    limit = torch.from_numpy(low).to(x.device)
+    runs: Tensor
+    tops: Tensor
+    positions: int
+
+    def parts(self, values: int) -> Iterator[tuple[slice, slice]]:
+        """Runs and places of pieces of about so many values."""
+        samples, places = self.runs.shape[1:]
+        width = min(places, max(1, values // samples))
+        rows = max(1, values // (samples * width))
+        for first in range(0, len(self.runs), rows):
+            for place in range(0, places, width):
+                yield slice(first, first + rows), slice(place, place + width)
+
+    def values_from(
+        self, low: NDArray[np.float32], rows: slice = slice(None), places: slice = slice(None)
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The patterns of values from each channel's own ``low`` up, and the channel of each.
+
+        Quick where they are few: the largest of a run tells whether any of it is worth a look.
+
+        Args:
+            low: ``(C,)``, or ``(1,)`` for all channels; positive.
+            rows: which runs.
+            places: which places of each.
+        """
+        samples, all_places = self.runs.shape[1:]
+        tops, first = self.tops[rows, places], places.start or 0
+        limit = low if len(low) == 1 else low.repeat(self.positions)[places]
+        if self.tops.device.type == "cpu":
+            hit = np.flatnonzero(tops.numpy() >= limit)
+            run, at = np.divmod(hit, tops.shape[1])
+            start = (run + (rows.start or 0)) * (samples * all_places) + at + first
+            near = self.runs.numpy().reshape(-1).take(start + np.arange(0, samples * all_places, all_places)[:, None])
+            good = np.flatnonzero(near >= (limit if len(limit) == 1 else limit.take(at)))
+            return near.take(good).view(np.int32), (at.take(good % max(len(hit), 1)) + first) // self.positions
+        import torch
+
+        limits = torch.from_numpy(limit).to(self.tops.device)
+        runs, at_place = (tops >= limits).nonzero(as_tuple=True)
+        nearby = self.runs[rows, :, places][runs, :, at_place]
+        found, sample = (nearby >= (limits if len(limit) == 1 else limits[at_place])[:, None]).nonzero(as_tuple=True)
+        channel = (at_place[found] + first) // self.positions
+        return patterns(nearby[found, sample]).cpu().numpy(), channel.cpu().numpy()
+
+
+def blocks_of(rows: Tensor) -> list[Block]:
+    """A batch ``(B, C, positions)`` in runs of 8 samples, and one of those left."""
+    flat = rows.reshape(len(rows), -1)
     whole = len(rows) // SAMPLES_AT_ONCE * SAMPLES_AT_ONCE
-    values, channels = [], []
-    for part in (rows[:whole], rows[whole:]):
+    found = []
+    for part in (flat[:whole], flat[whole:]):
         if len(part):
-            runs = part.reshape(-1, min(SAMPLES_AT_ONCE, len(part)), *rows.shape[1:])
-            run, channel, position = (runs.amax(dim=1) >= limit[:, None]).nonzero(as_tuple=True)
-            near = runs[run, :, channel, position]
-            hit, sample = (near >= limit[channel, None]).nonzero(as_tuple=True)
-            values.append(near[hit, sample])
-            channels.append(channel[hit])
-    return torch.cat(values), torch.cat(channels)
+            runs = part.reshape(-1, min(SAMPLES_AT_ONCE, len(part)), part.shape[1])
+            found.append(Block(runs, runs.amax(dim=1), rows.shape[2]))
+    return found

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.requests._exact import ExactSums
 from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
 
 
@@ -93,7 +94,7 @@ class Moments(Counted[MomentSums]):
 
 
 class MomentAccumulator(Accumulator):
-    """Adds up in double precision, channel by channel.
+    """Adds up in double precision over a batch, channel by channel, and exactly over batches, whatever their order.
 
     Args:
         channels: of the population.
@@ -104,7 +105,7 @@ class MomentAccumulator(Accumulator):
     def __init__(self, channels: int, positive: bool, by_channel: bool) -> None:
         self.positive, self.by_channel = positive, by_channel
         self.count = np.zeros(channels, np.int64)
-        self.sum, self.squares = np.zeros(channels), np.zeros(channels)
+        self.sum, self.squares = ExactSums(channels), ExactSums(channels)
         self.smallest, self.largest = np.full(channels, np.inf), np.full(channels, -np.inf)
         self.finished = False
 
@@ -120,8 +121,8 @@ class MomentAccumulator(Accumulator):
 
         for rows in values.chunks(values.rows):
             exact = rows.double()
-            self.sum += exact.sum(dim=(0, 2)).cpu().numpy()
-            self.squares += exact.square().sum(dim=(0, 2)).cpu().numpy()
+            self.sum.add(exact.sum(dim=(0, 2)).cpu().numpy())
+            self.squares.add(exact.square().sum(dim=(0, 2)).cpu().numpy())
             seen = torch.where(rows > 0, rows, torch.inf) if self.positive else rows
             self.smallest = np.minimum(self.smallest, seen.amin(dim=(0, 2)).double().cpu().numpy())
         largest = np.where(values.maximum > 0, values.maximum, -np.inf) if self.positive else values.maximum
@@ -130,8 +131,8 @@ class MomentAccumulator(Accumulator):
 
     def merge(self, other: MomentAccumulator) -> None:
         self.count += other.count
-        self.sum += other.sum
-        self.squares += other.squares
+        self.sum.merge(other.sum)
+        self.squares.merge(other.squares)
         self.smallest = np.minimum(self.smallest, other.smallest)
         self.largest = np.maximum(self.largest, other.largest)
 
@@ -140,9 +141,12 @@ class MomentAccumulator(Accumulator):
 
     def arrays(self, totals: Totals) -> Arrays:  # noqa: ARG002
         if self.by_channel:
-            return {name: getattr(self, name) for name in Moments.names}
+            sums = {"sum": self.sum.values, "squares": self.squares.values}
+            return {"count": self.count, **sums, "smallest": self.smallest, "largest": self.largest}
         return {
-            **{name: np.asarray(getattr(self, name).sum()) for name in ("count", "sum", "squares")},
+            "count": np.asarray(self.count.sum()),
+            "sum": np.asarray(self.sum.whole),
+            "squares": np.asarray(self.squares.whole),
             "smallest": np.asarray(self.smallest.min()),
             "largest": np.asarray(self.largest.max()),
         }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.calibration.requests.float_bits import floats, patterns, values_from
+from spikewright.calibration.requests.float_bits import Block, blocks_of, floats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,35 +97,43 @@ class Values:
     @cached_property
     def maximum(self) -> NDArray[np.float64]:
         """``(C,)``; NaN and infinity where there are any."""
-        found: NDArray[np.float64] = self.rows.amax(dim=2).amax(dim=0).double().cpu().numpy()
-        return found
+        channels = self.given.shape[1]
+        found = [block.tops.reshape(-1, channels, block.positions).amax(dim=(0, 2)) for block in self.blocks]
+        return np.asarray(np.max([most.double().cpu().numpy() for most in found], axis=0))
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The samples by runs, with the largest value of each run at every place."""
+        return blocks_of(self.rows)
 
     @cached_property
     def positives(self) -> NDArray[np.int64]:
         """``(C,)``."""
-        import torch
-
         found = np.zeros(self.given.shape[1], np.int64)
-        for rows in self.chunks(self.rows):
-            exact = torch.float32 if rows.shape[2] <= 1 << 24 else torch.float64  # a sum of ones
-            ones = rows.sign().sum(dim=2, dtype=exact).sum(dim=0, dtype=torch.float64)
-            found += ones.long().cpu().numpy()
+        if self.given.device.type != "cpu":
+            found += (self.rows > 0).sum(dim=(0, 2)).cpu().numpy()
+            return found
+        for rows in self.chunks(self.rows, 1 << 17, 255):  # so many ones fit 8 bits
+            positive = np.greater(rows.numpy(), 0).view(np.uint8)
+            found += positive.sum(axis=0, dtype=np.uint8).sum(axis=1, dtype=np.int64)
         return found
 
     @staticmethod
-    def chunks(rows: Tensor, least: int = 1 << 19) -> tuple[Tensor, ...]:
-        """Samples side by side whose values fit a processor's cache, or are ``least`` at least."""
+    def chunks(rows: Tensor, least: int = 1 << 19, most: int | None = None) -> tuple[Tensor, ...]:
+        """Samples side by side whose values fit a processor's cache, or are ``least`` at least; ``most`` samples."""
         if rows.device.type != "cpu":
             return (rows,)
         step = max(1, -(-least // rows[0].numel()))
+        step = step if most is None else min(step, most)
         return tuple(rows[start : start + step] for start in range(0, len(rows), step))
 
     @cached_property
     def upper(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The bit patterns of the values from ``floor`` up, and the channel of each."""
         assert self.floor is not None
-        value, channel = values_from(self.given, floats(self.floor))
-        return patterns(value).cpu().numpy().astype(np.int64), channel.cpu().numpy()
+        low = floats(self.floor)
+        found = [block.values_from(low) for block in self.blocks]
+        return np.concatenate([p for p, _ in found]).astype(np.int64), np.concatenate([c for _, c in found])
 
 
 @dataclass(frozen=True)

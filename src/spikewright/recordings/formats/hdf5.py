@@ -1,14 +1,14 @@
 """HDF5: x, y, t and p beside each other in any group, as one structured array, or as four columns (MVSEC).
 
 DSEC has ``/events/{p,t,x,y}`` and ``/t_offset``, microseconds to be added. Values packed with Blosc (DSEC) need the
-package hdf5plugin; Prophesee's own packing (ECF) has none that is free.
+package hdf5plugin (the extra ``dsec``); Prophesee's own packing (ECF) has none that is free.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,8 @@ from spikewright.recordings.named import columns_among, pieces_of
 MAGIC = b"\x89HDF\r\n\x1a\n"
 KNOWN = 32000
 """Numbers of filters from here on are those of plugins."""
+ECF = 0x8ECF
+"""The filter of Prophesee's files."""
 LAYERS, GROUPS = 6, 1000
 """How deep events lie in a file, and among how many groups, at most."""
 
@@ -58,12 +60,17 @@ class Hdf5(RecordingFormat):
             try:
                 yield from pieces_of(arrays, self.unit, int(np.ravel(offset)[0]))
             except OSError as error:
-                filters = [number for one in arrays.values() for number in _filters(one)]
-                if not filters:
+                missing = _missing_filters(arrays.values())
+                if not missing:
                     raise
+                what = f"{self.path}: packed with HDF5 filter {missing[0]}"
+                if missing[0] == ECF:
+                    raise DataError(
+                        f"{what} (ECF, Prophesee's own), which no free package reads: write it as EVT 3.0 (.raw) or "
+                        "without packing"
+                    ) from error
                 raise DataError(
-                    f"{self.path}: packed with HDF5 filter {filters[0]}, which is not there: pip install "
-                    "hdf5plugin for Blosc, Zstandard and others"
+                    f"{what}, which is not there: pip install 'spikewright[dsec]' for Blosc, Zstandard and others"
                 ) from error
 
     @contextmanager
@@ -86,14 +93,17 @@ def _check(path: Path, _size: int, _changed: int) -> None:
     check_readable(path)
 
 
-def _filters(array: Any) -> list[int]:
-    """The numbers of the filters of plugins that an array was packed with."""
-    plist = getattr(getattr(array, "dataset", array), "id", None)
-    if plist is None:
-        return []
-    made = plist.get_create_plist()
-    numbers = [made.get_filter(k)[0] for k in range(made.get_nfilters())]
-    return [number for number in numbers if number >= KNOWN]
+def _missing_filters(arrays: Iterable[Any]) -> list[int]:
+    """The numbers of the filters of plugins that arrays were packed with and that are not installed."""
+    import h5py
+
+    found = []
+    for array in arrays:
+        plist = getattr(getattr(array, "dataset", array), "id", None)
+        if plist is not None:
+            made = plist.get_create_plist()
+            found += [made.get_filter(k)[0] for k in range(made.get_nfilters())]
+    return [number for number in found if number >= KNOWN and not h5py.h5z.filter_avail(number)]
 
 
 def _found(file: Any) -> Mapping[str, Any]:

@@ -46,7 +46,7 @@ def chip_report(
         the path.
 
     Raises:
-        SettingsError: for a name that is no page's, or when plotly is not installed.
+        SettingsError: for a name that is no page's.
         StorageError: when a file stands there, or it cannot be written.
     """
     check_report(path, force)

@@ -1,0 +1,166 @@
+"""Runs that are interrupted and go on end in the same bytes, and only those of the same settings go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spikewright as sw
+from networks import plain
+from spikewright.cli.app import run
+from spikewright.parts import Checkpoint, checkpoint, from_plain, to_plain
+from spikewright.parts.fold import Fold
+
+SIMULATE = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "6", "--batch-size", "4", "--allow-overlap")
+
+
+@pytest.fixture(autouse=True)
+def kept_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    builder = plain(1)
+    graph, x = builder.graph(), builder.samples(30)
+    sw.save(sw.convert(graph, x[:8]), "net.safetensors")
+    np.savez("data.npz", x=x, y=np.arange(30) % 3)
+    np.savez("values.npz", x=x, y=np.random.default_rng(0).normal(1000, 1, (30, 4)))
+    np.savez("other.npz", x=x[::-1].copy(), y=np.arange(30) % 3)
+    return tmp_path
+
+
+def stopped_after(samples: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let runs be interrupted once so many samples are done; gives what takes that away."""
+    original = checkpoint.Stage.keep
+
+    def keep(stage: Any, state: Any, done: int, *more: Any, **options: Any) -> None:
+        original(stage, state, done, *more, **options)
+        if done >= samples:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.Stage, "keep", keep)
+    return lambda: monkeypatch.setattr(checkpoint.Stage, "keep", original)
+
+
+WAYS = {
+    "classes": (),
+    "poisson": ("--encoder", "poisson"),
+    "late": ("--readout-from", "2"),
+    "regression": ("--data", "values.npz", "--task", "regression"),
+    "early exit": ("--early-exit", "2", "--calibration", "other.npz"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_goes_on_ends_in_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    typed = (*SIMULATE, *WAYS[way])
+    assert run((*typed, "-o", "whole.npz")) == 0
+    capsys.readouterr()
+    go = stopped_after(12, monkeypatch)
+    assert run((*typed, "-o", "run.npz")) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: interrupted; 12 of 30 samples (simulating) are kept beside run.npz: --resume (resume=True) goes on "
+        "from there"
+    )
+    assert not Path("run.npz").exists()
+    go()
+    assert run((*typed, "-o", "run.npz", "--resume")) == 0
+    assert Path("run.npz").read_bytes() == Path("whole.npz").read_bytes()
+    assert not list(folder.glob(".*"))
+
+
+def test_only_the_same_run_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go = stopped_after(12, monkeypatch)
+    typed = (*SIMULATE, "-o", "run.npz")
+    assert run(typed) == 2
+    go()
+    for what, more in (
+        ("other settings", ("-T", "7")),
+        ("other settings", ("--encoder", "poisson")),
+        ("other settings", ("--batch-size", "3")),
+        ("other data", ("--data", "other.npz")),
+    ):
+        capsys.readouterr()
+        assert run((*typed, *more, "--resume")) == 2
+        assert capsys.readouterr().err == (
+            f"error: what was left beside run.npz is of {what}, so that this run cannot go on from it: leave --resume "
+            "(resume=True) away to begin anew, or choose another output\n"
+        )
+    assert run(typed) == 0
+    assert "is not used" in capsys.readouterr().err
+    assert not list(folder.glob(".*"))
+
+
+def test_damaged_parts_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go = stopped_after(12, monkeypatch)
+    typed = (*SIMULATE, "-o", "run.npz")
+    run(typed)
+    go()
+    (file,) = folder.glob(".run.npz.unfinished/*")
+    raw = bytearray(file.read_bytes())
+    raw[-3] ^= 1
+    file.write_bytes(raw)
+    capsys.readouterr()
+    assert run((*typed, "--resume")) == 2
+    assert "damaged, its contents do not have the digest that it states; leave --resume" in capsys.readouterr().err
+
+
+def test_a_run_that_has_no_output_has_nothing_to_go_on_from(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run((*SIMULATE, "--resume")) == 2
+    assert "--resume goes on from what an interrupted run left beside its output: give -o too" in (
+        capsys.readouterr().err
+    )
+
+
+def test_sums_do_not_depend_on_how_batches_were_cut() -> None:
+    values = np.random.default_rng(0).normal(size=(53, 3)) * 10.0 ** np.random.default_rng(1).integers(-8, 8, (53, 1))
+    whole = Fold()
+    for number, value in enumerate(values):
+        whole.add(number, value)
+    for parts in (1, 2, 3, 7, 53):
+        merged = Fold()
+        for some in np.array_split(np.arange(53), parts)[::-1]:
+            fold = Fold()
+            for number in some:
+                fold.add(int(number), values[number])
+            merged.merge(fold)
+        np.testing.assert_array_equal(merged.totals[0], whole.totals[0])
+        assert merged.nodes.keys() == whole.nodes.keys()
+    assert len(whole.nodes) == 4  # 53 = 32 + 16 + 4 + 1
+
+
+def test_counts_survive_a_file(tmp_path: Path) -> None:
+    fold = Fold()
+    fold.add(3, np.ones(2), 0.1)
+    given: dict[str, Any] = {
+        "fold": fold,
+        "rows": [np.arange(3), np.arange(2)],
+        "none": None,
+        "numbers": (1, 0.1, float("inf"), np.float32(0.5)),
+        ("a", 1): frozenset({"x", "y"}),
+    }
+    found = from_plain(*to_plain(given))
+    assert found["numbers"] == given["numbers"]
+    assert found["a", 1] == {"x", "y"}
+    assert [list(one) for one in found["rows"]] == [[0, 1, 2], [0, 1]]
+    np.testing.assert_array_equal(found["fold"].totals[0], fold.totals[0])
+    with pytest.raises(TypeError, match="is not storable"):
+        to_plain({"x": object()})
+
+
+def test_a_checkpoint_that_nothing_is_kept_in_leaves_nothing(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "x.npz").clear()
+    assert not list(tmp_path.iterdir())
