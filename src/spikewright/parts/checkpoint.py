@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewright.errors import ModelFileError, SettingsError, warn
-from spikewright.files import shown, stem, storage_errors, sync, this_process, token, unfinished
+from spikewright.files import abandoned, shown, stem, storage_errors, sync, this_process, token, unfinished
 from spikewright.parts.machine import machine, unlike
 from spikewright.parts.plain import from_plain, to_plain
 from spikewright.tensors import Kind, read_tensors, write_tensors
@@ -193,6 +193,9 @@ class Stage:
                 shutil.rmtree(folder, ignore_errors=True)
                 self.checkpoint.stale = False
             folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob("*.tmp"):  # of a run that was killed while it wrote
+                if abandoned(left.name.partition(".")[0]):
+                    left.unlink(missing_ok=True)
             temporary = folder / f"{this_process()}.{token()}.tmp"
             try:
                 write_tensors(temporary, KIND, facts, arrays)
