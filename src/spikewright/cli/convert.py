@@ -24,7 +24,7 @@ from spikewright.cli.console import (
     parse_readout,
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, with_options
-from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.cli.terminal import err, out, print_json, progress, stages
@@ -44,6 +44,7 @@ from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
+from spikewright.parts import Checkpoint
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
@@ -91,6 +92,7 @@ def convert(
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -109,7 +111,9 @@ def convert(
     loss = exit_share(early_exit)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": options.weights, "--data": data, "--test": test})
-    check_save(output, force)
+    checkpoint = Checkpoint(output, resume)
+    force_output = force or checkpoint.wrote(output)
+    check_save(output, force_output)
     if report is not None:
         check_report(report, force)
     if statistics is not None:
@@ -181,6 +185,7 @@ def convert(
             device=options.device,
             progress=move,
             cluster=cluster,
+            checkpoint=checkpoint,
         )
     seen = look(folded, found)
     if not as_json:
@@ -204,7 +209,9 @@ def convert(
     for what, seed in seeds_of(choice, options.first_samples, options.sample_seed).items():
         made = tuple(replace(one, calibration=one.calibration.drawn(what, seed)) for one in made)
     conversion = replace(made[0], preprocessing=steps)
-    save(conversion, output, force)
+    save(conversion, output, force_output)
+    if labelled is not None:
+        checkpoint.note_written(output)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": conversion.calibration.method,
@@ -257,6 +264,7 @@ def convert(
                 allow_overlap=allow_overlap,
                 dt=dt,
                 cluster=cluster,
+                checkpoint=checkpoint,
             )
         if report is not None:
             write_report(report, compared_ones, title=model, force=force)
@@ -268,6 +276,7 @@ def convert(
             out.print(comparison(measures))
             for line in judgement(measures):
                 out.print(line, highlight=False, markup=False, soft_wrap=True)
+    checkpoint.clear()
     if as_json:
         print_json(summary)
     else:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from spikewright.cluster.workers import facts, opened, set_threads
+from spikewright.cluster.workers import facts, opened
 from spikewright.errors import ClusterError, SettingsError, SpikewrightError, warn
 from spikewright.parts.machine import unlike
 from spikewright.text import first_line, one_line
@@ -23,6 +23,8 @@ ClusterChoice = Any
 """``"tcp://HOST:PORT"``, ``"local:4"`` (workers on this machine), a ``distributed.Client``, or a ``Cluster``."""
 AHEAD = 2
 """Parts that are with each worker, the one that runs among them: samples of more would wait at the scheduler."""
+THREADS = {"MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}
+"""What workers on this machine begin with beside their number of threads, those that begin anew too."""
 SECONDS = 20
 """How long a scheduler is waited for."""
 
@@ -39,6 +41,7 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
         yield choice
         return
     try:
+        from dask import config
         from distributed import Client, LocalCluster
     except ImportError:
         raise SettingsError("a cluster needs dask.distributed: pip install spikewright[dask]") from None
@@ -50,14 +53,15 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
     if kind == "local":
         if not (count.isdecimal() and 0 < int(count) <= 1024):
             raise SettingsError(f"cluster: local takes a number of workers, local:4, not '{one_line(text, 60)}'")
+        threads = str(max(1, (os.cpu_count() or 1) // int(count)))
         with (
             _quiet(),
+            config.set({"distributed.nanny.pre-spawn-environ": {**THREADS, "OMP_NUM_THREADS": threads}}),
             LocalCluster(
                 n_workers=int(count), threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
             ) as local,
             Client(local) as client,
         ):
-            client.run(set_threads, max(1, (os.cpu_count() or 1) // int(count)))
             yield Cluster(client)
         return
     if "://" not in text:

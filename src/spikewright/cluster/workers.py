@@ -17,10 +17,3 @@ def facts() -> dict[str, str]:
 def opened(packed: bytes) -> Any:
     """What the client packed once for all parts."""
     return pickle.loads(packed)  # from the client, over the cluster that it trusts
-
-
-def set_threads(threads: int) -> None:
-    """Let torch and the event engine use so many threads."""
-    import torch
-
-    torch.set_num_threads(threads)

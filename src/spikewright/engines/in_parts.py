@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spikewright.cluster import Cluster, for_worker
+from spikewright.cluster import Cluster, parts_for_workers
 from spikewright.data import Dataset
 from spikewright.engines.memory import side_by_side
 from spikewright.engines.recording import Record
@@ -112,6 +112,7 @@ def run_on(
         for one, told in zip(counting, counted, strict=True):
             one.merge(told)
     parts = cut(samples, size, start=joiner.samples)
+    given = parts_for_workers(dataset, parts, size)
     before, finished = joiner.samples, [0]
 
     def moved(number: int) -> None:
@@ -121,9 +122,8 @@ def run_on(
 
     def arguments(number: int) -> tuple[Any, ...]:
         part = parts[number]
-        given = for_worker(dataset.between(part.start, part.stop), size)
         some = {name: rows[part.start : part.stop] for name, rows in (labels or {}).items()}
-        return given, part.start, some
+        return given(number), part.start, some
 
     def state() -> Any:
         return joiner, [one.counted() for one in counting]

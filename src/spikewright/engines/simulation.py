@@ -43,7 +43,7 @@ Observer = Callable[["Tensor", BatchRun], None]
 class Counting(Protocol):
     """An observer whose counts can be kept and put together."""
 
-    def __call__(self, x: Tensor, run: BatchRun) -> None:
+    def __call__(self, x: Tensor, run: BatchRun, /) -> None:
         """See a batch."""
 
     def counted(self) -> Any:
