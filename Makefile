@@ -79,7 +79,7 @@ lint: $(STAMP)  ## style, types and the import contract
 check: lint test  ## all that CI checks
 
 bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
-	for program in accuracy calibration synapses neurons; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	for program in accuracy calibration synapses neurons few_steps engine_choice; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
 	$(PEERS)/bin/python benchmarks/training.py speed
 

@@ -9,8 +9,9 @@ every side of a row runs the same spiking network. Processor time of one thread,
 that what else the machine does matters less; the load is written down with every row.
 
 What is done stands in ``results/engine.jsonl``, a line a row, and is not done again: the job may be stopped any time.
-``--only`` runs rows whose key holds every one of some words, ``--again`` forgets those first, and ``--report`` writes
-the page anew from the lines. Rows of peers need their environment (``benchmarks/peers.txt``) and are left out without.
+``--only`` runs rows whose key holds every one of some words (``"peers;resnet"``), ``--again`` forgets those first, and
+``--report`` writes the page anew from the lines. Rows of peers need their environment (``benchmarks/peers.txt``) and
+are left out without.
 """
 
 from __future__ import annotations
@@ -317,8 +318,10 @@ def main() -> None:
             continue
         about = {"key": row.key, "kind": row.kind, "network": row.network, "what": row.what}
         done[row.key] = {**about, **numbers, "load": round(os.getloadavg()[0], 1)}
-        write(done)
+        with RECORD.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(done[row.key]) + "\n")
         print(row.key, {k: round(v, 3) for k, v in numbers.items()}, flush=True)
+    done = known()
     order = [row.key for row in rows() if row.key in done]
     (RESULTS / "engine.md").write_text(page([done[key] for key in order]), encoding="utf-8")
     if drawn := picture([done[key] for key in order]):

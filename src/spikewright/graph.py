@@ -133,7 +133,7 @@ class Graph:
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def inputs(self) -> SampleShapes:
         """The shape of a sample of each input, by name, in order."""
         found = [node for node in self.nodes if not node.inputs]
@@ -141,7 +141,7 @@ class Graph:
         shapes.channels = {node.name: str(getattr(node, "channels", "first")) for node in found}
         return shapes
 
-    @property
+    @cached_property
     def sample_shape(self) -> Shape:
         """The shape of one sample of data: that of the one input, or one row with all inputs side by side."""
         shapes = list(self.inputs.values())
