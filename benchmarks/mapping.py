@@ -35,7 +35,6 @@ from spikewright.synapse_graph.fan_outs import fan_out_sizes
 from spikewright.synapse_graph.writers.hgr import Hgr
 from synapses import Layers, in_process, resnet, vgg16, with_rates
 
-ROUNDS = 3
 PREFIX = 100_000_000
 """Synapses of a large network that are written."""
 RESULT = Path(__file__).parent / "results" / "mapping.md"
@@ -103,7 +102,7 @@ def whole_mobile(folder: Path) -> dict[str, float]:
     return _written(mobile(), folder, PREFIX)
 
 
-def speeds() -> list[str]:
+def speeds(rounds: int) -> list[str]:
     jobs = {
         "ResNet-20, all of it": whole_resnet,
         "VGG16, 224×224, some of every group": some_vgg16,
@@ -115,7 +114,7 @@ def speeds() -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for name, job in jobs.items():
-        found = [in_process(job) for _ in range(ROUNDS)]
+        found = [in_process(job) for _ in range(rounds)]
         core, clock = (statistics.median(one["rows"] / one[of] / 1e6 for one in found) for of in ("cpu", "seconds"))
         speed = statistics.median(one["bytes"] / one["cpu"] / 1e6 for one in found)
         peak = max(one["peak"] for one in found)
@@ -255,12 +254,18 @@ def read(python: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", help="the python of an environment with sanafe, libsonata and mtkahypar")
+    parser.add_argument("--rounds", type=int, default=3, help="of each network that is written")
     parser.add_argument("--only", choices=("speed", "readers"), help="one half, printed and not recorded")
     options = parser.parse_args()
     load = os.getloadavg()
     lines = ["# Formats of mappers", ""]
     if options.only != "readers":
-        lines += [f"`.hgr` with rates, on one thread. Medians of {ROUNDS} runs.", "", *speeds(), ""]
+        lines += [
+            f"`.hgr` with rates, on one thread. Medians of {options.rounds} run(s).",
+            "",
+            *speeds(options.rounds),
+            "",
+        ]
     if options.readers and options.only != "speed":
         lines += read(options.readers)
     shown = ", ".join(f"{x:.1f}" for x in load)

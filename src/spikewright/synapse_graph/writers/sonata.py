@@ -127,6 +127,7 @@ def _laid_out(parent: h5py.Group, name: str, kind: str, rows: int) -> _Column:
     whole.set_layout(h5py.h5d.CONTIGUOUS)
     whole.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     whole.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    whole.set_obj_track_times(False)  # the same graph is the same bytes
     dtype = np.dtype(kind)
     space = h5py.h5s.create_simple((rows,))
     made = h5py.h5d.create(parent.id, name.encode(), h5py.h5t.py_create(dtype, logical=True), space, whole)
