@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 import spikewright as sw
-from spikewright.text import percent
+from spikewright.text import percent, size_text
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +84,16 @@ def test_a_warning_points_to_the_line_that_asked(conversion: sw.Conversion) -> N
 )
 def test_less_than_all_is_never_told_as_a_hundred_percent(share: float, up: bool, text: str) -> None:
     assert percent(share, up) == text
+
+
+def test_sizes_in_thousands() -> None:
+    sizes = (0, 999, 1000, 12_345, 9_999_999, 184_243_780, 130_933_513_691)
+    assert [size_text(size) for size in sizes] == [
+        "0 bytes",
+        "999 bytes",
+        "1.0 kB",
+        "12 kB",
+        "10.0 MB",
+        "184 MB",
+        "131 GB",
+    ]

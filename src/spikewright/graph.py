@@ -102,7 +102,15 @@ class Graph:
 
     def of_type(self, *types: type[N]) -> tuple[N, ...]:
         """The nodes of some types, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, types))
+        found = self._of_types.get(types)
+        if found is None:
+            found = self._of_types[types] = tuple(node for node in self.nodes if isinstance(node, types))
+        return found
+
+    @cached_property
+    def _of_types(self) -> dict[tuple[type, ...], tuple[Any, ...]]:
+        """What ``of_type`` found, by what it was asked for: runs ask the same again and again."""
+        return {}
 
     def sources(self, node: Node | str) -> tuple[Node, ...]:
         """The nodes that a node reads."""

@@ -20,6 +20,15 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
+def size_text(count: float) -> str:
+    """A number of bytes as people read it, in thousands: ``184 MB``."""
+    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+        if count >= 10**power:
+            value = count / 10**power
+            return f"{value:,.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def percent(share: float, up: bool = False) -> str:
     """0.5 as ``50``, and 0.998 as ``99.8``: a hundred is all of it, and nothing less.
 

@@ -72,6 +72,10 @@ COMMANDS = (
     synapses("edges"),
     synapses("pickle"),
     synapses("metis"),
+    synapses("hgr"),
+    synapses("hysmap"),
+    synapses("spinemap"),
+    synapses("sonata"),
     synapses("csv", "--report", "page.html"),
 )
 

@@ -43,6 +43,8 @@ QUICK = [
     ("synapses .parquet", 65536),
     ("synapses .csv", 700_000),
     ("synapses .scipy", 8192),
+    ("synapses .hgr", 8192),
+    ("synapses .sonata", 8192),
 ]
 
 

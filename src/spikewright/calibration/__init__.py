@@ -1,6 +1,7 @@
 """Statistics of a network's activations over data of any size, and thresholds from them."""
 
-from spikewright.calibration.gathering import Calibration, Counts, calibrate, statistics_key
+from spikewright.calibration.calibrating import calibrate
+from spikewright.calibration.gathering import Calibration, Counts, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import Look, look
 from spikewright.calibration.parts import gather_part, merge_parts
@@ -15,6 +16,7 @@ from spikewright.calibration.requests import (
     Quantile,
     Request,
 )
+from spikewright.calibration.room import MEMORY
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, NodeFacts, methods, parse_all, threshold_method
@@ -26,6 +28,7 @@ from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.calibration.thresholds.scale import Scale
 
 __all__ = [
+    "MEMORY",
     "AnalogScore",
     "Calibration",
     "Counted",

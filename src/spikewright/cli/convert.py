@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikewright.calibration import look, methods, parse_all
+from spikewright.calibration import MEMORY, look, methods, parse_all
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.cli.calibration import CalibrationOptions
 from spikewright.cli.console import (
@@ -67,6 +67,9 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
+    memory: Annotated[
+        int, typer.Option(min=1, help="MiB in which exact percentiles are found in one pass over --data.")
+    ] = MEMORY,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
     neurons: Annotated[
@@ -178,6 +181,7 @@ def convert(
             input_scale=scale,
             task=options.task,
             batch_size=options.batch_size,
+            memory=memory,
             device=options.device,
             progress=move,
             cluster=cluster,

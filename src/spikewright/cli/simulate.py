@@ -281,7 +281,7 @@ def simulate(
     out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
     for line in agreement_lines(measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    out.print(f"engine: {measures.engine}", highlight=False)
+    out.print(f"engine: {measures.engine} ({measures.run.engine_reason})", highlight=False, soft_wrap=True)
     spent = f"{measures.energy_spiking:,.0f} nJ"
     if measures.energy_analog is not None:
         spent += f" against {measures.energy_analog:,.0f} nJ for the analog network"

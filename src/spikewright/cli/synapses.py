@@ -34,12 +34,13 @@ from spikewright.settings import digits
 from spikewright.storage import load_stored
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
+from spikewright.synapse_graph.cuts import parts_of_neurons
 from spikewright.synapse_graph.staging import beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
 from spikewright.synapse_graph.writing import check_begun, check_destination
-from spikewright.text import shape_text, short
+from spikewright.text import shape_text, short, size_text
 
 
 @with_options
@@ -56,7 +57,10 @@ def synapses(
         Path | None,
         typer.Option("--output", "-o", help=f"Where to; its suffix names the format: {', '.join(formats.names())}."),
     ] = None,
-    kind: Annotated[str | None, typer.Option("--format", help="Of the output, if its name does not say.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="Of the output, if its name does not say, or with options: hgr:grouped."),
+    ] = None,
     rates: Annotated[Path | None, typer.Option(help="Rates that 'spikewright simulate -o' stored.")] = None,
     data: Annotated[str | None, typer.Option(help="Samples to simulate for rates: as for convert.")] = None,
     pools: Annotated[
@@ -68,6 +72,9 @@ def synapses(
     dt: DtOption = None,
     shard: Annotated[str, typer.Option(help="Write one share of the parts: 2/8 for the second of eight.")] = "1/1",
     workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+    partition: Annotated[
+        Path | None, typer.Option(help="A part a line for each neuron, as partitioners write it: says what it cuts.")
+    ] = None,
     force: ForceOption = False,
     cluster: ClusterOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page about the graph.")] = None,
@@ -82,7 +89,10 @@ def synapses(
     if output is None:
         check_idle(context, ["kind", "shard", "workers"], "it is a setting of what is written: give -o too")
     logs = {} if output is None else {f"--output's {log.name}": log for log in logs_of(output)}
-    check_outputs({"--output": output, **logs, "--report": report}, {"NET": model, "--rates": rates, "--data": data})
+    check_outputs(
+        {"--output": output, **logs, "--report": report},
+        {"NET": model, "--rates": rates, "--data": data, "--partition": partition},
+    )
     if report is not None:
         check_report(report, force)
     if Path(model).suffix.lower() in (".pickle", ".pkl"):
@@ -98,6 +108,7 @@ def synapses(
     network = load_stored(model)
     graph = check_spiking(network, model)
     chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}
+    parts = None if partition is None else parts_of_neurons(synapse_graph(graph, **chosen), partition)
     if output is not None and data is not None and not force:
         check_begun(synapse_graph(graph, **chosen), output, writer(output, kind))
     found: Rates | None = None
@@ -109,7 +120,7 @@ def synapses(
     written: Path | None = None
     if output is not None:
         written = _write(made, output, kind, share, force, workers, as_json)
-    summary = made.summary()
+    summary = made.summary(parts)
     if report is not None:
         from spikewright.reports.synapses import write_synapse_report
 
@@ -124,6 +135,8 @@ def synapses(
         return
     out.print(_groups(summary))
     out.print(_projections(summary))
+    if summary.cut is not None:
+        out.print(str(summary.cut), highlight=False, soft_wrap=True)
     if written is not None:
         done = f"written: {written}" if whole else f"shard {shard} is done; the other shards' parts are still to come"
         out.print(done, highlight=False, soft_wrap=True)
@@ -134,6 +147,9 @@ def synapses(
 def _write(
     made: Synapses, output: Path, kind: str | None, shard: tuple[int, int], force: bool, workers: int, quiet: bool
 ) -> Path:
+    size = made.size(output, kind)
+    if size is not None and not quiet:
+        say(f"writing about {size_text(size)}")
     try:
         with progress("writing synapses", quiet=quiet) as move:
             return made.write(output, kind, shard=shard, force=force, workers=workers, progress=move)

@@ -68,6 +68,12 @@ def _head(title: str, synapses: Synapses, summary: Summary) -> str:
     if synapses.rates is not None:
         facts.append((short(sum(events)), "events a timestep, over all synapses"))
         line = f"rates of {synapses.rates.samples:,} samples over {synapses.rates.timesteps} timesteps"
+    if summary.cut is not None:
+        for kind, count, sent in (
+            ("edge", summary.cut.edges, summary.cut.edge_events),
+            ("multicast", summary.cut.multicast, summary.cut.multicast_events),
+        ):
+            facts.append((short(count), f"{kind} cut") if sent is None else (short(sent), f"{kind} cut, a timestep"))
     cards = "".join(f'<div class="fact"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for v, k in facts)
     return f'<h1>{escape(title)}</h1><p class="soft">{escape(line)}</p><div class="facts">{cards}</div>'
 

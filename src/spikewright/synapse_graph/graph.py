@@ -10,8 +10,10 @@ from typing import Literal
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.graph import Graph
 from spikewright.rates import Rates
+from spikewright.synapse_graph.cuts import Partition
 from spikewright.synapse_graph.stream import PART_ROWS, SynapseStream
 from spikewright.synapse_graph.summary import Summary, summarise
+from spikewright.synapse_graph.writers import writer
 from spikewright.synapse_graph.writing import write
 from spikewright.wiring import Pools
 
@@ -24,9 +26,24 @@ class Synapses(SynapseStream):
         rates = "with rates" if self.rates is not None else "without rates"
         return f"Synapses({len(self):,} in {len(self.projections)} projections of {len(self.groups)} groups, {rates})"
 
-    def summary(self) -> Summary:
-        """Groups, neurons, synapses, fan-in and fan-out, and traffic, without listing a single synapse."""
-        return summarise(self)
+    def summary(self, partition: Partition | None = None) -> Summary:
+        """Groups, neurons, synapses, fan-in and fan-out, and traffic, without listing a single synapse.
+
+        Args:
+            partition: parts of neurons, for what lies between them: the part of each neuron, all groups counted through
+                with the channel fastest; or by group one part or those of its neurons in its shape; or a file with a
+                part a line, as partitioners write it.
+
+        Raises:
+            DataError: for a partition that does not fit, or is not made of whole numbers of 0 or more.
+        """
+        return summarise(self, partition)
+
+    def size(self, path: FilePath | str, format: str | None = None) -> int | None:  # noqa: A002
+        """About how many bytes ``write`` would write; None where nobody knows before; arguments and errors as there."""
+        made = writer(FilePath(path), format)
+        made.check(self)
+        return made.size(self)
 
     def write(
         self,
@@ -42,15 +59,15 @@ class Synapses(SynapseStream):
 
         Args:
             path: a file, or a folder for formats of many files.
-            format: "parquet", "csv", "pickle", "graphml", "scipy", "metis" or "edges"; by default what the path's
-                suffix says.
+            format: the name of a format ("parquet", "csv", "hgr", …), with its options ("hgr:grouped"); by default
+                what the path's suffix says.
             shard: (which, of how many), counted from 1: for several processes or machines that write one data set.
             force: replace what stands there.
             workers: threads.
             progress: called with (synapses done, synapses in all).
 
         Raises:
-            SettingsError: for an unknown format, a shard that does not exist, or a network too large for the format.
+            SettingsError: for an unknown format, a shard that does not exist, or a network that the format cannot hold.
             StorageError: when it cannot be written, or something stands there.
         """
         return write(self, FilePath(path), format, shard=shard, force=force, workers=workers, progress=progress)

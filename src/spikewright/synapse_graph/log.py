@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from spikewright.graph import Node
+from spikewright.synapse_graph.fan_outs import offsets
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers import Writer
-from spikewright.synapse_graph.writers.writer import channels_last, offsets
+from spikewright.synapse_graph.writers.writer import channels_last
 from spikewright.text import shape_text
 
 AXES = {1: ["channel"], 2: ["row", "channel"], 3: ["row", "column", "channel"]}

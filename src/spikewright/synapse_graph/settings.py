@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from spikewright.synapse_graph.stream import SynapseStream
     from spikewright.synapse_graph.writers import Writer
 
-FORMAT = 2
+FORMAT = 3
 KEY = "spikewright-synapses"
 """The key under which a file of a graph says by which settings it was made."""
 
@@ -19,7 +19,7 @@ def settings(synapses: SynapseStream, writer: Writer) -> dict[str, Any]:
     """All of it, as plain values."""
     return {
         "format": FORMAT,
-        "writer": type(writer).__name__,
+        "writer": str(writer),
         "network": synapses.graph.fingerprint,
         "rates": synapses.rates_key,
         "pools": synapses.pools,

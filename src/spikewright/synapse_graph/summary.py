@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.synapse_graph.cuts import Cut, Partition, cut
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.wiring import Group, Projection
 
@@ -64,6 +65,7 @@ class Summary:
         fan_in, fan_out: of every group with synapses on that side.
         projections: by name.
         pairs: by (source group, destination group): all projections between the two together.
+        cut: what a partition cuts; None where none was given.
     """
 
     groups: Mapping[str, Group]
@@ -71,10 +73,12 @@ class Summary:
     fan_out: Mapping[str, Degrees]
     projections: Mapping[str, Traffic]
     pairs: Mapping[tuple[str, str], Traffic]
+    cut: Cut | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.neurons:,} neurons in {len(self.groups)} groups, {self.synapses:,} synapses"]
-        return "\n  ".join(lines + [f"{name}: {traffic.synapses:,}" for name, traffic in self.projections.items()])
+        lines += [f"{name}: {traffic.synapses:,}" for name, traffic in self.projections.items()]
+        return "\n  ".join(lines if self.cut is None else [*lines, str(self.cut)])
 
     @property
     def neurons(self) -> int:
@@ -110,11 +114,13 @@ class Summary:
                 {"name": name, "synapses": one.synapses, "events_per_timestep": one.events, "edge": one.edge}
                 for name, one in self.projections.items()
             ],
+            "cut": None if self.cut is None else asdict(self.cut),
         }
 
 
-def summarise(synapses: SynapseStream) -> Summary:
-    """Count and add up every projection, one at a time."""
+def summarise(synapses: SynapseStream, partition: Partition | None = None) -> Summary:
+    """Count and add up every projection, one at a time; ``partition`` as for ``cut``."""
+    found = None if partition is None else cut(synapses, partition)
     fan_in: dict[str, NDArray[np.int64]] = {}
     fan_out: dict[str, NDArray[np.int64]] = {}
     projections: dict[str, Traffic] = {}
@@ -131,6 +137,7 @@ def summarise(synapses: SynapseStream) -> Summary:
         {name: Degrees.of(fan_out[name]) for name in synapses.groups if name in fan_out},
         projections,
         pairs,
+        found,
     )
 
 

@@ -34,22 +34,19 @@ from spikewright.files.errors import UNCHANGED
 from spikewright.settings import whole
 from spikewright.synapse_graph import staging
 from spikewright.synapse_graph.log import as_json, as_text, log
-from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.staging import PARTS, WHOLE
 from spikewright.synapse_graph.stream import SynapseStream
-from spikewright.synapse_graph.writers import AtOnce, InParts, Writer, writer
-from spikewright.wiring import Projection
+from spikewright.synapse_graph.writers import AtOnce, Parted, Piece, Writer, writer
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One part to write, and where it is until it is whole."""
+    """One piece to write, and where it is until it is whole."""
 
-    projection: Projection
-    part: ProjectionPart
+    piece: Piece
     hidden: Path
     name: str
 
@@ -81,10 +78,7 @@ def write(
         raise SettingsError(f"shard must be two whole numbers such as (2, 8), not {repr(shard)[:40]}") from None
     if which > of:
         raise SettingsError(f"shard {which} of {of} does not exist; they are counted from 1")
-    if made.limit is not None and len(synapses) > made.limit:
-        raise SettingsError(
-            f"{len(synapses):,} synapses are too many for this format, which takes {made.limit:,}; write .parquet"
-        )
+    made.check(synapses)
     if of > 1 and isinstance(made, AtOnce):
         raise SettingsError("this format is written in one go; write it without shards")
     target = Path(os.path.realpath(path))
@@ -94,7 +88,7 @@ def write(
         if isinstance(made, AtOnce):
             taken = staging.new_private(target, key, facts)
         else:
-            assert isinstance(made, InParts)
+            assert isinstance(made, Parted)
             gathered = _all_parts(synapses, made, target, key, facts, (which, of), force, workers, progress)
             if gathered is None:
                 hidden = staging.hidden_folder(target, key)
@@ -125,7 +119,7 @@ def check_begun(synapses: SynapseStream, path: Path, made: Writer) -> None:
     Raises:
         StorageError: as ``write``, as far as it is clear without the rates.
     """
-    if isinstance(made, InParts):
+    if isinstance(made, Parted):
         staging.check_begun(Path(os.path.realpath(path)), settings(synapses, made))
 
 
@@ -171,7 +165,7 @@ def _is_ours(entry: Path, made: Writer) -> bool:
 
 def _all_parts(
     synapses: SynapseStream,
-    made: InParts,
+    made: Parted,
     target: Path,
     key: str,
     facts: str,
@@ -188,10 +182,10 @@ def _all_parts(
     """
     while True:
         hidden = staging.begin(target, key, facts, force)
-        jobs = _jobs(synapses, hidden, made.extension)
+        jobs = _jobs(synapses, hidden, made)
         which, of = shard
         try:
-            _write_parts(synapses, made, jobs[which - 1 :: of], max(workers, 1), progress)
+            _write_parts(synapses, jobs[which - 1 :: of], max(workers, 1), progress)
             if all(job.file.exists() for job in jobs):
                 taken = staging.take(target, key)
                 if taken is not None:
@@ -206,19 +200,13 @@ def _all_parts(
             return None
 
 
-def _jobs(synapses: SynapseStream, hidden: Path, extension: str) -> list[_Job]:
-    return [
-        _Job(projection, part, hidden, f"{p:04d}-{k:05d}.{extension}")
-        for p, projection in enumerate(synapses.projections)
-        for k, part in enumerate(synapses.parts(projection))
-    ]
+def _jobs(synapses: SynapseStream, hidden: Path, made: Parted) -> list[_Job]:
+    return [_Job(piece, hidden, f"{piece.name}.{made.extension}") for piece in made.pieces(synapses)]
 
 
-def _write_parts(
-    synapses: SynapseStream, made: InParts, jobs: list[_Job], workers: int, progress: Progress | None
-) -> None:
-    total = sum(job.part.rows for job in jobs)
-    done = sum(job.part.rows for job in jobs if job.file.exists())
+def _write_parts(synapses: SynapseStream, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
+    total = sum(job.piece.rows for job in jobs)
+    done = sum(job.piece.rows for job in jobs if job.file.exists())
     if progress is not None:
         progress(done, total)
     stop = threading.Event()
@@ -229,7 +217,7 @@ def _write_parts(
             return 0
         temporary = job.hidden / f"{job.name}.{this_process()}.{token()}.tmp"
         try:
-            made.part(synapses, job.projection, job.part, temporary)
+            job.piece.write(temporary)
             sync(temporary)
             temporary.replace(job.file)
         except FileNotFoundError:
@@ -239,7 +227,7 @@ def _write_parts(
         finally:
             with suppress(OSError):
                 temporary.unlink()
-        return job.part.rows
+        return job.piece.rows
 
     with ThreadPoolExecutor(workers) as pool:
         waiting = [pool.submit(one, job) for job in jobs if not job.file.exists()]
@@ -257,11 +245,11 @@ def _write_parts(
 
 def _whole(synapses: SynapseStream, made: Writer, taken: Path) -> str:
     """The graph in one piece; gives what it is called in its folder."""
-    if isinstance(made, InParts):
+    if isinstance(made, Parted):
         if made.folder:
             return PARTS
         with (taken / WHOLE).open("wb") as file:
-            file.write(made.head())
+            file.write(made.head(synapses))
             for one in sorted((taken / PARTS).glob(f"*.{made.extension}")):
                 with one.open("rb") as part:
                     shutil.copyfileobj(part, file, 1 << 20)

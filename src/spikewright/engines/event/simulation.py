@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,24 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Timesteps that a layer runs before the next: spikes in flight stay in cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What batches of one run have in common: looked for once, not for every batch.
+
+    Attributes:
+        encoder, wanted, samples: of which run.
+        prepared: its plan.
+        fixed, each: bytes that it needs whatever the batch, and for each sample.
+    """
+
+    encoder: Encoder
+    wanted: Recording
+    samples: int
+    prepared: PreparedPlan
+    fixed: int
+    each: int
 
 
 class EventSimulation:
@@ -62,6 +81,7 @@ class EventSimulation:
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
         self.threads = threads or cores()
+        self._ready: _Ready | None = None
 
     def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> PreparedPlan:
         """The plan for one way of running, made once for a graph; see ``prepared_plan``.
@@ -99,16 +119,21 @@ class EventSimulation:
         """
         wanted = as_recording(record, self.graph, timesteps)
         encoder = encoder.fitted(self.graph)
-        prepared = self.prepare(encoder, wanted)
-        threads = min(self.threads, len(x))
-        fixed = fixed_bytes(self.graph, prepared.compiled, wanted, threads, self.chunk)
-        each = sample_bytes(self.graph, prepared.compiled, wanted, prepared.sampled)
-        check_memory(fixed, each, len(x), timesteps)
-        dense = dense_values(self.graph, wanted)
+        ready = self._ready
+        if ready is None or ready.wanted is not wanted or ready.encoder != encoder or ready.samples != len(x):
+            ready = self._ready = self._made_ready(encoder, wanted, len(x))
+        check_memory(ready.fixed, ready.each, len(x), timesteps)
+        prepared, dense = ready.prepared, dense_values(self.graph, wanted)
         if wanted.whole or not dense:
             return self._run(prepared, x, encoder, wanted, first)
         some = few_at_a_time(len(x), timesteps * dense, self.threads)  # the native core writes down every timestep
         return BatchRun.joined([self._run(prepared, x[part], encoder, wanted, first + part.start) for part in some])
+
+    def _made_ready(self, encoder: Encoder, wanted: Recording, samples: int) -> _Ready:
+        prepared = self.prepare(encoder, wanted)
+        fixed = fixed_bytes(self.graph, prepared.compiled, wanted, min(self.threads, samples), self.chunk)
+        each = sample_bytes(self.graph, prepared.compiled, wanted, prepared.sampled)
+        return _Ready(encoder, wanted, samples, prepared, fixed, each)
 
     def _run(self, prepared: PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
         timesteps = wanted.timesteps

@@ -7,9 +7,30 @@ from types import ModuleType
 
 from spikewright.errors import SettingsError
 from spikewright.registry import Registry, class_of
-from spikewright.synapse_graph.writers.writer import AtOnce, InParts, Writer, every_block, number, offsets
+from spikewright.synapse_graph.fan_outs import offsets
+from spikewright.synapse_graph.writers.writer import (
+    AtOnce,
+    InParts,
+    Parted,
+    Piece,
+    Writer,
+    every_block,
+    number,
+)
+from spikewright.worded import words_of
 
-__all__ = ["AtOnce", "InParts", "Writer", "every_block", "formats", "number", "offsets", "writer"]
+__all__ = [
+    "AtOnce",
+    "InParts",
+    "Parted",
+    "Piece",
+    "Writer",
+    "every_block",
+    "formats",
+    "number",
+    "offsets",
+    "writer",
+]
 
 
 def _held(module: ModuleType) -> dict[str, Writer]:
@@ -27,13 +48,18 @@ formats = Registry("spikewright.synapse_writers", "a format of synapses", _held,
 def writer(path: Path, name: str | None = None) -> Writer:
     """The format with a name, or the one that a path's suffix says.
 
+    Args:
+        path: where the graph will be.
+        name: of the format, with its options: "hgr:grouped".
+
     Raises:
-        SettingsError: for one that does not exist.
+        SettingsError: for one that does not exist, or an option that it does not have.
     """
     if name is not None:
-        if name not in formats():
-            raise SettingsError(f"unknown format '{name}'; choose one of {', '.join(formats())}")
-        return formats()[name]
+        words = words_of(name)
+        if not words or words[0] not in formats():
+            raise SettingsError(f"unknown format '{name[:40]}'; choose one of {', '.join(formats())}")
+        return type(formats()[words[0]]).from_words(words[1:])
     for found in formats().values():
         if path.suffix.lower() in found.suffixes:
             return found

@@ -27,7 +27,7 @@ class Csv(InParts):
         "stands before names that a spreadsheet would take for formulas"
     )
 
-    def head(self) -> bytes:
+    def head(self, synapses: SynapseStream) -> bytes:  # noqa: ARG002
         return (",".join(HEADER) + "\n").encode()
 
     def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spikewright.synapse_graph.fan_outs import offsets
 from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.csv import texts
-from spikewright.synapse_graph.writers.writer import InParts, number, offsets
+from spikewright.synapse_graph.writers.writer import InParts, number
 from spikewright.wiring import Projection
 
 

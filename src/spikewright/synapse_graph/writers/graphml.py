@@ -7,9 +7,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
+from spikewright.synapse_graph.fan_outs import offsets
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.synapse_graph.writers.csv import texts
-from spikewright.synapse_graph.writers.writer import AtOnce, channels_last, every_block, joined, number, offsets
+from spikewright.synapse_graph.writers.writer import AtOnce, channels_last, every_block, joined, number
 from spikewright.text import visible
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spikewright.synapse_graph.fan_outs import offsets
 from spikewright.synapse_graph.stream import SynapseStream
-from spikewright.synapse_graph.writers.writer import AtOnce, every_block, number, offsets
+from spikewright.synapse_graph.writers.writer import AtOnce, every_block, number
 
 PER_STEP = 1000
 

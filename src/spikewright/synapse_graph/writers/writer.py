@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import ClassVar
@@ -12,16 +13,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.errors import SettingsError
 from spikewright.graph import Shape
 from spikewright.synapse_graph.blocks import SynapseBlock
 from spikewright.synapse_graph.parts import ProjectionPart
 from spikewright.synapse_graph.stream import SynapseStream
 from spikewright.wiring import Projection
+from spikewright.worded import Worded
 
 
 @dataclass(frozen=True)
-class Writer(ABC):
-    """Base of all formats: one a file, whose name is the format's."""
+class Writer(Worded, ABC):
+    """Base of all formats: one a file, whose name is the format's; its fields are the format's options."""
 
     suffixes: ClassVar[tuple[str, ...]]
     """What paths of this format end with."""
@@ -46,19 +49,64 @@ class Writer(ABC):
         """
         return None
 
+    def check(self, synapses: SynapseStream) -> None:
+        """Refuse a graph that the format cannot hold, before anything is written.
 
-class InParts(Writer):
-    """A format in which every part of a projection is written by itself, so that a run can go on where it stopped."""
+        Raises:
+            SettingsError: saying what it cannot hold, and what to do.
+        """
+        if self.limit is not None and len(synapses) > self.limit:
+            raise SettingsError(
+                f"{len(synapses):,} synapses are too many for this format, which takes {self.limit:,}; write .parquet"
+            )
+
+    def size(self, synapses: SynapseStream) -> int | None:  # noqa: ARG002
+        """About how many bytes it will be; None where nobody knows before it is written."""
+        return None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a graph that is written by itself.
+
+    Attributes:
+        name: of it; pieces follow each other as their names are sorted.
+        rows: how many synapses it has.
+        write: writes it to a file.
+    """
+
+    name: str
+    rows: int
+    write: Callable[[Path], None]
+
+
+class Parted(Writer):
+    """A format that is written piece by piece, each for itself, so that a run can go on where it stopped."""
 
     extension: ClassVar[str]
+
+    @abstractmethod
+    def pieces(self, synapses: SynapseStream) -> Sequence[Piece]:
+        """All of them, in order: the same for the same graph and options."""
+
+    def head(self, synapses: SynapseStream) -> bytes:  # noqa: ARG002
+        """What stands before the first piece, where all become one file."""
+        return b""
+
+
+class InParts(Parted):
+    """A format in which every part of a projection is a piece."""
 
     @abstractmethod
     def part(self, synapses: SynapseStream, projection: Projection, part: ProjectionPart, path: Path) -> None:
         """Write one part."""
 
-    def head(self) -> bytes:
-        """What stands before the first part, where all become one file."""
-        return b""
+    def pieces(self, synapses: SynapseStream) -> Sequence[Piece]:
+        return [
+            Piece(f"{p:04d}-{k:05d}", part.rows, partial(self.part, synapses, projection, part))
+            for p, projection in enumerate(synapses.projections)
+            for k, part in enumerate(synapses.parts(projection))
+        ]
 
 
 class AtOnce(Writer):
@@ -94,12 +142,6 @@ def number(block: SynapseBlock, side: str, shape: Shape) -> NDArray[np.int64]:
     for index, length in zip(neuron(block, side, shape), channels_last(shape), strict=True):
         found = found * length + index
     return found
-
-
-def offsets(synapses: SynapseStream) -> dict[str, int]:
-    """Where the neurons of each group start when those of all groups are counted through."""
-    ends = np.cumsum([0, *(group.neurons for group in synapses.groups.values())]).tolist()
-    return dict(zip(synapses.groups, ends, strict=False))
 
 
 def joined(indices: Sequence[NDArray[np.int64]], separator: str = ";") -> list[str]:
