@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import spikewright as sw
 from spikewright.cli.app import app
-from spikewright.engines.simulation import Run
+from spikewright.engines.run import Run
 from spikewright.errors import GraphError
 from spikewright.forward import run
 from spikewright.graph import Array, Graph

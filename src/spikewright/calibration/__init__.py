@@ -1,6 +1,7 @@
 """Statistics of a network's activations over data of any size, and thresholds from them."""
 
-from spikewright.calibration.gathering import Calibration, Counts, calibrate, statistics_key
+from spikewright.calibration.calibrating import calibrate
+from spikewright.calibration.gathering import Calibration, Counts, statistics_key
 from spikewright.calibration.inputs import InputRange, input_scale_text, parse_input_scale
 from spikewright.calibration.looking import Look, look
 from spikewright.calibration.parts import gather_part, merge_parts

@@ -85,7 +85,18 @@ def _quiet() -> Iterator[None]:
     """Without the many lines that the library logs when a worker or a scheduler goes."""
     import logging
 
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application", "asyncio")]
+    own = (
+        "",
+        ".client",
+        ".scheduler",
+        ".nanny",
+        ".worker",
+        ".core",
+        ".comm",
+        ".batched",
+    )  # each has a level of its own
+    names = (*(f"distributed{name}" for name in own), "tornado.application", "asyncio")
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -7,7 +7,7 @@ from spikewright.engines.recording import RECORDS, Record
 from spikewright.engines.reference import BatchRun, Simulation
 from spikewright.engines.run import Run
 from spikewright.engines.settings import ENGINES, Engine, RunSettings
-from spikewright.engines.simulation import simulate
+from spikewright.engines.simulating import simulate
 
 __all__ = [
     "ENGINES",
