@@ -86,8 +86,7 @@ def test_fine_tuned(run, tmp_path, name):
     assert status == 0
     assert "before and after training" in out
     assert "written" in out
-    without = "total is of the layers that hear spikes of neurons; the table counts 0 too, which hears none"
-    assert (without in out) == bool(limits)
+    assert ("total is of the layers that hear spikes of neurons; the table counts " in out) == bool(limits)
     assert run("simulate OUT/f.safetensors --data equal --dt 1ms")[0] == 0
 
 
