@@ -120,7 +120,7 @@ def chip(graph: sw.Graph, train: sw.Dataset, test: sw.Dataset) -> None:
     """What a Speck would have to compute in a second."""
     network = sw.convert(graph, train.sample(2000, SEED), "percentile:99,channels", readout="count", correct="gain:10")
     fit = sw.check(network, "speck2f", data=test.sample(100, SEED), dt=DT)
-    print(fit, *(fit.bandwidth.layers if fit.bandwidth else ()), sep="\n")
+    print(fit)
 
 
 def tested(network: sw.Conversion, test: sw.Dataset, what: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,11 @@ import pytest
 
 import spikewright as sw
 from spikewright.cli.app import run
+from spikewright.cli.finetune import before_and_after
+from spikewright.cli.terminal import Terminal
 from spikewright.cli.unmet import MOST, limits_told
+from spikewright.measures import Measures
+from spikewright.tasks.regression import Regression
 from spikewright.training.bounds import Bound
 
 
@@ -275,3 +280,80 @@ def test_windows_and_other_files_are_refused(
     sw.save(sw.load(files["net.safetensors"]).folded, graph)
     assert run(["finetune", str(graph), *given]) == 2
     assert "is no conversion; train what 'spikewright convert' wrote" in capsys.readouterr().err
+
+
+def test_a_state_of_another_training_is_refused_before_anything_is_measured(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so is whatever else training refuses."""
+    output, state = tmp_path / "better.safetensors", str(tmp_path / "state.safetensors")
+    assert run(typed(files, output, "--checkpoint", state, "--test", files["test.npz"])) == 0
+
+    def measured(*_: object, **__: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("spikewright.cli.finetune.measure", measured)
+    unlabelled = tmp_path / "unlabelled.npz"
+    with np.load(files["train.npz"]) as train:
+        np.savez(unlabelled, x=train["x"])
+    for more, said in (
+        (("--checkpoint", state, "--rate", "1e-4"), "is the state of a training with rate=0.001, not 0.0001; take it"),
+        (("--checkpoint", state, "--data", str(unlabelled)), "with another data set; take it away and begin anew"),
+        (("--distillation", "0", "--data", str(unlabelled)), "the samples have no labels to learn from"),
+    ):
+        capsys.readouterr()
+        assert run(typed(files, output, *more, "--test", files["test.npz"], "--force")) == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def eight_steps(files: dict[str, str]) -> Measures:
+    """A network's measures at eight timesteps."""
+    with np.load(files["test.npz"]) as test:
+        return sw.measure(sw.load(files["net.safetensors"]), (test["x"], test["y"]), 8, quiet=True, explain=False)
+
+
+def lines_of(before: Measures, after: Measures, dt: float | None = None) -> list[str]:
+    """The printed table, line by line, 80 columns wide."""
+    console = Terminal()
+    console.width = 80
+    with console.capture() as captured:
+        console.print(before_and_after(before, after, dt))
+    return [line.rstrip() for line in captured.get().splitlines() if line.strip()]
+
+
+def scored(measures: Measures, values: list[float], task: Regression | None = None) -> Measures:
+    """The same measures with other scores at each timestep."""
+    head = replace(measures.head, task=task or measures.head.task)
+    head = replace(
+        head, scores={name: np.array(values) for name in head.task.agreed}, analog={head.task.main: values[-1]}
+    )
+    return replace(measures, heads={"output": head})
+
+
+def test_eight_timesteps_of_whole_percents_fit_into_a_row_each(eight_steps: Measures) -> None:
+    found = lines_of(scored(eight_steps, [0.5] * 8), scored(eight_steps, [1.0] * 8), 1e-3)
+    assert found[0] == "accuracy, %, before and after training; the trained network 50.00 %"
+    assert max(map(len, found)) <= 80
+    before, after = found[-2:]
+    assert before.split()[:9] == ["before", *["50.00"] * 8]
+    assert after.split()[:9] == ["after", *["100"] * 8]
+
+
+def test_errors_of_a_regression_are_no_percents(eight_steps: Measures) -> None:
+    errors = [0.012345, 12.5, 1e-5, 1.0, 1.0, 1.0, 0.25, 0.00125]
+    found = lines_of(*[scored(eight_steps, errors, Regression())] * 2)
+    assert "%" not in "".join(found)
+    assert max(map(len, found)) <= 80
+    (row,) = (line for line in found if line.strip().startswith("after"))
+    assert row.split()[-6:-2] == ["0.01235", "12.5", "1", "0.00125"]
+
+
+def test_a_total_says_what_is_not_in_it() -> None:
+    total = Bound("total", "synaptic operations a second", 10.0, 5.0, 5.0, ("0",))
+    assert limits_told([total]) == [
+        "limit: it is kept",
+        "total is of the layers that hear spikes of neurons; the table counts 0 too, which hears none",
+    ]
+    assert limits_told([replace(total, without=("0", "1"), after=20.0)])[-1].endswith("0, 1 too, which hear none")
+    assert total.summary()["without"] == ["0"]

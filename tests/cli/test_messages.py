@@ -9,6 +9,7 @@ import pytest
 
 import spikewright as sw
 from spikewright.cli.app import run
+from spikewright.cli.terminal import Terminal, compact_table
 from spikewright.errors import DataError, Problem, SpikewrightError, UnsupportedModelError
 from spikewright.text import first_line
 
@@ -92,3 +93,15 @@ def test_a_terminal_without_letters_for_a_name() -> None:
     assert found.stderr.startswith("error: \\xe9\\udcff.onnx: no such file")
     assert found.stderr.count("\n") == 1
     assert sw.__version__
+
+
+def test_lines_and_titles_are_not_torn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number stays beside its unit: texts are one line each, and titles may be wider than their tables."""
+    monkeypatch.setenv("COLUMNS", "80")
+    console, line = Terminal(), "0.000645 mW " * 20
+    console.print(line.strip(), highlight=False)
+    assert capsys.readouterr().out == line.strip() + "\n"
+    table = compact_table("accuracy on samples held out; the trained network 68.42 %", ("", "T=1"), 1)
+    table.add_row("a", "1")
+    console.print(table)
+    assert capsys.readouterr().out.startswith("accuracy on samples held out; the trained network 68.42 %\n")

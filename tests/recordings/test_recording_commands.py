@@ -86,6 +86,7 @@ def test_fine_tuned(run, tmp_path, name):
     assert status == 0
     assert "before and after training" in out
     assert "written" in out
+    assert ("total is of the layers that hear spikes of neurons; the table counts " in out) == bool(limits)
     assert run("simulate OUT/f.safetensors --data equal --dt 1ms")[0] == 0
 
 
@@ -117,6 +118,7 @@ def test_the_page_of_a_run(run, tmp_path):
     text = (tmp_path / "page.html").read_text()
     assert "A run on its events" in text
     assert text.count("<image ") == 20
+    assert any(line.startswith("at 0.001 s a timestep: ") and line.endswith(" mW") for line in out.splitlines())
     status, out, _ = run("simulate uneven.safetensors --data uneven --dt 1ms --report OUT/b.html --json")
     assert json.loads(out)["report"].endswith("b.html")
 

@@ -119,7 +119,7 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     _, x, y = task()
     place = tmp_path / "state.safetensors"
     training.finetune(conversion, (x[:100], y[:100]), timesteps=2, epochs=1, checkpoint=place)
-    with pytest.raises(SettingsError, match="a training with another timesteps; take it away and begin anew"):
+    with pytest.raises(SettingsError, match="a training with timesteps=2, not 3; take it away and begin anew"):
         training.finetune(conversion, (x[:100], y[:100]), timesteps=3, epochs=1, checkpoint=place)
     with pytest.raises(SettingsError, match="with another data set"):
         training.finetune(conversion, (x[:90], y[:90]), timesteps=2, epochs=1, checkpoint=place)

@@ -117,6 +117,9 @@ def test_behind_a_pool_every_spike_counts() -> None:
     costs = spike_costs(network(pool=True))
     assert costs["fc"]["a"].tolist() == np.full((2, 4, 4), 3.0).tolist()
     assert set(costs) == {"fc"}
+    sent = {"input": RASTER.sum((0, 1)).numpy(), "a": np.full((2, 4, 4), 40 / 32)}
+    found = synops(network(pool=True), sent)
+    assert {name: one.spikes for name, one in found.items()} == {"conv": 200, "fc": 120}
 
 
 def test_costs_are_those_that_are_measured() -> None:

@@ -37,7 +37,7 @@ def test_spikingjelly(text: str, name: str) -> None:
     assert_equal(slopes(text, [x + 1.5 for x in FACTS["x"]], 1.5), FACTS["spikingjelly"][name])
 
 
-@pytest.mark.parametrize("text", ["fast_sigmoid", "atan:alpha=2"])
+@pytest.mark.parametrize("text", ["fast_sigmoid", "atan:alpha=2", "sigmoid:alpha=25"])
 def test_snntorch(text: str) -> None:
     table = FACTS["snntorch"]["snntorch"]
     assert_equal(slopes(text, [x + 1 for x in table["x"]], 1), table[text.partition(":")[0]]["grad"])

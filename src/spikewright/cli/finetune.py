@@ -44,19 +44,23 @@ from spikewright.loading import load
 from spikewright.measures import Measures, measure
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.recordings import Binning
+from spikewright.reports.answers import score_rows
 from spikewright.reports.document import check_report
 from spikewright.reports.training import training_report
 from spikewright.settings import number
 from spikewright.storage import check_save, save
+from spikewright.tasks import SCORES
 from spikewright.text import short, steps_to_show
 from spikewright.training import Recipe, module
-from spikewright.training import finetune as finetuned
 from spikewright.training.bounds import bounds
 from spikewright.training.checkpoints import check_checkpoint
 from spikewright.training.chip_rounding import ChipRounding
+from spikewright.training.finetuning import Training
 
 EVERY = 8
 """All timesteps are shown where there are so many or fewer."""
+NARROW = 5
+"""So many characters of a score, that all timesteps fit into 80 columns."""
 MOST_SHOWN = 5
 """So many of more timesteps: a row then fits into 80 columns."""
 HELD_OUT = 1000
@@ -194,17 +198,9 @@ def finetune(
             told = lambda done, total: tell(what, done, total)  # noqa: E731
             return measure(conversion, measured, progress=told, allow_overlap=insist, **settings)
 
+        ready = Training(network, training, recipe, task, how, checkpoint, device)  # before anything is measured
         before = scores("before", network, kept or allow_overlap)
-        learned = finetuned(
-            network,
-            training,
-            recipe,
-            task=task,
-            encoder=how,
-            checkpoint=checkpoint,
-            device=device,
-            progress=tell,
-        )
+        learned = ready.run(tell)
         after = scores("after", learned.conversion, kept or allow_overlap)
     save(learned.conversion, output, force)
     fits = _fits(chip, network, learned.conversion)
@@ -323,7 +319,8 @@ def _parted(
     if measured is None:
         count = min(HELD_OUT, len(whole) // 10)
         if not count:
-            raise DataError(f"{len(whole)} samples are too few to hold some out: give test data with --test")
+            some = "1 sample is" if len(whole) == 1 else f"{len(whole)} samples are"
+            raise DataError(f"{some} too few to hold some out: give test data with --test")
         kept = draw(whole.labels, len(whole), count, seed)
         return whole.subset(np.setdiff1d(np.arange(len(whole)), kept)), whole.subset(kept), True
     seen = np.concatenate([network.calibration.seen, sample_digests(frames_in(whole))])
@@ -338,17 +335,39 @@ def _fits(chip: str | None, before: Conversion, after: Conversion) -> dict[str, 
 
 def before_and_after(before: Measures, after: Measures, dt: float | None) -> Table:
     """Scores at several timesteps, firing rates and operations of the network before and after training."""
-    curve = before.curve
-    last = 0 if curve is None else len(curve)
-    steps = list(range(1, last + 1)) if last <= EVERY else [1, 2, *steps_to_show(last)][-MOST_SHOWN:]
-    title = "before and after training" + (
-        "" if before.analog_accuracy is None else f"; the trained network {100 * before.analog_accuracy:.2f} %"
-    )
-    unit = "synops" if dt is None else "synops/s"
-    table = compact_table(title, ("", *(f"T={t}" for t in steps), "spikes/step", unit), 1)
-    for label, one in (("before", before), ("after", after)):
-        own = one.curve
-        cells = [f"{100 * own[t - 1]:.2f}" for t in steps] if own is not None else []
-        work = one.total_synops if dt is None else one.total_synops / (one.run.mean_steps * dt)
-        table.add_row(label, *cells, f"{one.firing_rate:.3g}", short(work))
+    last, both = before.timesteps, {"before": before, "after": after}
+    steps = list(range(1, last + 1))
+    if last > EVERY or any(len(_narrow(cell)) > NARROW for one in both.values() for cell in _flat(one, steps)):
+        steps = [1, 2, *steps_to_show(last)][-MOST_SHOWN:]
+    named = len(score_rows(before, steps)) > 1
+    work = "synops" if dt is None else "synops/s"
+    columns = ("", *(["score"] if named else []), *(f"T={t}" for t in steps), "spikes/step", work)
+    table = compact_table(_title(before), columns, 1 + named)
+    for label, one in both.items():
+        done = one.total_synops if dt is None else one.total_synops / (one.run.mean_steps * dt)
+        first, *others = ([_narrow(cell) for cell in row] for row in score_rows(one, steps) or [[]])
+        table.add_row(label, *first, f"{one.firing_rate:.3g}", short(done))
+        for other in others:
+            table.add_row("", *other)
     return table
+
+
+def _title(before: Measures) -> str:
+    """What the table is of, and the trained network's own score."""
+    said, head = "before and after training", before.head
+    kind = SCORES[head.task.main]
+    if len(before.heads) > 1:
+        return said
+    analog = head.analog.get(head.task.main) if head.labelled else None
+    told = "" if analog is None else f"; the trained network {kind.text(analog, unit=True)}"
+    return f"{kind.axis(against=not head.labelled)}, {said}{told}"
+
+
+def _flat(measures: Measures, steps: list[int]) -> list[str]:
+    """The scores at timesteps as texts."""
+    return [cell for row in score_rows(measures, steps) for cell in row]
+
+
+def _narrow(cell: str) -> str:
+    """All of 100 % in as few characters as there are, so that eight timesteps fit into 80 columns."""
+    return "100" if cell == "100.00" else cell

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -25,13 +25,27 @@ class Terminal(Console):
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; a text stays one line however wide the terminal is, so that no number is torn from its unit."""
+        if all(isinstance(one, str) for one in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Text with its control characters written out, but for the ends of lines."""
         return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
 
 
 class PlainTable(Table):
-    """A table whose cells hold one line each, whatever is in the names they show."""
+    """A table whose cells hold one line each, whatever is in the names they show, and whose title may be wider."""
+
+    heading = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Its title, as wide as the terminal, and what stands below."""
+        if self.heading:
+            yield Text(self.heading, style="table.title")
+        yield from super().__rich_console__(console, options)
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         """Add a row whose texts are printed as they are, without markup."""
@@ -74,13 +88,12 @@ def compact_table(
         footer: of each column; empty for none.
     """
     table = PlainTable(
-        title=visible(title),
-        title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
         show_footer=bool(footer),
     )
+    table.heading = visible(title)
     for k, (name, below) in enumerate(zip(header, footer or [""] * len(header), strict=True)):
         left = k < text or (last_is_text and k == len(header) - 1)
         table.add_column(name, below, justify="left" if left else "right", overflow="fold")

@@ -17,7 +17,7 @@ from spikewright.reports.charts import SMALL, Chart, framed, line
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
-from spikewright.text import short, steps_to_show
+from spikewright.text import listed, short, steps_to_show
 from spikewright.training import Finetuned
 from spikewright.training.bounds import Bound
 
@@ -139,12 +139,17 @@ def _limits(limits: Sequence[Bound]) -> str:
     if not limits:
         return ""
     rows = [
-        [one.of, one.unit, *map(short, (one.limit, one.before, one.after)), "kept" if one.kept else _excess(one)]
+        [_whose(one), one.unit, *map(short, (one.limit, one.before, one.after)), "kept" if one.kept else _excess(one)]
         for one in limits
     ]
     note = "Operations are those that spikes cause; all are means over the samples."
     header = ["limit of", "what", "limit", "before", "after", ""]
     return f"<h2>Limits</h2><p class='soft'>{note}</p>{table(header, rows, text=2, last_is_text=True)}"
+
+
+def _whose(one: Bound) -> str:
+    """What a limit is of, and what is not in it."""
+    return f"{one.of} without {listed(one.without)}" if one.without else one.of
 
 
 def _excess(one: Bound) -> str:

@@ -25,6 +25,7 @@ class Bound:
         unit: what is counted.
         limit: the most of it.
         before, after: how much it was.
+        without: layers that hear no spikes of neurons, whose operations are not in it though measures count them.
     """
 
     of: str
@@ -32,6 +33,7 @@ class Bound:
     limit: float
     before: float
     after: float
+    without: tuple[str, ...] = ()
 
     @property
     def kept(self) -> bool:
@@ -48,7 +50,7 @@ class Bound:
     def summary(self) -> dict[str, Any]:
         """The same as plain JSON-like values."""
         own = {label: getattr(self, label) for label in ("of", "unit", "limit", "before", "after")}
-        return own | {"kept": self.kept}
+        return own | {"without": list(self.without), "kept": self.kept}
 
 
 def bounds(
@@ -81,7 +83,8 @@ def operation_bounds(loss: SynOpsLoss | None, before: Measures, after: Measures)
     ]
     if loss.total is not None:
         first, last = (sum(own[name] for name in loss.costs) for own in counted)
-        found.append(Bound("total", unit, loss.total, first, last))
+        others = tuple(name for name, one in before.synops.items() if one.total and name not in loss.costs)
+        found.append(Bound("total", unit, loss.total, first, last, others))
     return tuple(found)
 
 

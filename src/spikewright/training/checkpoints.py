@@ -77,16 +77,23 @@ def load_checkpoint(path: Path | str, recipe: Mapping[str, Any], network: str, d
         check_facts(facts, hints)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}; {KIND.again}") from error
+    differing = [label for label in recipe if facts["recipe"].get(label) != recipe[label]]  # on which data may depend
+    said = [_difference(label, facts["recipe"].get(label), recipe[label]) for label in differing]
     for what, own, theirs in (("network", network, facts["network"]), ("data set", data, facts["data"])):
-        if own != theirs:
-            raise SettingsError(f"{path}: is the state of a training with another {what}; {KIND.again}")
-    differing = [label for label in recipe if facts["recipe"].get(label) != recipe[label]]
-    if differing:
-        raise SettingsError(f"{path}: is the state of a training with another {differing[0]}; {KIND.again}")
+        said += [f"another {what}"] * (own != theirs)
+    if said:
+        raise SettingsError(f"{path}: is the state of a training with {said[0]}; {KIND.again}")
     if not 0 <= facts["epoch"] == len(facts["history"]) or facts["steps"] < 0:
         raise ModelFileError(f"{path}: its epochs do not agree; {KIND.again}")
     history = tuple(map(float, facts["history"]))
     return Checkpoint(facts["recipe"], network, data, facts["epoch"], history, facts["steps"], facts["losses"], arrays)
+
+
+def _difference(label: str, theirs: Any, own: Any) -> str:
+    """How a setting differs: ``epochs=1, not 2``; of what nobody types so, only that it does."""
+    if any(isinstance(one, Mapping) or "(" in str(one) for one in (theirs, own)):
+        return f"another {label}"
+    return f"{label}={theirs!s:.40}, not {own!s:.40}"
 
 
 def check_checkpoint(path: Path | str) -> None:

@@ -108,19 +108,31 @@ def finetune(
     recipe = replace(recipe or Recipe(), **settings)
     if not isinstance(conversion, Conversion):
         raise SettingsError(f"a conversion is trained, as convert(...) gives it, not a {type(conversion).__name__}")
-    training = _Training(conversion, data, recipe, task, encoder or Constant(), device)
-    if checkpoint is not None:
-        check_checkpoint(checkpoint)
-    return training.run(checkpoint, progress or (lambda *_: None))
+    return Training(conversion, data, recipe, task, encoder, checkpoint, device).run(progress)
 
 
-class _Training:
-    """A training ready to run."""
+class Training:
+    """A training ready to run: whatever it refuses is refused when it is made.
+
+    The arguments are those of ``finetune``, and so are the errors.
+    """
 
     def __init__(
-        self, conversion: Conversion, data: Any, recipe: Recipe, task: TaskChoice, encoder: Encoder, device: str
+        self,
+        conversion: Conversion,
+        data: Any,
+        recipe: Recipe,
+        task: TaskChoice = None,
+        encoder: Encoder | None = None,
+        checkpoint: Path | str | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.recipe, self.conversion = recipe, conversion
+        import torch
+
+        if checkpoint is not None:
+            check_checkpoint(checkpoint)
+        encoder = encoder or Constant()
+        self.recipe, self.conversion, self.checkpoint = recipe, conversion, checkpoint
         self.data: Dataset = as_dataset(data, conversion.spiking.inputs)
         if not len(self.data):
             raise DataError("there are no samples to train with; give at least one")
@@ -154,25 +166,39 @@ class _Training:
         self.module.stand_ins = (*noise, *rounding)
         self.extra = _extra_losses(conversion, recipe, self.steps_a_frame is not None)
         self.steps = -(-len(self.data) // recipe.batch_size)
+        self.optimiser = torch.optim.Adam(self.module.parameters(), lr=recipe.rate)
+        self.begun = self._begun()
 
-    def run(self, checkpoint: Path | str | None, progress: Callable[[str, int, int], None]) -> Finetuned:
-        """All epochs that are left."""
-        import torch
+    def _begun(self) -> Checkpoint:
+        """Where training stands: at its beginning, or where it stopped."""
+        fresh = Checkpoint(self._settings(), self.conversion.spiking.fingerprint, "", 0, (), 0, 0.0, {})
+        if self.checkpoint is None:
+            return fresh
+        fresh = replace(fresh, data=self._fingerprint())
+        found = load_checkpoint(self.checkpoint, fresh.recipe, fresh.network, fresh.data)
+        if found is None:
+            return fresh
+        _restore(found, self.module, self.optimiser)
+        return replace(found, arrays={})
 
-        optimiser = torch.optim.Adam(self.module.parameters(), lr=self.recipe.rate)
-        at = Checkpoint(self._settings(), self.conversion.spiking.fingerprint, "", 0, (), 0, 0.0, {})
-        keep: Callable[[Checkpoint], None] = lambda _: None  # noqa: E731
-        if checkpoint is not None:
-            at = replace(at, data=self._fingerprint())
-            found = load_checkpoint(checkpoint, at.recipe, at.network, at.data)
-            if found is not None:
-                _restore(found, self.module, optimiser)
-                at = replace(found, arrays={})
-            keep = lambda now: replace(now, arrays=_arrays(self.module, optimiser)).save(checkpoint)  # noqa: E731
-        begun = at.epoch
+    def _keep(self, at: Checkpoint) -> None:
+        """Where training stands is kept, if it was asked for."""
+        if self.checkpoint is not None:
+            replace(at, arrays=_arrays(self.module, self.optimiser)).save(self.checkpoint)
+
+    def run(self, progress: Callable[[str, int, int], None] | None = None) -> Finetuned:
+        """All epochs that are left; once only, as the parameters learn.
+
+        Args:
+            progress: see ``finetune``.
+
+        Raises:
+            SpikewrightError: for a loss that is no number any more.
+        """
+        at = self.begun
         while at.epoch < self.recipe.epochs:
-            at = self._epoch(at, optimiser, keep, progress)
-            keep(at)
+            at = self._epoch(at, progress or (lambda *_: None))
+            self._keep(at)
         spiking = learned_conversion(self.module).spiking
         settings = self.recipe.changed
         if self.steps_a_frame is not None:
@@ -180,7 +206,7 @@ class _Training:
             settings += (("encoder", "recordings"),)
         learned = self.conversion.corrected(spiking, Correction("finetune", settings))
         facts = learned.calibration.with_samples(sample_digests(self.samples)).drawn("fine-tuning", self.recipe.seed)
-        return Finetuned(replace(learned, calibration=facts), at.history, self.recipe, begun)
+        return Finetuned(replace(learned, calibration=facts), at.history, self.recipe, self.begun.epoch)
 
     def _settings(self) -> dict[str, Any]:
         """Everything beside network and data that what comes of it depends on, as plain values."""
@@ -196,13 +222,7 @@ class _Training:
             digest.update(targets.tobytes())
         return digest.hexdigest()
 
-    def _epoch(
-        self,
-        at: Checkpoint,
-        optimiser: torch.optim.Optimizer,
-        keep: Callable[[Checkpoint], None],
-        progress: Callable[[str, int, int], None],
-    ) -> Checkpoint:
+    def _epoch(self, at: Checkpoint, progress: Callable[[str, int, int], None]) -> Checkpoint:
         """All samples once, or those that are left, in an order of its own; where training stands then."""
         import torch
 
@@ -214,23 +234,23 @@ class _Training:
                 if isinstance(stand_in, WeightNoise):
                     stand_in.begin(step)
             share = step / (self.recipe.epochs * self.steps)
-            for group in optimiser.param_groups:
+            for group in self.optimiser.param_groups:
                 group["lr"] = self.recipe.rate * (1 + math.cos(math.pi * share)) / 2
-            optimiser.zero_grad()
+            self.optimiser.zero_grad()
             loss = self._loss(x, targets, first)
             if not torch.isfinite(loss):
                 lower = f"take a lower learning rate than {self.recipe.rate:g}"
                 raise SpikewrightError(f"the loss is {loss.item():g} in epoch {epoch + 1}: {lower}")
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), LARGEST_GRADIENT)
-            optimiser.step()
+            self.optimiser.step()
             if self.recipe.clip:
                 clip_weights(self.module, self.encoder.event_values)
             elif self.recipe.thresholds:
                 keep_thresholds(self.module)
             total += float(loss.detach()) * len(x)
             if time.monotonic() - kept > BETWEEN and done + 1 < self.steps:
-                keep(replace(at, steps=done + 1, losses=total))
+                self._keep(replace(at, steps=done + 1, losses=total))
                 kept = time.monotonic()
             progress(f"epoch {epoch + 1} of {self.recipe.epochs}", done + 1, self.steps)
         history = (*at.history, total / len(self.data))
