@@ -16,14 +16,14 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers answers stubs torture sanitize lint check bench finetune clean
+.PHONY: help venv demo test layers answers stubs torture sanitize neon lint check bench finetune clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 venv: $(STAMP)  ## the environment, in .venv
 
-NATIVE := $(wildcard native/*)
+NATIVE := $(wildcard native/*.* native/tests/*)
 
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Spikewright needs Python 3.11 or later; run make PYTHON=python3.12, say")'
@@ -61,6 +61,15 @@ $(SANITIZED)/.installed: $(STAMP)
 	  --config-settings=cmake.define.SPIKEWRIGHT_SANITIZE=ON .
 	@touch $@
 
+# Debian has all that this needs: g++-aarch64-linux-gnu, qemu-user and cmake. Linked statically, the program needs no
+# libraries of the other machine.
+neon: $(STAMP)  ## the native engine for 64-bit ARM, built with a cross compiler and tested under an emulator
+	cmake -S native -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	  -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static -DCMAKE_BUILD_TYPE=Release \
+	  -DSPIKEWRIGHT_MODULE=OFF -DSPIKEWRIGHT_REPLAY=ON
+	cmake --build build/aarch64 --parallel
+	$(BIN)/pytest -rs tests/engines/test_replay.py
+
 lint: $(STAMP)  ## style, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,7 +79,7 @@ lint: $(STAMP)  ## style, types and the import contract
 check: lint test  ## all that CI checks
 
 bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS say where files are
-	for program in accuracy calibration synapses neurons; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	for program in accuracy calibration synapses neurons few_steps engine_choice; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
 	$(PEERS)/bin/python benchmarks/training.py speed
 

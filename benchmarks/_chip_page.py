@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import spikewright as sw
-from engine import processor
+from _networks import processor
 
 Row = Mapping[str, Any]
 KINDS = ("stepped", "stated", "permuted", "simultaneous", "simultaneous permuted", "common rule")

@@ -1,24 +1,29 @@
 """What calibration costs: memory against the number of images, time against the bare forward pass.
 
-    SPIKEWRIGHT_DATA=FOLDER python benchmarks/calibration.py
+    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/calibration.py [cnn] [vgg] [resnet] [--images N]
 
 Memory: one process calibrates 60,000 Fashion-MNIST images, another the first 2,000 of the same array; their peaks
-are compared. Time: calibrating and the forward pass alone take turns over the same images; the ratio is of medians.
+are compared. Time: calibrating and the forward pass alone take turns over the same images; the ratio is the median of
+the rounds, of processor time, so that what else runs on the machine matters less. The networks are the trained ones of
+SPIKEWRIGHT_MODELS (`fashion_cnn.safetensors` and so on, with `definitions.py` beside them).
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import torch
-from torch import nn
+from safetensors.torch import load_file
 
 import spikewright as sw
 from _data import folder
@@ -26,35 +31,22 @@ from spikewright.data import Dataset
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 
-ROUNDS, BATCH = 7, 256
+BATCH = 256
+NETWORKS = {"cnn": "Cnn", "vgg": "Vgg", "resnet": "ResNet"}
 RESULT = Path(__file__).parent / "results" / "calibration.md"
+WAYS = {
+    "max": "max",
+    "percentile of each layer": "percentile:99.9",
+    "percentile of each channel": "percentile:99.9,channels",
+}
 
 
-def cnn(width: int = 32) -> nn.Module:
-    """The small CNN of the field's MNIST tutorials."""
-    layers: list[nn.Module] = []
-    channels = 1
-    for _ in range(3):
-        layers += [nn.Conv2d(channels, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.AvgPool2d(2)]
-        channels = width
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, 10))
-
-
-def vgg() -> nn.Module:
-    """Six convolutions, two linear layers."""
-    layers: list[nn.Module] = []
-    channels = 1
-    for width in (32, 64, 128):
-        for _ in range(2):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
-            channels = width
-        layers.append(nn.AvgPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(1152, 256), nn.ReLU(), nn.Linear(256, 10))
-
-
-def folded(make: Callable[[], nn.Module]) -> Graph:
-    torch.manual_seed(0)
-    graph, _ = sw.prepare(sw.load(make(), shape=(1, 28, 28)))
+def folded(name: str) -> Graph:
+    models = Path(os.environ["SPIKEWRIGHT_MODELS"])
+    sys.path.insert(0, str(models))
+    model = getattr(import_module("definitions"), NETWORKS[name])()
+    model.load_state_dict(load_file(models / f"fashion_{name}.safetensors"))
+    graph, _ = sw.prepare(sw.load(model.eval(), shape=(1, 28, 28)))
     return graph
 
 
@@ -65,7 +57,7 @@ def images() -> Dataset:
 
 def peak(samples: int, answer: multiprocessing.connection.Connection) -> None:
     """Peak resident memory, in MB, of calibrating so many images."""
-    sw.calibrate(folded(cnn), images().take(samples), batch_size=BATCH)
+    sw.calibrate(folded("cnn"), images().take(samples), batch_size=BATCH)
     answer.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -87,51 +79,57 @@ def forward_only(graph: Graph, data: Dataset) -> None:
         forward(torch.from_numpy(x))
 
 
-def ratios(graph: Graph, data: Dataset) -> dict[str, float]:
+def ratios(graph: Graph, data: Dataset, rounds: int) -> tuple[float, dict[str, float]]:
     """Seconds of the bare forward pass, and how many times that each way of calibrating takes."""
-    layer, channels = sw.threshold_method("percentile:99.9"), sw.threshold_method("percentile:99.9,channels")
-    ways: dict[str, Callable[[], object]] = {
-        "forward": lambda: forward_only(graph, data),
-        "max, one pass": lambda: sw.calibrate(graph, data, [sw.threshold_method("max")], batch_size=BATCH),
-        "percentile, one pass": lambda: sw.calibrate(graph, data, [layer], batch_size=BATCH, one_pass=True),
-        "percentile, exact": lambda: sw.calibrate(graph, data, [layer], batch_size=BATCH),
-        "percentile of each channel, exact": lambda: sw.calibrate(graph, data, [channels], batch_size=BATCH),
-    }
+    ways: dict[str, Callable[[], object]] = {"forward": lambda: forward_only(graph, data)}
+    for name, method in WAYS.items():
+        ways[name] = lambda method=method: sw.calibrate(graph, data, method, batch_size=BATCH)
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, run in ways.items():
-            started = time.perf_counter()
+            started = time.process_time()
             run()
-            taken[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(times) for name, times in taken.items()}
-    forward = medians.pop("forward")
-    return {"forward, s": forward, **{name: seconds / forward for name, seconds in medians.items()}}
+            taken[name].append(time.process_time() - started)
+            print(f"  {name}: {taken[name][-1]:.2f} s", flush=True)
+    forward = taken.pop("forward")
+    found = {
+        name: statistics.median(t / f for t, f in zip(times, forward, strict=True)) for name, times in taken.items()
+    }
+    return statistics.median(forward), found
 
 
 def main() -> None:
-    data = images()
-    lines = ["# Calibration", ""]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), help="cnn, vgg, resnet")
+    parser.add_argument("--images", type=int, default=60_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    given = parser.parse_args()
     found = peaks()
-    grown = found[60_000] - found[2_000]
-    lines += [
-        f"Peak memory: {found[2_000]:.0f} MB for 2,000 images, {found[60_000]:.0f} MB for 60,000 of the same array "
-        f"(the array itself lies in memory in both): {grown:+.0f} MB.",
+    lines = [
+        "# Calibration",
         "",
-        "Time as a multiple of the bare forward pass over the same images, medians of "
-        f"{ROUNDS} rounds, taking turns. Exact percentiles take two passes over the data.",
+        f"Peak memory: {found[2_000]:.0f} MB for 2,000 images, {found[60_000]:.0f} MB for 60,000 of the same array "
+        f"(the array itself lies in memory in both): {found[60_000] - found[2_000]:+.0f} MB.",
+        "",
+        f"Processor time as a multiple of the bare forward pass over the same {given.images:,} images, median of "
+        f"{given.rounds} rounds, taking turns. Percentiles are exact, and take one pass.",
+        "",
+        "| network | forward, s | " + " | ".join(WAYS) + " |",
+        "|---" * (len(WAYS) + 2) + "|",
+    ]
+    for name in given.networks:
+        seconds, row = ratios(folded(name), images().take(given.images), given.rounds)
+        lines.append(f"| {name} | {seconds:.1f} | " + " | ".join(f"{v:.2f}" for v in row.values()) + " |")
+        print(lines[-1], flush=True)
+    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
+    threads = torch.get_num_threads()
+    lines += [
+        "",
+        f"{platform.machine()}, {os.cpu_count()} cores, {threads} of torch's threads, torch {torch.__version__}, "
+        f"load average {load}.",
         "",
     ]
-    table = {
-        name: ratios(folded(make), data.take(count)) for name, make, count in (("cnn", cnn, 6000), ("vgg", vgg, 2000))
-    }
-    header = list(table["cnn"])
-    lines += ["| network | " + " | ".join(header) + " |", "|---" * (len(header) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(f"{v:.2f}" for v in row.values()) + " |" for name, row in table.items()]
-    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    lines += ["", f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, load average {load}.", ""]
-    text = "\n".join(lines)
-    print(text)
-    RESULT.write_text(text, encoding="utf-8")
+    RESULT.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from _networks import BATCH, CONSTANT, Run, processor, spiking, trained
 from _peers import Network, key
-from engine import BATCH, CONSTANT, Run, processor, spiking, trained
 from spikewright.engines.cuda.memory import stretches
 from spikewright.engines.cuda.simulation import CudaSimulation, same_arithmetic
 from spikewright.engines.reference import Simulation

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import spikewright as sw
-from engine import CONSTANT, processor, trained
+from _networks import CONSTANT, processor, trained
 from spikewright.engines.event.simulation import EventSimulation
 from spikewright.graph import Graph
 from spikewright.nodes import IF

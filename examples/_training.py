@@ -45,7 +45,8 @@ def pictures(data: str, split: str) -> tuple[torch.Tensor, torch.Tensor]:
     from spikewright.data import load_data
 
     found = load_data(str(folder(data)), split=split, shape=(1, 28, 28))
-    return torch.tensor(found.x) / 255, torch.tensor(found.y)
+    images = torch.cat([torch.from_numpy(batch) for batch, _ in found.batches(1000)])
+    return images / 255, torch.tensor(found.labels)
 
 
 def augmented(batch: torch.Tensor, recipe: Recipe) -> torch.Tensor:

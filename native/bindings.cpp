@@ -8,7 +8,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <map>
 
 #include "arrays.hpp"
 #include "chip_bindings.hpp"
@@ -39,16 +38,6 @@ nb::object concatenated(std::vector<EventRecord>& records, std::vector<T> EventR
     all.insert(all.end(), one.begin(), one.end());
   }
   return nb::cast(array_of(std::move(all)));
-}
-
-Policy policy_named(const std::string& name) {
-  static const std::map<std::string, Policy> policies{{"count_max", Policy::count_max},
-                                                      {"avg_max", Policy::avg_max},
-                                                      {"exp_max", Policy::exp_max},
-                                                      {"fir_max", Policy::fir_max}};
-  const auto found = policies.find(name);
-  if (found == policies.end()) throw PlanError("unknown pooling policy '" + name + "'");
-  return found->second;
 }
 
 class PyPlan {
@@ -239,9 +228,7 @@ NB_MODULE(_native, m) {
   nb::exception<PlanError>(m, "PlanError", PyExc_ValueError);
   m.def("instruction_sets", [] {
     std::vector<std::string> names;
-    for (const char* name : {"avx512", "avx2", "portable", "wide"}) {
-      if (find_inner_loops(name)) names.emplace_back(name);
-    }
+    for (int place = 0; const InnerLoops* loops = inner_loops_at(place); ++place) names.emplace_back(loops->name);
     return names;
   }, "Those that run on this machine, the fastest first; 'wide' is plain code that works like avx512.");
   using Floats = Read<float>;

@@ -5,7 +5,7 @@
 namespace spikewright {
 namespace {
 
-bool runs_here(const InnerLoops& loops) {
+bool runs_here([[maybe_unused]] const InnerLoops& loops) {
 #ifdef SPIKEWRIGHT_X86
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
   if (&loops == &inner_loops_avx512) return avx2 && __builtin_cpu_supports("avx512f");
@@ -14,17 +14,29 @@ bool runs_here(const InnerLoops& loops) {
   return true;
 }
 
+const InnerLoops* const best_first[] = {
+#ifdef SPIKEWRIGHT_X86
+    &inner_loops_avx512, &inner_loops_avx2,
+#endif
+#ifdef SPIKEWRIGHT_ARM64
+    &inner_loops_neon,
+#endif
+    &inner_loops_portable, &inner_loops_wide,
+};
+
 }  // namespace
 
 const InnerLoops* find_inner_loops(const char* name) {
-  const InnerLoops* best_first[] = {
-#ifdef SPIKEWRIGHT_X86
-      &inner_loops_avx512, &inner_loops_avx2,
-#endif
-      &inner_loops_portable, &inner_loops_wide,
-  };
+  const InnerLoops* loops = nullptr;
+  for (int place = 0; (loops = inner_loops_at(place)); ++place) {
+    if (!*name || !std::strcmp(name, loops->name)) break;
+  }
+  return loops;
+}
+
+const InnerLoops* inner_loops_at(int place) {
   for (const InnerLoops* loops : best_first) {
-    if ((!*name || !std::strcmp(name, loops->name)) && runs_here(*loops)) return loops;
+    if (runs_here(*loops) && !place--) return loops;
   }
   return nullptr;
 }

@@ -259,9 +259,15 @@ struct InnerLoops {
 // The best of this machine, or the named one; null for a name that does not exist or does not run here.
 const InnerLoops* find_inner_loops(const char* name);
 
+// Those that run on this machine, the best first; null beyond the last.
+const InnerLoops* inner_loops_at(int place);
+
 extern const InnerLoops inner_loops_portable, inner_loops_wide;
 #ifdef SPIKEWRIGHT_X86
 extern const InnerLoops inner_loops_avx2, inner_loops_avx512;
+#endif
+#ifdef SPIKEWRIGHT_ARM64
+extern const InnerLoops inner_loops_neon;
 #endif
 
 }  // namespace spikewright

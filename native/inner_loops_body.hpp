@@ -14,16 +14,6 @@
 namespace spikewright {
 namespace {
 
-// Sixteen entries with a number added to each.
-inline void copy_entries(const uint16_t* from, uint16_t shift, uint16_t* to) {
-#if defined(__AVX2__)
-  const __m256i entries = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_add_epi16(entries, _mm256_set1_epi16(short(shift))));
-#else
-  for (int i = 0; i < 16; ++i) to[i] = uint16_t(from[i] + shift);
-#endif
-}
-
 // Step by step for all positions, so that the entries of a step are in the first cache.
 inline void assemble(const Assembly* positions, int count, int steps, int span, uint16_t zeros) {
   uint16_t* ends[tile];
@@ -229,23 +219,6 @@ void add_taps(const TapSums& sums, int vectors) {
     case 3: return add_taps_of<V, 3>(sums);
     default: return add_taps_of<V, 4>(sums);
   }
-}
-
-inline void quantise(const float* from, const float* scale, int values, int16_t* to) {
-#if defined(__AVX2__)
-  const auto eight = [&](int i) {
-    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(from + i), _mm256_loadu_ps(scale + i)));
-  };
-  for (int i = 0; i < values; i += 16) {
-    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(eight(i), eight(i + 8)), 0xd8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), packed);
-  }
-#else
-  for (int i = 0; i < values; ++i) {
-    const float scaled = nearbyintf(from[i] * scale[i]);
-    to[i] = int16_t(scaled < INT16_MIN ? INT16_MIN : scaled > INT16_MAX ? INT16_MAX : scaled);
-  }
-#endif
 }
 
 template <class V, class Shorts>

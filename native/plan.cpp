@@ -61,6 +61,14 @@ Axis make_axis(int64_t length, int64_t kernel, int64_t stride, int64_t low, int6
 
 }  // namespace
 
+Policy policy_named(const std::string& name) {
+  if (name == "count_max") return Policy::count_max;
+  if (name == "avg_max") return Policy::avg_max;
+  if (name == "exp_max") return Policy::exp_max;
+  require(name == "fir_max", "unknown pooling policy '" + name + "'");
+  return Policy::fir_max;
+}
+
 int Plan::add(Kind kind, int64_t positions, int64_t channels) {
   require(!finished(), "the plan is finished: nothing can be added");
   require(positions > 0 && channels > 0, "a layer needs at least one position and one channel");

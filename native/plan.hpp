@@ -24,6 +24,8 @@ constexpr int64_t max_values = int64_t(1) << 30;
 
 enum class Kind { input, relay, output, neurons, pool };
 enum class Policy { count_max, avg_max, exp_max, fir_max };
+Policy policy_named(const std::string& name);  // "count_max", …
+
 enum class Operator { conv, dense, sparse };
 
 // Neurons of one population; arrays hold one value for all, or one a neuron.

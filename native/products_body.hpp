@@ -46,7 +46,7 @@ void multiply_lines(const Product& p, int first) {
 
 template <class V, int vectors>
 void multiply(const Product& p) {
-  constexpr int lines = (V::width == 16 ? 24 : 12) / vectors;  // as many as registers hold
+  constexpr int lines = V::sums / vectors;  // as many as registers hold
   const int all = p.positions * p.steps;
   int line = 0;
   for (; line + lines <= all; line += lines) multiply_lines<V, vectors, lines>(p, line);

@@ -25,12 +25,12 @@ def blocks() -> list[str]:
 def test_layers_are_those_of_the_contract() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    layers = next(block for block in blocks() if block.startswith("cli\n")).splitlines()
+    layers = next(block for block in blocks() if block.startswith("compat\n")).splitlines()
     assert layers == [layer.replace("spikewright.", "") for layer in contract]
 
 
 def test_every_module_stands_in_one_layer() -> None:
-    layers = next(block for block in blocks() if block.startswith("cli\n"))
+    layers = next(block for block in blocks() if block.startswith("compat\n"))
     assert sorted(re.findall(r"\w+", layers)) == modules()
 
 

@@ -83,7 +83,7 @@ def test_no_module_imports_itself_by_others() -> None:
 
 
 def source_files() -> list[Path]:
-    native = [path for path in NATIVE.iterdir() if path.suffix in (".cpp", ".hpp")] if NATIVE.is_dir() else []
+    native = [path for path in NATIVE.rglob("*") if path.suffix in (".cpp", ".hpp")] if NATIVE.is_dir() else []
     return sorted([*SOURCE.rglob("*.py"), *native, *TESTS.rglob("*.py")])
 
 

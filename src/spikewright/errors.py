@@ -91,6 +91,10 @@ class StorageError(SpikewrightError):
     """A result that could not be written. What stood at its place before is untouched."""
 
 
+class ClusterError(SpikewrightError):
+    """A cluster that cannot be reached, is gone, or whose workers cannot run what is asked."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One operator a frontend cannot take.

@@ -102,7 +102,15 @@ class Graph:
 
     def of_type(self, *types: type[N]) -> tuple[N, ...]:
         """The nodes of some types, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, types))
+        found = self._of_types.get(types)
+        if found is None:
+            found = self._of_types[types] = tuple(node for node in self.nodes if isinstance(node, types))
+        return found
+
+    @cached_property
+    def _of_types(self) -> dict[tuple[type, ...], tuple[Any, ...]]:
+        """What ``of_type`` found, by what it was asked for: runs ask the same again and again."""
+        return {}
 
     def sources(self, node: Node | str) -> tuple[Node, ...]:
         """The nodes that a node reads."""
@@ -125,7 +133,7 @@ class Graph:
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def inputs(self) -> SampleShapes:
         """The shape of a sample of each input, by name, in order."""
         found = [node for node in self.nodes if not node.inputs]
@@ -133,7 +141,7 @@ class Graph:
         shapes.channels = {node.name: str(getattr(node, "channels", "first")) for node in found}
         return shapes
 
-    @property
+    @cached_property
     def sample_shape(self) -> Shape:
         """The shape of one sample of data: that of the one input, or one row with all inputs side by side."""
         shapes = list(self.inputs.values())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines import RunSettings
 from spikewright.graph import Graph
 from spikewright.parts import Fold
 from spikewright.recordings import events_in
@@ -87,3 +90,13 @@ def _over_samples(values: Tensor) -> NDArray[np.float64]:
     """The sum over a batch ``(B, *shape)``, in double precision."""
     found: NDArray[np.float64] = values.double().sum(dim=0).cpu().numpy()
     return found
+
+
+@dataclass(frozen=True)
+class SumsOfParts:
+    """Makes what adds up the inputs of the parts of a run: see ``Watch``."""
+
+    def made(self, graph: Graph, settings: RunSettings, batch: int, labels: Mapping[str, Any]) -> InputSums:  # noqa: ARG002
+        """The observer of a part whose first batch has such a number."""
+        encoder = settings.chosen_encoder.fitted(graph)
+        return InputSums(graph, encoder, settings.timesteps, settings.first_sample or 0, batch)

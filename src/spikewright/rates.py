@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset
 from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.in_parts import Simulated, run_on
 from spikewright.engines.on_events import on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
@@ -28,7 +30,7 @@ from spikewright.engines.simulation import first_sample, run_over
 from spikewright.engines.windows import schedule_of, spike_weight
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
-from spikewright.input_sums import InputSums
+from spikewright.input_sums import InputSums, SumsOfParts
 from spikewright.npz import npz_headers, read_npz
 from spikewright.text import listed
 
@@ -281,6 +283,7 @@ def simulated_rates(
     settings: RunSettings | None = None,
     record: Record | Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    cluster: ClusterChoice = None,
     **keywords: Unpack[RunKeywords],
 ) -> Rates:
     """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``.
@@ -298,7 +301,13 @@ def simulated_rates(
     dataset, chosen = prepared.data, prepared.settings
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
-    run = run_over(graph, dataset, chosen, replace(wanted, outputs=False), recording, (sums,), progress)
+    wanted = replace(wanted, outputs=False)
+    if cluster is None:
+        run = run_over(graph, dataset, chosen, wanted, recording, (sums,), progress)
+    else:
+        with cluster_of(cluster) as workers:
+            task = Simulated(graph, chosen, wanted, watch=SumsOfParts())
+            run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress)
     warn(run.warnings)
     return Rates.of(given, run, sums, dataset)
 

@@ -21,6 +21,8 @@ LARGEST = 2**31 - 1
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is of a declared type: of exactly that one, with finite numbers, as files must hold it."""
+    if type(value) in _exact(hint):
+        return True
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(fits(value, one) for one in inner)
@@ -44,6 +46,15 @@ def fits(value: Any, hint: Any) -> bool:
     return type(value) is (NoneType if hint is None else hint)
 
 
+@cache
+def _exact(hint: Any) -> frozenset[type]:
+    """The types all of whose values are of a declared type: most settings are seen to fit at one look."""
+    if get_origin(hint) in (Union, UnionType):
+        return frozenset[type]().union(*map(_exact, get_args(hint)))
+    kind = NoneType if hint is None else hint
+    return frozenset({kind} & {int, str, bool, NoneType})
+
+
 def _finite(value: Any) -> bool:
     try:
         return isfinite(value)
@@ -65,10 +76,13 @@ def check_fields(instance: Any, name: str = "") -> None:
     hints = _hints(cls)
     name = name or type(instance).__name__
     for f in fields(instance):
-        value = plain(getattr(instance, f.name))
+        given = getattr(instance, f.name)
+        if given is f.default:
+            continue
+        value = plain(given)
         if not fits(value, hints[f.name]):
             raise SettingsError(f"{name}: {f.name} must be {words(hints[f.name])}, not {value!r:.60}")
-        if value is not getattr(instance, f.name):
+        if value is not given:
             object.__setattr__(instance, f.name, value)
 
 
@@ -124,10 +138,12 @@ def number(text: str) -> float | None:
 
 def plain(value: Any) -> Any:
     """Python's own number for numpy's and torch's; lists as tuples; anything else as it is."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, list | tuple):
         made = tuple(map(plain, value))
         return value if isinstance(value, tuple) and all(a is b for a, b in zip(made, value, strict=True)) else made
-    if isinstance(value, bool | int | float | str | Mapping | NoneType):
+    if isinstance(value, int | float | str | Mapping):
         return value
     if isinstance(value, np.bool_):
         return bool(value)
@@ -136,6 +152,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, Real):
         return float(value)
     return value
+
+
+_PLAIN = frozenset({bool, int, float, str, NoneType})
+"""Types whose values are plain already: most of them."""
 
 
 def words(hint: Any) -> str:

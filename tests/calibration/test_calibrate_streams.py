@@ -111,7 +111,10 @@ def test_streams_on_the_command_line(
         "def endless():\n    while True:\n        yield from some()\n"
     )
     sw.save(graph(), "net.safetensors")
-    assert run(["convert", "net.safetensors", "--data", "streams.py:some", "-o", "s.safetensors"]) == 0
+    command = ["convert", "net.safetensors", "--data", "streams.py:some", "-o", "s.safetensors"]
+    assert run([*command, "--memory", "0"]) == 2
+    assert "--memory" in capsys.readouterr().err
+    assert run([*command, "--memory", "1", "--method", "percentile:99.9,channels"]) == 0
     assert "40 of 40" in capsys.readouterr().err
     simulate = ["simulate", "s.safetensors", "-T", "4", "--allow-overlap", "--json", "--data"]
     assert run([*simulate, "streams.py:some"]) == 2

@@ -341,7 +341,7 @@ def test_the_engine_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spikewright.engines.choose.Simulation", lambda *given: given)
 
     def chosen(**settings: str) -> object:
-        return choose_engine(graph, CONSTANT, Record().fitted(graph, 1), RunSettings(**settings))
+        return choose_engine(graph, CONSTANT, Record().fitted(graph, 64), RunSettings(**settings)).simulator
 
     for engine in ("auto", "cuda"):
         assert chosen(engine=engine, device="cuda:1") == (graph, "cuda:1")

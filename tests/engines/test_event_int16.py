@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import spikewright as sw
+from gathering_networks import residual
 from runs import sender
 from spikewright.encoders import encoder as named_encoder
 from spikewright.engines.event import is_built
 from spikewright.engines.reference import Simulation
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
-from spikewright.nodes import IF, Add, AvgPool, Conv, Flatten, Input, Linear, Output
+from spikewright.nodes import IF, Input, Linear, Output
 from spiking_networks import spiking_network
 
 torch = pytest.importorskip("torch")
@@ -22,58 +23,6 @@ from spikewright.engines.event import _native  # noqa: E402
 from spikewright.engines.event.simulation import EventSimulation  # noqa: E402
 
 CONSTANT = named_encoder("constant")
-
-
-def residual(seed: int, grid: float) -> tuple[Graph, np.ndarray]:
-    """A small residual network; weights are multiples of ``grid``, and sums stay below eight thresholds."""
-    random = np.random.default_rng(seed)
-    channels, width = int(random.choice([3, 16, 40, 70])), int(random.integers(5, 20))
-
-    def weight(*shape: int) -> np.ndarray:
-        fan_in = int(np.prod(shape[1:]))
-        drawn = random.normal(size=shape) / np.sqrt(fan_in) * 1.5
-        return (np.round(drawn / grid) * grid).astype(np.float32)
-
-    def conv(name: str, source: str, inputs: int, kernel: int, stride: int = 1) -> Conv:
-        pad = kernel // 2
-        return Conv(
-            name=name,
-            inputs=(source,),
-            weight=weight(channels, inputs, kernel, kernel),
-            bias=np.round(random.normal(size=channels) / 8 / grid) * grid,
-            stride=(stride, stride),
-            padding=((pad, pad), (pad, pad)),
-            dilation=(1, 1),
-            groups=1,
-        )
-
-    def neurons(name: str, source: str) -> IF:
-        thresholds = random.choice([0.5, 1.0, 2.0], channels).astype(np.float32)
-        return IF(name=name, inputs=(source,), threshold=thresholds, v_init=thresholds / 2)
-
-    pool = AvgPool(name="pool", inputs=("n2",), kernel=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
-    nodes = [
-        Input(name="x", shape=(2, width, width)),
-        conv("c0", "x", 2, 3),
-        neurons("n0", "c0"),
-        conv("c1", "n0", channels, 3),
-        neurons("n1", "c1"),
-        conv("c2", "n1", channels, 5 if width > 8 else 1),
-        conv("skip", "n0", channels, 1),
-        Add(name="sum", inputs=("c2", "skip")),
-        neurons("n2", "sum"),
-        pool,
-        conv("c3", "pool", channels, 3, stride=2),
-        neurons("n3", "c3"),
-        Flatten(name="flat", inputs=("n3",)),
-    ]
-    flat = Graph(nodes).shapes["flat"][0]
-    nodes += [
-        Linear(name="read", inputs=("flat",), weight=weight(4, flat), bias=np.zeros(4)),
-        Output(name="y", inputs=("read",)),
-    ]
-    x = np.round(random.random((3, 2, width, width)) * 8).astype(np.float32) / 8
-    return Graph(nodes), x
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -127,6 +76,22 @@ def test_potentials_end_where_16_bits_end() -> None:
     )
     run = EventSimulation(graph, dtype="int16").run(torch.ones(1, 1), 500, CONSTANT)
     assert run.counts["n1"].tolist() == [[0.0, 500.0]]
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+def test_what_arrives_ends_where_16_bits_end(isa: str) -> None:
+    """A bias that 32 bits do not hold either has the sign that it had."""
+    graph = Graph(
+        [
+            Input(name="x", shape=(1,)),
+            IF(name="n0", inputs=("x",), threshold=1.0, v_init=0.0),
+            Linear(name="l", inputs=("n0",), weight=np.ones((2, 1), np.float32), bias=np.array([1e12, -1e12])),
+            IF(name="n1", inputs=("l",), threshold=1.0, v_init=0.0),
+            Output(name="y", inputs=("n1",)),
+        ]
+    )
+    run = EventSimulation(graph, isa=isa, dtype="int16").run(torch.ones(1, 1), 7, CONSTANT)
+    assert run.counts["n1"].tolist() == [[7.0, 0.0]]
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -141,7 +141,7 @@ def test_measure_and_rates_take_the_same_two_values(tmp_path: Path) -> None:
     measures = measure(
         conversion, X, settings=run, record=Record("spikes", "conv2.if", "last:2", outputs=False), allow_overlap=True
     )
-    plain = measure(conversion, X, 8, encoder=Poisson(seed=3), allow_overlap=True)
+    plain = measure(conversion, X, 8, encoder=Poisson(seed=3), batch_size=2, allow_overlap=True)
     assert measures.summary() == plain.summary()
     assert {name: value.shape for name, value in measures.run.spikes.items()} == {"conv2.if": (3, 2, 2)}
     rates = simulated_rates(graph, X, settings=run, record=Record(folder=tmp_path / "events"))

@@ -266,7 +266,7 @@ def test_engines_are_chosen_and_named() -> None:
     graph, x = branched("layered"), np.full((1, 4), 0.5, np.float32)
     for asked, name in (("auto", "dense"), ("reference", "reference"), *[("event", "event")] * is_built()):
         assert sw.simulate(graph, x, 4, engine=asked).engine == name
-    made = choose_engine(graph, CONSTANT, as_recording((), graph, 4), RunSettings(dtype="float64"))
+    made = choose_engine(graph, CONSTANT, as_recording((), graph, 4), RunSettings(dtype="float64")).simulator
     assert made.run(torch.from_numpy(x), 4, CONSTANT).outputs["output"].dtype == torch.float64
 
 

@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     builder = plain(1)
     graph, x = builder.graph(), builder.samples(30)
+    sw.save(graph, "trained.safetensors")
     sw.save(sw.convert(graph, x[:8]), "net.safetensors")
     np.savez("data.npz", x=x, y=np.arange(30) % 3)
     np.savez("values.npz", x=x, y=np.random.default_rng(0).normal(1000, 1, (30, 4)))
@@ -36,13 +37,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def stopped_after(samples: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def stopped_after(samples: int, monkeypatch: pytest.MonkeyPatch, name: str = "") -> Callable[[], None]:
     """Let runs be interrupted once so many samples are done; gives what takes that away."""
     original = checkpoint.Stage.keep
 
     def keep(stage: Any, state: Any, done: int, *more: Any, **options: Any) -> None:
         original(stage, state, done, *more, **options)
-        if done >= samples:
+        if done >= samples and stage.name.startswith(name):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoint.Stage, "keep", keep)
@@ -164,3 +165,44 @@ def test_counts_survive_a_file(tmp_path: Path) -> None:
 def test_a_checkpoint_that_nothing_is_kept_in_leaves_nothing(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "x.npz").clear()
     assert not list(tmp_path.iterdir())
+
+
+CONVERT = ("convert", "trained.safetensors", "--data", "data.npz", "--batch-size", "4", "--samples", "25")
+METHODS = ("--method", "percentile:99", "--method", "percentile:90,channels", "--method", "max")
+MEASURED = ("--test", "other.npz", "-T", "4", "--allow-overlap", "--no-explain")
+
+
+@pytest.mark.parametrize(
+    ("stage", "samples", "more"),
+    [("calibrating", 8, ()), ("calibrating", 25, MEASURED), ("simulating max", 12, MEASURED)],
+)
+def test_a_conversion_that_goes_on_ends_in_the_same_bytes(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stage: str,
+    samples: int,
+    more: tuple[str, ...],
+) -> None:
+    typed = (*CONVERT, *METHODS, *more, "--json")
+    assert run((*typed, "-o", "whole.safetensors")) == 0
+    whole = capsys.readouterr().out
+    go = stopped_after(samples, monkeypatch, stage)
+    assert run((*typed, "-o", "made.safetensors")) == 2
+    assert f"({stage}) are kept beside made.safetensors: --resume" in capsys.readouterr().err
+    go()
+    assert run((*typed, "-o", "made.safetensors", "--resume")) == 0
+    assert capsys.readouterr().out.replace("made.safetensors", "whole.safetensors") == whole
+    assert Path("made.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+    assert not list(folder.glob(".*"))
+
+
+def test_a_conversion_of_other_data_does_not_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go = stopped_after(8, monkeypatch)
+    run((*CONVERT, "-o", "made.safetensors"))
+    go()
+    capsys.readouterr()
+    assert run((*CONVERT, "--data", "other.npz", "-o", "made.safetensors", "--resume")) == 2
+    assert "what was left beside made.safetensors is of other data" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from spikewright.calibration.requests import (
     Quantile,
     Request,
 )
+from spikewright.calibration.room import MEMORY
 from spikewright.calibration.score import AnalogScore
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, NodeFacts, methods, parse_all, threshold_method
@@ -26,6 +27,7 @@ from spikewright.calibration.thresholds.percentile import Percentile
 from spikewright.calibration.thresholds.scale import Scale
 
 __all__ = [
+    "MEMORY",
     "AnalogScore",
     "Calibration",
     "Counted",

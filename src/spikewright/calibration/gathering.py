@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,13 @@ from spikewright.calibration.room import MEMORY, checked_memory, share_out
 from spikewright.calibration.score import AnalogScoring, StreamScoring, scored_heads
 from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.data import Dataset, as_dataset
 from spikewright.errors import CalibrationError, DataError, warn
 from spikewright.forward import Forward
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Output
+from spikewright.parts import Checkpoint
 from spikewright.settings import whole
 from spikewright.tasks import TaskChoice
 
@@ -46,6 +49,8 @@ def calibrate(
     memory: int = MEMORY,
     device: str = "cpu",
     progress: Progress | None = None,
+    cluster: ClusterChoice = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Statistics:
     """Statistics of every ReLU of a graph, of what every output reads, before the activation it applies, and of inputs.
 
@@ -71,6 +76,8 @@ def calibrate(
             bytes for a layer, of 8 for channels, the rest is for selecting and sorting.
         device: a torch device.
         progress: called with (samples done, samples in all passes that are known to come).
+        cluster: workers that share the samples of each pass: see ``simulate``.
+        checkpoint: where what was counted is kept, so that an interrupted calibration can go on.
 
     Raises:
         DataError: for an empty data set, samples of another shape, or values that are not finite.
@@ -85,14 +92,24 @@ def calibrate(
     )
     in_order = sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
-    while calibration.needs_pass:
-        samples = calibration.data.length or 0
-        before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
-        move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
-        counts = calibration.counts()
-        counts.add(forward, calibration.data, batch_size, move)
-        calibration.merge(counts)
-        calibration.finish_pass()
+    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        going = None
+        if workers is not None or checkpoint is not None:
+            from spikewright.calibration.going_on import Going
+
+            asked = (str(parse_all(methods)), input_scale, task, sorted(map(str, requests)), one_pass, memory)
+            going = Going(calibration, batch_size, device, workers, checkpoint, asked=asked)
+        while calibration.needs_pass:
+            samples = calibration.data.length or 0
+            before, total = calibration.passes * samples, (calibration.passes + calibration.passes_left) * samples
+            move = None if progress is None else lambda done, _, b=before, t=total: progress(b + done, t + in_order)
+            if going is None:
+                counts = calibration.counts()
+                counts.add(forward, calibration.data, batch_size, move)
+                calibration.merge(counts)
+            else:
+                going.run_pass(move)
+            calibration.finish_pass()
     counted = calibration.passes * len(calibration.data)
     watch = None if progress is None else lambda done, _: progress(counted + done, counted + in_order)
     statistics = calibration.statistics(device, watch)
@@ -124,6 +141,7 @@ class Calibration:
     Attributes:
         data: with its axes as the network has them.
         passes: how many are over.
+        merged: what all passes have counted so far.
         in_order: what cannot be counted in parts: ``statistics`` finds it by runs of its own over all data.
 
     Raises:
@@ -166,7 +184,7 @@ class Calibration:
             scoring, self.remarks = StreamScoring(graph, task), ()
         memory = checked_memory(memory)
         watched = populations(graph, asked, one_pass, self.data.length, memory)
-        self._counts = Counts(
+        self.merged = Counts(
             {population.name: population for population in watched},
             {name: InputWatcher() for name in graph.inputs},
             scoring,
@@ -183,7 +201,7 @@ class Calibration:
     @property
     def passes_left(self) -> int:
         """How many passes are known to come: at least 1 while one is needed."""
-        return max(population.passes_left for population in self._counts.populations.values())
+        return max(population.passes_left for population in self.merged.populations.values())
 
     def forward(self, device: str = "cpu") -> Forward:
         """The network ready to run, with outputs that give what they read: a scale is one of that.
@@ -201,11 +219,11 @@ class Calibration:
             samples: how many; None for all from there on.
         """
         end = None if samples is None else first + samples
-        return self._counts.fresh(slice(first, end), with_inputs=not self.passes)
+        return self.merged.fresh(slice(first, end), with_inputs=not self.passes)
 
     def merge(self, counts: Counts) -> None:
         """Take in what was counted in this pass of other samples."""
-        self._counts.merge(counts)
+        self.merged.merge(counts)
 
     def finish_pass(self) -> None:
         """After every sample was counted once in this pass.
@@ -213,7 +231,7 @@ class Calibration:
         Raises:
             CalibrationError: where more or fewer samples were counted.
         """
-        seen = self._counts.samples
+        seen = self.merged.samples
         if not seen:
             raise DataError("the calibration set is empty; give at least one sample")
         if seen != len(self.data):
@@ -222,7 +240,7 @@ class Calibration:
                 "count and merge each once"
             )
         self.passes += 1
-        self._counts.finish_pass()
+        self.merged.finish_pass()
 
     def statistics(self, device: str = "cpu", progress: Progress | None = None) -> Statistics:
         """What was found.
@@ -236,10 +254,10 @@ class Calibration:
         """
         if self.needs_pass:
             raise CalibrationError("calibration needs another pass over the data before it has statistics")
-        results = {name: population.result() for name, population in self._counts.populations.items()}
+        results = {name: population.result() for name, population in self.merged.populations.items()}
         for name, found in self._found_in_order(device, progress).items():
             results[name] = replace(results[name], results={**results[name].results, **found})
-        inputs = self._counts.inputs
+        inputs = self.merged.inputs
         return Statistics(
             nodes={name: found for name, found in results.items() if name not in inputs},
             key=statistics_key(self.graph, self.data),
@@ -247,8 +265,8 @@ class Calibration:
             exact=not self.one_pass,
             inputs={name: watcher.result(_percentiles(results[name])) for name, watcher in inputs.items()},
             input_scale=input_scale_text(self.input_scale),
-            scores=self._counts.scoring.results(),
-            remarks=self.remarks + self._counts.scoring.remarks,
+            scores=self.merged.scoring.results(),
+            remarks=self.remarks + self.merged.scoring.remarks,
         )
 
     def _found_in_order(self, device: str, progress: Progress | None) -> dict[str, dict[str, Arrays]]:

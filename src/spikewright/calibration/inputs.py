@@ -14,6 +14,7 @@ from spikewright.calibration.requests import Quantile, Request
 from spikewright.calibration.requests._exact import ExactSums
 from spikewright.calibration.thresholds import Method, NodeFacts, threshold_method
 from spikewright.errors import CalibrationError, SettingsError
+from spikewright.parts import storable
 from spikewright.settings import fits, number, plain
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def input_scale_text(scale: InputScale) -> str:
     return str(scale) if isinstance(scale, Method) else repr(scale)
 
 
+@storable
 class InputWatcher:
     """Looks at one input batch by batch, in the first pass over the data."""
 

@@ -18,6 +18,7 @@ from spikewright.calibration.statistics import NodeStatistics
 from spikewright.errors import DataError
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
+from spikewright.parts import storable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Hook = Callable[["Tensor"], None]
 
 
+@storable
 class Population:
     """The accumulators of one node's requests.
 

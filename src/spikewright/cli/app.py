@@ -18,7 +18,7 @@ from typer.main import get_command
 from spikewright import __version__
 from spikewright.cli.commands import Commands, register
 from spikewright.cli.terminal import warnings_as_lines
-from spikewright.errors import SpikewrightError, StorageError
+from spikewright.errors import ClusterError, SpikewrightError, StorageError
 from spikewright.files import Written, reason, recording, shown, unfinished
 from spikewright.text import first_line, one_line, visible
 
@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
     except SpikewrightError as error:
         if debug:
             raise
-        return _failed("\n".join([str(error), *_left(written, isinstance(error, StorageError))]))
+        return _failed("\n".join([str(error), *_left(written, isinstance(error, StorageError | ClusterError))]))
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):

@@ -31,6 +31,13 @@ DtOption = Annotated[
         parser=lambda text: duration("--dt", text),
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Workers that share the samples, to the same numbers: a Dask scheduler, tcp://HOST:8786, or local:4.",
+        metavar="ADDRESS",
+    ),
+]
 VerifyOption = Annotated[
     bool | None,
     typer.Option(

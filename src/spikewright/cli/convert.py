@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikewright.calibration import look, methods, parse_all
+from spikewright.calibration import MEMORY, look, methods, parse_all
 from spikewright.calibration.thresholds.auto import Auto
 from spikewright.cli.calibration import CalibrationOptions
 from spikewright.cli.console import (
+    ClusterOption,
     DtOption,
     EarlyExitOption,
     ExplainOption,
@@ -23,7 +24,7 @@ from spikewright.cli.console import (
     parse_readout,
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, with_options
-from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.cli.terminal import err, out, print_json, progress, stages
@@ -43,6 +44,7 @@ from spikewright.files import check_destination
 from spikewright.frontends.verify import verification
 from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
+from spikewright.parts import Checkpoint
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
@@ -65,6 +67,9 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
+    memory: Annotated[
+        int, typer.Option(min=1, help="MiB in which exact percentiles are found in one pass over --data.")
+    ] = MEMORY,
     reset: Annotated[Literal["subtract", "zero"], typer.Option(help="After a spike.")] = "subtract",
     spikes: Annotated[str, typer.Option(help="Per step: single, multi, or a cap such as 3.")] = "single",
     neurons: Annotated[
@@ -87,6 +92,8 @@ def convert(
     explain: ExplainOption = True,
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
+    resume: ResumeOption = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a trained network: fold, calibrate, normalise, replace every ReLU by spiking neurons.
@@ -104,7 +111,9 @@ def convert(
     loss = exit_share(early_exit)
     outputs = {"--output": output, "--report": report, "--statistics": statistics}
     check_outputs(outputs, {"MODEL": model, "--weights": options.weights, "--data": data, "--test": test})
-    check_save(output, force)
+    checkpoint = Checkpoint(output, resume)
+    force_output = force or checkpoint.wrote(output)
+    check_save(output, force_output)
     if report is not None:
         check_report(report, force)
     if statistics is not None:
@@ -172,8 +181,11 @@ def convert(
             input_scale=scale,
             task=options.task,
             batch_size=options.batch_size,
+            memory=memory,
             device=options.device,
             progress=move,
+            cluster=cluster,
+            checkpoint=checkpoint,
         )
     seen = look(folded, found)
     if not as_json:
@@ -197,7 +209,9 @@ def convert(
     for what, seed in seeds_of(choice, options.first_samples, options.sample_seed).items():
         made = tuple(replace(one, calibration=one.calibration.drawn(what, seed)) for one in made)
     conversion = replace(made[0], preprocessing=steps)
-    save(conversion, output, force)
+    save(conversion, output, force_output)
+    if labelled is not None:
+        checkpoint.note_written(output)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": conversion.calibration.method,
@@ -249,6 +263,8 @@ def convert(
                 explain=explain,
                 allow_overlap=allow_overlap,
                 dt=dt,
+                cluster=cluster,
+                checkpoint=checkpoint,
             )
         if report is not None:
             write_report(report, compared_ones, title=model, force=force)
@@ -260,6 +276,7 @@ def convert(
             out.print(comparison(measures))
             for line in judgement(measures):
                 out.print(line, highlight=False, markup=False, soft_wrap=True)
+    checkpoint.clear()
     if as_json:
         print_json(summary)
     else:

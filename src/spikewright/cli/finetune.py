@@ -16,6 +16,7 @@ from spikewright.chips.fit import check as check_fit
 from spikewright.chips.value import Fit
 from spikewright.cli.console import (
     BinningOption,
+    ClusterOption,
     ColumnsOption,
     DeviceOption,
     EncoderOption,
@@ -117,6 +118,7 @@ def finetune(
     device: DeviceOption = "cpu",
     allow_overlap: OverlapOption = False,
     force: ForceOption = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a spiking network on, from where conversion ended: by labels and by the answers of the trained network.
@@ -184,6 +186,7 @@ def finetune(
         "task": task,
         "explain": False,
         "quiet": True,
+        "cluster": cluster,
     }
     with _resumable(checkpoint), stages(quiet=as_json) as tell:
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from spikewright.chips.recording import is_recording
 from spikewright.chips.storage import is_quantised
 from spikewright.cli.console import (
+    ClusterOption,
     DtOption,
     DtypeOption,
     EarlyExitOption,
@@ -138,6 +139,7 @@ def simulate(
             "computes."
         ),
     ] = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a spiking network over a data set: accuracy at every timestep, rates, correlation, synops, energy. What
@@ -147,7 +149,7 @@ def simulate(
     """
     check_resume(resume, output)
     if is_quantised(model):
-        check_idle(context, ("resume",), "what 'quantise' wrote is run in one go")
+        check_idle(context, ("resume", "cluster"), "what 'quantise' wrote is run in one go, in one place")
         check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
         outputs = {"--output": output, "--events": events, "--report": report}
         check_outputs(outputs, {"SPIKING": model, "--data": data, "--beside": beside})
@@ -252,6 +254,7 @@ def simulate(
             explain=explain,
             allow_overlap=allow_overlap,
             checkpoint=checkpoint,
+            cluster=cluster,
         )
     if output is not None:
         write_curves(_arrays(measures), output, force)
@@ -278,7 +281,7 @@ def simulate(
     out.print(f"task: {tasks_text(measures.heads)}", highlight=False, markup=False, soft_wrap=True)
     for line in agreement_lines(measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    out.print(f"engine: {measures.engine}", highlight=False)
+    out.print(f"engine: {measures.engine} ({measures.run.engine_reason})", highlight=False, soft_wrap=True)
     spent = f"{measures.energy_spiking:,.0f} nJ"
     if measures.energy_analog is not None:
         spent += f" against {measures.energy_analog:,.0f} nJ for the analog network"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from spikewright.cli.console import DtOption, JsonOption
+from spikewright.cli.console import ClusterOption, DtOption, JsonOption
 from spikewright.cli.options import (
     IDLE_ON_EVENTS,
     RunOptions,
@@ -76,6 +76,7 @@ def synapses(
         Path | None, typer.Option(help="A part a line for each neuron, as partitioners write it: says what it cuts.")
     ] = None,
     force: ForceOption = False,
+    cluster: ClusterOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page about the graph.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +104,7 @@ def synapses(
         raise SettingsError("give --rates or --data, not both")
     if data is None:
         check_idle(context, RunOptions, "it is a setting of the simulation: give --data too")
-        check_idle(context, ("dt",), "it is a setting of the simulation: give --data too")
+        check_idle(context, ("dt", "cluster"), "it is a setting of the simulation: give --data too")
     network = load_stored(model)
     graph = check_spiking(network, model)
     chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}
@@ -114,7 +115,7 @@ def synapses(
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        found = _simulated(context, network, data, options, encoder, dt, quiet=as_json)
+        found = _simulated(context, network, data, options, encoder, dt, as_json, cluster)
     made = synapse_graph(graph, found, **chosen)
     written: Path | None = None
     if output is not None:
@@ -177,6 +178,7 @@ def _simulated(
     encoder: Encoder,
     dt: float | None,
     quiet: bool,
+    cluster: str | None,
 ) -> Rates:
     dataset, choice = options.data(network, data)
     if not quiet:
@@ -194,6 +196,7 @@ def _simulated(
             batch_size=options.batch_size,
             device=options.device,
             progress=move,
+            cluster=cluster,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spikewright.data.digests import Raw, digests_of, fingerprint_of, values_of_each
 from spikewright.data.labels import Targets, as_targets, joined, rows
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes
-from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.preprocessing import AS_THEY_ARE, Preprocessing
 from spikewright.data.sampling import Choice, Rows, classes_of, draw, part_of
 from spikewright.data.values import not_finite
 from spikewright.errors import DataError
@@ -206,7 +206,7 @@ class ArrayDataset(Dataset):
 
     x: Array
     y: Targets | None = None
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    preprocessing: Preprocessing = AS_THEY_ARE
     axis: int = 1
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from spikewright.data.folders import Pictures
 from spikewright.data.in_advance import in_advance
 from spikewright.data.layout import Inputs, channels_of
 from spikewright.data.pictures import Encoded, PictureFiles, PictureStore, content_of
-from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.preprocessing import AS_THEY_ARE, Preprocessing
 from spikewright.data.resize import Size
 from spikewright.data.sampling import Rows
 from spikewright.data.values import not_finite
@@ -79,7 +79,7 @@ class PictureDataset(Dataset):
 
     files: PictureStore
     y: Rows | None = None
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    preprocessing: Preprocessing = AS_THEY_ARE
     wanted: Shape | None = None
     channels: str = "first"
     classes: tuple[str, ...] = ()

@@ -273,3 +273,7 @@ def _number(label: str, text: str) -> float:
     if above is None or not below:
         raise SettingsError(f"preprocessing: {label} takes numbers like 0.5 or 1/255, not '{text[:40]}'")
     return above / below
+
+
+AS_THEY_ARE = Preprocessing()
+"""Nothing is done: what data sets have where nobody says more."""

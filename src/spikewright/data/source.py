@@ -6,6 +6,8 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from socket import gethostname
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +103,22 @@ class ArraySource(Source):
         self.x, self.targets, self.length = x, y, len(x)
 
     @property
+    def mapped(self) -> tuple[str, int, int] | None:
+        """The file that all of the array is mapped to, its size, and where the array begins; None for others."""
+        x = self.x
+        name = getattr(x, "filename", None)
+        if not isinstance(x, np.memmap) or name is None or not x.flags.c_contiguous:
+            return None
+        size = Path(name).stat().st_size
+        return (str(Path(name).resolve()), size, x.offset) if x.offset + x.nbytes == size else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        mapped = self.mapped
+        if mapped is None:
+            return ArraySource, (self.x, self.targets)
+        return _mapped_again, (*mapped, self.x.dtype.str, self.x.shape, self.targets)
+
+    @property
     def head(self) -> Samples:
         return empty_like(self.x.shape, self.x.dtype), targets_of_rows(self.targets, slice(1))
 
@@ -113,6 +131,20 @@ class ArraySource(Source):
 
     def at(self, places: Rows) -> Samples:
         return self.x[places], targets_of_rows(self.targets, places)
+
+
+def _mapped_again(
+    path: str, size: int, offset: int, kind: str, shape: tuple[int, ...], targets: Targets | None
+) -> ArraySource:
+    """The array of a file in another process, which may run on another machine.
+
+    Raises:
+        DataError: where the file is not there, or is another one.
+    """
+    file = Path(path)
+    if not file.is_file() or file.stat().st_size != size:
+        raise DataError(f"{path}: is not there as it is here on {gethostname()}: workers read data where they are")
+    return ArraySource(np.memmap(file, np.dtype(kind), "r", offset, shape), targets)
 
 
 def empty_like(shape: tuple[int, ...], kind: np.dtype[np.generic]) -> Array:

@@ -14,7 +14,7 @@ from spikewright.data.digests import Raw, digests_of
 from spikewright.data.labels import Targets, as_targets, joined
 from spikewright.data.labels import rows as targets_of_rows
 from spikewright.data.layout import Inputs, side_by_side
-from spikewright.data.preprocessing import Preprocessing
+from spikewright.data.preprocessing import AS_THEY_ARE, Preprocessing
 from spikewright.data.sampling import Choice, Rows, classes_of
 from spikewright.data.source import Samples, Source, at_once, count, regrouped, taken, together
 from spikewright.errors import DataError
@@ -52,7 +52,7 @@ class StreamedDataset(Dataset):
     """
 
     source: Source
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    preprocessing: Preprocessing = AS_THEY_ARE
     inputs: Inputs | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

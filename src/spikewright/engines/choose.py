@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.cost import EVENT, REFERENCE, seconds
 from spikewright.engines.event import is_built
+from spikewright.engines.memory import side_by_side
 from spikewright.engines.neurons import IntegrateAndFire
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun, Simulation
 from spikewright.engines.settings import RunSettings
 from spikewright.engines.windows import DenseStep, StepwiseWindows, WindowSimulation, schedule_of
+from spikewright.engines.work import event_work, reference_work
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from spikewright.engines.event.simulation import EventSimulation
 
 
 class Simulator(Protocol):
@@ -40,21 +45,69 @@ class Simulator(Protocol):
         ...
 
 
-def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Simulator:
-    """The engine that was asked for; for "auto" the device's fast one, or the reference engine where that one cannot.
+class Choice(NamedTuple):
+    """An engine, and why it is that one.
+
+    Attributes:
+        simulator: the engine, ready.
+        reason: a few words: that it was asked for, what times were foreseen, or what another one cannot do.
+    """
+
+    simulator: Simulator
+    reason: str
+
+
+ASKED = "asked for"
+
+
+def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Choice:
+    """The engine that was asked for; for "auto" the one that is foreseen to be faster.
+
+    On a CPU that is the event or the reference engine by ``cost.py``; on a CUDA device the cuda engine; in windows a
+    dense step for each. The choice depends on what is given here, not on the data, the machine's load or its cores,
+    so that parts of a run make the same one.
 
     Args:
         graph: a spiking graph.
         encoder: fitted to it.
-        recording: what is recorded.
-        settings: engine, device, dtype and the neurons' step are looked at.
+        recording: what is recorded, of how many timesteps.
+        settings: engine, device, dtype, batch size and the neurons' step are looked at.
 
     Raises:
         SettingsError: for what the one that was asked for cannot run, with the reason.
     """
     schedule = schedule_of(graph)
     if schedule != "free":
-        return _windows(graph, schedule, settings)
+        dense = settings.engine == "auto" and not settings.device.startswith("cuda")
+        return Choice(_windows(graph, schedule, settings), "a window is a dense step" if dense else ASKED)
+    engine, step = settings.engine, settings.step
+    if engine != "auto":
+        return Choice(_asked_for(graph, encoder, recording, settings), ASKED)
+    if type(step) is not IntegrateAndFire:
+        return Choice(_with_step(graph, settings), "neurons take another step than integrate-and-fire")
+    if settings.dtype == "int16":
+        return Choice(_asked_for(graph, encoder, recording, settings), "int16 is the event engine's")
+    try:
+        if settings.device.startswith("cuda"):
+            return Choice(_cuda_engine(graph, settings.device, settings.dtype), "a CUDA device")
+        event = _event_engine(graph, encoder, recording, settings.device, settings.dtype)
+    except SettingsError as error:
+        return Choice(Simulation(graph, settings.device, settings.dtype), str(error))
+    return _faster(event, graph, encoder, recording, settings.batch_size)
+
+
+def _faster(event: EventSimulation, graph: Graph, encoder: Encoder, recording: Recording, batch: int) -> Choice:
+    """The event or the reference engine: the one that the cost model foresees to be faster."""
+    size = side_by_side(batch, recording.timesteps)
+    work = event_work(graph, event.prepare(encoder, recording), recording, size)
+    own = seconds(work, EVENT) / size
+    other = seconds(reference_work(graph, encoder, recording, size), REFERENCE) / size
+    reason = f"foreseen for a sample on one thread: event {1000 * own:.2g} ms, reference {1000 * other:.2g} ms"
+    return Choice(event if own <= other else Simulation(graph), reason)
+
+
+def _asked_for(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Simulator:
+    """The one engine that was asked for, or that alone has the number format."""
     engine, device, dtype, step = settings.engine, settings.device, settings.dtype, settings.step
     if type(step) is not IntegrateAndFire:
         return _with_step(graph, settings)
@@ -66,14 +119,9 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
         return _event_engine(graph, encoder, recording, device, dtype)
     if engine == "reference":
         return Simulation(graph, device, dtype)
-    try:
-        if engine == "cuda" or (engine == "auto" and device.startswith("cuda")):
-            return _cuda_engine(graph, device, dtype)
-        return _event_engine(graph, encoder, recording, device, dtype)
-    except SettingsError:
-        if engine != "auto":
-            raise
-        return Simulation(graph, device, dtype)
+    if engine == "cuda":
+        return _cuda_engine(graph, device, dtype)
+    return _event_engine(graph, encoder, recording, device, dtype)
 
 
 def _windows(graph: Graph, schedule: str, settings: RunSettings) -> Simulator:
@@ -92,7 +140,7 @@ def _windows(graph: Graph, schedule: str, settings: RunSettings) -> Simulator:
     def engine(stepped: Graph) -> Simulator:
         if dense:
             return DenseStep(stepped, settings.device, settings.dtype)
-        return choose_engine(stepped, Constant(), as_recording((), stepped, 1), settings)
+        return choose_engine(stepped, Constant(), as_recording((), stepped, 1), settings).simulator
 
     return WindowSimulation(graph, engine, settings.device, settings.dtype)
 
@@ -128,7 +176,7 @@ def _cuda_engine(graph: Graph, device: str, dtype: str) -> Simulator:
     return CudaSimulation(graph, device)
 
 
-def _event_engine(graph: Graph, encoder: Encoder, recording: Recording, device: str, dtype: str) -> Simulator:
+def _event_engine(graph: Graph, encoder: Encoder, recording: Recording, device: str, dtype: str) -> EventSimulation:
     if not is_built():
         raise SettingsError("the event engine was not built: install a C++17 compiler, then install Spikewright again")
     if device != "cpu" or dtype not in ("float32", "int16"):

@@ -17,6 +17,7 @@ from spikewright.nodes import Output
 
 AT_ONCE = 2**18
 """Timesteps of all samples of a batch together; of longer runs fewer samples are side by side, at least one."""
+MEMORY = Path("/proc/meminfo")
 OBJECT = 512
 """Bytes of one answer of one timestep that is a tensor of its own for a while, beside its values."""
 
@@ -95,9 +96,10 @@ def check_room(what: str, needed: float, advice: str, *, plural: bool = False) -
 def available() -> int | None:
     """Bytes that can be had without swapping, or None where the system does not say."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        with MEMORY.open("rb", buffering=0) as file:  # one of the first lines; asked for every batch
+            _, label, rest = file.read(512).partition(b"MemAvailable:")
+        if label:
+            return int(rest.split(None, 1)[0]) * 1024
     except OSError:
         pass
     try:

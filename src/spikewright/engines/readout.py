@@ -43,8 +43,10 @@ class WindowReadout:
                     "readout_from away"
                 )
         self.start, self.outputs = start, graph.of_type(Output)
-        bare = [node.replace(activation=None, ceiling=None, axis=0, scalar=False) for node in self.outputs]
-        self.graph = graph.replaced(*bare) if start else graph
+        self.graph = graph
+        if start:
+            bare = (node.replace(activation=None, ceiling=None, axis=0, scalar=False) for node in self.outputs)
+            self.graph = graph.replaced(*bare)
 
     def read(self, run: BatchRun) -> None:
         """Put answers over the window in the place of those over all steps."""

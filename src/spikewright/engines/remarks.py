@@ -60,7 +60,7 @@ class InputObservations:
         beyond = int((x.abs() > limit).count_nonzero()) if limit is not None and max(-low, high) > limit else 0
         alike = len(x) == 1 or (bool((x[1] == x[0]).all()) and bool((x == x[:1]).all()))
         first = x[0].cpu().numpy().copy()
-        return cls(low, high, x.numel(), int(x.count_nonzero()), beyond, first, alike, known, limit, cut)
+        return cls(low, high, x.numel(), _nonzero(x), beyond, first, alike, known, limit, cut)
 
     @property
     def reach(self) -> float:
@@ -104,6 +104,11 @@ class InputObservations:
         if self.known is not None and 0 < abs(self.reach) < BELOW * self.known:
             found.append(f"{which} reach only {self.reach:.6g}, calibration saw up to {self.known:.6g}: {ASK}")
         return found
+
+
+def _nonzero(x: Tensor) -> int:
+    """How many values are not zero; numpy counts those of a CPU several times faster."""
+    return int(np.count_nonzero(x.numpy())) if x.device.type == "cpu" else int(x.count_nonzero())
 
 
 @storable

@@ -46,6 +46,7 @@ class Run:
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
         engine: the engine that made it: "event", "event, int16", "cuda", "reference", or "dense": the reference engine
             with whole windows as steps.
+        engine_reason: why it is that engine: "asked for", what times were foreseen for each, or what others cannot do.
         warnings: what is odd about it, a sentence each.
         steps: ``(S,)``, the timesteps that are recorded, from 0.
         first_sample: the place of its first sample in the data set.
@@ -78,6 +79,7 @@ class Run:
     unweighted: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     windows: int = 1
     total_steps: int = 0
+    engine_reason: str = ""
 
     def __post_init__(self) -> None:
         if not self.total_steps:
@@ -132,6 +134,7 @@ class Run:
         observations: Observations,
         windows: int = 1,
         total_steps: int = 0,
+        engine_reason: str = "",
     ) -> Run:
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
@@ -158,6 +161,7 @@ class Run:
             unweighted={name: _total(value) for name, value in batch.unweighted.items()},
             windows=windows,
             total_steps=total_steps,
+            engine_reason=engine_reason,
         )
 
     @classmethod
@@ -194,6 +198,7 @@ class RunJoiner:
         self.labels: list[Targets] = []
         self.graded: frozenset[str] = frozenset()
         self.engines: dict[str, None] = {}
+        self.reasons: dict[str, None] = {}
         self.observations = Observations()
 
     def add(self, run: Run) -> None:
@@ -213,7 +218,7 @@ class RunJoiner:
         if run.labels is not None:
             self.labels.append(run.labels)
         self.graded |= run.graded
-        self.engines[run.engine] = None
+        self.engines[run.engine] = self.reasons[run.engine_reason] = None
         self.observations = self.observations.merged(run.observations)
 
     def run(self) -> Run:
@@ -252,6 +257,7 @@ class RunJoiner:
             unweighted=unweighted,
             windows=self.first.windows,
             total_steps=self.total_steps,
+            engine_reason="; ".join(filter(None, self.reasons)),
         )
 
 
@@ -299,6 +305,8 @@ def _sent(
 def _total(value: Tensor) -> NDArray[np.float64]:
     """The sum over samples, a few of them at a time: a batch in double precision would be large."""
     value = value.detach()
+    if value.shape[0] == 1:
+        return value[0].double().cpu().numpy()
     few = max(1, 2**22 // value[0].numel())
     total = value[:few].double().sum(dim=0)
     for first in range(few, len(value), few):

@@ -32,8 +32,8 @@ class RunSettings:
         encoder: an encoder or its name.
         batch_size: samples that run side by side, fewer in runs of very many timesteps; changes nothing but speed and
             memory.
-        engine: "event" (on a CPU), "cuda" (on a GPU), "reference", or "auto": the device's fast one wherever that can
-            run what is asked for.
+        engine: "event" (on a CPU), "cuda" (on a GPU), "reference", or "auto": the one that is foreseen to be fastest
+            for the network, T, the batch size and what is recorded; ``Run.engine_reason`` says why.
         device: a torch device: "cpu", "cuda".
         dtype: "float32"; "float64" (reference engine); or "int16" (event engine): weights and potentials in 16-bit
             fixed point where a layer allows it, which is faster, and exact only where 16 bits hold every weight.

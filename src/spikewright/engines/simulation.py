@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
 import numpy as np
 
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
@@ -23,7 +24,7 @@ from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, RunSettings, given_settings
 from spikewright.engines.windows import latency_of
-from spikewright.errors import DataError, GraphError, warn
+from spikewright.errors import DataError, GraphError, SettingsError, warn
 from spikewright.events import events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
@@ -42,7 +43,7 @@ Observer = Callable[["Tensor", BatchRun], None]
 class Counting(Protocol):
     """An observer whose counts can be kept and put together."""
 
-    def __call__(self, x: Tensor, run: BatchRun) -> None:
+    def __call__(self, x: Tensor, run: BatchRun, /) -> None:
         """See a batch."""
 
     def counted(self) -> Any:
@@ -62,6 +63,7 @@ def simulate(
     observers: Collection[Observer] = (),
     progress: Callable[[int, int], None] | None = None,
     quiet: bool = False,
+    cluster: ClusterChoice = None,
     **keywords: Unpack[RunKeywords],
 ) -> Run:
     """Run a spiking graph over a data set.
@@ -80,6 +82,8 @@ def simulate(
         observers: called with each batch of samples and its BatchRun.
         progress: called with (samples done, samples in all).
         quiet: whether what is odd stands in ``Run.warnings`` only.
+        cluster: workers that share the samples, to the same numbers: ``"local:4"``, the address of a Dask scheduler, or
+            a ``distributed.Client``; None for none.
         keywords: the fields of ``RunSettings``: encoder, batch_size, engine, device, dtype, seed, first_sample, dt,
             readout_from, step; and those of ``Record``, where ``record`` is names: ``events_to`` (its folder),
             ``force``, and ``keep_outputs`` (its outputs).
@@ -100,7 +104,15 @@ def simulate(
     prepared = on_events(graph, dataset, chosen, said=timesteps is not TIMESTEPS)
     graph, dataset, chosen = spiking_graph(prepared.network), prepared.data, prepared.settings
     recording = wanted.fitted(graph, chosen.timesteps)
-    run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
+    if cluster is None:
+        run = run_over(graph, dataset, chosen, wanted, recording, observers, progress)
+    else:
+        from spikewright.engines.in_parts import Simulated, run_on
+
+        if observers:
+            raise SettingsError("observers see batches, and a cluster has these on other machines: leave one of both")
+        with cluster_of(cluster) as workers:
+            run = run_on(workers, Simulated(graph, chosen, wanted), dataset, wanted, progress=progress)
     far = far_from_tuned(corrections, chosen.timesteps, file_name(type(chosen.chosen_encoder)))
     run = replace(run, warnings=(*run.warnings, *far)) if far else run
     if not quiet:
@@ -144,7 +156,7 @@ def run_over(
     check_answers(graph, min(size, dataset.length or size), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
-    simulation = choose_engine(readout.graph, encoder, recording, settings)
+    simulation, reason = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     recording = replace(recording, summed=not observers)  # nobody looks at single samples
     joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
@@ -185,6 +197,7 @@ def run_over(
                     steps=recording.steps,
                     first_sample=at,
                     engine=simulation.name,
+                    engine_reason=reason,
                     dt=dt,
                     observations=observations,
                     windows=windows,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikewright.calibration import Method, Statistics, look, parse_all
+from spikewright.cluster import ClusterChoice
 from spikewright.conversion import Conversion
 from spikewright.corrections import Corrections, correctors_of
 from spikewright.corrections.correcting import SAMPLES
@@ -23,6 +24,7 @@ from spikewright.experiment.on_recordings import check_recordings, length_of
 from spikewright.experiment.readout import ReadoutFrom, readout_of
 from spikewright.graph import Graph
 from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
+from spikewright.parts import Checkpoint
 from spikewright.tasks import SCORES, TaskChoice, heads
 from spikewright.text import steps_to_show
 
@@ -157,6 +159,7 @@ def compare(
     readout_from: ReadoutFrom = 0,
     early_exit: float | None = None,
     dt: float | None = None,
+    cluster: ClusterChoice = None,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -181,6 +184,7 @@ def compare(
         early_exit: the share of answers that may change where samples are stopped early, at a margin that is chosen on
             ``train``; None measures no early exit.
         dt: seconds of a timestep; recordings, which run on their events, need it, and their timesteps follow from it.
+        cluster: workers that share the samples of calibration and of measuring: see ``simulate``.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
@@ -242,6 +246,7 @@ def compare(
             batch_size=batch_size,
             device=device,
             progress=_stage(progress, "calibrating"),
+            cluster=cluster,
         )
     made = converted(
         graph,
@@ -283,6 +288,7 @@ def compare(
         readout_from=readout_from,
         early_exit=early_exit,
         dt=dt,
+        cluster=cluster,
     )
 
 
@@ -299,6 +305,8 @@ def compared(
     readout_from: ReadoutFrom = 0,
     early_exit: float | None = None,
     dt: float | None = None,
+    cluster: ClusterChoice = None,
+    checkpoint: Checkpoint | None = None,
     **options: Any,
 ) -> Comparison:
     """Conversions that were already made, measured on the same samples.
@@ -315,6 +323,8 @@ def compared(
         readout_from: as of ``compare``.
         early_exit: as of ``compare``.
         dt: as of ``compare``.
+        cluster: as of ``compare``.
+        checkpoint: where what was counted of each is kept: see ``measure``.
         options: further keywords of ``measure``.
 
     Raises:
@@ -338,6 +348,9 @@ def compared(
             quiet=True,
             readout_from=start,
             early_exit=rule,
+            cluster=cluster,
+            checkpoint=checkpoint,
+            stage_name=f"simulating {label}",
             **options,
         )
         candidates.append(Candidate(label, conversion, measures))

@@ -9,7 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikewright.calibration import Method, Statistics, calibrate, look, parse_all, statistics_key, threshold_method
+from spikewright.calibration import (
+    MEMORY,
+    Method,
+    Statistics,
+    calibrate,
+    look,
+    parse_all,
+    statistics_key,
+    threshold_method,
+)
+from spikewright.cluster import ClusterChoice
 from spikewright.conversion import (
     CalibrationFacts,
     Conversion,
@@ -55,9 +65,11 @@ def convert(
     correction_samples: int = correcting.SAMPLES,
     encoder: Encoder | str = "constant",
     batch_size: int = 100,
+    memory: int = MEMORY,
     device: str = "cpu",
     dt: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cluster: ClusterChoice = None,
 ) -> Conversion:
     """Make a spiking network of a trained one.
 
@@ -81,10 +93,12 @@ def convert(
         encoder: of the runs that are to be good: corrections are made for it, and of event frames λ are found on the
             mean frame.
         batch_size: samples that run side by side while calibrating.
+        memory: MiB in which exact percentiles are found in one pass: see ``calibrate``.
         device: a torch device, for calibrating.
         dt: seconds of a timestep, where corrections look at recordings, which run on their events.
         progress: called with (samples done, samples in all passes), and then for each correction with (populations
             done, populations in all).
+        cluster: workers that share the samples of calibration: see ``simulate``.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
@@ -132,8 +146,10 @@ def convert(
             input_scale=input_scale,
             task=task,
             batch_size=batch_size,
+            memory=memory,
             device=device,
             progress=progress,
+            cluster=cluster,
         )
     told = None if progress is None else _untold(progress)
     runs = {"encoder": how, "correction_samples": correction_samples, "task": task, "device": device, "progress": told}

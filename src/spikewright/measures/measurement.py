@@ -9,12 +9,14 @@ from typing import Any, Unpack
 import numpy as np
 
 from spikewright.calibration import AnalogScore
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.conversion.tuned import far_from_tuned
 from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset, frames_in
 from spikewright.encoders import Encoder
 from spikewright.engines import Record, Run, RunSettings
+from spikewright.engines.in_parts import Simulated, run_on
 from spikewright.engines.on_events import Prepared, on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
@@ -33,7 +35,7 @@ from spikewright.measures.scores import HeadMeasures
 from spikewright.measures.splitting import SEED as SPLIT_SEED
 from spikewright.measures.splitting import split_errors
 from spikewright.measures.value import LayerMeasures, Measures
-from spikewright.measures.watching import Watching
+from spikewright.measures.watching import Watching, WatchingParts
 from spikewright.measures.work import work_of
 from spikewright.parts import Checkpoint, Stage, fingerprint_of_run
 from spikewright.rates import Rates
@@ -61,6 +63,7 @@ def measure(
     early_exit: EarlyExit | None = None,
     checkpoint: Checkpoint | None = None,
     stage_name: str = "simulating",
+    cluster: ClusterChoice = None,
     **keywords: Unpack[RunKeywords],
 ) -> Measures:
     """Simulate a spiking network and compare it with the trained one.
@@ -83,6 +86,7 @@ def measure(
         early_exit: when a sample would be stopped, as ``choose_exit`` gives it: what that would give is measured too.
         checkpoint: where what was counted is kept, so that an interrupted measurement can go on: see ``Checkpoint``.
         stage_name: what it is called there.
+        cluster: workers that share the simulation: see ``simulate``.
         keywords: encoder, batch_size, engine, device, dtype, seed, first_sample, dt, readout_from, step, events_to,
             force, keep_outputs: see ``simulate``.
 
@@ -116,7 +120,15 @@ def measure(
         check_margins(len(dataset), timesteps)
     recording = wanted.fitted(graph, timesteps).also("nonzero", graph)
     stage = None if checkpoint is None else _stage(checkpoint, stage_name, prepared, wanted, asked, early_exit)
-    run = run_over(graph, dataset, chosen, wanted, recording, (watching,), progress, stage)
+    if cluster is None:
+        run = run_over(graph, dataset, chosen, wanted, recording, (watching,), progress, stage)
+    else:
+        bare = {name: replace(head, targets=None) for name, head in asked.items()}
+        labels = {name: head.targets for name, head in asked.items() if head.targets is not None}
+        watch = WatchingParts(conversion, bare, len(dataset), exits)
+        shared = Simulated(graph, chosen, wanted, ("nonzero",), watch)
+        with cluster_of(cluster) as workers:
+            run = run_on(workers, shared, dataset, wanted, labels, watching, progress, stage)
     rates = Rates.of(given, run, watching.sums, dataset)
     raster = _raster(graph, dataset.take(1), chosen)
     frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0

@@ -88,7 +88,9 @@ class Splitter:
     def __init__(self, conversion: Conversion, settings: RunSettings, first: int, neurons: int, seed: int) -> None:
         self.graph, self.first = conversion.spiking, first
         self.encoder: Encoder = settings.chosen_encoder.fitted(self.graph)
-        self.engine = choose_engine(self.graph, self.encoder, Record().fitted(self.graph, 1), settings)
+        self.engine = choose_engine(
+            self.graph, self.encoder, Record().fitted(self.graph, settings.timesteps), settings
+        ).simulator
         stepwise = _stepwise(self.graph)
         self.simulation = Simulation(stepwise, settings.device, "float64")
         self.linear = Simulation(stepwise, settings.device, "float32").linear  # as engines have it, and far quicker

@@ -214,6 +214,7 @@ class Measures:
         """The numbers as plain JSON-like values; those per second where the length of a timestep is known."""
         return {
             "engine": self.engine,
+            "engine_reason": self.run.engine_reason,
             "samples": self.samples,
             "timesteps": self.timesteps,
             **({} if self.run.mean_steps == self.timesteps else {"mean_timesteps": self.run.mean_steps}),

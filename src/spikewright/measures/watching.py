@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spikewright.conversion import Conversion
@@ -92,3 +93,26 @@ class Watching:
         """Take in what another one has counted of the samples that follow."""
         for label, part in self._parts.items():
             part.merge(counted[label])
+
+
+@dataclass(frozen=True)
+class WatchingParts:
+    """Makes what looks at the parts of a run: see ``Watch``.
+
+    Attributes:
+        conversion: what runs; None for a spiking graph alone.
+        asked: what is asked of every output, without targets.
+        samples: how many samples the whole run has.
+        exits: whether the margins of an early exit are kept.
+    """
+
+    conversion: Conversion | None
+    asked: Mapping[str, Head]
+    samples: int
+    exits: bool
+
+    def made(self, graph: Graph, settings: RunSettings, batch: int, labels: Mapping[str, Any]) -> Watching:
+        """The observer of a part whose first batch has such a number, and whose samples have such labels."""
+        asked = {name: replace(head, targets=labels.get(name)) for name, head in self.asked.items()}
+        encoder, first = settings.chosen_encoder.fitted(graph), settings.first_sample or 0
+        return Watching(self.conversion, graph, encoder, settings, asked, self.samples, first, batch, self.exits)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewright.errors import ModelFileError, SettingsError, warn
-from spikewright.files import shown, stem, storage_errors, sync, this_process, token, unfinished
+from spikewright.files import abandoned, shown, stem, storage_errors, sync, this_process, token, unfinished
 from spikewright.parts.machine import machine, unlike
 from spikewright.parts.plain import from_plain, to_plain
 from spikewright.tensors import Kind, read_tensors, write_tensors
@@ -91,6 +91,19 @@ class Checkpoint:
             made.load()
         return made
 
+    def note_written(self, path: Path | str) -> None:
+        """Remember an output that was written before the run is over: this run may write it again."""
+        with storage_errors(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / _mark(path)).write_text(_identity(path), encoding="utf-8")
+
+    def wrote(self, path: Path | str) -> bool:
+        """Whether a run that goes on has written what stands there, and nobody has changed it since."""
+        try:
+            return self.resume and (self.folder / _mark(path)).read_text(encoding="utf-8") == _identity(path)
+        except OSError:
+            return False
+
     def clear(self) -> None:
         """Let go of everything that was kept: the outputs are written, or somebody wants to begin anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -139,21 +152,23 @@ class Stage:
         if not self.path.is_file():
             return
         facts, arrays = read_tensors(self.path, KIND)
-        output = shown(self.checkpoint.output)
         differing = [what for what in self.of if facts["of"].get(what) != self.of[what]]
         if differing:
             kinds = {"spikewright": "another version of spikewright", "network": "another network"}
             kinds |= {"data": "other data", "settings": "other settings"}
-            what = " and ".join(kinds[one] for one in differing)
-            raise SettingsError(
-                f"what was left beside {output} is of {what}, so that this run cannot go on from it: leave --resume "
-                "(resume=True) away to begin anew, or choose another output"
-            )
+            raise SettingsError(self.differs(" and ".join(kinds[one] for one in differing)))
         if differs := unlike(facts["machine"], machine()):
             warn([f"this run was begun with {differs}: its last digits may not be those of a run on one machine"])
         if not isinstance(facts["done"], int) or not isinstance(facts["total"], int) or facts["done"] < 0:
             raise ModelFileError(f"{self.path}: damaged; {KIND.again}")
         self.state, self.done, self.total = from_plain(facts["state"], arrays), facts["done"], facts["total"]
+
+    def differs(self, what: str) -> str:
+        """The sentence that says why a run cannot go on: what was kept is of other data, say."""
+        return (
+            f"what was left beside {shown(self.checkpoint.output)} is of {what}, so that this run cannot go on from "
+            "it: leave --resume (resume=True) away to begin anew, or choose another output"
+        )
 
     def keep(self, state: Callable[[], Any], done: int, total: int = 0, now: bool = False) -> None:
         """Keep what was counted, if it is time: at most one part in ``SHARE`` of the time goes into it.
@@ -178,6 +193,9 @@ class Stage:
                 shutil.rmtree(folder, ignore_errors=True)
                 self.checkpoint.stale = False
             folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob("*.tmp"):  # of a run that was killed while it wrote
+                if abandoned(left.name.partition(".")[0]):
+                    left.unlink(missing_ok=True)
             temporary = folder / f"{this_process()}.{token()}.tmp"
             try:
                 write_tensors(temporary, KIND, facts, arrays)
@@ -189,3 +207,13 @@ class Stage:
         self.done, self.total = done, total
         self._last = time.monotonic()
         self._cost = self._last - begun
+
+
+def _mark(path: Path | str) -> str:
+    """The name of the file that says which output was written."""
+    return f"written-{hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]}"
+
+
+def _identity(path: Path | str) -> str:
+    facts = Path(path).stat()
+    return f"{facts.st_ino} {facts.st_size} {facts.st_mtime_ns}"

@@ -12,6 +12,8 @@ from spikewright.errors import ModelFileError
 
 Kind = TypeVar("Kind", bound=type)
 _KINDS: dict[str, type] = {}
+WIDEST = 2**53
+"""Whole numbers beyond are written as text: not every reader of JSON holds them."""
 
 
 def storable(kind: Kind) -> Kind:
@@ -59,8 +61,12 @@ def _kept(array: NDArray[Any], arrays: dict[str, NDArray[Any]]) -> str:
 
 
 def _plain(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if isinstance(value, int) and abs(value) > WIDEST:
+        return {"int": hex(value)}
     if value is None or isinstance(value, bool | int | str):
         return value
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
     if isinstance(value, float):
         return {"float": value.hex()}
     if isinstance(value, np.ndarray):
@@ -96,6 +102,10 @@ def _made(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
         return value
     if "float" in value:
         return float.fromhex(value["float"])
+    if "int" in value:
+        return int(value["int"], 16)
+    if "bytes" in value:
+        return bytes.fromhex(value["bytes"])
     if "array" in value:
         return arrays[value["array"]]
     if "number" in value:

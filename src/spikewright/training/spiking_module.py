@@ -69,6 +69,7 @@ class Pass:
     Attributes:
         outputs: by output, ``(samples, steps, *shape)``: the answers after each step.
         means: by output, ``(samples, *shape)``: what arrived on average, before the activation of an answer: logits.
+        arrived: by output, ``(steps, samples, *shape)``: what arrived in each step alone.
         counts: by population ``(samples, *shape)``: how many spikes each neuron sent, of either sign.
         steps: of the call.
         state: after the last step.
@@ -76,6 +77,7 @@ class Pass:
 
     outputs: Mapping[str, Tensor]
     means: Mapping[str, Tensor]
+    arrived: Mapping[str, Tensor]
     counts: Mapping[str, Tensor]
     steps: int
     state: ModuleState
@@ -200,8 +202,7 @@ class SpikingModule(nn.Module):
             raise DataError(f"the network takes {wanted}, the batch is {tuple(x.shape)}{hint}")
         steps = len(sequence) if timesteps is None else whole("timesteps", timesteps, 1)
         whole("the number of steps", steps, 1)
-        samples = sequence.shape[1]
-        sequence = sequence.to(next(iter(self.weights.values())))
+        samples, sequence = sequence.shape[1], sequence.to(next(iter(self.weights.values())))
         arrays = self._arrays()
         neurons = self._neurons(arrays)
         state = self._begun(samples, neurons) if state is None else self._checked(state, samples)
@@ -214,16 +215,17 @@ class SpikingModule(nn.Module):
             walk = partial(self._walk, part, arrays, neurons, steps, state.t, counts, not recomputed, ends)
             left = checkpoint(walk, done, use_reentrant=False) if recomputed else walk(done)
             done = _Walk(left.values, left.populations, {**done.counts, **left.counts})
-        totals, outputs, means = {}, {}, {}
+        totals, outputs, means, arrived = {}, {}, {}, {}
         passed = torch.arange(state.t + 1, state.t + steps + 1, device=sequence.device, dtype=sequence.dtype)
         for output in self.graph.of_type(Output):
             value = done.values[output.name]
-            sums = _masked(value.expand(steps, *value.shape[1:]), ends).cumsum(0) + state.totals[output.name]
+            arrived[output.name] = _masked(value.expand(steps, *value.shape[1:]), ends)
+            sums = arrived[output.name].cumsum(0) + state.totals[output.name]
             totals[output.name] = sums[-1]
             mean = sums / (passed.view(-1, *(1 for _ in sums.shape[1:])) if ends is None else ends.divisors(sums))
             means[output.name] = mean[-1]
             outputs[output.name] = over_time(output.answer, mean).transpose(0, 1)
-        return Pass(outputs, means, done.counts, steps, ModuleState(done.populations, totals, state.t + steps))
+        return Pass(outputs, means, arrived, done.counts, steps, ModuleState(done.populations, totals, state.t + steps))
 
     def spiking(self) -> Graph:
         """The spiking graph with what was learned.

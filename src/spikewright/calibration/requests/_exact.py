@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.parts import storable
+
 DIGITS, LOWEST = 53, 1127
 """Bits of a double, and how many bits below 1 the last bit of the smallest one lies, at most."""
 
 
+@storable
 class ExactSums:
     """Adds up doubles as whole multiples of 2^-1127, which all of them are.
 

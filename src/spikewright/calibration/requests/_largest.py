@@ -26,7 +26,7 @@ FEW_GROUPS = 1 << 16
 
 @dataclass(frozen=True)
 class Largest(Counted[Arrays]):
-    """As many of the largest values as the percentiles from this one up need: what ``Quantile`` looks among.
+    """The largest values, as many as percentiles from this one up need: ``Quantile`` looks among them.
 
     Attributes:
         percentile: 0 to 100.
@@ -108,8 +108,8 @@ class LargestValues(Accumulator):
 
     def add(self, values: Values) -> None:
         for block in values.blocks:
-            for part, place in block.parts(AT_ONCE):
-                self._keep(*part.values_from(floats(self.low + 1), place))
+            for rows, places in block.parts(AT_ONCE):
+                self._keep(*block.values_from(floats(self.low + 1), rows, places))
 
     def _keep(self, pattern: NDArray[np.int32], channel: Ints) -> None:
         if not len(pattern):

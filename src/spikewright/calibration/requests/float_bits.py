@@ -16,7 +16,7 @@ MANTISSA = 23
 """Bits of a float32 below its exponent."""
 INFINITY = 0x7F800000
 """The pattern of infinity: those of positive numbers lie below."""
-SAMPLES_AT_ONCE = 16
+SAMPLES_AT_ONCE = 8
 """Samples that are looked at together when few of their values matter."""
 
 
@@ -34,7 +34,7 @@ def floats(pattern: NDArray[np.int64]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Block:
-    """Samples side by side, by runs of 16 or fewer.
+    """Samples side by side, by runs of 8 or fewer.
 
     Attributes:
         runs: ``(R, n, C · positions)``: their values, as they lie in memory.
@@ -46,43 +46,49 @@ class Block:
     tops: Tensor
     positions: int
 
-    def parts(self, values: int) -> Iterator[tuple[Block, int]]:
-        """Pieces of about so many values, and the place at which each begins."""
+    def parts(self, values: int) -> Iterator[tuple[slice, slice]]:
+        """Runs and places of pieces of about so many values."""
         samples, places = self.runs.shape[1:]
         width = min(places, max(1, values // samples))
         rows = max(1, values // (samples * width))
         for first in range(0, len(self.runs), rows):
             for place in range(0, places, width):
-                runs = self.runs[first : first + rows, :, place : place + width]
-                yield Block(runs, self.tops[first : first + rows, place : place + width], self.positions), place
+                yield slice(first, first + rows), slice(place, place + width)
 
-    def values_from(self, low: NDArray[np.float32], place: int = 0) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def values_from(
+        self, low: NDArray[np.float32], rows: slice = slice(None), places: slice = slice(None)
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The patterns of values from each channel's own ``low`` up, and the channel of each.
 
         Quick where they are few: the largest of a run tells whether any of it is worth a look.
 
         Args:
             low: ``(C,)``, or ``(1,)`` for all channels; positive.
-            place: at which the first value lies.
+            rows: which runs.
+            places: which places of each.
         """
-        channel_of = (np.arange(place, place + self.tops.shape[1])) // self.positions
-        limit = low if len(low) == 1 else low[channel_of]
+        samples, all_places = self.runs.shape[1:]
+        tops, first = self.tops[rows, places], places.start or 0
+        limit = low if len(low) == 1 else low.repeat(self.positions)[places]
         if self.tops.device.type == "cpu":
-            run, at = np.divmod(np.flatnonzero(self.tops.numpy() >= limit), self.tops.shape[1])
-            near = self.runs.numpy()[run, :, at]
-            good = near >= (limit if len(limit) == 1 else limit[at])[:, None]
-            return near[good].view(np.int32), np.repeat(channel_of[at], good.sum(axis=1))
+            hit = np.flatnonzero(tops.numpy() >= limit)
+            run, at = np.divmod(hit, tops.shape[1])
+            start = (run + (rows.start or 0)) * (samples * all_places) + at + first
+            near = self.runs.numpy().reshape(-1).take(start + np.arange(0, samples * all_places, all_places)[:, None])
+            good = np.flatnonzero(near >= (limit if len(limit) == 1 else limit.take(at)))
+            return near.take(good).view(np.int32), (at.take(good % max(len(hit), 1)) + first) // self.positions
         import torch
 
         limits = torch.from_numpy(limit).to(self.tops.device)
-        rows, places = (self.tops >= limits).nonzero(as_tuple=True)
-        nearby = self.runs[rows, :, places]
-        hit, sample = (nearby >= (limits if len(limit) == 1 else limits[places])[:, None]).nonzero(as_tuple=True)
-        return patterns(nearby[hit, sample]).cpu().numpy(), channel_of[places[hit].cpu().numpy()]
+        runs, at_place = (tops >= limits).nonzero(as_tuple=True)
+        nearby = self.runs[rows, :, places][runs, :, at_place]
+        found, sample = (nearby >= (limits if len(limit) == 1 else limits[at_place])[:, None]).nonzero(as_tuple=True)
+        channel = (at_place[found] + first) // self.positions
+        return patterns(nearby[found, sample]).cpu().numpy(), channel.cpu().numpy()
 
 
 def blocks_of(rows: Tensor) -> list[Block]:
-    """A batch ``(B, C, positions)`` in runs of 16 samples, and one of those left."""
+    """A batch ``(B, C, positions)`` in runs of 8 samples, and one of those left."""
     flat = rows.reshape(len(rows), -1)
     whole = len(rows) // SAMPLES_AT_ONCE * SAMPLES_AT_ONCE
     found = []

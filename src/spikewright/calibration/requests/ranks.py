@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests.float_bits import floats
+from spikewright.parts import storable
 
 Ints = NDArray[np.int64]
 
@@ -21,6 +22,7 @@ ROWS = 256
 """Groups whose histograms are looked at side by side."""
 
 
+@storable
 class IntervalCounts:
     """Counts or keeps the values in one interval of patterns for each group, in one pass.
 
@@ -92,6 +94,7 @@ def chosen_bins(counts: Ints, ranks: Ints) -> tuple[Ints, Ints, Ints]:
     return found, ranks - before, inside
 
 
+@storable
 class RankSearch:
     """Finds the value of some rank in each group.
 

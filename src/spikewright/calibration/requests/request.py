@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.calibration.requests.float_bits import Block, blocks_of, floats
+from spikewright.parts import storable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,7 @@ SERIAL = (1 << 15) - 1
 """Values of a tensor up to which torch runs one operation in one thread."""
 
 
+@storable
 class Totals:
     """How many values a population had, how many were positive, and the largest: these are always counted.
 
@@ -143,6 +145,9 @@ class Request(ABC, Generic[Found_co]):
     ``key`` is its text: statistics hold what was found under it, in memory and in files.
     """
 
+    def __init_subclass__(cls) -> None:
+        storable(cls)
+
     names: ClassVar[tuple[str, ...]]
     """Names of the arrays that hold what was found."""
 
@@ -223,8 +228,11 @@ class Accumulator(ABC):
 
     Merged, those of several parts of a data set are equal to one that saw all parts, whatever the order: to the bit,
     but for the rounding of sums of floats. They hold arrays and numbers only, so that they can be sent to another
-    machine and back.
+    machine and back, and kept in a file.
     """
+
+    def __init_subclass__(cls) -> None:
+        storable(cls)
 
     @property
     @abstractmethod

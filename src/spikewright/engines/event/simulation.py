@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,24 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Timesteps that a layer runs before the next: spikes in flight stay in cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What batches of one run have in common: looked for once, not for every batch.
+
+    Attributes:
+        encoder, wanted, samples: of which run.
+        prepared: its plan.
+        fixed, each: bytes that it needs whatever the batch, and for each sample.
+    """
+
+    encoder: Encoder
+    wanted: Recording
+    samples: int
+    prepared: PreparedPlan
+    fixed: int
+    each: int
 
 
 class EventSimulation:
@@ -62,6 +81,7 @@ class EventSimulation:
     ) -> None:
         self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
         self.threads = threads or cores()
+        self._ready: _Ready | None = None
 
     def prepare(self, encoder: Encoder, record: Recording | Collection[str] = (), planes: int = 1) -> PreparedPlan:
         """The plan for one way of running, made once for a graph; see ``prepared_plan``.
@@ -99,16 +119,21 @@ class EventSimulation:
         """
         wanted = as_recording(record, self.graph, timesteps)
         encoder = encoder.fitted(self.graph)
-        prepared = self.prepare(encoder, wanted)
-        threads = min(self.threads, len(x))
-        fixed = fixed_bytes(self.graph, prepared.compiled, wanted, threads, self.chunk)
-        each = sample_bytes(self.graph, prepared.compiled, wanted, prepared.sampled)
-        check_memory(fixed, each, len(x), timesteps)
-        dense = dense_values(self.graph, wanted)
+        ready, samples = self._ready, len(x)
+        if ready is None or ready.wanted is not wanted or ready.encoder != encoder or ready.samples != samples:
+            ready = self._ready = self._made_ready(encoder, wanted, samples)
+        check_memory(ready.fixed, ready.each, samples, timesteps)
+        prepared, dense = ready.prepared, dense_values(self.graph, wanted)
         if wanted.whole or not dense:
             return self._run(prepared, x, encoder, wanted, first)
-        some = few_at_a_time(len(x), timesteps * dense, self.threads)  # the native core writes down every timestep
+        some = few_at_a_time(samples, timesteps * dense, self.threads)  # the native core writes down every timestep
         return BatchRun.joined([self._run(prepared, x[part], encoder, wanted, first + part.start) for part in some])
+
+    def _made_ready(self, encoder: Encoder, wanted: Recording, samples: int) -> _Ready:
+        prepared = self.prepare(encoder, wanted)
+        fixed = fixed_bytes(self.graph, prepared.compiled, wanted, min(self.threads, samples), self.chunk)
+        each = sample_bytes(self.graph, prepared.compiled, wanted, prepared.sampled)
+        return _Ready(encoder, wanted, samples, prepared, fixed, each)
 
     def _run(self, prepared: PreparedPlan, x: Tensor, encoder: Encoder, wanted: Recording, first: int) -> BatchRun:
         timesteps = wanted.timesteps
@@ -153,6 +178,7 @@ class _BatchArrays:
 
     def __init__(self, prepared: PreparedPlan, graph: Graph, x: Tensor, wanted: Recording) -> None:
         self.prepared, self.graph, self.x, self.wanted = prepared, graph, x, wanted
+        self.samples = len(x)
         self.timesteps = wanted.timesteps
         self.ends = Ends(x, self.timesteps)
         self.sending = [node.name for node in self.graph.populations if wanted.has("events", node.name)]
@@ -175,7 +201,7 @@ class _BatchArrays:
             )
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
-            for part in few_at_a_time(len(self.x), self.prepared.resting.work):
+            for part in few_at_a_time(self.samples, self.prepared.resting.work):
                 rest = self._rest(part)
                 for name, array in sampled.items():
                     _write(rest[name], array[part])
@@ -187,7 +213,7 @@ class _BatchArrays:
         return resting.of(split_inputs(self.graph, self.x[part])) if self.prepared.settings.constant else resting.fixed
 
     def _empty(self, name: str) -> Any:
-        return np.empty((len(self.x), prod(self.graph.shapes[name])), np.float32)
+        return np.empty((self.samples, prod(self.graph.shapes[name])), np.float32)
 
     def want(self) -> None:
         noted = self.prepared.settings.activity
@@ -217,13 +243,13 @@ class _BatchArrays:
 
     def _array(self, name: str, kind: str, by_step: bool = False) -> None:
         steps = (self.timesteps,) if by_step else ()
-        array = np.zeros((len(self.x), *steps, self.prepared.sizes[name]), np.float32)
+        array = np.zeros((self.samples, *steps, self.prepared.sizes[name]), np.float32)
         self.outputs.append((self.layers[name], kind, array))
         self.arrays[name, kind] = array
 
     def result(self, sent: list[tuple[Any, Any, Any, Any]], first: int) -> BatchRun:
         run = BatchRun({}, {})
-        samples = np.arange(first, first + len(self.x), dtype=np.int64)
+        samples = np.arange(first, first + self.samples, dtype=np.int64)
         for name, (counts, *columns) in zip(self.sending, sent, strict=True):
             train = Events(self.graph.shapes[name], np.repeat(samples, counts), *columns)
             run.events[name] = train if self.wanted.whole else train.at_steps(self.wanted.steps)

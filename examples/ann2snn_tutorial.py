@@ -1,0 +1,119 @@
+"""SpikingJelly's ann2snn tutorial with our module: a CNN on MNIST, converted in six modes, accuracy against timesteps.
+
+    python examples/ann2snn_tutorial.py [PICTURE] [--weights FILE] [--epochs 2] [--samples 2000]
+
+What follows "import" is the tutorial's own code, but for the loop that gathers accuracy at every step. The pictures are
+those of SPIKEWRIGHT_DATA, else downloaded once. Needs matplotlib, which Spikewright itself does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from _training import Recipe, pictures, train
+from spikewright.compat import spikingjelly as ann2snn
+
+T = 50
+MODES: tuple[str | float, ...] = ("max", "99.9%", 1.0 / 2, 1.0 / 3, 1.0 / 4, 1.0 / 5)
+RECIPE = Recipe(data="mnist", epochs=2, rate=3e-3, smoothing=0.0, flips=False, shift=0)
+
+
+class ANN(nn.Module):
+    """The tutorial's network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts: list[nn.Module] = []
+        for before in (1, 32, 32):
+            parts += [nn.Conv2d(before, 32, 3, 1), nn.BatchNorm2d(32, eps=1e-3), nn.ReLU(), nn.AvgPool2d(2, 2)]
+        self.network = nn.Sequential(*parts, nn.Flatten(), nn.Linear(32, 10), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+
+def trained(weights: Path | None, epochs: int) -> ANN:
+    """The network from a file of weights; trained, and written there, where it does not exist yet."""
+    if weights is not None and weights.exists():
+        net = ANN()
+        net.load_state_dict(load_file(weights))
+        return net.eval()
+    recipe = Recipe(**{**vars(RECIPE), "epochs": epochs})
+    net = train(ANN, *pictures("mnist", "train"), recipe)
+    assert isinstance(net, ANN)
+    if weights is not None:
+        save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, weights)
+    return net
+
+
+@torch.no_grad()
+def accuracies(net: nn.Module, images: Tensor, labels: Tensor, steps: int = T) -> list[float]:
+    """The share of images that a spiking network knows after each step."""
+    right = torch.zeros(steps)
+    for x, y in zip(images.split(500), labels.split(500), strict=True):
+        for m in net.modules():
+            if hasattr(m, "reset"):
+                m.reset()
+        for t in range(steps):
+            if t == 0:
+                out = net(x)
+            else:
+                out += net(x)
+            right[t] += (out.argmax(1) == y).sum()
+    return (right / len(labels)).tolist()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", nargs="?", type=Path, default=Path("docs/images/ann2snn_tutorial.png"))
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--samples", type=int, default=2000)
+    asked = parser.parse_args()
+
+    ann = trained(asked.weights, asked.epochs)
+    train_images, _ = pictures("mnist", "train")
+    images, labels = (part[: asked.samples] for part in pictures("mnist", "test"))
+    with torch.no_grad():
+        analog = float((ann(images).argmax(1) == labels).float().mean())
+    print(f"trained network: {analog:.2%} of {len(labels)} test images")
+
+    train_data_loader = train_images[:10000].split(100)
+    curves = {}
+    for mode in MODES:
+        model_converter = ann2snn.Converter(mode=mode, dataloader=train_data_loader)
+        snn_model = model_converter(ann)
+        curves[mode] = accuracies(snn_model, images, labels)
+        steps = ", ".join(f"T={t}: {curves[mode][t - 1]:.2%}" for t in (1, 5, 10, 20, 50))
+        print(f"{label(mode):>6}  {steps}", flush=True)
+    draw(asked.picture, analog, curves)
+
+
+def label(mode: str | float) -> str:
+    """A mode as the tutorial writes it."""
+    return mode if isinstance(mode, str) else f"1.0/{round(1 / mode)}"
+
+
+def draw(picture: Path, analog: float, curves: dict[str | float, list[float]]) -> None:
+    """Accuracy against timesteps, a line a mode."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    figure, axis = plt.subplots(figsize=(7, 4), constrained_layout=True)
+    colours = ("#0f6fb5", "#c2670a", "#2a8a4a", "#8a4fbf", "#b53a4a", "#5f6770")
+    for (mode, curve), colour in zip(curves.items(), colours, strict=True):
+        axis.plot(range(1, len(curve) + 1), curve, color=colour, linewidth=1.6, label=label(mode))
+    axis.axhline(analog, color="#8a919b", linestyle="--", linewidth=1.2, label="trained network")
+    axis.set_xlabel("timesteps")
+    axis.set_ylabel("accuracy")
+    axis.legend(frameon=False)
+    figure.savefig(picture, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Runs on the workers of a cluster: the same numbers, bit for bit, however many parts, and whichever worker is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spikewright as sw
+from networks import plain
+from spikewright.cluster import Cluster, cluster_of, for_worker, workers
+from spikewright.conversion import Conversion
+from spikewright.data import ArrayDataset, as_dataset, load_data
+from spikewright.errors import ClusterError, DataError, SettingsError
+from spikewright.parts import cut
+
+pytest.importorskip("distributed", reason="needs spikewright[dask]")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+RUN: dict[str, Any] = {"batch_size": 4, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with cluster_of("local:2") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def network() -> tuple[Conversion, np.ndarray]:
+    builder = plain(1)
+    graph, x = builder.graph(), builder.samples(30)
+    return sw.convert(graph, x[:8]), x
+
+
+def test_measures_are_the_same(
+    cluster: Cluster, network: tuple[Conversion, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversion, x = network
+    data, how = (x, np.arange(30) % 4), {**RUN, "allow_overlap": True, "encoder": "poisson"}
+    alone = sw.measure(conversion, data, 6, **how)
+    told: list[tuple[int, ...]] = []
+    for parts in (1, 2, 3, 7):
+        monkeypatch.setattr(
+            "spikewright.engines.in_parts.cut", lambda n, size, start=0, p=parts: cut(n, size, p, start)
+        )
+        shared = sw.measure(conversion, data, 6, cluster=cluster, progress=lambda *done: told.append(done), **how)
+        assert shared.summary() == alone.summary()
+        for name, value in alone.rates.values.items():
+            np.testing.assert_array_equal(shared.rates.values[name], value)
+        assert told[-1] == (30, 30)
+
+
+def test_statistics_are_the_same(cluster: Cluster, network: tuple[Conversion, np.ndarray]) -> None:
+    folded, x = network[0].folded, network[1]
+    methods = ["max", "percentile:99", "percentile:90,channels"]
+    alone = sw.calibrate(folded, x, methods, batch_size=4)
+    shared = sw.calibrate(folded, as_dataset(x.copy(), folded.inputs), methods, batch_size=4, cluster=cluster)
+    assert shared.key == alone.key
+    assert shared.inputs == alone.inputs
+    for method in methods:
+        for name, value in alone.scales(method).items():
+            np.testing.assert_array_equal(shared.scales(method)[name], value)
+
+
+def test_events_are_written_to_the_same_bytes(
+    cluster: Cluster, network: tuple[Conversion, np.ndarray], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow")
+    sw.simulate(network[0], network[1], 6, events_to=tmp_path / "alone", **RUN)
+    sw.simulate(network[0], network[1], 6, events_to=tmp_path / "shared", cluster=cluster, **RUN)
+    for one in (tmp_path / "alone").iterdir():
+        assert (tmp_path / "shared" / one.name).read_bytes() == one.read_bytes(), one.name
+
+
+def test_files_are_read_where_they_are(
+    cluster: Cluster, network: tuple[Conversion, np.ndarray], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", network[1])
+    stored = load_data(str(tmp_path / "x.npy"), inputs=network[0].spiking.inputs)
+    alone = sw.simulate(network[0], network[1], 6, **RUN)
+    shared = sw.simulate(network[0], stored, 6, cluster=cluster, **RUN)
+    np.testing.assert_array_equal(shared.output, alone.output)
+    items = as_dataset([(x, 0) for x in network[1]], network[0].spiking.inputs)
+    assert isinstance(for_worker(items.between(4, 8), 4), ArrayDataset)
+    found = sw.simulate(network[0], items, 6, cluster=cluster, **RUN)
+    np.testing.assert_array_equal(found.output, alone.output)
+
+
+def _end(folder: str, number: int) -> int:
+    """Kill the process that this runs in, once."""
+    mark = Path(folder) / str(number)
+    with suppress(FileExistsError):
+        mark.touch(exist_ok=False)
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def ended(shared: str, number: int) -> int:
+    return _end(shared, number)
+
+
+def refused(shared: str, number: int) -> int:
+    raise DataError(f"{shared} {number}")
+
+
+def calls(count: int) -> list[Any]:
+    return [lambda n=number: (n,) for number in range(count)]
+
+
+def test_a_worker_that_is_killed_costs_its_parts(cluster: Cluster, tmp_path: Path) -> None:
+    assert list(cluster.each(ended, str(tmp_path), calls(8))) == list(range(8))
+
+
+def test_errors_of_workers_are_errors_here(cluster: Cluster) -> None:
+    with pytest.raises(DataError, match=r"^what 0$"):
+        list(cluster.each(refused, "what", calls(3)))
+
+
+def test_clusters_that_cannot_be(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
+    for text in ("local:", "local:0", "nowhere"):
+        with pytest.raises(SettingsError, match=r"^cluster: "), cluster_of(text):
+            pass
+    monkeypatch.setattr("spikewright.cluster.cluster.SECONDS", 1)
+    with (
+        pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"),
+        cluster_of("tcp://127.0.0.1:9"),
+    ):
+        pass
+    monkeypatch.setattr("spikewright.cluster.cluster.version", lambda _: "9.9")
+    with pytest.raises(ClusterError, match=r"has spikewright .*, here is 9.9: install the same on both"):
+        Cluster(cluster.client)
+
+
+def test_workers_say_what_they_are() -> None:
+    assert workers.facts().keys() == {"spikewright", "CPU", "torch", "threads"}

@@ -1,0 +1,61 @@
+"""A simulation that is killed at random moments and goes on each time ends in the same bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spikewright as sw
+from networks import plain
+
+pytestmark = pytest.mark.torture
+CODE = """
+import sys
+from spikewright.cli.app import run
+from spikewright.parts import checkpoint
+checkpoint.EVERY = 0.0
+sys.exit(run(sys.argv[1:]))
+"""
+TYPED = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "64", "--batch-size", "4", "--allow-overlap")
+KILLS = 20
+
+
+def started(folder: Path, *more: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *TYPED, "--engine", "reference", *more], cwd=folder, stderr=subprocess.DEVNULL
+    )
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    builder = plain(1)
+    graph, x = builder.graph(), builder.samples(400)
+    sw.save(sw.convert(graph, x[:8]), str(tmp_path / "net.safetensors"))
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(400) % 4)
+    assert started(tmp_path, "-o", "whole.npz").wait() == 0
+    draws, kills, left = random.Random(0), 0, 0
+    folder = tmp_path / ".run.npz.unfinished"
+    while kills < (KILLS if os.environ.get("SPIKEWRIGHT_TORTURE") == "full" else 2):
+        process = started(tmp_path, "-o", "run.npz", "--resume")
+        if kills % 3:  # while it counts; else at any moment from the start on
+            while process.poll() is None and not any(folder.glob("*.tmp")):
+                time.sleep(0.005)
+        time.sleep(draws.random() * 2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        left += folder.is_dir()
+        if (tmp_path / "run.npz").exists():
+            assert (tmp_path / "run.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+            (tmp_path / "run.npz").unlink()
+    assert started(tmp_path, "-o", "run.npz", "--resume").wait() == 0
+    assert (tmp_path / "run.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert not folder.exists()
+    assert left, "no kill came while something was kept"
