@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ NEURONS = 1 << 18
 """Neurons that are looked at together."""
 DESTINATIONS = 1 << 20
 """Destinations that are spelt out at once, at most, but for neurons with more of their own."""
+
+KEPT = 2
+"""Groups whose fan-outs are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +201,26 @@ class GroupFanOuts:
         """Whether no destination can be reached twice."""
         names = [reach.projection.path.dest.name for reach in self.reaches]
         return len(set(names)) == len(names) and all(reach.single for reach in self.reaches)
+
+
+class LatestFanOuts:
+    """The fan-outs of groups, of which only those asked for last are kept: their tables are as large as groups.
+
+    Args:
+        synapses: the graph.
+    """
+
+    def __init__(self, synapses: SynapseStream) -> None:
+        self.synapses, self.kept, self.lock = synapses, dict[str, GroupFanOuts](), Lock()
+
+    def of(self, name: str) -> GroupFanOuts:
+        """Those of a group."""
+        with self.lock:
+            found = self.kept.pop(name, None)
+            self.kept[name] = GroupFanOuts.of(self.synapses, name) if found is None else found
+            while len(self.kept) > KEPT:
+                self.kept.pop(next(iter(self.kept)))
+            return self.kept[name]
 
 
 class Reach:

@@ -17,7 +17,7 @@ import numpy as np
 
 from spikewright.synapse_graph.decimals import decimals
 from spikewright.synapse_graph.fan_outs import (
-    GroupFanOuts,
+    LatestFanOuts,
     Numbers,
     channels_fastest,
     digits,
@@ -60,12 +60,12 @@ class Hgr(Parted):
         return f"{edges} {vertices.total}{f' {kinds}' if kinds else ''}\n".encode()
 
     def pieces(self, synapses: SynapseStream) -> Sequence[Piece]:
-        vertices = Vertices(synapses, self.grouped)
+        vertices, latest = Vertices(synapses, self.grouped), LatestFanOuts(synapses)
         found: list[Piece] = []
         for g, (name, sizes) in enumerate(fan_out_sizes(synapses).items()):
-            made, together = GroupFanOuts.of(synapses, name), vertices.together(name)
+            together = vertices.together(name)
             for k, (low, high, rows) in enumerate(stretches(vertices.sums(sizes, name), synapses.part_rows)):
-                write = partial(self._hyperedges, vertices, made, low * together, high * together)
+                write = partial(self._hyperedges, vertices, latest, name, low * together, high * together)
                 found.append(Piece(f"0-{g:04d}-{k:05d}", rows, write))
         if self._weighs_vertices:
             found += [
@@ -101,11 +101,12 @@ class Hgr(Parted):
         each = channels_fastest(sizes[name].astype(np.float64), vertices.synapses.groups[name].shape)
         return np.asarray(np.maximum(np.rint(vertices.sums(each, name) * PER_STEP), 1), np.int64)
 
-    def _hyperedges(self, vertices: Vertices, made: GroupFanOuts, low: int, high: int, path: Path) -> None:
-        name = made.group.name
+    def _hyperedges(
+        self, vertices: Vertices, latest: LatestFanOuts, name: str, low: int, high: int, path: Path
+    ) -> None:
         weights, first = self._weights(vertices, name), vertices.first(name)
         with path.open("wb") as file:
-            for neurons in made.between(low, high, vertices.together(name)):
+            for neurons in latest.of(name).between(low, high, vertices.together(name)):
                 some = vertices.fan_outs(neurons, name)
                 at = some.first - first
                 before = () if weights is None else (weights[at : at + int(some.lengths.sum())],)
