@@ -12,6 +12,7 @@ WEIGHTS is what ``examples/ann2snn_tutorial.py --weights`` wrote: SpikingJelly's
   nothing else of it is changed.
 
 Runs in the peers' environment; peers that cannot be imported are left out.
+Its result goes to benchmarks/results/migration.md.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULT)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    ann = trained(asked.weights, 1)
+    ann = trained(asked.weights)
     calibration = pictures("mnist", "train")[0][:2000]
     x, y = (part[: asked.samples] for part in pictures("mnist", "test"))
     analog = accuracy_of(ann(x).detach(), y)

@@ -37,14 +37,14 @@ class ANN(nn.Module):
         return self.network(x)
 
 
-def trained(weights: Path | None, epochs: int) -> ANN:
+def trained(weights: Path | None, epochs: int = RECIPE.epochs, images: int | None = None) -> ANN:
     """The network from a file of weights; trained, and written there, where it does not exist yet."""
     if weights is not None and weights.exists():
         net = ANN()
         net.load_state_dict(load_file(weights))
         return net.eval()
     recipe = Recipe(**{**vars(RECIPE), "epochs": epochs})
-    net = train(ANN, *pictures("mnist", "train"), recipe)
+    net = train(ANN, *(part[:images] for part in pictures("mnist", "train")), recipe)
     assert isinstance(net, ANN)
     if weights is not None:
         save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, weights)
@@ -73,10 +73,11 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", type=Path, default=Path("docs/images/ann2snn_tutorial.png"))
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--images", type=int, help="how many training images; all by default")
     parser.add_argument("--samples", type=int, default=2000)
     asked = parser.parse_args()
 
-    ann = trained(asked.weights, asked.epochs)
+    ann = trained(asked.weights, asked.epochs, asked.images)
     train_images, _ = pictures("mnist", "train")
     images, labels = (part[: asked.samples] for part in pictures("mnist", "test"))
     with torch.no_grad():
