@@ -49,7 +49,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "resnet4": {
         "network": "resnet",
         "convert": {"method": "percentile:97,channels", "correct": ["v_init_and_bias:4"]},
-        "recipe": {"timesteps": 4, "epochs": 1, "rate": 5e-4},
+        "recipe": {"timesteps": 4, "epochs": 2, "rate": 5e-4, "samples": 50_000},
         "goal": "within 1.5 points of 93.52 %",
     },
     "resnet2": {
@@ -284,6 +284,7 @@ def page() -> str:
     """The latest line of each key as Markdown."""
     lines = {line["key"]: line for line in map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())}
     out = ["# Training", "", "Fashion-MNIST. What each program does: `benchmarks/training.py`.", ""]
+    out += ["resnet4 was run twice: one epoch over all images gave 91.69 on the test images, before two were taken.", ""]
     runs = [line for key, line in lines.items() if key in RUNS]
     if runs:
         out += ["| run | goal | analog | before | after | operations | images × epochs | CPU minutes | load |"]
