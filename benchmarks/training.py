@@ -284,7 +284,10 @@ def page() -> str:
     """The latest line of each key as Markdown."""
     lines = {line["key"]: line for line in map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())}
     out = ["# Training", "", "Fashion-MNIST. What each program does: `benchmarks/training.py`.", ""]
-    out += ["resnet4 was run twice: one epoch over all images gave 91.69 on the test images, before two were taken.", ""]
+    out += [
+        "resnet4 was run twice: one epoch over all images gave 91.69 on the test images, before two were taken.",
+        "",
+    ]
     runs = [line for key, line in lines.items() if key in RUNS]
     if runs:
         out += ["| run | goal | analog | before | after | operations | images × epochs | CPU minutes | load |"]

@@ -18,7 +18,7 @@ from typer.main import get_command
 from spikewright import __version__
 from spikewright.cli.commands import Commands, register
 from spikewright.cli.terminal import warnings_as_lines
-from spikewright.errors import ClusterError, SpikewrightError, StorageError
+from spikewright.errors import SpikewrightError
 from spikewright.files import Written, reason, recording, shown, unfinished
 from spikewright.text import first_line, one_line, visible
 
@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
     except SpikewrightError as error:
         if debug:
             raise
-        return _failed("\n".join([str(error), *_left(written, isinstance(error, StorageError | ClusterError))]))
+        return _failed("\n".join([str(error), *_left(written)]))
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -115,14 +115,14 @@ def _run(arguments: Sequence[str], written: Written) -> int:
             FAULT,
         )
     if result == INTERRUPTED:
-        left = _left(written, True)
+        left = _left(written)
         return _failed("; ".join(["interrupted", *left]) if left else INTERRUPTED_EARLY)
     return result if isinstance(result, int) else 0
 
 
-def _left(written: Written, unfinished_too: bool) -> list[str]:
+def _left(written: Written) -> list[str]:
     """What a command that did not end well has left on the disk, in words."""
-    kept = list(dict.fromkeys(text for tell in unfinished if (text := tell()))) if unfinished_too else []
+    kept = list(dict.fromkeys(text for tell in unfinished if (text := tell())))
     return ([f"written before that: {written}"] if written.paths else []) + kept
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.encoders.recordings import RecordedEvents
 from spikewright.engines.cost import EVENT, REFERENCE, seconds
 from spikewright.engines.event import is_built
 from spikewright.engines.memory import side_by_side
@@ -63,9 +64,9 @@ ASKED = "asked for"
 def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Choice:
     """The engine that was asked for; for "auto" the one that is foreseen to be faster.
 
-    On a CPU that is the event or the reference engine by ``cost.py``; on a CUDA device the cuda engine; in windows a
-    dense step for each. The choice depends on what is given here, not on the data, the machine's load or its cores,
-    so that parts of a run make the same one.
+    On a CPU that is the event or the reference engine by ``cost.py``, for recordings the event engine; on a CUDA device
+    the cuda engine; in windows a dense step for each. The choice depends on what is given here, not on the data, the
+    machine's load or its cores, so that parts of a run make the same one.
 
     Args:
         graph: a spiking graph.
@@ -93,6 +94,8 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
         event = _event_engine(graph, encoder, recording, settings.device, settings.dtype)
     except SettingsError as error:
         return Choice(Simulation(graph, settings.device, settings.dtype), str(error))
+    if isinstance(encoder, RecordedEvents):
+        return Choice(event, "lists of events go in as they are")
     return _faster(event, graph, encoder, recording, settings.batch_size)
 
 

@@ -26,8 +26,8 @@ from spikewright.tensors import Kind, read_tensors, write_tensors
 
 ENDING = "unfinished"
 """The folder beside an output is ``.NAME.unfinished``."""
-EVERY = 1.0
-"""Seconds between two times that a stage is kept, at least."""
+EVERY = 5.0
+"""Seconds between two times that a stage is kept, at least: what took less is not worth a file."""
 SHARE = 20
 """What keeping a stage takes of the time is at most one part in so many."""
 KIND = Kind(
@@ -64,8 +64,9 @@ class Checkpoint:
     def __init__(self, output: Path | str, resume: bool = False) -> None:
         self.output, self.resume = output, resume
         destination = Path(os.path.realpath(output))
-        self.folder = destination.with_name(f"{stem(destination)}.{ENDING}")
+        self.folder = destination.parent / f"{stem(destination)}.{ENDING}"
         self.stages: dict[str, Stage] = {}
+        self._written: list[Path | str] = []
         self.stale = not resume and self.folder.is_dir()
         if self.stale:
             left = f"what an interrupted run left beside {shown(output)} is not used"
@@ -92,10 +93,17 @@ class Checkpoint:
         return made
 
     def note_written(self, path: Path | str) -> None:
-        """Remember an output that was written before the run is over: this run may write it again."""
-        with storage_errors(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / _mark(path)).write_text(_identity(path), encoding="utf-8")
+        """Remember an output that was written before the run is over: one that goes on may write it again."""
+        self._written.append(path)
+        if any(stage.done for stage in self.stages.values()):
+            self.mark_written()
+
+    def mark_written(self) -> None:
+        """Say beside what is kept which outputs were written."""
+        for path in self._written:
+            with storage_errors(path):
+                (self.folder / _mark(path)).write_text(_identity(path), encoding="utf-8")
+        self._written.clear()
 
     def wrote(self, path: Path | str) -> bool:
         """Whether a run that goes on has written what stands there, and nobody has changed it since."""
@@ -177,13 +185,13 @@ class Stage:
             state: gives what was counted.
             done: of how many samples.
             total: how many there are; 0 where nobody knows.
-            now: whether it is kept in any case.
+            now: whether all of it is done, so that it is kept whatever keeping takes.
 
         Raises:
             StorageError: when the disk refuses; what was kept before is still there.
         """
         begun = time.monotonic()
-        if not now and begun - self._last < max(EVERY, SHARE * self._cost):
+        if begun - self._last < (EVERY if now else max(EVERY, SHARE * self._cost)):
             return
         plain, arrays = to_plain(state())
         facts = {"stage": self.name, "of": self.of, "machine": machine(), "done": done, "total": total, "state": plain}
@@ -204,6 +212,9 @@ class Stage:
             finally:
                 with suppress(OSError):
                     temporary.unlink()
+                with suppress(OSError):
+                    folder.rmdir()  # where nothing could be kept
+        self.checkpoint.mark_written()
         self.done, self.total = done, total
         self._last = time.monotonic()
         self._cost = self._last - begun
