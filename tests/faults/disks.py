@@ -30,7 +30,7 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # what a command closed may take a moment
 
 
 def fill(disk: Path, free: int) -> Path:

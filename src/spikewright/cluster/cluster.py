@@ -58,7 +58,11 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
             _quiet(),
             config.set({"distributed.nanny.pre-spawn-environ": {**THREADS, "OMP_NUM_THREADS": threads}}),
             LocalCluster(
-                n_workers=int(count), threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+                n_workers=int(count),
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                host="127.0.0.1",
             ) as local,
             Client(local) as client,
         ):
