@@ -223,7 +223,7 @@ def test_pieces_of_large_maps() -> None:
 def test_which_percentiles_are_worth_trying() -> None:
     asked = [({Quantile(99.9), Quantile(60, channels=True), Histogram()}, 10_000), ({Quantile(99)}, 100)]
     assert worth_keeping(asked, 10, 512) == [(Largest(99.9), Largest(60, channels=True)), (Largest(99),)]
-    assert worth_keeping(asked, 100_000, 512) == [(Largest(99.9),), (Largest(99),)]
+    assert worth_keeping(asked, 100_000, 512) == [(), ()]  # read once more for the 60th anyway
     assert worth_keeping(asked, 10**9, 1) == [(), ()]
     assert worth_keeping(asked, None, 512) == [(Largest(99.9),), (Largest(99),)]
 

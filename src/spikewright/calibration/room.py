@@ -45,6 +45,9 @@ def worth_keeping(
 ) -> list[tuple[Largest, ...]]:
     """The largest values that are kept in the first pass, of each population: for as high percentiles as fit.
 
+    Where a lower percentile does not fit, samples that can be counted are read once more anyway, which finds the higher
+    ones too: then nothing is kept. Of a stream of unknown length as much is kept as fits.
+
     Args:
         asked: of each population what is wanted, and how many values one sample has.
         samples: of the data set; None where nobody knows.
@@ -60,7 +63,7 @@ def worth_keeping(
             for one in kept:
                 need += min(one.share * (1 if one.zeros else POSITIVE), POSITIVE) * values * seen * one.bytes
         if need > bytes_kept(memory):
-            break
+            return best if samples is None else [() for _ in asked]
         best = tried
     return best
 
