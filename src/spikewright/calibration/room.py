@@ -22,6 +22,8 @@ PART = 4
 """What part of the memory holds values at most: the rest is for those on the way, for selecting and for sorting."""
 POSITIVE = 0.5
 """Which part of activations is taken to be positive, to see which percentiles are worth trying."""
+DEEP, DEEPEST = 0.011, 4_000_000
+"""A deep tail's part of the values, and how many values of such tails are kept at most: reading again is quicker."""
 ASSUMED = 10_000
 """How many samples there are taken to be, to see the same, where nobody knows."""
 
@@ -58,11 +60,13 @@ def worth_keeping(
     best: list[tuple[Largest, ...]] = [() for _ in asked]
     for lowest in sorted(percentiles, reverse=True):
         tried = [_kept(requests, lowest) for requests, _ in asked]
-        need = 0.0
+        need = deep = 0.0
         for kept, (_, values) in zip(tried, asked, strict=True):
             for one in kept:
-                need += min(one.share * (1 if one.zeros else POSITIVE), POSITIVE) * values * seen * one.bytes
-        if need > bytes_kept(memory):
+                expected = min(one.share * (1 if one.zeros else POSITIVE), POSITIVE) * values * seen
+                need += expected * one.bytes
+                deep += expected if one.share > DEEP else 0
+        if need > bytes_kept(memory) or (samples is not None and deep > DEEPEST):
             return best if samples is None else [() for _ in asked]
         best = tried
     return best
