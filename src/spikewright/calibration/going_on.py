@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikewright.calibration.gathering import Calibration, Counts
 from spikewright.calibration.parts import gather_part
 from spikewright.calibration.score import StreamScoring
-from spikewright.cluster import Cluster, in_order_only, parts_for_workers
+from spikewright.cluster import Cluster, each_part, in_order_only
 from spikewright.data import Dataset
 from spikewright.data.dataset import keep_digests
 from spikewright.errors import SettingsError
@@ -131,28 +131,17 @@ class Going:
     ) -> Iterator[tuple[Counts, NDArray[np.uint64]]]:
         """What was counted of each part, and the digests of its samples."""
         calibration, data, samples = self.calibration, self.calibration.data, len(self.calibration.data)
-        done = [self.done]
-
-        def moved(number: int) -> None:
-            done[0] += len(parts[number])
-            if progress is not None:
-                progress(done[0], samples)
-
         if self.cluster is not None:
-            given = parts_for_workers(data, parts, self.batch_size)
             shared = Pass(calibration.graph, calibration.counts(), not calibration.passes, self.batch_size, self.device)
-            calls = [lambda n=number: (given(n), parts[n].start) for number in range(len(parts))]
-            yield from self.cluster.each(counted_part, shared, calls, moved)
+            yield from each_part(self.cluster, counted_part, shared, data, parts, self.batch_size, progress=progress)
             return
         forward = calibration.forward(self.device)
         for part in parts:
             some = data.between(part.start, part.stop)
             counts = calibration.counts(part.start, len(part))
-            before = done[0]
-            move = None if progress is None else lambda count, _, b=before: progress(b + count, samples)
+            move = None if progress is None else lambda count, _, b=part.start: progress(b + count, samples)
             counts.add(forward, some, self.batch_size, move)
             yield counts, some.digests if not calibration.passes else np.zeros(0, np.uint64)
-            done[0] = before + len(part)
 
 
 def _counted(calibration: Calibration) -> Any:

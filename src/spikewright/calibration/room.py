@@ -47,8 +47,9 @@ def worth_keeping(
 ) -> list[tuple[Largest, ...]]:
     """The largest values that are kept in the first pass, of each population: for as high percentiles as fit.
 
-    Where a lower percentile does not fit, samples that can be counted are read once more anyway, which finds the higher
-    ones too: then nothing is kept. Of a stream of unknown length as much is kept as fits.
+    Where a lower percentile does not fit, or has more than ``DEEPEST`` values above it, samples that can be counted are
+    read once more anyway, which finds the higher ones too: then nothing is kept. Of a stream of unknown length as much
+    is kept as fits.
 
     Args:
         asked: of each population what is wanted, and how many values one sample has.

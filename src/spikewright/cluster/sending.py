@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
+from spikewright.cluster.cluster import Cluster
 from spikewright.data import ArrayDataset, Dataset
 from spikewright.data.labels import joined
 from spikewright.data.source import ArraySource
@@ -55,6 +57,44 @@ def parts_for_workers(dataset: Dataset, parts: Sequence[Part], size: int) -> Cal
         pieces = rest._pieces(size)
         return lambda number: _together(list(islice(pieces, -(-len(parts[number]) // size))), parts[number].start)
     return lambda number: for_worker(dataset.between(parts[number].start, parts[number].stop), size)
+
+
+def each_part(
+    cluster: Cluster,
+    function: Callable[..., Any],
+    shared: Any,
+    dataset: Dataset,
+    parts: Sequence[Part],
+    size: int,
+    more: Callable[[Part], tuple[Any, ...]] = lambda _: (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Any]:
+    """What a function gives for each part of a data set on a cluster, in their order.
+
+    Args:
+        cluster: the workers.
+        function: of a module, called with ``shared``, the samples of a part, the place of the first one, and more.
+        shared: by all parts.
+        dataset: laid out for a network.
+        parts: consecutive ones, up to the end of the data set.
+        size: of a batch.
+        more: what else a part has.
+        progress: called with (samples done, those before the first part with them; samples in all).
+
+    Raises:
+        SpikewrightError: as ``Cluster.each``.
+    """
+    given = parts_for_workers(dataset, parts, size)
+    done = parts[0].start if parts else 0
+
+    def moved(number: int) -> None:
+        nonlocal done
+        done += len(parts[number])
+        if progress is not None:
+            progress(done, parts[-1].stop)
+
+    calls = [lambda n=n, part=part: (given(n), part.start, *more(part)) for n, part in enumerate(parts)]
+    return cluster.each(function, shared, calls, moved)
 
 
 def in_order_only(dataset: Dataset) -> bool:

@@ -10,18 +10,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spikewright.cluster import Cluster, parts_for_workers
+from spikewright.cluster import Cluster, each_part
 from spikewright.data import Dataset
 from spikewright.engines.memory import side_by_side
 from spikewright.engines.recording import Record
-from spikewright.engines.run import Run, RunJoiner
+from spikewright.engines.run import Run
 from spikewright.engines.settings import RunSettings
-from spikewright.engines.simulation import Counting, first_sample, run_over
+from spikewright.engines.simulation import Counting, first_sample, folder_of, gone_on, run_over
 from spikewright.errors import DataError
-from spikewright.events import Events, events_folder
-from spikewright.events.writing import EventWriter
+from spikewright.events import Events, EventWriter
 from spikewright.graph import Graph
-from spikewright.parts import Stage, cut
+from spikewright.parts import Part, Stage, cut
 
 
 class Watch(Protocol):
@@ -105,32 +104,19 @@ def run_on(
     sent = replace(record, folder=None, what=tuple(dict.fromkeys([*record.what, *(["events"] if to_folder else [])])))
     task = replace(task, settings=replace(settings, first_sample=first), record=sent)
     size = side_by_side(settings.batch_size, settings.timesteps)
-    joiner = RunJoiner()
     counting = [] if observer is None else [observer]
-    if stage is not None and stage.state is not None:
-        joiner, counted = stage.state
-        for one, told in zip(counting, counted, strict=True):
-            one.merge(told)
+    joiner = gone_on(stage, counting)
     parts = cut(samples, size, start=joiner.samples)
-    given = parts_for_workers(dataset, parts, size)
-    before, finished = joiner.samples, [0]
 
-    def moved(number: int) -> None:
-        finished[0] += len(parts[number])
-        if progress is not None:
-            progress(before + finished[0], samples)
-
-    def arguments(number: int) -> tuple[Any, ...]:
-        part = parts[number]
-        some = {name: rows[part.start : part.stop] for name, rows in (labels or {}).items()}
-        return given(number), part.start, some
+    def labelled(part: Part) -> tuple[dict[str, Any]]:
+        return ({name: rows[part.start : part.stop] for name, rows in (labels or {}).items()},)
 
     def state() -> Any:
         return joiner, [one.counted() for one in counting]
 
-    calls = [lambda n=number: arguments(n) for number in range(len(parts))]
+    found = each_part(cluster, simulated_part, task, dataset, parts, size, labelled, progress)
     with _written(task, record, first) as write:
-        for part, (run, counted) in zip(parts, cluster.each(simulated_part, task, calls, moved), strict=True):
+        for part, (run, counted) in zip(parts, found, strict=True):
             if write is not None:
                 _write(write, run, len(part), size, first + part.start)
                 run = run if "events" in record.what else replace(run, events={})
@@ -148,11 +134,8 @@ def _written(task: Simulated, record: Record, first: int) -> Iterator[EventWrite
     if record.folder is None:
         yield None
         return
-    graph, timesteps = task.graph, task.settings.timesteps
-    recording = record.fitted(graph, timesteps)
-    populations = [node.name for node in graph.populations if recording.has("events", node.name)]
-    shapes = {name: graph.shapes[name] for name in populations}
-    with events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first) as folder:
+    timesteps = task.settings.timesteps
+    with folder_of(record, record.fitted(task.graph, timesteps), task.graph, timesteps, first) as folder:
         yield folder
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,7 +21,7 @@ from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import RunSettings
 from spikewright.engines.windows import latency_of
 from spikewright.errors import DataError, GraphError
-from spikewright.events import events_folder
+from spikewright.events import EventWriter, events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
@@ -87,20 +87,14 @@ def run_over(
     simulation, reason = choose_engine(readout.graph, encoder, recording, settings)
     like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
     recording = replace(recording, summed=not observers)  # nobody looks at single samples
-    joiner, watcher = RunJoiner(), RunWatcher(graph, encoder)
     counting = [cast(Counting, one) for one in observers] if stage is not None else []
-    if stage is not None and stage.state is not None:
-        joiner, counted = stage.state
-        for observer, one in zip(counting, counted, strict=True):
-            observer.merge(one)
+    joiner, watcher = gone_on(stage, counting), RunWatcher(graph, encoder)
+    state = lambda: (joiner, [one.counted() for one in counting])  # noqa: E731
     windows = latency_of(graph, 1)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
-            populations = [node.name for node in graph.populations if recording.has("events", node.name)]
-            shapes = {name: graph.shapes[name] for name in populations}
-            folder = events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
-            observers = [*observers, stack.enter_context(folder)]
+            observers = [*observers, stack.enter_context(folder_of(record, recording, graph, timesteps, first))]
         rest = dataset if not joiner.samples else dataset.between(joiner.samples, len(dataset))
         for x, y in rest.batches(size):
             events = events_in(x)
@@ -135,12 +129,31 @@ def run_over(
             if progress is not None:
                 progress(joiner.samples, dataset.length or 0)
             if stage is not None:
-                stage.keep(lambda: (joiner, [one.counted() for one in counting]), joiner.samples, dataset.length or 0)
+                stage.keep(state, joiner.samples, dataset.length or 0)
         if stage is not None and stage.done < joiner.samples:
-            stage.keep(lambda: (joiner, [one.counted() for one in counting]), joiner.samples, joiner.samples, now=True)
+            stage.keep(state, joiner.samples, joiner.samples, now=True)
         if not joiner.samples:
             raise DataError("the data set is empty: there is nothing to simulate")
     return joiner.run()
+
+
+def gone_on(stage: Stage | None, counting: Sequence[Counting]) -> RunJoiner:
+    """The run so far that a stage has kept, empty where it has none; observers take in what theirs have counted."""
+    if stage is None or stage.state is None:
+        return RunJoiner()
+    joiner, counted = stage.state
+    for observer, one in zip(counting, counted, strict=True):
+        observer.merge(one)
+    return cast(RunJoiner, joiner)
+
+
+def folder_of(
+    record: Record, recording: Recording, graph: Graph, timesteps: int, first: int
+) -> AbstractContextManager[EventWriter]:
+    """What writes the events of the populations that are recorded to the folder of a record."""
+    assert record.folder is not None
+    shapes = {node.name: graph.shapes[node.name] for node in graph.populations if recording.has("events", node.name)}
+    return events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
 
 
 def first_sample(settings: RunSettings, dataset: Dataset) -> int:

@@ -13,15 +13,13 @@ from math import prod
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines.event.plans import PreparedPlan
+from spikewright.engines.event.plans import CHUNK, PreparedPlan
 from spikewright.engines.recording import Recording, is_noted
 from spikewright.graph import Graph, Node
 from spikewright.nodes import IF, AvgPool, Conv, ConvTranspose, Input, Linear, Output, SpikeMaxPool
 
 FIRING = 0.1
 """The part of the neurons that fires in a step: trained networks have 0.02 to 0.1, random weights up to 0.2."""
-CHUNK = 64
-"""Timesteps that the event engine runs of a layer before the next."""
 
 Work = dict[str, float]
 """Amounts by kind, for one batch."""

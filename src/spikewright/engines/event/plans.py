@@ -17,6 +17,8 @@ from spikewright.engines.signs import signed_populations
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Output, SpikeMaxPool
 
+CHUNK = 64
+"""Timesteps that a layer runs before the next: spikes in flight stay in cache."""
 MOST_KEPT = 4
 """Plans of one graph that are kept: what is recorded, and what encoders give, makes different ones."""
 

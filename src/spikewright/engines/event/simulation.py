@@ -16,7 +16,7 @@ from spikewright.engines.ends import Ends
 from spikewright.engines.event.activity import note_activity
 from spikewright.engines.event.lists import lists_of
 from spikewright.engines.event.memory import check_memory, dense_values, few_at_a_time, fixed_bytes, sample_bytes
-from spikewright.engines.event.plans import PlanSettings, PreparedPlan, prepared_plan
+from spikewright.engines.event.plans import CHUNK, PlanSettings, PreparedPlan, prepared_plan
 from spikewright.engines.event.view import channels_last_rows, with_channels_last
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
@@ -29,9 +29,6 @@ from spikewright.recordings import events_in
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CHUNK = 64
-"""Timesteps that a layer runs before the next: spikes in flight stay in cache."""
 
 
 @dataclass(frozen=True, eq=False)
