@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -111,6 +112,7 @@ def ended(shared: str, number: int) -> int:
 
 
 def refused(shared: str, number: int) -> int:
+    time.sleep(0.3 * (number == 0))
     raise DataError(f"{shared} {number}")
 
 
@@ -123,6 +125,7 @@ def test_a_worker_that_is_killed_costs_its_parts(cluster: Cluster, tmp_path: Pat
 
 
 def test_errors_of_workers_are_errors_here(cluster: Cluster) -> None:
+    """The first of them, whichever comes first."""
     with pytest.raises(DataError, match=r"^what 0$"):
         list(cluster.each(refused, "what", calls(3)))
 

@@ -166,7 +166,7 @@ class Cluster:
             done: called with the number of a part when it is done.
 
         Raises:
-            SpikewrightError: as the function.
+            SpikewrightError: as the function, for the first part of all that fail.
             ClusterError: where the scheduler is gone, or a part ended one worker after the other.
         """
         from distributed import as_completed
@@ -192,12 +192,18 @@ class Cluster:
                     number = running.pop(future)
                     if future.status == "cancelled":
                         raise ClusterError(f"the cluster at {self.address} is gone")
-                    ready[number] = future.result()
+                    error = future.exception()
+                    ready[number] = future.result() if error is None else error
                     future.release()
-                    if done is not None:
+                    if error is not None:  # told where those before it are done, so that it is always the first one
+                        waiting.clear()
+                    elif done is not None:
                         done(number)
                     while nextone in ready:
-                        yield ready.pop(nextone)
+                        result = ready.pop(nextone)
+                        if isinstance(result, BaseException):
+                            raise result
+                        yield result
                         nextone += 1
             finally:
                 for future in [*running, common]:
