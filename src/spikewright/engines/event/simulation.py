@@ -118,8 +118,9 @@ class EventSimulation:
         encoder = encoder.fitted(self.graph)
         ready, samples = self._ready, len(x)
         if ready is None or ready.wanted is not wanted or ready.encoder != encoder or ready.samples != samples:
-            ready = self._ready = self._made_ready(encoder, wanted, samples)
-        check_memory(ready.fixed, ready.each, samples, timesteps)
+            ready = self._made_ready(encoder, wanted, samples)
+            check_memory(ready.fixed, ready.each, samples, timesteps)  # later batches of a run need the same again
+            self._ready = ready
         prepared, dense = ready.prepared, dense_values(self.graph, wanted)
         if wanted.whole or not dense:
             return self._run(prepared, x, encoder, wanted, first)
