@@ -1,12 +1,13 @@
 """What calibration costs: memory against the number of images, time against the bare forward pass.
 
-    SPIKEWRIGHT_DATA=FOLDER SPIKEWRIGHT_MODELS=FOLDER python benchmarks/calibration.py [memory] [cnn] [vgg] [resnet] [--images N]
+    SPIKEWRIGHT_DATA=… SPIKEWRIGHT_MODELS=… python benchmarks/calibration.py [memory] [cnn] [vgg] [resnet] [--images N]
 
 Memory: one process calibrates 60,000 Fashion-MNIST images, another the first 2,000 of the same array; their peaks
 are compared. Time: calibrating and the forward pass alone take turns over the same images; the ratio is the median of
 the rounds, of processor time, so that what else runs on the machine matters less. The networks are the trained ones of
 SPIKEWRIGHT_MODELS (`fashion_cnn.safetensors` and so on, with `definitions.py` beside them). Rows are kept in
-`results/calibration.jsonl`, so that networks can be measured one at a time; the page shows the last row of each.
+`results/calibration.jsonl`, so that networks can be measured one at a time; the page shows the median of all
+rounds of a network.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def forward_only(graph: Graph, data: Dataset) -> None:
         forward(torch.from_numpy(x))
 
 
-def ratios(graph: Graph, data: Dataset, rounds: int) -> tuple[float, dict[str, float]]:
-    """Seconds of the bare forward pass, and how many times that each way of calibrating takes."""
+def seconds_of(graph: Graph, data: Dataset, rounds: int) -> dict[str, list[float]]:
+    """Seconds of processor time of the bare forward pass and of each way of calibrating, round by round."""
     ways: dict[str, Callable[[], object]] = {"forward": lambda: forward_only(graph, data)}
     for name, method in WAYS.items():
         ways[name] = lambda method=method: sw.calibrate(graph, data, method, batch_size=BATCH)
@@ -95,26 +96,21 @@ def ratios(graph: Graph, data: Dataset, rounds: int) -> tuple[float, dict[str, f
             run()
             taken[name].append(time.process_time() - started)
             print(f"  {name}: {taken[name][-1]:.2f} s", flush=True)
-    forward = taken.pop("forward")
-    found = {
-        name: statistics.median(t / f for t, f in zip(times, forward, strict=True)) for name, times in taken.items()
-    }
-    return statistics.median(forward), found
+    return taken
 
 
 def measured(name: str, samples: int, rounds: int) -> dict[str, Any]:
     """A row: how long one network took."""
-    seconds, row = ratios(folded(name), images().take(samples), rounds)
-    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
+    taken = seconds_of(folded(name), images().take(samples), rounds)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} of torch's threads"
     return {
-        **{"network": name, "images": samples, "rounds": rounds, "forward": seconds, "ways": row, "load": load},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} of torch's threads, "
-        f"torch {torch.__version__}",
+        **{"network": name, "images": samples, "seconds": taken, "load": f"{os.getloadavg()[0]:.1f}"},
+        "machine": f"{machine}, torch {torch.__version__}",
     }
 
 
 def page(rows: list[dict[str, Any]]) -> str:
-    """The last row of each network, and of the memory."""
+    """All rounds of each network with as many images as in its last row, and the last row of the memory."""
     memory = next((row["memory"] for row in reversed(rows) if "memory" in row), None)
     networks = {row["network"]: row for row in rows if "network" in row}
     lines = ["# Calibration", ""]
@@ -133,9 +129,12 @@ def page(rows: list[dict[str, Any]]) -> str:
         "|---" * (len(WAYS) + 5) + "|",
     ]
     for name in (name for name in NETWORKS if name in networks):
-        row = networks[name]
-        cells = [name, f"{row['images']:,}", str(row["rounds"]), f"{row['forward']:.1f}"]
-        cells += [*(f"{row['ways'][way]:.2f}" for way in WAYS), row["load"]]
+        count = networks[name]["images"]
+        same = [row for row in rows if row.get("network") == name and row["images"] == count]
+        taken = {way: [t for row in same for t in row["seconds"][way]] for way in ("forward", *WAYS)}
+        found = [statistics.median(t / f for t, f in zip(taken[w], taken["forward"], strict=True)) for w in WAYS]
+        cells = [name, f"{count:,}", str(len(taken["forward"])), f"{statistics.median(taken['forward']):.1f}"]
+        cells += [*(f"{one:.2f}" for one in found), ", ".join(row["load"] for row in same)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", f"{list(networks.values())[-1]['machine']}.", ""])
 
