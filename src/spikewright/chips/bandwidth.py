@@ -6,7 +6,7 @@ behind pools, and for every source of a layer. No limit is public; whoever measu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -254,11 +254,12 @@ def measured_bandwidth(
     mosts: dict[str, Floats] = {}
     seen, parts = 0, cut(len(dataset), BATCH, len(dataset))
     with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        counted: Iterator[Any]
         if workers is None:
-            found_of_parts = (_loads_of(task, dataset.between(one.start, one.stop), one.start) for one in parts)
+            counted = (_loads_of(task, dataset.between(one.start, one.stop), one.start) for one in parts)
         else:
-            found_of_parts = each_part(workers, _loads_of, task, dataset, parts, BATCH, progress=progress)
-        for part, (sent, moving, most) in zip(parts, found_of_parts, strict=True):
+            counted = each_part(workers, _loads_of, task, dataset, parts, BATCH, progress=progress)
+        for part, (sent, moving, most) in zip(parts, counted, strict=True):
             for into, of_part in ((totals, sent), (sums, moving)):
                 for name, values in of_part.items():
                     into[name] = into.get(name, 0) + values
