@@ -287,8 +287,8 @@ def test_workers_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spikewright.chips.bandwidth.BATCH", 2)
     conversion, x = converted(average_pool)
     alone, shared = (check(conversion, dt=2e-3, data=x, timesteps=T, cluster=c) for c in (None, "local:2"))
-    assert shared.busy is not None
-    assert alone.busy is not None
-    for one, other in zip(shared.busy.layers, alone.busy.layers, strict=True):
+    assert shared.bandwidth is not None
+    assert alone.bandwidth is not None
+    for one, other in zip(shared.bandwidth.layers, alone.bandwidth.layers, strict=True):
         assert one == other
     assert shared.lines() == alone.lines()
