@@ -48,7 +48,7 @@ def linear(call: Call) -> Value:
         given = call["bias"]
     else:  # beta · input + alpha · mat1 @ mat2
         x, weight = call.value(call["mat1"]), call.constant(call["mat2"]).T
-        given = None if call["self"] is None else numbers(call, call["self"]) * call.get("beta", 1)
+        given = None if call["self"] is None else np.asarray(numbers(call, call["self"]) * call.get("beta", 1))
         weight = weight if call.get("alpha", 1) == 1 else weight.astype(np.float64) * call["alpha"]
     outputs = weight.shape[0]
     bias = np.zeros(outputs, np.float32) if given is None else np.asarray(_array(call, given))
