@@ -4,7 +4,6 @@
 
 What follows "import" is the tutorial's own code, but for the loop that gathers accuracy at every step. The pictures are
 those of SPIKEWRIGHT_DATA, else downloaded once. Figures need matplotlib: pip install 'spikewright[plots]'.
-The same as a notebook, made of this file by ``make_notebook.py``: ann2snn_tutorial.ipynb.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def drawn(panels: Sequence[Panel | None], *, columns: int = 1, width: float | No
 
 
 LEFT, RIGHT, BELOW = 1.0, 0.15, 0.55
-"""Around the axes of one chart of several, in inches: finding out what each needs takes minutes where they are many."""
+"""Margins around the axes of one chart of several, in inches: to find what each needs takes minutes where many are."""
 
 
 def _height(panel: Panel) -> float:

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import spikewright.plot.pictures as pictures
 from spikewright.calibration import Statistics
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError, StorageError
 from spikewright.experiment import Candidate, Comparison
 from spikewright.files import atomic_folder, atomic_path, check_reachable, exists, shown
 from spikewright.measures import Measures
-from spikewright.plot import pictures
 from spikewright.plot.panel import check_matplotlib
 
 if TYPE_CHECKING:

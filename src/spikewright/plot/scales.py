@@ -25,7 +25,7 @@ _ABOVE = {"title", "range", "overlaying", "side", "tickmode", "nticks"}
 LABEL, TICK = 9.0, 8.5
 """Sizes of what axes are called and of their numbers, in points."""
 LARGE = 10_000
-"""From here on numbers are written short: 20 k."""
+"""Numbers from here on are written short: 20 k."""
 
 
 def prepare_scales(axes: Axes, layout: Mapping[str, Any]) -> None:

@@ -128,4 +128,4 @@ def draw_line(axes: Axes, trace: Mapping[str, Any]) -> None:
 
 
 MANY = 20_000
-"""Of more points than that a picture of lines (SVG, PDF) holds an image, which stays small."""
+"""Points beyond which a picture of lines (SVG, PDF) holds an image of them, which stays small."""

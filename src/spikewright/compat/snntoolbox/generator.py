@@ -24,7 +24,7 @@ GENERATOR: dict[str, tuple[Any, str]] = {
     "preprocessing_function": (None, "no code is executed: `spikewright convert --preprocess` has imagenet, mean, std"),
     "validation_split": (0, _ALL),
 }
-"""Of ``datagen_kwargs`` what is fixed, by name: its default, and what to do instead."""
+"""What is fixed of ``datagen_kwargs``, by name: its default, and what to do instead."""
 FLOW: dict[str, tuple[Any, str]] = {
     "subset": (None, _ALL),
     "save_to_dir": (None, "no picture is written"),
