@@ -57,7 +57,7 @@ def test_what_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], monke
     assert "mine holds thesis.tex, which is no figure: choose another folder" in capsys.readouterr().err
     assert convert("--plots", "x.npy") == 2
     assert "is what --data reads" in capsys.readouterr().err
-    monkeypatch.setattr("spikewright.plot.panel.find_spec", lambda _: None)
+    monkeypatch.setattr("spikewright.plot.figures.find_spec", lambda _: None)
     assert convert("--plots", "figures") == 2
     assert "drawing figures needs matplotlib: pip install 'spikewright[plots]'" in capsys.readouterr().err
     assert not (folder / "snn.safetensors").exists()

@@ -231,7 +231,7 @@ def test_what_cannot_be_drawn(comparison: sw.Comparison, tmp_path: Path) -> None
 
 
 def test_without_matplotlib(comparison: sw.Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spikewright.plot.panel.find_spec", lambda _: None)
+    monkeypatch.setattr("spikewright.plot.figures.find_spec", lambda _: None)
     for draw in (lambda: sw.plot.raster(comparison), sw.plot.if_experiment):
         with pytest.raises(SettingsError, match=r"pip install 'spikewright\[plots\]'"):
             draw()

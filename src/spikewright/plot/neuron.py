@@ -11,7 +11,8 @@ from spikewright.engines import simulate
 from spikewright.errors import DataError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF, Input, Output
-from spikewright.plot.panel import Panel, check_matplotlib, figure_of
+from spikewright.plot.figures import check_matplotlib, figure_of
+from spikewright.plot.panel import Panel
 from spikewright.reports.charts import LARGE, Chart, framed, line
 from spikewright.settings import whole
 

@@ -15,7 +15,8 @@ from spikewright.errors import SettingsError
 from spikewright.experiment import Candidate, Comparison
 from spikewright.graph import Array
 from spikewright.measures import LayerMeasures, Measures
-from spikewright.plot.panel import Panel, figure_of
+from spikewright.plot.figures import figure_of
+from spikewright.plot.panel import Panel
 from spikewright.reports import charts, curves
 from spikewright.reports.layers import weights_before_and_after
 from spikewright.text import listed

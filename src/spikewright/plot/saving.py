@@ -16,7 +16,7 @@ from spikewright.errors import SettingsError, StorageError
 from spikewright.experiment import Candidate, Comparison
 from spikewright.files import atomic_folder, atomic_path, check_reachable, exists, shown
 from spikewright.measures import Measures
-from spikewright.plot.panel import check_matplotlib
+from spikewright.plot.figures import check_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
