@@ -78,7 +78,6 @@ def folder(tmp_path: Path) -> Path:
 
 def ini(folder: Path, more: str = "", flow: str = "'target_size': (8, 8)", made: str = "'rescale': 1/255") -> Path:
     path = folder / "net.ini"
-    made = made.replace("1/255", repr(1 / 255))
     path.write_text(
         "[paths]\nfilename_ann = net\ndataset_path = data\n[input]\nmodel_lib = pytorch\ndataset_format = png\n"
         f"datagen_kwargs = {{{made}}}\ndataflow_kwargs = {{{flow}}}\n"
@@ -94,6 +93,15 @@ def test_folders_of_pictures_run_as_they_are(folder: Path) -> None:
         assert held["input_image_b_l"].shape == (4, 3, 8, 8)
         assert held["input_image_b_l"].max() <= 1
         assert set(held["true_classes_b"].tolist()) == {0, 1}  # drawn from all classes
+
+
+def test_quotients_of_numbers_are_numbers(folder: Path) -> None:
+    """SNN Toolbox evaluates these options; here nothing is executed, but ``1/255.`` is a number."""
+    assert st.experiment_of(ini(folder, made="'rescale': 1/255.")).preprocessing.scale == 1 / 255
+    assert st.experiment_of(ini(folder, made="'rescale': 2*(1/4)")).preprocessing.scale == 0.5
+    for wrong in ("1/0", "len('a')", "2**9**9", "'a'*3"):
+        with pytest.raises(OptionsError, match="datagen_kwargs"):
+            st.experiment_of(ini(folder, made=f"'rescale': {wrong}"))
 
 
 def test_shuffling_classes_and_their_order(folder: Path) -> None:

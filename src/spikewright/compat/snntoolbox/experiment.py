@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import operator
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from spikewright.compat.snntoolbox.generator import preprocessing_of, refused_arguments
 from spikewright.compat.snntoolbox.options import parser_of, refused
@@ -264,11 +265,35 @@ class _Reader:
         return cast(dict[str, Any], found)
 
     def _value(self, section: str, name: str) -> Any:
-        """What a text of Python literals says; nothing is executed."""
+        """What a text of Python literals says, sums and quotients of numbers too; nothing is executed."""
         try:
-            return ast.literal_eval(self.text(section, name) or "[]")
+            return ast.literal_eval(_Computed().visit(ast.parse(self.text(section, name) or "[]", mode="eval")))
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
+
+
+class _Computed(ast.NodeTransformer):
+    """Numbers in the place of what is computed of two: ``1/255``."""
+
+    KNOWN: ClassVar[dict[type[ast.operator], Any]] = {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+    }
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """A constant, where both sides are."""
+        self.generic_visit(node)
+        compute = self.KNOWN.get(type(node.op))
+        values = [side.value for side in (node.left, node.right) if isinstance(side, ast.Constant)]
+        numbers = [value for value in values if type(value) in (int, float)]
+        if compute is None or len(numbers) < 2:
+            return node
+        try:
+            return ast.copy_location(ast.Constant(compute(*numbers)), node)
+        except ArithmeticError:
+            return node
 
 
 def _within(folder: Path, text: str) -> Path:
