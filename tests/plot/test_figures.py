@@ -245,5 +245,15 @@ def test_names_with_dollars_markup_and_foreign_letters(tmp_path: Path) -> None:
     assert b"$a$ &lt;b&gt;" in (tmp_path / "a.svg").read_bytes()
 
 
+def test_bars_of_one_neuron_are_seen_and_an_empty_chart_says_so() -> None:
+    axis = {"title": {"text": ""}}
+    layout = {"xaxis": axis, "yaxis": {**axis, "type": "log", "dtick": 1}, "height": 270}
+    bars = {"type": "bar", "x": [0.1, 0.2], "y": [1, 5], "marker": {"color": "c0"}}
+    (axes,) = drawn([Panel({"data": [bars], "layout": layout})]).axes
+    assert axes.get_ylim() == (0.5, 7.5)
+    (axes,) = drawn([Panel({"data": [bars | {"y": [None, None]}], "layout": layout})]).axes
+    assert [text.get_text() for text in axes.texts] == ["none"]
+
+
 def test_numbers_are_written_without_powers() -> None:
     assert [plain_number(value) for value in (10, 0.1, 1e-5, 12.5)] == ["10", "0.1", "0.00001", "12.5"]

@@ -104,6 +104,9 @@ def _draw(axes: Axes, panel: Panel, width: float) -> None:
         if trace.get("type") != "bar" and any(value is not None for value in trace["y"]):
             draw_line(axes, trace)
     finish_scales(axes, layout)
+    if not axes.has_data():
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", fontsize=TITLE, color=painted("soft"))
     for shape in layout.get("shapes", ()):
         _mark(axes, shape)
     for note in layout.get("annotations", ()):

@@ -24,6 +24,8 @@ _WORDS = {
 _ABOVE = {"title", "range", "overlaying", "side", "tickmode", "nticks"}
 LABEL, TICK = 9.0, 8.5
 """Sizes of what axes are called and of their numbers, in points."""
+FLAT = 1.1
+"""What varies by less than this factor is drawn as flat."""
 LARGE = 10_000
 """Numbers from here on are written short: 20 k."""
 
@@ -76,8 +78,17 @@ def _range(axes: Axes, side: str, words: Mapping[str, Any]) -> None:
         low, high = get()
         least = getattr(axes.dataLim, f"{side}0")
         put(low if least < 0 else 0.0, high)
+    elif words.get("type") == "log" and side == "y":
+        put(*_logarithmic(axes))
     if words.get("autorange") == "reversed":
         put(*get()[::-1])
+
+
+def _logarithmic(axes: Axes) -> tuple[float, float]:
+    """The range of an upright logarithmic axis: bars are seen, the lowest too, and what hardly varies stays flat."""
+    heights = [bar.get_height() for bar in axes.patches if bar.get_height() > 0]
+    low, high = (min(heights) / 2, max(heights) * 1.5) if heights else axes.get_ylim()
+    return (low, high) if high > FLAT * low else (low / FLAT, high * FLAT)
 
 
 def _ticks(axes: Axes, side: str, words: Mapping[str, Any]) -> None:
@@ -92,7 +103,8 @@ def _ticks(axes: Axes, side: str, words: Mapping[str, Any]) -> None:
         getattr(axes, f"set_{side}lim")(low, high)
         axis.set_minor_locator(NullLocator())
     elif logarithmic:
-        subs = (1.0, 2.0, 5.0) if one == "D2" else (1.0,)
+        low, high = sorted(getattr(axes, f"get_{side}lim")())
+        subs = (1.0, 2.0, 5.0) if one == "D2" or high < 30 * low else (1.0,)
         axis.set_major_locator(LogLocator(10, subs, numticks=words.get("nticks", 8)))
         axis.set_minor_locator(NullLocator())
     elif words.get("type") != "category":
