@@ -138,6 +138,20 @@ def charged(population: Population, state: NeuronState, current: Tensor) -> Tens
     return state.v + current if decay == 1.0 else decay * state.v + current
 
 
+def reached(v: Tensor, threshold: Tensor) -> Tensor:
+    """``(B, *shape)``: 1 where potentials are at their threshold or above it, else 0.
+
+    Written as numbers at once: truth values made first, and numbers of them, take several times as long.
+
+    Args:
+        v: ``(B, *shape)``: the potentials.
+        threshold: of a shape that fits.
+    """
+    import torch
+
+    return torch.ge(v.detach(), threshold.detach(), out=torch.empty_like(v.detach()))
+
+
 def discharged(population: Population, state: NeuronState, v: Tensor) -> tuple[Tensor, NeuronState]:
     """What neurons of given potentials send, and the state once that is done.
 
@@ -148,7 +162,7 @@ def discharged(population: Population, state: NeuronState, v: Tensor) -> tuple[T
     """
     neuron, threshold = population.neuron, population.threshold
     single = neuron.max_spikes == 1
-    n = (v >= threshold).to(v.dtype) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
+    n = reached(v, threshold) if single else (v / threshold).floor().clamp(0, neuron.max_spikes)
     sent, fired = state.sent, state.fired
     if neuron.signed:
         sent = n.new_zeros(()) if sent is None else sent

@@ -360,7 +360,9 @@ def note_activity(run: BatchRun, name: str, value: Tensor, unit: float) -> None:
         value: ``(B, *shape)``, of one step.
         unit: what one event stands for; others make the node graded.
     """
-    active = (value != 0).to(value.dtype)
+    import torch
+
+    active = torch.ne(value, 0, out=torch.empty_like(value))
     run.nonzero[name] = run.nonzero[name] + active if name in run.nonzero else active
-    if name not in run.graded and bool(((value != 0) & (value.abs() != unit)).any()):
+    if name not in run.graded and not torch.equal(value.abs(), active * unit):
         run.graded.add(name)

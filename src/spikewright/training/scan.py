@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spikewright.engines.neurons import NeuronState, Population, charged, discharged
+from spikewright.engines.neurons import NeuronState, Population, charged, discharged, reached
 from spikewright.training.slopes import SpikeGradient, slopes_of, threshold_slopes
 
 BLOCK = 2**18
@@ -267,7 +267,7 @@ class _Block(NamedTuple):
         if neuron.reset == "subtract" and self.population.v_min is None and not wanted:
             return h
         if neuron.max_spikes == 1:
-            return (h >= threshold).to(h.dtype)
+            return reached(h, threshold)
         return (h / threshold).floor_().clamp_(0, neuron.max_spikes)
 
 

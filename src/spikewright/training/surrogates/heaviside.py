@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spikewright.engines.neurons import reached
 from spikewright.training.surrogates.base import Surrogate
 
 if TYPE_CHECKING:
@@ -29,4 +30,4 @@ class Heaviside(Surrogate):
         self._check_positive("window")
 
     def slope(self, v: Tensor, threshold: Tensor) -> Tensor:
-        return (v >= threshold - self.window).to(v.dtype) / threshold
+        return reached(v, threshold - self.window) / threshold
