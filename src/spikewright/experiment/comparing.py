@@ -22,8 +22,9 @@ from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
 from spikewright.experiment.main_scores import cells, main_scores, spans
 from spikewright.experiment.on_recordings import check_recordings, length_of
+from spikewright.experiment.pictures import wrong_pictures
 from spikewright.experiment.readout import ReadoutFrom, readout_of
-from spikewright.graph import Graph
+from spikewright.graph import Array, Graph
 from spikewright.measures import Measures, check_overlap, measure, near_chance, overlap_of
 from spikewright.parts import Checkpoint
 from spikewright.tabular import Table, Tabular
@@ -64,12 +65,14 @@ class Comparison(Tabular):
         graph: the network as it was read; None where only conversions are known.
         statistics: of calibration; None where λ were given.
         settings: what reproduces it, by name.
+        pictures: by number, some samples that only the first spiking network gets wrong, as the network takes them.
     """
 
     candidates: tuple[Candidate, ...]
     graph: Graph | None = None
     statistics: Statistics | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[int, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -361,7 +364,8 @@ def compared(
             **options,
         )
         candidates.append(Candidate(label, conversion, measures))
-    found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
+    pictures = wrong_pictures(candidates[0].measures, samples)
+    found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}), pictures)
     remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)
     warn(list(dict.fromkeys([*found._of_measuring, *remarks])))
     return found

@@ -70,6 +70,7 @@ class Measures(Tabular):
         rates: of every neuron.
         run: what was simulated: counts, and what was recorded.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample, at most 1,024 steps.
+        rate_over_time: by population, ``(T,)``: spikes per neuron in each timestep of the first sample, at most 1,024.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
         errors: what the errors of each population come from; None where nobody asked.
@@ -93,6 +94,7 @@ class Measures(Tabular):
     rates: Rates
     run: Run
     raster: dict[str, Array] = field(default_factory=dict)
+    rate_over_time: dict[str, Array] = field(default_factory=dict)
     others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     errors: ErrorSplit | None = None

@@ -83,6 +83,17 @@ addEventListener("afterprint", () => {
   drawAll();
 });
 
+// What lies below is drawn chart by chart while the page can be read already.
+function drawInTurn(places) {
+  if (places.length) {
+    draw(places[0]);
+    setTimeout(() => drawInTurn(places.slice(1)), 0);
+    return;
+  }
+  root.dataset.drawn = "yes";
+  document.dispatchEvent(new Event("drawn"));
+}
+
 // The library that draws lies in the page, packed.
 async function unpack(packed) {
   const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
@@ -93,9 +104,12 @@ unpack(document.getElementById("library").textContent).then((text) => {
   const library = document.createElement("script");
   library.textContent = text;
   document.head.append(library);
-  drawAll();
-  root.dataset.drawn = "yes";
-  document.dispatchEvent(new Event("drawn"));
+  const places = all("[data-chart]").filter((place) => place.offsetParent !== null);
+  const seen = (place) => place.getBoundingClientRect().top < innerHeight;
+  const later = places.filter((place) => !seen(place));
+  places.filter(seen).forEach(draw);
+  root.dataset.ready = Math.round(performance.now());
+  drawInTurn(later);
 }).catch(() => {
   all("[data-chart]").forEach((place) => { place.textContent = "This browser is too old to draw charts: any of 2023 or later does."; });
 });
