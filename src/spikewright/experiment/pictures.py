@@ -16,7 +16,7 @@ LARGEST = 224
 
 
 def wrong_pictures(measures: Measures, samples: Dataset) -> dict[int, Array]:
-    """By number the first of them, ``(1 or 3, rows, columns)``; none where samples are no pictures at hand.
+    """The first of them by number, ``(1 or 3, rows, columns)``; none where samples are no pictures at hand.
 
     Args:
         measures: of a network, on the samples.

@@ -41,8 +41,10 @@ class Answered:
         return found.reshape(self.classes, self.classes).astype(np.int64)
 
     def by_class(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any] | None]:
-        """By class ``(classes,)``: the number of samples, and the share that is right of the spiking and of the analog
-        network; NaN of a class without samples, and None where there are not both a network and labels."""
+        """The number of samples of each class ``(classes,)``, and the share that is right of both networks.
+
+        Shares are NaN of a class without samples; the analog network's are None where there are not it and labels.
+        """
         count = np.bincount(self._expected, minlength=self.classes)
 
         def share(answers: Rows) -> NDArray[Any]:

@@ -40,7 +40,7 @@ def first_answers(candidate: Candidate, settings: Mapping[str, Any]) -> str:
 
 
 def timesteps_sentences(measures: Measures) -> list[str]:
-    """For each output the smallest T within 0.5 and within 1 point of the trained network."""
+    """The smallest T within 0.5 and within 1 point of the trained network, a sentence for each output."""
     found = []
     for name, head in measures.heads.items():
         kind = SCORES[head.task.main]
