@@ -169,6 +169,20 @@ def test_what_to_try_next_comes_with_its_command(comparison: sw.Comparison, meas
     assert "<pre>" not in first_answers(candidate, {})
 
 
+def test_of_a_network_that_knows_nothing_data_are_to_be_looked_at(measures: Measures) -> None:
+    head = replace(measures.head, scores={"accuracy": np.full(4, 0.3)}, analog={"accuracy": 0.3})
+    known_little = replace(measures, heads={"output": replace(head, chance={"accuracy": 0.4})})
+    assert next_step(known_little) == (
+        "look at data and preprocessing: the trained network itself knows little of these samples.",
+        "",
+    )
+
+
+def test_timesteps_of_recordings_follow_from_dt(measures: Measures) -> None:
+    soon = with_curve(measures, [0.5, 0.9, 0.9, 0.9], 0.9)
+    assert next_step(replace(soon, run=replace(soon.run, dt=1e-3)))[1] == ""
+
+
 @pytest.mark.parametrize(
     ("command", "option", "wanted"),
     [

@@ -9,7 +9,15 @@ from html import escape
 from typing import Any
 
 from spikewright.experiment import Candidate
-from spikewright.measures import HeadMeasures, Measures, costliest_layer, enough_timesteps, less_energy_up_to, losses
+from spikewright.measures import (
+    HeadMeasures,
+    Measures,
+    costliest_layer,
+    enough_timesteps,
+    less_energy_up_to,
+    losses,
+    near_chance,
+)
 from spikewright.measures.advice import advice
 from spikewright.tasks import SCORES
 from spikewright.text import percent
@@ -99,14 +107,16 @@ def energy_sentences(measures: Measures) -> list[str]:
 def next_step(measures: Measures) -> tuple[str, str]:
     """What to try next, in a sentence, and the option of the command line that does it ("" where there is none)."""
     head, last = measures.head, measures.timesteps
+    if near_chance({"": head}, measures.samples):
+        return "look at data and preprocessing: the trained network itself knows little of these samples.", ""
     enough = enough_timesteps(head, POINTS[0])
     if enough is not None and enough < last:
-        share = percent(enough / last)
+        share = f"{100 * enough / last:.2g}"
         steps = f"{enough} timestep{'' if enough == 1 else 's'}"
         return (
             f"{steps} instead of {last}: the same answers to within 0.5 points for about {share} % of the work. It is "
             "read off these samples, so confirm it on others.",
-            f"--timesteps {enough}",
+            "" if measures.dt is not None else f"--timesteps {enough}",
         )
     own = [one for one in losses(measures) if one.told]
     if own:

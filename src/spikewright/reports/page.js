@@ -72,7 +72,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw
 // On paper: light, narrow, and every layer open.
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = all("details:not([open])");
+  closed = all("details:not([open]):not([data-large])");
   closed.forEach((layer) => { layer.open = true; });
   root.dataset.paper = "yes";
   drawAll();
