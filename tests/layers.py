@@ -25,13 +25,22 @@ def weights(*shape: int) -> np.ndarray[Any, Any]:
 
 @dataclass(frozen=True)
 class Onnx:
-    """One ONNX operator: attributes, and the constants behind its first input."""
+    """One ONNX operator, and the constants behind its first input.
+
+    Attributes:
+        twice: whether it reads the value before it twice, as an Add does.
+        again: whether it reads what reached the layer too.
+        first: whether its constants stand behind what it reads, and not before.
+        opset: that has the operator.
+    """
 
     operator: str
-    constants: Sequence[np.ndarray[Any, Any]] = ()
+    constants: Sequence[Any] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
     twice: bool = False
-    """Whether it reads the value before it twice, as an Add does."""
+    again: bool = False
+    first: bool = True
+    opset: int = 18
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,8 @@ class Kind:
     Attributes:
         name: as people call it.
         shape: of what reaches it.
-        torch, keras, onnx, nir: how each framework writes it; None where it has no such layer.
+        torch, keras, onnx, nir: how each framework writes it; None where it has no such layer. Several operators of
+            ONNX stand one behind the other.
         last: whether the network ends in it.
     """
 
@@ -49,7 +59,7 @@ class Kind:
     shape: tuple[int, ...] = IMAGE
     torch: Callable[[], nn.Module] | None = None
     keras: Callable[[Any], Any] | None = None
-    onnx: Onnx | None = None
+    onnx: Onnx | tuple[Onnx, ...] | None = None
     nir: Callable[[Any], Any] | None = None
     last: bool = False
 

@@ -6,6 +6,7 @@ from . import data as data
 from . import encoders as encoders
 from . import engines as engines
 from . import errors as errors
+from . import plot as plot
 from . import training as training
 from .calibration import Look, Max, Method, Percentile, Scale, Statistics, calibrate, look, threshold_method
 from .chips.fit import check

@@ -29,6 +29,7 @@ from spikewright.nodes import (
     Sigmoid,
     Softmax,
     SumPool,
+    Take,
     Tanh,
     Upsample,
 )
@@ -158,6 +159,8 @@ def _through(node: Node, ending: Ending, before: Shape, after: Shape, drop: bool
         moves = not along or node.axis != ending.axis
     elif isinstance(node, Upsample):
         moves = not along or ending.axis == 0 or node.factor[ending.axis - 1] == 1
+    elif isinstance(node, Take):
+        moves = not along or not node.positions[ending.axis]
     elif isinstance(node, Pad):
         zeros = any(max(pair) > 0 for pair in node.padding)
         moves = not (along and any(node.padding[ending.axis])) and not (zeros and ending.activation not in STAY_ZERO)

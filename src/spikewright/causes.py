@@ -16,13 +16,11 @@ class Cause(Enum):
     NEGATIVE_SLOPE = (
         "what is negative has no spikes; leaky='split' (--leaky split) makes two populations of it, one for each sign"
     )
-    NOT_FROM_ZERO = "only a lower bound of 0, with or without a ceiling above it, makes it a rectifier"
-    BOUNDS_DIFFER = "its bounds differ between neurons; use one for the layer"
+    JUMP = "it jumps there: only what is continuous is what a spiking neuron's rate can follow"
     NOT_AT_THE_END = "only the end of a network may have one"
     NORM_OF_SAMPLE = "use a batch norm, whose statistics are fixed after training and fold into the weights"
     PRODUCT = "it multiplies activations with each other, which synapses cannot do"
     QUOTIENT = "it divides by an activation, which synapses cannot do"
-    COMPARISON = "it compares activations with each other, which synapses cannot do"
     RECURRENT = "only feed-forward networks can be converted"
     DECISION = "only one fixed network can be converted: take that decision out of it"
     RANDOM = (
@@ -32,10 +30,7 @@ class Cause(Enum):
         "it does what it does in training: use the network in evaluation mode (model.eval(), training=False), "
         "and export it anew"
     )
-    INTERPOLATION = "it interpolates: use nearest-neighbour upsampling"
     REPETITION = "it repeats values: use nearest-neighbour upsampling"
-    BROKEN_FACTOR = "only whole factors repeat every value equally often"
-    BORDER = "only padding with zeros can be converted"
     EMBEDDING = "feed the embedded values to a network that starts behind it"
     POSITIONS = "more of it is read than its first result: where the largest stood has no spiking form"
     NO_COUNTERPART = (
@@ -45,10 +40,8 @@ class Cause(Enum):
     # What it computes with.
     BATCH_AXIS = "samples would mix: keep the batch axis first and apart from the others"
     BATCH_SIZE = "a spiking network leaves the batch size open: take it out of what is computed"
-    TOO_MANY_AXES = "at most four axes of a sample can be told apart: put some of them together before"
     NOT_FLOATS = "it computes with numbers other than floating-point ones: cast them first"
     ROUNDING = "it rounds to whole numbers: leave that away, or use floor, which is what the count of a neuron does"
-    ROUND_TO_EVEN = "use floor(x + 0.5): a neuron's count rounds down"
     QUANTISED = "give the network as it was before it was quantised, in floats"
     NOT_FINITE = "its constant is infinite, or no number"
     ZERO_DIVISOR = "it divides by zero"

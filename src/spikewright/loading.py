@@ -18,6 +18,10 @@ from spikewright.storage import load_stored
 
 KNOWN = ".onnx, .pt2, .keras, .h5, .nir, .safetensors or FILE.py:FACTORY"
 """What a path may be."""
+BY_KERAS = (
+    "save the Keras model with model.save('network.keras'), or what there is with "
+    "python -m tf2onnx.convert --saved-model FOLDER --output network.onnx"
+)
 
 
 @overload
@@ -188,8 +192,10 @@ def _from_path(
         return load_stored(spec)
     if Path(spec).is_dir():
         kind = "a TensorFlow SavedModel" if (Path(spec) / "saved_model.pb").exists() else "a folder"
-        advice = "save the Keras model with model.save('network.keras')" if "Saved" in kind else f"give {KNOWN}"
+        advice = BY_KERAS if "Saved" in kind else f"give {KNOWN}"
         raise ModelFileError(f"{spec}: is {kind}, not a file; {advice}")
+    if suffix == ".pb" and Path(spec).exists():
+        raise ModelFileError(f"{spec}: is a TensorFlow graph, which is not read; {BY_KERAS}")
     if suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt"):
         if _holds_torchscript(Path(spec)):
             raise ModelFileError(

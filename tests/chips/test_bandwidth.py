@@ -19,6 +19,7 @@ from stepped import arriving, inputs_of, stepped
 
 import spikewright as sw
 from spikewright.chips.bandwidth import from_rates, measured_bandwidth
+from spikewright.chips.fit import check
 from spikewright.chips.lowering import lower
 from spikewright.chips.network import ChipNetwork
 from spikewright.chips.recording import SensorEvents, is_recording
@@ -277,3 +278,17 @@ def test_bandwidth_of_a_recording_is_that_of_its_frames() -> None:
     longer = sw.check(graph, data=recording, dt=1e-3, timesteps=8).bandwidth
     assert longer is not None
     assert longer["one"].mean == pytest.approx(by_hand["one"].mean / 2)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="needs spikewright[dask]")
+    monkeypatch.setattr("spikewright.chips.bandwidth.BATCH", 2)
+    conversion, x = converted(average_pool)
+    alone, shared = (check(conversion, dt=2e-3, data=x, timesteps=T, cluster=c) for c in (None, "local:2"))
+    assert shared.bandwidth is not None
+    assert alone.bandwidth is not None
+    for one, other in zip(shared.bandwidth.layers, alone.bandwidth.layers, strict=True):
+        assert one == other
+    assert shared.lines() == alone.lines()

@@ -104,7 +104,7 @@ def test_both_commands_calibrate_by_the_same_options() -> None:
         assert takes["tune"][option.name] == takes["convert"][option.name]
     own = {"model", "data", "grid", "rule", "timesteps", "trials", "test", "hold_out", "seed", "store", "output"}
     others = set(takes["tune"]) - {option.name for option in fields(CalibrationOptions)}
-    assert others - {"help"} == own | {"report", "allow_overlap", "force", "as_json", "dt"}
+    assert others - {"help"} == own | {"report", "allow_overlap", "force", "as_json", "dt", "cluster"}
 
 
 @pytest.mark.parametrize(

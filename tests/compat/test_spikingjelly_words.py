@@ -158,6 +158,7 @@ def test_data_in_every_form(images: Tensor) -> None:
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, labels), batch_size=25)
     batches = [images[:25], images[25:]]
     forms: list[Any] = [images, images.numpy(), loader, batches, sw.ArrayDataset(images.numpy(), None)]
+    forms += [images.split(25), images.split(30), (images, labels)]  # tuples of batches, and samples with labels
     found = [Converter(form, "99.9%")(ann).conversion.scales for form in forms]
     for scales in found[1:]:
         assert all(float(scales[name]) == pytest.approx(float(value)) for name, value in found[0].items())

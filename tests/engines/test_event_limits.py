@@ -23,7 +23,7 @@ from spiking_networks import spiking_network
 
 if not is_built():
     pytest.skip("the native core was not built", allow_module_level=True)
-from spikewright.engines.event.simulation import EventSimulation
+from spikewright.engines.event.simulation import EventSimulation, cores
 
 LONG = """
 import numpy as np, spikewright as sw, torch
@@ -197,3 +197,14 @@ def test_the_estimate_of_memory_is_near_what_is_used(case: str) -> None:
         pytest.skip("the peak of memory cannot be set back here")
     assert child.returncode == 0, child.stderr
     assert 0.6 < float(child.stdout) < 1.7
+
+
+def test_the_environment_says_how_many_threads_there_are_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    for said, expected in (("", 3), ("2", 2), ("7", 3)):
+        monkeypatch.setenv("SPIKEWRIGHT_THREADS", said)
+        assert cores() == expected
+    for wrong in ("0", "two", "-1"):
+        monkeypatch.setenv("SPIKEWRIGHT_THREADS", wrong)
+        with pytest.raises(SettingsError, match="SPIKEWRIGHT_THREADS takes a number of threads from 1 up"):
+            cores()

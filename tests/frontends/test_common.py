@@ -14,7 +14,7 @@ from spikewright.causes import Cause
 from spikewright.errors import GraphError, NotFiniteError, Problem
 from spikewright.forward import Forward
 from spikewright.frontends.common import moves
-from spikewright.frontends.common.activations import ceiling_of, leaky
+from spikewright.frontends.common.activations import clipped, leaky
 from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, one_for_all
 from spikewright.frontends.common.reductions import reduced
 from spikewright.frontends.common.refusals import Problems, Refusal, problem_of
@@ -96,14 +96,14 @@ def test_open_lengths(target: tuple[int, ...], count: int, found: Any) -> None:
 
 
 def test_clips_that_are_rectifiers() -> None:
-    assert ceiling_of(0, None) is None
-    assert ceiling_of(0, 6) == 6
-    assert ceiling_of(None, 6, positive=True) == 6
-    assert ceiling_of(-np.inf, np.inf, positive=True) is None
-    for low, high in ((None, 6), (-1, 1), (0, 0), (2, 1)):
-        with pytest.raises(Refusal) as caught:
-            ceiling_of(low, high)
-        assert caught.value.cause is Cause.NOT_FROM_ZERO
+    shape = (3, 2)
+    assert [plan.fields for plan in clipped(0, None, shape)] == [{}]
+    assert [plan.fields for plan in clipped(0, 6, shape)] == [{"ceiling": 6.0}]
+    assert [plan.fields for plan in clipped(None, 6, shape, positive=True)] == [{"ceiling": 6.0}]
+    assert [plan.fields for plan in clipped(-np.inf, np.inf, shape, positive=True)] == [{}]
+    for low, high in ((0, 0), (2, 1)):
+        with pytest.raises(Refusal, match="is not below"):
+            clipped(low, high, shape)
     assert [leaky(slope)[0] for slope in (0.0, 0.1, np.zeros(3))] == [ReLU, LeakyReLU, ReLU]
 
 

@@ -189,7 +189,7 @@ def test_everything_unsupported_is_named_at_once() -> None:
         ([("Reshape", ["", "t"], {})], "samples would mix"),
         ([("MatMul", ["", "x"], {})], "it multiplies activations with each other"),
         ([("Mul", ["", "x"], {})], "it multiplies activations with each other"),
-        ([("Clip", ["", "m"], {})], "its bounds are -1 and none; only a lower bound of 0"),
+        ([("Clip", ["", "m", "m"], {})], "its lower bound -1 is not below its upper one, -1"),
     ],
 )
 def test_refusals_say_why(nodes: Nodes, advice: str) -> None:

@@ -191,7 +191,8 @@ def test_files_and_folders_that_are_no_model(tmp_path: Path) -> None:
     assert said(tmp_path / "saved") == f"/saved: is a folder, not a file; {known}"
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"")
     assert said(tmp_path / "saved") == (
-        "/saved: is a TensorFlow SavedModel, not a file; save the Keras model with model.save('network.keras')"
+        "/saved: is a TensorFlow SavedModel, not a file; save the Keras model with model.save('network.keras'), or "
+        "what there is with python -m tf2onnx.convert --saved-model FOLDER --output network.onnx"
     )
     torch.jit.script(net()).save(str(tmp_path / "scripted.pt"))
     assert said(tmp_path / "scripted.pt") == (

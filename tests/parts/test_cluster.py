@@ -147,3 +147,18 @@ def test_clusters_that_cannot_be(monkeypatch: pytest.MonkeyPatch, cluster: Clust
 
 def test_workers_say_what_they_are() -> None:
     assert workers.facts().keys() == {"spikewright", "CPU", "torch", "threads"}
+
+
+def test_tuning_is_the_same(cluster: Cluster) -> None:
+    builder = plain(1)
+    graph, x = builder.graph(), builder.samples(60)
+    how: dict[str, Any] = {"rules": "best", "timesteps": "4..8", "trials": 4, "batch_size": 8, "hold_out": 30}
+    grid = ["method=max", "method=percentile:99", "gain=1..2"]
+    alone, shared = (
+        sw.tune(graph, x, grid, test=x[:20], allow_overlap=True, cluster=workers, **how) for workers in (None, cluster)
+    )
+    for one, other in zip(alone.tried, shared.tried, strict=True):
+        assert one.point == other.point
+        np.testing.assert_array_equal(one.scored.lost, other.scored.lost)
+        assert one.scored.synops == other.scored.synops
+    assert shared.summary() == alone.summary()

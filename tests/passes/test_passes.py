@@ -16,7 +16,7 @@ from spikewright.conversion import what_became
 from spikewright.errors import GraphError, UnsupportedModelError
 from spikewright.forward import run
 from spikewright.graph import Graph
-from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Floor, Identity, Input, Output, ReLU, Softmax
+from spikewright.nodes import BatchNorm, ChannelAffine, Conv, Identity, Output, ReLU, Softmax
 from spikewright.preparation import prepare
 
 EVERY = tuple(step for step in passes.passes().values() if step.verb != "dropped")
@@ -212,43 +212,6 @@ def test_rectifiers_in_a_row_are_one() -> None:
     assert [(relu.name, relu.ceiling) for relu in after.of_type(ReLU)] == [(first, 0.5)]
 
 
-def staircase(*, clip_first: bool, scale: float = 4.0, shift: float = 0.5, top: float = 1.5) -> Graph:
-    """conv, then floor(scale · x + shift) with a clip from 0 to ``top`` before or behind it, then a factor."""
-    b = Builder(3)
-    b.conv(4)
-    if clip_first:
-        b.relu(top)
-    for factor, addend in ((scale, 0.0), (1.0, shift)):
-        b.affine()
-        b.nodes[-1] = b.nodes[-1].replace(scale=np.full(4, factor), bias=np.full(4, addend))
-    b.add(Floor(name="floor", inputs=(b.at,)))
-    if not clip_first:
-        b.relu(top)
-    b.affine()
-    b.conv(2)
-    return b.graph()
-
-
-@pytest.mark.parametrize(("clip_first", "top", "ceiling"), [(True, 1.5, 1.5), (False, 6.0, 1.5)])
-@pytest.mark.parametrize("shift", [0.0, 0.5])
-def test_quantised_activations_become_a_relu_with_levels(
-    clip_first: bool, top: float, ceiling: float, shift: float
-) -> None:
-    graph = staircase(clip_first=clip_first, shift=shift, top=top)
-    after = passes.quantised_activations(graph)
-    same(graph, after, samples(graph))
-    (relu,) = after.of_type(ReLU)
-    assert (relu.ceiling, relu.levels, relu.shift) == (ceiling, 6, shift)
-    assert not after.of_type(Floor)
-    same(graph, prepare(graph)[0], samples(graph))
-
-
-@pytest.mark.parametrize("settings", [{"shift": 1.5}, {"scale": -4.0}, {"top": 1.3}])
-def test_roundings_that_are_no_staircase_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"Floor at 'floor': rounding is only known from floor\(s·clip"):
-        prepare(staircase(clip_first=True, **settings))
-
-
 def test_leaky_rectifiers_are_refused_or_split() -> None:
     b = Builder(0)
     b.conv(4)
@@ -358,19 +321,3 @@ def test_a_damaged_record_is_refused(record: object) -> None:
     graph = plain(0).graph()
     with pytest.raises(GraphError, match="the record of what was folded is damaged; convert the network again"):
         passes.recorded(graph.with_nodes(graph, changes=record))
-
-
-@pytest.mark.parametrize("factor", [3.99995, 4.00005, 3.5])
-def test_steps_that_do_not_make_up_the_ceiling_are_no_staircase(factor: float) -> None:
-    """The network never reaches its fourth step with 3.99995; a ReLU with four levels would."""
-    graph = Graph(
-        [
-            Input(name="x", shape=(1,)),
-            ReLU(name="clip", inputs=("x",), ceiling=1.0),
-            ChannelAffine(name="scale", inputs=("clip",), scale=np.full(1, factor), bias=np.zeros(1)),
-            Floor(name="floor", inputs=("scale",)),
-            Output(name="output", inputs=("floor",)),
-        ]
-    )
-    with pytest.raises(UnsupportedModelError, match="rounding is only known from"):
-        prepare(graph)

@@ -18,6 +18,7 @@ from keras import layers as L
 
 from random_networks.drawing import Array, Chance, Network, draw_blocks
 from random_networks.keras_drawing import Drawing
+from random_networks.keras_forms import form
 
 
 def activation(c: Chance) -> Any:
@@ -176,6 +177,8 @@ def plain(d: Drawing) -> bool:
         )
     if kind == "nested":
         return nested(d)
+    if kind == "form":
+        return form(d)
     if kind == "branch":
         d.at = c.pick(*d.values)
         return True
@@ -185,7 +188,7 @@ def plain(d: Drawing) -> bool:
 PLAIN = (
     *("conv", "conv", "conv", "depthwise", "up", "dense", "dense", "norm", "norm", "relu", "relu", "relu", "leaky"),
     *("pool", "pool", "global", "pad", "grow", "drop", "move", "move", "scale", "arithmetic", "arithmetic", "add"),
-    *("join", "again", "nested", "branch", "branch"),
+    *("join", "again", "nested", "branch", "branch", "form", "form", "form", "form"),
 )
 
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from random_networks.drawing import Array, Network, draw_blocks
 from random_networks.onnx_drawing import PROBE, Drawing, evaluated, window
+from random_networks.onnx_forms import form
 from random_networks.onnx_oddities import ODD
 
 
@@ -154,6 +155,8 @@ def plain(d: Drawing) -> bool:
         return d.operator("PRelu", x, d.constant(c.normal(*shape)))
     if kind == "Expand":
         return d.operator("Expand", x, d.ints(1, *(1 for _ in sample)))
+    if kind == "form":
+        return form(d)
     if kind == "branch":
         d.at = c.pick(*(n for n, s in d.shapes.items() if s[0] == PROBE and len(s) > 1))
         return True
@@ -165,6 +168,7 @@ PLAIN = (
     *("MaxPool", "AveragePool", "ConvTranspose", "Global", "Reduce", "Flatten", "Reshape", "Reshape", "Transpose"),
     *("Unsqueeze", "Squeeze", "Arithmetic", "Arithmetic", "Add", "Concat", "Split", "Slice", "Slice", "Pad"),
     *("Resize", "Depth", "Dropout", "Cast", "Leaky", "Expand", "branch"),
+    *("form", "form", "form", "form", "form"),
 )
 
 

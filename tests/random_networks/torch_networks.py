@@ -27,6 +27,7 @@ from random_networks.torch_drawing import (
     Drawing,
     Drawn,
 )
+from random_networks.torch_forms import form
 from random_networks.torch_oddities import ODD
 
 
@@ -178,6 +179,8 @@ def plain(d: Drawing) -> bool:
     if kind == "leaky":
         which = c.pick(nn.LeakyReLU(0.2), nn.PReLU(), nn.RReLU(), nn.LeakyReLU(-0.5), nn.LeakyReLU(0.0))
         return d.layer(lambda: copy.deepcopy(which) if c.happens(0.7) else nn.PReLU(sample[0]))
+    if kind == "form":
+        return form(d)
     if kind == "matrix":
         matrix = c.normal(sample[-1], c.between(1, 6))
         ways = (torch.matmul, lambda x, m: F.linear(x, m.t()), lambda x, m: x @ m)
@@ -189,7 +192,7 @@ PLAIN = (
     *("conv", "conv", "conv", "linear", "linear", "norm", "norm", "relu", "relu", "relu", "relu", "max", "avg"),
     *("up", "adaptive", "dropout", "pad", "grow", "shuffle", "permute", "flatten", "fold", "unfold", "unsqueeze"),
     *("crop", "split", "scalar", "channels", "add", "add", "join", "reduce", "again", "branch", "branch", "leaky"),
-    *("matrix",),
+    *("matrix", "form", "form", "form", "form", "form", "form"),
 )
 
 RECTIFIERS: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = (

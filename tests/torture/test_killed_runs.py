@@ -15,6 +15,7 @@ import pytest
 
 import spikewright as sw
 from networks import plain
+from spikewright.cluster import cluster_of
 
 pytestmark = pytest.mark.torture
 CODE = """
@@ -59,3 +60,38 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert (tmp_path / "run.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert not folder.exists()
     assert left, "no kill came while something was kept"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_and_clients_are_killed_at_random_moments(tmp_path: Path) -> None:
+    """A worker costs its parts, the client the run, which goes on; both end in the bytes of one process."""
+    pytest.importorskip("distributed", reason="needs spikewright[dask]")
+    builder = plain(1)
+    graph, x = builder.graph(), builder.samples(1200)
+    sw.save(sw.convert(graph, x[:8]), str(tmp_path / "net.safetensors"))
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(len(x)) % 4)
+    assert started(tmp_path, "-o", "whole.npz").wait() == 0
+    whole, run = (tmp_path / "whole.npz").read_bytes(), tmp_path / "run.npz"
+    draws, kills, workers, left = random.Random(1), 0, 0, 0
+    with cluster_of("local:2") as cluster:
+        while kills < (KILLS if os.environ.get("SPIKEWRIGHT_TORTURE") == "full" else 2):
+            cluster.client.wait_for_workers(2, timeout=60)
+            pids = list(cluster.client.run(os.getpid).values())
+            process = started(tmp_path, "-o", "run.npz", "--resume", "--cluster", cluster.address)
+            time.sleep(2 + draws.random() * 3)
+            if kills % 2:
+                process.send_signal(signal.SIGKILL)
+            else:
+                workers += process.poll() is None
+                os.kill(draws.choice(pids), signal.SIGKILL)
+            assert process.wait() == (-signal.SIGKILL if kills % 2 and not run.exists() else 0)
+            left += (tmp_path / ".run.npz.unfinished").is_dir()
+            kills += 1
+            if run.exists():
+                assert run.read_bytes() == whole
+                run.unlink()
+        cluster.client.wait_for_workers(2, timeout=60)
+        assert started(tmp_path, "-o", "run.npz", "--resume", "--cluster", cluster.address).wait() == 0
+    assert run.read_bytes() == whole
+    print(f"{kills} kills: {workers} of a worker while a run went on, {left} of a client that left something")

@@ -12,6 +12,7 @@ import numpy as np
 
 from spikewright.calibration.requests import Accumulator, Counted, Histogram, Quantile, Totals, Values
 from spikewright.calibration.requests._largest import Largest, LargestValues
+from spikewright.calibration.requests._look import look_at
 from spikewright.calibration.requests.float_bits import INFINITY
 from spikewright.calibration.room import worth_keeping
 from spikewright.calibration.statistics import NodeStatistics
@@ -116,6 +117,7 @@ class Population:
             lowest = np.minimum(lowest, floor)
         values = Values(x, lowest if floors else None, pool, threads)
         if self.first_pass:
+            look_at(values, [a for a in accumulators if isinstance(a, LargestValues)])
             if not np.isfinite(values.maximum).all():
                 raise DataError(
                     f"{self.label}: the data drive it to {values.maximum.max()}; check them for NaN and infinity"

@@ -6,7 +6,8 @@ behind pools, and for every source of a layer. No limit is public; whoever measu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from spikewright.chips.course import Course, course
 from spikewright.chips.lowering.inputs import in_order
 from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
+from spikewright.cluster import ClusterChoice, cluster_of, each_part
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, Recordings, as_dataset
 from spikewright.data.recordings import EventDataset
@@ -28,6 +30,7 @@ from spikewright.engines.on_events import on_events
 from spikewright.errors import DataError, SettingsError
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph
+from spikewright.parts import cut
 from spikewright.rates import Rates
 
 Floats = NDArray[np.float64]
@@ -213,6 +216,7 @@ def measured_bandwidth(
     encoder: Encoder | None = None,
     decimators: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cluster: ClusterChoice = None,
 ) -> Bandwidth:
     """The load of every core while a spiking network runs in steps: means over all, peaks over windows.
 
@@ -226,6 +230,7 @@ def measured_bandwidth(
         encoder: of the samples; values as they are, a fraction of an event each, where there is none.
         decimators: by layer the population that passes its spikes on in its place.
         progress: called with (samples done, samples in all).
+        cluster: workers that share the samples: see ``simulate``.
 
     Raises:
         SettingsError: for a window that is not above 0.
@@ -243,24 +248,26 @@ def measured_bandwidth(
         graph, dataset = spiking_graph(prepared.network), prepared.data
         own, timesteps = prepared.settings.chosen_encoder, prepared.settings.timesteps
     steps = max(1, min(round(window / dt), timesteps))
+    task = _Loaded(graph, network, timesteps, steps, own, decimators or {})
     totals: dict[str, Floats] = {}
     sums: dict[str, Floats] = {}
     mosts: dict[str, Floats] = {}
-    seen, parts = 0, -(-len(dataset) // BATCH)
-    for k in range(parts):
-        part = dataset.part(k, parts)
-        sent = _sent_in_steps(graph, network, part, timesteps, own, seen, decimators or {})
-        for name, events in sent.items():
-            totals[name] = totals.get(name, 0) + events.sum(axis=(0, 1))
-        for layer in network.layers:
-            each = np.broadcast_to(synops(network, layer, sent), (len(part), timesteps))
-            summed = np.cumsum(np.pad(each, ((0, 0), (1, 0))), axis=1)
-            moving = summed[:, steps:] - summed[:, :-steps]
-            sums[layer.name] = sums.get(layer.name, 0) + moving.sum(axis=0)
-            mosts[layer.name] = np.maximum(mosts.get(layer.name, 0), moving.max(axis=0))
-        seen += len(part)
-        if progress is not None:
-            progress(seen, len(dataset))
+    seen, parts = 0, cut(len(dataset), BATCH, len(dataset))
+    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        counted: Iterator[Any]
+        if workers is None:
+            counted = (_loads_of(task, dataset.between(one.start, one.stop), one.start) for one in parts)
+        else:
+            counted = each_part(workers, _loads_of, task, dataset, parts, BATCH, progress=progress)
+        for part, (sent, moving, most) in zip(parts, counted, strict=True):
+            for into, of_part in ((totals, sent), (sums, moving)):
+                for name, values in of_part.items():
+                    into[name] = into.get(name, 0) + values
+            for name, values in most.items():
+                mosts[name] = np.maximum(mosts.get(name, 0), values)
+            seen += len(part)
+            if progress is not None and workers is None:
+                progress(seen, len(dataset))
     lasting = np.full(seen, timesteps)
     if isinstance(dataset, EventDataset):
         lasting = np.array([timing.steps for timing in dataset.timings])
@@ -273,6 +280,39 @@ def measured_bandwidth(
         peak, begins = courses[layer.name].peak
         found.append(replace(mean_load(network, layer, rates), peak=peak, peak_at=begins))
     return Bandwidth(tuple(found), dt, window, seen, timesteps, rates, courses)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What all parts of a simulation for the load of cores share.
+
+    Attributes:
+        graph, network, timesteps, encoder, decimators: as of ``measured_bandwidth``.
+        steps: of a window.
+    """
+
+    graph: Graph
+    network: ChipNetwork
+    timesteps: int
+    steps: int
+    encoder: Encoder
+    decimators: Mapping[str, str]
+
+
+def _loads_of(
+    task: _Loaded, part: Dataset, first: int
+) -> tuple[dict[str, Floats], dict[str, Floats], dict[str, Floats]]:
+    """Of some samples: what each sender sends in all; and of each layer, by window, its operations and the most."""
+    sent = _sent_in_steps(task.graph, task.network, part, task.timesteps, task.encoder, first, task.decimators)
+    totals = {name: np.asarray(events.sum(axis=(0, 1))) for name, events in sent.items()}
+    sums: dict[str, Floats] = {}
+    mosts: dict[str, Floats] = {}
+    for layer in task.network.layers:
+        each = np.broadcast_to(synops(task.network, layer, sent), (len(part), task.timesteps))
+        summed = np.cumsum(np.pad(each, ((0, 0), (1, 0))), axis=1)
+        moving = summed[:, task.steps :] - summed[:, : -task.steps]
+        sums[layer.name], mosts[layer.name] = moving.sum(axis=0), moving.max(axis=0)
+    return totals, sums, mosts
 
 
 def _sent_in_steps(

@@ -29,6 +29,7 @@ from spikewright.chips.suggestions import Change, changes
 from spikewright.chips.trials import trials
 from spikewright.chips.value import Fit
 from spikewright.chips.xylo import INTEGERS, broken_on_xylo, used_of_xylo
+from spikewright.cluster import ClusterChoice
 from spikewright.conversion import Conversion, from_scales, spiking_graph
 from spikewright.encoders import Encoder
 from spikewright.encoders.events import EventFrames
@@ -62,6 +63,7 @@ def check(
     busy: Bandwidth | None = None,
     try_remedies: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    cluster: ClusterChoice = None,
 ) -> Fit:
     """Whether a spiking network fits a chip, and what would where it does not.
 
@@ -82,6 +84,7 @@ def check(
         busy: how busy its cores are, where that is known already.
         try_remedies: whether remedies that need no training are simulated on the data, with what they cost in accuracy.
         progress: called with (samples done, samples in all).
+        cluster: workers that share the samples of a simulation in steps: see ``simulate``; integers run in one place.
 
     Raises:
         SettingsError: for an unknown chip, a dt that no clock has, a readout that cannot be, or operations per second
@@ -126,7 +129,7 @@ def check(
             data = data.frames(spiking_graph(network).inputs, dt or 0.0, timesteps)
             timesteps, encoder = data.shape[1], EventFrames()
         timesteps = TIMESTEPS if timesteps is None else timesteps
-        settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress}
+        settings: dict[str, Any] = {"window": window, "encoder": encoder, "progress": progress, "cluster": cluster}
         busy = measured_bandwidth(network, lowered.network, data, timesteps, dt or 0.0, **settings)
     elif rates is not None:
         busy = from_rates(lowered.network, rates, dt)

@@ -21,7 +21,7 @@ from spikewright.chips.simulation.trains import clock_of
 from spikewright.chips.storage import is_quantised, load_quantised
 from spikewright.chips.value import Fit
 from spikewright.cli.chip_report import compared_or_why, write_chip_report
-from spikewright.cli.console import JsonOption, ShapeOption, WeightsOption, duration, parse_shape
+from spikewright.cli.console import ClusterOption, JsonOption, ShapeOption, WeightsOption, duration, parse_shape
 from spikewright.cli.options import (
     IDLE_ON_EVENTS,
     RECORDED,
@@ -95,6 +95,7 @@ def check(
             help="An HTML page: cores, bandwidth, changes; with --data also what the chip computes beside it."
         ),
     ] = None,
+    cluster: ClusterOption = None,
     force: ForceOption = False,
     weights: WeightsOption = None,
     shape: ShapeOption = None,
@@ -121,6 +122,7 @@ def check(
     if data is None and rates is None and synops_limit is not None:
         raise SettingsError("--synops-limit would change nothing: operations are counted with --data or --rates")
     if data is None:
+        check_idle(context, ("cluster",), "nothing is simulated without --data")
         check_idle(context, RunOptions, "nothing is simulated without --data")
         check_idle(context, ("window",), "peaks are those of single events: give --data")
         check_idle(context, ("try_remedies",), "remedies are simulated on samples: give --data")
@@ -129,6 +131,7 @@ def check(
     integers = is_quantised(model)
     if integers:
         check_idle(context, OF_FLOATS, f"{model} holds integers, which are sent regular trains of the samples")
+        check_idle(context, ("cluster",), "what 'quantise' wrote is run in one place")
     network = load_quantised(Path(model)) if integers else load(model, weights=weights, shape=parse_shape(shape))
     used: Choice | None = None
     if rates is not None and not isinstance(network, Quantised):
@@ -157,7 +160,14 @@ def check(
         settings = {"busy": busy, "synops_limit": limit}
     with progress("simulating", quiet=as_json or data is None) as move:
         fit = checked(
-            network, own, dt=step, chip_readout=chip_readout, try_remedies=try_remedies, progress=move, **settings
+            network,
+            own,
+            dt=step,
+            chip_readout=chip_readout,
+            try_remedies=try_remedies,
+            progress=move,
+            cluster=cluster,
+            **settings,
         )
     if report is not None:
         if compared is None:

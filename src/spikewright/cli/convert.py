@@ -45,6 +45,7 @@ from spikewright.frontends.verify import verification
 from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.parts import Checkpoint
+from spikewright.plot import check_plots, save_all
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
@@ -85,6 +86,14 @@ def convert(
     correct: Annotated[list[str] | None, typer.Option(help=f"{CORRECT} In order; it can be given again.")] = None,
     test: Annotated[str | None, typer.Option(help="Labelled data to measure with, by every --method.")] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page that shows it all; needs --test.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder, new or empty, for figures: activations, weights; with --test rates, accuracy, spikes.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    plots_as: Annotated[Literal["svg", "png", "pdf"], typer.Option(help="What figures are written as.")] = "svg",
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Of the measurement.")] = 64,
     dt: DtOption = None,
     readout_from: ReadoutFromOption = "0",
@@ -109,13 +118,17 @@ def convert(
     if start != "auto":
         check_window(start, timesteps)
     loss = exit_share(early_exit)
-    outputs = {"--output": output, "--report": report, "--statistics": statistics}
+    outputs = {"--output": output, "--report": report, "--statistics": statistics, "--plots": plots}
     check_outputs(outputs, {"MODEL": model, "--weights": options.weights, "--data": data, "--test": test})
     checkpoint = Checkpoint(output, resume)
     force_output = force or checkpoint.wrote(output)
     check_save(output, force_output)
     if report is not None:
         check_report(report, force)
+    if plots is None:
+        check_idle(context, ("plots_as",), "no figures are drawn: give --plots too")
+    else:
+        check_plots(plots, plots_as, force=force)
     if statistics is not None:
         check_destination(statistics, force=True)  # reused where it fits
     methods = parse_all(method or "percentile:99.9")
@@ -225,6 +238,7 @@ def convert(
         "calibration": choice.as_json(),
         **seen.summary(),
     }
+    compared_ones = None
     if labelled is not None and tested is not None:
         told = {
             "command": context.obj,
@@ -276,6 +290,9 @@ def convert(
             out.print(comparison(measures))
             for line in judgement(measures):
                 out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if plots is not None:
+        save_all(plots, compared_ones or conversion, statistics=found, kind=plots_as, force=force)
+        summary["plots"] = str(plots)
     checkpoint.clear()
     if as_json:
         print_json(summary)
@@ -292,3 +309,5 @@ def convert(
         out.print(f"written: {output}{which}", highlight=False, soft_wrap=True)
         if report is not None:
             out.print(f"report: {report}", highlight=False, soft_wrap=True)
+        if plots is not None:
+            out.print(f"figures: {plots}", highlight=False, soft_wrap=True)

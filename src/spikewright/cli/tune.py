@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from spikewright.cli.calibration import CalibrationOptions, typed
-from spikewright.cli.console import JsonOption, ModelArgument, OverlapOption, duration
+from spikewright.cli.console import ClusterOption, JsonOption, ModelArgument, OverlapOption, duration
 from spikewright.cli.options import check_idle, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
@@ -72,6 +72,7 @@ def tune(
         str | None, typer.Option(help="Of recordings: the length of a timestep, like 1ms; T follows from it.")
     ] = None,
     allow_overlap: OverlapOption = False,
+    cluster: ClusterOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,6 +127,7 @@ def tune(
             correction_seed=options.sample_seed,
             allow_overlap=allow_overlap,
             progress=tell,
+            cluster=cluster,
             seeds=seeds_of(choice, options.first_samples, options.sample_seed),
             **options.preparation,
             **options.runs,

@@ -25,6 +25,8 @@ AHEAD = 2
 """Parts that are with each worker, the one that runs among them: samples of more would wait at the scheduler."""
 THREADS = {"MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """What workers on this machine begin with beside their number of threads, those that begin anew too."""
+OWN = ("OMP_NUM_THREADS", "SPIKEWRIGHT_THREADS")
+"""Where that number stands, for torch and for the native engine: workers share the cores of a machine."""
 SECONDS = 20
 """How long a scheduler is waited for."""
 
@@ -56,7 +58,7 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
         threads = str(max(1, (os.cpu_count() or 1) // int(count)))
         with (
             _quiet(),
-            config.set({"distributed.nanny.pre-spawn-environ": {**THREADS, "OMP_NUM_THREADS": threads}}),
+            config.set({"distributed.nanny.pre-spawn-environ": {**THREADS, **dict.fromkeys(OWN, threads)}}),
             LocalCluster(
                 n_workers=int(count),
                 threads_per_worker=1,

@@ -148,16 +148,25 @@ def reset_net(net: nn.Module) -> None:
 
 def _batches(dataloader: Any) -> Iterator[Array]:
     """The samples of each batch, without labels."""
-    if isinstance(dataloader, Dataset) or hasattr(dataloader, "shape") or isinstance(dataloader, tuple):
+    if isinstance(dataloader, Dataset) or hasattr(dataloader, "shape") or _labelled(dataloader):
         yield from (batch for batch, _ in as_dataset(dataloader).batches(100))
         return
     for item in dataloader:
         yield np.asarray(item[0] if isinstance(item, tuple | list) else item, np.float32)
 
 
+def _labelled(given: Any) -> bool:
+    """Whether a tuple is samples with their labels; another one is of batches, as ``images.split(100)`` is."""
+    if not isinstance(given, tuple) or len(given) != 2:
+        return False
+    samples, labels = given
+    return labels is None or (np.ndim(labels) < np.ndim(samples) and len(labels) == len(samples))
+
+
 def _dataset(dataloader: Any) -> Dataset:
     """All samples as a data set; a DataLoader is read batch by batch, other iterables at once."""
-    if isinstance(dataloader, Dataset | torch.utils.data.DataLoader) or hasattr(dataloader, "shape"):
+    known = isinstance(dataloader, Dataset | torch.utils.data.DataLoader) or hasattr(dataloader, "shape")
+    if known or _labelled(dataloader):
         return as_dataset(dataloader)
     return ArrayDataset(np.concatenate(list(_batches(dataloader))), None)
 

@@ -57,6 +57,11 @@ def channel_map(moves: Array, reads: tuple[int, ...], source: tuple[int, ...]) -
     return channels if np.array_equal(table, expected) else None
 
 
+def along_axis(matrix: NDArray[np.float64]) -> tuple[Taps, NDArray[np.float64]]:
+    """Taps and mixes of one axis along which each output is a sum of inputs, by weights ``(outputs, inputs)``."""
+    return _product(matrix[:, :, None])
+
+
 def _axes(one: Connections) -> list[tuple[int, tuple[Taps, int]]]:
     return list(enumerate(zip(one.axes, one.inputs[1:], strict=True)))
 

@@ -6,14 +6,15 @@ import numpy as np
 
 from spikewright.frontends.common.windows import mixing, no_padding
 from spikewright.graph import Array, Graph, Node, Shape
-from spikewright.nodes import Add, Concat, Conv, Linear, Pad
+from spikewright.nodes import Add, Concat, Conv, Linear, Pad, Take
 
 WIDEST = 1024
 """Channels up to which a selection is written as a matrix."""
 
 
 def selections(graph: Graph) -> Graph:
-    """The same network with each Concat of channels as a sum, and each Pad as a convolution with a kernel of one.
+    """The same network with each Concat of channels as a sum, and each Pad, and each Take of channels, as a convolution
+    with a kernel of one.
 
     Every weight is zero or one, so all values stay exactly the same. What has more than ``WIDEST`` channels or more
     than two axes stays as it is.
@@ -30,6 +31,10 @@ def selections(graph: Graph) -> Graph:
             (before,) = graph.input_shapes(node)
             low, _ = node.padding[0]
             nodes.append(_selection(node.name, node.inputs[0], _band(shape[0], before[0], low), node.padding[1:]))
+        elif small and isinstance(node, Take) and not any(node.positions[1:]):
+            (before,) = graph.input_shapes(node)
+            matrix = np.eye(before[0], dtype=np.float32)[list(node.positions[0])]
+            nodes.append(_selection(node.name, node.inputs[0], matrix, no_padding(len(shape) - 1)))
         else:
             nodes.append(node)
     return graph.with_nodes(nodes)

@@ -23,10 +23,13 @@ from spikewright.nodes.permute import Permute as Permute
 from spikewright.nodes.pool import AvgPool as AvgPool
 from spikewright.nodes.pool import SumPool as SumPool
 from spikewright.nodes.relu import ReLU as ReLU
+from spikewright.nodes.resample import Resample as Resample
 from spikewright.nodes.reshape import Reshape as Reshape
+from spikewright.nodes.round import Round as Round
 from spikewright.nodes.sigmoid import Sigmoid as Sigmoid
 from spikewright.nodes.softmax import Softmax as Softmax
 from spikewright.nodes.spike_max_pool import SpikeMaxPool as SpikeMaxPool
+from spikewright.nodes.take import Take as Take
 from spikewright.nodes.tanh import Tanh as Tanh
 from spikewright.nodes.terminals import Input as Input
 from spikewright.nodes.terminals import Output as Output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,17 +26,22 @@ class ReLU(Node):
         ceiling: None, one number for all (6 for a ReLU6), or, after normalising, one for each channel.
         levels: how many steps lead from 0 to the ceiling; None for no steps.
         shift: of the rounding, in steps: in [0, 1).
+        ties: what lies halfway between two whole numbers, where a network rounds to the nearest (a shift of ½): goes
+            "up", as in the equation, or to the "even" or the "odd" one, as frameworks round.
     """
 
     ceiling: Array | float | None = None
     levels: int | None = None
     shift: float = 0.5
+    ties: Literal["up", "even", "odd"] = "up"
 
     def infer_shape(self, *inputs: Shape) -> Shape:
         if isinstance(self.ceiling, float | int) and not 0 < self.ceiling <= float(np.finfo(np.float32).max):
             raise GraphError(f"{self}: the ceiling must be positive and finite, not {self.ceiling}")
         if self.levels is not None and (self.ceiling is None or self.levels < 1 or not 0 <= self.shift < 1):
             raise GraphError(f"{self}: {self.levels} levels need a ceiling, and a shift in [0, 1), not {self.shift}")
+        if self.ties not in ("up", "even", "odd"):
+            raise GraphError(f"{self}: ties go 'up', or to the 'even' or 'odd' number, not {self.ties!r}")
         return inputs[0]
 
     def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
@@ -53,6 +58,11 @@ class ReLU(Node):
             if levels is None:
                 return x.relu().minimum(wide)
             scaled = x * (levels / wide)  # what follows takes its place: it is far larger than caches
-            return scaled.add_(self.shift).floor_().clamp_(0, levels).mul_(wide / levels)
+            if self.ties == "up":
+                rounded = scaled.add_(self.shift).floor_()
+            else:
+                odd = float(self.ties == "odd")
+                rounded = scaled.add_(self.shift - 0.5 + odd).round_().sub_(odd)
+            return rounded.clamp_(0, levels).mul_(wide / levels)
 
         return forward

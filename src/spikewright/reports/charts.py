@@ -1,4 +1,5 @@
-"""The charts of the report as plain data: traces and layouts in Plotly's JSON, drawn by ``page.js``.
+"""The charts of the report as plain data: traces and layouts in Plotly's JSON, drawn by ``page.js``, and by
+``spikewright.plot`` as figures of matplotlib, which takes the words that are used here and refuses others.
 
 Colours are names of CSS variables ("c0" is the first candidate's; "c0/33" the same, mostly transparent), so that
 light and dark are one page. Names of nodes and methods go through ``plain``: Plotly would read markup in them.
@@ -22,7 +23,7 @@ from spikewright.synapse_graph.summary import Degrees
 Chart = dict[str, Any]
 BINS = 60
 COLOURS = 6
-"""How many colours style.css has for candidates; more candidates repeat them, dashed."""
+"""How many colours style.css has for candidates; more candidates repeat them, dashed or paler."""
 SMALL, LARGE = 270, 380
 """Heights, in pixels."""
 SHARE = {"type": "log", "tickformat": "~%", "nticks": 5}
@@ -51,7 +52,7 @@ def synops(candidates: Sequence[Candidate]) -> Chart:
             "y": [plain(shown[name]) for name in names],
             "x": [_synops(candidate, name) for name in names],
             "customdata": [plain(name) for name in names],
-            "marker": {"color": colour(k)},
+            "marker": {"color": colour(k), "opacity": 1 if k < COLOURS else 0.55},
             "hovertemplate": "%{customdata}: %{x:.3s}",
         }
         for k, candidate in enumerate(candidates)

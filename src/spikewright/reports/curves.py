@@ -50,27 +50,49 @@ def score(
             traces.append(_quantised(k, candidate.label, found, name))
     end = max(c.measures.timesteps for c in candidates)
     if level is not None and np.isfinite(level):
-        traces.append(
-            {
-                "x": [1, end],
-                "y": _shown(np.full(2, level), kind),
-                "name": f"analog, {kind.text(level, unit=True)}",
-                "mode": "lines",
-                "line": {"color": "muted", "dash": "dash", "width": 1.5},
-                "hoverinfo": "skip",
-            }
-        )
+        traces.append(_level(level, kind, end))
+    return _over_time(traces, kind.axis(against=against), values, end, linear)
+
+
+def plain(curves: Mapping[str, Curve], level: float | None, *, close: bool = False, linear: bool = False) -> Chart:
+    """Accuracies against timesteps, one line for each curve, with the analog network's as a level.
+
+    Args:
+        curves: ``(T,)`` by label, from 0 to 1.
+        level: of the analog network, or None.
+        close: as of ``score``.
+        linear: as of ``score``.
+    """
+    kind, end = SCORES["accuracy"], max(map(len, curves.values()))
+    traces = [
+        line(k, label, list(range(1, len(curve) + 1)), _shown(curve, kind), _hover(kind))
+        for k, (label, curve) in enumerate(curves.items())
+    ]
+    if level is not None:
+        traces.append(_level(level, kind, end))
+    levels = [] if level is None else [np.full(1, level)]
+    return _over_time(traces, kind.axis(), _axis(kind, [*curves.values(), *levels], close), end, linear)
+
+
+def _level(level: float, kind: Score, end: int) -> Chart:
+    """The analog network's score, the same at every timestep."""
+    return {
+        "x": [1, end],
+        "y": _shown(np.full(2, level), kind),
+        "name": f"analog, {kind.text(level, unit=True)}",
+        "mode": "lines",
+        "line": {"color": "muted", "dash": "dash", "width": 1.5},
+        "hoverinfo": "skip",
+    }
+
+
+def _over_time(traces: list[Chart], title: str, values: Mapping[str, Any], end: int, linear: bool) -> Chart:
+    """Lines against timesteps, in powers of two unless the axis is linear."""
     ticks = [2**k for k in range(24) if 2**k <= end]
     powers = {"type": "log", "tickvals": ticks, "ticktext": [str(t) for t in ticks], "hoverformat": "d"}
+    time = {"rangemode": "tozero", **whole_numbers(end)} if linear else powers
     return framed(
-        traces,
-        "timesteps",
-        kind.axis(against=against),
-        xaxis={"rangemode": "tozero", **whole_numbers(end)} if linear else powers,
-        yaxis=values,
-        height=LARGE,
-        legend=True,
-        hovermode="x unified",
+        traces, "timesteps", title, xaxis=time, yaxis=values, height=LARGE, legend=True, hovermode="x unified"
     )
 
 

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from spikewright.calibration import Statistics
+from spikewright.conversion import Conversion
 from spikewright.experiment import Candidate
 from spikewright.graph import Array, Graph
 from spikewright.measures import LayerMeasures
@@ -112,13 +113,21 @@ def _distributions(
 
 
 def _weights(document: Document, candidate: Candidate, index: int, source: str) -> str:
-    before, after = (
-        _weights_into(graph, source) for graph in (candidate.conversion.reference, candidate.conversion.spiking)
-    )
+    before, after = weights_before_and_after(candidate.conversion, source)
     if before is None or after is None:
         return ""
     chart = charts.weights(before, after, index)
     return document.figure(chart, f"{before.size:,} weights of {source}, before and after normalising")
+
+
+def weights_before_and_after(conversion: Conversion, source: str) -> tuple[Array | None, Array | None]:
+    """All weights of a layer before and after normalising, in one row each; None where it has none.
+
+    Args:
+        conversion: whose weights they are.
+        source: the layer; of an Add those of its branches are taken.
+    """
+    return _weights_into(conversion.reference, source), _weights_into(conversion.spiking, source)
 
 
 def _weights_into(graph: Graph, name: str) -> Array | None:

@@ -107,11 +107,18 @@ class LargestValues(Accumulator):
         return made
 
     def add(self, values: Values) -> None:
+        if values.seen is not None:  # which offered them on its way
+            return
         for block in values.blocks:
             for rows, places in block.parts(AT_ONCE):
                 self._keep(*block.values_from(floats(self.low + 1), rows, places))
 
-    def _keep(self, pattern: NDArray[np.int32], channel: Ints) -> None:
+    def offer(self, pattern: NDArray[np.int32], channel: NDArray[np.int32]) -> None:
+        """See values of a batch by their patterns and channels: all above ``low`` among them."""
+        good = pattern > (self.low if len(self.low) == 1 else self.low[channel])
+        self._keep(pattern[good], channel[good])
+
+    def _keep(self, pattern: NDArray[np.int32], channel: NDArray[Any]) -> None:
         if not len(pattern):
             return
         if len(self.low) == 1:

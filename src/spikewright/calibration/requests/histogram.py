@@ -162,6 +162,9 @@ class HistogramCounts(Accumulator):
             largest = values.maximum.astype(np.float32).view(np.int32).astype(np.int64)
             self._widen((largest >> MANTISSA) + 1)
         self._hold(values.count // len(self.slots))
+        if values.seen is not None and not self.windowed:
+            self.slots[0, :-1] += values.seen.histogram
+            return
         rows = patterns(values.rows)
         if rows.device.type != "cpu":
             self._count_there(rows)

@@ -27,6 +27,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 SERIAL = (1 << 15) - 1
 """Values of a tensor up to which torch runs one operation in one thread."""
+UPPER = 1 << 15
+"""The upper 16 bits of positive numbers, as many as there are."""
 
 
 @storable
@@ -62,6 +64,26 @@ class Totals:
         return positives, self.count // (len(self.positives) if channels else 1) - positives
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was counted of a batch of rectified values, or of sizes.
+
+    Attributes:
+        largest: ``(C,)``: the largest pattern of each channel, of NaN and infinity too.
+        positives: ``(C,)``.
+        histogram: ``(2^15,)``: positive values by the upper 16 bits of their patterns.
+    """
+
+    largest: NDArray[np.int32]
+    positives: NDArray[np.int64]
+    histogram: NDArray[np.int64]
+
+    @classmethod
+    def nothing(cls, channels: int) -> Seen:
+        """That of no values."""
+        return cls(np.zeros(channels, np.int32), np.zeros(channels, np.int64), np.zeros(UPPER, np.int64))
+
+
 class Values:
     """A batch of values of one population, and what accumulators share of it.
 
@@ -70,6 +92,9 @@ class Values:
         floor: ``(C,)``: patterns from which ``upper`` gives values.
         pool: of threads that count side by side.
         threads: how many these are.
+
+    Attributes:
+        seen: what the native core counted of them, where it did.
     """
 
     def __init__(
@@ -81,6 +106,7 @@ class Values:
     ) -> None:
         self.given, self.floor, self.pool, self.threads = given, floor, pool, threads
         self.count = given.numel()
+        self.seen: Seen | None = None
 
     @property
     def rows(self) -> Tensor:
@@ -99,6 +125,8 @@ class Values:
     @cached_property
     def maximum(self) -> NDArray[np.float64]:
         """``(C,)``; NaN and infinity where there are any."""
+        if self.seen is not None:
+            return self.seen.largest.view(np.float32).astype(np.float64)
         channels = self.given.shape[1]
         found = [block.tops.reshape(-1, channels, block.positions).amax(dim=(0, 2)) for block in self.blocks]
         return np.asarray(np.max([most.double().cpu().numpy() for most in found], axis=0))
@@ -111,6 +139,8 @@ class Values:
     @cached_property
     def positives(self) -> NDArray[np.int64]:
         """``(C,)``."""
+        if self.seen is not None:
+            return self.seen.positives
         found = np.zeros(self.given.shape[1], np.int64)
         if self.given.device.type != "cpu":
             found += (self.rows > 0).sum(dim=(0, 2)).cpu().numpy()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import operator
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
+from spikewright.compat.snntoolbox.generator import preprocessing_of, refused_arguments
 from spikewright.compat.snntoolbox.options import parser_of, refused
 from spikewright.conversion import Neurons
 from spikewright.data import Preprocessing
@@ -23,8 +25,6 @@ PLOT_VARS = {
     *("activations", "spiketrains", "spikecounts", "spikerates", "input_image", "error_t", "confusion_matrix"),
     *("correlation", "hist_spikerates_activations", "normalization_activations", "operations", "v_mem", "all"),
 }
-IDLE_FLOW = {"batch_size", "shuffle", "class_mode", "seed"}
-"""Keys of dataflow_kwargs that change nothing here: pictures come in the order of their names."""
 
 
 class OptionsError(SettingsError):
@@ -56,6 +56,7 @@ class Experiment:
         parsed, spiking: where the normalised and the spiking network are written.
         preprocessing: of pictures.
         classes: the names of class folders in the order of the labels.
+        shuffle: of pictures: the seed by which those that are tested are drawn; None for the first ones.
         scale, evaluate, parse, convert, simulate: which of the steps are taken.
         timesteps: T.
         dt: of a timestep, in ms.
@@ -69,7 +70,8 @@ class Experiment:
         average_pools: whether max pooling becomes average pooling.
         percentile_samples: how many samples are calibrated on; None for all.
         logged: which variables are logged.
-        report: whether a report is written.
+        plots: which pictures are drawn; a report is written where there are any.
+        picture: their format: "png", "svg" or "pdf".
         overwrite: whether what stands there is replaced.
         verbose: whether progress is printed.
         notes: what is left out, in sentences.
@@ -85,6 +87,7 @@ class Experiment:
     spiking: Path
     preprocessing: Preprocessing
     classes: tuple[str, ...]
+    shuffle: int | None
     scale: bool
     evaluate: bool
     parse: bool
@@ -102,7 +105,8 @@ class Experiment:
     average_pools: bool
     percentile_samples: int | None
     logged: tuple[str, ...]
-    report: bool
+    plots: tuple[str, ...]
+    picture: str
     overwrite: bool
     verbose: bool
     notes: tuple[str, ...]
@@ -128,6 +132,9 @@ def experiment_of(path: Path | str) -> Experiment:
         problems.append("[paths] filename_ann: the name of the model is missing")
     library = read.one_of("input", "model_lib", ("keras", "pytorch"))
     pictures = read.one_of("input", "dataset_format", ("npz", "jpg", "png")) != "npz"
+    generator, flow = (
+        ({}, {}) if not pictures else (read.table("input", "datagen_kwargs"), read.table("input", "dataflow_kwargs"))
+    )
     batch_size, dt = read.whole("simulation", "batch_size"), read.number("simulation", "dt")
     listed_samples = read.literal("simulation", "sample_idxs_to_test")
     count = max(read.whole("simulation", "num_to_test"), batch_size)
@@ -152,8 +159,9 @@ def experiment_of(path: Path | str) -> Experiment:
         weights=weights,
         parsed=_network(folder, read.text("paths", "filename_parsed_model") or f"{name}_parsed"),
         spiking=_network(folder, read.text("paths", "filename_snn") or f"{name}_INI"),
-        preprocessing=_preprocessing(read) if pictures else Preprocessing(),
-        classes=_classes(folder, read.text("paths", "class_idx_path"), problems) if pictures else (),
+        preprocessing=_preprocessing(generator, flow, problems) if pictures else Preprocessing(),
+        classes=_classes(folder, read.text("paths", "class_idx_path"), flow, problems) if pictures else (),
+        shuffle=_seed(flow) if pictures and not listed_samples and flow.get("shuffle", True) else None,
         scale=read.truth("tools", "normalize"),
         evaluate=read.truth("tools", "evaluate_ann"),
         parse=parse,
@@ -171,7 +179,8 @@ def experiment_of(path: Path | str) -> Experiment:
         average_pools=read.truth("conversion", "max2avg_pool"),
         percentile_samples=limit,
         logged=logged,
-        report=bool(plots),
+        plots=tuple(sorted(plots)),
+        picture=_picture(read),
         overwrite=read.truth("output", "overwrite"),
         verbose=read.text("output", "verbose") not in ("0", "False"),
         notes=tuple(f"[output] log_vars: {label} is left out" for label in sorted(logs - {*LOGGED, "all"})),
@@ -256,11 +265,35 @@ class _Reader:
         return cast(dict[str, Any], found)
 
     def _value(self, section: str, name: str) -> Any:
-        """What a text of Python literals says; nothing is executed."""
+        """What a text of Python literals says, sums and quotients of numbers too; nothing is executed."""
         try:
-            return ast.literal_eval(self.text(section, name) or "[]")
+            return ast.literal_eval(_Computed().visit(ast.parse(self.text(section, name) or "[]", mode="eval")))
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
+
+
+class _Computed(ast.NodeTransformer):
+    """Numbers in the place of what is computed of two: ``1/255``."""
+
+    KNOWN: ClassVar[dict[type[ast.operator], Any]] = {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+    }
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """A constant, where both sides are."""
+        self.generic_visit(node)
+        compute = self.KNOWN.get(type(node.op))
+        values = [side.value for side in (node.left, node.right) if isinstance(side, ast.Constant)]
+        numbers = [value for value in values if type(value) in (int, float)]
+        if compute is None or len(numbers) < 2:
+            return node
+        try:
+            return ast.copy_location(ast.Constant(compute(*numbers)), node)
+        except ArithmeticError:
+            return node
 
 
 def _within(folder: Path, text: str) -> Path:
@@ -287,27 +320,36 @@ def _model(folder: Path, name: str, library: str, problems: list[str]) -> tuple[
     return found[0], weights[0] if library == "pytorch" and weights else None
 
 
-def _preprocessing(read: _Reader) -> Preprocessing:
+def _picture(read: _Reader) -> str:
+    """The format of pictures: of the properties of plots that which is savefig.format."""
+    kind = read.table("output", "plotproperties").get("savefig.format", "png")
+    if kind not in ("png", "svg", "pdf"):
+        read.problems.append(f"[output] plotproperties: 'savefig.format' is png, svg or pdf, not {str(kind)[:20]!r}")
+    return str(kind)
+
+
+def _preprocessing(made: dict[str, Any], flow: dict[str, Any], problems: list[str]) -> Preprocessing:
     """Of pictures: what Keras' generator is told."""
-    made = read.table("input", "datagen_kwargs")
-    flow = read.table("input", "dataflow_kwargs")
-    unknown = [("datagen_kwargs", key) for key in made if key not in ("rescale", "data_format")]
-    unknown += [("dataflow_kwargs", key) for key in flow if key not in {"target_size", *IDLE_FLOW}]
-    for option, key in unknown:
-        advice = "spikewright convert --preprocess has imagenet, resize, crop, mean and std"
-        read.problems.append(f"[input] {option}: '{key}' is not taken; {advice}")
+    lines = refused_arguments(made, flow)
+    problems += lines
     try:
-        size = tuple(flow["target_size"]) if "target_size" in flow else None
-        return Preprocessing(scale=float(made.get("rescale") or 1.0), resize=cast(Any, size))
-    except (TypeError, ValueError, SettingsError) as error:
-        read.problems.append(f"[input] dataflow_kwargs, datagen_kwargs: {error}")
+        return Preprocessing() if lines else preprocessing_of(made, flow)
+    except SettingsError as error:
+        problems.append(f"[input] dataflow_kwargs, datagen_kwargs: {error}")
         return Preprocessing()
 
 
-def _classes(folder: Path, text: str, problems: list[str]) -> tuple[str, ...]:
-    """The names of class folders in the order of the labels, from a JSON file ``{"0": ["n01440764", "tench"], …}``."""
+def _seed(flow: dict[str, Any]) -> int:
+    given = flow.get("seed")
+    return given if isinstance(given, int) and given >= 0 else 0
+
+
+def _classes(folder: Path, text: str, flow: dict[str, Any], problems: list[str]) -> tuple[str, ...]:
+    """The names of class folders in the order of the labels, from a JSON file ``{"0": ["n01440764", "tench"], …}``, or
+    as ``classes`` lists them."""
     if not text:
-        return ()
+        names = flow.get("classes") or ()
+        return tuple(names) if isinstance(names, list | tuple) else ()
     try:
         held = json.loads((folder / text).read_text(encoding="utf-8"))
         rows = [held[str(index)] for index in range(len(held))]

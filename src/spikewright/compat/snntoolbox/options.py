@@ -68,8 +68,8 @@ OPTIONS: tuple[Option, ...] = (
         """
         model_lib | keras | taken | keras or pytorch; for others export ONNX: `spikewright convert network.onnx`
         dataset_format | npz | taken | npz, jpg or png; for recordings: `spikewright convert --binning …`
-        datagen_kwargs | {} | taken | rescale; other keys are refused by name
-        dataflow_kwargs | {} | taken | target_size; batch_size, shuffle, class_mode and seed are idle
+        datagen_kwargs | {} | taken | rescale; what augments or normalises by the pictures themselves is refused by name
+        dataflow_kwargs | {} | taken | target_size, by default (256, 256); interpolation, color_mode, classes, shuffle
         poisson_input | False | taken | the Poisson encoder
         input_rate | 1000 | taken | in Hz: an event stands for so much that the mean input stays what it is
         num_poisson_events_per_sample | -1 | fixed | events are not cut off: shorten duration
@@ -171,11 +171,11 @@ OPTIONS: tuple[Option, ...] = (
         "output",
         """
         log_vars | {} | taken | activations_n_b_l, spiketrains_n_b_l_t, mem_n_b_l_t; others are left out with a line
-        plot_vars | {} | taken | any of them writes report.html, one page
+        plot_vars | {} | taken | pictures by their names there, and report.html, one page with all
         verbose | 1 | taken | 0 prints nothing but the result
         overwrite | True | taken | False refuses to replace what stands there
         use_simple_labels | True | idle | layers are called as in the model
-        plotproperties | {} | idle | for matplotlib
+        plotproperties | {} | taken | savefig.format: png, svg or pdf; others are idle
         """,
     ),
 )

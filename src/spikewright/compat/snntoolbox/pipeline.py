@@ -15,6 +15,7 @@ from spikewright.compat._networks import readout_of, trained
 from spikewright.compat.snntoolbox.experiment import Experiment, experiment_of
 from spikewright.compat.snntoolbox.logs import log_batches
 from spikewright.compat.snntoolbox.parameters import found_scales, write_activations, write_factors
+from spikewright.compat.snntoolbox.plots import notes_on_plots, plot_normalisation, plot_run
 from spikewright.conversion import Conversion, Readout, from_scales, read_out
 from spikewright.data import Dataset, load_data
 from spikewright.encoders import Encoder
@@ -42,8 +43,8 @@ def run_pipeline(config: Experiment | Path | str, say: Say = print) -> list[floa
     """Run an experiment of SNN Toolbox and write what it writes.
 
     In the log folder: ``.config``, ``accuracy.txt``, ``log_vars/0.npz`` …, ``normalization/`` with PERCENTILE.json,
-    activations and weights; ``report.html`` where plots are asked for. In the working folder: the normalised and the
-    spiking network, as .safetensors.
+    activations and weights; pictures and ``report.html`` where ``plot_vars`` asks for any. In the working folder: the
+    normalised and the spiking network, as .safetensors.
 
     Args:
         config: the experiment, or its INI file.
@@ -59,7 +60,7 @@ def run_pipeline(config: Experiment | Path | str, say: Say = print) -> list[floa
     """
     asked = config if isinstance(config, Experiment) else experiment_of(config)
     told = say if asked.verbose else _silent
-    for note in asked.notes:
+    for note in [*asked.notes, *notes_on_plots(asked)]:
         told(note)
     _check_places(asked)
     network = _network(asked)
@@ -98,7 +99,7 @@ def _check_places(asked: Experiment) -> None:
         check_destination(asked.parsed, asked.overwrite)
     if asked.convert:
         check_destination(asked.spiking, asked.overwrite)
-    if asked.report and asked.simulate:
+    if asked.plots and asked.simulate:
         check_destination(asked.log / "report.html", asked.overwrite)
     if asked.simulate:
         check_destination(asked.log / "accuracy.txt", asked.overwrite)
@@ -139,9 +140,16 @@ def _test_data(asked: Experiment, network: Graph | Conversion) -> Dataset:
         if len(wanted) < len(data) or wanted.max() != len(wanted) - 1:
             raise DataError(f"[simulation]: sample {wanted.max()} is asked for, the test set has {len(data)}")
         wanted = np.arange(len(data))
+    wanted = _ordered(asked, len(data))[wanted]
     if not data.has_labels:
         raise DataError(f"{asked.data}: the test samples have no labels (y_test.npz)")
     return data.subset(wanted)
+
+
+def _ordered(asked: Experiment, count: int) -> NDArray[np.int64]:
+    """The samples in the order in which they are tested: pictures drawn, where they are shuffled."""
+    order = np.arange(count)
+    return order if asked.shuffle is None else np.random.default_rng(asked.shuffle).permutation(order)
 
 
 def _data(asked: Experiment, network: Graph | Conversion, split: Any) -> Dataset:
@@ -154,7 +162,8 @@ def _calibration_data(asked: Experiment, network: Graph) -> Dataset:
     """The samples of x_norm.npz; of pictures in one folder those that are not tested."""
     data = _data(asked, network, "train")
     if not (asked.data / "x_norm.npz").exists() and not (asked.data / "train").exists():
-        rest = np.setdiff1d(np.arange(len(data)), asked.samples)
+        tested = _ordered(asked, len(data))[[index for index in asked.samples if index < len(data)]]
+        rest = np.setdiff1d(np.arange(len(data)), tested)
         if not len(rest):
             raise DataError(f"{asked.data}: all samples are tested, none is left to normalise with")
         data = data.subset(rest)
@@ -189,6 +198,7 @@ def _scales(folded: Graph, readout: Readout, asked: Experiment, told: Say) -> Sc
     conversion = from_scales(folded, scales, readout=readout)
     write_factors(folder, asked.config.get("normalization", "percentile"), conversion, statistics)
     write_activations(folder, folded, data)
+    plot_normalisation(asked, folder, conversion, statistics)
     return scales
 
 
@@ -236,8 +246,9 @@ def _simulated(conversion: Conversion, data: Dataset, asked: Experiment, told: S
     lines, accuracy = log_batches(asked, conversion, data, labels_of(data), found, trained_answers)
     write_text(asked.log / "accuracy.txt", "\n".join(lines) + "\n", force=True)
     told(f"Spiking network: {accuracy:.2%} of {len(data)} samples after {asked.timesteps} timesteps.")
-    if asked.report:
+    if asked.plots:
         measures = measure(conversion, data, asked.timesteps, allow_overlap=True, quiet=True, **how)
+        plot_run(asked, measures)
         path = report(asked.log / "report.html", conversion, measures, force=asked.overwrite)
         told(f"Report: {path}")
     return accuracy

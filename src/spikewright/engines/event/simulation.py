@@ -21,14 +21,19 @@ from spikewright.engines.event.view import channels_last_rows, with_channels_las
 from spikewright.engines.recording import Recording, as_recording
 from spikewright.engines.reference import BatchRun
 from spikewright.engines.units import event_units
+from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.forward import split_inputs
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output
 from spikewright.recordings import events_in
+from spikewright.text import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+THREADS = "SPIKEWRIGHT_THREADS"
+"""A variable of the environment: how many threads the native core has at most, where processes share a machine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +123,9 @@ class EventSimulation:
         encoder = encoder.fitted(self.graph)
         ready, samples = self._ready, len(x)
         if ready is None or ready.wanted is not wanted or ready.encoder != encoder or ready.samples != samples:
-            ready = self._ready = self._made_ready(encoder, wanted, samples)
-        check_memory(ready.fixed, ready.each, samples, timesteps)
+            ready = self._made_ready(encoder, wanted, samples)
+            check_memory(ready.fixed, ready.each, samples, timesteps)  # later batches of a run need the same again
+            self._ready = ready
         prepared, dense = ready.prepared, dense_values(self.graph, wanted)
         if wanted.whole or not dense:
             return self._run(prepared, x, encoder, wanted, first)
@@ -166,8 +172,16 @@ class EventSimulation:
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many processor cores this process may use; no more than ``SPIKEWRIGHT_THREADS`` says, where that is set.
+
+    Raises:
+        SettingsError: where that is no whole number from 1 up.
+    """
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = os.environ.get(THREADS, "")
+    if said and not (said.isdecimal() and int(said) > 0):
+        raise SettingsError(f"{THREADS} takes a number of threads from 1 up, not '{one_line(said, 40)}'")
+    return min(found, int(said)) if said else found
 
 
 class _BatchArrays:

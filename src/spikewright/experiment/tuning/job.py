@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from spikewright.calibration import Method, Statistics
+from spikewright.cluster import Cluster
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES, correct
 from spikewright.data import Dataset, Recordings, sample_digests
@@ -48,6 +49,7 @@ class Job:
         progress: called with (what is being done, how much is done, how much there is).
         seeds: of the draws that the calibration samples come from, by what was drawn.
         dt: seconds of a timestep, where data are recordings.
+        cluster: workers; None for this process alone.
     """
 
     graph: Graph
@@ -65,6 +67,7 @@ class Job:
     progress: Progress | None = None
     seeds: Mapping[str, int] = field(default_factory=dict)
     dt: float | None = None
+    cluster: Cluster | None = None
 
     @cached_property
     def fitted(self) -> Encoder:
@@ -89,6 +92,7 @@ class Job:
             batch_size=self.batch_size,
             device=self.device,
             progress=self.stage("calibrating"),
+            cluster=self.cluster,
         )
 
     def made(self, point: Point, statistics: Statistics, data: Dataset) -> Conversion:
@@ -180,6 +184,7 @@ class Job:
             task=self.task,
             allow_overlap=self.allow_overlap,
             progress=self.stage(f"measuring {chosen.row.point}"),
+            cluster=self.cluster,
         )
 
 
@@ -207,10 +212,51 @@ class Judge:
         known = self.sweep.get(point, samples)
         if known is not None:
             return known
-        statistics, job, few = self.statistics, self.job, self.yardstick.some(samples, self.parts.seed)
-        with naming(point):
-            conversion = job.made(point, statistics, self.parts.fitting)
-            runs: dict[str, Any] = {"batch_size": job.batch_size, "device": job.device, "dt": job.dt}
-            found = few.scored(conversion, job.fitted, job.timesteps.last, **runs)
+        found = scored(self._shared(samples), point)
         self.sweep.add(point, samples, found)
         return found
+
+    def each(self, points: Sequence[Point], samples: int) -> Iterator[Scored]:
+        """What each of some points does on so many of the samples held out, in their order; workers share them."""
+        unknown = [point for point in points if self.sweep.get(point, samples) is None]
+        if self.job.cluster is None or not unknown:
+            yield from (self(point, samples) for point in points)
+            return
+        calls = [lambda point=point: (point,) for point in unknown]
+        found = self.job.cluster.each(scored, self._shared(samples), calls)
+        for point in points:
+            known = self.sweep.get(point, samples)
+            if known is None:
+                known = next(found)
+                self.sweep.add(point, samples, known)
+            yield known
+
+    def _shared(self, samples: int) -> Judged:
+        alone = replace(self.job, progress=None, cluster=None)
+        return Judged(alone, self.statistics, self.parts.fitting, self.yardstick.some(samples, self.parts.seed))
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What all points of a round share; it can be sent to a worker.
+
+    Attributes:
+        job: without what belongs to this process.
+        statistics: of the samples that are not held out.
+        fitting: these samples.
+        yardstick: samples held out.
+    """
+
+    job: Job
+    statistics: Statistics
+    fitting: Dataset
+    yardstick: Yardstick
+
+
+def scored(judged: Judged, point: Point) -> Scored:
+    """What a point does on the samples of a round."""
+    job = judged.job
+    with naming(point):
+        conversion = job.made(point, judged.statistics, judged.fitting)
+        runs: dict[str, Any] = {"batch_size": job.batch_size, "device": job.device, "dt": job.dt}
+        return judged.yardstick.scored(conversion, job.fitted, job.timesteps.last, **runs)

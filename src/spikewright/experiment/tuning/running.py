@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from spikewright.calibration import Method
+from spikewright.cluster import ClusterChoice, cluster_of
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
@@ -62,6 +64,7 @@ def tune(
     progress: Progress | None = None,
     seeds: Mapping[str, int] | None = None,
     dt: float | None = None,
+    cluster: ClusterChoice = None,
 ) -> Tuning:
     """Try ways to convert a network, and choose one by a rule; test data have no part in that.
 
@@ -95,6 +98,7 @@ def tune(
         progress: called with (what is being done, how much is done, how much there is).
         seeds: of the draws that ``data`` come from, by what was drawn, which conversions remember.
         dt: seconds of a timestep, for recordings, which are run on their events: T follows from them.
+        cluster: workers that share the points, and the samples of calibration and measuring: see ``simulate``.
 
     Raises:
         SpikewrightError: as ``convert`` and ``measure``; for what cannot be varied, rules that are none, calibration
@@ -122,31 +126,33 @@ def tune(
     if tested is not None:
         heads(folded, tested.targets, task)
         check_overlap(overlap_of(sample_digests(frames_in(samples)), tested), allow_overlap)
-    job = Job(
-        graph,
-        folded,
-        steps,
-        kept,
-        input_scale=input_scale,
-        task=task,
-        encoder=encoder,
-        correction_samples=correction_samples,
-        correction_seed=correction_seed,
-        allow_overlap=allow_overlap,
-        batch_size=batch_size,
-        device=device,
-        progress=progress,
-        seeds=dict(seeds or {}),
-        dt=dt,
-    )
-    parts = held_out(samples, hold_out, seed)
-    _check_points(folded, points, steps, encoder, min(correction_samples, len(samples)), kept)
-    corrected = any(one.looks_at_samples for point in points for one in point.corrections)
-    how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
-    sweep = Sweep(job.facts(parts, how), None if store is None else Path(store), force)
-    judge = Judge(job, parts, sweep, points)
-    tried = _searched(judge, points, wanted[0], halving=trials is not None)
-    settled = job.settled([rule.choose(tried, steps) for rule in wanted], samples, tested)
+    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+        job = Job(
+            graph,
+            folded,
+            steps,
+            kept,
+            input_scale=input_scale,
+            task=task,
+            encoder=encoder,
+            correction_samples=correction_samples,
+            correction_seed=correction_seed,
+            allow_overlap=allow_overlap,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+            seeds=dict(seeds or {}),
+            dt=dt,
+            cluster=workers,
+        )
+        parts = held_out(samples, hold_out, seed)
+        _check_points(folded, points, steps, encoder, min(correction_samples, len(samples)), kept)
+        corrected = any(one.looks_at_samples for point in points for one in point.corrections)
+        how = str(chosen_grid) + ("" if trials is None else f", {trials} trials, seed {seed}")
+        sweep = Sweep(job.facts(parts, how), None if store is None else Path(store), force)
+        judge = Judge(job, parts, sweep, points)
+        tried = _searched(judge, points, wanted[0], halving=trials is not None)
+        settled = job.settled([rule.choose(tried, steps) for rule in wanted], samples, tested)
     yardstick = judge.yardstick
     return Tuning(
         tried=tried,
@@ -235,8 +241,8 @@ def _searched(judge: Judge, points: Sequence[Point], rule: Rule, *, halving: boo
             left = [one.point for one in _ranked(tried, rule, job.timesteps)[:count]]
             left.sort(key=points.index)
         tried = []
-        for point in left:
-            tried.append(Tried(point, judge(point, samples)))
+        for point, scored in zip(left, judge.each(left, samples), strict=True):
+            tried.append(Tried(point, scored))
             done += 1
             if move is not None:
                 move(done, total)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from spikewright.causes import Cause
-from spikewright.frontends.common.activations import ceiling_of, leaky
+from spikewright.frontends.common.activations import clipped, leaky
+from spikewright.frontends.common.constants import factor_and_shift
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.keras.call import Call, Rule, Value
-from spikewright.nodes import Identity, ReLU, Sigmoid, Softmax, Tanh
+from spikewright.frontends.keras.moves import FUNCTIONS, chain, spread
+from spikewright.nodes import Add, ChannelAffine, Floor, Identity, LeakyReLU, ReLU, Round, Sigmoid, Softmax, Tanh
 
 ACTIVATIONS = Rules[Rule]()
 converts = ACTIVATIONS.converts
@@ -60,12 +62,18 @@ def _relu(call: Call, x: Value, config: Any, part: str) -> Value:
     ceiling = config.get("max_value")
     slope, threshold = _number(config.get("negative_slope")), _number(config.get("threshold"))
     if threshold:
-        call.refuse(Cause.NOT_FROM_ZERO, f"it cuts at {threshold:g}")
-    if slope and ceiling is not None:
-        call.refuse(f"it is leaky and has a ceiling of {_number(ceiling):g}; only one of these has a spiking form")
+        call.refuse(Cause.JUMP, f"it cuts at {threshold:g}")
+    high = None if ceiling is None else _number(ceiling)
     if slope:
-        return _leaky(call, x, {"negative_slope": slope}, part)
-    return call.emit(ReLU, x, part=part, ceiling=ceiling_of(0, None if ceiling is None else _number(ceiling)))
+        value = _leaky(call, x, {"negative_slope": slope}, f"{part}.leaky" if high is not None and part else part)
+        return value if high is None else _clipped(call, value, None, high, part or "clipped")
+    return _clipped(call, x, 0, high, part)
+
+
+def _clipped(call: Call, x: Value, low: Any, high: Any, part: str) -> Value:
+    """A clip between bounds, numbers or arrays as Keras spreads them over a sample."""
+    below, above = (None if bound is None else call.in_node_order(np.asarray(bound), x) for bound in (low, high))
+    return chain(call, x, clipped(below, above, x.node_shape), x.order, part)
 
 
 def _leaky(call: Call, x: Value, config: Any, part: str) -> Value:
@@ -131,6 +139,90 @@ def log_softmax(call: Call) -> Value:
 @converts("Relu", "Relu6", "Sigmoid", "Tanh")
 def operation(call: Call) -> Value:
     return activate(call, call.x, call.layer.kind.lower(), part="")
+
+
+def _hard_tanh(call: Call, x: Value, _config: Any, part: str) -> Value:
+    return _clipped(call, x, -1.0, 1.0, part)
+
+
+_FORMS["HardTanh"] = _hard_tanh
+_FUNCTIONS["hard_tanh"] = ("HardTanh", {})
+
+
+@FUNCTIONS.converts("HardTanh")
+def hard_tanh(call: Call) -> Value:
+    return _hard_tanh(call, call.x, {}, "")
+
+
+@FUNCTIONS.converts("LeakyRelu")
+def leaky_relu(call: Call) -> Value:
+    return _leaky(call, call.x, call.config, "")
+
+
+@FUNCTIONS.converts("Clip")
+def clip(call: Call) -> Value:
+    return _clipped(call, call.x, call.config.get("x_min"), call.config.get("x_max"), "")
+
+
+@FUNCTIONS.converts("HardSigmoid")
+def hard_sigmoid(call: Call) -> Value:
+    """``relu6(x + 3) / 6``, as the function of Keras 3; as an activation it is another one in Keras 2."""
+    x = call.emit(ChannelAffine, call.x, part="shifted", **factor_and_shift(1 / 6, 0.5, call.x.node_shape))
+    return call.emit(ReLU, x, ceiling=1.0)
+
+
+@FUNCTIONS.converts("Absolute", "Abs")
+def absolute(call: Call) -> Value:
+    """What is negative with the other sign: a rectifier whose slope below 0 is −1."""
+    return call.emit(LeakyReLU, call.x, slope=np.asarray(-1.0))
+
+
+@FUNCTIONS.converts("Threshold")
+def threshold(call: Call) -> Value:
+    limit, value = _number(call.config.get("threshold")), _number(call.config.get("default_value"))
+    if limit != value:
+        call.refuse(Cause.JUMP, f"it puts {value:g} where nothing exceeds {limit:g}")
+    return _clipped(call, call.x, limit, None, "")
+
+
+@FUNCTIONS.converts("SoftShrink")
+def soft_shrink(call: Call) -> Value:
+    """``x − clip(x, −t, t)``."""
+    x, limit = call.x, _number(call.config.get("threshold", 0.5))
+    inside = _clipped(call, x, -limit, limit, "inside")
+    minus = call.emit(ChannelAffine, inside, part="minus", **factor_and_shift(-1, 0, x.node_shape))
+    return call.emit(Add, x, minus)
+
+
+@FUNCTIONS.converts("Floor", "Round", "Ceil")
+def rounding(call: Call) -> Value:
+    """Steps; a pass makes one activation of them and the clip beside them."""
+    if call.config.get("decimals"):
+        call.refuse(Cause.ROUNDING)
+    if call.layer.kind != "Ceil":
+        return call.emit(Floor if call.layer.kind == "Floor" else Round, call.x)
+    minus = factor_and_shift(-1, 0, call.x.node_shape)
+    down = call.emit(Floor, call.emit(ChannelAffine, call.x, part="minus", **minus), part="floor")
+    return call.emit(ChannelAffine, down, **minus)
+
+
+@converts("Maximum", "Minimum")
+def extreme(call: Call) -> Value:
+    """Of a value and a bound a clip; of values ``a + relu(b − a)`` and ``a − relu(a − b)``, one after the other."""
+    smaller = call.layer.kind == "Minimum"
+    bounds = [np.asarray(given, np.float64) for given in call.inputs if not isinstance(given, Value)]
+    first, *others = spread(call, call.values)
+    for k, other in enumerate(others):
+        minus = factor_and_shift(-1, 0, first.node_shape)
+        less, more = (other, first) if smaller else (first, other)
+        rest = call.emit(Add, more, call.emit(ChannelAffine, less, part=f"minus{k}", **minus), part=f"difference{k}")
+        rest = call.emit(ReLU, rest, part=f"rectified{k}")
+        rest = call.emit(ChannelAffine, rest, part=f"taken{k}", **minus) if smaller else rest
+        first = call.emit(Add, first, rest, part="" if other is others[-1] and not bounds else f"extreme{k}")
+    for bound in bounds:
+        low, high = (None, bound) if smaller else (bound, None)
+        first = _clipped(call, first, low, high, "")
+    return first
 
 
 @converts("PReLU")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
@@ -69,12 +69,14 @@ class Call:
     Attributes:
         name: the layer's path, as in ``"encoder/conv1"``.
         inputs: values and constants.
+        settings: further arguments of the call by name.
     """
 
     walk: ImportContext
     layer: Layer
     name: str
     inputs: tuple[Any, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -209,4 +211,5 @@ class Call:
         return Value(name, tuple(shape[axis] for axis in order), tuple(order), lost)
 
 
-Rule = Callable[[Call], Value]
+Rule = Callable[[Call], Value | tuple[Value, ...]]
+"""What a layer becomes; several values of a function that gives several."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 from spikewright.causes import Cause
 from spikewright.frontends.common.rules import words
 
+_RANDOM = words(
+    "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomBrightness RandomWidth RandomHeight "
+    "RandomColorDegeneration RandomColorJitter RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale "
+    "RandomHue RandomInvert RandomPerspective RandomPosterization RandomSaturation RandomSharpness RandomShear AugMix "
+    "CutMix MixUp"
+)
+PREPROCESSING = frozenset((*_RANDOM, *words("Resizing CenterCrop Rescaling Normalization")))
+"""Layers of which Keras 3 writes ``training=True`` down as the default of their calls: it says nothing there."""
 INACTIVE = {
     **dict.fromkeys(
         words("Dropout AlphaDropout GaussianDropout SpatialDropout1D SpatialDropout2D SpatialDropout3D"), "dropout"
     ),
-    **dict.fromkeys(
-        words(
-            "GaussianNoise RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomBrightness "
-            "RandomWidth RandomHeight"
-        ),
-        "noise",
-    ),
+    **dict.fromkeys(("GaussianNoise", *_RANDOM), "noise"),
     **dict.fromkeys(words("Identity ActivityRegularization"), "identity"),
 }
 """Layers that do nothing once training is over."""
@@ -24,7 +26,7 @@ _CAUSES = {
     **dict.fromkeys(
         words(
             "sigmoid tanh elu selu celu gelu silu swish softplus softsign exponential hard_sigmoid mish ELU hard_silu "
-            "hard_swish log_sigmoid Gelu Silu Swish Elu Selu Celu Mish Softplus Softsign HardSigmoid HardSilu Exp Abs"
+            "hard_swish log_sigmoid Gelu Silu Swish Elu Selu Celu Mish Softplus Softsign HardSilu Exp"
         ),
         Cause.CURVED,
     ),
@@ -32,17 +34,14 @@ _CAUSES = {
         words("LayerNormalization GroupNormalization UnitNormalization RMSNormalization"), Cause.NORM_OF_SAMPLE
     ),
     **dict.fromkeys(
-        words("Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Matmul Einsum Power"),
+        words("Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Power"),
         Cause.PRODUCT,
     ),
-    **dict.fromkeys(
-        words("Maximum Minimum AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D"), Cause.COMPARISON
-    ),
+    **dict.fromkeys(words("HardShrink Sign Heaviside Where Greater Less GreaterEqual LessEqual"), Cause.JUMP),
     **dict.fromkeys(words("LSTM GRU SimpleRNN RNN Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D"), Cause.RECURRENT),
     **dict.fromkeys(words("Lambda TFOpLambda"), Cause.OWN_CODE),
     "Cast": Cause.ROUNDING,
     "FloorDivide": Cause.ROUNDING,
-    "Round": Cause.ROUND_TO_EVEN,
     "Embedding": Cause.EMBEDDING,
     "Masking": Cause.MASK,
 }

@@ -177,6 +177,10 @@ def _revived(value: Any) -> Any:
             return Ref(*config["keras_history"])
         case "__tensor__" | "__numpy__" if config:
             return np.asarray(config["value"], np.float64)
+        case "__slice__" if config is not None:
+            return slice(*(config.get(end) for end in ("start", "stop", "step")))
+        case "__ellipsis__":
+            return Ellipsis
         case "__tuple__":
             return [_revived(v) for v in value["items"]]
     return value

@@ -15,7 +15,9 @@ from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import mixing
 from spikewright.frontends.keras.activations import ACTIVATIONS
 from spikewright.frontends.keras.call import Call, Rule, Value, channels_moved, straight
+from spikewright.frontends.keras.moves import FUNCTIONS, spread
 from spikewright.frontends.keras.names import INACTIVE
+from spikewright.frontends.keras.products import PRODUCTS
 from spikewright.frontends.keras.reductions import REDUCTIONS, shaped
 from spikewright.frontends.keras.windows import WINDOWS
 from spikewright.graph import Array
@@ -36,13 +38,15 @@ def dense(call: Call) -> Value:
     """Over the last axis; where there are others, a convolution with a kernel of one."""
     x, (units,) = call.x, call.ints("units", 1)
     others = len(x.shape) - 1
-    if others > 3:
-        call.refuse(Cause.TOO_MANY_AXES)
     shapes = {"kernel": (x.shape[-1], units), **({"bias": (units,)} if call.flag("use_bias") else {})}
     found = call.weights(**shapes)
     weight, bias = found["kernel"].T, found.get("bias", np.zeros(units))
     if not others:
         return call.emit(Linear, x, weight=weight, bias=bias)
+    if others > 3:  # the others as one axis
+        rows = shaped(call, x, (prod(x.shape[:-1]), x.shape[-1]), part="rows")
+        mixed = call.emit(Conv, call.arranged(rows, channels_moved(2)), part="mixed", **mixing(weight, bias, 1))
+        return shaped(call, mixed, (*x.shape[:-1], units))
     return call.emit(Conv, call.arranged(x, channels_moved(others + 1)), **mixing(weight, bias, others))
 
 
@@ -123,15 +127,6 @@ def nothing(call: Call) -> Value:
 # Branches.
 
 
-def _alike(call: Call) -> tuple[Value, ...]:
-    """Branches of one shape, their axes laid out as in the first."""
-    first = call.values[0]
-    shapes = [value.shape for value in call.values]
-    if len(set(shapes)) != 1:
-        raise GraphError(f"its branches have the shapes {', '.join(map(str, shapes))}; they must be equal")
-    return tuple(call.arranged(value, first.order) for value in call.values)
-
-
 def _constants(call: Call) -> list[Array]:
     return [np.asarray(given, np.float64) for given in call.inputs if not isinstance(given, Value)]
 
@@ -141,10 +136,11 @@ def add(call: Call) -> Value:
     """A sum of branches; between tensors also ``x + 1``."""
     constants = _constants(call)
     if not constants:
-        return call.emit(Add, *_alike(call)) if len(call.values) > 1 else call.x
+        return call.emit(Add, *spread(call, call.values)) if len(call.values) > 1 else call.x
+    shift: Array = sum(constants, np.zeros(()))
     if len(call.values) > 1:
-        call.refuse("it adds several branches and a constant; split it")
-    return _affine(call, call.values[0], shift=constants[0])
+        return _affine(call, call.emit(Add, *spread(call, call.values), part="sum"), shift=shift)
+    return _affine(call, call.values[0], shift=shift)
 
 
 @converts("Subtract")
@@ -155,13 +151,13 @@ def subtract(call: Call) -> Value:
         return _affine(call, call.values[0], 1.0 if first else -1.0, -constants[0] if first else constants[0])
     if len(call.values) != 2:
         call.refuse(f"it takes two branches, and was given {len(call.values)}")
-    one, other = _alike(call)
+    one, other = spread(call, call.values)
     return call.emit(Add, one, _affine(call, other, scale=-1.0, part="minus"))
 
 
 @converts("Average")
 def average(call: Call) -> Value:
-    branches = _alike(call)
+    branches = spread(call, call.values)
     return _affine(call, call.emit(Add, *branches, part="sum"), scale=1 / len(branches))
 
 
@@ -235,4 +231,4 @@ def repeat_vector(call: Call) -> Value:
     return Value(repeated.node, repeated.shape[::-1], repeated.order[::-1], repeated.lost)
 
 
-RULES = LAYERS | ACTIVATIONS | WINDOWS | REDUCTIONS
+RULES = LAYERS | ACTIVATIONS | WINDOWS | REDUCTIONS | FUNCTIONS | PRODUCTS

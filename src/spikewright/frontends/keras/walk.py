@@ -13,9 +13,12 @@ from spikewright.errors import ModelFileError, Problem
 from spikewright.frontends.common.files import open_shape
 from spikewright.frontends.common.names import Names
 from spikewright.frontends.common.refusals import REFUSED, Problems, Refusal, problem_of
+from spikewright.frontends.common.rules import words
 from spikewright.frontends.keras.activations import activate
 from spikewright.frontends.keras.call import Call, Rule, Value, channels_moved, straight
 from spikewright.frontends.keras.file import AGAIN
+from spikewright.frontends.keras.moves import FUNCTIONS
+from spikewright.frontends.keras.names import PREPROCESSING
 from spikewright.frontends.keras.net import Layer, Net, Ref, Site
 from spikewright.frontends.keras.weights import snake
 from spikewright.graph import MOST_VALUES, Node, Shape
@@ -23,11 +26,14 @@ from spikewright.nodes import Input
 
 CALLS = 20_000
 """More calls of layers than any network has; models that call models could otherwise grow without end."""
-OPERATIONS = (
-    *("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Negative"),
-    *("Relu", "Relu6", "Softmax", "LogSoftmax", "Sigmoid", "Tanh"),
-    *("Squeeze", "Reshape", "Mean", "Sum", "Max", "Amax"),
-)
+OPERATIONS = {
+    *words("Add Subtract Multiply TrueDivide Divide Negative Relu Relu6 LeakyRelu Softmax LogSoftmax Sigmoid Tanh"),
+    *words("Squeeze Reshape Mean Sum Max Amax Maximum Minimum Concatenate"),
+    *FUNCTIONS,
+}
+"""Functions of keras.ops that have a rule; some share it with a layer of that name."""
+CALLED_WITH = {"Pad": ("constant_values",)}
+"""Further arguments of calls that rules read."""
 
 
 class Walk:
@@ -169,15 +175,15 @@ class Walk:
             except Refusal as refusal:
                 self.problems.add(problem_of(refusal, layer.kind, f"'{name}'"))
             return tuple(self.run(layer.inside, f"{name}/", values))
-        return (self._taken(Call(self, layer, name, inputs), site),)
+        return self._taken(Call(self, layer, name, inputs, site.settings), site)
 
-    def _taken(self, call: Call, site: Site) -> Value:
+    def _taken(self, call: Call, site: Site) -> tuple[Value, ...]:
         """One call by its rule, and what its activation makes of that."""
         if not call.values:
             self.problems.add(Problem(call.layer.kind, f"'{call.name}'", "it does not depend on the input"))
-            return Value("", (1,), (0,), lost=True)
+            return (Value("", (1,), (0,), lost=True),)
 
-        def rule() -> Value:
+        def rule() -> Value | tuple[Value, ...]:
             _check_call(call.layer, site)
             if call.layer.kind not in (OPERATIONS if call.layer.is_operation else self.rules):
                 call.refuse()
@@ -189,15 +195,19 @@ class Walk:
         result = self._tried(call, rule, call.values[0], any(value.lost for value in call.values))
         if call.layer.kind == "Activation" or "activation" not in call.config or call.layer.kind not in self.rules:
             return result
-        return self._tried(call, lambda: activate(call, result, call.config["activation"]), result, result.lost)
+        (value,) = result
+        return self._tried(call, lambda: activate(call, value, call.config["activation"]), value, value.lost)
 
-    def _tried(self, call: Call, rule: Callable[[], Value], x: Value, lost: bool) -> Value:
+    def _tried(
+        self, call: Call, rule: Callable[[], Value | tuple[Value, ...]], x: Value, lost: bool
+    ) -> tuple[Value, ...]:
         """What a rule gives; where it refuses, ``x`` stands for what there should be, and counts as lost.
 
         Behind something lost, shapes may be wrong: only what a layer's settings rule out is a problem there.
         """
         try:
-            return rule()
+            found = rule()
+            return found if isinstance(found, tuple) else (found,)
         except ModelFileError as error:
             if not lost and self.damage is None:
                 self.damage = error
@@ -205,7 +215,7 @@ class Walk:
             problem = problem_of(error, call.layer.kind, f"'{call.name}'")
             if not lost or isinstance(error, Refusal):
                 self.problems.add(problem)
-        return replace(x, lost=True)
+        return (replace(x, lost=True),)
 
 
 def _output_names(net: Net) -> tuple[str, ...]:
@@ -238,11 +248,12 @@ def _check_call(layer: Layer, site: Site) -> None:
     if layer.custom:
         home = "your own script" if layer.module is None else layer.module
         raise Refusal(Cause.OWN_CODE, f"its class is of {home}")
-    if site.settings.get("training") is True:
+    if site.settings.get("training") is True and layer.kind not in PREPROCESSING:
         raise Refusal(Cause.TRAINING, "it is called with training=True")
     if _said(site.settings.get("mask")):
         raise Refusal(Cause.MASK)
-    further = sorted(k for k, v in site.settings.items() if k not in ("training", "mask") and _said(v))
+    read = ("training", "mask", *CALLED_WITH.get(layer.kind, ()))
+    further = sorted(k for k, v in site.settings.items() if k not in read and _said(v))
     if further:
         raise Refusal(f"it is called with {', '.join(further)}, which no rule reads; take that out")
     policy = layer.config.get("dtype")
@@ -259,6 +270,8 @@ def _said(setting: Any) -> bool:
 
 def _tensor(done: Mapping[tuple[str, int], tuple[Value, ...]], ref: Ref) -> Value:
     values = done.get((ref.layer, ref.call), ())
+    if len(values) == 1 and values[0].lost:  # of a function with several results
+        return values[0]
     if not 0 <= ref.tensor < len(values):
         raise ModelFileError(f"'{ref.layer}' has no tensor {ref.tensor} (call {ref.call}); {AGAIN}")
     return values[ref.tensor]

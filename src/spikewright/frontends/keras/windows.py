@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from spikewright.causes import Cause
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import mixing, no_padding, same_padding
 from spikewright.frontends.keras.call import Call, Rule, Value
+from spikewright.frontends.keras.products import resized
 from spikewright.graph import Array, Shape
 from spikewright.nodes import (
     AdaptiveAvgPool,
@@ -213,8 +213,17 @@ def cropping(call: Call) -> Value:
 
 @converts(*_forms("UpSampling#"))
 def upsample(call: Call) -> Value:
-    mode = call.config.get("interpolation", "nearest")
-    if mode != "nearest":
-        call.refuse(Cause.INTERPOLATION)
-    axes = _axes(call)
-    return call.emit(Upsample, call.spatial(axes), factor=call.ints("size", axes, default=2))
+    axes, mode = _axes(call), str(call.config.get("interpolation", "nearest"))
+    x, factor = call.spatial(axes), call.ints("size", axes, default=2)
+    if mode == "nearest":
+        return call.emit(Upsample, x, factor=factor)
+    return resized(call, x, (x.node_shape[1] * factor[0], x.node_shape[2] * factor[1]), mode)
+
+
+@converts("CenterCrop")
+def center_crop(call: Call) -> Value:
+    x = call.spatial(2)
+    missing = [n - int(call.config[side]) for n, side in zip(x.node_shape[1:], ("height", "width"), strict=True)]
+    if min(missing) < 0:
+        call.refuse(f"it crops {x.node_shape[1:]} to more than there is, for which it resizes; use Resizing")
+    return call.emit(Pad, x, padding=((0, 0), *((-(n // 2), n // 2 - n) for n in missing)))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from spikewright.causes import Cause
-from spikewright.frontends.common.activations import ceiling_of, leaky, one_bound
-from spikewright.frontends.common.constants import one_a_channel
+from spikewright.frontends.common.activations import clipped, leaky
+from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, reciprocal
+from spikewright.frontends.common.moves import NodePlan
 from spikewright.frontends.common.refusals import Refusal
-from spikewright.frontends.onnx.arithmetic import per_channel, without_batch
+from spikewright.frontends.onnx.arithmetic import alike, per_channel, without_batch
 from spikewright.frontends.onnx.call import FLOATS, Call
-from spikewright.nodes import Floor, Identity, ReLU, Sigmoid, Softmax, Tanh
+from spikewright.graph import Array, Shape
+from spikewright.nodes import Add, ChannelAffine, Floor, Identity, LeakyReLU, ReLU, Round, Sigmoid, Softmax, Tanh
 
 
 def relu(call: Call) -> None:
@@ -27,44 +31,131 @@ def clip(call: Call) -> None:
 
 
 def maximum(call: Call) -> None:
-    """``max(x, 0)``, with the zero on either side."""
-    _bounded(call, lambda bound: (bound, None))
+    """Max: of data and constants a bound; of data ``a + relu(b − a)``, one after the other."""
+    _extreme(call, smaller=False)
 
 
 def minimum(call: Call) -> None:
-    """``min(relu(x), c)``: a ceiling."""
-    _bounded(call, lambda bound: (None, bound))
+    """Min: of data and constants a ceiling; of data ``a − relu(a − b)``, one after the other."""
+    _extreme(call, smaller=True)
 
 
-def _bounded(call: Call, bounds: Callable[[float], tuple[float | None, float | None]]) -> None:
-    """An activation compared with one constant; with nothing at all, it stays what it is."""
-    constant = [call.is_constant(k) for k in range(len(call.proto.input))]
-    if constant == [False]:
-        identity(call)
+def _extreme(call: Call, *, smaller: bool) -> None:
+    data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
+    constants = [call.needed(k).astype(np.float64) for k in range(len(call.proto.input)) if k not in data]
+    bound: Any = None
+    for constant in constants:
+        bound = constant if bound is None else (np.minimum if smaller else np.maximum)(bound, constant)
+    if len(data) == 1:
+        if bound is None:
+            identity(call)
+            return
+        shape = call.shape(data[0])
+        one_a_channel(without_batch(bound, shape), shape)  # no wider than the data that it is compared with
+        _clipped(call, data[0], *((None, bound) if smaller else (bound, None)))
         return
-    if sorted(constant) != [False, True]:
-        raise Refusal(Cause.COMPARISON)
-    position = constant.index(False)
-    _clipped(call, position, *bounds(_number(call, 1 - position, position)))
+    shape = np.broadcast_shapes(*(call.shape(k) for k in data))
+    minus = factor_and_shift(-1, 0, shape)
+    first, *others = alike(call, data)
+    for k, other in enumerate(others):
+        less, more = (other, first) if smaller else (first, other)
+        negative = call.part(ChannelAffine, less, f"minus{k}", **minus)
+        rest = call.part(ReLU, _added(call, f"difference{k}", more, negative), f"rectified{k}")
+        rest = call.part(ChannelAffine, rest, f"taken{k}", **minus) if smaller else rest
+        last = k == len(others) - 1 and bound is None
+        if last:
+            call.emit(Add, first, rest)
+        else:
+            first = _added(call, f"extreme{k}", first, rest)
+    if bound is not None:
+        low, high = (None, _spread(bound, shape)) if smaller else (_spread(bound, shape), None)
+        call.emit_all(clipped(low, high, shape), first)
 
 
-def _number(call: Call, position: int, data: int = 0) -> float:
-    """A constant that is the same everywhere, and no wider than the data it is compared with."""
+def _added(call: Call, part: str, *sources: str) -> str:
+    node = Add(name=call.walk.names.free(f"{call.name}_{part}"), inputs=sources)
+    call.walk.add(node, f"{call.output}:{part}")
+    return node.name
+
+
+def _number(call: Call, position: int) -> Any:
+    """A bound; that it is one number for all is what Clip asks for."""
     given = call.needed(position)
-    one_a_channel(without_batch(given, call.shape(data)), call.shape(data))
-    return one_bound(given)
+    if given.size != 1:
+        raise Refusal(f"its bound has the shape {given.shape}, where one number belongs")
+    return float(given.reshape(()))
 
 
-def _clipped(call: Call, position: int, low: float | None, high: float | None) -> None:
-    """A rectifier with or without a ceiling; one behind another becomes one with it."""
-    source = call.source(position)
+def _spread(bound: Any, shape: Shape) -> Any:
+    return None if bound is None else without_batch(np.asarray(bound), shape)
+
+
+def _clipped(call: Call, position: int, low: Any, high: Any) -> None:
+    """A rectifier with or without a ceiling, or what is made of one; one behind another becomes one with it."""
+    source, shape = call.source(position), call.shape(position)
     before = next(node for node in call.walk.nodes if node.name == source)
     rectified = isinstance(before, ReLU) and before.levels is None
-    ceiling = ceiling_of(low, high, positive=rectified)
-    if isinstance(before, ReLU) and rectified:
-        ceilings = [c for c in (before.ceiling, ceiling) if c is not None]
-        source, ceiling = before.inputs[0], float(min(ceilings)) if ceilings else None
-    call.emit(ReLU, source, ceiling=ceiling)
+    plans = clipped(_spread(low, shape), _spread(high, shape), shape, positive=rectified)
+    if len(plans) == 1 and plans[0].kind is ReLU and isinstance(before, ReLU) and rectified:
+        ceilings = [c for c in (before.ceiling, plans[0].fields.get("ceiling")) if c is not None]
+        call.emit(ReLU, before.inputs[0], ceiling=float(min(ceilings)) if ceilings else None)
+        return
+    call.emit_all(plans, source)
+
+
+def absolute(call: Call) -> None:
+    """Abs: a rectifier whose slope below 0 is −1."""
+    call.emit(LeakyReLU, slope=np.asarray(-1.0))
+
+
+def hard_sigmoid(call: Call) -> None:
+    """``clip(alpha · x + beta, 0, 1)``."""
+    slope, shift = (float(call.attributes.get(name, value)) for name, value in (("alpha", 0.2), ("beta", 0.5)))
+    moved = call.part(ChannelAffine, call.source(), "shifted", **factor_and_shift(slope, shift, call.shape()))
+    call.emit(ReLU, moved, ceiling=1.0)
+
+
+def thresholded(call: Call) -> None:
+    """ThresholdedRelu, which is a rectifier at 0 only."""
+    if call.attributes.get("alpha", 1.0) != 0:
+        raise Refusal(Cause.JUMP, f"it puts 0 where nothing exceeds {call.attributes.get('alpha', 1.0):g}")
+    call.emit(ReLU)
+
+
+def quantize(call: Call) -> None:
+    """QuantizeLinear of data, as the whole numbers in floats: ``clip(round(x / scale) + zero, low, high)``."""
+    shape, (scale, zero, limits) = call.shape(), _steps(call)
+    bounds = clipped(limits.min - zero, limits.max - zero, shape)
+    plans = [
+        NodePlan(ChannelAffine, "steps", factor_and_shift(reciprocal(scale), 0, shape)),
+        NodePlan(Round, "rounded"),
+        *(NodePlan(plan.kind, plan.part or "clipped", plan.fields) for plan in bounds),
+    ]
+    call.emit_all([*plans, NodePlan(ChannelAffine, "", factor_and_shift(1, zero, shape))])
+
+
+def dequantize(call: Call) -> None:
+    """DequantizeLinear of data: ``(x − zero) · scale``."""
+    scale, zero, _ = _steps(call)
+    call.emit(ChannelAffine, **factor_and_shift(scale, -zero * scale, call.shape()))
+
+
+def _steps(call: Call) -> tuple[Array, Array, Any]:
+    """Scale and zero point of data, spread over a sample, and the numbers that there are."""
+    scale = call.needed(1).astype(np.float64)
+    given = call.constant(2)
+    known = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16}.get(call.whole("output_dtype", 2), np.uint8)
+    dtype = np.dtype(known) if given is None else given.dtype
+    if dtype.kind not in "iu" or call.attributes.get("block_size"):
+        raise Refusal(f"it quantises to {dtype}; only whole numbers, in one block, are supported")
+    zero = np.zeros_like(scale) if given is None else given.astype(np.float64)
+    if scale.shape != zero.shape or (scale <= 0).any():
+        raise Refusal(f"its scales {scale.shape} and zero points {zero.shape} make no steps")
+    axis = call.whole("axis", 1) % (len(call.shape()) + 1)
+    if scale.size > 1 and axis == 0:
+        raise Refusal(Cause.BATCH_AXIS)
+    wide = () if scale.size == 1 else tuple(-1 if k == axis - 1 else 1 for k in range(len(call.shape())))
+    return scale.reshape(wide), zero.reshape(wide), np.iinfo(dtype)
 
 
 def leaky_relu(call: Call) -> None:
@@ -82,9 +173,14 @@ def prelu(call: Call) -> None:
     call.emit(kind, **fields)
 
 
-def floor(call: Call) -> None:
-    """Floor."""
-    call.emit(Floor)
+def rounding(call: Call) -> None:
+    """Floor, Round and Ceil; a pass makes one activation of them and the clip beside them."""
+    if call.proto.op_type != "Ceil":
+        call.emit(Floor if call.proto.op_type == "Floor" else Round)
+        return
+    minus = factor_and_shift(-1, 0, call.shape())
+    down = call.part(Floor, call.part(ChannelAffine, call.source(), "minus", **minus), "floor")
+    call.emit(ChannelAffine, down, **minus)
 
 
 def softmax(call: Call) -> None:

@@ -8,9 +8,13 @@ import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, reciprocal
+from spikewright.frontends.common.gathers import named
+from spikewright.frontends.common.moves import NodePlan
+from spikewright.frontends.common.products import LETTERS, contracted, equation, matrix_product
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.common.windows import mixing
 from spikewright.frontends.onnx.call import Call
+from spikewright.frontends.onnx.gathers import spread
 from spikewright.graph import Array, Shape
 from spikewright.nodes import Add, ChannelAffine, Conv, Linear, Permute
 from spikewright.nodes._window import has_padding
@@ -36,19 +40,37 @@ def gemm(call: Call) -> None:
 
 
 def matmul(call: Call) -> None:
-    """MatMul with constant weights."""
-    if call.is_constant(0) or not call.is_constant(1):
+    """MatMul with constant weights, from the right or from the left."""
+    left = call.is_constant(0)
+    if left == call.is_constant(1):
         raise Refusal(Cause.PRODUCT)
-    weight = call.weights(1)
-    while 2 < weight.ndim <= len(call.shape()) + 1 and len(weight) == 1:
+    data = int(left)
+    weight, shape = call.weights(1 - data), call.shape(data)
+    while 2 < weight.ndim <= len(shape) + 1 and len(weight) == 1:
         weight = weight[0]
-    if weight.ndim == 1 and call.shape() == weight.shape:  # a vector makes one number of a row
-        row = call.part(Linear, call.source(), "product", weight=weight[None], bias=np.zeros(1))
-        call.reshape(row, ())
+    if weight.ndim > max(2, len(shape)):
+        raise Refusal(Cause.BATCH_AXIS, f"its constant of shape {weight.shape} differs from sample to sample")
+    if left or weight.ndim != 2:
+        call.emit_all(matrix_product(shape, weight, left=left), call.source(data))
         return
-    if weight.ndim != 2:
-        raise Refusal(f"its matrix has the shape {weight.shape}, not two axes")
     _linear(call, weight.T, np.zeros(weight.shape[1]))
+
+
+def einsum(call: Call) -> None:
+    """Einsum of data and one constant."""
+    data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
+    if len(data) != 1 or len(call.proto.input) > 2:
+        raise Refusal(Cause.PRODUCT)
+    (position,) = data
+    shape, text = call.shape(position), call.text("equation", "")
+    if len(call.proto.input) == 1:
+        letters, _, result = equation(text.replace("->", ",->", 1), (len(shape) + 1, 0), 0)
+        call.emit_all(contracted(shape, letters, np.ones(()), "", result))
+        return
+    weight = call.weights(1 - position)
+    ranks = (weight.ndim, len(shape) + 1) if position else (len(shape) + 1, weight.ndim)
+    letters, of_weight, result = equation(text, ranks, position)
+    call.emit_all(contracted(shape, letters, weight, of_weight, result), call.source(position))
 
 
 def _linear(call: Call, weight: Array, bias: Array) -> None:
@@ -60,7 +82,13 @@ def _linear(call: Call, weight: Array, bias: Array) -> None:
         call.emit(Linear, weight=weight, bias=bias)
         return
     if axes > 4:
-        raise Refusal(Cause.TOO_MANY_AXES)
+        letters = LETTERS[: axes - 1]
+        plans = contracted(call.shape(), letters + "Z", weight, "YZ", letters + "Y")
+        if bias.any():
+            after = (*call.shape()[:-1], len(bias))
+            plans = named([*plans, NodePlan(ChannelAffine, "", factor_and_shift(1, bias, after))])
+        call.emit_all(plans)
+        return
     first = call.part(Permute, call.source(), "before", axes=(axes - 1, *range(axes - 1)))
     _mix(call, first, weight, bias, axes - 1)
 
@@ -72,19 +100,41 @@ def _mix(call: Call, source: str, weight: Array, bias: Array, others: int) -> No
 
 
 def add(call: Call) -> None:
-    """Add and Sum: of data, or of data and constants."""
+    """Add and Sum: of data, of data and constants."""
+    _sum(call, 1.0)
+
+
+def mean(call: Call) -> None:
+    """Mean of several."""
+    _sum(call, 1 / len(call.proto.input))
+
+
+def _sum(call: Call, factor: float) -> None:
+    """A factor times the sum of all inputs; those that are shorter along an axis are repeated there."""
     data = [k for k in range(len(call.proto.input)) if not call.is_constant(k)]
-    if len(data) == len(call.proto.input):
-        if len(data) == 1:
+    constants = [call.needed(k).astype(np.float64) for k in range(len(call.proto.input)) if k not in data]
+    call.walk.budget(prod(np.broadcast_shapes(*(c.shape for c in constants))))
+    shift = factor * sum(constants, np.zeros(()))
+    if len(data) == 1:
+        if not constants:
             call.walk.alias(call.output, call.input_name(0))
             return
-        call.emit(Add, *(call.source(k) for k in data))
+        _affine(call, data[0], np.full((), factor), shift)
         return
-    if len(data) != 1:
-        raise Refusal("it adds several branches and a constant; split it")
-    constants = [call.needed(k).astype(np.float64) for k in range(len(call.proto.input)) if k != data[0]]
-    call.walk.budget(prod(np.broadcast_shapes(*(c.shape for c in constants))))
-    _affine(call, data[0], np.ones(()), sum(constants, np.zeros(())))
+    sources = alike(call, data)
+    if not constants and factor == 1:
+        call.emit(Add, *sources)
+        return
+    shape = np.broadcast_shapes(*(call.shape(k) for k in data))
+    call.walk.add(Add(name=call.walk.names.free(f"{call.name}_sum"), inputs=tuple(sources)), f"{call.output}:sum")
+    moved = without_batch(_aligned(call, shift, len(shape) + 1), shape)
+    call.emit(ChannelAffine, call.walk.values[f"{call.output}:sum"], **factor_and_shift(factor, moved, shape))
+
+
+def alike(call: Call, positions: list[int]) -> list[str]:
+    """The nodes of some inputs, in one shape."""
+    wide = np.broadcast_shapes(*(call.shape(k) for k in positions))
+    return [call.chain(spread(call.shape(k), wide), call.source(k), f"spread{k}") for k in positions]
 
 
 def sub(call: Call) -> None:
@@ -94,8 +144,15 @@ def sub(call: Call) -> None:
     elif call.is_constant(0):
         _affine(call, 1, -np.ones(()), call.needed(0).astype(np.float64))
     else:
-        negative = call.part(ChannelAffine, call.source(1), "minus", **factor_and_shift(-1, 0, call.shape(1)))
-        call.emit(Add, call.source(0), negative)
+        first, second = alike(call, [0, 1])
+        shape = np.broadcast_shapes(call.shape(0), call.shape(1))
+        negative = call.part(ChannelAffine, second, "minus", **factor_and_shift(-1, 0, shape))
+        call.emit(Add, first, negative)
+
+
+def neg(call: Call) -> None:
+    """Neg."""
+    _affine(call, 0, -np.ones(()), np.zeros(()))
 
 
 def mul(call: Call) -> None:

@@ -243,6 +243,12 @@ class Call:
             at = self.part(plan.kind, at, plan.part, **plan.fields)
         self.emit(plans[-1].kind, at, **plans[-1].fields)
 
+    def chain(self, plans: Sequence[NodePlan], source: str, part: str) -> str:
+        """Nodes on the way to the operator's output, each of which reads the one before; the name of the last."""
+        for k, plan in enumerate(plans):
+            source = self.part(plan.kind, source, part if plan is plans[-1] else f"{part}{k}", **plan.fields)
+        return source
+
     def reshape(self, source: str, shape: Shape) -> None:
         """The operator's output as a source in another shape."""
         self.emit_all([reshaped(shape)], source)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from spikewright.frontends.onnx.quantised import dequantised, quantised
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.graph import Array
 from spikewright.text import first_line
-
-if TYPE_CHECKING:
-    from onnx import NodeProto
 
 BATCH = -7654321
 """Stands for the batch size in shapes: it is no length, and no -1, which asks for what is left."""
@@ -40,6 +36,10 @@ def _no_larger(call: Call) -> int:
 
 def _joined(call: Call) -> int:
     return sum(a.size for a in call.constants)
+
+
+def _elements(call: Call) -> int:
+    return call.constants[1].size
 
 
 def _gathered(call: Call) -> int:
@@ -109,6 +109,8 @@ SIZES: dict[str, Callable[[Call], int]] = {
     "ConstantOfShape": _filled,
     "Expand": _expanded,
     "Gather": _gathered,
+    "GatherElements": _elements,
+    "ReverseSequence": _no_larger,
     "Gemm": _product,
     "MatMul": _product,
     "Pad": _padded,
@@ -162,7 +164,7 @@ def _computed(call: Call) -> list[Array]:
     call.walk.budget(size)
     if call.proto.op_type in ("DequantizeLinear", "QuantizeLinear"):
         return [dequantised(call) if call.proto.op_type == "DequantizeLinear" else quantised(call)]
-    return _run(call.proto, call)
+    return run_on_constants(call)
 
 
 def _constant(call: Call) -> Array:
@@ -176,11 +178,12 @@ def _constant(call: Call) -> Array:
     raise Refusal(f"a constant of the kind {', '.join(call.attributes)} cannot be read")
 
 
-def _run(proto: NodeProto, call: Call) -> list[Array]:
+def run_on_constants(call: Call) -> list[Array]:
     """One operator through ONNX's own reference."""
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
+    proto = call.proto
     inputs = [name for name in proto.input if name]
     infos = [
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(call.walk.constants[n].dtype), None)

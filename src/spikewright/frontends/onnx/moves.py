@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import product
 from math import prod
-
-import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.frontends.common import moves
+from spikewright.frontends.common.gathers import bordered, padded
 from spikewright.frontends.common.moves import filled_in
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.onnx.call import Call
 from spikewright.frontends.onnx.constants import BATCH
+from spikewright.frontends.onnx.gathers import move, spread
 from spikewright.graph import Shape
-from spikewright.nodes import AvgPool, Concat, Flatten, Pad, Permute, Upsample
+from spikewright.nodes import AvgPool, Concat, Flatten, Pad, Permute
 
 
 def axis_of(call: Call, axis: int) -> int:
@@ -147,10 +146,8 @@ def _image(call: Call) -> Shape:
 
 
 def pad(call: Call) -> None:
-    """Pad, with constants."""
+    """Pad, with a number, or with what is inside."""
     mode = call.text("mode", "constant")
-    if mode != "constant":
-        raise Refusal(Cause.BORDER, f"it pads by {mode}")
     pads = call.ints("pads") or call.ints("paddings")
     value = float(call.attributes.get("value", 0.0))
     rank = len(call.shape()) + 1
@@ -164,14 +161,13 @@ def pad(call: Call) -> None:
             for k, axis in enumerate(axes):
                 full[int(axis) % rank], full[int(axis) % rank + rank] = pads[k], pads[k + len(axes)]
             pads = tuple(full)
-    if value != 0:
-        raise Refusal(Cause.BORDER, f"it pads with {value:g}")
     if pads is None or len(pads) != 2 * rank:
         raise Refusal(f"it pads by {pads}; {2 * rank} numbers are needed")
     if pads[0] or pads[rank]:
         raise Refusal(Cause.BATCH_AXIS)
     padding = tuple((pads[k], pads[k + rank]) for k in range(1, rank))
-    call.emit(Pad, padding=padding)
+    shape = call.shape()
+    call.emit_all(padded(shape, padding, value) if mode == "constant" else bordered(shape, padding, mode))
 
 
 def split(call: Call) -> None:
@@ -217,8 +213,9 @@ def slice_(call: Call) -> None:
         if axis in (0, -len(shape) - 1) and start == 0 and step == 1 and end >= 2**31 - 1:
             continue  # the whole batch
         k = axis_of(call, axis)
-        if step < 1:
-            raise Refusal(f"it goes in steps of {step}; only forward ones are supported")
+        if step < 1 or (step > 1 and (k == 0 or len(shape) > 4)):
+            move(call)
+            return
         first, last, _ = slice(start, end).indices(shape[k])
         if last <= first:
             raise Refusal(f"it reads from {start} to {end} of {shape[k]}, where there is nothing")
@@ -233,8 +230,6 @@ def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) ->
         else:
             call.walk.alias(call.output, call.input_name(0))
         return
-    if stride[0] != 1 or len(stride) > 4:
-        raise Refusal("it takes every so many channels; only positions can be taken in steps")
     crop = call.part(Pad, call.source(), "crop", padding=padding)
     axes = len(stride) - 1
     none = ((0, 0),) * axes
@@ -242,55 +237,12 @@ def _cropped(call: Call, padding: tuple[tuple[int, int], ...], stride: Shape) ->
 
 
 def expand(call: Call) -> None:
-    """A value in a wider shape: taken only where that repeats nothing."""
+    """A value in a wider shape."""
     target, shape = call.ints_of(1), call.shape()
     wide = (1,) * (len(shape) + 1 - len(target)) + target
     if len(wide) != len(shape) + 1 or wide[0] not in (1, BATCH, call.walk.batch):
         raise Refusal(Cause.BATCH_AXIS, f"it repeats samples of {shape} to {target}")
     if any(n not in (1, m) for n, m in zip(wide[1:], shape, strict=True)):
-        raise Refusal(Cause.REPETITION, f"it takes values of {shape} to {target}")
+        call.emit_all(spread(shape, tuple(max(n, m) for n, m in zip(wide[1:], shape, strict=True))))
+        return
     call.walk.alias(call.output, call.input_name(0))
-
-
-REPETITIONS = {
-    ("asymmetric", "floor"),
-    *product(
-        ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"),
-        ("round_prefer_floor", "round_prefer_ceil"),
-    ),
-}
-"""Which sampling of Resize repeats each value when the factor is whole."""
-
-
-def resize(call: Call) -> None:
-    """Nearest-neighbour by whole factors."""
-    mode = call.text("mode", "nearest")
-    if mode != "nearest":
-        raise Refusal(Cause.INTERPOLATION)
-    if call.proto.op_type == "Resize" and call.walk.opset >= 11:
-        sampling = call.text("coordinate_transformation_mode", "half_pixel")
-        rounding = call.text("nearest_mode", "round_prefer_floor")
-        if (sampling, rounding) not in REPETITIONS:
-            raise Refusal(f"nearest by {sampling} and {rounding} is not a plain repetition")
-    factors = _factors(call)
-    if factors[:2] != (1.0, 1.0) or any(f != round(f) or f < 1 for f in factors):
-        raise Refusal(Cause.BROKEN_FACTOR, f"it resizes by {factors}")
-    call.emit(Upsample, factor=tuple(int(f) for f in factors[2:]))
-
-
-def _factors(call: Call) -> tuple[float, ...]:
-    """How much longer every axis gets, the batch among them: given as such, or as the lengths after resizing."""
-    full = (1, *call.shape())
-    axes = tuple(a % len(full) for a in call.ints("axes") or range(len(full)))
-    attribute = call.attributes.get("scales")
-    position = 2 if call.proto.op_type == "Resize" and call.walk.opset >= 11 else 1
-    given = np.asarray(attribute) if attribute is not None else call.constant(position)
-    if given is None or not given.size:
-        if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-            raise Refusal("it keeps the aspect ratio; give it the factors instead")
-        sizes = call.needed(3)
-        if any(a == 0 and n not in (BATCH, call.walk.batch) for n, a in zip(sizes, axes, strict=True)):
-            raise Refusal(Cause.BATCH_AXIS, f"it resizes the batch to {sizes[axes.index(0)]} samples")
-        given = np.array([1.0 if a == 0 else n / full[a] for n, a in zip(sizes, axes, strict=True)])
-    found = dict(zip(axes, (float(f) for f in given), strict=True))
-    return tuple(found.get(a, 1.0) for a in range(len(full)))

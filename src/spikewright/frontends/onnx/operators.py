@@ -8,21 +8,27 @@ from spikewright.causes import Cause
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.common.rules import words
 from spikewright.frontends.onnx.activations import (
+    absolute,
     cast,
     clip,
-    floor,
+    dequantize,
+    hard_sigmoid,
     identity,
     leaky_relu,
     maximum,
     minimum,
     prelu,
+    quantize,
     relu,
+    rounding,
     sigmoid,
     softmax,
     tanh,
+    thresholded,
 )
-from spikewright.frontends.onnx.arithmetic import add, div, gemm, matmul, mul, sub
+from spikewright.frontends.onnx.arithmetic import add, div, einsum, gemm, matmul, mean, mul, neg, sub
 from spikewright.frontends.onnx.call import Call
+from spikewright.frontends.onnx.gathers import move
 from spikewright.frontends.onnx.moves import (
     concat,
     depth_to_space,
@@ -30,7 +36,6 @@ from spikewright.frontends.onnx.moves import (
     flatten,
     pad,
     reshape,
-    resize,
     slice_,
     space_to_depth,
     split,
@@ -39,6 +44,7 @@ from spikewright.frontends.onnx.moves import (
     unsqueeze,
 )
 from spikewright.frontends.onnx.reductions import global_average_pool, global_max_pool, reduce
+from spikewright.frontends.onnx.resizing import resize, running_sum
 from spikewright.frontends.onnx.windows import average_pool, conv, conv_transpose, max_pool
 from spikewright.nodes import BatchNorm
 
@@ -63,39 +69,52 @@ def batch_normalization(call: Call) -> None:
 
 
 RULES: dict[str, Callable[[Call], None]] = {
+    "Abs": absolute,
     "Add": add,
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
     "Cast": cast,
+    "Ceil": rounding,
     "Clip": clip,
     "Concat": concat,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
+    "CumSum": running_sum,
     "DepthToSpace": depth_to_space,
+    "DequantizeLinear": dequantize,
     "Div": div,
     "Dropout": identity,
+    "Einsum": einsum,
     "Expand": expand,
     "Flatten": flatten,
-    "Floor": floor,
+    "Floor": rounding,
+    "Gather": move,
+    "GatherElements": move,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
+    "HardSigmoid": hard_sigmoid,
     "Identity": identity,
     "LeakyRelu": leaky_relu,
     "LogSoftmax": softmax,
     "MatMul": matmul,
     "Max": maximum,
     "MaxPool": max_pool,
+    "Mean": mean,
     "Min": minimum,
     "Mul": mul,
+    "Neg": neg,
     "PRelu": prelu,
     "Pad": pad,
+    "QuantizeLinear": quantize,
     "ReduceMax": reduce,
     "ReduceMean": reduce,
     "ReduceSum": reduce,
     "Relu": relu,
     "Reshape": reshape,
     "Resize": resize,
+    "ReverseSequence": move,
+    "Round": rounding,
     "Sigmoid": sigmoid,
     "Slice": slice_,
     "Softmax": softmax,
@@ -105,7 +124,10 @@ RULES: dict[str, Callable[[Call], None]] = {
     "Sub": sub,
     "Sum": add,
     "Tanh": tanh,
+    "ThresholdedRelu": thresholded,
+    "Tile": move,
     "Transpose": transpose,
+    "Trilu": move,
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
 }
@@ -115,17 +137,12 @@ AT_THE_END = ("Sigmoid", "Tanh")
 
 CAUSES = {
     **dict.fromkeys(
-        words(
-            "Celu Elu Erf Exp Gelu HardSigmoid HardSwish Mish Selu Sigmoid Softplus Softsign Swish Tanh "
-            "ThresholdedRelu Abs Sin Cos Log"
-        ),
+        words("Celu Elu Erf Exp Gelu HardSwish Mish Selu Sigmoid Softplus Softsign Swish Tanh Sin Cos Log"),
         Cause.CURVED,
     ),
     **dict.fromkeys(words("GRU LSTM RNN Loop Scan"), Cause.RECURRENT),
     **dict.fromkeys(
-        words(
-            "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear"
-        ),
+        words("ConvInteger DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul"),
         Cause.QUANTISED,
     ),
     **dict.fromkeys(
@@ -135,12 +152,12 @@ CAUSES = {
         ),
         Cause.NORM_OF_SAMPLE,
     ),
-    **dict.fromkeys(words("Attention Einsum Pow Sqrt Reciprocal"), Cause.PRODUCT),
+    **dict.fromkeys(words("Attention Pow Sqrt Reciprocal"), Cause.PRODUCT),
     **dict.fromkeys(
         words("Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"), Cause.RANDOM
     ),
     "If": Cause.DECISION,
-    "Round": Cause.ROUND_TO_EVEN,
+    **dict.fromkeys(words("Sign Shrink Where Greater Less"), Cause.JUMP),
     "ArgMax": Cause.POSITIONS,
 }
 """Why some operators have no rule."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from spikewright.frontends.common.windows import no_padding, overhang, reached, 
 from spikewright.frontends.onnx.call import Call
 from spikewright.graph import Array, Shape
 from spikewright.nodes import AvgPool, Conv, ConvTranspose, MaxPool
-from spikewright.nodes._window import Padding
+from spikewright.nodes._window import Padding, has_padding
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def average_pool(call: Call) -> None:
     """AveragePool."""
     found = window(call, None)
     if any(d != 1 for d in found.dilation):
-        raise Refusal("dilated average pooling is not supported")
+        _dilated(call, found)
+        return
     call.emit(
         AvgPool,
         kernel=found.kernel,
@@ -165,4 +167,21 @@ def average_pool(call: Call) -> None:
         padding=found.padding,
         overhang=found.overhang,
         count_padding=bool(call.attributes.get("count_include_pad", 0)),
+    )
+
+
+def _dilated(call: Call, found: Window) -> None:
+    """A mean over windows with gaps: a convolution of each channel, whose weights are the shares."""
+    counts = call.attributes.get("count_include_pad", 0)
+    if any(found.overhang) or (has_padding(found.padding) and not counts):
+        raise Refusal("runtimes differ in what a dilated mean over a border is; pad before, and pool without padding")
+    channels = call.shape()[0]
+    call.emit(
+        Conv,
+        weight=np.full((channels, 1, *found.kernel), 1 / prod(found.kernel)),
+        bias=np.zeros(channels),
+        stride=found.stride,
+        padding=found.padding,
+        dilation=found.dilation,
+        groups=channels,
     )

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 
 from spikewright.causes import Cause
-from spikewright.frontends.common.activations import ceiling_of, leaky, one_bound
+from spikewright.frontends.common.activations import clipped, leaky, quantised
+from spikewright.frontends.common.constants import factor_and_shift
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.torch.call import Call, Handler, Value
+from spikewright.frontends.torch.operators import per_sample, spread_alike
 from spikewright.frontends.torch.trace import base_name
-from spikewright.nodes import Floor, ReLU, Sigmoid, Softmax, Tanh
+from spikewright.nodes import Add, ChannelAffine, Floor, LeakyReLU, ReLU, Round, Sigmoid, Softmax, Tanh
 
 ACTIVATIONS = Rules[Handler]()
 converts = ACTIVATIONS.converts
 
 
-@converts("relu", "relu6", "clamp", "clamp_min", "clamp_max", "clip", "hardtanh", "threshold", "maximum", "minimum")
+@converts("relu", "relu6", "clamp", "clamp_min", "clamp_max", "clip", "hardtanh", "threshold")
 def rectifier(call: Call) -> Value:
     name = base_name(call.node)
     if name == "relu":
@@ -27,46 +29,58 @@ def rectifier(call: Call) -> Value:
     if name == "hardtanh":
         return _bounded(call, call.x, call["min_val"], call["max_val"])
     if name == "threshold":
-        if call["threshold"] != 0 or call["value"] != 0:
-            told = f"it puts {call['value']} where nothing exceeds {call['threshold']}"
-            call.refuse(Cause.NOT_FROM_ZERO, told)
-        return call.emit(ReLU, call.x)
-    if name in ("maximum", "minimum"):
-        x, bound = _sides(call)
-        return _bounded(call, x, *((bound, None) if name == "maximum" else (None, bound)))
+        if call["threshold"] != call["value"]:
+            call.refuse(Cause.JUMP, f"it puts {call['value']} where nothing exceeds {call['threshold']}")
+        return _bounded(call, call.x, call["threshold"], None)
     return _bounded(call, call.x, call.get("min"), call.get("max"))
 
 
+@converts("maximum", "minimum")
 def maximum(call: Call) -> Value:
-    """``torch.max(x, 0)``, the elementwise one."""
-    x, bound = _sides(call)
-    return _bounded(call, x, bound, None)
-
-
-def _sides(call: Call) -> tuple[Value, Any]:
-    """The activation and the bound of an elementwise maximum or minimum, which may stand in either order."""
+    """Elementwise: of an activation and a bound, or of two activations, ``a + relu(b − a)`` and ``a − relu(a − b)``."""
     a, b = call["self"], call["other"]
-    if isinstance(a, Value) and isinstance(b, Value):
-        call.refuse(Cause.COMPARISON)
-    return (a, b) if isinstance(a, Value) else (call.value(b), a)
+    smaller = base_name(call.node) == "minimum" or base_name(call.node) == "min"
+    if not (isinstance(a, Value) and isinstance(b, Value)):
+        x, bound = (a, b) if isinstance(a, Value) else (call.value(b), a)
+        return _bounded(call, x, *((None, bound) if smaller else (bound, None)))
+    a, b = spread_alike(call, a, b)
+    less, more = (b, a) if smaller else (a, b)
+    negative = call.emit(ChannelAffine, less, part="minus", **factor_and_shift(-1, 0, less.sample))
+    rest = call.emit(ReLU, call.emit(Add, more, negative, part="difference"), part="rectified")
+    if smaller:
+        rest = call.emit(ChannelAffine, rest, part="taken", **factor_and_shift(-1, 0, rest.sample))
+    return call.emit(Add, a, rest)
 
 
 def _bounded(call: Call, x: Value, low: Any, high: Any) -> Value:
-    """A clip from 0 to a ceiling; the lower bound may be missing where nothing below 0 arrives."""
+    """A clip; the lower bound may be missing where nothing below 0 arrives."""
     rectified = any(node.name == x.name and isinstance(node, ReLU) for node in call.walk.nodes)
-    ceiling = ceiling_of(_number(call, low), _number(call, high), positive=rectified)
-    return call.emit(ReLU, x, ceiling=ceiling)
+    below, above = (_bound(call, x, bound) for bound in (low, high))
+    return call.emit_all(x, clipped(below, above, x.sample, positive=rectified))
 
 
-def _number(call: Call, bound: Any) -> float | None:
-    """A bound, which may be a trained ceiling, as one number."""
+def _bound(call: Call, x: Value, bound: Any) -> Any:
+    """A bound, which may be a trained ceiling, or one for each channel."""
     import torch
 
     if bound is None or isinstance(bound, int | float):
         return bound
     if not isinstance(bound, torch.Tensor):
         call.refuse("its bound is computed from activations")
-    return one_bound(call.constant(bound))
+    return per_sample(call, call.constant(bound), x.sample)
+
+
+@converts("hardsigmoid")
+def hard_sigmoid(call: Call) -> Value:
+    """``relu6(x + 3) / 6``."""
+    x = call.emit(ChannelAffine, call.x, part="shifted", **factor_and_shift(1 / 6, 0.5, call.x.sample))
+    return call.emit(ReLU, x, ceiling=1.0)
+
+
+@converts("abs")
+def absolute(call: Call) -> Value:
+    """What is negative with the other sign: a rectifier whose slope below 0 is −1."""
+    return call.emit(LeakyReLU, call.x, slope=np.asarray(-1.0))
 
 
 @converts("leaky_relu", "prelu", "rrelu")
@@ -85,9 +99,25 @@ def leaky_relu(call: Call) -> Value:
     return call.emit(kind, call.x, **fields)
 
 
-@converts("floor")
-def floor(call: Call) -> Value:
-    return call.emit(Floor, call.x)
+@converts("floor", "round", "ceil")
+def rounding(call: Call) -> Value:
+    """Steps; a pass makes one activation of them and the clip beside them."""
+    name = base_name(call.node)
+    if call.get("decimals"):
+        call.refuse(Cause.ROUNDING)
+    if name != "ceil":
+        return call.emit(Floor if name == "floor" else Round, call.x)
+    minus = factor_and_shift(-1, 0, call.x.sample)
+    down = call.emit(Floor, call.emit(ChannelAffine, call.x, part="minus", **minus), part="floor")
+    return call.emit(ChannelAffine, down, **minus)
+
+
+@converts("fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask")
+def fake_quantised(call: Call) -> Any:
+    """``(clip(round(x / scale) + zero, low, high) − zero) · scale``."""
+    x, scale, zero = call.x, float(call["scale"]), int(call["zero_point"])
+    value = call.emit_all(x, quantised(scale, zero, call["quant_min"], call["quant_max"], x.sample))
+    return (value, None) if base_name(call.node).endswith("_cachemask") else value
 
 
 @converts("sigmoid", "special_expit", "tanh")

@@ -101,6 +101,8 @@ class Call:
 
     def value(self, argument: Any) -> Value:
         """An argument that must be an activation."""
+        if isinstance(argument, list):
+            self.refuse(Cause.BATCH_AXIS)  # values that were stacked before the batch
         if not isinstance(argument, Value):
             self.refuse("a constant stands where it needs an activation")
         return argument

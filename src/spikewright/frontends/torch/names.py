@@ -31,10 +31,7 @@ _KNOWN_AS = {
 
 _CAUSES = {
     **dict.fromkeys(
-        words(
-            "sigmoid tanh gelu silu mish elu selu celu softplus softsign "
-            "hardsigmoid hardswish log_sigmoid glu exp erf sin cos abs"
-        ),
+        words("sigmoid tanh gelu silu mish elu selu celu softplus softsign hardswish log_sigmoid glu exp erf sin cos"),
         Cause.CURVED,
     ),
     **dict.fromkeys(
@@ -47,14 +44,11 @@ _CAUSES = {
     **dict.fromkeys(
         words("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"), Cause.RECURRENT
     ),
-    **dict.fromkeys(
-        words("upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"), Cause.INTERPOLATION
-    ),
+    **dict.fromkeys(words("gt ge lt le eq ne sign where heaviside bucketize hardshrink"), Cause.JUMP),
     **dict.fromkeys(
         words("rand randn randint rand_like randn_like randint_like bernoulli normal uniform multinomial poisson"),
         Cause.RANDOM,
     ),
-    "round": Cause.ROUND_TO_EVEN,
     "embedding": Cause.EMBEDDING,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from spikewright.causes import Cause
 from spikewright.frontends.common import moves
 from spikewright.frontends.common.constants import factor_and_shift, reciprocal
+from spikewright.frontends.common.gathers import bordered, gathered, padded
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import mixing, no_padding, same_padding
 from spikewright.frontends.torch.call import Call, Handler, Value
+from spikewright.frontends.torch.gathers import moved
 from spikewright.frontends.torch.trace import base_name, scope_class
 from spikewright.graph import Shape
 from spikewright.nodes import (
@@ -28,8 +31,6 @@ from spikewright.nodes import (
     Linear,
     Pad,
     Permute,
-    Reshape,
-    Upsample,
 )
 from spikewright.nodes._window import Padding
 
@@ -40,35 +41,37 @@ converts = OPERATORS.converts
 # Linear operators.
 
 
-@converts("linear", "addmm", "mm", "matmul", "mv")
+@converts("linear", "addmm")
 def linear(call: Call) -> Value:
     if base_name(call.node) == "linear":
         x, weight = call.x, call.constant(call["weight"])
         given = call["bias"]
-    else:  # mat1 @ mat2, and what is added to it
-        x = call.value(call.get("mat1", call.first))
-        transposed = call.constant(call.get("mat2", call.get("other", call.get("vec"))))
-        if transposed.ndim == 1 and len(x.sample) == 1:  # a vector makes one number of a row
-            row = call.emit(Linear, x, part="product", weight=transposed[None], bias=np.zeros(1, np.float32))
-            return call.emit(Reshape, row, shape=())
-        if transposed.ndim != 2:
-            call.refuse("only a matrix can be the weight of a fully connected layer")
-        weight, given = transposed.T, call["self"] if base_name(call.node) == "addmm" else None
-        if call.get("alpha", 1) != 1 or call.get("beta", 1) != 1:
-            call.refuse("it is scaled by alpha or beta; put these into its weights")
+    else:  # beta · input + alpha · mat1 @ mat2
+        x, weight = call.value(call["mat1"]), call.constant(call["mat2"]).T
+        given = None if call["self"] is None else np.asarray(numbers(call, call["self"]) * call.get("beta", 1))
+        weight = weight if call.get("alpha", 1) == 1 else weight.astype(np.float64) * call["alpha"]
     outputs = weight.shape[0]
-    bias = np.zeros(outputs, np.float32) if given is None else call.constant(given)
+    bias = np.zeros(outputs, np.float32) if given is None else np.asarray(_array(call, given))
     if bias.ndim > 1 and len(bias) > 1:
         call.refuse("its addend differs from sample to sample")
-    bias = np.broadcast_to(bias.reshape(-1), (outputs,))
+    return over_last_axis(call, x, weight, np.broadcast_to(bias.reshape(-1), (outputs,)))
+
+
+def _array(call: Call, given: Any) -> Any:
+    return given if isinstance(given, np.ndarray) else call.constant(given)
+
+
+def over_last_axis(call: Call, x: Value, weight: Any, bias: Any) -> Value:
+    """A fully connected layer over the last axis; where there are others, a convolution with a kernel of one."""
     axes = len(x.sample)
     if not axes:
         call.refuse(Cause.BATCH_AXIS)
     if axes == 1:
         return call.emit(Linear, x, weight=weight, bias=bias)
     if axes > 4:
-        call.refuse(Cause.TOO_MANY_AXES)
-    # Applied to the last of several axes, it is a convolution with a kernel of one over the others.
+        rows = call.emit_all(x, [moves.reshaped((prod(x.sample[:-1]), x.sample[-1]), "rows")])
+        mixed = over_last_axis(call, rows, weight, bias)
+        return call.emit_all(mixed, [moves.reshaped((*x.sample[:-1], len(weight)), "axes")])
     first = call.emit(Permute, x, part="before", axes=(axes - 1, *range(axes - 1)))
     mixed = call.emit(Conv, first, **mixing(weight, bias, axes - 1))
     return call.emit(Permute, mixed, part="after", axes=(*range(1, axes), 0))
@@ -150,7 +153,7 @@ def batch_norm(call: Call) -> Value:
 # Arithmetic.
 
 
-def _numbers(call: Call, operand: Any) -> NDArray[np.float64]:
+def numbers(call: Call, operand: Any) -> NDArray[np.float64]:
     """A number or constant tensor of whatever type in double precision: what is made of it must not round or wrap."""
     import torch
 
@@ -160,7 +163,7 @@ def _numbers(call: Call, operand: Any) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _per_sample(call: Call, values: Any, shape: Shape) -> NDArray[np.float64]:
+def per_sample(call: Call, values: Any, shape: Shape) -> NDArray[np.float64]:
     """A constant without the batch axis that it may have."""
     array = np.asarray(values, np.float64)
     if array.ndim <= len(shape):
@@ -170,8 +173,9 @@ def _per_sample(call: Call, values: Any, shape: Shape) -> NDArray[np.float64]:
     return np.asarray(array[0])
 
 
-def _affine(call: Call, x: Value, scale: Any = 1, bias: Any = 0, part: str = "") -> Value:
-    factor, shift = (_per_sample(call, values, x.sample) for values in (scale, bias))
+def affine(call: Call, x: Value, scale: Any = 1, bias: Any = 0, part: str = "") -> Value:
+    """A factor and a shift by constants, spread over a sample."""
+    factor, shift = (per_sample(call, values, x.sample) for values in (scale, bias))
     return call.emit(ChannelAffine, x, part=part, **factor_and_shift(factor, shift, x.sample))
 
 
@@ -182,14 +186,26 @@ def add(call: Call) -> Value:
     name = base_name(call.node)
     if name == "rsub":
         a, b = b, a
-    weight = _numbers(call, call.get("alpha", 1)) * (1 if name == "add" else -1)
+    weight = numbers(call, call.get("alpha", 1)) * (1 if name == "add" else -1)
     if isinstance(a, Value) and isinstance(b, Value):
-        if a.sample != b.sample:
-            call.refuse(f"its branches have the shapes {a.sample} and {b.sample}; they must be equal")
-        return call.emit(Add, a, b if weight == 1 else _affine(call, b, weight, part="scaled"))
+        a, b = spread_alike(call, a, b)
+        return call.emit(Add, a, b if weight == 1 else affine(call, b, weight, part="scaled"))
     if isinstance(a, Value):
-        return _affine(call, a, bias=weight * _numbers(call, b))
-    return _affine(call, call.value(b), scale=weight, bias=_numbers(call, a))
+        return affine(call, a, bias=weight * numbers(call, b))
+    return affine(call, call.value(b), scale=weight, bias=numbers(call, a))
+
+
+def spread_alike(call: Call, *values: Value) -> list[Value]:
+    """Values of one shape, repeated along the axes that others are longer in."""
+    wide = np.broadcast_shapes(*(v.sample for v in values))
+    if any(len(v.sample) != len(wide) for v in values):
+        call.refuse(Cause.BATCH_AXIS)  # an axis of one stands beside the batch of the other
+    found = []
+    for k, v in enumerate(values):
+        table = np.broadcast_to(np.arange(prod(v.sample)).reshape(v.sample), wide)
+        plans = [] if v.sample == wide else gathered(v.sample, table)
+        found.append(call.emit_all(v, [replace(p, part=f"spread{k}.{p.part}".rstrip(".")) for p in plans]))
+    return found
 
 
 @converts("mul", "multiply", "div", "divide", "true_divide", "neg", "negative")
@@ -200,11 +216,11 @@ def multiply(call: Call) -> Value:
             call.refuse(Cause.QUOTIENT)
         if call.get("rounding_mode") is not None:
             call.refuse(Cause.ROUNDING)
-        return _affine(call, a, scale=reciprocal(_numbers(call, b)))
+        return affine(call, a, scale=reciprocal(numbers(call, b)))
     if isinstance(a, Value) and isinstance(b, Value):
         call.refuse(Cause.PRODUCT)
     x, factor = (a, b) if isinstance(a, Value) else (call.value(b), a)
-    return _affine(call, x, scale=_numbers(call, factor))
+    return affine(call, x, scale=numbers(call, factor))
 
 
 # Moving values.
@@ -229,7 +245,7 @@ def dropout(call: Call) -> Any:
     return (value, None) if base_name(call.node) == "native_dropout" else value
 
 
-@converts("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "expand", "view_as")
+@converts("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as")
 def reshape(call: Call) -> Value:
     x, shape = call.x, call.shape
     if "dtype" in call.arguments:
@@ -237,6 +253,12 @@ def reshape(call: Call) -> Value:
     if prod(shape) != prod(x.sample):
         call.refuse(Cause.REPETITION)
     return x if shape == x.sample else call.emit_all(x, [moves.reshaped(shape)])
+
+
+@converts("expand", "expand_as", "broadcast_to")
+def expand(call: Call) -> Value:
+    """The same values, some of them several times, or in a shape with further axes of one."""
+    return reshape(call) if prod(call.shape) == prod(call.x.sample) else moved(call)
 
 
 @converts("permute", "transpose", "t")
@@ -264,10 +286,6 @@ def concat(call: Call) -> Value:
 @converts("pad", "constant_pad_nd")
 def pad(call: Call) -> Value:
     mode = call.get("mode", "constant")
-    if mode != "constant":
-        call.refuse(Cause.BORDER, operator=f"{mode} padding")
-    if call.get("value"):
-        call.refuse(Cause.BORDER, operator=f"padding with {call['value']}")
     sides = call.ints(call["pad"], 1)
     pairs = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)][::-1]
     count = len(call.x.sample)
@@ -275,7 +293,10 @@ def pad(call: Call) -> Value:
         if any(pairs[0]):
             call.refuse(Cause.BATCH_AXIS)
         pairs = pairs[1:]
-    return call.emit(Pad, call.x, padding=(*((0, 0) for _ in range(count - len(pairs))), *pairs))
+    padding = (*((0, 0) for _ in range(count - len(pairs))), *pairs)
+    if mode != "constant":
+        return call.emit_all(call.x, bordered(call.x.sample, padding, mode))
+    return call.emit_all(call.x, padded(call.x.sample, padding, float(call.get("value") or 0)))
 
 
 def _cropped(call: Call, axis: int, start: int, stop: int, part: str = "") -> Value:
@@ -298,12 +319,12 @@ def crop(call: Call) -> Value:
     start, stop, _ = slice(first, last).indices(x.sample[axis])
     if stop <= start:
         call.refuse(f"it leaves nothing, from {start} to {stop} of {x.sample[axis]}")
+    axes = len(x.sample) - 1
+    if step != 1 and (axis == 0 or axes > 3):
+        return moved(call)
     value = _cropped(call, axis, start, stop, part="crop" if step != 1 else "")
     if step == 1:
         return value
-    axes = len(x.sample) - 1
-    if axis == 0 or axes > 3:
-        call.refuse("a step over channels")
     # Every step-th position is a pool with a window of one.
     stride = tuple(step if i == axis else 1 for i in range(1, axes + 1))
     return call.emit(AvgPool, value, kernel=(1,) * axes, stride=stride, padding=no_padding(axes))
@@ -328,21 +349,6 @@ def split(call: Call) -> list[Value]:
         _cropped(call, axis, start, stop, part=str(k)) if k in read else call.x
         for k, (start, stop) in enumerate(moves.parts(sizes))
     ]
-
-
-@converts(
-    *(f"{kind}{d}d" for kind in ("upsample_nearest", "_upsample_nearest_exact") for d in (1, 2, 3)),
-)
-def upsample(call: Call) -> Value:
-    before, after = call.x.sample[1:], call.shape[1:]
-    if any(b % a for a, b in zip(before, after, strict=True)):
-        call.refuse(Cause.BROKEN_FACTOR, f"it resizes {before} to {after}")
-    factor = tuple(b // a for a, b in zip(before, after, strict=True))
-    # Which value is repeated goes by the factor that was given, where one was, and not by the shapes.
-    given = call.get("scale_factors") or [v for k, v in call.arguments.items() if k.startswith("scales")]
-    if any(asked is not None and asked != real for asked, real in zip(given, factor, strict=False)):
-        call.refuse(Cause.BROKEN_FACTOR, f"it resizes by {tuple(given)}")
-    return call.emit(Upsample, call.x, factor=factor)
 
 
 @converts("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")

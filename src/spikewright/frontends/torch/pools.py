@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from spikewright.causes import Cause
+from spikewright.frontends.common.constants import factor_and_shift
+from spikewright.frontends.common.gathers import tapped
+from spikewright.frontends.common.moves import NodePlan
 from spikewright.frontends.common.reductions import Reduction, reduced
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import overhang, reached, side_by_side
@@ -15,7 +18,16 @@ from spikewright.frontends.torch.activations import maximum
 from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright.frontends.torch.trace import base_name
 from spikewright.graph import Shape
-from spikewright.nodes import AdaptiveAvgPool, AvgPool, ChannelAffine, GlobalAvgPool, GlobalMaxPool, MaxPool, SumPool
+from spikewright.nodes import (
+    AdaptiveAvgPool,
+    Add,
+    AvgPool,
+    ChannelAffine,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool,
+    SumPool,
+)
 from spikewright.nodes._window import Padding
 
 POOLS = Rules[Handler]()
@@ -82,9 +94,7 @@ def adaptive_pool(call: Call) -> Any:
     sizes = call.ints(call["output_size"], _axes(call))
     before = call.x.sample[1:]
     if any(n % size for n, size in zip(before, sizes, strict=True)):
-        if largest:
-            call.refuse(f"from {before} to {sizes}; its windows differ in length: use a size that divides evenly")
-        value = call.emit(AdaptiveAvgPool, call.x, size=sizes)
+        value = _largest(call, sizes) if largest else call.emit(AdaptiveAvgPool, call.x, size=sizes)
     elif prod(sizes) == 1:
         value = call.emit(GlobalMaxPool if largest else GlobalAvgPool, call.x)
     else:
@@ -94,18 +104,42 @@ def adaptive_pool(call: Call) -> Any:
     return (value, None) if largest else value
 
 
-@converts("mean", "sum", "amax", "max")
+def _largest(call: Call, sizes: Shape) -> Value:
+    """The maxima of windows that differ in length, and overlap: laid side by side, each as long as the longest."""
+    windows = {}
+    for axis, (n, size) in enumerate(zip(call.x.sample[1:], sizes, strict=True), start=1):
+        windows[axis] = [list(range(o * n // size, -(-(o + 1) * n // size))) for o in range(size)]
+    plans, lengths = tapped(call.x.sample, windows)
+    return call.emit_all(call.x, [*plans, NodePlan(MaxPool, "", side_by_side(MaxPool, lengths))])
+
+
+@converts("mean", "sum", "amax", "max", "min")
 def reduction(call: Call) -> Value:
     """A mean, sum or maximum over axes of a sample."""
     name = base_name(call.node)
     if call.get("other") is not None:
-        return maximum(call)
+        extreme: Value = maximum(call)
+        return extreme
+    if isinstance(call.first, list):
+        return _of_several(call, call.first)
     count = len(call.x.sample) + 1
     given = call.get("dim")
     gone = {int(d) % count - 1 for d in (given if isinstance(given, list) else [given] if given is not None else [])}
     if not gone or -1 in gone:
         call.refuse(Cause.BATCH_AXIS)
-    if name == "max":
+    if name in ("max", "min"):
         call.refuse("use amax, or a max pool")
     kind: Reduction = "max" if name == "amax" else "sum" if name == "sum" else "mean"
     return call.emit_all(call.x, reduced(call.x.sample, gone, kind, keep=bool(call.get("keepdim"))))
+
+
+def _of_several(call: Call, values: list[Value]) -> Value:
+    """The mean or sum of values that were stacked before the batch."""
+    name, given = base_name(call.node), call.get("dim")
+    axes = given if isinstance(given, list) else [given]
+    if name not in ("mean", "sum") or axes not in ([0], [-len(values[0].sample) - 2]) or call.get("keepdim"):
+        call.refuse(Cause.BATCH_AXIS)
+    if name == "sum":
+        return call.emit(Add, *values)
+    total = call.emit(Add, *values, part="sum")
+    return call.emit(ChannelAffine, total, **factor_and_shift(1 / len(values), 0, total.sample))

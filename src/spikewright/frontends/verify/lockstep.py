@@ -1,7 +1,7 @@
 """A graph and a framework, value by value.
 
-Behind a step (``floor``) a rounding error becomes a whole step. There the value before the step is compared, the step
-itself where that value is not next to one, and both sides go on from the framework's value.
+Behind a step (``floor``, ``round``) a rounding error becomes a whole step. There the value before the step is compared,
+the step itself where that value is not next to one, and both sides go on from the framework's value.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from spikewright.forward import Forward
 from spikewright.frontends.verify.original import Trace
 from spikewright.frontends.verify.samples import Batch
-from spikewright.graph import Graph
-from spikewright.nodes import Floor, Sigmoid, Softmax, Tanh
+from spikewright.graph import Graph, Node
+from spikewright.nodes import ChannelAffine, Floor, ReLU, Round, Sigmoid, Softmax, Tanh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,9 @@ class Lockstep:
             self.floors[node.name] = (
                 SATURATED if bounded else max((self.floors[n] for n in node.inputs), default=VANISHING)
             )
-        self.steps = {node.name for node in graph.of_type(Floor)} & set(trace.names if trace else ())
+        names = set(trace.names if trace else ())
+        owners = {node.name: _seen_behind(graph, node, names) for node in graph.of_type(Floor, Round)}
+        self.steps = {step: owner for step, owner in owners.items() if owner}
 
     def difference(self, name: str, ours: Tensor, theirs: Tensor, batch: Batch) -> Difference | None:
         """Whether values differ by more than the tolerance, and by more than rounding explains.
@@ -121,6 +123,17 @@ class Lockstep:
         return None, {name: walked.values[name] for name in self.outputs}
 
 
+def _seen_behind(graph: Graph, step: Node, names: set[str]) -> str:
+    """The step itself, or the value behind it that the framework shows, where one operator rounds, clips and scales."""
+    node = step
+    while node.name not in names:
+        readers = graph.consumers[node.name]
+        if len(readers) != 1 or not isinstance(graph[readers[0]], ChannelAffine | ReLU):
+            return ""
+        node = graph[readers[0]]
+    return node.name
+
+
 class _Walked:
     """The graph's side of a walk: values are computed when they are asked for, and kept while anyone needs them."""
 
@@ -145,7 +158,8 @@ class _Walked:
             given = [self.values[i] for i in node.inputs] if node.inputs else [self.inputs[node.name]]
             self.values[node.name] = self.forward.functions[node.name](*given)
             if node.name in self.steps:
-                self.before[node.name] = given[0]
+                half = 0.5 if isinstance(node, Round) else 0.0
+                self.before[self.steps[node.name]] = given[0] + half
             for name in node.inputs:
                 self.readers[name] -= 1
                 self._release(name)

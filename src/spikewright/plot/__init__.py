@@ -1,0 +1,40 @@
+"""Pictures as figures of matplotlib, which can be kept as SVG, PNG and PDF: the charts of the report.
+
+>>> figure = sw.plot.before_and_after(conversion, sw.calibrate(graph, data))
+>>> sw.plot.save(figure, "layers.svg")
+>>> sw.plot.accuracy(sw.compare(graph, train, test, ["max", "percentile:99.9"], timesteps=64))
+"""
+
+from spikewright.plot.neuron import if_experiment
+from spikewright.plot.pictures import (
+    accuracy,
+    activations,
+    before_and_after,
+    correlation,
+    firing_rates,
+    has_weights,
+    layer,
+    layer_names,
+    operations,
+    raster,
+    weights,
+)
+from spikewright.plot.saving import check_plots, save, save_all
+
+__all__ = [
+    "accuracy",
+    "activations",
+    "before_and_after",
+    "check_plots",
+    "correlation",
+    "firing_rates",
+    "has_weights",
+    "if_experiment",
+    "layer",
+    "layer_names",
+    "operations",
+    "raster",
+    "save",
+    "save_all",
+    "weights",
+]
