@@ -22,11 +22,12 @@ from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.normalisation import Scales, narrowed, normalise, value_scales
 from spikewright.recordings import Binning
-from spikewright.text import listed, short
+from spikewright.tabular import Table, Tabular
+from spikewright.text import listed, shape_text, short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Conversion:
+class Conversion(Tabular):
     """A trained network with the spiking one that was made of it.
 
     Two are equal where all of their fields are. ``dataclasses.replace`` makes another of it: with a spiking graph that
@@ -182,6 +183,17 @@ class Conversion:
         if self.changed:
             lines.append(f"spiking network changed since at: {listed(self.changed)}")
         return "\n  ".join(["Conversion", *lines])
+
+    def _table(self) -> Table:
+        """A row a population: what it is like, and λ, what one spike of it stands for."""
+        rows = []
+        for node in self.spiking.populations:
+            shape, unit = self.spiking.shapes[node.name], self.units.get(node.name)
+            ends = (None, None) if unit is None else (float(unit.min()), float(unit.max()))
+            rows.append((node.name, node.type, shape_text(shape), prod(shape), *ends))
+        first, *others = repr(self).split("\n  ")
+        titles = ("population", "type", "shape", "neurons", "λ, lowest", "λ, highest")
+        return Table.of_rows(titles, rows, [first, *others])
 
     @property
     def contract(self) -> Contract:
