@@ -16,7 +16,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers answers stubs torture sanitize neon lint check bench finetune clean
+.PHONY: help venv demo test docs layers answers commands stubs torture sanitize neon lint check bench finetune clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,13 @@ demo: $(STAMP)  ## convert a real network, compare three threshold methods, writ
 
 test: $(STAMP)  ## the tests, on all cores
 	$(BIN)/pytest $(PARALLEL)
+
+docs: $(STAMP)  ## the documentation as a site, in build/site; what links to nothing is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo build/site/index.html
+
+commands: $(STAMP)  ## docs/commands.md anew, from the options of the commands
+	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/cli/test_commands_page.py
 
 layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_layers_table.py

@@ -23,10 +23,11 @@ from spikewright.cli.console import (
     exit_share,
     parse_readout,
 )
-from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, with_options
+from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, is_typed, with_options
 from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
+from spikewright.cli.talking import note_missing_engine
 from spikewright.cli.terminal import err, out, print_json, progress, stages
 from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
@@ -54,6 +55,10 @@ from spikewright.text import short
 METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
 
 CORRECT = f"Once neurons spike: {', '.join(correctors.names())}; options as of methods: v_init:4..32, bias:steps."
+USUAL = "percentile:99.9"
+"""The method where nobody names one, nor leaves it to ``auto``."""
+SETTINGS = ("method", "correct", "neurons", "spikes", "reset", "v_init", "v_min", "leak")
+"""Who types one of these chooses."""
 _MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overlap")
 """Options of the measurement."""
 
@@ -62,8 +67,15 @@ _MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overl
 def convert(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[str, typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function.")],
     options: CalibrationOptions,
+    data_set: Annotated[
+        str | None,
+        typer.Argument(help="As --data; settings that nobody names are then made for T = 32.", metavar="DATA"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
@@ -99,7 +111,11 @@ def convert(
     """Convert a trained network: fold, calibrate, normalise, replace every ReLU by spiking neurons.
 
     Example: [bold]spikewright convert network.onnx --data mnist/ -o spiking.safetensors[/bold]
+
+    In short: [bold]spikewright convert network.onnx mnist/[/bold] makes a network for T = 32, and says how.
     """
+    data, preset, help_at = _data_of(context, data_set, data)
+    note_missing_engine()
     if test is None:
         if report is not None:
             raise SettingsError("--report needs --test: data to measure with")
@@ -118,8 +134,8 @@ def convert(
         check_report(report, force)
     if statistics is not None:
         check_destination(statistics, force=True)  # reused where it fits
-    methods = parse_all(method or "percentile:99.9")
-    corrections = correctors_of(correct)
+    methods = parse_all(method or preset)
+    corrections = correctors_of(correct or help_at)
     options.check()
     scale, steps, how = options.scale, options.preprocessing, named_encoder(options.encoder)
     base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
@@ -223,6 +239,7 @@ def convert(
         "calibration_samples": found.samples,
         "verified": str(verification(graph)),
         "calibration": choice.as_json(),
+        "provenance": conversion.remembered[-1].description,
         **seen.summary(),
     }
     if labelled is not None and tested is not None:
@@ -292,3 +309,23 @@ def convert(
         out.print(f"written: {output}{which}", highlight=False, soft_wrap=True)
         if report is not None:
             out.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+
+def _data_of(context: typer.Context, behind: str | None, option: str | None) -> tuple[str, str, list[str]]:
+    """What to calibrate with, and method and corrections where nobody names any: better ones for data alone.
+
+    Raises:
+        SettingsError: for no data, or data in both places.
+    """
+    if behind is not None and option is not None:
+        raise SettingsError(f"data stand behind the network, {behind}, and behind --data, {option}: give one of them")
+    data = behind or option
+    if not data:
+        raise SettingsError("nothing to calibrate with: give data behind the network, or with --data")
+    if behind is None or any(is_typed(context, name) for name in SETTINGS):
+        return data, USUAL, []
+    recordings = is_typed(context, "binning")
+    method, corrections = f"{USUAL},channels", [] if recordings else ["v_init_and_bias:32"]
+    typed = " ".join([f"--method {method}", *(f"--correct {one}" for one in corrections)])
+    say(f"no settings were named: {typed}; for few timesteps --method auto:8 tries many")
+    return data, method, corrections

@@ -18,6 +18,9 @@ from rich.text import Text
 from spikewright.errors import SpikewrightWarning
 from spikewright.text import one_line, visible
 
+WIDEST = 10_000
+"""Columns that no table needs."""
+
 
 class Terminal(Console):
     """A console that prints text as it is: names and paths are no markup, no emoji, and steer no terminal."""
@@ -29,6 +32,7 @@ class Terminal(Console):
         """Print; a text stays one line however wide the terminal is, so that no number is torn from its unit."""
         if all(isinstance(one, str) for one in objects):
             options.setdefault("soft_wrap", True)
+        options.setdefault("crop", False)
         super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
@@ -37,7 +41,10 @@ class Terminal(Console):
 
 
 class PlainTable(Table):
-    """A table whose cells hold one line each, whatever is in the names they show, and whose title may be wider."""
+    """A table whose cells hold one line each, whatever is in the names they show, and whose title may be wider.
+
+    Where it is wider than the terminal its lines are longer than that: names stay whole, to be copied.
+    """
 
     heading = ""
 
@@ -45,7 +52,9 @@ class PlainTable(Table):
         """Its title, as wide as the terminal, and what stands below."""
         if self.heading:
             yield Text(self.heading, style="table.title")
-        yield from super().__rich_console__(console, options)
+        span = self.__rich_measure__(console, options.update(max_width=WIDEST))
+        needed = span.minimum if console.is_terminal else span.maximum  # in a file nothing is folded
+        yield from super().__rich_console__(console, options.update(width=max(needed, options.max_width)))
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         """Add a row whose texts are printed as they are, without markup."""
@@ -96,7 +105,8 @@ def compact_table(
     table.heading = visible(title)
     for k, (name, below) in enumerate(zip(header, footer or [""] * len(header), strict=True)):
         left = k < text or (last_is_text and k == len(header) - 1)
-        table.add_column(name, below, justify="left" if left else "right", overflow="fold")
+        whole = k < text or not left  # names and numbers; only a sentence may go on in a second line
+        table.add_column(name, below, justify="left" if left else "right", overflow="fold", no_wrap=whole)
     return table
 
 
