@@ -20,9 +20,9 @@ class Cli:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.capsys = folder, capsys
 
-    def refused(self, *arguments: str) -> str:
+    def refused(self, *arguments: str, status: int = 2) -> str:
         before = sorted(self.folder.rglob("*"))
-        assert run(arguments) == 2
+        assert run(arguments) == status
         said = self.capsys.readouterr()
         assert said.out == ""
         message = said.err[said.err.find("error: ") :] if "error: " in said.err else said.err  # behind what was seen
@@ -215,7 +215,7 @@ def test_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikewright.forward.Forward.__call__", stop)
-    assert "interrupted; nothing was written" in cli.refused("convert", "net.onnx", "--data", "data.npz")
+    assert "interrupted; nothing was written" in cli.refused("convert", "net.onnx", "--data", "data.npz", status=130)
 
 
 def test_events_where_something_stands(cli: Cli) -> None:
@@ -262,7 +262,7 @@ def test_interrupted_while_writing_events(cli: Cli, monkeypatch: pytest.MonkeyPa
         "--events",
         "events",
     ]
-    assert "interrupted; nothing was written" in cli.refused(*typed)
+    assert "interrupted; nothing was written" in cli.refused(*typed, status=130)
     assert seen[0]
 
 

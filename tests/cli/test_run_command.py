@@ -57,23 +57,10 @@ def test_a_file_does_what_a_command_line_does(folder: Path, capsys: pytest.Captu
 
 def test_results_tell_the_command_that_made_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = ["convert", "net.safetensors", "--data", "data.npz", "--method", "max", "-o", "a.safetensors"]
-    simulated = [
-        "simulate",
-        "a.safetensors",
-        "--data",
-        "test.npz",
-        "-T",
-        "4",
-        "-o",
-        "run.npz",
-        "--encoder",
-        "poisson",
-        "--seed",
-        "3",
-        "--json",
-    ]
+    simulated = ["simulate", "a.safetensors", "--data", "test.npz", "-T", "4", "-o", "run.npz"]
+    simulated += ["--encoder", "poisson", "--seed", "3"]
     assert run(made) == 0
-    assert run(simulated) == 0
+    assert run([*simulated, "--json"]) == 0
     said = json.loads(capsys.readouterr().out.partition("\n")[2])
     (found,) = conversion("a.safetensors").provenance
     assert found.words == tuple(made)
@@ -99,7 +86,7 @@ def test_results_tell_the_command_that_made_them(folder: Path, capsys: pytest.Ca
         assert table == toml_of(table_of(words))
     before = (folder / "run.npz").read_bytes()
     assert run(["run", "again.toml", "--force"]) == 0
-    assert (folder / "run.npz").read_bytes() == before or read_npz("run.npz").keys()
+    assert (folder / "run.npz").read_bytes() == before
     capsys.readouterr()
     assert run(["inspect", "a.safetensors"]) == 0
     said_of_it = capsys.readouterr().out

@@ -39,6 +39,8 @@ CLOSED = 1
 """What typer makes of a pipe that nobody reads any more."""
 ANYWHERE = ("--quiet", "--verbose", "--debug")
 """Words that may stand before a command and behind it."""
+CHANGING_NOTHING = {*ANYWHERE, "--force", "--resume", "--json"}
+"""Words that results are the same without: their provenance leaves them out."""
 FAULT = 1
 """Exit status where it was not the user's mistake."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
@@ -98,7 +100,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
     debug = "--debug" in arguments
     try:
         command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
-        with warnings_as_lines(), commanded([word for word in arguments if word not in ANYWHERE]):
+        with warnings_as_lines(), commanded([word for word in arguments if word not in CHANGING_NOTHING]):
             result = _commands()(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
         sys.stdout.flush()
     except SpikewrightError as error:

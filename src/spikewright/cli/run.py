@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,8 +48,8 @@ def run(
     if force and "--force" not in rest and any("--force" in one.opts for one in command.params):
         rest.append("--force")
     made = [words[0], *rest]
-    with commanded(made):
-        typed = Provenance.now().command
+    with commanded([word for word in made if word != "--force"]):
+        typed = shlex.join(["spikewright", *made])
         err.print(typed)
         command.main(rest, prog_name=f"spikewright {words[0]}", standalone_mode=False, obj=typed)
 
