@@ -15,6 +15,8 @@ from typing import Any
 from spikewright.errors import SettingsError
 from spikewright.settings import fits
 
+PROVENANCE = "provenance"
+"""Under which name results hold it."""
 PACKAGES = ("spikewright", "numpy", "torch")
 """Whose versions decide what comes out, beside Python's."""
 _words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())

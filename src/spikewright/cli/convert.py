@@ -46,6 +46,7 @@ from spikewright.frontends.verify import verification
 from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.parts import Checkpoint
+from spikewright.provenance import PROVENANCE
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
@@ -239,7 +240,7 @@ def convert(
         "calibration_samples": found.samples,
         "verified": str(verification(graph)),
         "calibration": choice.as_json(),
-        "provenance": conversion.remembered[-1].description,
+        PROVENANCE: conversion.remembered[-1].description,
         **seen.summary(),
     }
     if labelled is not None and tested is not None:
@@ -248,6 +249,7 @@ def convert(
             "model": model,
             "calibration": f"{found.samples} samples of {data}: {named(choice)}",
             "test": f"{len(labelled)} samples of {test}: {named(tested)}",
+            "fingerprints of data": f"{conversion.remembered[-1].settings['data'][:16]}, {labelled.fingerprint[:16]}",
             "methods": ", ".join(map(str, methods)),
             **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
             **{str(one.auto): one for one in chosen},

@@ -16,7 +16,7 @@ from spikewright.cli.outputs import ForceOption
 from spikewright.cli.terminal import err, out
 from spikewright.errors import SettingsError, SpikewrightError
 from spikewright.files import shown
-from spikewright.provenance import Provenance, commanded
+from spikewright.provenance import PROVENANCE, Provenance, commanded
 from spikewright.text import first_line, listed
 
 MOST_BYTES = 1 << 20
@@ -184,11 +184,11 @@ def _remembered(file: Path) -> tuple[Provenance, ...]:
     if kind == ".npz":
         from spikewright.npz import read_npz
 
-        found = read_npz(file, ["provenance"], advice="simulate again with -o")
-        return (Provenance.parse(str(found["provenance"])),) if found else ()
+        found = read_npz(file, [PROVENANCE], advice="simulate again with -o")
+        return (Provenance.parse(str(found[PROVENANCE])),) if found else ()
     if kind == ".json":
         try:
-            return (Provenance.described(json.loads(file.read_text(encoding="utf-8")).get("provenance")),)
+            return (Provenance.described(json.loads(file.read_text(encoding="utf-8")).get(PROVENANCE)),)
         except (OSError, ValueError, AttributeError) as error:
             raise SettingsError(f"cannot be read as the --json of a command ({first_line(error)})") from None
     if kind == ".safetensors":

@@ -67,15 +67,13 @@ from spikewright.measures.early_exit import check_free
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
 from spikewright.parts import Checkpoint
-from spikewright.provenance import Provenance
+from spikewright.provenance import PROVENANCE, Provenance
 from spikewright.reports.document import check_report
 from spikewright.reports.recording import recording_report
 from spikewright.storage import SUFFIX
 from spikewright.tasks import heads
 from spikewright.text import shape_text, short
 
-PROVENANCE = "provenance"
-"""Under which name results hold what reproduces them."""
 _STEPPED = {
     *("engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
     *("input_scale", "negative", "batch_size", "device"),

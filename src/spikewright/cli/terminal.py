@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spikewright.errors import SpikewrightWarning
+from spikewright.provenance import PROVENANCE, Provenance
 from spikewright.text import one_line, visible
 
 WIDEST = 10_000
@@ -138,5 +139,6 @@ def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """One JSON object on the output stream."""
-    print(json.dumps(values, indent=2, allow_nan=False))
+    """One JSON object on the output stream, with the command line and the versions that made it."""
+    told = values if PROVENANCE in values else {**values, PROVENANCE: Provenance.now().description}
+    print(json.dumps(told, indent=2, allow_nan=False))

@@ -26,7 +26,7 @@ from spikewright.conversion import (
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.graph import Array, Graph
-from spikewright.provenance import Provenance
+from spikewright.provenance import PROVENANCE, Provenance
 from spikewright.recordings import Binning
 from spikewright.storage.graphs import DAMAGE, arrays_of, damage, entries, entry, graph_of, node_of
 from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
@@ -50,8 +50,6 @@ FACTS: Mapping[str, Any] = {
     "corrections": list[list[Any]],
 }
 """What the description of a conversion holds."""
-PROVENANCE = "provenance"
-"""How it was made: files of before have nothing of it."""
 KIND = Kind(
     key="spikewright-conversion",
     noun="Spikewright conversion",
