@@ -152,3 +152,17 @@ def test_every_name_of_the_interface_has_its_place() -> None:
     assert sorted(named) == sorted(spikewright.__all__)
     listed = (folder / "index.md").read_text(encoding="utf-8")
     assert [name for name in spikewright.__all__ if f"`{name}`" not in listed] == []
+
+
+@pytest.mark.parametrize("page", ["choosing.md", "low-accuracy.md"])
+def test_measured_numbers_are_those_of_the_results(page: str) -> None:
+    """Points with their intervals, and what stands in tables, are in a page of results, or where they were first told."""
+    told = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    numbers = re.findall(r"\d+\.\d+ ± \d+\.\d+", told)
+    numbers += [
+        number for row in re.findall(r"^\|.*\|$", told, re.MULTILINE) for number in re.findall(r"\d+\.\d\d+", row)
+    ]
+    places = [*RESULTS, ROOT / "docs" / "tuning.md", ROOT / "docs" / "measuring.md", ROOT / "docs" / "concepts.md"]
+    known = "".join(path.read_text(encoding="utf-8") for path in places)
+    assert [number for number in numbers if number not in known] == []
+    assert numbers or page != "choosing.md"
