@@ -156,7 +156,7 @@ def test_every_name_of_the_interface_has_its_place() -> None:
 
 @pytest.mark.parametrize("page", ["choosing.md", "low-accuracy.md"])
 def test_measured_numbers_are_those_of_the_results(page: str) -> None:
-    """Points with their intervals, and what stands in tables, are in a page of results, or where they were first told."""
+    """Points with their intervals, and what stands in tables, are in results, or where they were first told."""
     told = (ROOT / "docs" / page).read_text(encoding="utf-8")
     numbers = re.findall(r"\d+\.\d+ ± \d+\.\d+", told)
     numbers += [
