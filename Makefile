@@ -47,7 +47,7 @@ test: $(STAMP)  ## the tests, on all cores
 	$(BIN)/pytest $(PARALLEL)
 
 docs: $(STAMP)  ## the documentation as a site, in build/site; what links to nothing is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet: it would not count what is wrong
 	@echo build/site/index.html
 
 commands: $(STAMP)  ## docs/commands.md anew, from the options of the commands

@@ -85,7 +85,7 @@ def orders(folder: Path) -> None:
         axis.plot(np.arange(1, steps + 1), ideal, color=GREY, linestyle="--", label="what T·mean is")
         axis.step(np.arange(1, steps + 1), row, color=BLUE, where="mid", linewidth=1.8, label="spikes so far")
         axis.set(title=f"{title}: {row[-1]:.0f} instead of {ideal[-1]:.0f}", xlabel="timestep")
-    axes[0].legend(frameon=False)
+    axes[2].legend(frameon=False, loc="upper left")
     figure.savefig(folder / "theory_orders.svg")
 
 
@@ -100,7 +100,11 @@ def over_time(folder: Path) -> None:
     axis.axhline(100 * plain.analog_accuracy, color=GREY, linestyle="--", label="trained network")
     quantised = plain.head.quantised
     axis.plot(
-        quantised.steps, 100 * np.array(quantised.scores["accuracy"]), "o:", color=ORANGE, label="rounded to T levels"
+        quantised.steps,
+        100 * np.array(quantised.scores["accuracy"]),
+        "o:",
+        color=ORANGE,
+        label="percentile:99.9, rounded to T levels",
     )
     axis.plot(steps, 100 * plain.accuracy, color=BLUE, label="percentile:99.9")
     axis.plot(steps, 100 * corrected.accuracy, color=GREEN, label="percentile:98,channels, v_init_and_bias:8")

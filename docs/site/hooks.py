@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ SHOWN = (
 ELSEWHERE = "https://unpkg.com/iframe-worker/shim"
 """What the theme would fetch for the search of pages that are opened from a folder."""
 SHIM = "docs/site/iframe-worker.js"
+
+
+def on_startup(**_: Any) -> None:
+    """Names that a folder finds in itself are read by no tool that does not run it; none of them has a page."""
+    logging.getLogger("mkdocs.plugins.griffe").addFilter(
+        lambda record: "Unsupported item in" not in record.getMessage()
+    )
 
 
 def on_files(files: Files, config: Any) -> Files:
