@@ -91,6 +91,10 @@ class StorageError(SpikewrightError):
     """A result that could not be written. What stood at its place before is untouched."""
 
 
+class Interruption(StorageError):
+    """Ctrl-C where something was kept to go on from, with how to. The command line exits with status 130."""
+
+
 class ClusterError(SpikewrightError):
     """A cluster that cannot be reached, is gone, or whose workers cannot run what is asked."""
 

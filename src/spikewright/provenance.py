@@ -13,10 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from spikewright.errors import SettingsError
-from spikewright.settings import fits
 
 PROVENANCE = "provenance"
-"""Under which name results hold it."""
+"""The name under which results hold it."""
 PACKAGES = ("spikewright", "numpy", "torch")
 """Whose versions decide what comes out, beside Python's."""
 _words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
@@ -88,6 +87,8 @@ class Provenance:
         Raises:
             SettingsError: for something else.
         """
+        from spikewright.settings import fits  # brings NumPy, which help and completion do without
+
         hints = {"words": list[str], "versions": dict[str, str], "settings": dict[str, Any]}
         sound = isinstance(description, dict) and description.keys() == hints.keys()
         if not sound or not all(fits(description[label], hint) for label, hint in hints.items()):

@@ -13,7 +13,7 @@ import pytest
 
 import spikewright as sw
 from networks import plain
-from spikewright.cli import talking
+from spikewright.cli import verbosity
 from spikewright.cli.app import hoisted, run
 from spikewright.cli.panels import CHOICES
 from spikewright.cli.terminal import Terminal, compact_table
@@ -113,9 +113,9 @@ def test_a_missing_engine_is_noted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(talking, "__file__", str(tmp_path / "cli" / "talking.py"))
-    talking.note_missing_engine()
-    talking.note_missing_engine()
+    monkeypatch.setattr(verbosity, "__file__", str(tmp_path / "cli" / "verbosity.py"))
+    verbosity.note_missing_engine()
+    verbosity.note_missing_engine()
     assert capsys.readouterr().err.count("the native event engine is not installed") == 1
 
 

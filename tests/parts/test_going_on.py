@@ -85,7 +85,7 @@ def test_only_the_same_run_goes_on(
 ) -> None:
     go = stopped_after(12, monkeypatch)
     typed = (*SIMULATE, "-o", "run.npz")
-    assert run(typed) == 2
+    assert run(typed) == 130
     go()
     for what, more in (
         ("other settings", ("-T", "7")),
@@ -186,14 +186,15 @@ def test_a_conversion_that_goes_on_ends_in_the_same_bytes(
     more: tuple[str, ...],
 ) -> None:
     typed = (*CONVERT, *METHODS, *more, "--json")
-    assert run((*typed, "-o", "whole.safetensors")) == 0
+    assert run((*typed, "-o", "made.safetensors")) == 0
     whole = capsys.readouterr().out
+    Path("made.safetensors").rename("whole.safetensors")
     go = stopped_after(samples, monkeypatch, stage)
-    assert run((*typed, "-o", "made.safetensors")) == 2
+    assert run((*typed, "-o", "made.safetensors")) == 130
     assert f"({stage}) are kept beside made.safetensors: --resume" in capsys.readouterr().err
     go()
     assert run((*typed, "-o", "made.safetensors", "--resume")) == 0
-    assert capsys.readouterr().out.replace("made.safetensors", "whole.safetensors") == whole
+    assert capsys.readouterr().out == whole
     assert Path("made.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
     assert not list(folder.glob(".*"))
 

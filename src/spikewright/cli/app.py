@@ -17,9 +17,9 @@ from typer.main import get_command
 
 from spikewright import __version__
 from spikewright.cli.commands import Commands, register
-from spikewright.cli.talking import talking
 from spikewright.cli.terminal import warnings_as_lines
-from spikewright.errors import SpikewrightError, UnsupportedModelError
+from spikewright.cli.verbosity import talking
+from spikewright.errors import Interruption, SpikewrightError, UnsupportedModelError
 from spikewright.files import Written, reason, recording, shown, unfinished
 from spikewright.provenance import commanded
 from spikewright.text import first_line, one_line, visible
@@ -108,7 +108,8 @@ def _run(arguments: Sequence[str], written: Written) -> int:
             raise
         listed = isinstance(error, UnsupportedModelError) and len(error.lines) > 2
         told = error.lines if listed else [str(error)]  # type: ignore[attr-defined]
-        return _failed("\n".join([*told, *_left(written)]))
+        status = INTERRUPTED if isinstance(error, Interruption) else 2
+        return _failed("\n".join([*told, *_left(written)]), status)
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):

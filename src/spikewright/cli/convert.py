@@ -27,8 +27,8 @@ from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps,
 from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
-from spikewright.cli.talking import note_missing_engine
 from spikewright.cli.terminal import err, out, print_json, progress, stages
+from spikewright.cli.verbosity import note_missing_engine
 from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
 from spikewright.data import Recordings, sample_digests
@@ -321,8 +321,8 @@ def _data_of(context: typer.Context, behind: str | None, option: str | None) -> 
     """
     if behind is not None and option is not None:
         raise SettingsError(f"data stand behind the network, {behind}, and behind --data, {option}: give one of them")
-    data = behind or option
-    if not data:
+    data = option if behind is None else behind
+    if data is None:
         raise SettingsError("nothing to calibrate with: give data behind the network, or with --data")
     if behind is None or any(is_typed(context, name) for name in SETTINGS):
         return data, USUAL, []

@@ -1,4 +1,4 @@
-"""In which group of its help an option stands, and what can be completed behind it: the same for every command."""
+"""Options of all commands: the group of the help that each stands in, and what can be completed behind it."""
 
 from __future__ import annotations
 

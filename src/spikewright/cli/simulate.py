@@ -48,8 +48,8 @@ from spikewright.cli.outputs import (
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
-from spikewright.cli.talking import note_missing_engine
 from spikewright.cli.terminal import compact_table, out, print_json, progress
+from spikewright.cli.verbosity import note_missing_engine
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset, Recordings, sample_digests
 from spikewright.engines import Engine

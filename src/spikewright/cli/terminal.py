@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -53,9 +54,11 @@ class PlainTable(Table):
         """Its title, as wide as the terminal, and what stands below."""
         if self.heading:
             yield Text(self.heading, style="table.title")
-        span = self.__rich_measure__(console, options.update(max_width=WIDEST))
-        needed = span.minimum if console.is_terminal else span.maximum  # in a file nothing is folded
-        yield from super().__rich_console__(console, options.update(width=max(needed, options.max_width)))
+        whole = [str(cell) for column in self.columns if column.no_wrap for cell in column.cells]
+        if 2 * max(map(cell_len, whole), default=0) > options.max_width:  # else numbers make room
+            span = self.__rich_measure__(console, options.update(max_width=WIDEST))
+            options = options.update(width=max(span.minimum, options.max_width))
+        yield from super().__rich_console__(console, options)
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         """Add a row whose texts are printed as they are, without markup."""
@@ -106,8 +109,7 @@ def compact_table(
     table.heading = visible(title)
     for k, (name, below) in enumerate(zip(header, footer or [""] * len(header), strict=True)):
         left = k < text or (last_is_text and k == len(header) - 1)
-        whole = k < text or not left  # names and numbers; only a sentence may go on in a second line
-        table.add_column(name, below, justify="left" if left else "right", overflow="fold", no_wrap=whole)
+        table.add_column(name, below, justify="left" if left else "right", overflow="fold", no_wrap=k < text)
     return table
 
 
