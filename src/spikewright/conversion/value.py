@@ -17,10 +17,12 @@ from spikewright.conversion.facts import CalibrationFacts, Correction
 from spikewright.conversion.neurons import NeuronsByPopulation
 from spikewright.conversion.spiking import Readout, View, read_out, spiking_of
 from spikewright.data import Preprocessing
+from spikewright.data.digests import fingerprint_of
 from spikewright.errors import GraphError, SpikewrightError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.normalisation import Scales, narrowed, normalise, value_scales
+from spikewright.provenance import Provenance
 from spikewright.recordings import Binning
 from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text, short
@@ -48,6 +50,7 @@ class Conversion(Tabular):
         classes: the names of the classes, in the order of their indices; none where they have no names.
         calibration: what λ come from.
         corrections: what was corrected since, in order.
+        provenance: how it was made, command by command, the last one last; it makes no difference between two of them.
         made: the spiking graph as conversion made it, which shares its nodes with ``spiking`` where these were not
             changed; None where nobody kept it. It is in no file, and makes no difference between two of them.
     """
@@ -66,6 +69,7 @@ class Conversion(Tabular):
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     corrections: tuple[Correction, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
     made: Graph | None = None
 
     def __post_init__(self) -> None:
@@ -100,6 +104,22 @@ class Conversion(Tabular):
         scales = {name: value.tolist() for name, value in self.scales.items()}
         told = (self.neurons, dict(self.became), self.view, self.readout, self.answer, dict(self.tasks))
         return graphs, scales, told, self.preprocessing, self.binning, self.classes, self.calibration, self.corrections
+
+    @property
+    def remembered(self) -> tuple[Provenance, ...]:
+        """How it was made, and by the command that runs now, if one does: what its file holds."""
+        now = Provenance.now(
+            method=self.calibration.method,
+            data=fingerprint_of("", self.calibration.seen),
+            samples=self.calibration.samples,
+            seeds=dict(self.calibration.seeds),
+            preprocessing=str(self.preprocessing),
+            binning="" if self.binning is None else str(self.binning),
+            neurons=str(self.neurons),
+            corrections=[str(one) for one in self.corrections],
+        )
+        known = not now.words or any(one.words == now.words for one in self.provenance[-1:])
+        return self.provenance if self.provenance and known else (*self.provenance, now)
 
     @cached_property
     def key(self) -> str:
