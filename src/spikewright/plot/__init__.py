@@ -1,8 +1,9 @@
 """Pictures as figures of matplotlib, which can be kept as SVG, PNG and PDF: the charts of the report.
 
->>> figure = sw.plot.before_and_after(conversion, sw.calibrate(graph, data))
->>> sw.plot.save(figure, "layers.svg")
->>> sw.plot.accuracy(sw.compare(graph, train, test, ["max", "percentile:99.9"], timesteps=64))
+>>> graph = sw.load(module, shape=(1, 28, 28))
+>>> figure = sw.plot.before_and_after(sw.convert(graph, train), sw.calibrate(graph, train))
+>>> path = sw.plot.save(figure, "layers.svg")
+>>> figure = sw.plot.accuracy(sw.compare(graph, train, test, ["max", "percentile:99.9"], timesteps=64))
 """
 
 from spikewright.plot.neuron import if_experiment
