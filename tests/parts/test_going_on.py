@@ -22,6 +22,7 @@ SIMULATE = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "6", "--b
 def kept_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     monkeypatch.setattr(checkpoint, "SHARE", 0)
+    monkeypatch.setattr(checkpoint, "LOST", 0.0)
 
 
 @pytest.fixture
@@ -77,6 +78,58 @@ def test_a_run_that_goes_on_ends_in_the_same_bytes(
     assert run((*typed, "-o", "run.npz", "--resume")) == 0
     assert Path("run.npz").read_bytes() == Path("whole.npz").read_bytes()
     assert not list(folder.glob(".*"))
+
+
+def files_of(folder: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+@pytest.mark.parametrize("more", [("-o", "run.npz"), ()])
+def test_events_go_on_too(folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]) -> None:
+    pytest.importorskip("pyarrow")
+    assert run((*SIMULATE, "--events", "whole", "-o", "whole.npz")) == 0
+    for samples in (8, 20):
+        go = stopped_after(samples, monkeypatch)
+        assert run((*SIMULATE, "--events", "sent", *more, "--resume")) == 2
+        assert not Path("sent").exists()
+        assert list(folder.glob(".*.unfinished/*.events/*.parquet"))
+        go()
+    assert run((*SIMULATE, "--events", "sent", *more, "--resume")) == 0
+    assert files_of("sent") == files_of("whole")
+    if more:
+        assert Path("run.npz").read_bytes() == Path("whole.npz").read_bytes()
+    assert not list(folder.glob(".*"))
+
+
+def test_a_run_with_events_does_not_go_on_from_one_without_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    go = stopped_after(12, monkeypatch)
+    assert run((*SIMULATE, "-o", "run.npz")) == 2
+    go()
+    capsys.readouterr()
+    assert run((*SIMULATE, "-o", "run.npz", "--events", "sent", "--resume")) == 2
+    assert "is of other settings" in capsys.readouterr().err
+
+
+def test_pieces_that_are_damaged_or_gone_are_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    go = stopped_after(12, monkeypatch)
+    typed = (*SIMULATE, "-o", "run.npz", "--events", "sent")
+    assert run(typed) == 2
+    go()
+    piece = sorted(folder.glob(".run.npz.unfinished/*.events/*.parquet"))[0]
+    for spoil in (lambda: piece.write_bytes(piece.read_bytes()[:-7]), piece.unlink):
+        spoil()
+        capsys.readouterr()
+        assert run((*typed, "--resume")) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(f"error: {piece.resolve()}: damaged"), said
+        assert "leave --resume (resume=True) away to begin anew" in said
+        assert not Path("sent").exists()
 
 
 def test_only_the_same_run_goes_on(
