@@ -215,6 +215,24 @@ def test_counts_survive_a_file(tmp_path: Path) -> None:
         to_plain({"x": object()})
 
 
+def test_a_long_run_keeps_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption costs a hundredth of the time at most, and what is kept does not grow with the days."""
+    now = [0.0]
+    monkeypatch.setattr(checkpoint, "EVERY", 5.0)
+    monkeypatch.setattr(checkpoint, "LOST", 0.01)
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    stage, times = Checkpoint(tmp_path / "x.npz").stage("simulating", {}), []
+    for second in range(2001):
+        now[0] = float(second)
+        before = stage.done
+        stage.keep(lambda: 0, second)
+        if stage.done != before:
+            times.append(second)
+    assert set(np.diff([t for t in times if t <= 500])) == {5}
+    assert set(np.diff([t for t in times if t >= 1900])) <= {19, 20}
+    assert times[-1] > 1980
+
+
 def test_a_checkpoint_that_nothing_is_kept_in_leaves_nothing(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "x.npz").clear()
     assert not list(tmp_path.iterdir())
