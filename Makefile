@@ -19,7 +19,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test layers answers stubs torture sanitize neon lint check bench finetune wheels installed clean
+.PHONY: help venv demo test docs layers answers commands stubs torture sanitize neon lint check bench finetune wheels installed clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -45,6 +45,13 @@ demo: $(CORE)  ## convert a real network, compare three threshold methods, write
 
 test: $(STAMP)  ## the tests, on all cores
 	$(BIN)/pytest $(PARALLEL)
+
+docs: $(STAMP)  ## the documentation as a site, in build/site; what links to nothing is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet: it would not count what is wrong
+	@echo build/site/index.html
+
+commands: $(STAMP)  ## docs/commands.md anew, from the options of the commands
+	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/cli/test_commands_page.py
 
 layers: $(STAMP)  ## docs/layers.md anew, from what the layers' test finds
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/test_layers_table.py

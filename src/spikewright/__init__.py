@@ -4,9 +4,9 @@
 >>> graph = sw.load(module, shape=(1, 28, 28))
 >>> conversion = sw.convert(graph, train, "percentile:99.9,channels")
 >>> measures = sw.measure(conversion, test, timesteps=32)
->>> measures.accuracy[-1]
+>>> accuracy = measures.accuracy[-1]
 >>> comparison = sw.compare(graph, train, test, ["max", "percentile:99.9,channels"], timesteps=64)
->>> sw.report("report.html", comparison)
+>>> page = sw.report("report.html", comparison)
 """
 
 from pkgutil import iter_modules

@@ -91,6 +91,10 @@ class StorageError(SpikewrightError):
     """A result that could not be written. What stood at its place before is untouched."""
 
 
+class Interruption(StorageError):
+    """Ctrl-C where something was kept to go on from, with how to. The command line exits with status 130."""
+
+
 class ClusterError(SpikewrightError):
     """A cluster that cannot be reached, is gone, or whose workers cannot run what is asked."""
 
@@ -125,6 +129,7 @@ class UnsupportedModelError(SpikewrightError):
 
     Attributes:
         problems: every operator that was refused, in the model's order.
+        lines: the message as a list: what it is about, then a line for each kind of problem.
 
     Args:
         problems: the same.
@@ -135,7 +140,9 @@ class UnsupportedModelError(SpikewrightError):
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 operator cannot" if count == 1 else f"{count} operators cannot"
-        Exception.__init__(self, f"{head} be {purpose}: {'; '.join(_grouped(self.problems))}")  # every kind, in full
+        kinds = _grouped(self.problems)
+        self.lines = (f"{head} be {purpose}:", *(f"  {kind}" for kind in kinds))
+        Exception.__init__(self, f"{head} be {purpose}: {'; '.join(kinds)}")  # every kind, in full
 
 
 def _grouped(problems: Sequence[Problem]) -> list[str]:

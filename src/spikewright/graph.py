@@ -16,6 +16,7 @@ import numpy as np
 
 from spikewright.errors import GraphError
 from spikewright.node import MOST_VALUES, Array, Node, Shape, ToTensor, check_size
+from spikewright.tabular import Table, Tabular, pictures
 from spikewright.text import free_name, listed, shape_text, short
 
 __all__ = ["MOST_VALUES", "Array", "Graph", "Node", "SampleShapes", "Shape", "ToTensor", "check_size"]
@@ -34,7 +35,7 @@ class SampleShapes(dict[str, Shape]):
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Tabular):
     """A network: nodes in topological order, with the shapes that follow from them.
 
     Args:
@@ -59,6 +60,19 @@ class Graph:
         kind = f"spiking, {len(self.populations)} populations, " if self.populations else ""
         ends = f"{listed(places)} to {listed(answers)}"
         return f"Graph({kind}{len(self.nodes)} nodes, {ends}, {short(self.parameters)} parameters)"
+
+    def _table(self) -> Table:
+        """A row a node."""
+        titles = ("node", "type", "inputs", "shape", "parameters", "MACs")
+        rows = [
+            (n.name, n.type, ", ".join(n.inputs), shape_text(self.shapes[n.name]), n.parameters, self.macs(n))
+            for n in self.nodes
+        ]
+        return Table.of_rows(titles, rows, [repr(self)])
+
+    def _repr_html_(self) -> str:
+        """Its picture."""
+        return pictures()["graph"](self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.nodes, dict(self.meta))

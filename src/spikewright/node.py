@@ -16,6 +16,7 @@ from spikewright.connections import Connections
 from spikewright.connections.moves import moved, scale_moved, table_of, times_moved
 from spikewright.connections.scales import across_channels, channel_scale
 from spikewright.errors import GraphError, NotFiniteError
+from spikewright.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,6 +87,10 @@ class Node(ABC):
             )
         array.setflags(write=False)
         return array
+
+    def __init_subclass__(cls) -> None:
+        if "__repr__" not in vars(cls):  # else a dataclass makes one that prints every weight
+            type.__setattr__(cls, "__repr__", brief)
 
     def __str__(self) -> str:
         return f"{type(self).__name__} '{self.name}'"

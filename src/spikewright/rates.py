@@ -32,7 +32,8 @@ from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.input_sums import InputSums, SumsOfParts
 from spikewright.npz import npz_headers, read_npz
-from spikewright.text import listed
+from spikewright.tabular import Table, Tabular
+from spikewright.text import listed, shape_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +42,7 @@ PREFIX, SENT = "rate/", "sent/"
 
 
 @dataclass(frozen=True, eq=False)
-class Rates:
+class Rates(Tabular):
     """Firing rates of the inputs and populations of one network.
 
     Attributes:
@@ -73,6 +74,16 @@ class Rates:
     def __repr__(self) -> str:
         means = listed([f"{name} {value.mean():.3g}" for name, value in self.values.items()])
         return f"Rates({self.samples:,} samples, {self.timesteps} timesteps, means: {means})"
+
+    def _table(self) -> Table:
+        """A row a node that sends: how much its neurons send in a timestep."""
+        rows = []
+        for name, value in self.values.items():
+            size = self.sizes(name)
+            silent = float((size == 0).mean())
+            rows.append((name, shape_text(value.shape), float(value.mean()), float(size.max()), silent))
+        line = f"Rates of {self.samples:,} samples over {self.timesteps} timesteps, per neuron and timestep"
+        return Table.of_rows(("node", "shape", "mean", "highest", "silent"), rows, [line])
 
     @classmethod
     def of(cls, graph: Graph, run: Run, inputs: InputSums, data: Dataset) -> Rates:

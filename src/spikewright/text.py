@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
 from unicodedata import category
 
 LONGEST = 600
@@ -114,3 +116,32 @@ def free_name(wanted: str, taken: Container[str]) -> str:
         count += 1
         name = f"{wanted}_{count}"
     return name
+
+
+def brief(self: Any) -> str:
+    """``FiringRate(mean=0.13, silent=0, histogram=int64 50)``: a dataclass without the numbers of its arrays.
+
+    It is the ``__repr__`` of values that hold arrays or mappings: ``__repr__ = brief``.
+    """
+    shown = [(f.name, _brief_value(getattr(self, f.name))) for f in fields(self) if f.repr and hasattr(self, f.name)]
+    return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in shown)})"
+
+
+def _brief_value(value: Any) -> str:
+    """A value in a few words: an array's type and shape, the names of a mapping, few of many."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.item():.6g}" if value.shape == () else f"{value.dtype} {shape_text(value.shape)}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return f"{{{listed(list(value), 4)}}}"
+    if isinstance(value, list | tuple):
+        few = [_brief_value(one) for one in value[:8]]
+        more = [f"and {len(value) - 8:,} more"] if len(value) > 8 else []
+        comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+        inside = ", ".join([*few, *more]) + comma
+        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+    text = repr(value)
+    if len(text) <= QUOTED:
+        return text
+    return f"a {type(value).__name__}" if is_dataclass(value) else one_line(text, QUOTED)

@@ -202,7 +202,7 @@ def test_an_interruption_says_how_to_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr("spikewright.cli.finetune.stages", interrupted)
-        assert run(typing) == 2
+        assert run(typing) == 130
     said = capsys.readouterr().err.splitlines()
     kept = when in ("epoch 2 of 2", "after")
     assert state.exists() == kept

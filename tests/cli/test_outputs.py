@@ -316,7 +316,7 @@ def test_an_interruption_says_what_was_written(
     written, patch = INTERRUPTED[when]
     before = contents(folder).keys()
     patch(monkeypatch)
-    assert run([*CONVERT, *REPORT, "page.html"]) == 2
+    assert run([*CONVERT, *REPORT, "page.html"]) == 130
     said = capsys.readouterr().err
     expected = f"interrupted; written before that: {written}" if written else "interrupted; nothing was written"
     assert said.splitlines()[-1] == f"error: {expected}"
@@ -347,7 +347,7 @@ def test_interrupted_synapses_say_what_is_kept(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(*((Csv, "head") if kept else (GraphMl, "whole")), stop)
-        assert run([*SYNAPSES, "-o", name]) == 2
+        assert run([*SYNAPSES, "-o", name]) == 130
     said = capsys.readouterr().err
     left = [str(one) for one in folder.glob(".*")]
     if kept:

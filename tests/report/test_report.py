@@ -138,7 +138,7 @@ def test_every_chart_names_its_axes_and_fits_its_colours(page: Path) -> None:
 
 def test_curves_end_where_the_measures_do(page: Path) -> None:
     chart = charts_of(page)[0]
-    *both, analog = chart["data"]
+    *both, analog = [trace for trace in chart["data"] if trace["name"] != "95 % interval"]
     curves, quantised = both[::2], both[1::2]
     assert [c["name"] for c in curves] == ["percentile:99.9", "max:channels"]
     assert [c["name"] for c in quantised] == ["percentile:99.9, quantised", "max:channels, quantised"]
@@ -290,3 +290,48 @@ def test_a_picture_of_the_page_is_not_blank(page: Path, tmp_path: Path) -> None:
     chromium(page, tmp_path, f"--screenshot={tmp_path / 'page.png'}")
     with Image.open(tmp_path / "page.png") as picture:
         assert len(np.unique(np.asarray(picture.convert("L")))) > 50
+
+
+@pytest.mark.browser
+def test_tables_are_sorted_by_a_click(page: Path, tmp_path: Path) -> None:
+    script = """
+const table = [...document.querySelectorAll("table.sortable")].find((one) => one.textContent.includes("parameters"));
+const head = [...table.querySelectorAll("th")].find((one) => one.textContent === "parameters");
+const column = () => [...table.tBodies[0].rows].map((row) => row.cells[head.cellIndex].textContent);
+head.click();
+document.body.dataset.falling = JSON.stringify(column());
+head.click();
+document.body.dataset.rising = JSON.stringify(column());
+document.body.dataset.saving = document.querySelectorAll("figure .save button").length;
+document.body.dataset.csv = dataOf(charts[0]).split("\\n")[0];
+"""
+    document, console = chromium(with_script(page, tmp_path, script), tmp_path, "--dump-dom")
+    assert console == ""
+    falling, rising = (
+        [int(cell.replace(",", "") or -1) for cell in json.loads(unescape(found[1]))]
+        for found in (re.search(rf'data-{way}="([^"]*)"', document) for way in ("falling", "rising"))
+        if found is not None
+    )
+    assert len(falling) > 5
+    assert falling == sorted(falling, reverse=True)
+    assert rising == sorted(rising)
+    saving = re.search(r'data-saving="(\d+)"', document)
+    assert saving is not None
+    assert int(saving[1]) > 9
+    assert 'data-csv="trace,timesteps,&quot;accuracy, %&quot;"' in document
+
+
+@pytest.mark.browser
+def test_a_phone_shows_it_without_moving_sideways(page: Path, tmp_path: Path) -> None:
+    """In a frame of 400 pixels: windows of this browser are not narrower than 500."""
+    probe = with_script(page, tmp_path, "parent.postMessage(document.documentElement.scrollWidth, '*');")
+    outer = tmp_path / "outer.html"
+    told = "addEventListener('message', (event) => { document.body.dataset.wide = event.data; });"
+    outer.write_text(
+        f"<!doctype html><body><script>{told}</script><iframe src='{probe.name}' width=400 height=900 "
+        "style='border:0'></iframe></body>",
+        encoding="utf-8",
+    )
+    document, console = chromium(outer, tmp_path, "--dump-dom")
+    assert console == ""
+    assert counts(document)["wide"] <= 400

@@ -19,8 +19,9 @@ from spikewright.conversion.neurons import NeuronsGiven, neurons_of
 from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
 from spikewright.settings import fits
+from spikewright.tabular import Table, Tabular
 from spikewright.tensors import Kind, read_tensors, write_tensors
-from spikewright.text import first_line, listed
+from spikewright.text import brief, first_line, listed
 
 KIND = Kind(
     key="spikewright-statistics",
@@ -53,6 +54,8 @@ class NodeStatistics:
     maximum: NDArray[np.float64]
     results: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
 
+    __repr__ = brief
+
     def __getitem__(self, request: Request[Found]) -> Found:
         """What was found for a request: an array of percentiles, a ``Distribution``, ``MomentSums``.
 
@@ -84,7 +87,7 @@ class NodeStatistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
+class Statistics(Tabular):
     """Statistics of every ReLU, output and input of a graph over a data set.
 
     Attributes:
@@ -109,6 +112,15 @@ class Statistics:
 
     def __repr__(self) -> str:
         return f"Statistics({self.samples:,} samples, of {listed(list(self.nodes))})"
+
+    def _table(self) -> Table:
+        """A row a node: how many of its values are positive, and the largest."""
+        rows = []
+        for name, node in self.nodes.items():
+            share = float(node.positives.sum()) / max(node.count, 1)
+            rows.append((name, node.count, share, float(node.maximum.max(initial=0)), node.ceiling))
+        lines = [f"Statistics of {self.samples:,} samples", *map(str, self.remarks)]
+        return Table.of_rows(("node", "values", "positive", "largest", "ceiling"), rows, lines)
 
     @property
     def relative_error(self) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import GraphError, SettingsError
 from spikewright.graph import Array, Shape
+from spikewright.text import brief
 
 Pair = tuple[int, int]
 Reset = Literal["subtract", "zero"]
@@ -127,6 +128,8 @@ class ChipLayer:
     padding: Pair = (0, 0)
     destinations: tuple[Destination, ...] = ()
     decimator: int = 1
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         for label in ("weights", "bias", "v_init"):

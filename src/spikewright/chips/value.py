@@ -18,10 +18,11 @@ from spikewright.chips.savings import Saving
 from spikewright.chips.trials import Trial, told
 from spikewright.drawing import Picture
 from spikewright.errors import Problem
+from spikewright.tabular import Table, Tabular
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Tabular):
     """Whether a network fits a chip, and all that is known about it; ``str`` prints it.
 
     Attributes:
@@ -128,6 +129,15 @@ class Fit:
             title: above it; what it is a fit to, and whether, unless given.
         """
         return floor_plan(self.places, self.used, title=title or self.verdict, lines=(*self.lines(), *self.remarks))
+
+    def _table(self) -> Table:
+        """A row a layer: the core that it gets, and the memory that it takes."""
+        rows = [
+            (one.layer, one.core, one.fits, one.kernel_words, one.neuron_words, one.bias_words, one.macs)
+            for one in self.layers
+        ]
+        titles = ("layer", "core", "fits", "kernel words", "neuron words", "bias words", "synops of an event from each")
+        return Table.of_rows(titles, rows, [self.verdict, *self.lines()])
 
     def _repr_html_(self) -> str:
         """Its picture, which notebooks show, and what it prints."""

@@ -18,14 +18,15 @@ from typer.main import get_command
 from spikewright import __version__
 from spikewright.cli.commands import Commands, register
 from spikewright.cli.terminal import warnings_as_lines
-from spikewright.errors import SpikewrightError
+from spikewright.cli.verbosity import talking
+from spikewright.errors import Interruption, SpikewrightError, UnsupportedModelError
 from spikewright.files import Written, reason, recording, shown, unfinished
+from spikewright.provenance import commanded
 from spikewright.text import first_line, one_line, visible
 
 app = typer.Typer(
     name="spikewright",
     cls=Commands,
-    help="Trained networks in, spiking networks out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -36,6 +37,10 @@ INTERRUPTED = 130
 INTERRUPTED_EARLY = "interrupted; nothing was written"
 CLOSED = 1
 """What typer makes of a pipe that nobody reads any more."""
+ANYWHERE = ("--quiet", "--verbose", "--debug")
+"""Words that may stand before a command and behind it."""
+CHANGING_NOTHING = {*ANYWHERE, "--force", "--resume", "--json"}
+"""Words that results are the same without: their provenance leaves them out."""
 FAULT = 1
 """Exit status where it was not the user's mistake."""
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
@@ -52,10 +57,16 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print results and errors, no progress or notes.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say versions first, and time and memory last.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Trained networks in, spiking networks out."""
+    """Trained networks in, spiking networks out.
+
+    --quiet, --verbose and --debug may stand behind a command too. Exit status: 0 done; 2 refused, with what to do;
+    1 a fault of Spikewright, or nobody reads what it prints; 130 interrupted (Ctrl-C).
+    """
 
 
 @cache
@@ -68,24 +79,37 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Returns:
-        the exit status: 0; 2 for everything that was refused or interrupted; 1 for a fault of Spikewright itself.
+        the exit status: 0; 2 for everything that was refused; 130 where it was interrupted; 1 for a fault of
+        Spikewright itself, or where nobody reads what is printed any more.
     """
     unfinished.clear()  # of commands before
-    with recording() as written:
-        return _run(arguments, written)
+    words, wanted = hoisted(arguments)
+    with recording() as written, talking(quiet="--quiet" in wanted, verbose="--verbose" in wanted):
+        return _run(words, written)
+
+
+def hoisted(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The words of a command line with those that may stand anywhere in front, and which of these there are."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    wanted = {word for word in arguments[:end] if word in ANYWHERE}
+    rest = [word for word in arguments[:end] if word not in ANYWHERE]
+    return [*sorted(wanted), *rest, *arguments[end:]], wanted
 
 
 def _run(arguments: Sequence[str], written: Written) -> int:
     debug = "--debug" in arguments
     try:
         command = shlex.join(["spikewright", *arguments])  # for the settings that a report shows
-        with warnings_as_lines():
+        with warnings_as_lines(), commanded([word for word in arguments if word not in CHANGING_NOTHING]):
             result = _commands()(list(arguments), prog_name="spikewright", standalone_mode=False, obj=command)
         sys.stdout.flush()
     except SpikewrightError as error:
         if debug:
             raise
-        return _failed("\n".join([str(error), *_left(written)]))
+        listed = isinstance(error, UnsupportedModelError) and len(error.lines) > 2
+        told = error.lines if listed else [str(error)]  # type: ignore[attr-defined]
+        status = INTERRUPTED if isinstance(error, Interruption) else 2
+        return _failed("\n".join([*told, *_left(written)]), status)
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -116,7 +140,7 @@ def _run(arguments: Sequence[str], written: Written) -> int:
         )
     if result == INTERRUPTED:
         left = _left(written)
-        return _failed("; ".join(["interrupted", *left]) if left else INTERRUPTED_EARLY)
+        return _failed("; ".join(["interrupted", *left]) if left else INTERRUPTED_EARLY, INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 

@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from spikewright.cli.panels import arranged
+
 COMMANDS: dict[str, dict[str, str]] = {
     "Convert": {
         "inspect": "Show a network as a table, and what conversion will do with each node.",
@@ -18,6 +20,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "finetune": "Train a spiking network on, from where conversion ended.",
     },
     "Run and explain": {
+        "run": "Run a command line that stands in a file, run.toml, or the one that a result remembers.",
         "simulate": "Run a spiking network over a data set: accuracy at every timestep, rates, operations, energy.",
         "synapses": "List every synapse of a spiking network, weighted by how much it carries.",
         "demo": "Convert a small trained network by three methods, compare them, and write a report.",
@@ -29,6 +32,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
 }
 """Each command in one line, by what it is for: a module ``spikewright.cli.NAME`` with a function NAME."""
+
+EVERYWHERE = "--quiet, --verbose and --debug may stand anywhere: see spikewright --help."
 
 
 class Commands(TyperGroup):
@@ -44,8 +49,8 @@ class Commands(TyperGroup):
 def loaded(name: str) -> Any:
     """The command of that name with all its options; making it takes longer than many a command: once a process."""
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    alone.command(name)(getattr(import_module(f"spikewright.cli.{name}"), name))
-    return get_command(alone)
+    alone.command(name, epilog=EVERYWHERE)(getattr(import_module(f"spikewright.cli.{name}"), name))
+    return arranged(get_command(alone))
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,9 @@ from spikewright.tasks import tasks
 
 ModelArgument = Annotated[
     str,
-    typer.Argument(help="A .onnx, .pt2, .nir or Spikewright .safetensors file, or FILE.py:FACTORY.", metavar="MODEL"),
+    typer.Argument(
+        help="A .onnx, .pt2, .keras, .h5, .nir or Spikewright .safetensors file, or FILE.py:FACTORY.", metavar="MODEL"
+    ),
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Of FILE.py:FACTORY, a state dict: .safetensors, or .pt read without unpickling.")

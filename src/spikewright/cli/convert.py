@@ -23,11 +23,12 @@ from spikewright.cli.console import (
     exit_share,
     parse_readout,
 )
-from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, with_options
+from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, is_typed, with_options
 from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.cli.terminal import err, out, print_json, progress, stages
+from spikewright.cli.verbosity import note_missing_engine
 from spikewright.conversion import Neurons, NeuronsByPopulation, spikes_of
 from spikewright.corrections import correctors, correctors_of
 from spikewright.data import Recordings, sample_digests
@@ -46,6 +47,7 @@ from spikewright.measures import check_exit, check_overlap, overlap_of
 from spikewright.nodes.spike_max_pool import Policy
 from spikewright.parts import Checkpoint
 from spikewright.plot import check_plots, save_all
+from spikewright.provenance import PROVENANCE
 from spikewright.reports import report as write_report
 from spikewright.reports.document import check_report
 from spikewright.storage import check_save, save
@@ -55,6 +57,10 @@ from spikewright.text import short
 METHOD = f"{', '.join(methods.names())}; options after colon and commas: percentile:99.9,channels,schedule=0.02."
 
 CORRECT = f"Once neurons spike: {', '.join(correctors.names())}; options as of methods: v_init:4..32, bias:steps."
+USUAL = "percentile:99.9"
+"""The method where nobody names one, nor leaves it to ``auto``."""
+SETTINGS = ("method", "correct", "neurons", "spikes", "reset", "v_init", "v_min", "leak")
+"""Who types one of these chooses."""
 _MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overlap")
 """Options of the measurement."""
 
@@ -63,8 +69,15 @@ _MEASURING = ("timesteps", "readout_from", "early_exit", "explain", "allow_overl
 def convert(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[str, typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function.")],
     options: CalibrationOptions,
+    data_set: Annotated[
+        str | None,
+        typer.Argument(help="As --data; settings that nobody names are then made for T = 32.", metavar="DATA"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network.")] = Path("spiking.safetensors"),
     method: Annotated[list[str] | None, typer.Option(help=f"{METHOD} The first is written.")] = None,
     statistics: Annotated[Path | None, typer.Option(help="Keep the statistics here, and reuse them.")] = None,
@@ -108,7 +121,11 @@ def convert(
     """Convert a trained network: fold, calibrate, normalise, replace every ReLU by spiking neurons.
 
     Example: [bold]spikewright convert network.onnx --data mnist/ -o spiking.safetensors[/bold]
+
+    In short: [bold]spikewright convert network.onnx mnist/[/bold] makes a network for T = 32, and says how.
     """
+    data, preset, help_at = _data_of(context, data_set, data)
+    note_missing_engine()
     if test is None:
         if report is not None:
             raise SettingsError("--report needs --test: data to measure with")
@@ -131,8 +148,8 @@ def convert(
         check_plots(plots, plots_as, force=force)
     if statistics is not None:
         check_destination(statistics, force=True)  # reused where it fits
-    methods = parse_all(method or "percentile:99.9")
-    corrections = correctors_of(correct)
+    methods = parse_all(method or preset)
+    corrections = correctors_of(correct or help_at)
     options.check()
     scale, steps, how = options.scale, options.preprocessing, named_encoder(options.encoder)
     base = Neurons(reset, spikes_of(spikes, "--spikes"), v_init, v_min, leak, max_pool)
@@ -236,6 +253,7 @@ def convert(
         "calibration_samples": found.samples,
         "verified": str(verification(graph)),
         "calibration": choice.as_json(),
+        PROVENANCE: conversion.remembered[-1].description,
         **seen.summary(),
     }
     compared_ones = None
@@ -245,6 +263,7 @@ def convert(
             "model": model,
             "calibration": f"{found.samples} samples of {data}: {named(choice)}",
             "test": f"{len(labelled)} samples of {test}: {named(tested)}",
+            "fingerprints of data": f"{conversion.remembered[-1].settings['data'][:16]}, {labelled.fingerprint[:16]}",
             "methods": ", ".join(map(str, methods)),
             **({"correct": " + ".join(map(str, corrections))} if corrections else {}),
             **{str(one.auto): one for one in chosen},
@@ -311,3 +330,23 @@ def convert(
             out.print(f"report: {report}", highlight=False, soft_wrap=True)
         if plots is not None:
             out.print(f"figures: {plots}", highlight=False, soft_wrap=True)
+
+
+def _data_of(context: typer.Context, behind: str | None, option: str | None) -> tuple[str, str, list[str]]:
+    """What to calibrate with, and method and corrections where nobody names any: better ones for data alone.
+
+    Raises:
+        SettingsError: for no data, or data in both places.
+    """
+    if behind is not None and option is not None:
+        raise SettingsError(f"data stand behind the network, {behind}, and behind --data, {option}: give one of them")
+    data = option if behind is None else behind
+    if data is None:
+        raise SettingsError("nothing to calibrate with: give data behind the network, or with --data")
+    if behind is None or any(is_typed(context, name) for name in SETTINGS):
+        return data, USUAL, []
+    recordings = is_typed(context, "binning")
+    method, corrections = f"{USUAL},channels", [] if recordings else ["v_init_and_bias:32"]
+    typed = " ".join([f"--method {method}", *(f"--correct {one}" for one in corrections)])
+    say(f"no settings were named: {typed}; for few timesteps --method auto:8 tries many")
+    return data, method, corrections

@@ -37,7 +37,7 @@ from spikewright.conversion import Conversion
 from spikewright.data import Dataset, Recordings, load_data
 from spikewright.data.recordings import frames_in
 from spikewright.data.sampling import draw
-from spikewright.errors import DataError, SettingsError, StorageError
+from spikewright.errors import DataError, Interruption, SettingsError
 from spikewright.experiment import Candidate
 from spikewright.files import shown
 from spikewright.loading import load
@@ -289,7 +289,7 @@ def _resumable(checkpoint: Path | None) -> Iterator[None]:
             how = f"the state of training stands in {shown(checkpoint)}: the same command goes on from there"
         else:
             how = f"nothing was written; {shown(checkpoint)} is written every minute of training and after each epoch"
-        raise StorageError(f"interrupted; {how}") from None
+        raise Interruption(f"interrupted; {how}") from None
 
 
 def _samples(network: Conversion, spec: str, split: Any, binning: Binning | None, columns: str | None) -> Dataset:

@@ -26,7 +26,9 @@ from spikewright.frontends.verify import verification
 from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.preparation import prepare
+from spikewright.provenance import Provenance
 from spikewright.reports.network import check_picture, write_picture
+from spikewright.reports.network.diagram import spread
 from spikewright.text import listed, shape_text
 
 
@@ -66,7 +68,7 @@ def inspect(
         facts = {"model": model, "meta": dict(graph.meta), "verified": known, **made}
         print_json({**facts, "nodes": _rows(graph, done), **drawing})
         return
-    out.print(_table(graph, done, model))
+    out.print(_table(graph, done, model, network))
     source = "the network it was converted from: " if graph.populations and proof.against else ""
     out.print(f"{source}{proof}", highlight=False, soft_wrap=True, markup=False)
     if isinstance(network, Conversion):
@@ -90,7 +92,12 @@ def _lines(conversion: Conversion) -> list[str]:
     lines += [f"{label}: {text}" for label, text in told.items() if text]
     lines.append(f"contract: {conversion.contract}")
     lines += [f"corrected: {correction}" for correction in conversion.corrections]
+    lines += [f"made by: {one.command or 'Python'} ({_told(one)})" for one in conversion.provenance]
     return lines + ([f"changed since at: {listed(conversion.changed)}"] if conversion.changed else [])
+
+
+def _told(made: Provenance) -> str:
+    return ", ".join(f"{name} {version}" for name, version in made.versions.items())
 
 
 def _facts(conversion: Conversion) -> dict[str, object]:
@@ -108,6 +115,7 @@ def _facts(conversion: Conversion) -> dict[str, object]:
         "contract": conversion.contract.summary(),
         "corrections": [str(correction) for correction in conversion.corrections],
         "changed": list(conversion.changed),
+        "provenance": [one.description for one in conversion.provenance],
         "became": dict(conversion.became),
     }
 
@@ -127,10 +135,12 @@ def _rows(graph: Graph, done: dict[str, str]) -> list[dict[str, object]]:
     ]
 
 
-def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
+def _table(graph: Graph, done: dict[str, str], title: str, network: Graph | Conversion) -> Table:
     macs = sum(graph.macs(node) for node in graph)
-    header = ("node", "type", "output shape", "parameters", "MACs")
-    footer = ("", "", "", f"{graph.parameters:,}", f"{macs:,}")
+    units = network.units if isinstance(network, Conversion) else {}
+    spiking = (*("θ" for _ in graph.populations[:1]), *("λ" for _ in list(units)[:1]))
+    header = ("node", "type", "output shape", "parameters", "MACs", *spiking)
+    footer = ("", "", "", f"{graph.parameters:,}", f"{macs:,}", *("" for _ in spiking))
     if graph.populations:
         table = compact_table(f"{title}, spiking already", header, 3, footer=footer)
     else:
@@ -138,5 +148,7 @@ def _table(graph: Graph, done: dict[str, str], title: str) -> Table:
     for node in graph:
         numbers = (f"{n:,}" if n else "" for n in (node.parameters, graph.macs(node)))
         became = () if graph.populations else (done[node.name],)
-        table.add_row(node.name, node.type, shape_text(graph.shapes[node.name]), *numbers, *became)
+        values = (getattr(node, "threshold", None) if node.population else None, units.get(node.name))
+        told = ("" if value is None else spread(value) for value in values[: len(spiking)])
+        table.add_row(node.name, node.type, shape_text(graph.shapes[node.name]), *numbers, *told, *became)
     return table

@@ -13,6 +13,7 @@ import typer
 from spikewright.errors import SettingsError, StorageError
 from spikewright.events import StoredEvents
 from spikewright.files import atomic_path, check_destination, check_reachable, shown
+from spikewright.provenance import PROVENANCE, Provenance
 
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace results that exist, each only when the new one is whole.")
@@ -71,13 +72,14 @@ def check_curves(path: Path, force: bool) -> None:
 
 
 def write_curves(arrays: Mapping[str, Any], path: Path, force: bool) -> None:
-    """Write the arrays of a run as .npz, whole or not at all.
+    """Write the arrays of a run as .npz, with what made them, whole or not at all.
 
     Raises:
         StorageError: when a file stands there, or it cannot be written.
     """
+    told = arrays if PROVENANCE in arrays else {**arrays, PROVENANCE: np.array(str(Provenance.now()))}
     with atomic_path(path, force) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **told)
 
 
 def written_events(stored: StoredEvents) -> str:

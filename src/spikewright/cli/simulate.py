@@ -49,8 +49,9 @@ from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
 from spikewright.cli.terminal import compact_table, out, print_json, progress
+from spikewright.cli.verbosity import note_missing_engine
 from spikewright.conversion import Conversion
-from spikewright.data import Recordings, sample_digests
+from spikewright.data import Dataset, Recordings, sample_digests
 from spikewright.engines import Engine
 from spikewright.engines.readout import check_window
 from spikewright.engines.windows import check_length
@@ -59,12 +60,14 @@ from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.experiment import readout_of
 from spikewright.experiment.on_recordings import length_of
+from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.measures import Measures, check_exit, measure
 from spikewright.measures.early_exit import check_free
 from spikewright.measures.protocol import check_overlap, overlap_of
 from spikewright.measures.scores import agreement_name
 from spikewright.parts import Checkpoint
+from spikewright.provenance import PROVENANCE, Provenance
 from spikewright.reports.document import check_report
 from spikewright.reports.recording import recording_report
 from spikewright.storage import SUFFIX
@@ -147,6 +150,7 @@ def simulate(
 
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
+    note_missing_engine()
     check_resume(resume, output, events)
     if is_quantised(model):
         check_idle(context, ("resume", "cluster"), "what 'quantise' wrote is run in one go, in one place")
@@ -256,8 +260,9 @@ def simulate(
             checkpoint=checkpoint,
             cluster=cluster,
         )
+    made = _provenance(network, dataset, measures, options, dtype)
     if output is not None:
-        write_curves(_arrays(measures), output, force)
+        write_curves({**_arrays(measures), PROVENANCE: np.array(str(made))}, output, force)
     if checkpoint is not None:
         checkpoint.clear()
     stored = None if events is None else load_events(events)
@@ -267,7 +272,9 @@ def simulate(
         written: dict[str, Any] = {} if report is None else {"report": str(report)}
         if stored is not None:
             written["events"] = {"folder": str(events), "populations": dict(stored.counts)}
-        print_json({"model": model, "data": choice.as_json(), **measures.summary(), **written})
+        print_json(
+            {"model": model, "data": choice.as_json(), **measures.summary(), **written, PROVENANCE: made.description}
+        )
         return
     say(f"samples: {named(choice)}")
     method = network.calibration.method if isinstance(network, Conversion) else ""
@@ -297,6 +304,25 @@ def simulate(
         out.print(f"report: {report}, of {dataset.items[0].name}", highlight=False, markup=False, soft_wrap=True)
     if stored is not None:
         out.print(written_events(stored), highlight=False, markup=False, soft_wrap=True)
+
+
+def _provenance(
+    network: Graph | Conversion, data: Dataset, measures: Measures, options: RunOptions, dtype: str
+) -> Provenance:
+    """What reproduces a run; read once the samples were, so that nothing is read again for it."""
+    steps = network.preprocessing if isinstance(network, Conversion) else ""
+    return Provenance.now(
+        network=network.key if isinstance(network, Conversion) else network.fingerprint,
+        method=network.calibration.method if isinstance(network, Conversion) else "",
+        data=data.fingerprint,
+        samples=measures.samples,
+        timesteps=measures.timesteps,
+        encoder=options.encoder,
+        seed=options.seed,
+        preprocessing=str(steps if options.preprocess is None else options.preprocess),
+        engine=measures.engine,
+        dtype=dtype,
+    )
 
 
 def _per_second(measures: Measures) -> str:

@@ -24,7 +24,7 @@ from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
 from spikewright.data import Recordings
 from spikewright.encoders import Encoder
-from spikewright.errors import SettingsError, StorageError
+from spikewright.errors import Interruption, SettingsError
 from spikewright.files import check_destination as check_file
 from spikewright.files import shown
 from spikewright.graph import Graph
@@ -157,7 +157,7 @@ def _write(
         left = beginnings(Path(os.path.realpath(output)))
         if not left:
             raise
-        raise StorageError(
+        raise Interruption(
             f"interrupted; finished parts stay in {shown(left[0])}: the same command goes on from there"
         ) from None
 

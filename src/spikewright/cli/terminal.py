@@ -10,13 +10,18 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from spikewright.errors import SpikewrightWarning
+from spikewright.provenance import PROVENANCE, Provenance
 from spikewright.text import one_line, visible
+
+WIDEST = 10_000
+"""Columns that no table needs."""
 
 
 class Terminal(Console):
@@ -29,6 +34,7 @@ class Terminal(Console):
         """Print; a text stays one line however wide the terminal is, so that no number is torn from its unit."""
         if all(isinstance(one, str) for one in objects):
             options.setdefault("soft_wrap", True)
+        options.setdefault("crop", False)
         super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
@@ -37,7 +43,10 @@ class Terminal(Console):
 
 
 class PlainTable(Table):
-    """A table whose cells hold one line each, whatever is in the names they show, and whose title may be wider."""
+    """A table whose cells hold one line each, whatever is in the names they show, and whose title may be wider.
+
+    Where it is wider than the terminal its lines are longer than that: names stay whole, to be copied.
+    """
 
     heading = ""
 
@@ -45,6 +54,10 @@ class PlainTable(Table):
         """Its title, as wide as the terminal, and what stands below."""
         if self.heading:
             yield Text(self.heading, style="table.title")
+        whole = [str(cell) for column in self.columns if column.no_wrap for cell in column.cells]
+        if 2 * max(map(cell_len, whole), default=0) > options.max_width:  # else numbers make room
+            span = self.__rich_measure__(console, options.update(max_width=WIDEST))
+            options = options.update(width=max(span.minimum, options.max_width))
         yield from super().__rich_console__(console, options)
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
@@ -96,7 +109,7 @@ def compact_table(
     table.heading = visible(title)
     for k, (name, below) in enumerate(zip(header, footer or [""] * len(header), strict=True)):
         left = k < text or (last_is_text and k == len(header) - 1)
-        table.add_column(name, below, justify="left" if left else "right", overflow="fold")
+        table.add_column(name, below, justify="left" if left else "right", overflow="fold", no_wrap=k < text)
     return table
 
 
@@ -128,5 +141,6 @@ def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """One JSON object on the output stream."""
-    print(json.dumps(values, indent=2, allow_nan=False))
+    """One JSON object on the output stream, with the command line and the versions that made it."""
+    told = values if PROVENANCE in values else {**values, PROVENANCE: Provenance.now().description}
+    print(json.dumps(told, indent=2, allow_nan=False))

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.text import brief
+
 Shape = tuple[int, ...]
 Array = NDArray[Any]
 Taps = NDArray[np.int64]
@@ -48,6 +50,8 @@ class Connections:
     factors: tuple[NDArray[np.float64], ...] | None = None
     gain: Array | None = None
     mixes: tuple[NDArray[np.float64], ...] | None = None
+
+    __repr__ = brief
 
     @property
     def channels(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.connections.connections import Array, Connections
+from spikewright.text import brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,8 @@ class Listed:
     inputs: NDArray[np.int64]
     outputs: NDArray[np.int64]
     weights: NDArray[np.float64]
+
+    __repr__ = brief
 
 
 def one_by_one(made: Connections) -> Listed:

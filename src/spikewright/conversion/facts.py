@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.errors import SettingsError
 from spikewright.settings import fits, plain
+from spikewright.text import brief
 
 
 def _no_digests() -> NDArray[np.uint64]:
@@ -39,6 +40,8 @@ class CalibrationFacts:
     corrected: NDArray[np.uint64] = field(default_factory=_no_digests)
     chosen: str = ""
     seeds: Mapping[str, int] = field(default_factory=dict)
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         digests, corrected = np.array(self.digests), np.array(self.corrected)

@@ -17,16 +17,19 @@ from spikewright.conversion.facts import CalibrationFacts, Correction
 from spikewright.conversion.neurons import NeuronsByPopulation
 from spikewright.conversion.spiking import Readout, View, read_out, spiking_of
 from spikewright.data import Preprocessing
+from spikewright.data.digests import fingerprint_of
 from spikewright.errors import GraphError, SpikewrightError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.normalisation import Scales, narrowed, normalise, value_scales
+from spikewright.provenance import Provenance
 from spikewright.recordings import Binning
-from spikewright.text import listed, short
+from spikewright.tabular import Table, Tabular
+from spikewright.text import listed, shape_text, short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Conversion:
+class Conversion(Tabular):
     """A trained network with the spiking one that was made of it.
 
     Two are equal where all of their fields are. ``dataclasses.replace`` makes another of it: with a spiking graph that
@@ -47,6 +50,7 @@ class Conversion:
         classes: the names of the classes, in the order of their indices; none where they have no names.
         calibration: what λ come from.
         corrections: what was corrected since, in order.
+        provenance: how it was made, command by command, the last one last; it makes no difference between two of them.
         made: the spiking graph as conversion made it, which shares its nodes with ``spiking`` where these were not
             changed; None where nobody kept it. It is in no file, and makes no difference between two of them.
     """
@@ -65,6 +69,7 @@ class Conversion:
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     corrections: tuple[Correction, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
     made: Graph | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +104,22 @@ class Conversion:
         scales = {name: value.tolist() for name, value in self.scales.items()}
         told = (self.neurons, dict(self.became), self.view, self.readout, self.answer, dict(self.tasks))
         return graphs, scales, told, self.preprocessing, self.binning, self.classes, self.calibration, self.corrections
+
+    @property
+    def remembered(self) -> tuple[Provenance, ...]:
+        """How it was made, and by the command that runs now, if one does: what its file holds."""
+        now = Provenance.now(
+            method=self.calibration.method,
+            data=fingerprint_of("", self.calibration.seen),
+            samples=self.calibration.samples,
+            seeds=dict(self.calibration.seeds),
+            preprocessing=str(self.preprocessing),
+            binning="" if self.binning is None else str(self.binning),
+            neurons=str(self.neurons),
+            corrections=[str(one) for one in self.corrections],
+        )
+        known = not now.words or any(one.words == now.words for one in self.provenance[-1:])
+        return self.provenance if self.provenance and known else (*self.provenance, now)
 
     @cached_property
     def key(self) -> str:
@@ -182,6 +203,17 @@ class Conversion:
         if self.changed:
             lines.append(f"spiking network changed since at: {listed(self.changed)}")
         return "\n  ".join(["Conversion", *lines])
+
+    def _table(self) -> Table:
+        """A row a population: what it is like, and λ, what one spike of it stands for."""
+        rows = []
+        for node in self.spiking.populations:
+            shape, unit = self.spiking.shapes[node.name], self.units.get(node.name)
+            ends = (None, None) if unit is None else (float(unit.min()), float(unit.max()))
+            rows.append((node.name, node.type, shape_text(shape), prod(shape), *ends))
+        first, *others = repr(self).split("\n  ")
+        titles = ("population", "type", "shape", "neurons", "λ, lowest", "λ, highest")
+        return Table.of_rows(titles, rows, [first, *others])
 
     @property
     def contract(self) -> Contract:

@@ -22,6 +22,7 @@ from spikewright.data.values import not_finite
 from spikewright.errors import DataError
 from spikewright.graph import Array, Shape
 from spikewright.settings import whole
+from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text
 
 Batch = tuple[NDArray[np.float32], Targets | None]
@@ -29,7 +30,7 @@ RAW_BYTES = 2**20
 """How many bytes of raw samples are brought to float32 at once."""
 
 
-class Dataset(ABC):
+class Dataset(Tabular, ABC):
     """Samples in a fixed order, with or without labels: what everything that takes data reads.
 
     It says how many there are where that is known (``length``), gives batches, parts by range (``between``), and a
@@ -64,6 +65,15 @@ class Dataset(ABC):
             each = "samples"
         count = "an unknown number of" if self.length is None else f"{self.length:,}"
         return f"{type(self).__name__}({count} {each}, {labels}{steps})"
+
+    def _table(self) -> Table:
+        """A row a class: how many samples it has, where their labels are known without reading samples."""
+        lines, labels = [repr(self), *self.notes], self.labels
+        if labels is None or not len(labels) or np.min(labels) < 0:
+            return Table({}, tuple(lines))
+        counts = np.bincount(np.asarray(labels))
+        names = [self.classes[k] if k < len(self.classes) else str(k) for k in range(len(counts))]
+        return Table({"class": names, "samples": counts.tolist()}, tuple(lines))
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ from spikewright.forward import split_inputs
 from spikewright.graph import Array, Graph
 from spikewright.nodes import IF, Input
 from spikewright.parts import storable
-from spikewright.text import listed
+from spikewright.text import brief, listed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,8 @@ class InputObservations:
     known: float | None
     limit: float | None
     cut: bool
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, x: Tensor, known: float | None, limit: float | None, cut: bool) -> InputObservations:
@@ -129,6 +131,8 @@ class Observations:
     answers: Mapping[str, Array] = field(default_factory=dict)
     same: Mapping[str, bool] = field(default_factory=dict)
     neurons: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     def merged(self, other: Observations) -> Observations:
         """Over the samples of both, these first."""

@@ -16,6 +16,7 @@ from spikewright.errors import SettingsError
 from spikewright.events import Events
 from spikewright.graph import Array
 from spikewright.parts import storable
+from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @storable
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(Tabular):
     """What a simulation of N samples over T timesteps gave, of which S are recorded.
 
     Attributes:
@@ -104,6 +105,15 @@ class Run:
         if self.windows > 1:
             steps = f"{self.windows} windows of {steps}"
         return f"Run({self.samples:,} samples, {steps}, {self.engine} engine: {what})"
+
+    def _table(self) -> Table:
+        """A row a population: what it sent."""
+        rows = []
+        for name, sent in self.sent.items():
+            rate = sent / self.total_steps
+            rows.append((name, shape_text(sent.shape), int(sent.sum()), float(rate.mean()), float((rate == 0).mean())))
+        titles = ("population", "shape", "spikes", "spikes per neuron and timestep", "silent")
+        return Table.of_rows(titles, rows, [repr(self), *(f"warning: {line}" for line in self.warnings)])
 
     @property
     def sent(self) -> dict[str, NDArray[np.float64]]:

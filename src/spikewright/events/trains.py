@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.graph import Array, Shape
 from spikewright.parts import storable
+from spikewright.text import brief
 
 Step = tuple[NDArray[np.int64], NDArray[np.int32], Array]
 """What some samples sent in one timestep: sample, neuron and value of each event, by sample and neuron."""
@@ -38,6 +39,8 @@ class Events:
     timestep: NDArray[np.int32]
     neuron: NDArray[np.int32]
     value: Array
+
+    __repr__ = brief
 
     @classmethod
     def of_steps(

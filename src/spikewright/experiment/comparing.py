@@ -20,11 +20,14 @@ from spikewright.experiment.automatic import check_automatic, resolved
 from spikewright.experiment.converting import METHOD, converted, prepared, statistics_of
 from spikewright.experiment.foreseeing import check_ways
 from spikewright.experiment.held_out import expected_inputs
+from spikewright.experiment.main_scores import cells, main_scores, spans
 from spikewright.experiment.on_recordings import check_recordings, length_of
+from spikewright.experiment.pictures import wrong_pictures
 from spikewright.experiment.readout import ReadoutFrom, readout_of
-from spikewright.graph import Graph
-from spikewright.measures import HeadMeasures, Measures, check_overlap, measure, near_chance, overlap_of
+from spikewright.graph import Array, Graph
+from spikewright.measures import Measures, check_overlap, measure, near_chance, overlap_of
 from spikewright.parts import Checkpoint
+from spikewright.tabular import Table, Tabular
 from spikewright.tasks import SCORES, TaskChoice, heads
 from spikewright.text import steps_to_show
 
@@ -46,9 +49,12 @@ class Candidate:
     conversion: Conversion
     measures: Measures
 
+    def __repr__(self) -> str:
+        return f"Candidate({self.label}: {self.measures.head!r})"
+
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Tabular):
     """Conversions of one network, measured on the same samples.
 
     ``comparison["max"]`` is the candidate of that label; ``str`` gives their main scores as a table,
@@ -59,12 +65,14 @@ class Comparison:
         graph: the network as it was read; None where only conversions are known.
         statistics: of calibration; None where λ were given.
         settings: what reproduces it, by name.
+        pictures: by number, some samples that only the first spiking network gets wrong, as the network takes them.
     """
 
     candidates: tuple[Candidate, ...]
     graph: Graph | None = None
     statistics: Statistics | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[int, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -107,6 +115,24 @@ class Comparison:
             found += [text for text in measures.warnings if text not in notes]
         return tuple(dict.fromkeys(found))
 
+    def __repr__(self) -> str:
+        samples = self.candidates[0].measures.samples
+        return f"Comparison({', '.join(one.label for one in self.candidates)}; {samples:,} samples)"
+
+    def _table(self) -> Table:
+        """A row a candidate: its main scores at some T, and its work."""
+        heads = self.candidates[0].measures.heads
+        steps = steps_to_show(self.candidates[0].measures.timesteps)
+        titles = ["method"]
+        for name, head in heads.items():
+            title = head.task.main if len(heads) == 1 else f"{name} {head.task.main}"
+            titles += [*(f"{title} at T={t}" for t in steps), f"{title}, trained"]
+        rows = []
+        for one in self.candidates:
+            scores = [value for head in one.measures.heads.values() for value in main_scores(head, steps)]
+            rows.append((one.label, *scores, one.measures.firing_rate, one.measures.total_synops))
+        return Table.of_rows((*titles, "firing rate", "synops"), rows, [repr(self), *self.warnings])
+
     def __str__(self) -> str:
         first = self.candidates[0].measures
         shown = steps_to_show(first.timesteps)
@@ -117,26 +143,10 @@ class Comparison:
             title = title if len(first.heads) == 1 else f"{name}: {title}"
             lines.append(f"{title} at {', '.join(f'T={t}' for t in shown)}")
             for c in self.candidates:
-                lines.append(f"  {c.label:{width}}  {_cells(c.measures.heads[name], shown)}")
-                spans = _spans(c.measures.heads[name], shown)
-                lines += [f"  {'':{width}}  95 % intervals {spans}"] if spans else []
+                lines.append(f"  {c.label:{width}}  {cells(c.measures.heads[name], shown)}")
+                found = spans(c.measures.heads[name], shown)
+                lines += [f"  {'':{width}}  95 % intervals {found}"] if found else []
         return "\n".join(lines)
-
-
-def _cells(head: HeadMeasures, shown: Sequence[int]) -> str:
-    """The main score of an output at some timesteps, and that of the trained network."""
-    main, kind = head.task.main, SCORES[head.task.main]
-    curve = head.curves.get(main)
-    cells = [] if curve is None else [kind.text(curve[t - 1]) for t in shown if t <= len(curve)]
-    analog = head.analog.get(main)
-    return "  ".join([*cells, *([] if analog is None else [f"trained {kind.text(analog)}"])])
-
-
-def _spans(head: HeadMeasures, shown: Sequence[int]) -> str:
-    """The intervals of the main score of an output at some timesteps; empty where there are none."""
-    spans = [head.interval(t) for t in shown]
-    percent = SCORES[head.task.main].percent
-    return ", ".join("–" if span is None else span.text(percent) for span in spans) if any(spans) else ""
 
 
 def compare(
@@ -354,7 +364,8 @@ def compared(
             **options,
         )
         candidates.append(Candidate(label, conversion, measures))
-    found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}))
+    pictures = wrong_pictures(candidates[0].measures, samples)
+    found = Comparison(tuple(candidates), graph, statistics, dict(settings or {}), pictures)
     remarks = (head.remark for one in candidates for head in one.measures.heads.values() if head.remark)
     warn(list(dict.fromkeys([*found._of_measuring, *remarks])))
     return found

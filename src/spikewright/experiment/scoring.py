@@ -25,6 +25,7 @@ from spikewright.measures.quantised import quantised_graph
 from spikewright.measures.scores import Scoring
 from spikewright.measures.work import work_of
 from spikewright.tasks import SCORES, Curve, Head, Task, TaskChoice, heads
+from spikewright.text import brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Scored:
     synops: float
     distance: Curve | None = None
     mean_steps: float = 0.0
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         if not self.mean_steps:

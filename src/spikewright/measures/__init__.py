@@ -6,6 +6,7 @@ from spikewright.measures.base import Measure, MeasureResult
 from spikewright.measures.correlation import Correlation, CorrelationObserver
 from spikewright.measures.early_exit import EarlyExit, ExitMeasure, check_exit, choose_exit
 from spikewright.measures.energy import Energy
+from spikewright.measures.energy_models import EnergyConstants, EnergyEstimate, energy_estimates
 from spikewright.measures.error_split import ErrorSplit, PopulationError
 from spikewright.measures.firing_rate import FiringRate, firing_rates
 from spikewright.measures.intervals import Interval
@@ -15,6 +16,7 @@ from spikewright.measures.operations import Operations, operations
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
 from spikewright.measures.quantised import QuantisedScores
 from spikewright.measures.scores import HeadMeasures
+from spikewright.measures.soon import costliest_layer, enough_timesteps, less_energy_up_to
 from spikewright.measures.splitting import split_errors
 from spikewright.measures.synops import SynOps, synops
 from spikewright.measures.value import LayerMeasures, Measures
@@ -24,6 +26,8 @@ __all__ = [
     "CorrelationObserver",
     "EarlyExit",
     "Energy",
+    "EnergyConstants",
+    "EnergyEstimate",
     "ErrorSplit",
     "ExitMeasure",
     "FiringRate",
@@ -45,7 +49,11 @@ __all__ = [
     "check_exit",
     "check_overlap",
     "choose_exit",
+    "costliest_layer",
+    "energy_estimates",
+    "enough_timesteps",
     "firing_rates",
+    "less_energy_up_to",
     "looked_at",
     "losses",
     "measure",

@@ -16,6 +16,7 @@ from spikewright.engines.ends import Ends
 from spikewright.forward import Forward
 from spikewright.graph import Array, Graph, Shape
 from spikewright.parts import Fold, storable
+from spikewright.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,8 @@ class Correlation:
     rms: float
     analog: NDArray[np.float32]
     spiking: NDArray[np.float32]
+
+    __repr__ = brief
 
 
 @storable

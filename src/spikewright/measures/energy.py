@@ -39,3 +39,19 @@ class Energy:
         inputs = sum(layer.input_connections for layer in layers.values())
         relayed = sum(layer.relayed for layer in layers.values())
         return (spikes * self.ac + (relayed + inputs * timesteps) * self.mac) / 1000
+
+    def by_layer(self, layers: Mapping[str, SynOps], timesteps: float) -> dict[str, dict[str, float]]:
+        """The parts of ``spiking`` by layer: what "spikes", "relayed values" and "the analog input" cost, nanojoules.
+
+        Args:
+            layers: as of ``spiking``.
+            timesteps: as of ``spiking``.
+        """
+        return {
+            name: {
+                "spikes": one.spikes * self.ac / 1000,
+                "relayed values": one.relayed * self.mac / 1000,
+                "the analog input": one.input_connections * timesteps * self.mac / 1000,
+            }
+            for name, one in layers.items()
+        }

@@ -28,6 +28,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spikewright.text import brief
+
 PARTS = ("inherited", "clipping", "rounding", "transient", "unevenness")
 """What an error is split into, in the order in which it comes about."""
 OWN = PARTS[1:]
@@ -93,6 +95,8 @@ class ErrorSplit:
     samples: int
     populations: Mapping[int, Mapping[str, PopulationError]]
     of: int
+
+    __repr__ = brief
 
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""

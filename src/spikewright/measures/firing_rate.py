@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines import Run
+from spikewright.text import brief
 
 BINS = 50
 
@@ -30,6 +31,8 @@ class FiringRate:
     histogram: NDArray[np.int64]
     edges: NDArray[np.float64]
     negative: float = 0.0
+
+    __repr__ = brief
 
 
 def firing_rates(run: Run) -> dict[str, FiringRate]:

@@ -53,7 +53,17 @@ def interval(values: Values) -> Interval | None:
         return None
     if not _shares(values):
         return _drawn(values)
-    n, p = len(values), float(values.mean(dtype=np.float64))
+    return wilson(float(values.mean(dtype=np.float64)), len(values))
+
+
+def wilson(share: float, count: int) -> Interval:
+    """Wilson's interval (1927) of a share.
+
+    Args:
+        share: of samples that are right.
+        count: of samples.
+    """
+    n, p = count, share
     middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     reach = Z * sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     return Interval(max(0.0, middle - reach), min(1.0, middle + reach))

@@ -130,9 +130,10 @@ def measure(
         with cluster_of(cluster) as workers:
             run = run_on(workers, shared, dataset, wanted, labels, watching, progress, stage)
     rates = Rates.of(given, run, watching.sums, dataset)
-    raster = _raster(graph, dataset.take(1), chosen)
+    raster, over_time = _raster(graph, dataset.take(1), chosen)
     frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0
     measures = _measures(graph, conversion, run, watching, constants, raster, encoder, rates, frames)
+    measures = replace(measures, rate_over_time=over_time)
     if watching.margins is not None and early_exit is not None:
         targets = next(iter(asked.values())).targets
         measures = replace(measures, early_exit=watching.margins.measure(early_exit, targets))
@@ -268,8 +269,11 @@ def near_chance(heads: Mapping[str, HeadMeasures], samples: int) -> list[str]:
     return found
 
 
-def _raster(graph: Graph, first: Dataset, settings: RunSettings, neurons: int = 40) -> dict[str, Array]:
-    """The spikes of some neurons of each population, spread evenly over those that fired.
+def _raster(
+    graph: Graph, first: Dataset, settings: RunSettings, neurons: int = 40
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The spikes of some neurons of each population, spread evenly over those that fired, and the rate of all of them
+    in each timestep.
 
     Args:
         graph: the spiking graph.
@@ -282,11 +286,12 @@ def _raster(graph: Graph, first: Dataset, settings: RunSettings, neurons: int = 
         settings = replace(settings, timesteps=steps, readout_from=0)
     record = Record("spikes", steps="all" if steps == settings.timesteps else f"0:{steps}", outputs=False)
     run = run_over(graph, first, settings, record, record.fitted(graph, settings.timesteps))
-    found = {}
+    found, over_time = {}, {}
     for name, train in run.spikes.items():
         flat = train[0].reshape(len(train[0]), -1)
+        over_time[name] = np.abs(flat).mean(axis=1)
         active = np.flatnonzero(flat.any(axis=0))
         if len(active):
             active = active[np.linspace(0, len(active) - 1, min(neurons, len(active)), dtype=int)]
         found[name] = flat[:, active]
-    return found
+    return found, over_time

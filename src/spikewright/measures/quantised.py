@@ -28,6 +28,7 @@ from spikewright.graph import Graph
 from spikewright.measures.plain import plain_curve, plain_number
 from spikewright.nodes import IF, ReLU
 from spikewright.tasks import Curve, Head, RunningScores
+from spikewright.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +66,8 @@ class QuantisedScores:
     clipped: Mapping[str, float]
     samples: tuple[int, ...]
     of: int
+
+    __repr__ = brief
 
     def summary(self) -> dict[str, Any]:
         """The numbers as plain JSON-like values."""

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from spikewright.engines import BatchRun
 from spikewright.errors import DataError
-from spikewright.measures.intervals import Interval, interval, paired_interval
+from spikewright.measures.answered import Answered
+from spikewright.measures.intervals import Interval, interval, paired_interval, wilson
 from spikewright.measures.plain import plain_curve, plain_number
 from spikewright.measures.quantised import QuantisedScores
 from spikewright.tasks import SCORES, Answer, Curve, Head, RunningScores, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CLASSES = "classification"
+"""The task of which the class that each sample was given is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,7 @@ class HeadMeasures:
             it is no mean over samples.
         analog_each: ``(N,)``: the same of the analog network; None without labels too.
         quantised: the scores of the trained network rounded to as many levels; None where nobody asked.
+        answered: of a classification the class that each sample was given; None of other tasks.
     """
 
     answer: Answer
@@ -51,6 +56,7 @@ class HeadMeasures:
     each: NDArray[np.float32] | None = None
     analog_each: NDArray[np.float32] | None = None
     quantised: QuantisedScores | None = None
+    answered: Answered | None = None
 
     def __repr__(self) -> str:
         lasts = []
@@ -77,6 +83,15 @@ class HeadMeasures:
         """The 95 % interval of the main score after so many timesteps, of ``steps``; None where there is none."""
         values = self._each(timesteps)
         return None if values is None else interval(values)
+
+    def band(self) -> tuple[Curve, Curve] | None:
+        """``(T,)`` twice: the ends of the 95 % interval of the main score at every timestep, where that is the share of
+        samples that are right; None of other scores."""
+        curve = self.curves.get(self.task.main)
+        if curve is None or self.each is None or len(self.each) < 2 or not ((self.each == 0) | (self.each == 1)).all():
+            return None
+        spans = [wilson(float(share), len(self.each)) for share in curve]
+        return np.array([one.low for one in spans]), np.array([one.high for one in spans])
 
     def gained(self, timesteps: int) -> Interval | None:
         """The paired 95 % interval of the main score less the analog network's on the same samples, after so many
@@ -134,6 +149,8 @@ class Scoring:
         self.steps = tuple(steps)
         self.each: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
         self.analog_each: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
+        self.decided: dict[str, list[NDArray[np.intp]]] = {name: [] for name in heads}
+        self.analog_decided: dict[str, list[NDArray[np.intp]]] = {name: [] for name in heads}
         self.spiking: dict[str, RunningScores] = {}
         self.analog: dict[str, RunningScores] = {}
         self.agreement: dict[str, RunningScores] = {}
@@ -154,6 +171,9 @@ class Scoring:
                     running[name] = head.task.running_scores(steps, head.answer)
                     running[name].batch = self.batch
             decided = None if expected is None else head.task.decisions(expected, head.answer)
+            if self.steps and head.task.name == CLASSES:
+                self.decided[name].append(head.task.decisions(answers[:, -1], head.answer))
+                self.analog_decided[name] += [] if decided is None else [decided]
             if decided is not None:
                 self.compared = True
                 self.agreement[name].add(answers, decided)
@@ -189,14 +209,14 @@ class Scoring:
 
     def counted(self) -> dict[str, Any]:
         """What was counted so far, for ``merge``."""
-        labels = ("done", "compared", "each", "analog_each", "spiking", "analog", "agreement")
+        labels = ("done", "compared", *_BY_SAMPLE, "spiking", "analog", "agreement")
         return {label: getattr(self, label) for label in labels}
 
     def merge(self, counted: Mapping[str, Any]) -> None:
         """Take in what another one has counted of the samples that follow."""
         self.done += counted["done"]
         self.compared = self.compared or counted["compared"]
-        for label in ("each", "analog_each"):
+        for label in _BY_SAMPLE:
             for name, rows in counted[label].items():
                 getattr(self, label)[name] += rows
         for label in ("spiking", "analog", "agreement"):
@@ -226,8 +246,21 @@ class Scoring:
                 steps=self.steps,
                 each=_rows(self.each[name]),
                 analog_each=None if of_analog is None else of_analog[:, 0],
+                answered=self._answered(name, head),
             )
         return found
+
+    def _answered(self, name: str, head: Head) -> Answered | None:
+        """The class that each sample was given, of a classification."""
+        if not self.decided[name]:
+            return None
+        spiking = np.concatenate(self.decided[name])
+        analog = np.concatenate(self.analog_decided[name]) if self.analog_decided[name] else None
+        targets = None if head.targets is None else np.asarray(head.targets[: len(spiking)], np.intp)
+        return Answered(head.answer.classes, spiking, analog, targets)
+
+
+_BY_SAMPLE = ("each", "analog_each", "decided", "analog_decided")
 
 
 def _rows(batches: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines import Run
+from spikewright.errors import SettingsError
 from spikewright.graph import Array, Shape
 from spikewright.measures.advice import Had
 from spikewright.measures.base import MeasureResult
@@ -23,7 +24,13 @@ from spikewright.measures.protocol import Protocol
 from spikewright.measures.scores import HeadMeasures, agreement_name
 from spikewright.measures.synops import SynOps
 from spikewright.rates import Rates
-from spikewright.text import short
+from spikewright.tabular import Column, Table, Tabular
+from spikewright.text import brief, shape_text, short
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rows = Literal["populations", "timesteps", "layers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +51,11 @@ class LayerMeasures:
     firing: FiringRate
     correlation: Correlation | None
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True, eq=False)
-class Measures:
+class Measures(Tabular):
     """What a spiking network did on N samples over T timesteps.
 
     Attributes:
@@ -61,6 +70,7 @@ class Measures:
         rates: of every neuron.
         run: what was simulated: counts, and what was recorded.
         raster: by population, ``(T, up to 40)``: the spikes of some neurons for the first sample, at most 1,024 steps.
+        rate_over_time: by population, ``(T,)``: spikes per neuron in each timestep of the first sample, at most 1,024.
         others: by name, what the measures found that nobody lists: those of files of their own, and of other packages.
         warnings: what is odd, a sentence each; of the labels see ``HeadMeasures.remark``.
         errors: what the errors of each population come from; None where nobody asked.
@@ -84,6 +94,7 @@ class Measures:
     rates: Rates
     run: Run
     raster: dict[str, Array] = field(default_factory=dict)
+    rate_over_time: dict[str, Array] = field(default_factory=dict)
     others: Mapping[str, MeasureResult] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     errors: ErrorSplit | None = None
@@ -105,6 +116,50 @@ class Measures:
             *(f"note: {line}" for line in self.notes),
         ]
         return "\n  ".join(lines)
+
+    def _table(self) -> Table:
+        return self._of_populations(repr(self).split("\n  "))
+
+    def to_pandas(self, rows: Rows = "populations") -> pd.DataFrame:
+        """One of its tables as a data frame of pandas.
+
+        Args:
+            rows: what a row is: one of the "populations", with what it sent and how that goes with its activations; one
+                of the "timesteps", with every score of every output, and of its agreement with the analog network; or
+                one of the "layers" that have weights, with its operations per sample.
+
+        Raises:
+            SettingsError: for other rows, and where pandas is not installed.
+        """
+        found = {"populations": self._of_populations, "timesteps": self._of_timesteps, "layers": self._of_layers}
+        if rows not in found:
+            raise SettingsError(f"rows of measures are {', '.join(found)}, not {rows!r:.40}")
+        return found[rows]().to_pandas()
+
+    def _of_populations(self, lines: Sequence[str] = ()) -> Table:
+        titles = ("population", "type", "shape", "firing rate", "silent", "correlation", "rms error")
+        rows = []
+        for name, one in self.layers.items():
+            pair = (None, None) if one.correlation is None else (one.correlation.pearson, one.correlation.rms)
+            rows.append((name, one.kind, shape_text(one.shape), one.firing.mean, one.firing.silent, *pair))
+        return Table.of_rows(titles, rows, lines)
+
+    def _of_timesteps(self) -> Table:
+        columns: dict[str, Column] = {"timesteps": range(1, self.timesteps + 1)}
+        for name, head in self.heads.items():
+            before = "" if len(self.heads) == 1 else f"{name} "
+            columns |= {f"{before}{score}": curve for score, curve in head.scores.items()}
+            columns |= {f"{before}{agreement_name(score)}": curve for score, curve in head.agreement.items()}
+        return Table(columns)
+
+    def _of_layers(self) -> Table:
+        titles = ("layer", "synops of spikes", "synops of relays", "MACs of an analog input", "effective ACs")
+        rows = []
+        for name, one in self.synops.items():
+            effective = self.operations.get(name)
+            both = (None, None) if effective is None else (effective.acs, effective.macs)
+            rows.append((name, one.spikes, one.relayed, one.input_connections * self.run.mean_steps, *both))
+        return Table.of_rows((*titles, "effective MACs"), rows)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -108,9 +108,11 @@ def _ticks(axes: Axes, side: str, words: Mapping[str, Any]) -> None:
         axis.set_major_locator(LogLocator(10, subs, numticks=words.get("nticks", 8)))
         axis.set_minor_locator(NullLocator())
     elif words.get("type") != "category":
-        axis.set_major_locator(MaxNLocator(words.get("nticks", 7), steps=[1, 2, 2.5, 5, 10]))
+        whole = words.get("tickformat") == "d"
+        steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
+        axis.set_major_locator(MaxNLocator(words.get("nticks", 7), steps=steps, integer=whole))
     form = words.get("tickformat", "")
-    if form not in ("", "~%", "~g"):
+    if form not in ("", "~%", "~g", "d"):
         raise ValueError(f"{side}axis: matplotlib is not told what tickformat '{form}' means")
     if form == "~%":
         axis.set_major_formatter(lambda value, _: f"{plain_number(100 * value)} %")

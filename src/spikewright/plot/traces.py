@@ -25,7 +25,10 @@ DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1, 1.6))}
 IGNORED = {"hovertemplate", "hoverinfo", "customdata", "type"}
 """What only a page that can be pointed at shows; the type is read by whoever calls."""
 _BARS = {"orientation", "name", "x", "y", "marker", "width"}
-_LINES = {"name", "x", "y", "mode", "line", "marker", "fill", "fillcolor", "text", "textposition", "textfont", "xaxis"}
+_LINES = {
+    *("name", "x", "y", "mode", "line", "marker", "fill", "fillcolor", "text", "textposition", "textfont", "xaxis"),
+    "showlegend",
+}
 
 
 def literal(text: str) -> str:
@@ -102,6 +105,9 @@ def draw_line(axes: Axes, trace: Mapping[str, Any]) -> None:
     mode, line, marker = trace.get("mode", "lines").split("+"), trace.get("line", {}), trace.get("marker", {})
     check_words(line, {"color", "width", "dash", "shape"}, "the line of a trace")
     check_words(marker, {"color", "size", "opacity", "symbol"}, "the marker of a trace")
+    if trace.get("fill") == "toself":  # an area, such as a band of intervals
+        axes.fill(x, y, facecolor=painted(trace["fillcolor"]), linewidth=0)
+        return
     steps = {"hv": "post"}.get(line.get("shape", ""))
     look: dict[str, Any] = {"linestyle": "none", "label": literal(trace.get("name", "")) or None}
     if "lines" in mode:

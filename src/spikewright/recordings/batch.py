@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spikewright.errors import DataError
 from spikewright.recordings.binning import Binning
 from spikewright.recordings.recording import Recording
+from spikewright.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,6 +95,8 @@ class EventBatch:
     unit: float
     steps_a_frame: float
     like: Any = None
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.steps_each)

@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.text import brief
+
 NAMES = ("x", "y", "t", "p")
 
 
@@ -27,6 +29,8 @@ class Columns:
     y: NDArray[np.int32]
     t: NDArray[np.int64]
     p: NDArray[np.bool_]
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, x: Any, y: Any, t: Any, p: Any) -> Self:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from spikewright.recordings.columns import NAMES, Columns
 from spikewright.recordings.durations import seconds_of
 from spikewright.recordings.format import Size
 from spikewright.settings import whole
+from spikewright.tabular import Table, Tabular
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OUTSIDE = "events outside the sensor"
 BACK = "events dated before an event that came before them"
@@ -56,7 +60,7 @@ class Facts:
     height: int
 
 
-class Recording:
+class Recording(Tabular):
     """The events of a camera, from a file or from arrays.
 
     Nothing is read before it is asked for, and no more of it is in memory than one piece, except where ``columns`` asks
@@ -82,6 +86,22 @@ class Recording:
     def __repr__(self) -> str:
         size = self._size
         return f"Recording({self.name}, sensor {'unknown' if size is None else f'{size[0]}×{size[1]}'})"
+
+    def _table(self) -> Table:
+        """What is known of it without reading it; of one that was read, how many events and how long."""
+        lines = [repr(self)]
+        if "facts" in self.__dict__:
+            lines += [f"{len(self):,} events in {self.duration:.4g} s", *self.notes]
+        return Table({}, tuple(lines))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All events, in memory: a row each, with x, y, t in microseconds, and p, whether it became brighter.
+
+        Raises:
+            SettingsError: where pandas is not installed.
+            DataError: for a damaged file.
+        """
+        return Table(dict(zip(NAMES, self.columns(), strict=True))).to_pandas()
 
     @cached_property
     def _size(self) -> Size | None:

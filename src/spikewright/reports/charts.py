@@ -17,6 +17,7 @@ from spikewright.calibration import NodeStatistics
 from spikewright.experiment import Candidate
 from spikewright.graph import Array
 from spikewright.measures import FiringRate, LayerMeasures
+from spikewright.reports.names import short_names
 from spikewright.synapse_graph.summary import Degrees
 
 Chart = dict[str, Any]
@@ -42,15 +43,17 @@ def colour(candidate: int) -> str:
 def synops(candidates: Sequence[Candidate]) -> Chart:
     """Synaptic operations by layer, side by side for all candidates."""
     names = [n for n in candidates[0].measures.synops if any(_synops(c, n) for c in candidates)]
+    shown = short_names(names)
     traces = [
         {
             "type": "bar",
             "orientation": "h",
             "name": plain(candidate.label),
-            "y": [plain(name) for name in names],
+            "y": [plain(shown[name]) for name in names],
             "x": [_synops(candidate, name) for name in names],
+            "customdata": [plain(name) for name in names],
             "marker": {"color": colour(k), "opacity": 1 if k < COLOURS else 0.55},
-            "hovertemplate": "%{y}: %{x:.3s}",
+            "hovertemplate": "%{customdata}: %{x:.3s}",
         }
         for k, candidate in enumerate(candidates)
     ]
@@ -87,10 +90,18 @@ def raster(trains: Mapping[str, Array], candidate: int) -> Chart:
         traces,
         "timestep",
         "",
-        xaxis={"range": [0.3, timesteps + 0.7], "zeroline": False},
+        xaxis={"range": [0.3, timesteps + 0.7], "zeroline": False, **whole_numbers(timesteps)},
         yaxis={"tickvals": ticks, "ticktext": names, "range": [-4, base], "showgrid": False, "zeroline": False},
         height=min(90 + 4 * base, 1000),
     )
+
+
+def rate_over_time(rate: Array, candidate: int) -> Chart:
+    """Spikes per neuron of a population in each timestep."""
+    steps = list(range(1, len(rate) + 1))
+    trace = line(candidate, "rate", steps, [float(value) for value in rate], "timestep %{x}: %{y:.4f}")
+    axis = {"zeroline": False, **whole_numbers(len(rate))}
+    return framed([trace], "timestep", "spikes per neuron", xaxis=axis, yaxis={"rangemode": "tozero"}, height=SMALL)
 
 
 def weights(before: Array, after: Array, candidate: int) -> Chart:
@@ -221,6 +232,11 @@ def framed(traces: list[Chart], x: str, y: str, **layout: Any) -> Chart:
     for key in ("xaxis", "yaxis"):
         axes[key] |= layout.pop(key, {})
     return {"data": traces, "layout": {**axes, **layout}}
+
+
+def whole_numbers(most: float) -> Chart:
+    """An axis of whole numbers up to a largest one: no 2.5 between 2 and 3."""
+    return {"tickformat": "d", **({"dtick": 1} if most <= 10 else {})}
 
 
 def line(candidate: int, label: str, x: list[Any], y: list[float], hover: str) -> Chart:

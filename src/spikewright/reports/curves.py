@@ -9,7 +9,7 @@ import numpy as np
 
 from spikewright.experiment import Candidate
 from spikewright.measures import HeadMeasures, QuantisedScores
-from spikewright.reports.charts import LARGE, Chart, colour, framed, line
+from spikewright.reports.charts import LARGE, Chart, colour, framed, line, whole_numbers
 from spikewright.tasks import SCORES, Curve, Score
 from spikewright.text import short
 
@@ -41,6 +41,9 @@ def score(
     traces = []
     for k, (candidate, one, curve) in enumerate(zip(candidates, heads, curves, strict=True)):
         steps = list(range(1, candidate.measures.timesteps + 1))
+        band = one.band() if name == one.task.main and against is not one.labelled else None
+        if band is not None:
+            traces.append(_band(k, steps, *(_shown(end, kind) for end in band)))
         traces.append(line(k, labelled(candidate), steps, _shown(curve, kind), _hover(kind) + _later(candidate)))
         found = one.quantised if against is not one.labelled else None
         if found is not None and name in found.scores:
@@ -87,10 +90,25 @@ def _over_time(traces: list[Chart], title: str, values: Mapping[str, Any], end: 
     """Lines against timesteps, in powers of two unless the axis is linear."""
     ticks = [2**k for k in range(24) if 2**k <= end]
     powers = {"type": "log", "tickvals": ticks, "ticktext": [str(t) for t in ticks], "hoverformat": "d"}
-    time = {"rangemode": "tozero"} if linear else powers
+    time = {"rangemode": "tozero", **whole_numbers(end)} if linear else powers
     return framed(
         traces, "timesteps", title, xaxis=time, yaxis=values, height=LARGE, legend=True, hovermode="x unified"
     )
+
+
+def _band(candidate: int, steps: list[int], low: list[float], high: list[float]) -> Chart:
+    """The 95 % intervals around a curve."""
+    return {
+        "x": [*steps, *steps[::-1]],
+        "y": [*low, *high[::-1]],
+        "name": "95 % interval",
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": f"{colour(candidate)}/24",
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def _quantised(candidate: int, label: str, found: QuantisedScores, name: str) -> Chart:

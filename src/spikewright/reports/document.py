@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
 from html import escape
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ class Document:
 
     def html(self, title: str, body: str) -> str:
         """The whole file."""
-        script = resource("page.js", "spikewright.reports")
+        script = "".join(resource(name, "spikewright.reports") for name in ("page.js", "tools.js"))
         data = json.dumps(_numbers(self.charts), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         own = (resource(name, "spikewright.reports") for name in ("style.css", "network.css"))
         style = "".join([resource("palette.css"), *own, resource("floor_plan.css", "spikewright.chips")])
@@ -76,11 +78,25 @@ class Document:
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-            f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n{body}\n</main>\n"
+            f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n{with_contents(body)}\n</main>\n"
             f'<script type="application/json" id="charts">{data}</script>\n'
             f'<script type="text/plain" id="library">{_packed_library()}</script>\n'
             f"<script>{script}</script></body></html>\n"
         )
+
+
+def with_contents(body: str) -> str:
+    """A page's text with a table of contents before its first section, where it has three sections or more."""
+    titles = re.findall(r"<h2>(.*?)</h2>", body)
+    if len(titles) < 3:
+        return body
+    numbers = count(1)
+    marked = re.sub("<h2>", lambda _: f'<a class="anchor" id="s{next(numbers)}"></a><h2>', body)
+    links = "".join(f'<a href="#s{k}">{title}</a>' for k, title in enumerate(titles, 1))
+    contents = f'<nav class="contents" aria-label="Contents">{links}</nav>'
+    first = re.search(r'(?:<section class="first">)?<a class="anchor"', marked)
+    place = 0 if first is None else first.start()
+    return f"{marked[:place]}{contents}{marked[place:]}"
 
 
 @cache

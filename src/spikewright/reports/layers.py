@@ -39,10 +39,15 @@ def _layers(document: Document, statistics: Statistics | None, candidate: Candid
     layers = candidate.measures.layers
     busiest = max((layer.firing.mean for layer in layers.values()), default=0.0)
     own = f'style="--own: var(--{charts.colour(index)})"'
-    header = "".join(f"<span>{title}</span>" for title in ("population", "shape", "λ", "spikes per step", "", "silent"))
+    header = "".join(
+        f"<span>{title}</span>" for title in ("population", "shape", "λ", "spikes per step", "over time", "silent")
+    )
     parts = [f'<div class="layers" {own}><div class="row head">{header}<span>correlation</span></div>']
     for position, (name, layer) in enumerate(layers.items()):
         plots = _distributions(document, statistics, candidate, index, name)
+        over_time = candidate.measures.rate_over_time.get(name)
+        if over_time is not None and len(over_time) > 1:
+            plots += document.figure(charts.rate_over_time(over_time, index), "rate over time, the first sample")
         plots += document.figure(charts.rates(layer.firing, index), "firing rates of the neurons, over all samples")
         if layer.correlation is not None:
             caption = f"rates against activations: {_correlation(layer)}, rms error {layer.correlation.rms:.4f}"
@@ -52,7 +57,7 @@ def _layers(document: Document, statistics: Statistics | None, candidate: Candid
             shape_text(layer.shape),
             _lambda(candidate.conversion.units.get(name)),
             f"{layer.firing.mean:.4f}",
-            f'<i style="width:{100 * layer.firing.mean / (busiest or 1.0):.1f}%"></i>',
+            f'<i style="width:{100 * layer.firing.mean / (busiest or 1.0):.1f}%"></i>{_sparkline(over_time)}',
             f"{layer.firing.silent:.0%}",
             _correlation(layer).removeprefix("correlation "),
         ]
@@ -62,6 +67,19 @@ def _layers(document: Document, statistics: Statistics | None, candidate: Candid
             f'<summary class="row">{cells}</summary><div class="grid">{plots}</div></details>'
         )
     return "\n".join([*parts, _readouts(document, candidate, index), "</div>"])
+
+
+def _sparkline(rate: Array | None) -> str:
+    """The rate over time as a line without axes, up to its own largest value."""
+    if rate is None or len(rate) < 2:
+        return ""
+    some = rate[np.linspace(0, len(rate) - 1, min(len(rate), 64), dtype=int)]
+    top, last = float(some.max()) or 1.0, len(some) - 1
+    points = " ".join(f"{100 * k / last:.1f},{19 - 17 * float(v) / top:.1f}" for k, v in enumerate(some))
+    return (
+        '<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">'
+        f'<polyline points="{points}"/></svg>'
+    )
 
 
 def _correlation(layer: LayerMeasures) -> str:
@@ -178,4 +196,5 @@ def _raster(document: Document, candidate: Candidate, index: int) -> str:
     if not any(train.size for train in trains.values()):
         return "<h3>Spikes</h3><p class='soft'>No neuron fired for the first sample.</p>"
     plot = document.figure(charts.raster(trains, index), "the first sample; of each population up to 40 that fired")
-    return f"<h3>Spikes</h3>{plot}"
+    title = "Single spikes of the first sample"
+    return f'<details class="protocol"><summary>{title}</summary>{plot}</details>'

@@ -72,7 +72,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw
 // On paper: light, narrow, and every layer open.
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = all("details:not([open])");
+  closed = all("details:not([open]):not([data-large])");
   closed.forEach((layer) => { layer.open = true; });
   root.dataset.paper = "yes";
   drawAll();
@@ -82,6 +82,17 @@ addEventListener("afterprint", () => {
   delete root.dataset.paper;
   drawAll();
 });
+
+// What lies below is drawn chart by chart while the page can be read already.
+function drawInTurn(places) {
+  if (places.length) {
+    draw(places[0]);
+    setTimeout(() => drawInTurn(places.slice(1)), 0);
+    return;
+  }
+  root.dataset.drawn = "yes";
+  document.dispatchEvent(new Event("drawn"));
+}
 
 // The library that draws lies in the page, packed.
 async function unpack(packed) {
@@ -93,9 +104,12 @@ unpack(document.getElementById("library").textContent).then((text) => {
   const library = document.createElement("script");
   library.textContent = text;
   document.head.append(library);
-  drawAll();
-  root.dataset.drawn = "yes";
-  document.dispatchEvent(new Event("drawn"));
+  const places = all("[data-chart]").filter((place) => place.offsetParent !== null);
+  const seen = (place) => place.getBoundingClientRect().top < innerHeight;
+  const later = places.filter((place) => !seen(place));
+  places.filter(seen).forEach(draw);
+  root.dataset.ready = Math.round(performance.now());
+  drawInTurn(later);
 }).catch(() => {
   all("[data-chart]").forEach((place) => { place.textContent = "This browser is too old to draw charts: any of 2023 or later does."; });
 });

@@ -16,12 +16,14 @@ from spikewright.experiment import Candidate, Comparison
 from spikewright.files import write_text
 from spikewright.graph import Graph
 from spikewright.measures import Measures
-from spikewright.reports import charts
 from spikewright.reports.answers import facts, how_good, score_columns, score_rows
 from spikewright.reports.chips import chip_report
+from spikewright.reports.classes import by_class
 from spikewright.reports.document import Document, check_report
+from spikewright.reports.energy import where_the_work_is
+from spikewright.reports.first import first_answers
 from spikewright.reports.layers import layer_by_layer
-from spikewright.reports.network import captions_of, network_picture
+from spikewright.reports.network import captions_of, network_figures, network_pictures
 from spikewright.reports.reasons import how_measured, why_lost
 from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
@@ -65,12 +67,14 @@ def report(
     candidates, document = comparison.candidates, Document()
     sections = [
         _head(title, candidates),
+        first_answers(candidates[0], comparison.settings if settings is None else settings),
         _seen(comparison),
         how_measured(candidates),
         how_good(document, candidates),
         _table_of_candidates(candidates),
+        by_class(candidates[0], comparison.pictures),
         why_lost(document, candidates),
-        _work(document, candidates),
+        where_the_work_is(document, candidates),
         layer_by_layer(document, comparison.statistics, candidates),
         _network(comparison.graph, candidates[0]),
         settings_section(comparison.settings if settings is None else settings),
@@ -183,11 +187,6 @@ def _input_energy(measures: Measures) -> float:
     return connections * measures.timesteps * measures.energy.mac / 1000
 
 
-def _work(document: Document, candidates: Sequence[Candidate]) -> str:
-    plot = document.figure(charts.synops(candidates), "synaptic operations, by the layer that spikes arrive at")
-    return f"<h2>Where the work is</h2>{plot}"
-
-
 def _network(read: Graph | None, first: Candidate) -> str:
     """The network as it was read, where that is at hand, or as it was prepared, and what became of its nodes."""
     graph, became = read or first.conversion.folded, first.conversion.became
@@ -205,9 +204,7 @@ def _network(read: Graph | None, first: Candidate) -> str:
     header = ["node", "type", "output shape", "parameters", "MACs", "conversion"]
     total = f"{graph.parameters:,} parameters, {sum(graph.macs(n) for n in graph):,} multiply-accumulates a sample."
     caption = f"as spikes, thresholds by {first.label}: populations, and what the connections between them are made of"
-    drawing = network_picture(first.conversion.spiking, standalone=False, captions=captions_of(first.conversion)).svg
-    figure = (
-        f'<figure><figcaption>{escape(caption)}</figcaption><div class="drawing" tabindex="0">{drawing}</div></figure>'
-    )
+    pictures = network_pictures(first.conversion.spiking, captions=captions_of(first.conversion))
+    figure = network_figures(pictures, caption)
     rows_table = table(header, rows, text=3, last_is_text=True)
     return f"<h2>The network</h2><p class='soft'>{total}</p>{figure}{rows_table}"

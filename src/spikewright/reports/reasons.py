@@ -9,6 +9,7 @@ from spikewright.experiment import Candidate
 from spikewright.measures import HeadMeasures, Interval, Loss, PopulationError, looked_at, losses, reasons
 from spikewright.reports.charts import LARGE, Chart, framed, plain
 from spikewright.reports.document import Document
+from spikewright.reports.names import short_names
 from spikewright.reports.table import table
 from spikewright.tasks import SCORES, Score
 
@@ -105,7 +106,8 @@ def _figure(document: Document, candidate: Candidate) -> str:
 
 def _by_layer(populations: Sequence[PopulationError]) -> Chart:
     """Parts of the mean squared error of each population, against the mean square of its activations."""
-    names = [plain(one.name) for one in populations]
+    short = short_names([one.name for one in populations])
+    names = [plain(short[one.name]) for one in populations]
     traces = [
         {
             "type": "bar",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from importlib.metadata import version
 from typing import Any
 
+from spikewright.provenance import versions
 from spikewright.reports.table import table
 
 
@@ -16,7 +16,7 @@ def settings_section(settings: Mapping[str, Any]) -> str:
     shown = "" if command is None else f"<pre>{escape(str(command))}</pre>"
     others = {
         **{key: value for key, value in settings.items() if key != "command"},
-        "spikewright": version("spikewright"),
+        **versions(),
     }
     rows = [[key, "–" if value in (None, "") else str(value)] for key, value in others.items()]
     return f'<h2>To reproduce it</h2>{shown}<div class="settings">{table(["setting", "value"], rows, text=2)}</div>'

@@ -24,4 +24,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, la
         return f"<tr>{''.join(cell(tag, k, v) for k, v in enumerate(values))}</tr>"
 
     body = "".join(row("td", values) for values in rows)
-    return f'<div class="scroll"><table><thead>{row("th", header)}</thead><tbody>{body}</tbody></table></div>'
+    alone = len(rows) > 2 and all(values and values[0] for values in rows)  # else rows belong to the one above them
+    kind = ' class="sortable"' if alone else ""
+    return f'<div class="scroll"><table{kind}><thead>{row("th", header)}</thead><tbody>{body}</tbody></table></div>'

@@ -15,16 +15,26 @@ from spikewright.synapse_graph.stream import PART_ROWS, SynapseStream
 from spikewright.synapse_graph.summary import Summary, summarise
 from spikewright.synapse_graph.writers import writer
 from spikewright.synapse_graph.writing import write
+from spikewright.tabular import Table, Tabular
 from spikewright.wiring import Pools
 
 
 @dataclass(frozen=True, eq=False)
-class Synapses(SynapseStream):
+class Synapses(SynapseStream, Tabular):
     """Every synapse of a network; attributes as ``SynapseStream``."""
 
     def __repr__(self) -> str:
         rates = "with rates" if self.rates is not None else "without rates"
         return f"Synapses({len(self):,} in {len(self.projections)} projections of {len(self.groups)} groups, {rates})"
+
+    def _table(self) -> Table:
+        """A row a projection; single synapses are in files, which pandas reads too."""
+        rows = [
+            (one.name, one.path.source.name, one.path.dest.name, one.synapses, one.synapses / one.path.dest.neurons)
+            for one in self.projections
+        ]
+        titles = ("projection", "from", "to", "synapses", "synapses into a neuron")
+        return Table.of_rows(titles, rows, [repr(self)])
 
     def summary(self, partition: Partition | None = None) -> Summary:
         """Groups, neurons, synapses, fan-in and fan-out, and traffic, without listing a single synapse.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.synapse_graph.cuts import Cut, Partition, cut
 from spikewright.synapse_graph.stream import SynapseStream
+from spikewright.text import brief
 from spikewright.wiring import Group, Projection
 
 BINS = 40
@@ -30,6 +31,8 @@ class Degrees:
     high: int
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, degrees: NDArray[np.int64]) -> Degrees:
@@ -74,6 +77,8 @@ class Summary:
     projections: Mapping[str, Traffic]
     pairs: Mapping[tuple[str, str], Traffic]
     cut: Cut | None = None
+
+    __repr__ = brief
 
     def __str__(self) -> str:
         lines = [f"{self.neurons:,} neurons in {len(self.groups)} groups, {self.synapses:,} synapses"]

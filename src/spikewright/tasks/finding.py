@@ -20,6 +20,7 @@ from spikewright.tasks.dense import Dense
 from spikewright.tasks.named import parse, tasks
 from spikewright.tasks.regression import Regression
 from spikewright.tasks.task import Task
+from spikewright.text import brief
 
 TaskChoice = Task | str | Mapping[str, Task | str] | Sequence[str] | None
 """A task, of every output or by the names of outputs; as typed: "regression", "age=regression"."""
@@ -40,6 +41,8 @@ class Head:
     task: Task
     targets: NDArray[Any] | None = None
     remark: str | None = None
+
+    __repr__ = brief
 
     def scores(self, outputs: NDArray[Any]) -> dict[str, float]:
         """The scores of answers ``(N, *shape)`` without time, of the analog network, say; empty without labels."""

@@ -19,6 +19,7 @@ from spikewright.connections.products import folded
 from spikewright.errors import GraphError
 from spikewright.graph import Graph, Node, Shape
 from spikewright.nodes import Add, ReLU
+from spikewright.text import brief
 from spikewright.wiring.group import Group, Pools, found_groups
 
 
@@ -41,6 +42,8 @@ class Path:
     connections: Connections
     before: Array | None
     after: Array | None
+
+    __repr__ = brief
 
 
 def groups_and_paths(graph: Graph, pools: Pools = "groups") -> tuple[dict[str, Group], tuple[Path, ...]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spikewright.connections import Array, Connections
 from spikewright.connections.products import channel_map
 from spikewright.graph import Graph
+from spikewright.text import brief
 from spikewright.wiring.group import Pools
 from spikewright.wiring.path import Path, groups_and_paths
 
@@ -29,6 +30,8 @@ class Projection:
 
     name: str
     path: Path
+
+    __repr__ = brief
 
     @property
     def connections(self) -> Connections:

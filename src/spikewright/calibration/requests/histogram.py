@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spikewright.calibration.requests.float_bits import INFINITY, MANTISSA, patterns
 from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
+from spikewright.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +63,8 @@ class Distribution:
     first: NDArray[np.int64]
     below: NDArray[np.int64]
     zeros: NDArray[np.int64]
+
+    __repr__ = brief
 
     @property
     def edges(self) -> NDArray[np.float64]:

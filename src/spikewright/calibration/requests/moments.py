@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikewright.calibration.requests._exact import ExactSums
 from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
+from spikewright.text import brief
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class MomentSums:
     squares: NDArray[np.float64]
     smallest: NDArray[np.float64]
     largest: NDArray[np.float64]
+
+    __repr__ = brief
 
     @property
     def mean(self) -> NDArray[np.float64]:

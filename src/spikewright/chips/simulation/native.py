@@ -15,6 +15,7 @@ from spikewright.chips.simulation.rules import STATE_HIGH, STATE_LOW, ChipRules
 from spikewright.chips.simulation.timeline import Longs, Timeline
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import GraphError, SettingsError
+from spikewright.text import brief
 
 Ints = NDArray[np.int32]
 
@@ -55,6 +56,8 @@ class ChipRun:
     windowed: Longs | None = None
     spikes: Mapping[str, RecordedSpikes] = field(default_factory=dict)
     potentials: Mapping[str, NDArray[np.int16]] = field(default_factory=dict)
+
+    __repr__ = brief
 
 
 class ChipSimulation:

@@ -11,7 +11,7 @@ from spikewright.conversion import Conversion
 from spikewright.experiment.scoring import points_text
 from spikewright.experiment.tuning.rule import Chosen, Row, Tried
 from spikewright.measures import Measures
-from spikewright.text import short
+from spikewright.text import brief, short
 from spikewright.timesteps import Timesteps
 
 
@@ -28,6 +28,8 @@ class Settled:
     chosen: Chosen
     conversion: Conversion
     measures: Measures | None = None
+
+    __repr__ = brief
 
     @property
     def row(self) -> Row:

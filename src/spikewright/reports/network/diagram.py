@@ -152,15 +152,15 @@ def _vertex(graph: Graph, node: Node, notes: tuple[str, ...]) -> Vertex:
 def _neuron_facts(node: Node) -> list[str]:
     facts = []
     if isinstance(node, ReLU) and node.ceiling is not None:
-        facts.append(f"at most {_spread(node.ceiling)}")
+        facts.append(f"at most {spread(node.ceiling)}")
     if isinstance(node, IF):
-        facts.append(f"θ {_spread(node.threshold)}")
+        facts.append(f"θ {spread(node.threshold)}")
     if isinstance(node, Output) and node.activation:
         facts.append(f"then {node.activation}" + ("" if node.ceiling is None else f", at most {node.ceiling:g}"))
     return facts
 
 
-def _spread(values: Any) -> str:
+def spread(values: Any) -> str:
     """One number, or the lowest and the highest."""
     array: Array = np.asarray(values, np.float64)
     low, high = f"{array.min():.3g}", f"{array.max():.3g}"

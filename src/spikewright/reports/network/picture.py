@@ -11,6 +11,7 @@ from spikewright.drawing import Picture, resource, shortened, text_width, xml
 from spikewright.drawing.vector import number as _n
 from spikewright.graph import Graph
 from spikewright.reports.network.diagram import Arrow, Diagram, Operator, Vertex, diagram
+from spikewright.reports.network.folding import columns, folded, sections
 from spikewright.reports.network.layered import Layout, Point, Rectangle, layered
 from spikewright.reports.network.rows import Edge, Size
 from spikewright.text import short
@@ -30,6 +31,8 @@ PADDING = 16.0
 MARGIN = 24.0
 """Around the whole."""
 JOINT = 22.0
+SMALL, TALLEST = 1400.0, 1100.0
+"""Pixels: how high a network is at most that is drawn whole, and a column of a larger one, about."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,53 @@ def network_picture(
         standalone: with a background and the palette; else for a page that has them.
         captions: further lines for some nodes.
     """
+    return drawn(diagram(graph, captions), _heading(graph, title) if title else [], title, standalone)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A network as pictures that stand side by side.
+
+    Attributes:
+        columns: from left to right; one where the network is small.
+        whole: all of it in one, where blocks that repeat are drawn once in the columns; else None.
+    """
+
+    columns: tuple[Picture, ...]
+    whole: Picture | None = None
+
+
+def network_pictures(
+    graph: Graph, *, standalone: bool = False, captions: Mapping[str, Sequence[str]] | None = None
+) -> Pictures:
+    """Draw a graph so that it can be overlooked: whole where it is small, else folded, in columns.
+
+    Args:
+        graph: folded or spiking.
+        standalone: as of ``network_picture``.
+        captions: as of ``network_picture``.
+    """
     shown = diagram(graph, captions)
+    whole = drawn(shown, standalone=standalone)
+    if whole.height <= SMALL:
+        return Pictures((whole,))
+    less = folded(shown)
+    heights = [arranged(part).height for part in (columns(less, [1.0] * len(sections(less)), 1.0))]
+    found = columns(less, heights, TALLEST)
+    pictures = tuple(drawn(one, standalone=standalone) for one in found)
+    return Pictures(pictures, whole if len(less.vertices) < len(shown.vertices) else None)
+
+
+def drawn(shown: Diagram, heading: Sequence[Text] = (), title: str = "", standalone: bool = True) -> Picture:
+    """Draw a diagram.
+
+    Args:
+        shown: it.
+        heading: lines above it.
+        title: what is read aloud in its place.
+        standalone: as of ``network_picture``.
+    """
     layout = arranged(shown)
-    heading = _heading(graph, title) if title else []
     top = MARGIN + (58.0 if heading else 0.0)
     inner = max([layout.width, *(line.width for line in heading)])
     width, height = inner + 2 * MARGIN, top + layout.height + MARGIN

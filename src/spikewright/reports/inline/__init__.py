@@ -1,0 +1,1 @@
+"""What draws values in notebooks: one kind of value a file."""
