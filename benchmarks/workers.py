@@ -57,35 +57,51 @@ def equal_in_parts(conversion: Conversion, data: Dataset, cluster: Cluster) -> b
     return found
 
 
+def processor_time(cluster: Cluster) -> float:
+    """Seconds of processor time of this process and of all workers so far."""
+    return time.process_time() + sum(cluster.client.run(time.process_time).values())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     conversion = sw.convert(folded("vgg"), images("train", 1_000), "percentile:99.9")
-    data, taken = images("test", given.images), {"threads": [], "workers": []}
+    data = images("test", given.images)
+    taken: dict[str, list[float]] = {"threads": [], "workers": []}
+    spent: dict[str, list[float]] = {"threads": [], "workers": []}
     with cluster_of("local:2") as cluster:
         equal = equal_in_parts(conversion, data.take(min(320, given.images)), cluster)
         for _ in range(given.rounds):
             for name, workers in (("threads", None), ("workers", cluster)):
-                started = time.perf_counter()
+                before, started = processor_time(cluster), time.perf_counter()
                 run(conversion, data, workers)
                 taken[name].append(time.perf_counter() - started)
-                print(f"  {name}: {taken[name][-1]:.1f} s", flush=True)
-    ratio = statistics.median(w / t for w, t in zip(taken["workers"], taken["threads"], strict=True))
-    threads, workers = (statistics.median(times) for times in taken.values())
+                spent[name].append(processor_time(cluster) - before)
+                print(f"  {name}: {taken[name][-1]:.1f} s, processors {spent[name][-1]:.1f} s", flush=True)
+    more, more_work = (
+        100 * (statistics.median(w / t for w, t in zip(some["workers"], some["threads"], strict=True)) - 1)
+        for some in (taken, spent)
+    )
+    rows = [
+        f"| {label} | {statistics.median(taken[name]):.1f} | {statistics.median(spent[name]):.1f} | "
+        f"{statistics.median(spent[name]) / given.images:.4f} |"
+        for name, label in (("threads", "two threads of one process"), ("workers", "two local workers"))
+    ]
     lines = [
         "# Two workers and two threads",
         "",
         f"The VGG on {given.images:,} images, T = {T}, workers already up; medians of {given.rounds} rounds in turns.",
         "",
-        "| | seconds | seconds an image |",
-        "|---|---|---|",
-        f"| two threads of one process | {threads:.1f} | {threads / given.images:.4f} |",
-        f"| two local workers | {workers:.1f} | {workers / given.images:.4f} |",
+        "| | seconds | of processors | of processors, an image |",
+        "|---|---|---|---|",
+        *rows,
         "",
-        f"The workers take {100 * (ratio - 1):+.0f} % more time. Runs in {', '.join(map(str, PARTS))} parts are "
-        f"{'equal' if equal else 'NOT equal'} to one process bit for bit.",
+        f"The workers differ by {more:+.0f} % in time, {more_work:+.0f} % in processor time, medians of the rounds' "
+        "ratios (what else runs on the machine goes into the first more than into the second). "
+        f"Runs in {', '.join(map(str, PARTS))} parts are {'equal' if equal else 'NOT equal'} to one "
+        "process bit for bit.",
         "",
         f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}.",
         "",

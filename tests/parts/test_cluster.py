@@ -19,7 +19,7 @@ from spikewright.cluster import Cluster, cluster_of, for_worker, workers
 from spikewright.conversion import Conversion
 from spikewright.data import ArrayDataset, as_dataset, load_data
 from spikewright.errors import ClusterError, DataError, SettingsError
-from spikewright.parts import cut
+from spikewright.parts import Checkpoint, checkpoint, cut
 
 pytest.importorskip("distributed", reason="needs spikewright[dask]")
 pytestmark = [
@@ -81,6 +81,35 @@ def test_events_are_written_to_the_same_bytes(
     sw.simulate(network[0], network[1], 6, events_to=tmp_path / "shared", cluster=cluster, **RUN)
     for one in (tmp_path / "alone").iterdir():
         assert (tmp_path / "shared" / one.name).read_bytes() == one.read_bytes(), one.name
+
+
+def test_events_of_an_interrupted_run_go_on(
+    cluster: Cluster, network: tuple[Conversion, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster, and then on this machine alone."""
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
+    monkeypatch.setattr(checkpoint, "LOST", 0.0)
+    data, how = (network[1], np.arange(30) % 4), {**RUN, "allow_overlap": True, "force": True}
+    alone = sw.measure(network[0], data, 6, events_to=tmp_path / "alone", **how)
+    original, sent = checkpoint.Stage.keep, tmp_path / "sent"
+
+    def keep(stage: Any, state: Any, done: int, *more: Any, **options: Any) -> None:
+        original(stage, state, done, *more, **options)
+        raise KeyboardInterrupt
+
+    for where in (cluster, None):
+        monkeypatch.setattr(checkpoint.Stage, "keep", keep)
+        with pytest.raises(KeyboardInterrupt):
+            sw.measure(network[0], data, 6, events_to=sent, checkpoint=Checkpoint(sent), cluster=cluster, **how)
+        monkeypatch.setattr(checkpoint.Stage, "keep", original)
+        going_on = Checkpoint(sent, resume=True)
+        found = sw.measure(network[0], data, 6, events_to=sent, checkpoint=going_on, cluster=where, **how)
+        going_on.clear()
+        assert found.summary() == alone.summary()
+        for one in (tmp_path / "alone").iterdir():
+            assert (sent / one.name).read_bytes() == one.read_bytes(), one.name
 
 
 def test_files_are_read_where_they_are(

@@ -22,6 +22,7 @@ SIMULATE = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "6", "--b
 def kept_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     monkeypatch.setattr(checkpoint, "SHARE", 0)
+    monkeypatch.setattr(checkpoint, "LOST", 0.0)
 
 
 @pytest.fixture
@@ -78,6 +79,60 @@ def test_a_run_that_goes_on_ends_in_the_same_bytes(
     assert run((*typed, "-o", "run.npz", "--resume")) == 0
     assert Path("run.npz").read_bytes() == Path("whole.npz").read_bytes()
     assert not list(folder.glob(".*"))
+
+
+def files_of(folder: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+@pytest.mark.parametrize("more", [("-o", "run.npz"), ()])
+def test_events_go_on_too(folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]) -> None:
+    pytest.importorskip("pyarrow")
+    assert run((*SIMULATE, "--events", "sent", *more)) == 0
+    whole = files_of("sent"), Path("run.npz").read_bytes() if more else b""
+    for path in (*Path("sent").iterdir(), *folder.glob("run.npz")):
+        path.unlink()
+    Path("sent").rmdir()
+    for samples in (8, 20):
+        go = stopped_after(samples, monkeypatch)
+        assert run((*SIMULATE, "--events", "sent", *more, "--resume")) == 130
+        assert not Path("sent").exists()
+        assert list(folder.glob(".*.unfinished/*.events/*.parquet"))
+        go()
+    assert run((*SIMULATE, "--events", "sent", *more, "--resume")) == 0
+    assert (files_of("sent"), Path("run.npz").read_bytes() if more else b"") == whole
+    assert not list(folder.glob(".*"))
+
+
+def test_a_run_with_events_does_not_go_on_from_one_without_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    go = stopped_after(12, monkeypatch)
+    assert run((*SIMULATE, "-o", "run.npz")) == 130
+    go()
+    capsys.readouterr()
+    assert run((*SIMULATE, "-o", "run.npz", "--events", "sent", "--resume")) == 2
+    assert "is of other settings" in capsys.readouterr().err
+
+
+def test_pieces_that_are_damaged_or_gone_are_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    go = stopped_after(12, monkeypatch)
+    typed = (*SIMULATE, "-o", "run.npz", "--events", "sent")
+    assert run(typed) == 130
+    go()
+    piece = sorted(folder.glob(".run.npz.unfinished/*.events/*.parquet"))[0]
+    for spoil in (lambda: piece.write_bytes(piece.read_bytes()[:-7]), piece.unlink):
+        spoil()
+        capsys.readouterr()
+        assert run((*typed, "--resume")) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(f"error: {piece.resolve()}: damaged"), said
+        assert "leave --resume (resume=True) away to begin anew" in said
+        assert not Path("sent").exists()
 
 
 def test_only_the_same_run_goes_on(
@@ -161,6 +216,24 @@ def test_counts_survive_a_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["fold"].totals[0], fold.totals[0])
     with pytest.raises(TypeError, match="is not storable"):
         to_plain({"x": object()})
+
+
+def test_a_long_run_keeps_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption costs a hundredth of the time at most, and what is kept does not grow with the days."""
+    now = [0.0]
+    monkeypatch.setattr(checkpoint, "EVERY", 5.0)
+    monkeypatch.setattr(checkpoint, "LOST", 0.01)
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    stage, times = Checkpoint(tmp_path / "x.npz").stage("simulating", {}), []
+    for second in range(2001):
+        now[0] = float(second)
+        before = stage.done
+        stage.keep(lambda: 0, second)
+        if stage.done != before:
+            times.append(second)
+    assert set(np.diff([t for t in times if t <= 500])) == {5}
+    assert set(np.diff([t for t in times if t >= 1900])) <= {19, 20}
+    assert times[-1] > 1980
 
 
 def test_a_checkpoint_that_nothing_is_kept_in_leaves_nothing(tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ ResumeOption = Annotated[
 ]
 
 
-def check_resume(resume: bool, output: Path | None) -> None:
+def check_resume(resume: bool, output: Path | None, events: Path | None = None) -> None:
     """Refuse to go on where nothing was kept to go on from.
 
     Raises:
         SettingsError: for a run without an output, beside which it would be.
     """
-    if resume and output is None:
+    if resume and output is None and events is None:
         raise SettingsError("--resume goes on from what an interrupted run left beside its output: give -o too")
 
 

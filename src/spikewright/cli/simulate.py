@@ -151,7 +151,7 @@ def simulate(
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
     """
     note_missing_engine()
-    check_resume(resume, output)
+    check_resume(resume, output, events)
     if is_quantised(model):
         check_idle(context, ("resume", "cluster"), "what 'quantise' wrote is run in one go, in one place")
         check_idle(context, _STEPPED, f"{model} is run event by event, as the chip would, and it is none of that")
@@ -202,7 +202,6 @@ def simulate(
     if output is not None:
         check_curves(output, force)
     if events is not None:
-        check_idle(context, ("resume",), "events are written in one go: leave --events away")
         check_events(events, force)
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
@@ -237,7 +236,8 @@ def simulate(
     length: dict[str, Any] = {"timesteps": options.timesteps}
     if isinstance(dataset, Recordings):
         length = {}
-    checkpoint = Checkpoint(output, resume) if output is not None and events is None else None
+    lasting = events if output is None else output  # beside which what was counted is kept
+    checkpoint = None if lasting is None else Checkpoint(lasting, resume)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,

@@ -111,11 +111,12 @@ def run_on(
     def labelled(part: Part) -> tuple[dict[str, Any]]:
         return ({name: rows[part.start : part.stop] for name, rows in (labels or {}).items()},)
 
-    def state() -> Any:
-        return joiner, [one.counted() for one in counting]
-
     found = each_part(cluster, simulated_part, task, dataset, parts, size, labelled, progress)
-    with _written(task, record, first) as write:
+    with _written(task, record, first, stage) as write:
+
+        def state() -> Any:
+            return joiner, [one.counted() for one in counting], write and write.set_aside()
+
         for part, (run, counted) in zip(parts, found, strict=True):
             if write is not None:
                 _write(write, run, len(part), size, first + part.start)
@@ -129,13 +130,14 @@ def run_on(
 
 
 @contextmanager
-def _written(task: Simulated, record: Record, first: int) -> Iterator[EventWriter | None]:
+def _written(task: Simulated, record: Record, first: int, stage: Stage | None) -> Iterator[EventWriter | None]:
     """What writes events to the folder of a record; None where there is none."""
     if record.folder is None:
         yield None
         return
     timesteps = task.settings.timesteps
-    with folder_of(record, record.fitted(task.graph, timesteps), task.graph, timesteps, first) as folder:
+    recording = record.fitted(task.graph, timesteps)
+    with folder_of(record, recording, task.graph, timesteps, first, stage) as folder:
         yield folder
 
 

@@ -20,8 +20,8 @@ from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import RunSettings
 from spikewright.engines.windows import latency_of
-from spikewright.errors import DataError, GraphError
-from spikewright.events import EventWriter, events_folder
+from spikewright.errors import DataError, GraphError, ModelFileError
+from spikewright.events import EventWriter, check_pieces, events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
@@ -89,12 +89,14 @@ def run_over(
     recording = replace(recording, summed=not observers)  # nobody looks at single samples
     counting = [cast(Counting, one) for one in observers] if stage is not None else []
     joiner, watcher = gone_on(stage, counting), RunWatcher(graph, encoder)
-    state = lambda: (joiner, [one.counted() for one in counting])  # noqa: E731
+    writer: EventWriter | None = None
     windows = latency_of(graph, 1)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
-            observers = [*observers, stack.enter_context(folder_of(record, recording, graph, timesteps, first))]
+            writer = stack.enter_context(folder_of(record, recording, graph, timesteps, first, stage))
+            observers = [*observers, writer]
+        state = lambda: (joiner, [one.counted() for one in counting], writer and writer.set_aside())  # noqa: E731
         rest = dataset if not joiner.samples else dataset.between(joiner.samples, len(dataset))
         for x, y in rest.batches(size):
             events = events_in(x)
@@ -141,19 +143,30 @@ def gone_on(stage: Stage | None, counting: Sequence[Counting]) -> RunJoiner:
     """The run so far that a stage has kept, empty where it has none; observers take in what theirs have counted."""
     if stage is None or stage.state is None:
         return RunJoiner()
-    joiner, counted = stage.state
+    joiner, counted, _ = stage.state
     for observer, one in zip(counting, counted, strict=True):
         observer.merge(one)
     return cast(RunJoiner, joiner)
 
 
 def folder_of(
-    record: Record, recording: Recording, graph: Graph, timesteps: int, first: int
+    record: Record, recording: Recording, graph: Graph, timesteps: int, first: int, stage: Stage | None = None
 ) -> AbstractContextManager[EventWriter]:
-    """What writes the events of the populations that are recorded to the folder of a record."""
+    """What writes the events of the populations that are recorded to the folder of a record, and goes on from those
+    that a stage has kept; where these are damaged, nothing of the stage is of use."""
     assert record.folder is not None
     shapes = {node.name: graph.shapes[node.name] for node in graph.populations if recording.has("events", node.name)}
-    return events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first)
+    pieces = kept = None
+    if stage is not None:
+        pieces = stage.path.with_suffix(".events")
+        kept = None if stage.state is None else stage.state[2]
+        if kept is not None:
+            try:
+                check_pieces(pieces, kept, shapes)
+            except ModelFileError:
+                stage.done = 0
+                raise
+    return events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first, pieces, kept)
 
 
 def first_sample(settings: RunSettings, dataset: Dataset) -> int:

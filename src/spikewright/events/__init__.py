@@ -2,6 +2,15 @@
 
 from spikewright.events.reading import StoredEvents, load_events
 from spikewright.events.trains import Events, Step
-from spikewright.events.writing import EventWriter, check_destination, events_folder
+from spikewright.events.writing import EventWriter, check_destination, check_pieces, events_folder
 
-__all__ = ["EventWriter", "Events", "Step", "StoredEvents", "check_destination", "events_folder", "load_events"]
+__all__ = [
+    "EventWriter",
+    "Events",
+    "Step",
+    "StoredEvents",
+    "check_destination",
+    "check_pieces",
+    "events_folder",
+    "load_events",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EMFILE
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spikewright.arrow import pyarrow
 from spikewright.errors import StorageError
+from spikewright.events.pieces import EventPieces, Kept
 from spikewright.events.trains import Events
 from spikewright.files import atomic_folder, check_reachable, exists, one_at_a_time, shown, storage_errors, tidy
 from spikewright.graph import Shape
@@ -43,6 +44,9 @@ class EventWriter:
         timesteps: T.
         target: where the folder will stand, for messages.
         first_sample: the destination of the first sample in its data set.
+        pieces: a folder for what is set aside now and then, so that an interrupted run can go on; else None. What
+            nothing was set aside of is not written twice.
+        kept: what ``set_aside`` gave, to go on from there.
     """
 
     def __init__(
@@ -53,16 +57,23 @@ class EventWriter:
         timesteps: int,
         target: Path,
         first_sample: int = 0,
+        pieces: Path | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.folder, self.shapes, self.target = folder, shapes, target
         self.facts: dict[str, Any] = {"format": FORMAT, "network": network, "timesteps": timesteps}
         if first_sample:
             self.facts["first_sample"] = first_sample
-        self.samples = 0
-        self.counts = dict.fromkeys(shapes, 0)
+        self.samples, counts, number = kept or (0, [0] * len(shapes), 0)
+        self.counts = dict(zip(shapes, counts, strict=True))
+        self.pieces = None if pieces is None else EventPieces(pieces, number)
         self.schemas: dict[str, pa.Schema] = {}
         self.files: dict[str, Any] = {}
-        with storage_errors(target):
+        self._open_all()
+
+    def _open_all(self) -> None:
+        many = len(self.counts)
+        with storage_errors(self.target):
             for index, name in enumerate(self.counts):
                 try:
                     self._open(index, name)
@@ -70,8 +81,8 @@ class EventWriter:
                     if error.errno != EMFILE:
                         raise
                     raise StorageError(
-                        f"cannot write {target}: {len(self.counts):,} populations need as many open files at once, and "
-                        f"only {index:,} could be opened; allow more with 'ulimit -n {len(self.counts) + 200}'"
+                        f"cannot write {self.target}: {many:,} populations need as many open files at once, and "
+                        f"only {index:,} could be opened; allow more with 'ulimit -n {many + 200}'"
                     ) from error
 
     def _open(self, index: int, name: str) -> None:
@@ -98,11 +109,41 @@ class EventWriter:
         with storage_errors(self.target):
             for name, events in run.events.items():
                 if len(events):
-                    columns = [getattr(events, column) for column in COLUMNS]
-                    table = pa.Table.from_arrays([pa.array(c) for c in columns], schema=self.schemas[name])
-                    self.files[name].write_table(table, row_group_size=len(events))
+                    self._write(name, [pa.array(getattr(events, column)) for column in COLUMNS])
                     self.counts[name] += len(events)
         self.samples += len(x)
+
+    def _write(self, name: str, columns: list[pa.Array]) -> None:
+        table = pyarrow().Table.from_arrays(columns, schema=self.schemas[name])
+        self.files[name].write_table(table, row_group_size=len(table))
+
+    def set_aside(self) -> Kept | None:
+        """Put what was written since the last time where it stays if the run is interrupted.
+
+        Returns:
+            what a writer needs to go on from there; None without a folder for it.
+
+        Raises:
+            StorageError: when the disk refuses.
+        """
+        if self.pieces is None:
+            return None
+        self._add_piece(self.pieces)
+        return self.samples, list(self.counts.values()), self.pieces.number
+
+    def _add_piece(self, pieces: EventPieces) -> None:
+        self.close()
+        with storage_errors(self.target):
+            pieces.add([self.folder / file_name(index, name) for index, name in enumerate(self.counts)])
+        self._open_all()
+
+    def _join(self, pieces: EventPieces) -> None:
+        """Write what was set aside, row group by row group: the same bytes as of a run in one go."""
+        self._add_piece(pieces)
+        with storage_errors(self.target):
+            for index, name in enumerate(self.counts):
+                for columns in pieces.row_groups(file_name(index, name)):
+                    self._write(name, columns)
 
     def close(self) -> None:
         """Everything on disk that is in memory still; once more does nothing."""
@@ -112,6 +153,8 @@ class EventWriter:
 
     def finish(self) -> None:
         """Close the files, and write beside them what they hold."""
+        if self.pieces is not None and self.pieces.number:
+            self._join(self.pieces)
         self.close()
         populations = [
             {"name": name, "file": file_name(index, name), "shape": self.shapes[name], "events": count}
@@ -131,6 +174,8 @@ def events_folder(
     timesteps: int,
     force: bool = False,
     first_sample: int = 0,
+    pieces: Path | None = None,
+    kept: Kept | None = None,
 ) -> Iterator[EventWriter]:
     """A writer of events. The folder is put at its destination when the block ends well, else nothing is left of it.
 
@@ -141,13 +186,16 @@ def events_folder(
         timesteps: T.
         force: whether events of an earlier run that stand there are replaced.
         first_sample: the destination of the first sample in its data set.
+        pieces: a folder for what is set aside now and then, so that an interrupted run can go on; else None.
+        kept: what ``EventPieces.set_aside`` gave, to go on from there.
 
     Raises:
+        ModelFileError: for a damaged piece.
         StorageError: as ``check_destination``, and when the disk refuses; what stood there before is untouched.
     """
     check_destination(folder, force)
     with atomic_folder(folder, force) as hidden:
-        writer = EventWriter(hidden, network, shapes, timesteps, Path(folder), first_sample)
+        writer = EventWriter(hidden, network, shapes, timesteps, Path(folder), first_sample, pieces, kept)
         try:
             yield writer
             writer.finish()
@@ -155,6 +203,22 @@ def events_folder(
         finally:
             with suppress(Exception):  # closed already, or the folder goes anyway
                 writer.close()
+
+
+def check_pieces(pieces: Path, kept: Kept, populations: Iterable[str]) -> None:
+    """Refuse to go on from pieces that are damaged or gone, before anything runs.
+
+    Args:
+        pieces: their folder.
+        kept: what ``EventWriter.set_aside`` gave.
+        populations: whose events are written.
+
+    Raises:
+        ModelFileError: saying which.
+    """
+    _, counts, number = kept
+    for (index, name), count in zip(enumerate(populations), counts, strict=True):
+        EventPieces(pieces, number).check(file_name(index, name), count)
 
 
 def check_destination(folder: Path | str, force: bool = False) -> None:

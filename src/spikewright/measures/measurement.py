@@ -21,7 +21,7 @@ from spikewright.engines.on_events import Prepared, on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.simulation import first_sample, run_over
 from spikewright.engines.windows import schedule_of
-from spikewright.errors import SettingsError, warn
+from spikewright.errors import warn
 from spikewright.graph import Array, Graph
 from spikewright.measures.advice import Had
 from spikewright.measures.early_exit import EarlyExit, check_margins
@@ -174,13 +174,12 @@ def _stage(
     """Where a simulation is kept, and gone on from if it was this one.
 
     Raises:
-        SettingsError: as ``Checkpoint.stage``, and for events that are written to a folder.
+        SettingsError: as ``Checkpoint.stage``.
     """
-    if record.folder is not None:
-        raise SettingsError("events are written in one go: leave them or the checkpoint (--resume) away")
     network, settings = prepared.network, prepared.settings
     key = network.key if isinstance(network, Conversion) else network.fingerprint
-    told = {"run": settings, "record": record, "early exit": early_exit}
+    recorded = replace(record, folder=None, force=False)  # events may go to another folder than was said before
+    told = {"run": settings, "record": recorded, "events": record.folder is not None, "early exit": early_exit}
     tasks = {label: (str(head.task), head.targets is not None) for label, head in asked.items()}
     return checkpoint.stage(name, fingerprint_of_run(key, prepared.data.fingerprint, tasks=tasks, **told))
 

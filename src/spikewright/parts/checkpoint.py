@@ -30,6 +30,9 @@ EVERY = 5.0
 """Seconds between two times that a stage is kept, at least: what took less is not worth a file."""
 SHARE = 20
 """What keeping a stage takes of the time is at most one part in so many."""
+LOST = 0.01
+"""What an interruption may cost is so much of the time, so that a run of days has not kept something a hundred thousand
+times."""
 KIND = Kind(
     key="spikewright-unfinished",
     noun="unfinished run",
@@ -149,11 +152,12 @@ class Stage:
     done: int = 0
     total: int = 0
     state: Any = None
+    _begun: float = 0.0
     _last: float = 0.0
     _cost: float = 0.0
 
     def __post_init__(self) -> None:
-        self._last = time.monotonic()
+        self._begun = self._last = time.monotonic()
 
     def load(self) -> None:
         """Read what was kept, if anything was."""
@@ -191,15 +195,17 @@ class Stage:
             StorageError: when the disk refuses; what was kept before is still there.
         """
         begun = time.monotonic()
-        if begun - self._last < (EVERY if now else max(EVERY, SHARE * self._cost)):
+        wait = EVERY if now else max(EVERY, SHARE * self._cost, LOST * (begun - self._begun))
+        if begun - self._last < wait:
             return
-        plain, arrays = to_plain(state())
-        facts = {"stage": self.name, "of": self.of, "machine": machine(), "done": done, "total": total, "state": plain}
         folder = self.path.parent
         with storage_errors(self.checkpoint.output):
             if self.checkpoint.stale:
                 shutil.rmtree(folder, ignore_errors=True)
                 self.checkpoint.stale = False
+        plain, arrays = to_plain(state())
+        facts = {"stage": self.name, "of": self.of, "machine": machine(), "done": done, "total": total, "state": plain}
+        with storage_errors(self.checkpoint.output):
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob("*.tmp"):  # of a run that was killed while it wrote
                 if abandoned(left.name.partition(".")[0]):
