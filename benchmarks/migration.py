@@ -28,6 +28,7 @@ import sys
 import tempfile
 import types
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,18 @@ def main() -> None:
         f"`python benchmarks/migration.py`: the network of SpikingJelly's tutorial, {analog:.2%} on the first {len(x)}",
         "test images of MNIST; thresholds from 2,000 training images. The same weights, images, calls on both sides.",
     ]
-    for part in (of_spikingjelly, of_sinabs):
+    parts: list[Callable[[], list[str]]] = [
+        lambda: of_spikingjelly(ann, calibration, x, y),
+        lambda: of_sinabs(ann, calibration, x, y),
+    ]
+    if asked.snntoolbox is not None:
+        parts.append(lambda: of_snntoolbox(asked.snntoolbox))
+    for part in parts:
         try:
-            lines += ["", *part(ann, calibration, x, y)]
+            lines += ["", *part()]
         except ImportError as error:
             print(f"left out: {error}")
-    if asked.snntoolbox is not None:
-        lines += ["", *of_snntoolbox(asked.snntoolbox)]
-    asked.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        asked.output.write_text("\n".join(lines) + "\n", encoding="utf-8")  # each part as it is done
     print("\n".join(lines))
 
 
