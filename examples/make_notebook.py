@@ -45,7 +45,7 @@ def cells() -> list[tuple[str, str]]:
             f'weights = os.environ.get("{WEIGHTS}")  # trained before; else training takes some minutes\n'
             "ann = trained(Path(weights) if weights else None)\n"
             'train_images, _ = pictures("mnist", "train")\n'
-            'images, labels = (part[:1000] for part in pictures("mnist", "test"))\n'
+            'images, labels = (part[:500] for part in pictures("mnist", "test"))\n'
             "with torch.no_grad():\n"
             "    analog = float((ann(images).argmax(1) == labels).float().mean())\n"
             'print(f"trained network: {analog:.2%} of {len(labels)} test images")',
