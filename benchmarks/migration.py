@@ -11,7 +11,8 @@ WEIGHTS is what ``examples/ann2snn_tutorial.py --weights`` wrote: SpikingJelly's
   TensorFlow's Keras, in whose place Keras 3 stands here, which needs another function that walks from layer to layer;
   nothing else of it is changed.
 
-Runs in the peers' environment; peers that cannot be imported are left out.
+Runs in the peers' environment; peers that cannot be imported are left out, and what was recorded of
+them stays. SNN Toolbox needs Keras beside it.
 Its result goes to benchmarks/results/migration.md.
 """
 
@@ -24,10 +25,12 @@ import copy
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import types
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,10 @@ from spikewright.compat.sinabs import synopcounter, utils
 from spikewright.compat.spikingjelly import Converter, reset_net
 
 STEPS = (5, 10, 20, 50)
+HEAD = """# Peers' examples, by their own code and by ours
+
+`python benchmarks/migration.py`. The same weights, images and calls on both sides; thresholds from 2,000 training
+images of MNIST, disjoint from the test images."""
 RESULT = Path(__file__).parent / "results" / "migration.md"
 
 
@@ -56,27 +63,32 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--snntoolbox", type=Path)
     parser.add_argument("--output", type=Path, default=RESULT)
+    parser.add_argument("--only", choices=("SpikingJelly", "sinabs", "SNN Toolbox"), help="the others stay as recorded")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     ann = trained(asked.weights)
     calibration = pictures("mnist", "train")[0][:2000]
     x, y = (part[: asked.samples] for part in pictures("mnist", "test"))
-    analog = accuracy_of(ann(x).detach(), y)
-    lines = [
-        "# Peers' examples, by their own code and by ours",
-        "",
-        f"`python benchmarks/migration.py`: the network of SpikingJelly's tutorial, {analog:.2%} on the first {len(x)}",
-        "test images of MNIST; thresholds from 2,000 training images. The same weights, images, calls on both sides.",
-    ]
-    for part in (of_spikingjelly, of_sinabs):
+    parts: dict[str, Callable[[], list[str]]] = {
+        "SpikingJelly": lambda: of_spikingjelly(ann, calibration, x, y),
+        "sinabs": lambda: of_sinabs(ann, calibration, x, y),
+        "SNN Toolbox": lambda: of_snntoolbox(asked.snntoolbox),
+    }
+    text = asked.output.read_text(encoding="utf-8") if asked.output.exists() else ""
+    found = {part.split("\n")[0].strip(): part.rstrip() for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]}
+    for peer, part in parts.items():
+        if asked.only not in (None, peer) or (peer == "SNN Toolbox" and asked.snntoolbox is None):
+            continue
         try:
-            lines += ["", *part(ann, calibration, x, y)]
+            lines = part()
         except ImportError as error:
             print(f"left out: {error}")
-    if asked.snntoolbox is not None:
-        lines += ["", *of_snntoolbox(asked.snntoolbox)]
-    asked.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+            continue
+        found = {heading: kept for heading, kept in found.items() if not heading.startswith(peer)}
+        found[lines[0].removeprefix("## ")] = "\n".join(lines).removeprefix("## ")
+        ordered = [kept for one in parts for heading, kept in found.items() if heading.startswith(one)]
+        asked.output.write_text("\n\n## ".join([HEAD, *ordered]) + "\n", encoding="utf-8")  # each part as it is done
+        print(*lines, sep="\n")
 
 
 def accuracy_of(answers: Tensor, y: Tensor) -> float:
@@ -100,6 +112,7 @@ def of_spikingjelly(ann: nn.Module, calibration: Tensor, x: Tensor, y: Tensor) -
         "",
         "`RateCodingRecipe` takes a moving average over batches; ours takes λ over all samples, or with `momentum=0.1`",
         "the same average. The last column: the share of single answers of single steps that are the same.",
+        f"The trained network knows {accuracy_of(ann(x), y):.2%} of the first {len(x)} test images.",
         "",
         f"| mode | by | {head} | same |",
         f"|---|---|{'---|' * len(STEPS)}---|",
@@ -137,6 +150,7 @@ def of_sinabs(ann: nn.Module, calibration: Tensor, x: Tensor, y: Tensor) -> list
         "Normalised at the 99th percentile, converted, the first layer scaled up; each image is shown T times. Layers",
         "have biases (norms were folded): sinabs divides them as it divides the weights of their layer, ours by λ. The",
         "third column is what the normalised network still knows before it spikes.",
+        f"The trained network knows {accuracy_of(ann(x), y):.2%} of the first {len(x)} test images.",
         "",
         f"| first layer | by | normalised network | {head} |",
         f"|---|---|---|{'---|' * len(STEPS)}",

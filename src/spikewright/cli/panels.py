@@ -21,7 +21,7 @@ PANELS: dict[str, str] = {
         "The synapses": "rates pools pool_weight shard workers partition",
         "The measurement": "test timesteps readout_from early_exit explain allow_overlap",
         "How it is run": "engine dtype device batch_size cluster",
-        "What is written": "output kind report picture events folder force resume as_json",
+        "What is written": "output kind report plots plots_as picture events folder force resume as_json",
     }.items()
     for name in names.split()
 }
