@@ -40,6 +40,7 @@ OTHERS = {
     "corrections": "corrections",
     "recordings": "recordings/formats",
     "surrogates": "training/surrogates",
+    "inline": "reports/inline",
 }
 """The same of kinds that the package has no example of."""
 AS_ON_THE_PATH = """

@@ -1,4 +1,4 @@
-"""``torch.flip`` as a Flip for each axis."""
+"""An operator of one's own for PyTorch, ``turned(x, dims)``, as a Flip for each axis."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from spikewright_flip.flip import Flip
 FLIPS = Rules[Handler]()
 
 
-@FLIPS.converts("flip")
-def flip(call: Call) -> Value:
+@FLIPS.converts("turned")
+def turned(call: Call) -> Value:
     value = call.x
     axes = [call.axis(value, dim) for dim in call["dims"]]
     for axis in axes:

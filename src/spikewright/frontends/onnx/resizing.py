@@ -39,6 +39,14 @@ def resize(call: Call) -> None:
     if repeats and len(before) > 1 and all(f == round(f) >= 1 for f in factors):
         call.emit(Upsample, factor=tuple(int(f) for f in factors[2:]))
         return
+    if (
+        told
+        and sampling == "align_corners"
+        and any(n * f != round(n * f) for n, f in zip(before, factors[1:], strict=True))
+    ):
+        raise Refusal(
+            "its factors give no whole lengths, whose corners programs align differently: give it the lengths"
+        )
     changed = {k: (n, m, f) for k, (n, m, f) in enumerate(zip(before, after, factors[1:], strict=True)) if f != 1.0}
     if not changed:
         call.emit(Identity)
