@@ -8,11 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import plain
 from spikewright.cli import verbosity
 from spikewright.cli.app import hoisted, run
 from spikewright.cli.panels import CHOICES
@@ -20,16 +18,6 @@ from spikewright.cli.terminal import Terminal, compact_table
 from spikewright.conversion import Conversion
 from spikewright.encoders import encoders
 from spikewright.errors import Problem, UnsupportedModelError
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A trained network and labelled samples, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    builder = plain(1)
-    sw.save(builder.graph(), "net.safetensors")
-    np.savez("data.npz", x=builder.samples(12), y=np.arange(12) % 3)
-    return tmp_path
 
 
 def completed(line: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from spikewright.calibration.gathering import Calibration, Progress
@@ -13,7 +12,7 @@ from spikewright.calibration.requests import Request
 from spikewright.calibration.room import MEMORY
 from spikewright.calibration.statistics import Statistics
 from spikewright.calibration.thresholds import Method, parse_all
-from spikewright.cluster import ClusterChoice, cluster_of
+from spikewright.cluster import ClusterChoice, workers_of
 from spikewright.errors import warn
 from spikewright.graph import Graph
 from spikewright.parts import Checkpoint
@@ -77,7 +76,7 @@ def calibrate(
     )
     in_order = sum(request.samples for request in calibration.in_order)
     forward = calibration.forward(device)
-    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+    with workers_of(cluster) as workers:
         going = None
         if workers is not None or checkpoint is not None:
             asked = (str(parse_all(methods)), input_scale, task, sorted(map(str, requests)), one_pass, memory)

@@ -7,7 +7,6 @@ behind pools, and for every source of a layer. No limit is public; whoever measu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from spikewright.chips.course import Course, course
 from spikewright.chips.lowering.inputs import in_order
 from spikewright.chips.network import ChipInput, ChipLayer, ChipNetwork, Destination
-from spikewright.cluster import ClusterChoice, cluster_of, each_part
+from spikewright.cluster import ClusterChoice, each_part, workers_of
 from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data import Dataset, Recordings, as_dataset
 from spikewright.data.recordings import EventDataset
@@ -253,7 +252,7 @@ def measured_bandwidth(
     sums: dict[str, Floats] = {}
     mosts: dict[str, Floats] = {}
     seen, parts = 0, cut(len(dataset), BATCH, len(dataset))
-    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+    with workers_of(cluster) as workers:
         counted: Iterator[Any]
         if workers is None:
             counted = (_loads_of(task, dataset.between(one.start, one.stop), one.start) for one in parts)

@@ -7,7 +7,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,15 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
         finally:
             with suppress(Exception):  # it may be gone
                 client.close(timeout=2)
+
+
+def workers_of(choice: ClusterChoice | None) -> AbstractContextManager[Cluster | None]:
+    """The same, or None where none are asked for: then all runs here.
+
+    Raises:
+        SpikewrightError: as ``cluster_of``.
+    """
+    return nullcontext() if choice is None else cluster_of(choice)
 
 
 @contextmanager

@@ -52,8 +52,8 @@ def look_at(values: Values, kept: Sequence[LargestValues]) -> None:
                 largest.offer(pattern, channel)
     values.seen = Seen(
         np.max([part.largest for part in parts], axis=0),
-        sum(part.positives for part in parts[1:]) + parts[0].positives,
-        sum(part.histogram for part in parts[1:]) + parts[0].histogram,
+        np.sum([part.positives for part in parts], axis=0),
+        np.sum([part.histogram for part in parts], axis=0),
     )
 
 

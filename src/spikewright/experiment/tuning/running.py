@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from spikewright.calibration import Method
-from spikewright.cluster import ClusterChoice, cluster_of
+from spikewright.cluster import ClusterChoice, workers_of
 from spikewright.conversion import Conversion
 from spikewright.corrections.correcting import SAMPLES
 from spikewright.data import Dataset, Recordings, as_dataset, sample_digests
@@ -126,7 +125,7 @@ def tune(
     if tested is not None:
         heads(folded, tested.targets, task)
         check_overlap(overlap_of(sample_digests(frames_in(samples)), tested), allow_overlap)
-    with nullcontext() if cluster is None else cluster_of(cluster) as workers:
+    with workers_of(cluster) as workers:
         job = Job(
             graph,
             folded,
