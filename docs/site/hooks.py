@@ -37,7 +37,8 @@ def on_startup(**_: Any) -> None:
 
 def on_files(files: Files, config: Any) -> Files:
     """Everything that is shown, by its path in the repository, in place of what is in ``docs``."""
-    theme = [file for file in files if not Path(str(file.abs_src_path)).is_relative_to(ROOT)]
+    # The theme may lie in an environment within the repository.
+    theme = [file for file in files if not Path(str(file.abs_src_path)).is_relative_to(config.docs_dir)]
     found = sorted({path for pattern in SHOWN for path in ROOT.glob(pattern) if path.is_file()})
     own = [
         File(path.relative_to(ROOT).as_posix(), str(ROOT), config.site_dir, config.use_directory_urls) for path in found
