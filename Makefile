@@ -8,6 +8,7 @@ CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
 SANITIZED := .venv-sanitized
+NOTEBOOKS := .venv-notebooks
 RELEASE := .venv-release
 INSTALLED := build/installed
 
@@ -19,7 +20,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test docs layers answers commands stubs torture sanitize neon lint check bench finetune wheels installed clean
+.PHONY: help venv demo test docs notebooks layers answers commands stubs torture sanitize neon lint check bench finetune wheels installed clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +50,15 @@ test: $(STAMP)  ## the tests, on all cores
 docs: $(STAMP)  ## the documentation as a site, in build/site; what links to nothing is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet: it would not count what is wrong
 	@echo build/site/index.html
+
+notebooks: $(NOTEBOOKS)/.installed  ## the tutorials as notebooks anew: each is run, which takes minutes
+	OMP_NUM_THREADS=1 $(NOTEBOOKS)/bin/python examples/make_tutorials.py
+
+$(NOTEBOOKS)/.installed: $(STAMP)
+	$(beside) $(NOTEBOOKS)
+	$(NOTEBOOKS)/bin/pip install --quiet nbclient nbformat ipykernel
+	$(NOTEBOOKS)/bin/pip install --quiet --no-deps --editable .
+	@touch $@
 
 commands: $(STAMP)  ## docs/commands.md anew, from the options of the commands
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/cli/test_commands_page.py
@@ -135,4 +145,4 @@ installed: wheels  ## the tests with the wheel, and the source archive without a
 	cd $(INSTALLED)/tree && PATH="$(abspath $(INSTALLED))/wheel/bin:$$PATH" ../wheel/bin/pytest $(PARALLEL)
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(PEERS) $(SANITIZED) $(RELEASE) .demo build dist
+	rm -rf $(VENV) $(PEERS) $(SANITIZED) $(NOTEBOOKS) $(RELEASE) .demo build dist
