@@ -145,8 +145,8 @@ sw.plot.accuracy(comparison)
 #
 # ## Where is it lost?
 #
-# The error of every layer is split into what clipping, rounding to T levels, and time
-# make of it. Rates of the last block against the activations that they stand for:
+# What a rate should be, and what it is, layer by layer. The deeper a layer, the further
+# off it is: it sums up what all layers before it lose.
 
 # %%
 sw.plot.correlation(comparison, layers=["*relu*"], method="percentile:99.9,channels")
