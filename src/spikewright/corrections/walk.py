@@ -324,11 +324,19 @@ class Walk:
             self._found = self.empty
         lane = self.spiking
         if layer.node.population and lane.readers[layer.name]:
-            spikes = [compact(torch.stack(list(layer.fire(chunk.currents)), dim=1)) for chunk in layer.chunks()]
-            lane.keep(layer.name, torch.cat(spikes))
+            lane.keep(layer.name, torch.cat([self._sent(layer, chunk.currents) for chunk in layer.chunks()]))
         else:
             lane.done(layer.name)
         layer._cache = []
+
+    @staticmethod
+    def _sent(layer: Layer, currents: Tensor) -> Tensor:
+        """``(b, T, *shape)``: what a layer sends, one byte each where it is whole and small."""
+        import torch
+
+        if isinstance(layer.node, IF) and layer.node.max_spikes in range(1, 128):
+            return torch.stack([sent.to(torch.int8) for sent in layer.fire(currents)], dim=1)
+        return compact(torch.stack(list(layer.fire(currents)), dim=1))
 
 
 class Neurons:
