@@ -165,7 +165,7 @@ class LargestValues(Accumulator):
         return largest.copy()
 
     def _joined(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        """All that is kept and not below ``low``, and its groups; empty for the only one. ``held`` is what it is then."""
+        """All that is kept and not below ``low``, and its groups; empty for the only one. ``held`` says how much."""
         none = np.zeros(0, np.int32), np.zeros(0, np.uint16 if len(self.low) <= FEW_GROUPS else np.int32)
         patterns, groups = zip(*self.kept or [none], strict=True)
         pattern, group = np.concatenate(patterns), np.concatenate(groups)
