@@ -115,7 +115,6 @@ def test_other_resets_stay_as_they_are() -> None:
         assert [type(node) for node in one.nodes.values()] == [type(node) for node in other.nodes.values()]
 
 
-
 def test_neurons_that_differ_come_back_through_a_scale() -> None:
     fields = {"threshold": np.arange(1, 5, dtype=np.float32).reshape(1, 2, 2), "v_init": np.zeros(())}
     graph = Graph(

@@ -1,8 +1,8 @@
 """Neurons whose own spikes come back to them: reset by subtraction, said with NIR's own primitives.
 
 Two forms are one population that resets by subtraction: a CubaLIF whose current keeps what arrives, and an integrator
-(I) in front of a Threshold, each with a connection from every neuron to itself alone. Any other recurrence stays what it
-is, and is refused.
+(I) in front of a Threshold, each with a connection from every neuron to itself alone. Any other recurrence stays what
+it is, and is refused.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def _diagonal(part: Mapping[str, Any]) -> NDArray[np.float64] | None:
         ):
             return None
         groups = int(numbers(part.get("groups", 1), "groups").item())
-        weight = weight.reshape(weight.shape[:2])
-        if groups == len(weight) and weight.shape[1] == 1:
+        weight = weight.reshape(len(weight), -1)
+        if groups == len(weight) and weight.size == groups:
             return weight[:, 0]
         if groups != 1:
             return None

@@ -103,8 +103,9 @@ def _subtracting(call: Call, limits: Numbers, leak: float) -> tuple[Node, ...]:
     if not (back > 0).all():
         raise Refusal("what its spikes bring back to it adds to its potential; a reset takes off")
     threshold, first = _begun(call, call.shape, back / leak, limits, leak)
-    settings = {"threshold": one_for_all(threshold, call.shape), "v_init": one_for_all(first, call.shape)}
-    return (IF(**call.base, **settings) if leak == 1 else LIF(**call.base, **settings, leak=leak),)
+    limited: dict[str, Any] = {"threshold": one_for_all(threshold, call.shape)}
+    limited["v_init"] = one_for_all(first, call.shape)
+    return (IF(**call.base, **limited) if leak == 1 else LIF(**call.base, **limited, leak=leak),)
 
 
 def _begun(call: Call, shape: Shape, taken: Numbers, limits: Numbers, leak: float) -> tuple[Numbers, Numbers]:
