@@ -58,6 +58,7 @@ PIPELINE = (
 import json, os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
+np.bool, np.int, np.float = bool, int, float  # the names that NumPy had then
 from tensorflow import keras
 folder = sys.argv[1]
 build(keras, json.load(open(folder + "/layers.json")), np.load(folder + "/weights.npz")).save(folder + "/mnist_cnn.h5")
@@ -88,7 +89,7 @@ batch_size = 50
 keras_backend = tensorflow
 
 [output]
-log_vars = {{'error_t'}}
+log_vars = {{}}
 plot_vars = {{}}
 overwrite = True
 """
