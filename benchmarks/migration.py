@@ -54,6 +54,8 @@ HEAD = """# Peers' examples, by their own code and by ours
 
 `python benchmarks/migration.py`. The same weights, images and calls on both sides; thresholds from 2,000 training
 images of MNIST, disjoint from the test images."""
+CHANGED = """Keras 3 stands where these import TensorFlow's, with another function that walks from layer to layer; of the
+pipeline nothing is changed but `np.bool`, which NumPy has no more."""
 RESULT = Path(__file__).parent / "results" / "migration.md"
 
 
@@ -210,7 +212,7 @@ def without_norms(ann: nn.Module) -> nn.Sequential:
 def of_snntoolbox(python: str | None, calibration: Tensor, x: Tensor, y: Tensor) -> list[str]:
     """Its functions and ours on the network of the tests and on a trained one; its pipeline, if there is a python."""
     with functions() as (theirs, keras):
-        lines = [f"## {named()}, its functions", "", *of_functions(theirs, keras)]
+        lines = [f"## {named()}, its functions", "", *CHANGED.splitlines(), "", *of_functions(theirs, keras)]
     path = Path(os.environ.get("SPIKEWRIGHT_MODELS", "")) / "mnist_cnn.onnx"
     if not path.exists():
         raise SystemExit(f"{path} is not there; SPIKEWRIGHT_MODELS says where it is")
