@@ -54,8 +54,8 @@ HEAD = """# Peers' examples, by their own code and by ours
 
 `python benchmarks/migration.py`. The same weights, images and calls on both sides; thresholds from 2,000 training
 images of MNIST, disjoint from the test images."""
-CHANGED = """Keras 3 stands where these import TensorFlow's, with another function that walks from layer to layer; of the
-pipeline nothing is changed but `np.bool`, which NumPy has no more."""
+CHANGED = """Keras 3 stands where these import TensorFlow's, with another function that walks from layer to layer; of
+the pipeline nothing is changed but `np.bool`, which NumPy has no more."""
 RESULT = Path(__file__).parent / "results" / "migration.md"
 
 
