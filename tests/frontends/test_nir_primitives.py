@@ -90,7 +90,7 @@ def test_refused_for_a_reason(kind: str) -> None:
 
 def test_a_delay_of_nothing_is_nothing() -> None:
     x, w = values(3, 2), values(3, 2)
-    np.testing.assert_allclose(answer(network((2,), nir.Delay(np.zeros(2)), nir.Linear(w)), x), x @ w.T, rtol=1e-5)
+    np.testing.assert_allclose(answer(network((2,), nir.Delay(np.zeros(2)), nir.Linear(w)), x), x @ w.T, rtol=1e-5, atol=1e-6)
 
 
 # Where potentials rest
@@ -271,3 +271,19 @@ def test_what_differs_from_sample_to_sample_is_no_network() -> None:
     graph.nodes["neurons"].v_threshold = RANDOM.uniform(0.5, 1, (2, 4, 6, 6))
     with pytest.raises(UnsupportedModelError, match="does not fit an input of shape"):
         from_nir(graph)
+
+
+def test_many_of_them_in_a_row_take_no_longer_each() -> None:
+    """A file may hold as many as it likes: readers of nodes are found once."""
+    shape, count = (2,), 400
+    nodes: dict[str, Any] = {"input": nir.Input(np.array(shape))}
+    edges, before = [], "input"
+    for k in range(count):
+        nodes[f"sum{k}"] = nir.I(np.full(shape, 1e4))
+        nodes[f"spikes{k}"] = nir.Threshold(np.ones(shape))
+        nodes[f"back{k}"] = nir.Scale(-np.ones(shape))
+        edges += [(before, f"sum{k}"), (f"sum{k}", f"spikes{k}"), (f"spikes{k}", f"back{k}"), (f"back{k}", f"sum{k}")]
+        before = f"spikes{k}"
+    nodes["output"] = nir.Output(None)
+    graph = from_nir(nir.NIRGraph(nodes, [*edges, (before, "output")], type_check=False))
+    assert [node.name for node in graph] == ["input", *(f"spikes{k}" for k in range(count)), "output"]

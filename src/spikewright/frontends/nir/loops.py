@@ -24,13 +24,13 @@ LINEAR = ("Affine", "Conv1d", "Conv2d", "Linear", "Scale")
 
 def take_in_feedback(flat: Flat) -> None:
     """Write what comes back to a population into a field of it, and take the nodes on the way out."""
+    readers = flat.readers()
     for name in list(flat.nodes):
         if name in flat.nodes and flat.kind(name) in ("CubaLIF", "Threshold"):
-            _take_in(flat, name)
+            _take_in(flat, readers, name)
 
 
-def _take_in(flat: Flat, name: str) -> None:
-    readers = flat.readers()
+def _take_in(flat: Flat, readers: dict[str, list[str]], name: str) -> None:
     start, fields = name, dict(flat.nodes[name])
     if flat.kind(name) == "Threshold":
         sources = flat.reads[name]
@@ -46,9 +46,14 @@ def _take_in(flat: Flat, name: str) -> None:
         if factors is None:
             continue
         left = [other for other in flat.reads[start] if other != source]
+        for part in {*way, start, name}:
+            for other in flat.reads.pop(part):
+                readers[other].remove(part)
         for part in {*way, start} - {name}:
-            del flat.nodes[part], flat.reads[part]
+            del flat.nodes[part]
         flat.reads[name] = left
+        for other in left:
+            readers[other].append(name)
         flat.nodes[name] = {**fields, FEEDBACK: factors}
         return
 
