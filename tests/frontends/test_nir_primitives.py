@@ -90,7 +90,9 @@ def test_refused_for_a_reason(kind: str) -> None:
 
 def test_a_delay_of_nothing_is_nothing() -> None:
     x, w = values(3, 2), values(3, 2)
-    np.testing.assert_allclose(answer(network((2,), nir.Delay(np.zeros(2)), nir.Linear(w)), x), x @ w.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        answer(network((2,), nir.Delay(np.zeros(2)), nir.Linear(w)), x), x @ w.T, rtol=1e-5, atol=1e-6
+    )
 
 
 # Where potentials rest
