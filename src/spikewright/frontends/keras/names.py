@@ -25,8 +25,10 @@ INACTIVE = {
 _CAUSES = {
     **dict.fromkeys(
         words(
-            "sigmoid tanh elu selu celu gelu silu swish softplus softsign exponential hard_sigmoid mish ELU hard_silu "
-            "hard_swish log_sigmoid Gelu Silu Swish Elu Selu Celu Mish Softplus Softsign HardSilu Exp"
+            "sigmoid tanh elu selu celu gelu silu swish softplus softsign exponential mish ELU hard_silu "
+            "hard_swish log_sigmoid sparse_plus squareplus "
+            "tanh_shrink Gelu Silu Swish Elu Selu Celu Mish Softplus Softsign HardSilu SparsePlus "
+            "Squareplus TanhShrink LogSigmoid Exp"
         ),
         Cause.CURVED,
     ),
@@ -37,10 +39,9 @@ _CAUSES = {
         words("Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Power"),
         Cause.PRODUCT,
     ),
-    **dict.fromkeys(words("HardShrink Sign Heaviside Where Greater Less GreaterEqual LessEqual"), Cause.JUMP),
+    **dict.fromkeys(words("Equal NotEqual"), Cause.EQUALITY),
     **dict.fromkeys(words("LSTM GRU SimpleRNN RNN Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D"), Cause.RECURRENT),
     **dict.fromkeys(words("Lambda TFOpLambda"), Cause.OWN_CODE),
-    "Cast": Cause.ROUNDING,
     "FloorDivide": Cause.ROUNDING,
     "Embedding": Cause.EMBEDDING,
     "Masking": Cause.MASK,

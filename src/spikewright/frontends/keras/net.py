@@ -77,6 +77,7 @@ class Net:
 
     Attributes:
         labels: of the outputs, where they are a dictionary.
+        version: of the Keras that described it; empty where nothing says so.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Net:
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
     labels: tuple[str, ...] = ()
+    version: str = ""
 
     def walk(self) -> Iterator[Layer]:
         """Every layer, those of nested models in the place of the model."""

@@ -115,13 +115,6 @@ def hard_sigmoid(call: Call) -> None:
     call.emit(ReLU, moved, ceiling=1.0)
 
 
-def thresholded(call: Call) -> None:
-    """ThresholdedRelu, which is a rectifier at 0 only."""
-    if call.attributes.get("alpha", 1.0) != 0:
-        raise Refusal(Cause.JUMP, f"it puts 0 where nothing exceeds {call.attributes.get('alpha', 1.0):g}")
-    call.emit(ReLU)
-
-
 def quantize(call: Call) -> None:
     """QuantizeLinear of data, as the whole numbers in floats: ``clip(round(x / scale) + zero, low, high)``."""
     shape, (scale, zero, limits) = call.shape(), _steps(call)

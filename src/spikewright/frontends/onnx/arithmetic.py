@@ -10,6 +10,7 @@ from spikewright.causes import Cause
 from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, reciprocal
 from spikewright.frontends.common.gathers import named
 from spikewright.frontends.common.moves import NodePlan
+from spikewright.frontends.common.pieces import multiplied
 from spikewright.frontends.common.products import LETTERS, contracted, equation, matrix_product
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.common.windows import mixing
@@ -156,11 +157,21 @@ def neg(call: Call) -> None:
 
 
 def mul(call: Call) -> None:
-    """Mul by a constant."""
+    """Mul by a constant, or of data by 0 or 1 as it is compared."""
     if not (call.is_constant(0) or call.is_constant(1)):
-        raise Refusal(Cause.PRODUCT)
+        _product(call)
+        return
     position = 1 if call.is_constant(0) else 0
     _affine(call, position, call.needed(1 - position).astype(np.float64), np.zeros(()))
+
+
+def _product(call: Call) -> None:
+    """Of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
+    shape = np.broadcast_shapes(call.shape(0), call.shape(1))
+    found = call.walk.choices.among(multiplied, shape, *alike(call, [0, 1]))
+    if found is None:
+        raise Refusal(Cause.PRODUCT)
+    call.function(*found, shape)
 
 
 def div(call: Call) -> None:
