@@ -36,12 +36,14 @@ _CAUSES = {
         words("LayerNormalization GroupNormalization UnitNormalization RMSNormalization"), Cause.NORM_OF_SAMPLE
     ),
     **dict.fromkeys(
-        words("Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Power"),
+        words(
+            "Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Power Square Sqrt Rsqrt"
+        ),
         Cause.PRODUCT,
     ),
     **dict.fromkeys(words("Equal NotEqual"), Cause.EQUALITY),
     **dict.fromkeys(words("LSTM GRU SimpleRNN RNN Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D"), Cause.RECURRENT),
-    **dict.fromkeys(words("Lambda TFOpLambda"), Cause.OWN_CODE),
+    **dict.fromkeys(words("Lambda"), Cause.OWN_CODE),
     "FloorDivide": Cause.ROUNDING,
     "Embedding": Cause.EMBEDDING,
     "Masking": Cause.MASK,

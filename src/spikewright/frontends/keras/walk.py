@@ -227,7 +227,7 @@ def _output_names(net: Net) -> tuple[str, ...]:
     """
     kinds = {layer.name: snake(layer.kind) for layer in net.layers}
     ends = tuple(ref.layer for ref in net.outputs)
-    made_up = any(re.fullmatch(rf"{re.escape(kinds.get(name, name))}(_\d+)?", name) for name in ends)
+    made_up = any(re.fullmatch(rf"{re.escape(kinds.get(name, name))}(_\d+)?|tf\..+", name) for name in ends)
     several = len(set(ends)) == len(ends) > 1
     return net.labels or (ends if several and not made_up else ("",) * len(ends))
 
