@@ -59,6 +59,8 @@ class Walk:
         folder: where stored tensors may lie, if there is one.
         computed: everything that the model computes somewhere.
         made: how many constants were computed.
+        steps: what quantised values may be, by ONNX name.
+        whole: the same of the whole numbers that stand for them, with the value that they stand for where it is one.
     """
 
     opset: int
@@ -77,6 +79,8 @@ class Walk:
     folder: Path | None = None
     computed: set[str] = field(default_factory=set)
     made: int = 0
+    steps: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, tuple[str, Any]] = field(default_factory=dict)
     _made: dict[str, Shape] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

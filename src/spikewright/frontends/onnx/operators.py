@@ -11,15 +11,12 @@ from spikewright.frontends.onnx.activations import (
     absolute,
     cast,
     clip,
-    dequantize,
     hard_sigmoid,
     identity,
     leaky_relu,
     maximum,
     minimum,
     prelu,
-    quantize,
-    relu,
     rounding,
     sigmoid,
     softmax,
@@ -54,6 +51,7 @@ from spikewright.frontends.onnx.moves import (
 )
 from spikewright.frontends.onnx.reductions import global_average_pool, global_max_pool, reduce
 from spikewright.frontends.onnx.resizing import resize, running_sum
+from spikewright.frontends.onnx.steps import dequantize, quantize, relu
 from spikewright.frontends.onnx.windows import average_pool, conv, conv_transpose, max_pool
 from spikewright.nodes import BatchNorm
 
