@@ -110,7 +110,7 @@ def _bent(bends: Mapping[float, Number], first: Line, shape: Shape, alone: bool)
         return [], first
     if len(others) == 1 and (others[0][1] == -bend).all():
         return [(clipped(at, others[0][0], shape), bend)], Line.of(first.slope, first.shift - bend * at)
-    if alone and not others and at == 0 and first.slope.all() and last.all() and not first.shift.any():
+    if alone and not others and at == 0 and first.slope.any() and last.all() and not first.shift.any():
         slope = one_for_all(np.broadcast_to(first.slope / last, shape), shape)
         return [([NodePlan(LeakyReLU, "leaky", {"slope": slope})], last)], Line.of(0, 0)
     if not last.any() and first.slope.any():  # from the last piece on backwards

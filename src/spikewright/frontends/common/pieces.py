@@ -87,7 +87,7 @@ class Pieces:
 
     def line_at(self, x: float) -> Line:
         """The piece that a value belongs to; next to a cut it counts as lying there."""
-        return self.lines[sum(x > c.at if c.behind and not _next_to(x, c.at) else x >= c.at for c in self.cuts)]
+        return self.lines[sum(not c.behind if _next_to(x, c.at) else x > c.at for c in self.cuts)]
 
 
 def _next_to(x: float, at: float) -> bool:
