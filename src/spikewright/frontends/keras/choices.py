@@ -72,7 +72,7 @@ def _fixed(call: Call, mask: Any, one: Any, other: Any) -> Value:
 
 
 def product(call: Call, one: Value, other: Value) -> Value:
-    """Of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
+    """The product of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
     one, other = spread(call, (one, other))
     found = call.walk.choices.among(multiplied, one.node_shape, one.node, other.node)
     if found is None:

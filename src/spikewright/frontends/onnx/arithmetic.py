@@ -128,7 +128,7 @@ def _sum(call: Call, factor: float) -> None:
         return
     shape = np.broadcast_shapes(*(call.shape(k) for k in data))
     call.walk.add(Add(name=call.walk.names.free(f"{call.name}_sum"), inputs=tuple(sources)), f"{call.output}:sum")
-    moved = without_batch(_aligned(call, shift, len(shape) + 1), shape)
+    moved = without_batch(aligned(call, shift, len(shape) + 1), shape)
     call.emit(ChannelAffine, call.walk.values[f"{call.output}:sum"], **factor_and_shift(factor, moved, shape))
 
 
@@ -184,7 +184,7 @@ def div(call: Call) -> None:
 def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
     """A factor and a shift by constants; a shift right after a fully connected layer joins its bias."""
     shape = call.shape(position)
-    factor, moved = (without_batch(_aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
+    factor, moved = (without_batch(aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
     fields = factor_and_shift(factor, moved, shape)
     call.walk.budget(sum(values.size for values in fields.values()))
     source = call.source(position)
@@ -192,7 +192,7 @@ def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
         call.emit(ChannelAffine, source, **fields)
 
 
-def _aligned(call: Call, values: Array, rank: int) -> Array:
+def aligned(call: Call, values: Array, rank: int) -> Array:
     """Before opset 7 an attribute says with which axis of the data the first axis of a constant goes."""
     if call.walk.opset >= 7 or "axis" not in call.attributes or not values.ndim:
         return values

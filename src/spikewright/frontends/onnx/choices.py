@@ -9,7 +9,7 @@ import numpy as np
 from spikewright.frontends.common.choices import elsewhere
 from spikewright.frontends.common.constants import factor_and_shift
 from spikewright.frontends.common.pieces import JUNCTIONS, chosen, compared, shrunk, stepped, threshold
-from spikewright.frontends.onnx.arithmetic import alike, without_batch
+from spikewright.frontends.onnx.arithmetic import aligned, alike, without_batch
 from spikewright.frontends.onnx.call import Call
 from spikewright.graph import Shape
 from spikewright.nodes import Add, ChannelAffine, ReLU
@@ -45,7 +45,7 @@ def _sum(call: Call, part: str, *sources: str) -> str:
 
 def _spread(call: Call, position: int, shape: Shape) -> Any:
     """A constant as numbers that are spread over a sample."""
-    return without_batch(call.needed(position).astype(np.float64), shape)
+    return without_batch(aligned(call, call.needed(position).astype(np.float64), len(shape) + 1), shape)
 
 
 def where(call: Call) -> None:

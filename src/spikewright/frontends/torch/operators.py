@@ -225,7 +225,7 @@ def multiply(call: Call) -> Value:
 
 
 def product(call: Call, a: Value, b: Value) -> Value:
-    """Of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
+    """The product of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
     a, b = spread_alike(call, a, b)
     found = call.walk.choices.among(multiplied, a.sample, a.name, b.name)
     if found is None:
