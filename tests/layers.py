@@ -31,6 +31,7 @@ class Onnx:
         twice: whether it reads the value before it twice, as an Add does.
         again: whether it reads what reached the layer too.
         first: whether its constants stand behind what it reads, and not before.
+        mask: a constant before everything else.
         opset: that has the operator.
     """
 
@@ -41,6 +42,7 @@ class Onnx:
     again: bool = False
     first: bool = True
     opset: int = 18
+    mask: Any = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Kind:
         torch, keras, onnx, nir: how each framework writes it; None where it has no such layer. Several operators of
             ONNX stand one behind the other.
         last: whether the network ends in it.
+        one_batch: whether PyTorch exports it for batches of one size only.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Kind:
     onnx: Onnx | tuple[Onnx, ...] | None = None
     nir: Callable[[Any], Any] | None = None
     last: bool = False
+    one_batch: bool = False
 
 
 def if_parameters(**extra: float) -> dict[str, np.ndarray[Any, Any]]:

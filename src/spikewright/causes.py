@@ -16,7 +16,7 @@ class Cause(Enum):
     NEGATIVE_SLOPE = (
         "what is negative has no spikes; leaky='split' (--leaky split) makes two populations of it, one for each sign"
     )
-    JUMP = "it jumps there: only what is continuous is what a spiking neuron's rate can follow"
+    EQUALITY = "whether a number is exactly another one is what rounding decides: compare with < or >"
     NOT_AT_THE_END = "only the end of a network may have one"
     NORM_OF_SAMPLE = "use a batch norm, whose statistics are fixed after training and fold into the weights"
     PRODUCT = "it multiplies activations with each other, which synapses cannot do"

@@ -260,7 +260,7 @@ def test_everything_unsupported_is_named_at_once() -> None:
     at = L.Lambda(lambda x: x + 1, name="code")(at)
     at = L.Multiply(name="gate")([at, at])
     at = L.UpSampling2D(interpolation="bicubic", name="grow")(at)
-    at = L.ReLU(threshold=0.5, name="cut")(at)
+    at = L.Activation("mish", name="cut")(at)
     at = L.LSTM(4, name="memory")(L.Reshape((-1, 3))(at))
     model = keras.Model(start, L.Dense(2, activation="sigmoid", name="end")(at))
     found = [
@@ -270,7 +270,7 @@ def test_everything_unsupported_is_named_at_once() -> None:
         ("Lambda", "'code'"),
         ("Multiply", "'gate'"),
         ("bicubic interpolation", "'grow'"),
-        ("ReLU", "'cut'"),
+        ("mish", "'cut'"),
         ("LSTM", "'memory'"),
     ]  # and not the sigmoid, which stands at the end
     assert problems(model) == found

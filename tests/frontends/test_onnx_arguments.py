@@ -62,6 +62,7 @@ READ: dict[str, set[str]] = {
         *("keep_aspect_ratio_policy", "mode", "nearest_mode"),
     },
     "ReverseSequence": {"batch_axis", "time_axis"},
+    "Shrink": {"bias", "lambd"},
     "Slice": {"axes", "ends", "starts"},
     "Softmax": {"axis"},
     "SpaceToDepth": {"blocksize", "mode"},
@@ -70,7 +71,7 @@ READ: dict[str, set[str]] = {
     "Transpose": {"perm"},
     "Trilu": {"upper"},
     "Upsample": {"mode", "scales"},
-    **{operator: {"axis"} for operator in ("Add", "Div", "Mul", "Sub")},
+    **{operator: {"axis"} for operator in ("Add", "And", "Div", "Greater", "Less", "Mul", "Or", "Sub", "Xor")},
     **{operator: {"axes", "keepdims", "noop_with_empty_axes"} for operator in ("ReduceMax", "ReduceMean", "ReduceSum")},
     **{operator: {"axes"} for operator in ("Squeeze", "Unsqueeze")},
 }

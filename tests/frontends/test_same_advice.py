@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import spikewright as sw
+from layer_forms import ops
 from layers import IMAGE, ROW, SEQUENCE, Call, Kind, Onnx
 from spikewright.causes import Cause
 from spikewright.errors import Problem, UnsupportedModelError
@@ -93,12 +94,24 @@ LAYERS = (
         onnx=Onnx("LeakyRelu", (), {"alpha": 0.1}),
     ),
     same(
-        Cause.JUMP,
-        "a threshold other than 0",
+        Cause.EQUALITY,
+        "equality",
         IMAGE,
-        torch=lambda: nn.Threshold(0.5, 0.0),
-        keras=lambda k: k.ReLU(threshold=0.5, name="layer"),
-        onnx=Onnx("ThresholdedRelu", (), {"alpha": 0.5}),
+        torch=lambda: Call(lambda x: (x == 1).float()),
+        keras=lambda k: lambda x: ops().cast(ops().equal(x, 1), "float32"),
+        onnx=(Onnx("Equal", (np.float32(1),)), Onnx("Cast", (), {"to": 1})),
+    ),
+    same(
+        Cause.PRODUCT,
+        "choice by other values",
+        IMAGE,
+        torch=lambda: Call(lambda x: torch.where(x.flip(2) > 0, x, 0.0)),
+        keras=lambda k: lambda x: ops().where(ops().flip(x, 1) > 0, x, 0.0),
+        onnx=(
+            Onnx("ReduceMax", (np.array([1]),)),
+            Onnx("Greater", (np.float32(0),)),
+            Onnx("Where", (np.float32(0),), again=True),
+        ),
     ),
     same(
         Cause.NORM_OF_SAMPLE,

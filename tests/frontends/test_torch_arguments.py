@@ -34,6 +34,10 @@ class Functional(nn.Module):
 
 EXACT: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "threshold 0, 0": (lambda x: F.threshold(x, 0, 0), ROW),
+    "threshold to 5": (lambda x: F.threshold(x, 0, 5), ROW),
+    "threshold at 1": (lambda x: F.threshold(x, 1, 0), ROW),
+    "threshold to −2 in place": (lambda x: F.threshold(x * 1, 0, -2, True), ROW),
+    "threshold of rectified": (lambda x: F.threshold(x.relu(), 0, 1), ROW),
     "threshold in place": (lambda x: F.threshold(x * 2, 0.0, 0.0, inplace=True), ROW),
     "clamp by one tensor": (lambda x: x.clamp(min=torch.tensor(0.0)), ROW),
     "clamp to a range by tensors": (lambda x: x.clamp(torch.zeros(1), torch.full((4,), 0.5)), ROW),
@@ -96,10 +100,6 @@ def test_exact(name: str) -> None:
 ON_BATCH = "its answer for one sample depends on the batch it stands in"
 
 REFUSED: dict[str, tuple[Callable[[Tensor], Any], tuple[int, ...], str]] = {
-    "threshold to 5": (lambda x: F.threshold(x, 0, 5), ROW, "threshold at .*: it puts 5 where nothing exceeds 0"),
-    "threshold at 1": (lambda x: F.threshold(x, 1, 0), ROW, "threshold at .*: it puts 0 where nothing exceeds 1"),
-    "threshold to −2 in place": (lambda x: F.threshold(x * 1, 0, -2, True), ROW, "threshold at .*: it puts -2"),
-    "threshold of rectified": (lambda x: F.threshold(x.relu(), 0, 1), ROW, "threshold at .*: it puts 1"),
     "clamp turned round": (lambda x: x.clamp(2, 1), ROW, "clamp at .*: its lower bound 2 is not below"),
     "ceiling of 0": (lambda x: F.hardtanh(x, 0.0, 1e-9).clamp(0, 0), ROW, "clamp at .*: its lower bound 0 is not"),
     "maximum that repeats": (lambda x: torch.maximum(x, torch.zeros(3, 1, 1)), (1,), "maximum at"),

@@ -37,7 +37,7 @@ def problems(module: nn.Module, example: Any) -> list[tuple[str, str]]:
 
 def test_every_operator_is_named_at_once() -> None:
     module = nn.Sequential(
-        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Threshold(0.5, 0.0)),
+        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Hardswish()),
         nn.Sequential(nn.Sigmoid(), nn.GroupNorm(2, 4), nn.ReLU()),
         nn.GELU(),
     )
@@ -45,8 +45,8 @@ def test_every_operator_is_named_at_once() -> None:
         from_torch(module, torch.zeros(1, 2, 5, 5))
     assert str(caught.value) == (
         "4 operators cannot be converted to spikes: "
-        "threshold at 0.1: it puts 0.0 where nothing exceeds 0.5; it jumps there: only what is continuous is what a "
-        "spiking neuron's rate can follow; "
+        "hardswish at 0.1: use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate "
+        "can follow; "
         "sigmoid at 1.0: use a ReLU in its place and train again: only a rectifier is what a spiking neuron's rate "
         "can follow; "
         "group_norm at 1.1: use a batch norm, whose statistics are fixed after training and fold into the weights; "

@@ -78,9 +78,30 @@ def bounded(d: Drawing) -> bool:
     return _function(d, d.chance.pick(*ways), "bounded")
 
 
+def compared(d: Drawing) -> bool:
+    """Choices by comparison: between lines of one value, by masks, as numbers."""
+    c = d.chance
+    cut, low, high = c.pick(0.0, 0.25, -0.5), c.pick(0.0, 0.1, -1.0), c.pick(0.0, 1.0, 0.5)
+    ways = (
+        lambda x: ops.where(x > cut, x, low),
+        lambda x: ops.where(x >= cut, x, low * x + high),
+        lambda x: x * ops.cast(x > cut, "float32"),
+        lambda x: ops.cast(x <= cut, "float32"),
+        lambda x: ops.where(ops.logical_and(x > -1, x < 1), x, ops.sign(x)),
+        lambda x: ops.where(x > ops.flip(x, 1), high, low),
+        lambda x: ops.threshold(x, cut, low),
+        lambda x: ops.hard_shrink(x, 0.3),
+        ops.sign,
+        L.ReLU(2, 0.1, 0.5),
+        L.Activation("hard_sigmoid"),
+        L.Activation("sparse_sigmoid"),
+    )
+    return _function(d, c.pick(*ways), f"compared {cut} {low} {high}")
+
+
 def nothing(d: Drawing) -> bool:
     ways = (L.RandomFlip, lambda: L.RandomRotation(0.1), lambda: L.RandomZoom(0.1), lambda: L.GaussianDropout(0.2))
     return len(d.sample) == 3 and d.layer(d.chance.pick(*ways))
 
 
-FORMS = (moved, moved, moved, linear, linear, bounded, bounded, nothing)
+FORMS = (moved, moved, moved, linear, linear, bounded, bounded, compared, compared, nothing)

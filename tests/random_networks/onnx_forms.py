@@ -103,4 +103,28 @@ def bounded(d: Drawing) -> bool:
     return d.operator(way, x, f"m{len(d.nodes)}", before=before)
 
 
-FORMS = (borders, moved, moved, moved, resized, products, products, sums, bounded, bounded)
+def compared(d: Drawing) -> bool:
+    """Choices by comparison: between lines of one value, as numbers; thresholds, shrinkages, signs."""
+    c, x, n = d.chance, d.at, len(d.nodes)
+    way = c.pick("Where", "Cast", "Mul", "And", "Sign", "Shrink", "ThresholdedRelu")
+    if way == "Sign":
+        return d.operator("Sign", x)
+    if way == "Shrink":
+        return d.operator("Shrink", x, lambd=0.3, bias=c.pick(0.0, 0.3))
+    if way == "ThresholdedRelu":
+        return d.opset >= 10 and d.operator("ThresholdedRelu", x, alpha=c.pick(0.0, 0.5))
+    cut = d.constant(c.pick(0.0, 0.25, -0.5))
+    before = [helper.make_node(c.pick("Greater", "Less"), [x, cut], [f"g{n}"])]
+    if way == "Where":
+        return d.operator("Where", f"g{n}", *c.pick((x, cut), (cut, x)), before=before)
+    if way == "And":
+        before.append(helper.make_node("Less", [x, d.constant(1.0)], [f"l{n}"]))
+        before.append(helper.make_node(c.pick("And", "Or", "Xor"), [f"g{n}", f"l{n}"], [f"a{n}"]))
+        return d.operator("Where", f"a{n}", x, cut, before=before)
+    if way == "Cast":
+        return d.operator("Cast", f"g{n}", before=before, to=1)
+    before.append(helper.make_node("Cast", [f"g{n}"], [f"m{n}"], to=1))
+    return d.operator("Mul", x, f"m{n}", before=before)
+
+
+FORMS = (borders, moved, moved, moved, resized, products, products, sums, bounded, bounded, compared, compared)

@@ -153,6 +153,31 @@ def bounded(d: Drawing) -> bool:
     return d.function(c.pick(*ways), told="bounded")
 
 
+def compared(d: Drawing) -> bool:
+    """Choices by comparison: between lines of one value, by masks, as numbers."""
+    c = d.chance
+    cut, low, high = c.pick(0.0, 0.25, -0.5), c.pick(0.0, 0.1, -1.0), c.pick(0.0, 1.0, 0.5)
+    ways = (
+        lambda x: torch.where(x > cut, x, low),
+        lambda x: torch.where(x >= cut, x, low * x + high),
+        lambda x: torch.where(cut < x, high * x, low),
+        lambda x: x * (x > cut),
+        lambda x: x * x.sign(),
+        lambda x: x.masked_fill(x < cut, low),
+        lambda x: (x <= cut).float() * 2 - 1,
+        lambda x: torch.where(x > 1, 1.0, torch.where(x < -1, -1.0, x)),
+        lambda x: torch.where((x > -1) & ~(x > 1), x, x.sign()),
+        lambda x: ((x > 0.5) | (x.flip(1) < cut)).float(),
+        lambda x: torch.where(x > x.flip(1), high, low),
+        lambda x: torch.where(x.relu() > 0.5, x.relu(), low * x),
+        torch.sign,
+        lambda x: F.hardshrink(x, 0.3),
+        lambda x: F.softshrink(x, 0.3),
+        lambda x: F.threshold(x, cut, low),
+    )
+    return d.function(c.pick(*ways), told=f"compared {cut} {low} {high}")
+
+
 def stepped(d: Drawing) -> bool:
     ways = (
         lambda x: torch.round(x.clamp(-1, 1) * 4) / 4,
@@ -174,5 +199,5 @@ def pooled(d: Drawing) -> bool:
 
 FORMS: tuple[Form, ...] = (
     *(borders, turned, turned, gathered, repeated, windows, triangle, resized, resized, products, products, sums),
-    *(bounded, bounded, stepped, pooled),
+    *(bounded, bounded, compared, compared, stepped, pooled),
 )

@@ -10,8 +10,10 @@ import numpy as np
 from spikewright.causes import Cause
 from spikewright.frontends.common.activations import clipped, leaky
 from spikewright.frontends.common.constants import factor_and_shift
+from spikewright.frontends.common.pieces import SAME, Line, Pieces, chosen, combined, compared, rectifier
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.keras.call import Call, Rule, Value
+from spikewright.frontends.keras.choices import cut, shrink
 from spikewright.frontends.keras.moves import FUNCTIONS, chain, spread
 from spikewright.nodes import Add, ChannelAffine, Floor, Identity, LeakyReLU, ReLU, Round, Sigmoid, Softmax, Tanh
 
@@ -60,14 +62,22 @@ def _number(value: Any) -> float:
 
 def _relu(call: Call, x: Value, config: Any, part: str) -> Value:
     ceiling = config.get("max_value")
-    slope, threshold = _number(config.get("negative_slope")), _number(config.get("threshold"))
-    if threshold:
-        call.refuse(Cause.JUMP, f"it cuts at {threshold:g}")
+    slope, limit = _number(config.get("negative_slope")), _number(config.get("threshold"))
     high = None if ceiling is None else _number(ceiling)
+    if limit:
+        return call.function(x, _cut(slope, limit, high), part)
     if slope:
         value = _leaky(call, x, {"negative_slope": slope}, f"{part}.leaky" if high is not None and part else part)
         return value if high is None else _clipped(call, value, None, high, part or "clipped")
     return _clipped(call, x, 0, high, part)
+
+
+def _cut(slope: float, limit: float, high: float | None) -> Pieces:
+    """x where it exceeds a limit, at most ``high``, where that is given never below 0; else a slope from the limit."""
+    below, above = Pieces((Line.of(slope, -slope * limit),)), SAME if high is None else rectifier(0, high)
+    found = combined(chosen, compared(">", limit), above, below)
+    assert found is not None
+    return found
 
 
 def _clipped(call: Call, x: Value, low: Any, high: Any, part: str) -> Value:
@@ -102,12 +112,44 @@ def _at_the_end(kind: type[Sigmoid | Tanh]) -> Callable[[Call, Value, Any, str],
     return form
 
 
+def _hard_tanh(call: Call, x: Value, _config: Any, part: str) -> Value:
+    return _clipped(call, x, -1.0, 1.0, part)
+
+
+def _hard_sigmoid(call: Call, x: Value, config: Any, part: str) -> Value:
+    """``clip(x / 6 + 1/2, 0, 1)`` in Keras 3, ``clip(x / 5 + 1/2, 0, 1)`` in Keras 2."""
+    newest = config.get("newest") or call.walk.version.split(".")[0]
+    if newest not in ("1", "2", "3"):
+        call.refuse(OPEN_VERSION, operator="hard_sigmoid")
+    return _ramp(call, x, 1 / 6 if newest == "3" else 0.2, part)
+
+
+def _ramp(call: Call, x: Value, slope: float, part: str) -> Value:
+    moved = call.emit(ChannelAffine, x, part=joined(part, "shifted"), **factor_and_shift(slope, 0.5, x.node_shape))
+    return call.emit(ReLU, moved, part=part, ceiling=1.0)
+
+
+def joined(*parts: str) -> str:
+    """Words added to a name, one behind the other."""
+    return ".".join(filter(None, parts))
+
+
+OPEN_VERSION = (
+    "Keras 2 and Keras 3 define it differently, and nothing says which of them wrote the model; save it as a file with "
+    "that Keras, which notes it"
+)
 _FORMS: dict[str, Callable[[Call, Value, Any, str], Value]] = {
     "ReLU": _relu,
     "LeakyReLU": _leaky,
     "Softmax": _softmax,
     "Sigmoid": _at_the_end(Sigmoid),
     "Tanh": _at_the_end(Tanh),
+    "HardTanh": _hard_tanh,
+    "HardSigmoid": _hard_sigmoid,
+    "SparseSigmoid": lambda call, x, _config, part: _ramp(call, x, 0.5, part),
+    "HardShrink": lambda call, x, config, part: shrink(call, x, _limit(config), 0.0, part),
+    "SoftShrink": lambda call, x, config, part: shrink(call, x, _limit(config), _limit(config), part),
+    "Threshold": lambda call, x, c, part: cut(call, x, _number(c["threshold"]), _number(c["default_value"]), part),
 }
 _FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("ReLU", {}),
@@ -117,8 +159,17 @@ _FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "log_softmax": ("Softmax", {"log": True}),
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
+    "hard_tanh": ("HardTanh", {}),
+    "hard_sigmoid": ("HardSigmoid", {}),
+    "sparse_sigmoid": ("SparseSigmoid", {}),
+    "hard_shrink": ("HardShrink", {}),
+    "soft_shrink": ("SoftShrink", {}),
 }
 """Functions by name, as the layer and the settings that do the same."""
+
+
+def _limit(config: Any) -> float:
+    return _number(config.get("threshold", 0.5))
 
 
 @converts("Activation")
@@ -141,17 +192,10 @@ def operation(call: Call) -> Value:
     return activate(call, call.x, call.layer.kind.lower(), part="")
 
 
-def _hard_tanh(call: Call, x: Value, _config: Any, part: str) -> Value:
-    return _clipped(call, x, -1.0, 1.0, part)
-
-
-_FORMS["HardTanh"] = _hard_tanh
-_FUNCTIONS["hard_tanh"] = ("HardTanh", {})
-
-
-@FUNCTIONS.converts("HardTanh")
-def hard_tanh(call: Call) -> Value:
-    return _hard_tanh(call, call.x, {}, "")
+@FUNCTIONS.converts("HardTanh", "HardSigmoid", "SparseSigmoid", "HardShrink", "SoftShrink", "Threshold")
+def form(call: Call) -> Value:
+    """A function of keras.ops, which is that of Keras 3."""
+    return _FORMS[call.layer.kind](call, call.x, {**call.config, "newest": "3"}, "")
 
 
 @FUNCTIONS.converts("LeakyRelu")
@@ -164,34 +208,10 @@ def clip(call: Call) -> Value:
     return _clipped(call, call.x, call.config.get("x_min"), call.config.get("x_max"), "")
 
 
-@FUNCTIONS.converts("HardSigmoid")
-def hard_sigmoid(call: Call) -> Value:
-    """``relu6(x + 3) / 6``, as the function of Keras 3; as an activation it is another one in Keras 2."""
-    x = call.emit(ChannelAffine, call.x, part="shifted", **factor_and_shift(1 / 6, 0.5, call.x.node_shape))
-    return call.emit(ReLU, x, ceiling=1.0)
-
-
 @FUNCTIONS.converts("Absolute", "Abs")
 def absolute(call: Call) -> Value:
     """What is negative with the other sign: a rectifier whose slope below 0 is −1."""
     return call.emit(LeakyReLU, call.x, slope=np.asarray(-1.0))
-
-
-@FUNCTIONS.converts("Threshold")
-def threshold(call: Call) -> Value:
-    limit, value = _number(call.config.get("threshold")), _number(call.config.get("default_value"))
-    if limit != value:
-        call.refuse(Cause.JUMP, f"it puts {value:g} where nothing exceeds {limit:g}")
-    return _clipped(call, call.x, limit, None, "")
-
-
-@FUNCTIONS.converts("SoftShrink")
-def soft_shrink(call: Call) -> Value:
-    """``x − clip(x, −t, t)``."""
-    x, limit = call.x, _number(call.config.get("threshold", 0.5))
-    inside = _clipped(call, x, -limit, limit, "inside")
-    minus = call.emit(ChannelAffine, inside, part="minus", **factor_and_shift(-1, 0, x.node_shape))
-    return call.emit(Add, x, minus)
 
 
 @FUNCTIONS.converts("Floor", "Round", "Ceil")

@@ -10,12 +10,14 @@ import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.errors import GraphError, Problem
+from spikewright.frontends.common.choices import Choices, terms
 from spikewright.frontends.common.constants import one_a_channel
 from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.pieces import Pieces
 from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.frontends.keras.names import cause_of
 from spikewright.graph import Array, Node, Shape
-from spikewright.nodes import Permute
+from spikewright.nodes import Add, Identity, Permute
 
 if TYPE_CHECKING:
     from spikewright.frontends.keras.net import Layer
@@ -59,6 +61,8 @@ class ImportContext(Protocol):
     nodes: list[Node]
     problems: Problems
     names: Names
+    choices: Choices
+    version: str
     read: set[str]
 
 
@@ -177,6 +181,7 @@ class Call:
         """Numbers that Keras spreads over a sample, with their axes as those of the value's node."""
         rank = len(value.shape)
         wide = np.asarray(array, np.float64)
+        wide = wide[0] if wide.ndim == rank + 1 and len(wide) == 1 else wide  # it has an axis for the batch
         if wide.ndim > rank:
             raise GraphError(f"a constant of shape {wide.shape} does not fit a sample of shape {value.shape}")
         wide = wide.reshape((1,) * (rank - wide.ndim) + wide.shape)
@@ -209,6 +214,19 @@ class Call:
             self.walk.nodes.append(node)
         order = sources[0].order if order is None else order
         return Value(name, tuple(shape[axis] for axis in order), tuple(order), lost)
+
+    def function(self, root: Value, pieces: Pieces, part: str = "") -> Value:
+        """Add the nodes of a function that is a line between some cuts, and remember what it is of its root."""
+        chains = []
+        for plans in terms(pieces, root.node_shape):
+            value = root
+            for plan in plans:
+                value = self.emit(plan.kind, value, part=".".join(filter(None, (part, plan.part))), **plan.fields)
+            chains.append(value)
+        value = self.emit(Add, *chains, part=part) if len(chains) > 1 else chains[0]
+        value = self.emit(Identity, root, part=part) if value is root else value
+        self.walk.choices.note(value.node, root.node, pieces)
+        return value
 
 
 Rule = Callable[[Call], Value | tuple[Value, ...]]

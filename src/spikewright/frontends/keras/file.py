@@ -23,7 +23,7 @@ from spikewright.frontends.common.files import check_exists, missing
 from spikewright.hdf5 import check_readable
 from spikewright.text import first_line
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG, WEIGHTS, NOTES = "config.json", "model.weights.h5", "metadata.json"
 SLACK = 1 << 26
 """Bytes that anything may unpack to; beyond them, only in proportion to what is stored."""
 RATIO = 200
@@ -37,6 +37,7 @@ DAMAGE = (
     KeyError,
     ValueError,
     TypeError,
+    AttributeError,
     RuntimeError,
     NotImplementedError,
     RecursionError,
@@ -49,6 +50,8 @@ DAMAGE = (
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
     """The model's description, the HDF5 group of its weights, and whether the file is a ``.keras`` archive.
+
+    The description says in ``keras_version`` which Keras wrote it, where the file says so anywhere.
 
     Raises:
         ModelFileError: for a file that is missing, damaged, hostile, or holds no model.
@@ -63,16 +66,18 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
         archive = raw.read(2) == b"PK"  # by content: TensorFlow wrote HDF5 under either name
     try:
         if archive:
-            text, stored = _unpacked(path)
+            text, stored, notes = _unpacked(path)
             check_readable(path, WEIGHTS)
-            config = json.loads(text)
+            config, version = json.loads(text), json.loads(notes).get("keras_version")
             file = h5py.File(io.BytesIO(stored), "r")
         else:
             check_readable(path)
             file = h5py.File(path, "r")
-            config = json.loads(_description(path, file))
+            config, version = json.loads(_description(path, file)), file.attrs.get("keras_version")
         if not isinstance(config, dict):
             raise ModelFileError(f"{path}: its description is not a model; {AGAIN}")
+        if version is not None:
+            config = {"keras_version": decoded(version), **config}
         weights = file if archive else child(file, "model_weights")
     except DAMAGE as error:
         raise ModelFileError(f"{path}: damaged or not a Keras file ({first_line(error)}); {AGAIN}") from error
@@ -80,8 +85,8 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any, bool]]:
         yield config, weights, archive
 
 
-def _unpacked(path: Path) -> tuple[bytes, bytes]:
-    """The description and the weights of a ``.keras`` archive; nothing is written to disk."""
+def _unpacked(path: Path) -> tuple[bytes, bytes, bytes]:
+    """The description, the weights and the notes of a ``.keras`` archive; nothing is written to disk."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         for entry in entries:
@@ -94,7 +99,7 @@ def _unpacked(path: Path) -> tuple[bytes, bytes]:
             raise ModelFileError(f"{path}: not a Keras archive, or one without a network in it; {AGAIN}")
         if WEIGHTS not in names:
             raise ModelFileError(f"{path}: holds no {WEIGHTS}; save it again, in one piece and as HDF5")
-        return archive.read(CONFIG), archive.read(WEIGHTS)
+        return archive.read(CONFIG), archive.read(WEIGHTS), archive.read(NOTES) if NOTES in names else b"{}"
 
 
 def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:

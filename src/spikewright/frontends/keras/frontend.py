@@ -8,6 +8,8 @@ channels first; axes are moved by a Permute only where their order means somethi
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,8 @@ def _from_path(path: Path, shape: Shape | None) -> Read:
         try:
             if not is_model(config):
                 raise _not_a_model(str(config.get("class_name")))
-            return _graph(parse(config, Archived(weights) if archive else Legacy(weights)), shape)
+            net = parse(config, Archived(weights) if archive else Legacy(weights))
+            return _graph(replace(net, version=str(config.get("keras_version", ""))), shape)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
         except DAMAGE as error:
@@ -107,7 +110,8 @@ def _live(model: Any) -> Net:
         raise UnsupportedModelError(_foreign(model, "")) from error
     if not is_model(data):
         raise _not_a_model(type(model).__name__)
-    return parse(data, Live(model))
+    home = next(c.__module__.split(".")[0] for c in type(model).__mro__ if c.__module__.split(".")[0] in HOMES)
+    return replace(parse(data, Live(model)), version=str(getattr(sys.modules[home], "__version__", "")))
 
 
 def _listed(config: Any) -> Any:

@@ -105,7 +105,7 @@ def pad(call: Call) -> Value:
     if len(pairs) != len(x.shape) + 1 or any(pairs[0]):
         call.refuse(Cause.BATCH_AXIS)
     padding = tuple(pairs[1:][x.order.index(axis)] for axis in range(len(x.order)))
-    if mode == "symmetric" and max(map(max, pairs)) > 1:
+    if mode == "symmetric" and max(map(max, pairs)) > 1 and not call.config.get("tensorflow"):
         call.refuse(f"{BY_BACKEND}: use reflect", operator="symmetric padding")
     value = call.settings.get("constant_values")
     if mode == "constant":

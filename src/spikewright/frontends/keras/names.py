@@ -25,8 +25,10 @@ INACTIVE = {
 _CAUSES = {
     **dict.fromkeys(
         words(
-            "sigmoid tanh elu selu celu gelu silu swish softplus softsign exponential hard_sigmoid mish ELU hard_silu "
-            "hard_swish log_sigmoid Gelu Silu Swish Elu Selu Celu Mish Softplus Softsign HardSilu Exp"
+            "sigmoid tanh elu selu celu gelu silu swish softplus softsign exponential mish ELU hard_silu "
+            "hard_swish log_sigmoid sparse_plus squareplus "
+            "tanh_shrink Gelu Silu Swish Elu Selu Celu Mish Softplus Softsign HardSilu SparsePlus "
+            "Squareplus TanhShrink LogSigmoid Exp"
         ),
         Cause.CURVED,
     ),
@@ -34,13 +36,14 @@ _CAUSES = {
         words("LayerNormalization GroupNormalization UnitNormalization RMSNormalization"), Cause.NORM_OF_SAMPLE
     ),
     **dict.fromkeys(
-        words("Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Power"),
+        words(
+            "Multiply Dot MultiHeadAttention GroupedQueryAttention Attention AdditiveAttention Power Square Sqrt Rsqrt"
+        ),
         Cause.PRODUCT,
     ),
-    **dict.fromkeys(words("HardShrink Sign Heaviside Where Greater Less GreaterEqual LessEqual"), Cause.JUMP),
+    **dict.fromkeys(words("Equal NotEqual"), Cause.EQUALITY),
     **dict.fromkeys(words("LSTM GRU SimpleRNN RNN Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D"), Cause.RECURRENT),
-    **dict.fromkeys(words("Lambda TFOpLambda"), Cause.OWN_CODE),
-    "Cast": Cause.ROUNDING,
+    **dict.fromkeys(words("Lambda"), Cause.OWN_CODE),
     "FloorDivide": Cause.ROUNDING,
     "Embedding": Cause.EMBEDDING,
     "Masking": Cause.MASK,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spikewright.errors import ModelFileError
+from spikewright.frontends.keras import lambdas
 from spikewright.frontends.keras.file import AGAIN
 from spikewright.frontends.keras.weights import Weights
 from spikewright.text import first_line
@@ -77,6 +78,7 @@ class Net:
 
     Attributes:
         labels: of the outputs, where they are a dictionary.
+        version: of the Keras that described it; empty where nothing says so.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Net:
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
     labels: tuple[str, ...] = ()
+    version: str = ""
 
     def walk(self) -> Iterator[Layer]:
         """Every layer, those of nested models in the place of the model."""
@@ -139,6 +142,8 @@ def _layer(name: str, entry: Mapping[str, Any], weights: Weights) -> Layer:
     kind = str(entry["class_name"])
     registered = entry.get("registered_name")
     config = entry["config"]
+    if kind in lambdas.KINDS:
+        return _function(name, entry, weights)
     return Layer(
         kind=str(registered) if registered and ">" in str(registered) else kind,
         name=name,
@@ -148,6 +153,15 @@ def _layer(name: str, entry: Mapping[str, Any], weights: Weights) -> Layer:
         module=entry.get("module", "keras"),
         inside=parse(entry, weights) if is_model(entry) else None,
     )
+
+
+def _function(name: str, entry: Mapping[str, Any], weights: Weights) -> Layer:
+    """A function of TensorFlow, called once as Keras 2 writes it."""
+    calls = [lambdas.translated(str(entry["config"]["function"]), node, Ref) for node in entry["inbound_nodes"]]
+    if any((call.kind, call.config) != (calls[0].kind, calls[0].config) for call in calls):
+        raise ModelFileError(f"'{name}' is called several times, with other settings each; {AGAIN}")
+    sites = tuple(Site(call.inputs, call.further) for call in calls)
+    return Layer(calls[0].kind, name, calls[0].config, sites, weights, calls[0].module)
 
 
 def _site(node: Any) -> Site:

@@ -15,6 +15,7 @@ from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import mixing
 from spikewright.frontends.keras.activations import ACTIVATIONS
 from spikewright.frontends.keras.call import Call, Rule, Value, channels_moved, straight
+from spikewright.frontends.keras.choices import product
 from spikewright.frontends.keras.moves import FUNCTIONS, spread
 from spikewright.frontends.keras.names import INACTIVE
 from spikewright.frontends.keras.products import PRODUCTS
@@ -163,11 +164,13 @@ def average(call: Call) -> Value:
 
 @converts("Multiply", "TrueDivide", "Divide", "Negative")
 def multiply(call: Call) -> Value:
-    """By constants only."""
+    """By constants, or by 0 or 1 as the value is compared."""
     kind, constants = call.layer.kind, _constants(call)
     if kind == "Negative":
         return _affine(call, call.x, scale=-1.0)
     divides = kind != "Multiply"
+    if not divides and len(call.values) == 2 and not constants:
+        return product(call, *call.values)
     if len(call.values) != 1 or len(constants) != 1 or (divides and not isinstance(call.inputs[0], Value)):
         call.refuse(Cause.QUOTIENT if divides else Cause.PRODUCT)
     return _affine(call, call.values[0], scale=reciprocal(constants[0]) if divides else constants[0])

@@ -32,6 +32,8 @@ BORDER = (
     "as the graph does; verify=False (--no-verify) takes that"
 )
 
+OTHERWISE = "computes hard_sigmoid otherwise, and the graph as it did; verify=False (--no-verify) takes that"
+
 
 def loaded(path: Path) -> Any:
     """The model in a file, built by Keras; its ``Lambda`` layers and custom classes were refused before.
@@ -97,6 +99,8 @@ def keras_original(model: Any, walk: Walk, graph: Graph, outputs: Mapping[str, V
 
     def hint(name: str) -> str:
         layer = made_by.get(name)
+        if getattr(getattr(layer, "activation", None), "__name__", "") == "hard_sigmoid" and walk.version[:1] in "12":
+            return f"Keras {walk.version}, which wrote the file, {OTHERWISE}"
         padded = type(layer).__name__.startswith("AveragePooling") and getattr(layer, "padding", "") == "same"
         return BORDER if padded and _home(model).backend.backend() == "torch" else ""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from spikewright.causes import Cause
 from spikewright.errors import ModelFileError, Problem
+from spikewright.frontends.common.choices import Choices
 from spikewright.frontends.common.files import open_shape
 from spikewright.frontends.common.names import Names
 from spikewright.frontends.common.refusals import REFUSED, Problems, Refusal, problem_of
@@ -53,8 +54,9 @@ class Walk:
 
     def __init__(self, rules: Mapping[str, Rule], net: Net, shape: Shape | None) -> None:
         self.rules, self.net, self.shape = rules, net, shape
-        self.layout = _layout(net)
+        self.layout, self.version = _layout(net), net.version
         self.nodes: list[Node] = []
+        self.choices = Choices(self.nodes)
         self.problems = Problems()
         self.damage: ModelFileError | None = None
         self.names = Names()
@@ -225,7 +227,7 @@ def _output_names(net: Net) -> tuple[str, ...]:
     """
     kinds = {layer.name: snake(layer.kind) for layer in net.layers}
     ends = tuple(ref.layer for ref in net.outputs)
-    made_up = any(re.fullmatch(rf"{re.escape(kinds.get(name, name))}(_\d+)?", name) for name in ends)
+    made_up = any(re.fullmatch(rf"{re.escape(kinds.get(name, name))}(_\d+)?|tf\..+", name) for name in ends)
     several = len(set(ends)) == len(ends) > 1
     return net.labels or (ends if several and not made_up else ("",) * len(ends))
 

@@ -8,18 +8,12 @@ import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.frontends.common.activations import clipped, leaky
-from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, reciprocal
-from spikewright.frontends.common.moves import NodePlan
+from spikewright.frontends.common.constants import factor_and_shift, one_a_channel
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.onnx.arithmetic import alike, per_channel, without_batch
 from spikewright.frontends.onnx.call import FLOATS, Call
-from spikewright.graph import Array, Shape
+from spikewright.graph import Shape
 from spikewright.nodes import Add, ChannelAffine, Floor, Identity, LeakyReLU, ReLU, Round, Sigmoid, Softmax, Tanh
-
-
-def relu(call: Call) -> None:
-    """Relu."""
-    call.emit(ReLU)
 
 
 def clip(call: Call) -> None:
@@ -113,49 +107,6 @@ def hard_sigmoid(call: Call) -> None:
     slope, shift = (float(call.attributes.get(name, value)) for name, value in (("alpha", 0.2), ("beta", 0.5)))
     moved = call.part(ChannelAffine, call.source(), "shifted", **factor_and_shift(slope, shift, call.shape()))
     call.emit(ReLU, moved, ceiling=1.0)
-
-
-def thresholded(call: Call) -> None:
-    """ThresholdedRelu, which is a rectifier at 0 only."""
-    if call.attributes.get("alpha", 1.0) != 0:
-        raise Refusal(Cause.JUMP, f"it puts 0 where nothing exceeds {call.attributes.get('alpha', 1.0):g}")
-    call.emit(ReLU)
-
-
-def quantize(call: Call) -> None:
-    """QuantizeLinear of data, as the whole numbers in floats: ``clip(round(x / scale) + zero, low, high)``."""
-    shape, (scale, zero, limits) = call.shape(), _steps(call)
-    bounds = clipped(limits.min - zero, limits.max - zero, shape)
-    plans = [
-        NodePlan(ChannelAffine, "steps", factor_and_shift(reciprocal(scale), 0, shape)),
-        NodePlan(Round, "rounded"),
-        *(NodePlan(plan.kind, plan.part or "clipped", plan.fields) for plan in bounds),
-    ]
-    call.emit_all([*plans, NodePlan(ChannelAffine, "", factor_and_shift(1, zero, shape))])
-
-
-def dequantize(call: Call) -> None:
-    """DequantizeLinear of data: ``(x − zero) · scale``."""
-    scale, zero, _ = _steps(call)
-    call.emit(ChannelAffine, **factor_and_shift(scale, -zero * scale, call.shape()))
-
-
-def _steps(call: Call) -> tuple[Array, Array, Any]:
-    """Scale and zero point of data, spread over a sample, and the numbers that there are."""
-    scale = call.needed(1).astype(np.float64)
-    given = call.constant(2)
-    known = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16}.get(call.whole("output_dtype", 2), np.uint8)
-    dtype = np.dtype(known) if given is None else given.dtype
-    if dtype.kind not in "iu" or call.attributes.get("block_size"):
-        raise Refusal(f"it quantises to {dtype}; only whole numbers, in one block, are supported")
-    zero = np.zeros_like(scale) if given is None else given.astype(np.float64)
-    if scale.shape != zero.shape or (scale <= 0).any():
-        raise Refusal(f"its scales {scale.shape} and zero points {zero.shape} make no steps")
-    axis = call.whole("axis", 1) % (len(call.shape()) + 1)
-    if scale.size > 1 and axis == 0:
-        raise Refusal(Cause.BATCH_AXIS)
-    wide = () if scale.size == 1 else tuple(-1 if k == axis - 1 else 1 for k in range(len(call.shape())))
-    return scale.reshape(wide), zero.reshape(wide), np.iinfo(dtype)
 
 
 def leaky_relu(call: Call) -> None:

@@ -10,6 +10,7 @@ from spikewright.causes import Cause
 from spikewright.frontends.common.constants import factor_and_shift, one_a_channel, reciprocal
 from spikewright.frontends.common.gathers import named
 from spikewright.frontends.common.moves import NodePlan
+from spikewright.frontends.common.pieces import multiplied
 from spikewright.frontends.common.products import LETTERS, contracted, equation, matrix_product
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.common.windows import mixing
@@ -127,7 +128,7 @@ def _sum(call: Call, factor: float) -> None:
         return
     shape = np.broadcast_shapes(*(call.shape(k) for k in data))
     call.walk.add(Add(name=call.walk.names.free(f"{call.name}_sum"), inputs=tuple(sources)), f"{call.output}:sum")
-    moved = without_batch(_aligned(call, shift, len(shape) + 1), shape)
+    moved = without_batch(aligned(call, shift, len(shape) + 1), shape)
     call.emit(ChannelAffine, call.walk.values[f"{call.output}:sum"], **factor_and_shift(factor, moved, shape))
 
 
@@ -156,11 +157,21 @@ def neg(call: Call) -> None:
 
 
 def mul(call: Call) -> None:
-    """Mul by a constant."""
+    """Mul by a constant, or of data by 0 or 1 as it is compared."""
     if not (call.is_constant(0) or call.is_constant(1)):
-        raise Refusal(Cause.PRODUCT)
+        _product(call)
+        return
     position = 1 if call.is_constant(0) else 0
     _affine(call, position, call.needed(1 - position).astype(np.float64), np.zeros(()))
+
+
+def _product(call: Call) -> None:
+    """Of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
+    shape = np.broadcast_shapes(call.shape(0), call.shape(1))
+    found = call.walk.choices.among(multiplied, shape, *alike(call, [0, 1]))
+    if found is None:
+        raise Refusal(Cause.PRODUCT)
+    call.function(*found, shape)
 
 
 def div(call: Call) -> None:
@@ -173,7 +184,7 @@ def div(call: Call) -> None:
 def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
     """A factor and a shift by constants; a shift right after a fully connected layer joins its bias."""
     shape = call.shape(position)
-    factor, moved = (without_batch(_aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
+    factor, moved = (without_batch(aligned(call, a, len(shape) + 1), shape) for a in (scale, shift))
     fields = factor_and_shift(factor, moved, shape)
     call.walk.budget(sum(values.size for values in fields.values()))
     source = call.source(position)
@@ -181,7 +192,7 @@ def _affine(call: Call, position: int, scale: Array, shift: Array) -> None:
         call.emit(ChannelAffine, source, **fields)
 
 
-def _aligned(call: Call, values: Array, rank: int) -> Array:
+def aligned(call: Call, values: Array, rank: int) -> Array:
     """Before opset 7 an attribute says with which axis of the data the first axis of a constant goes."""
     if call.walk.opset >= 7 or "axis" not in call.attributes or not values.ndim:
         return values

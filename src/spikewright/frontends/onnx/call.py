@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright.causes import Cause
+from spikewright.frontends.common.choices import Choices, terms
 from spikewright.frontends.common.limits import check_constants
 from spikewright.frontends.common.moves import NodePlan, reshaped
 from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.pieces import Pieces
 from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.graph import Array, Node, Shape
+from spikewright.nodes import Add, Identity
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -56,6 +59,8 @@ class Walk:
         folder: where stored tensors may lie, if there is one.
         computed: everything that the model computes somewhere.
         made: how many constants were computed.
+        steps: what quantised values may be, by ONNX name.
+        whole: the same of the whole numbers that stand for them, with the value that they stand for where it is one.
     """
 
     opset: int
@@ -74,7 +79,12 @@ class Walk:
     folder: Path | None = None
     computed: set[str] = field(default_factory=set)
     made: int = 0
+    steps: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, tuple[str, Any]] = field(default_factory=dict)
     _made: dict[str, Shape] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.choices = Choices(self.nodes)
 
     def add(self, node: Node, output: str) -> None:
         """Keep a node as the maker of an ONNX value."""
@@ -252,3 +262,14 @@ class Call:
     def reshape(self, source: str, shape: Shape) -> None:
         """The operator's output as a source in another shape."""
         self.emit_all([reshaped(shape)], source)
+
+    def function(self, root: str, pieces: Pieces, shape: Shape) -> None:
+        """The operator's output as a function of a node that is a line between some cuts."""
+        chains = terms(pieces, shape)
+        if len(chains) > 1:
+            self.emit(Add, *(self.chain(plans, root, f"term{k}") for k, plans in enumerate(chains)))
+        elif chains[0]:
+            self.emit_all(chains[0], root)
+        else:
+            self.emit(Identity, root)
+        self.walk.choices.note(self.walk.values[self.output], root, pieces)

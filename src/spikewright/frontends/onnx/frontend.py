@@ -19,6 +19,7 @@ from spikewright.frontends.onnx.constants import evaluate
 from spikewright.frontends.onnx.model import IGNORED_DOMAINS, opened, opset_of
 from spikewright.frontends.onnx.operators import AT_THE_END, RULES, cause_of
 from spikewright.frontends.onnx.original import not_at_hand, onnx_original
+from spikewright.frontends.onnx.steps import kept
 from spikewright.frontends.onnx.weights import stored_array
 from spikewright.frontends.verify import SECONDS, UNSEEN, Verified, verified
 from spikewright.graph import Graph, Node, Shape
@@ -164,5 +165,6 @@ def _convert(walk: Walk, proto: NodeProto, known: Problem) -> None:
     if proto.op_type != "Cast" and walk.integers.intersection(proto.input):
         raise Refusal(Cause.NOT_FLOATS)
     rule(call)
+    kept(call)
     if proto.op_type in AT_THE_END:
         walk.problems.reserve(walk.values[call.output], known)

@@ -11,23 +11,29 @@ from spikewright.frontends.onnx.activations import (
     absolute,
     cast,
     clip,
-    dequantize,
     hard_sigmoid,
     identity,
     leaky_relu,
     maximum,
     minimum,
     prelu,
-    quantize,
-    relu,
     rounding,
     sigmoid,
     softmax,
     tanh,
-    thresholded,
 )
 from spikewright.frontends.onnx.arithmetic import add, div, einsum, gemm, matmul, mean, mul, neg, sub
 from spikewright.frontends.onnx.call import Call
+from spikewright.frontends.onnx.choices import (
+    SIGNS,
+    compare,
+    junction,
+    negation,
+    shrink,
+    sign,
+    thresholded,
+    where,
+)
 from spikewright.frontends.onnx.gathers import move
 from spikewright.frontends.onnx.moves import (
     concat,
@@ -45,6 +51,7 @@ from spikewright.frontends.onnx.moves import (
 )
 from spikewright.frontends.onnx.reductions import global_average_pool, global_max_pool, reduce
 from spikewright.frontends.onnx.resizing import resize, running_sum
+from spikewright.frontends.onnx.steps import dequantize, quantize, relu
 from spikewright.frontends.onnx.windows import average_pool, conv, conv_transpose, max_pool
 from spikewright.nodes import BatchNorm
 
@@ -71,6 +78,8 @@ def batch_normalization(call: Call) -> None:
 RULES: dict[str, Callable[[Call], None]] = {
     "Abs": absolute,
     "Add": add,
+    **dict.fromkeys(SIGNS, compare),
+    **dict.fromkeys(("And", "Or", "Xor"), junction),
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
     "Cast": cast,
@@ -104,6 +113,7 @@ RULES: dict[str, Callable[[Call], None]] = {
     "Min": minimum,
     "Mul": mul,
     "Neg": neg,
+    "Not": negation,
     "PRelu": prelu,
     "Pad": pad,
     "QuantizeLinear": quantize,
@@ -115,7 +125,9 @@ RULES: dict[str, Callable[[Call], None]] = {
     "Resize": resize,
     "ReverseSequence": move,
     "Round": rounding,
+    "Shrink": shrink,
     "Sigmoid": sigmoid,
+    "Sign": sign,
     "Slice": slice_,
     "Softmax": softmax,
     "SpaceToDepth": space_to_depth,
@@ -130,6 +142,7 @@ RULES: dict[str, Callable[[Call], None]] = {
     "Trilu": move,
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
+    "Where": where,
 }
 
 AT_THE_END = ("Sigmoid", "Tanh")
@@ -157,7 +170,7 @@ CAUSES = {
         words("Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"), Cause.RANDOM
     ),
     "If": Cause.DECISION,
-    **dict.fromkeys(words("Sign Shrink Where Greater Less"), Cause.JUMP),
+    "Equal": Cause.EQUALITY,
     "ArgMax": Cause.POSITIONS,
 }
 """Why some operators have no rule."""

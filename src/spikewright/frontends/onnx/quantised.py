@@ -29,6 +29,8 @@ def _given(call: Call) -> tuple[Array, Array, Array]:
     """The values, and their scales and zero points in a shape that goes with them."""
     x, scale = call.needed(0), call.needed(1).astype(np.float64)
     zero = call.needed(2).astype(np.float64) if call.input_name(2) else np.zeros_like(scale)
+    if {scale.size, zero.size} == {1}:  # runtimes write one number as a list of one, or not
+        zero = zero.reshape(scale.shape)
     axis, block = call.whole("axis", 1), call.whole("block_size", 0)
     if scale.shape != zero.shape:
         raise Refusal(f"its scales {scale.shape} and zero points {zero.shape} do not belong together")

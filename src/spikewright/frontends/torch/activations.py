@@ -19,7 +19,7 @@ ACTIVATIONS = Rules[Handler]()
 converts = ACTIVATIONS.converts
 
 
-@converts("relu", "relu6", "clamp", "clamp_min", "clamp_max", "clip", "hardtanh", "threshold")
+@converts("relu", "relu6", "clamp", "clamp_min", "clamp_max", "clip", "hardtanh")
 def rectifier(call: Call) -> Value:
     name = base_name(call.node)
     if name == "relu":
@@ -28,10 +28,6 @@ def rectifier(call: Call) -> Value:
         return call.emit(ReLU, call.x, ceiling=6.0)
     if name == "hardtanh":
         return _bounded(call, call.x, call["min_val"], call["max_val"])
-    if name == "threshold":
-        if call["threshold"] != call["value"]:
-            call.refuse(Cause.JUMP, f"it puts {call['value']} where nothing exceeds {call['threshold']}")
-        return _bounded(call, call.x, call["threshold"], None)
     return _bounded(call, call.x, call.get("min"), call.get("max"))
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from spikewright.causes import Cause
 from spikewright.errors import Problem
+from spikewright.frontends.common.choices import Choices, terms
 from spikewright.frontends.common.moves import NodePlan
 from spikewright.frontends.common.names import Names
+from spikewright.frontends.common.pieces import Pieces
 from spikewright.frontends.common.refusals import Problems, Refusal
 from spikewright.frontends.torch.names import cause_of, readable
 from spikewright.graph import Array, Node, Shape
+from spikewright.nodes import Add, Identity
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -43,6 +46,7 @@ class ImportContext(Protocol):
     nodes: list[Node]
     problems: Problems
     names: Names
+    choices: Choices
     batch: Any
     by_batch: dict[fx.Node, list[Any]]
 
@@ -177,4 +181,12 @@ class Call:
         """Add nodes to the graph, each of which reads the one before."""
         for plan in plans:
             value = self.emit(plan.kind, value, part=plan.part, **plan.fields)
+        return value
+
+    def function(self, root: Value, pieces: Pieces) -> Value:
+        """Add the nodes of a function that is a line between some cuts, and remember what it is of its root."""
+        chains = [self.emit_all(root, plans) for plans in terms(pieces, root.sample)]
+        value = self.emit(Add, *chains) if len(chains) > 1 else chains[0]
+        value = self.emit(Identity, root) if value is root else value
+        self.walk.choices.note(value.name, root.name, pieces)
         return value

@@ -34,7 +34,7 @@ Example = Any
 """A batch for a model: a tensor or array ``(B, *shape)``, or a tuple with one for each argument."""
 
 
-AT_ANY_SIZE = frozenset({Cause.CURVED, Cause.JUMP, Cause.NORM_OF_SAMPLE, Cause.RECURRENT, Cause.EMBEDDING})
+AT_ANY_SIZE = frozenset({Cause.CURVED, Cause.EQUALITY, Cause.NORM_OF_SAMPLE, Cause.RECURRENT, Cause.EMBEDDING})
 """Why layers are refused whatever the size of the batch: tracing at one size would find the same."""
 
 

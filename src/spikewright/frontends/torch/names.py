@@ -27,6 +27,7 @@ _KNOWN_AS = {
     "native_group_norm": "group_norm",
     "cat": "concat",
     "special_expit": "sigmoid",
+    **{f"__{kind}_": f"logical_{kind}" for kind in ("and", "or", "xor")},
 }
 
 _CAUSES = {
@@ -44,7 +45,7 @@ _CAUSES = {
     **dict.fromkeys(
         words("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"), Cause.RECURRENT
     ),
-    **dict.fromkeys(words("gt ge lt le eq ne sign where heaviside bucketize hardshrink"), Cause.JUMP),
+    **dict.fromkeys(words("eq ne not_equal isclose"), Cause.EQUALITY),
     **dict.fromkeys(
         words("rand randn randint rand_like randn_like randint_like bernoulli normal uniform multinomial poisson"),
         Cause.RANDOM,

@@ -13,6 +13,7 @@ from spikewright.causes import Cause
 from spikewright.frontends.common import moves
 from spikewright.frontends.common.constants import factor_and_shift, reciprocal
 from spikewright.frontends.common.gathers import bordered, gathered, padded
+from spikewright.frontends.common.pieces import multiplied
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import mixing, no_padding, same_padding
 from spikewright.frontends.torch.call import Call, Handler, Value
@@ -218,9 +219,18 @@ def multiply(call: Call) -> Value:
             call.refuse(Cause.ROUNDING)
         return affine(call, a, scale=reciprocal(numbers(call, b)))
     if isinstance(a, Value) and isinstance(b, Value):
-        call.refuse(Cause.PRODUCT)
+        return product(call, a, b)
     x, factor = (a, b) if isinstance(a, Value) else (call.value(b), a)
     return affine(call, x, scale=numbers(call, factor))
+
+
+def product(call: Call, a: Value, b: Value) -> Value:
+    """The product of functions of one value, one of which is flat wherever the other is not: ``x · (x > 0)``."""
+    a, b = spread_alike(call, a, b)
+    found = call.walk.choices.among(multiplied, a.sample, a.name, b.name)
+    if found is None:
+        call.refuse(Cause.PRODUCT)
+    return call.function(Value(found[0], a.sample), found[1])
 
 
 # Moving values.

@@ -11,8 +11,10 @@ import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.errors import GraphError, ModelFileError, Problem
+from spikewright.frontends.common.choices import Choices
 from spikewright.frontends.common.names import Names
 from spikewright.frontends.common.refusals import REFUSED, Problems, Refusal, problem_of
+from spikewright.frontends.common.rules import words
 from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright.frontends.torch.constants import fold
 from spikewright.frontends.torch.names import NO_OPERATION, REARRANGING, cause_of, readable
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
 
 MOVES = NO_OPERATION | REARRANGING | frozenset(("cat", "chunk", "select", "slice", "split", "split_with_sizes"))
 """Operators that whole numbers pass unchanged."""
+ANSWERING = frozenset(
+    words(
+        "gt ge lt le greater greater_equal less less_equal signbit logical_not logical_and logical_or logical_xor "
+        "bitwise_not bitwise_and bitwise_or bitwise_xor __and_ __or_ __xor_"
+    )
+)
+"""Operators that say true or false, of whose rules each looks after the kind of numbers that it is given."""
 CHANGES = (
     "forward() changes it and computes with it, so that every call answers differently; keep it out of the network"
 )
@@ -63,6 +72,7 @@ class Walk:
         self.program, self.handlers, self.model = program, handlers, model
         self.values: dict[fx.Node, Any] = {}
         self.nodes: list[Node] = []
+        self.choices = Choices(self.nodes)
         self.problems = Problems()
         self.names = Names()
         self.arrays: dict[int, tuple[Tensor, Array]] = {}
@@ -212,7 +222,7 @@ class Walk:
                 self.values[node] = self._visit(node)
         outputs = self._outputs(ends)
         self.problems.check([*self.nodes, *outputs])
-        return Graph([*self.nodes, *outputs], meta)
+        return Graph([*self.nodes, *outputs], meta).needed()
 
     def _inputs(self) -> None:
         found = [n for n in self.program.graph.nodes if n.op == "placeholder" and n.name not in self.constants]
@@ -305,7 +315,9 @@ class Walk:
     def _check_numbers(self, node: fx.Node, name: str) -> None:
         """Refuse to compute with numbers that are not floating-point: they wrap, round, or are complex."""
         given = [source for source in node.all_input_nodes if isinstance(self.values[source], Value)]
-        types = [getattr(first(n.meta.get("val")), "dtype", None) for n in (*given, node)]
+        given = [n for n in given if n.op == "placeholder" or not _answers(n)]  # what comparisons say is 0 or 1
+        given += [] if name in ANSWERING else [node]
+        types = [getattr(first(n.meta.get("val")), "dtype", None) for n in given]
         if name not in MOVES and any(t is not None and not t.is_floating_point for t in types):
             raise Refusal(Cause.NOT_FLOATS)
 
@@ -347,3 +359,10 @@ class Walk:
         if not outputs:
             raise ModelFileError(f"{self.model}: none of its outputs depends on an input tensor")
         return outputs
+
+
+def _answers(node: fx.Node) -> bool:
+    """Whether a value of the program is true or false."""
+    import torch
+
+    return getattr(first(node.meta.get("val")), "dtype", None) == torch.bool

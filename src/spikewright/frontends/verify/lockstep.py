@@ -16,7 +16,7 @@ from spikewright.forward import Forward
 from spikewright.frontends.verify.original import Trace
 from spikewright.frontends.verify.samples import Batch
 from spikewright.graph import Graph, Node
-from spikewright.nodes import ChannelAffine, Floor, ReLU, Round, Sigmoid, Softmax, Tanh
+from spikewright.nodes import Add, ChannelAffine, Floor, ReLU, Round, Sigmoid, Softmax, Tanh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +71,21 @@ class Lockstep:
         names = set(trace.names if trace else ())
         owners = {node.name: _seen_behind(graph, node, names) for node in graph.of_type(Floor, Round)}
         self.steps = {step: owner for step, owner in owners.items() if owner}
+        self.clipped = {step: _clip_behind(graph, graph[step]) for step in self.steps}
+
+    def far(self, step: str, before: Tensor) -> Tensor:
+        """Where a value is so far from every step that rounding cannot carry it over one.
+
+        Args:
+            step: the name of the node that rounds.
+            before: what goes into it.
+        """
+        finite = before[before.isfinite()]
+        margin = self.tolerance * max(1.0, float(finite.abs().max()) if finite.numel() else 1.0)
+        low, high = before - margin, before + margin
+        for name in (step, *self.clipped[step]):
+            low, high = (self.forward.functions[name](value) for value in (low, high))
+        return low == high
 
     def difference(self, name: str, ours: Tensor, theirs: Tensor, batch: Batch) -> Difference | None:
         """Whether values differ by more than the tolerance, and by more than rounding explains.
@@ -110,11 +125,11 @@ class Lockstep:
         with torch.no_grad():
             for name, found in self.trace.values(batch):
                 theirs = found.detach().float().cpu()
-                ours, before = walked.at(name)
-                if before is not None and ours.numel() == theirs.numel():
+                ours, far = walked.at(name)
+                if far is not None and ours.numel() == theirs.numel():
                     theirs = theirs.reshape(ours.shape)
                     walked.values[name] = theirs
-                    ours = ours.where(_far_from_steps(before, self.tolerance), theirs)
+                    ours = ours.where(far, theirs)
                 difference = self.difference(name, ours, theirs, batch)
                 if difference is not None:
                     return difference, {}
@@ -124,33 +139,47 @@ class Lockstep:
 
 
 def _seen_behind(graph: Graph, step: Node, names: set[str]) -> str:
-    """The step itself, or the value behind it that the framework shows, where one operator rounds, clips and scales."""
+    """The step itself, or the value behind it that the framework shows, where one operator rounds, clips and adds."""
     node = step
     while node.name not in names:
         readers = graph.consumers[node.name]
-        if len(readers) != 1 or not isinstance(graph[readers[0]], ChannelAffine | ReLU):
+        if len(readers) != 1 or not isinstance(graph[readers[0]], Add | ChannelAffine | ReLU):
             return ""
         node = graph[readers[0]]
     return node.name
+
+
+def _clip_behind(graph: Graph, step: Node) -> tuple[str, ...]:
+    """The nodes behind a step up to its clip, beyond whose bounds no step matters; none where the clip is before it."""
+    behind: list[str] = []
+    node = step
+    while len(graph.consumers[node.name]) == 1:
+        node = graph[graph.consumers[node.name][0]]
+        if not isinstance(node, ChannelAffine | ReLU):
+            break
+        behind.append(node.name)
+        if isinstance(node, ReLU):
+            return tuple(behind)
+    return ()
 
 
 class _Walked:
     """The graph's side of a walk: values are computed when they are asked for, and kept while anyone needs them."""
 
     def __init__(self, lockstep: Lockstep, batch: Batch) -> None:
-        self.forward, self.steps = lockstep.forward, lockstep.steps
+        self.forward, self.steps, self.far = lockstep.forward, lockstep.steps, lockstep.far
         self.inputs = self.forward.batch(batch)
         self.waiting = iter(self.forward.graph.nodes)
         self.readers = Counter(self.forward.readers)
         self.expected = Counter(lockstep.trace.names if lockstep.trace else ())
         self.values: Batch = {}
-        self.before: Batch = {}
+        self.safe: Batch = {}
 
     def at(self, name: str) -> tuple[Tensor, Tensor | None]:
-        """The value of a node, and what went into it where it is a step that was not compared yet."""
+        """The value of a node, and where it is far from steps if it is behind some that were not compared yet."""
         if name not in self.values:
             self.advance(name)
-        return self.values[name], self.before.pop(name, None)
+        return self.values[name], self.safe.pop(name, None)
 
     def advance(self, until: str | None) -> None:
         """Compute up to a node, or all."""
@@ -158,8 +187,9 @@ class _Walked:
             given = [self.values[i] for i in node.inputs] if node.inputs else [self.inputs[node.name]]
             self.values[node.name] = self.forward.functions[node.name](*given)
             if node.name in self.steps:
-                half = 0.5 if isinstance(node, Round) else 0.0
-                self.before[self.steps[node.name]] = given[0] + half
+                owner, far = self.steps[node.name], self.far(node.name, given[0])
+                others = self.safe.get(owner)
+                self.safe[owner] = far if others is None else far & others
             for name in node.inputs:
                 self.readers[name] -= 1
                 self._release(name)
@@ -205,10 +235,3 @@ def changed(before: Batch, after: Batch, tolerance: float, floors: Mapping[str, 
         if apart > max(tolerance * reach, floors.get(name, VANISHING)):
             most = max(most, apart)
     return most
-
-
-def _far_from_steps(before: Tensor, tolerance: float) -> Tensor:
-    """Where a value is so far from every whole number that rounding cannot carry it over one."""
-    finite = before[before.isfinite()]
-    margin = tolerance * max(1.0, float(finite.abs().max()) if finite.numel() else 1.0)
-    return (before - before.round()).abs() > margin
