@@ -16,9 +16,11 @@ from spikewright.chips.network import ChipNetwork
 from spikewright.chips.spike_settings import events_worth, with_settings
 from spikewright.conversion import CalibrationFacts, Conversion
 from spikewright.data import Preprocessing, as_dataset, sample_digests
+from spikewright.data.digests import fingerprint_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import SampleShapes
 from spikewright.measures.protocol import drawn_seeds
+from spikewright.provenance import History, history
 from spikewright.settings import plain, whole
 
 SAMPLES = 64
@@ -44,6 +46,7 @@ class Quantised:
         classes: the names of the classes, in the order of their indices.
         calibration: what λ come from, and which samples anything was chosen on, those of quantising among them.
         selected: what else was chosen on calibration data, each as text.
+        provenance: how it was made, command by command, that of the conversion first.
     """
 
     chip: str
@@ -58,6 +61,21 @@ class Quantised:
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     selected: tuple[str, ...] = ()
+    provenance: History = ()
+
+    @property
+    def remembered(self) -> History:
+        """How it was made, and by the command that runs now, if one does: what files of it hold."""
+        return history(
+            self.provenance,
+            chip=self.chip,
+            method=self.calibration.method,
+            data=fingerprint_of("", self.calibration.seen),
+            seeds=dict(self.calibration.seeds),
+            preprocessing=str(self.preprocessing),
+            rate=self.rate,
+            ticks=self.ticks,
+        )
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.losses), *(f"note: {note}" for note in self.notes)])
@@ -161,6 +179,7 @@ def quantise(
         classes=conversion.classes,
         calibration=calibration,
         selected=tuple(selected),
+        provenance=conversion.remembered,
     )
 
 

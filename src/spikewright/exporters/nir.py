@@ -8,7 +8,7 @@ back. What it has no node for is refused, all of it in one error, before anythin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from spikewright.nodes import (
     Reshape,
     SumPool,
 )
+from spikewright.provenance import PROVENANCE, Provenance, descriptions
 from spikewright.text import free_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def export_nir(
     *,
     dt: float = 1e-4,
     chip: Mapping[str, Any] | None = None,
+    provenance: Sequence[Provenance] = (),
     force: bool = False,
 ) -> None:
     """Write a graph as a NIR file.
@@ -70,6 +72,7 @@ def export_nir(
         path: of the file.
         dt: length of a timestep in seconds: what ``r`` and ``tau`` of the neurons are stated in.
         chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
+        provenance: how it was made, noted as metadata; ``export`` knows it.
         force: whether a file that stands there is replaced, once this one is whole.
 
     Raises:
@@ -77,7 +80,7 @@ def export_nir(
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
         SettingsError: for a ``dt`` that is not positive, or settings of a population that there is not.
     """
-    written = to_nir(graph, dt=dt, chip=chip)
+    written = to_nir(graph, dt=dt, chip=chip, provenance=provenance)
     import nir
 
     made = BytesIO()  # HDF5 itself crashes where a disk is full
@@ -88,13 +91,20 @@ def export_nir(
     write_bytes(path, made.getbuffer(), force)
 
 
-def to_nir(graph: Graph, *, dt: float = 1e-4, chip: Mapping[str, Any] | None = None) -> NIRGraph:
+def to_nir(
+    graph: Graph,
+    *,
+    dt: float = 1e-4,
+    chip: Mapping[str, Any] | None = None,
+    provenance: Sequence[Provenance] = (),
+) -> NIRGraph:
     """The same as a graph in memory, for simulators that take one.
 
     Args:
         graph: most often a spiking one.
         dt: length of a timestep in seconds.
         chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
+        provenance: how it was made, noted as metadata.
 
     Raises:
         UnsupportedModelError: with everything that NIR has no node for.
@@ -143,7 +153,8 @@ def to_nir(graph: Graph, *, dt: float = 1e-4, chip: Mapping[str, Any] | None = N
                 edges.append((names[source], start))
             edges.append((start, name))
     problems.check(purpose="written as NIR")
-    more = {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    more: dict[str, Any] = {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    more |= {PROVENANCE: descriptions(provenance)} if provenance else {}
     facts = notes(format=1, dt=float(dt), order=[node.name for node in graph], meta=dict(graph.meta), **more)
     return nir.NIRGraph(nodes, edges, metadata=facts, type_check=False)
 
