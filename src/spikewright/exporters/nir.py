@@ -153,7 +153,9 @@ def to_nir(
                 edges.append((names[source], start))
             edges.append((start, name))
     problems.check(purpose="written as NIR")
-    more: dict[str, Any] = {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    more: dict[str, Any] = (
+        {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    )
     more |= {PROVENANCE: descriptions(provenance)} if provenance else {}
     facts = notes(format=1, dt=float(dt), order=[node.name for node in graph], meta=dict(graph.meta), **more)
     return nir.NIRGraph(nodes, edges, metadata=facts, type_check=False)

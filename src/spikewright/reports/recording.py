@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.conversion import Conversion
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data.recordings import Recordings
 from spikewright.engines import Run, simulate
 from spikewright.errors import SettingsError
@@ -22,6 +22,7 @@ from spikewright.recordings.durations import seconds_of
 from spikewright.reports.charts import LARGE, Chart, framed
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.pixels import frame_picture
+from spikewright.reports.reproducing import settings_section
 from spikewright.text import short
 
 EVENTS, FRAMES, MOMENTS, SECONDS = 6000, 12, 60, 6
@@ -74,6 +75,10 @@ def recording_report(
         run = simulate(network, data, dt=step, quiet=True)
         classes = network.classes if isinstance(network, Conversion) else ()
         sections.append(f"<h2>A run on its events</h2>{animation(data, run, step, classes)}")
+    settings = {"recording": recording.name, "binning": str(cut), "dt": dt}
+    if network is not None:
+        settings["network"] = spiking_graph(network).fingerprint
+    sections.append(settings_section(settings))
     title = f"Recording {Path(recording.name).name}"
     write_text(path, document.html(title, "\n".join(sections)), force)
     return Path(path)
