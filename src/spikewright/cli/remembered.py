@@ -68,7 +68,8 @@ def result(path: Path) -> Result | None:
         SpikewrightError: for a damaged one.
     """
     read = _reader(path)
-    return None if read is None else read(path)
+    found = None if read is None else read(path)
+    return None if found is not None and read in ANYBODYS and not found.provenance else found
 
 
 def _reader(path: Path) -> Callable[[Path], Result] | None:
@@ -172,6 +173,10 @@ def _tensors(path: Path) -> Result:
 
     statistics = Statistics.load(path)
     return Result((repr(statistics),), statistics.provenance)
+
+
+ANYBODYS = (_arrays, _printed, _page, _header, _archive)
+"""Files of others look the same, and do not say what made them."""
 
 
 def _text(path: Path) -> str:
