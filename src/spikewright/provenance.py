@@ -95,6 +95,9 @@ class Provenance:
             raise SettingsError(f"how something was made cannot be {str(description)[:40]}")
         return cls(tuple(description["words"]), description["versions"], description["settings"])
 
+    def __repr__(self) -> str:
+        return f"Provenance({self.command[:120] or 'Python'!r}, {', '.join(self.settings) or 'no settings'})"
+
     @property
     def lines(self) -> list[str]:
         """It for people: the command line with the versions, and the settings."""

@@ -22,6 +22,8 @@ from spikewright.graph import SampleShapes
 from spikewright.measures.protocol import drawn_seeds
 from spikewright.provenance import History, history
 from spikewright.settings import plain, whole
+from spikewright.tabular import Table, Tabular
+from spikewright.text import listed, shape_text
 
 SAMPLES = 64
 """So many calibration samples are enough: rates are compared at thousands of their positions."""
@@ -30,7 +32,7 @@ DRAW = "samples of quantising"
 
 
 @dataclass(frozen=True, eq=False)
-class Quantised:
+class Quantised(Tabular):
     """A network as a chip runs it. ``str`` gives what quantising cost, a line a layer.
 
     Attributes:
@@ -76,6 +78,31 @@ class Quantised:
             rate=self.rate,
             ticks=self.ticks,
         )
+
+    def __repr__(self) -> str:
+        layers = listed([layer.name for layer in self.network.layers])
+        return f"Quantised(for {self.chip}: {layers}; {self.rate:g} events a step of an input's largest value)"
+
+    def _table(self) -> Table:
+        """A row a layer: its shape, its numbers, and what it lost by being integers."""
+        titles = (
+            "layer",
+            "output",
+            "kernel",
+            "threshold",
+            "factor",
+            "bound by",
+            "cut off",
+            "weights off",
+            "output off",
+        )
+        rows = []
+        for loss in self.losses:
+            layer = self.network[loss.layer]
+            shapes = (shape_text(layer.output_shape), shape_text(np.shape(layer.weights)))
+            lost = (loss.factor, loss.bound_by, loss.clipped, loss.weights, loss.output)
+            rows.append((loss.layer, *shapes, int(layer.threshold), *lost))
+        return Table.of_rows(titles, rows, [repr(self), *self.notes])
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.losses), *(f"note: {note}" for note in self.notes)])

@@ -35,4 +35,6 @@ def demo_data() -> tuple[ArrayDataset, ArrayDataset]:
     """Training images to calibrate with, and labelled test images."""
     with as_file(files(__name__) / "fashion.npz") as path, np.load(path, allow_pickle=False) as file:
         train, test, labels = file["train"], file["test"], file["labels"]
-    return ArrayDataset(train, None, PREPROCESSING), ArrayDataset(test, labels, PREPROCESSING)
+    data = ((train, None), (test, labels))
+    first, second = (ArrayDataset(x, y, PREPROCESSING, classes=CLASSES) for x, y in data)
+    return first, second

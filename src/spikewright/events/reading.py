@@ -17,15 +17,16 @@ from spikewright.events.trains import Events
 from spikewright.events.writing import COLUMNS, FACTS, FORMAT, KEY, facts_of_file, file_name
 from spikewright.graph import MOST_VALUES, Shape
 from spikewright.provenance import PROVENANCE, History, described
+from spikewright.tabular import Table, Tabular
 from spikewright.tensors import DIGEST, digest, strict_json
-from spikewright.text import first_line
+from spikewright.text import first_line, shape_text
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 
 @dataclass(frozen=True, eq=False)
-class StoredEvents(Mapping[str, Events]):
+class StoredEvents(Mapping[str, Events], Tabular):
     """The events of a run in a folder, by population; each is read when it is asked for.
 
     Attributes:
@@ -46,6 +47,12 @@ class StoredEvents(Mapping[str, Events]):
     counts: Mapping[str, int]
     first_sample: int = 0
     provenance: History = field(default=(), repr=False)
+
+    def _table(self) -> Table:
+        """A row a population: how many events it sent; the events themselves are in Parquet, which pandas reads too."""
+        told = f"{sum(self.counts.values()):,} events of {self.samples:,} samples over {self.timesteps:,} timesteps"
+        rows = [(name, shape_text(shape), self.counts[name]) for name, shape in self.shapes.items()]
+        return Table.of_rows(("population", "shape", "events"), rows, [told, str(self.folder)])
 
     def __getitem__(self, population: str) -> Events:
         return Events.joined(self.shapes[population], list(self.batches(population)))

@@ -30,6 +30,7 @@ from spikewright.errors import DataError, SettingsError
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
 from spikewright.provenance import Provenance
 from spikewright.settings import whole
+from spikewright.tabular import Table, Tabular
 from spikewright.tasks import SCORES, Answer, Curve, RunningScores, Task, TaskChoice, heads_of
 
 BATCH = 16
@@ -65,7 +66,7 @@ class ChipLayerMeasures:
 
 
 @dataclass(frozen=True, eq=False)
-class ChipMeasures:
+class ChipMeasures(Tabular):
     """How good a network is on a chip.
 
     Attributes:
@@ -116,6 +117,12 @@ class ChipMeasures:
             told = (f"{SCORES[name].title} {SCORES[name].text(curve[-1], unit=True)}" for name, curve in scores.items())
             lines.append(f"{output}: {', '.join(told)}")
         return "\n  ".join(["ChipMeasures", *lines])
+
+    def _table(self) -> Table:
+        """A row a layer: what it does on average over samples."""
+        titles = ("layer", "spikes", "sent", "synops", "synops a second", "peak", "waiting")
+        rows = [(name, *layer.summary().values()) for name, layer in self.layers.items()]
+        return Table.of_rows(titles, rows, repr(self).split("\n  ")[1:])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The curves ``(T,)``, the answers ``(N, values)`` and what layers do, by name.
