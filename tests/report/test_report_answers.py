@@ -321,10 +321,36 @@ def test_blocks_that_repeat_are_drawn_once() -> None:
     less = folded(whole)
     assert len(less.vertices) == len(whole.vertices) - 11 * 3  # two populations and a joint each
     notes = [note for arrow in less.arrows for note in arrow.notes]
-    assert len([note for note in notes if note.startswith("12 times such a block, to ")]) == 1
+    assert len([note for note in notes if note == "12 times such a block,"]) == 1
     targets = {arrow.target for arrow in less.arrows}
     assert targets == set(range(1, len(less.vertices)))  # every vertex but the input is reached
     assert folded(less) == less or len(folded(less).vertices) == len(less.vertices)
+
+
+def test_blocks_begin_and_end_at_neurons() -> None:
+    """Blocks behind one with another shortcut began where its branches meet."""
+    b = Builder(0, (3, 8, 8))
+    b.conv(4, 3, padding=((1, 1), (1, 1)))
+    b.relu()
+    start = b.at
+    b.conv(4, 3, padding=((1, 1), (1, 1)))
+    body = b.at
+    b.at = start
+    b.conv(4, 1, padding=((0, 0), (0, 0)))
+    b.sum(body, b.at)
+    b.relu()
+    for _ in range(3):
+        start = b.at
+        b.conv(4, 3, padding=((1, 1), (1, 1)))
+        b.relu()
+        b.conv(4, 3, padding=((1, 1), (1, 1)))
+        b.sum(b.at, start)
+        b.relu()
+    b.flatten()
+    b.linear(3)
+    less = folded(diagram(b.graph()))
+    (first,) = (arrow for arrow in less.arrows if "3 times such a block," in arrow.notes)
+    assert less.vertices[first.source].kind == "neurons"
 
 
 def test_columns_hold_everything_once() -> None:

@@ -107,7 +107,8 @@ def raster(recording: Recording) -> Chart:
     ]
     some = "" if every == 1 else f" (one of {every:,} events)"
     rows = {"autorange": "reversed", "zeroline": False}
-    return framed(traces, f"milliseconds{some}", "row", yaxis=rows, height=LARGE, legend=True)
+    length = {"range": [0, max(recording.duration * 1000, 1e-3)], "zeroline": False}
+    return framed(traces, f"milliseconds{some}", "row", xaxis=length, yaxis=rows, height=LARGE, legend=True)
 
 
 def _facts(recording: Recording) -> str:
@@ -132,7 +133,7 @@ def _told(binning: Binning, recording: Recording, shown: int) -> str:
 
 def _frames(frames: list[NDArray[np.float32]]) -> str:
     most = max((float(np.abs(frame).max()) for frame in frames), default=1.0)
-    style = "width:140px;image-rendering:pixelated;border:1px solid var(--line);margin:4px"
+    style = "width:min(140px,calc(50% - 12px));image-rendering:pixelated;border:1px solid var(--line);margin:4px"
     return "".join(
         f"<img alt='frame {k}' style='{style}' src='{frame_picture(frame, most)}'>" for k, frame in enumerate(frames, 1)
     )
@@ -172,9 +173,10 @@ def animation(data: Recordings, run: Run, dt: float, classes: tuple[str, ...]) -
     )
     return (
         f"<figure><figcaption>{run.timesteps:,} timesteps of {1000 * dt:g} ms, shown in {SECONDS} s: events that came, "
-        "and the answer so far</figcaption><svg viewBox='-6 -6 780 340' role='img' style='width:100%;max-width:780px' "
+        "and the answer so far</figcaption><div class='moving'>"
+        "<svg viewBox='-6 -6 780 340' role='img' style='width:100%;max-width:780px' "
         f"font-size='13' fill='currentColor'>{images}<rect x='0' y='0' width='300' height='300' fill='none' "
-        f"stroke='currentColor' stroke-opacity='0.3'/>{times}{bars}</svg></figure>"
+        f"stroke='currentColor' stroke-opacity='0.3'/>{times}{bars}</svg></div></figure>"
     )
 
 
