@@ -2,7 +2,7 @@
 
     python docs/site/pictures.py REPORT [FOLDER]
 
-REPORT is what ``spikewright demo`` wrote. Needs Chromium. Pages show the one that fits: by ``<picture>`` on the code
+REPORT is what ``spikewright demo`` wrote; "none" leaves its picture as it is. Needs Chromium. Pages show the one that fits: by ``<picture>`` on the code
 host, by the reader's choice on the site (``hooks.py``).
 """
 
@@ -30,7 +30,7 @@ def shot(page: Path, name: Path, width: float, height: float, scale: float = 1.0
         with TemporaryDirectory() as folder:
             flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
             flags += [f"--blink-settings=preferredColorScheme={scheme}", f"--force-device-scale-factor={scale}"]
-            flags += [f"--window-size={round(width)},{round(height)}", "--virtual-time-budget=8000"]
+            flags += [f"--window-size={int(width)},{int(height)}", "--virtual-time-budget=8000"]
             target = name.with_name(f"{name.name}{ending}.png")
             subprocess.run(
                 ["chromium", *flags, f"--screenshot={target}", page.resolve().as_uri()],
@@ -56,7 +56,8 @@ def vgg() -> nn.Module:
 
 
 def main(report: Path, folder: Path) -> None:
-    shot(report, folder / "report", 1246, 942)
+    if report.suffix:
+        shot(report, folder / "report", 1246, 942)
     train, _ = demo_data()
     conversion = sw.convert(demo_graph(), train.take(200), "percentile:99.9")
     torch.manual_seed(0)

@@ -266,8 +266,11 @@ setTimeout(() => {%s}, 500);
 @pytest.mark.browser
 def test_a_layer_is_shown_by_its_very_name(page: Path, tmp_path: Path) -> None:
     script = """
-const ticks = [...document.querySelectorAll("[data-chart] text")].map((text) => text.textContent);
-document.body.dataset.found = JSON.stringify(ticks.filter((text) => text.includes("alert")));
+document.querySelectorAll("details").forEach((one) => { one.open = true; });
+setTimeout(() => {
+  const ticks = [...document.querySelectorAll("[data-chart] text")].map((text) => text.textContent);
+  document.body.dataset.found = JSON.stringify(ticks.filter((text) => text.includes("alert")));
+}, 500);
 """
     document, _ = chromium(with_script(page, tmp_path, script), tmp_path, "--dump-dom")
     found = re.search(r'data-found="([^"]*)"', document)
