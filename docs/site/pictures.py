@@ -2,8 +2,8 @@
 
     python docs/site/pictures.py REPORT [FOLDER]
 
-REPORT is what ``spikewright demo`` wrote; "none" leaves its picture as it is. Needs Chromium. Pages show the one that fits: by ``<picture>`` on the code
-host, by the reader's choice on the site (``hooks.py``).
+REPORT is what ``spikewright demo`` wrote; "none" leaves its picture as it is. Needs Chromium. Pages show the one that
+fits: by ``<picture>`` on the code host, by the reader's choice on the site (``hooks.py``).
 """
 
 from __future__ import annotations
