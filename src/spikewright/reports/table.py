@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-LONG = 12
+LONG = 20
 """Characters from which on a name may be cut where a screen is narrow."""
 BREAKS = re.compile(r"([:,._/])(?=\w)")
 """Behind which it may."""
