@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from itertools import pairwise
@@ -299,11 +300,13 @@ def test_short_names_keep_what_differs() -> None:
     assert short_names(["x" * 40]) == {"x" * 40: f"{'x' * 7}…{'x' * 14}"}
 
 
-def repeated(blocks: int) -> Builder:
-    """A stem, so many residual blocks that are alike, and an end."""
+def repeated(blocks: int, before: Callable[[Builder], None] | None = None) -> Builder:
+    """A stem, what comes before blocks, so many residual blocks that are alike, and an end."""
     b = Builder(0, (3, 8, 8))
     b.conv(4, 3, padding=((1, 1), (1, 1)))
     b.relu()
+    if before is not None:
+        before(b)
     for _ in range(blocks):
         start = b.at
         b.conv(4, 3, padding=((1, 1), (1, 1)))
@@ -329,26 +332,15 @@ def test_blocks_that_repeat_are_drawn_once() -> None:
 
 def test_blocks_begin_and_end_at_neurons() -> None:
     """Blocks behind one with another shortcut began where its branches meet."""
-    b = Builder(0, (3, 8, 8))
-    b.conv(4, 3, padding=((1, 1), (1, 1)))
-    b.relu()
-    start = b.at
-    b.conv(4, 3, padding=((1, 1), (1, 1)))
-    body = b.at
-    b.at = start
-    b.conv(4, 1, padding=((0, 0), (0, 0)))
-    b.sum(body, b.at)
-    b.relu()
-    for _ in range(3):
-        start = b.at
-        b.conv(4, 3, padding=((1, 1), (1, 1)))
+
+    def other(b: Builder) -> None:
+        start, _ = b.at, b.conv(4, 3, padding=((1, 1), (1, 1)))
+        body, b.at = b.at, start
+        b.conv(4, 1, padding=((0, 0), (0, 0)))
+        b.sum(body, b.at)
         b.relu()
-        b.conv(4, 3, padding=((1, 1), (1, 1)))
-        b.sum(b.at, start)
-        b.relu()
-    b.flatten()
-    b.linear(3)
-    less = folded(diagram(b.graph()))
+
+    less = folded(diagram(repeated(3, other).graph()))
     (first,) = (arrow for arrow in less.arrows if "3 times such a block," in arrow.notes)
     assert less.vertices[first.source].kind == "neurons"
 

@@ -9,7 +9,7 @@ from html import escape
 LONG = 20
 """Characters from which on a name may be cut where a screen is narrow."""
 BREAKS = re.compile(r"([:,._/])(?=\w)")
-"""Behind which it may."""
+"""What a name may be cut behind."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, last_is_text: bool = False) -> str:
