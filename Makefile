@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 STAMP := $(VENV)/.installed
 PEERS := .venv-peers
+SNNTOOLBOX := .venv-snntoolbox
 SANITIZED := .venv-sanitized
+NOTEBOOKS := .venv-notebooks
 RELEASE := .venv-release
 INSTALLED := build/installed
 
@@ -19,7 +21,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test docs layers answers commands stubs torture sanitize neon lint check bench finetune wheels installed clean
+.PHONY: help venv demo test docs notebooks layers answers commands stubs torture sanitize neon lint check bench snntoolbox finetune wheels installed clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +51,15 @@ test: $(STAMP)  ## the tests, on all cores
 docs: $(STAMP)  ## the documentation as a site, in build/site; what links to nothing is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet: it would not count what is wrong
 	@echo build/site/index.html
+
+notebooks: $(NOTEBOOKS)/.installed  ## the tutorials as notebooks anew: each is run, which takes minutes
+	OMP_NUM_THREADS=1 $(NOTEBOOKS)/bin/python examples/make_tutorials.py
+
+$(NOTEBOOKS)/.installed: $(STAMP)
+	$(beside) $(NOTEBOOKS)
+	$(NOTEBOOKS)/bin/pip install --quiet nbclient nbformat ipykernel
+	$(NOTEBOOKS)/bin/pip install --quiet --no-deps --editable .
+	@touch $@
 
 commands: $(STAMP)  ## docs/commands.md anew, from the options of the commands
 	SPIKEWRIGHT_WRITE_DOCS=1 $(BIN)/pytest tests/cli/test_commands_page.py
@@ -98,6 +109,12 @@ bench: $(STAMP) $(PEERS)/.installed  ## the benchmarks; SPIKEWRIGHT_DATA and SPI
 	for program in accuracy calibration synapses neurons few_steps engine_choice; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	$(PEERS)/bin/python benchmarks/engine.py
 	$(PEERS)/bin/python benchmarks/training.py speed
+	$(PEERS)/bin/python benchmarks/nir_exchange.py
+	$(PEERS)/bin/python benchmarks/migration.py --only "SNN Toolbox"
+	$(BIN)/python benchmarks/mapping.py --only readers --readers $(PEERS)/bin/python
+
+snntoolbox: $(PEERS)/.installed $(SNNTOOLBOX)/.installed  ## SNN Toolbox's own pipeline with TensorFlow, beside ours
+	$(PEERS)/bin/python benchmarks/migration.py --only "SNN Toolbox" --tensorflow $(SNNTOOLBOX)/bin/python
 
 finetune: $(STAMP)  ## the recorded fine-tuning runs, hours of one core; they go on where they were stopped
 	$(BIN)/python benchmarks/training.py --state build/finetune
@@ -107,6 +124,12 @@ $(PEERS)/.installed: $(STAMP) benchmarks/peers.txt
 	$(beside) $(PEERS)
 	$(PEERS)/bin/pip install --quiet --no-deps --requirement benchmarks/peers.txt
 	$(PEERS)/bin/pip install --quiet --no-deps --editable .
+	@touch $@
+
+# It asks for a TensorFlow that needs other packages than ours, and sees none of them.
+$(SNNTOOLBOX)/.installed: benchmarks/snntoolbox.txt
+	$(PYTHON) -m venv $(SNNTOOLBOX)
+	$(SNNTOOLBOX)/bin/pip install --quiet --requirement benchmarks/snntoolbox.txt
 	@touch $@
 
 $(RELEASE)/.installed:
@@ -135,4 +158,4 @@ installed: wheels  ## the tests with the wheel, and the source archive without a
 	cd $(INSTALLED)/tree && PATH="$(abspath $(INSTALLED))/wheel/bin:$$PATH" ../wheel/bin/pytest $(PARALLEL)
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(PEERS) $(SANITIZED) $(RELEASE) .demo build dist
+	rm -rf $(VENV) $(PEERS) $(SNNTOOLBOX) $(SANITIZED) $(NOTEBOOKS) $(RELEASE) .demo build dist

@@ -1,34 +1,32 @@
 """Peers' own examples and ours, side by side: the same trained network and pictures, each run by its own code.
 
-    python benchmarks/migration.py WEIGHTS [--samples 500] [--snntoolbox FOLDER] [--output FILE]
+    python benchmarks/migration.py [WEIGHTS] [--samples 500] [--tensorflow PYTHON] [--output FILE]
 
 WEIGHTS is what ``examples/ann2snn_tutorial.py --weights`` wrote: SpikingJelly's tutorial network, trained on MNIST.
 
 - SpikingJelly: the tutorial, each mode, with its converter and with ours, as whole data set and as moving average;
 - sinabs: the conversion guide (normalise, convert, scale the first layer up) with its functions and with ours, on the
   network with its norms folded, which has biases; and the operations that its analyzer counts;
-- SNN Toolbox 0.6, where FOLDER holds it: its functions on the network of two layers of the tests. It imports
+- SNN Toolbox 0.6: its functions on the network of two layers of the tests, and on a trained one; they import
   TensorFlow's Keras, in whose place Keras 3 stands here, which needs another function that walks from layer to layer;
-  nothing else of it is changed.
+  nothing else of it is changed. With PYTHON its pipeline too, from its INI file on, with TensorFlow.
 
-Runs in the peers' environment; peers that cannot be imported are left out, and what was recorded of
-them stays. SNN Toolbox needs Keras beside it.
+Runs in the peers' environment, with SPIKEWRIGHT_DATA and SPIKEWRIGHT_MODELS; peers that cannot be imported are left
+out, and what was recorded of them stays. PYTHON is that of an environment of its own, whose TensorFlow is as old as SNN
+Toolbox (``benchmarks/snntoolbox.txt``).
 Its result goes to benchmarks/results/migration.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import configparser
 import contextlib
 import copy
 import io
-import json
 import os
 import re
 import sys
 import tempfile
-import types
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -42,6 +40,8 @@ from torch import Tensor, nn
 sys.path.append(str(Path(__file__).resolve().parent.parent / "examples"))
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+import spikewright as sw
+from _snntoolbox import functions, named, of_mnist, of_pipeline, settings_of
 from _training import pictures
 from ann2snn_tutorial import MODES, T, label, trained
 from spikewright.compat import snntoolbox as st
@@ -54,30 +54,34 @@ HEAD = """# Peers' examples, by their own code and by ours
 
 `python benchmarks/migration.py`. The same weights, images and calls on both sides; thresholds from 2,000 training
 images of MNIST, disjoint from the test images."""
+CHANGED = """Keras 3 stands where these import TensorFlow's, with another function that walks from layer to layer; of
+the pipeline nothing is changed but `np.bool`, which NumPy has no more."""
 RESULT = Path(__file__).parent / "results" / "migration.md"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="?")
     parser.add_argument("--samples", type=int, default=500)
-    parser.add_argument("--snntoolbox", type=Path)
+    parser.add_argument("--tensorflow", metavar="PYTHON", help="of the environment of benchmarks/snntoolbox.txt")
     parser.add_argument("--output", type=Path, default=RESULT)
     parser.add_argument("--only", choices=("SpikingJelly", "sinabs", "SNN Toolbox"), help="the others stay as recorded")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    ann = trained(asked.weights)
+    if asked.weights is None and asked.only != "SNN Toolbox":
+        parser.error("WEIGHTS are needed for SpikingJelly and sinabs; --only 'SNN Toolbox' goes without")
+    ann = nn.Module() if asked.weights is None else trained(asked.weights)
     calibration = pictures("mnist", "train")[0][:2000]
     x, y = (part[: asked.samples] for part in pictures("mnist", "test"))
     parts: dict[str, Callable[[], list[str]]] = {
         "SpikingJelly": lambda: of_spikingjelly(ann, calibration, x, y),
         "sinabs": lambda: of_sinabs(ann, calibration, x, y),
-        "SNN Toolbox": lambda: of_snntoolbox(asked.snntoolbox),
+        "SNN Toolbox": lambda: of_snntoolbox(asked.tensorflow, calibration, x, y),
     }
     text = asked.output.read_text(encoding="utf-8") if asked.output.exists() else ""
     found = {part.split("\n")[0].strip(): part.rstrip() for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]}
     for peer, part in parts.items():
-        if asked.only not in (None, peer) or (peer == "SNN Toolbox" and asked.snntoolbox is None):
+        if asked.only not in (None, peer):
             continue
         try:
             lines = part()
@@ -205,29 +209,29 @@ def without_norms(ann: nn.Module) -> nn.Sequential:
     return nn.Sequential(*found).eval()
 
 
-def of_snntoolbox(folder: Path) -> list[str]:
-    """Its functions and ours on the network of two layers of tests/compat/test_snntoolbox_functions.py."""
-    os.environ["KERAS_BACKEND"] = "torch"
-    import keras
+def of_snntoolbox(python: str | None, calibration: Tensor, x: Tensor, y: Tensor) -> list[str]:
+    """Its functions and ours on the network of the tests and on a trained one; its pipeline, if there is a python."""
+    with functions() as (theirs, keras):
+        lines = [f"## {named()}, its functions", "", *CHANGED.splitlines(), "", *of_functions(theirs, keras)]
+    path = Path(os.environ.get("SPIKEWRIGHT_MODELS", "")) / "mnist_cnn.onnx"
+    if not path.exists():
+        raise SystemExit(f"{path} is not there; SPIKEWRIGHT_MODELS says where it is")
+    graph, arrays = sw.load(path), [part.numpy() for part in (calibration, x, y)]
+    lines += of_mnist(graph, *arrays)
+    if python is not None:
+        lines += of_pipeline(python, graph, *arrays, T)
+    return lines
 
-    stand_in = types.ModuleType("tensorflow")
-    stand_in.keras = keras  # type: ignore[attr-defined]
-    sys.modules |= {"tensorflow": stand_in, "tensorflow.keras": keras, "tensorflow.keras.models": keras.models}
-    keras.Layer.output_shape = property(lambda layer: layer.output.shape)
-    sys.path.insert(0, str(folder))
-    from snntoolbox.conversion import utils as theirs
 
-    for name in ("tensorflow", "tensorflow.keras", "tensorflow.keras.models"):
-        del sys.modules[name]  # Keras itself would take it for TensorFlow
-    plain_dump = json.dump
-    theirs.json.dump = lambda held, file: plain_dump(held, file, default=float)  # NumPy 2's numbers are no floats
+def of_functions(theirs: Any, keras: Any) -> list[str]:
+    """Rows for the network of two layers of tests/compat/test_snntoolbox_functions.py."""
     start = keras.Input((2,), name="x")
     hidden = keras.layers.Dense(2, activation="relu", name="l1")(start)
     model = keras.Model(start, keras.layers.Dense(2, activation="relu", name="l2")(hidden))
     model.layers[1].set_weights([np.array([[2, -1], [1, 3.0]]), np.array([0.5, -0.5])])
     model.layers[2].set_weights([np.array([[1, 0.5], [0.25, -1]]), np.array([0, 0.2])])
     x = np.array([[1, 0], [0, 1], [0.5, 0.5], [1, 1], [0, 0]], np.float32)
-    lines = ["## SNN Toolbox 0.6, its functions", "", "| what | SNN Toolbox | ours |", "|---|---|---|"]
+    lines = ["| what | SNN Toolbox | ours |", "|---|---|---|"]
 
     def row(what: str, there: Any, here: Any) -> None:
         there, here = (np.round(np.asarray(value, np.float64), 4).tolist() for value in (there, here))
@@ -263,20 +267,9 @@ def of_snntoolbox(folder: Path) -> list[str]:
             theirs.get_scale_fac(np.array([-3.0, -1]), 99.9),
             st.get_scale_fac([-3, -1], 99.9),
         )
-        config = configparser.ConfigParser()
-        config.read_dict(
-            {
-                "normalization": {"percentile": "100", "normalization_schedule": "False"},
-                "simulation": {"batch_size": "5"},
-                "output": {"overwrite": "True", "plot_vars": "{}"},
-                "paths": {},
-            }
-        )
+        config = settings_of("100", 5)
         here = st.normalize_parameters(model, config, x_norm=x)
         with tempfile.TemporaryDirectory() as place:
-            parsing = types.ModuleType("snntoolbox.parsing.utils")
-            parsing.get_inbound_layers_with_params = lambda layer: [] if layer.name == "l1" else [model.layers[1]]  # type: ignore[attr-defined]
-            sys.modules["snntoolbox.parsing.utils"] = parsing
             theirs.normalize_parameters(model, config, x_norm=x, path=place)
     for index, layer in enumerate(("l1", "l2"), 1):
         weights, biases = model.layers[index].get_weights()

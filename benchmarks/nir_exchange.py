@@ -8,7 +8,8 @@ or, for those that read neither pools nor branches, a random chain. The file is 
 reader, and run for T steps of constant input; then the spikes of every neuron, and the sums at the output, are
 compared.
 
-Needs any of: spikingjelly, snntorch, sinabs, norse (with nirtorch); those that cannot be imported are left out.
+Needs any of: spikingjelly, snntorch, sinabs, norse (with nirtorch); rows of those that cannot be imported stay as
+recorded. SpikingJelly and sinabs are in the environment that ``make bench`` makes (``benchmarks/peers.txt``).
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class Peer:
         dt: the timestep to write the file with.
         run: the path of a file and samples in; spikes of each neuron, and sums at the output, out.
         network: which of ``NETWORKS`` it is given.
+        feedback: whether reset by subtraction is written with NIR's own primitives.
         batch: how many samples it runs side by side.
     """
 
@@ -125,10 +127,13 @@ class Peer:
     run: Callable[[Path, Array, tuple[str, ...]], tuple[Counts, Array]]
     network: str
     batch: int = SAMPLES
+    feedback: bool = False
 
 
 HARD = Neurons(reset="zero", v_init=0.0)
 LEAKY = Neurons(reset="zero", v_init=0.0, leak=0.9)
+HALF = Neurons()
+LEAKY_SUBTRACT = Neurons(v_init=0.0, leak=0.9)
 SUBTRACT = Neurons(max_spikes=None, v_init=0.0, v_min=-1.0)
 PEERS = (
     Peer("spikingjelly", HARD, 1e-4, in_spikingjelly, "demo"),
@@ -136,6 +141,11 @@ PEERS = (
     Peer("spikingjelly", HARD, 1e-4, in_spikingjelly, "residual"),
     Peer("snntorch", LEAKY, 1e-4, in_snntorch, "demo", 1),
     Peer("snntorch", LEAKY, 1e-4, in_snntorch, "residual", 1),
+    *(
+        Peer(package, neurons, 1e-4, run, network, batch, feedback=True)
+        for package, run, batch in (("spikingjelly", in_spikingjelly, SAMPLES), ("snntorch", in_snntorch, 1))
+        for neurons, network in ((HALF, "demo"), (HALF, "residual"), (LEAKY_SUBTRACT, "residual"))
+    ),
     Peer("sinabs", SUBTRACT, 1.0, in_sinabs, "chain"),
     Peer("norse", HARD, 1.0, in_norse, "chain", 1),
 )
@@ -182,7 +192,7 @@ def compare(peer: Peer, folder: Path) -> str:
     scales = sw.calibrate(sw.prepare(graph)[0], train, [method]).scales(method)
     spiking = sw.convert(graph, scales, neurons=peer.neurons).spiking
     path = folder / f"{peer.package}.nir"
-    sw.export(spiking, path, dt=peer.dt, force=True)
+    sw.export(spiking, path, dt=peer.dt, feedback=peer.feedback, force=True)
     # as many side by side as there, since a convolution's rounding depends on it, and once otherwise, to see how much
     ours, again = (sw.simulate(spiking, x, STEPS, record="spikes", batch_size=n) for n in (peer.batch, SAMPLES // 2))
     populations = {name.replace(".", "_"): trains.sum(axis=1) for name, trains in ours.spikes.items()}
@@ -201,6 +211,8 @@ def compare(peer: Peer, folder: Path) -> str:
     neuron = f"reset {peer.neurons.reset}, leak {peer.neurons.leak:g}, " + (
         "one spike" if peer.neurons.max_spikes == 1 else "several spikes, v ≥ −threshold"
     )
+    if peer.feedback:
+        neuron += f", v_init {'half' if peer.neurons is HALF else '0'}, by feedback"
     return (
         f"| {peer.package} {_version(peer.package)} | {peer.network} | {neuron} | {len(populations)} | "
         f"{neurons:,} | {spikes:,.0f} | {other:,} | {rounding:,} | {error:.0e} | {same:.0%} |"
@@ -216,12 +228,14 @@ def _version(package: str) -> str:
 
 def main() -> None:
     rows = []
+    before = RESULT.read_text(encoding="utf-8").splitlines() if RESULT.exists() else []
     with tempfile.TemporaryDirectory() as folder:
         for peer in PEERS:
             try:
                 import_module(peer.package)
             except ImportError as error:
                 print(f"{peer.package}: left out ({error})")
+                rows += [row for row in before if row.startswith(f"| {peer.package} ") and row not in rows]
                 continue
             rows.append(compare(peer, Path(folder)))
             print(rows[-1], flush=True)

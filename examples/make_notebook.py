@@ -80,21 +80,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path)
     asked = parser.parse_args()
-    import nbformat
-    from nbclient import NotebookClient
+    from make_tutorials import write
 
     if asked.weights is not None:
         os.environ[WEIGHTS] = str(asked.weights.resolve())
-    new = {"markdown": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}
-    book = nbformat.v4.new_notebook(cells=[new[kind](text) for kind, text in cells()])
-    for number, cell in enumerate(book.cells):
-        cell["id"] = f"cell-{number}"
-    NotebookClient(book, timeout=3600, resources={"metadata": {"path": str(HERE)}}).execute()
-    for cell in book.cells:
-        cell.get("metadata", {}).pop("execution", None)
-    book.metadata = {"language_info": {"name": "python"}}
-    nbformat.write(book, NOTEBOOK)
-    print(f"{NOTEBOOK}: {NOTEBOOK.stat().st_size / 1e3:.0f} kB")
+    write(NOTEBOOK, cells(), HERE, seconds=3600)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def main() -> None:
     print(f"accuracy on the first 1,000: {accuracy(network, test_x[:1000], test_y[:1000]):.2%}")
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, output / "network.safetensors")
     train_bytes, test_bytes = ((255 * images).round().numpy().astype(np.uint8) for images in (x[:1500], test_x[:1000]))
-    np.savez_compressed(output / "fashion.npz", train=train_bytes, test=test_bytes, labels=test_y[:1000].numpy())
+    labels = {"train_labels": y[:1500].numpy().astype(np.uint8), "labels": test_y[:1000].numpy()}
+    np.savez_compressed(output / "fashion.npz", train=train_bytes, test=test_bytes, **labels)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def test_every_module_stands_in_one_layer() -> None:
 def modules() -> list[str]:
     """What lies in the package, without the endings of files."""
     found = (path for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
-    return sorted(path.stem for path in found if path.stem != "__init__")
+    return sorted(path.stem for path in found if path.stem not in ("__init__", "__main__"))
 
 
 def test_folders_are_those_of_the_tree() -> None:

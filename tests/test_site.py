@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -97,3 +98,21 @@ def test_the_python_interface_is_there(site: Path) -> None:
     assert "Read a trained network" in text
     assert 'id="spikewright.convert"' in text
     assert "UnsupportedModelError" in text
+
+
+def test_notebooks_are_pages_with_what_they_showed(site: Path) -> None:
+    """And can be downloaded as they are."""
+    notebooks = sorted((ROOT / "examples").rglob("*.ipynb"))
+    assert len(notebooks) == 8
+    for notebook in notebooks:
+        page = (site / notebook.relative_to(ROOT)).with_suffix(".html")
+        text = page.read_text(encoding="utf-8")
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        shown = [cell for cell in cells if cell.get("outputs")]
+        assert text.count('<div class="shown">') == len(shown) > 0
+        assert 'id="shown-' not in text  # every output is at its place
+        outputs = [output for cell in shown for output in cell["outputs"]]
+        pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+        assert len(list(page.with_suffix("").glob("*.png"))) == len(pictures)
+        assert (site / "downloads" / notebook.name).read_bytes() == notebook.read_bytes()
+        assert f"downloads/{notebook.name}" in text

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 import spikewright as sw
-from spikewright.text import percent, size_text
+from spikewright.text import energy_text, percent, short, size_text
 
 
 @pytest.fixture(scope="module")
@@ -96,4 +96,12 @@ def test_sizes_in_thousands() -> None:
         "10.0 MB",
         "184 MB",
         "131 GB",
+    ]
+
+
+def test_large_and_small_numbers_have_three_digits_and_a_unit() -> None:
+    """Never ``1e+03``, nor ``k nJ``."""
+    assert [short(number) for number in (0.5, 999.4, 999.9, 1234567)] == ["0.5", "999", "1 k", "1.23 M"]
+    assert [energy_text(number) for number in (102, 999.6, 60213, 7.83e6, 2e9)] == [
+        *("102 nJ", "1 µJ", "60.2 µJ", "7.83 mJ", "2 J"),
     ]

@@ -2,8 +2,8 @@
 
     SPIKEWRIGHT_DATA=FOLDER python examples/events_mnist/run.py [WORK FOLDER] [--samples TRAIN TEST] [--stages STAGE …]
 
-It simulates a camera that looks at 10,000 training pictures and 2,000 test pictures of MNIST (``camera.py``), and
-trains a small CNN on one frame a recording. Then, stage by stage:
+It simulates a camera (``spikewright.demo.camera``) that looks at 10,000 training pictures and 2,000 test pictures of
+MNIST, and trains a small CNN on one frame a recording. Then, stage by stage:
 
 - ``sweep``: converts it, sweeps the gain of the first layer on training recordings that were held out, and measures the
   recommended network on the events of the test recordings, with signed spikes and with plain ones;
@@ -27,10 +27,9 @@ import torch
 from torch import nn
 
 import spikewright as sw
+from spikewright.demo.camera import Camera, write
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "benchmarks")]
-
-from camera import Camera, write  # noqa: E402
+sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks")]
 
 from _data import folder  # noqa: E402
 

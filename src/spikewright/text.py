@@ -17,9 +17,17 @@ QUOTED = 200
 def short(number: float) -> str:
     """1234567 as 1.23 M."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size:
+        if abs(number) >= 0.9995 * size:  # which three digits round up
             return f"{number / size:.3g}{unit}"
     return f"{number:.3g}"
+
+
+def energy_text(nanojoules: float) -> str:
+    """An energy as people read it: 60213 nanojoules as ``60.2 µJ``."""
+    for size, unit in ((1e9, "J"), (1e6, "mJ"), (1e3, "µJ")):
+        if nanojoules >= 0.9995 * size:
+            return f"{nanojoules / size:.3g} {unit}"
+    return f"{nanojoules:.3g} nJ"
 
 
 def size_text(count: float) -> str:

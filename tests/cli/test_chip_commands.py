@@ -243,6 +243,7 @@ def test_export_hands_over_what_quantise_wrote(
         ("chip", "net.nir", [], "no network in a chip's integers is written under the suffix '.nir'"),
         ("chip", "chip.h", ["--chip-readout"], "--chip-readout would change nothing"),
         ("spiking", "net.nir", ["--chip-readout"], "--chip-readout would change nothing"),
+        ("chip", "speck.json", ["--feedback"], "--feedback would change nothing: it is about neurons in .nir"),
         ("chip", "speck.json", ["--dt", "0.001"], "--dt would change nothing: a chip has no steps"),
     ],
 )

@@ -227,7 +227,7 @@ def test_every_option_that_is_refused_is_named(folder: Path, capsys: pytest.Capt
     for part in (
         "[cell] tau_refrac = 2: neurons have no refractory period",
         "[conversion] spike_code = ttfs: of other codes there is few_spike",
-        "[simulation] simulator = nest: is run here: `spikewright export` writes NIR",
+        "[simulation] simulator = nest: only INI is run here: `spikewright export` writes NIR",
         "[cell] reset = Reset by modulo: is not one of Reset by subtraction, Reset to zero",
         "[output] plot_vars: there is no 'errors'",
         "[simulation] num_to_tests: no such option; num_to_test?",

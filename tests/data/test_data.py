@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikewright.data import Dataset, Preprocessing, as_dataset, load_data
+from spikewright.data import ArrayDataset, Dataset, Preprocessing, as_dataset, load_data
 from spikewright.demo import CLASSES, demo_data
 from spikewright.errors import DataError, SettingsError
 
@@ -53,6 +53,19 @@ def test_the_data_of_the_demo_name_their_classes() -> None:
     train, test = demo_data()
     assert train.classes == test.classes == CLASSES
     assert len(CLASSES) == 10
+
+
+def test_a_whole_data_set_as_arrays() -> None:
+    """More than one batch of them, with what is done to samples."""
+    x = np.arange(5000, dtype=np.uint8).reshape(-1, 1)
+    samples, targets = as_dataset((x, np.arange(5000))).arrays()
+    np.testing.assert_array_equal(samples, x.astype(np.float32))
+    np.testing.assert_array_equal(targets, np.arange(5000))
+    data = ArrayDataset(X[:, None], None, Preprocessing(scale=0.5))
+    np.testing.assert_array_equal(data.arrays()[0], X[:, None] * np.float32(0.5))
+    assert data.arrays()[1] is None
+    with pytest.raises(DataError, match="there are no samples"):
+        data.take(0).arrays()
 
 
 def test_a_folder_of_snn_toolbox(tmp_path: Path) -> None:

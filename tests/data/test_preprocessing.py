@@ -23,6 +23,13 @@ def of(text: str, x: np.ndarray = PIXELS, axis: int = 1) -> np.ndarray:
     return parse(text)(x, axis)
 
 
+@pytest.mark.parametrize("scale", [1 / 255, 1 / 65535, 1 / 3, 0.25, 2.0, 0.001, 0.0039, 0.3333])
+def test_a_scale_is_told_as_people_write_it(scale: float) -> None:
+    told = str(Preprocessing(scale=scale))
+    assert len(told) <= len("scale=1/65535")
+    assert Preprocessing.parse(told).scale == scale
+
+
 def test_data_are_loaded_with_a_text_too(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=PIXELS, y=np.arange(4))
     one, other = (load_data(f"{tmp_path}/data.npz", preprocessing=p) for p in ("scale=1/255", parse("scale=1/255")))

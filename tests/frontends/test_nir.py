@@ -253,7 +253,7 @@ def test_everything_that_cannot_be_taken_in_one_error() -> None:
         "li": nir.CubaLI(two, two, two, two),
         "late": nir.Delay(two),
         "leaky": nir.LI(two, two, two),
-        "lif": neuron(shape, "LIF", v_leak=0.5),
+        "lif": neuron(shape, "LIF", v_leak=1.5),
         "mixed": neuron(shape, "LIF", tau=np.array([1e-3, 2e-3])),
         "slow": neuron(shape, "LIF", tau=1e-5),
         "odd": nir.Scale(np.ones(3)),
@@ -274,7 +274,7 @@ def test_everything_that_cannot_be_taken_in_one_error() -> None:
         "CubaLI at 'li': its synaptic current is a second state, which no neuron here has; "
         "Delay at 'late': spikes arrive in the step in which they are sent; "
         "LI at 'leaky': an output adds up what arrives and does not leak; "
-        "LIF at 'lif': its v_leak is not 0; potentials here decay to 0; "
+        "LIF at 'lif': its v_leak of 1.5 is not below its threshold, so it fires without input; "
         "LIF at 'mixed': its tau differs from neuron to neuron; a population has one; "
         "LIF at 'slow': its tau of 1e-05 s is not longer than a step of dt = 0.0001 s; give a shorter dt; "
         "Scale at 'odd': its scale has the shape (3,), its input (2,); "

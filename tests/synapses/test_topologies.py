@@ -191,9 +191,11 @@ def test_the_numbers_of_a_few_by_hand() -> None:
     assert extent(128, 3, 2, "same") == (64, 191)
 
 
-def test_one_of_them_written(tmp_path: Path) -> None:
-    stack = lenet()
-    graph = converted(stack)
-    header, *lines = graph.write(tmp_path / "lenet.hgr").read_text().splitlines()
-    assert header == f"{sum(stack.neurons[:-1])} {sum(stack.neurons)}"
-    assert sum(len(line.split()) - 1 for line in lines) == sum(stack.synapses)
+@pytest.mark.parametrize("make", [mlp, lenet, mnist_cnn, gesture_cnn], ids=lambda make: make.__name__)
+def test_written_there_is_a_pin_for_every_synapse(make: Callable[[], Stack], tmp_path: Path) -> None:
+    stack = make()
+    header, _, pins = converted(stack).write(tmp_path / "net.hgr").read_bytes().partition(b"\n")
+    edges, neurons = map(int, header.split())
+    assert neurons == sum(stack.neurons)
+    assert edges == pins.count(b"\n") <= sum(stack.neurons[:-1])  # of neurons that reach another
+    assert pins.count(b" ") == sum(stack.synapses)  # behind the source itself

@@ -146,7 +146,7 @@ class Fit(Tabular):
         size = f'style="max-width: 100%; width: {picture.width:.0f}px"'
         return (
             f'<img {size} alt="{escape(self.verdict)}" src="data:image/svg+xml;base64,{source}">'
-            f"<pre>{escape(str(self))}</pre>"
+            f'<pre style="white-space: pre-wrap">{escape(str(self))}</pre>'
         )
 
     @property

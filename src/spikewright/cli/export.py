@@ -49,6 +49,13 @@ def export(
             metavar="CHIP",
         ),
     ] = None,
+    feedback: Annotated[
+        bool,
+        typer.Option(
+            "--feedback",
+            help="With .nir: reset by subtraction in NIR's own primitives, for simulators that read recurrence.",
+        ),
+    ] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,12 +65,13 @@ def export(
     Example: [bold]spikewright export chip.safetensors -o speck.json[/bold]
     """
     options: dict[str, Any] = {} if dt is None else {"dt": dt}
-    if chip_readout:
-        options["chip_readout"] = True
+    options |= {label: True for label, given in {"chip_readout": chip_readout, "feedback": feedback}.items() if given}
     check_not_code(model)
     check_outputs({"--output": output}, {"SPIKING": model, "--chip-settings": settings})
     if chip_readout and output.suffix.lower() != ".json":
         raise SettingsError("--chip-readout would change nothing: it is for the settings of a chip, .json")
+    if feedback and output.suffix.lower() != ".nir":
+        raise SettingsError("--feedback would change nothing: it is about neurons in .nir")
     if is_quantised(model):
         check_chip_export(output, force)
         if dt is not None:

@@ -17,7 +17,7 @@ PANELS: dict[str, str] = {
         "Training": "epochs rate surrogate detach_reset labels distillation biases thresholds synops_weight "
         "firing_rate clip noise budget checkpoint",
         "The chip": "chip dt chip_rules spread beside synops_limit window chip_readout try_remedies ticks bias_bits "
-        "return_to_zero decimator threshold_scale keep_means settings",
+        "return_to_zero decimator threshold_scale keep_means settings feedback",
         "The synapses": "rates pools pool_weight shard workers partition",
         "The measurement": "test timesteps readout_from early_exit explain allow_overlap",
         "How it is run": "engine dtype device batch_size cluster",

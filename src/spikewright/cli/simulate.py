@@ -73,7 +73,7 @@ from spikewright.reports.document import check_report
 from spikewright.reports.recording import recording_report
 from spikewright.storage import SUFFIX
 from spikewright.tasks import heads
-from spikewright.text import shape_text, short
+from spikewright.text import energy_text, shape_text, short
 
 _STEPPED = {
     *("engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
@@ -300,9 +300,9 @@ def simulate(
     for line in agreement_lines(measures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"engine: {measures.engine} ({measures.run.engine_reason})", highlight=False, soft_wrap=True)
-    spent = f"{measures.energy_spiking:,.0f} nJ"
+    spent = energy_text(measures.energy_spiking)
     if measures.energy_analog is not None:
-        spent += f" against {measures.energy_analog:,.0f} nJ for the analog network"
+        spent += f" against {energy_text(measures.energy_analog)} for the analog network"
     constants = f"{measures.energy.ac} pJ an accumulate, {measures.energy.mac} pJ a multiply-accumulate, 45 nm"
     out.print(f"energy, estimated: {spent} ({constants})", highlight=False, soft_wrap=True)
     if measures.dt is not None:

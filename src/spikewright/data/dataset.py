@@ -96,6 +96,20 @@ class Dataset(Tabular, ABC):
         """
         return self.batches(size)
 
+    def arrays(self) -> Batch:
+        """All samples ``(N, *shape)`` as float32 with their targets, in memory at once: to look at, or to train on.
+
+        Returns:
+            the samples, after preprocessing, and their targets, or None where there are none.
+
+        Raises:
+            DataError: for a data set without samples, or one that cannot be read.
+        """
+        found = list(self.batches(4096))
+        if not found:
+            raise DataError("there are no samples")
+        return np.concatenate([x for x, _ in found]), joined([y for _, y in found if y is not None])
+
     def raw(self) -> Iterator[Raw]:
         """What stands for each sample before preprocessing, one by one: see ``sample_digests``."""
         for x, _ in self.batches(256):

@@ -225,6 +225,8 @@ def _text(label: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ("x" if label in ("resize", "crop") else ":").join(map(repr, value))
+    if label == "scale" and 0 < value < 1 and len(repr(value)) > 8 and 1 / round(1 / value) == value:
+        return f"1/{round(1 / value)}"  # as people write it
     return str(value) if isinstance(value, str) or value is None else repr(value)
 
 

@@ -31,10 +31,16 @@ def demo_graph() -> Graph:
     return from_torch(module, torch.zeros(1, 1, 28, 28))
 
 
-def demo_data() -> tuple[ArrayDataset, ArrayDataset]:
-    """Training images to calibrate with, and labelled test images."""
+def demo_data(*, labelled: bool = False) -> tuple[ArrayDataset, ArrayDataset]:
+    """Training images to calibrate with, and labelled test images.
+
+    Args:
+        labelled: whether the training images have their labels, to train a network of one's own on them.
+    """
     with as_file(files(__name__) / "fashion.npz") as path, np.load(path, allow_pickle=False) as file:
         train, test, labels = file["train"], file["test"], file["labels"]
-    data = ((train, None), (test, labels))
-    first, second = (ArrayDataset(x, y, PREPROCESSING, classes=CLASSES) for x, y in data)
-    return first, second
+        known = file["train_labels"].astype(np.int64) if labelled else None
+    return (
+        ArrayDataset(train, known, PREPROCESSING, classes=CLASSES),
+        ArrayDataset(test, labels, PREPROCESSING, classes=CLASSES),
+    )

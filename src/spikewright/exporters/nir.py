@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikewright.errors import SettingsError, StorageError
+from spikewright.exporters._feedback import with_feedback
 from spikewright.exporters._selections import evenly_padded, selections
 from spikewright.files import reason, shown, write_bytes
 from spikewright.frontends.common.files import missing
@@ -52,6 +54,8 @@ UNKNOWN_TO_NIR = {
     "step_bias": "it has a bias for each step; those of NIR stay the same: convert without that correction",
 }
 """Settings of a population that would change its spikes if they were left away, and why they cannot be written."""
+LIMITS = ("threshold", "v_init")
+"""What a population with feedback has in its own unit beside it."""
 DENSEST = 1024
 """Channels up to which one factor a channel is written as a diagonal matrix."""
 
@@ -61,6 +65,7 @@ def export_nir(
     path: Path | str,
     *,
     dt: float = 1e-4,
+    feedback: bool = False,
     chip: Mapping[str, Any] | None = None,
     provenance: Sequence[Provenance] = (),
     force: bool = False,
@@ -71,6 +76,8 @@ def export_nir(
         graph: most often a spiking one, from ``convert``.
         path: of the file.
         dt: length of a timestep in seconds: what ``r`` and ``tau`` of the neurons are stated in.
+        feedback: whether reset by subtraction is written with NIR's own primitives, as neurons whose spikes come back
+            to them (``_feedback.py``), so that other simulators that read recurrence send the same spikes.
         chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
         provenance: how it was made, noted as metadata; ``export`` knows it.
         force: whether a file that stands there is replaced, once this one is whole.
@@ -80,7 +87,7 @@ def export_nir(
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
         SettingsError: for a ``dt`` that is not positive, or settings of a population that there is not.
     """
-    written = to_nir(graph, dt=dt, chip=chip, provenance=provenance)
+    written = to_nir(graph, dt=dt, feedback=feedback, chip=chip, provenance=provenance)
     import nir
 
     made = BytesIO()  # HDF5 itself crashes where a disk is full
@@ -95,6 +102,7 @@ def to_nir(
     graph: Graph,
     *,
     dt: float = 1e-4,
+    feedback: bool = False,
     chip: Mapping[str, Any] | None = None,
     provenance: Sequence[Provenance] = (),
 ) -> NIRGraph:
@@ -103,6 +111,7 @@ def to_nir(
     Args:
         graph: most often a spiking one.
         dt: length of a timestep in seconds.
+        feedback: whether reset by subtraction is written as neurons whose spikes come back to them.
         chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
         provenance: how it was made, noted as metadata.
 
@@ -140,8 +149,12 @@ def to_nir(
         elif sources and sources[0] in dissolved:
             facts["sum"] = sources[0]
             sources = list(graph[sources[0]].inputs)
+        back: list[NIRNode] = []
         try:
-            nodes[name] = _written(node, graph, dt, facts)
+            if feedback and isinstance(node, IF) and node.reset == "subtract" and node.decay != 0:
+                nodes[name], back = _subtracting(node, graph.shapes[node.name], dt, facts)
+            else:
+                nodes[name] = _written(node, graph, dt, facts)
         except Refusal as refusal:
             problems.add(problem_of(refusal, node.type, f"'{node.name}'"))
             continue
@@ -152,6 +165,12 @@ def to_nir(
                 nodes[start] = nir.Scale(np.ones(graph.shapes[source], np.float32), metadata=notes(type="copy"))
                 edges.append((names[source], start))
             edges.append((start, name))
+        if back:
+            way = [name]
+            for part in back:
+                way.append(free_name(f"{name}_back", {*names.values(), *nodes}))
+                nodes[way[-1]] = part
+            edges += pairwise([*way, name])
     problems.check(purpose="written as NIR")
     more: dict[str, Any] = (
         {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
@@ -206,11 +225,7 @@ def _population(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> NIR
     """A neuron whose Euler step of length dt is ours; what NIR cannot say stands beside it."""
     import nir
 
-    if node.schedule != "free":
-        raise Refusal(f"its neurons exchange window by window ({node.schedule}); NIR knows neurons that run free alone")
-    for label, why in UNKNOWN_TO_NIR.items():
-        if getattr(node, label) is not None and getattr(node, label) is not False:
-            raise Refusal(why)
+    _check_known(node)
 
     def spread(values: Any, dtype: type = np.float32) -> Array:
         return np.array(node.spread(np.asarray(values, dtype), shape))
@@ -237,6 +252,25 @@ def _population(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> NIR
         **limits,
         metadata=metadata,
     )
+
+
+def _check_known(node: IF) -> None:
+    """Refuse a population with settings that NIR has no field for and that would change its spikes."""
+    if node.schedule != "free":
+        raise Refusal(f"its neurons exchange window by window ({node.schedule}); NIR knows neurons that run free alone")
+    for label, why in UNKNOWN_TO_NIR.items():
+        if getattr(node, label) is not None and getattr(node, label) is not False:
+            raise Refusal(why)
+
+
+def _subtracting(node: IF, shape: Shape, dt: float, facts: dict[str, Any]) -> tuple[NIRNode, list[NIRNode]]:
+    """A neuron that resets by subtraction with NIR's own primitives; its exact numbers stand beside it."""
+    _check_known(node)
+    population, back = with_feedback(node, shape, dt, DENSEST)
+    facts |= {"reset": node.reset} | ({} if node.decay == 1 else {"leak": float(node.decay)})
+    exact = {label: np.array(node.spread(np.asarray(getattr(node, label), np.float32), shape)) for label in LIMITS}
+    population.metadata = exact | notes(**facts)
+    return population, back
 
 
 def _linear(node: Linear, _shape: Shape, _facts: dict[str, Any]) -> NIRNode:

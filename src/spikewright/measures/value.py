@@ -25,7 +25,7 @@ from spikewright.measures.scores import HeadMeasures, agreement_name
 from spikewright.measures.synops import SynOps
 from spikewright.rates import Rates
 from spikewright.tabular import Column, Table, Tabular
-from spikewright.text import brief, shape_text, short
+from spikewright.text import brief, energy_text, shape_text, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,12 +104,12 @@ class Measures(Tabular):
     compared: bool = True
 
     def __repr__(self) -> str:
-        trained = "" if self.energy_analog is None else f", of the trained network {short(self.energy_analog)} nJ"
+        trained = "" if self.energy_analog is None else f", of the trained network {energy_text(self.energy_analog)}"
         lines = [
             f"Measures of {self.samples:,} samples at T={self.timesteps}",
             *(repr(head) for head in self.heads.values()),
             f"firing rate {self.firing_rate:.4f}, {short(self.total_synops)} synaptic operations a sample",
-            f"energy, estimated: {short(self.energy_spiking)} nJ{trained}",
+            f"energy, estimated: {energy_text(self.energy_spiking)}{trained}",
             *(f"{reading.title}: {reading.text()}" for reading in self.others.values()),
             *([] if self.early_exit is None else [str(self.early_exit)]),
             *(f"warning: {line}" for line in self.warnings),

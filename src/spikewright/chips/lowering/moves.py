@@ -8,12 +8,13 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.chips.lowering.axes import sliding
 from spikewright.chips.lowering.branch import Branch
 from spikewright.chips.lowering.refusal import Refused
 from spikewright.chips.lowering.window import Axis, Window, map_of, over_all
 from spikewright.connections.products import channel_map
 from spikewright.graph import Graph, Node
-from spikewright.nodes import Concat, Pad
+from spikewright.nodes import Concat, Pad, Take
 
 CONCATENATION = "concatenation as a shift of channels"
 
@@ -55,6 +56,12 @@ def _moved(
         )
         if rows is not None and columns is not None:
             return replace(window, rows=rows, columns=columns)
+    if isinstance(node, Take) and len(shape) <= 3:
+        axes = [np.eye(n)[list(read)] if read else None for read, n in zip(node.positions, source, strict=True)]
+        regular = sliding(source[0], source[1:], axes[1:])
+        if regular is not None:
+            channels = np.asarray(node.positions[0] or range(source[0]))
+            return _of_channels(window, channels, source[0]).behind(regular)
     matrix = window.matrix if branch.pool == 1 else None
     if matrix is None:
         raise Refused(

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from spikewright.chips.lowering.axes import behind_matrix
 from spikewright.chips.lowering.branch import Branch
 from spikewright.chips.lowering.refusal import Refused
 from spikewright.chips.lowering.window import Axis, Window, map_of
@@ -31,7 +32,10 @@ def behind_pool(graph: Graph, node: SumPool, branch: Branch, sides: Collection[i
     """
     mean = isinstance(node, AvgPool)
     if isinstance(node, AvgPool) and not node.uniform:
-        raise Refused(
+        return behind_matrix(
+            graph,
+            node,
+            branch,
             "its windows at the border are divided by other numbers than those inside",
             "count the padding (count_include_pad=True, ceil_mode=False), or pool without padding",
         )

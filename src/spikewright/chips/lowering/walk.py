@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from spikewright.chips.lowering.affine import behind_affine
+from spikewright.chips.lowering.axes import behind_matrix, behind_resample
 from spikewright.chips.lowering.branch import Branch
 from spikewright.chips.lowering.convolution import behind_convolution
 from spikewright.chips.lowering.joins import behind_sum
@@ -14,7 +15,21 @@ from spikewright.chips.lowering.pool import behind_max_pool, behind_pool
 from spikewright.chips.lowering.refusal import Refused
 from spikewright.chips.lowering.window import in_place
 from spikewright.graph import Graph, Node
-from spikewright.nodes import Add, ChannelAffine, Conv, ConvTranspose, Input, Linear, SpikeMaxPool, SumPool
+from spikewright.nodes import (
+    AdaptiveAvgPool,
+    Add,
+    ChannelAffine,
+    Conv,
+    ConvTranspose,
+    Input,
+    Linear,
+    Resample,
+    SpikeMaxPool,
+    SumPool,
+)
+
+SPREADS = "it spreads values, and kernels on a chip only gather them"
+UNEVEN = "what it adds up differs from place to place, and a kernel is the same everywhere"
 
 
 def branches_of(graph: Graph, reader: Node, views: Mapping[str, object], sides: Collection[int]) -> list[Branch]:
@@ -59,8 +74,10 @@ def _behind(graph: Graph, node: Node, branch: Branch, sides: Collection[int]) ->
         return behind_sum(node, branch)
     if isinstance(node, Input):
         raise Refused("no map of events stands for it", "see what is said of the input")
+    if isinstance(node, Resample | AdaptiveAvgPool):
+        return behind_resample(graph, node, branch)
     if isinstance(node, ConvTranspose):
-        raise Refused(
-            "it spreads values, and kernels on a chip only gather them", "use a convolution that keeps the map"
-        )
+        return behind_matrix(graph, node, branch, SPREADS, "use a convolution that keeps the map")
+    if node.connections(*graph.input_shapes(node)) is not None:
+        return behind_matrix(graph, node, branch, UNEVEN, "let a dense layer follow it, or use a convolution")
     return behind_moves(graph, node, branch)

@@ -122,7 +122,7 @@ OPTIONS: tuple[Option, ...] = (
     *_section(
         "simulation",
         """
-        simulator | INI | fixed | is run here: `spikewright export` writes NIR for other simulators
+        simulator | INI | fixed | only INI is run here: `spikewright export` writes NIR for other simulators
         duration | 200 | taken | in ms: T is duration / dt
         dt | 1 | taken | in ms
         batch_size | 1 | taken | the samples of one file of log_vars; they run in batches of our own

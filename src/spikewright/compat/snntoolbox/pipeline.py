@@ -250,7 +250,8 @@ def _simulated(conversion: Conversion, data: Dataset, asked: Experiment, told: S
         measures = measure(conversion, data, asked.timesteps, allow_overlap=True, quiet=True, **how)
         plot_run(asked, measures)
         path = report(asked.log / "report.html", conversion, measures, force=asked.overwrite)
-        told(f"Report: {path}")
+        here = Path.cwd()
+        told(f"Report: {path.relative_to(here) if path.is_relative_to(here) else path}")
     return accuracy
 
 

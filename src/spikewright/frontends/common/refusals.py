@@ -62,8 +62,8 @@ class Problems:
         self._found: dict[Problem, None] = {}
         self._reserved: dict[str, Problem] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, *problems: Problem) -> None:
         """Note what cannot be converted."""

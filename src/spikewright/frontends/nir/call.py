@@ -27,6 +27,7 @@ class Call:
         dt: length of a timestep, in seconds.
         fresh: a name that no node has yet.
         readers: the NIR types of what reads it.
+        batch: the size of the batch that its fields may count in front of a sample's axes.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Call:
     dt: float
     fresh: Callable[[str], str] = field(repr=False)
     readers: tuple[str, ...] = ()
+    batch: int | None = None
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -74,14 +76,23 @@ class Call:
             raise Refusal(f"its {label} is not finite")
         if values.size == 1:
             return values.reshape(())
+        values = self.of_one(values)
         if self.shape is not None and values.shape != self.shape:
             raise Refusal(f"its {label} has the shape {values.shape}, its input {self.shape}")
         return values
 
+    def of_one(self, values: Array) -> Array:
+        """Values for a sample, where they may be stated for each of a batch, alike."""
+        if self.batch is None or self.shape is None or values.shape != (self.batch, *self.shape):
+            return values
+        return values[0] if (values == values[0]).all() else values
+
     def check_stated(self, label: str, actual: Shape) -> None:
         """Refuse a node that states another shape than the one that arrives."""
-        if self.fields.get(label) is not None and shape_of(self.fields[label], label) != actual:
-            stated = shape_of(self.fields[label], label)
+        if self.fields.get(label) is None:
+            return
+        stated = shape_of(self.fields[label], label)
+        if stated != actual and (self.batch is None or stated != (self.batch, *actual)):
             raise Refusal(f"it states an input of shape {stated}, and {actual} arrives")
 
 

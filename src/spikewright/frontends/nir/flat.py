@@ -24,6 +24,7 @@ class Flat:
         inner: the Inputs and Outputs of nested graphs, through which values only pass.
         metadata: of the outermost graph.
         problems: nested graphs that cannot be laid open.
+        batch: the size of the batch that shapes state, where its axis is left out of those of inputs and outputs.
     """
 
     nodes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Flat:
     inner: set[str] = field(default_factory=set)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    batch: int | None = None
 
     def kind(self, name: str) -> str:
         """The NIR type of a node."""

@@ -18,9 +18,11 @@ from spikewright.causes import Cause
 from spikewright.errors import GraphError, ModelFileError, SettingsError
 from spikewright.facts import check_facts
 from spikewright.frontends.common.refusals import NONSENSE, REFUSED, Problems, Refusal, problem_of
+from spikewright.frontends.nir.batched import without_batch
 from spikewright.frontends.nir.call import Call, numbers, shape_of
 from spikewright.frontends.nir.file import read_file
 from spikewright.frontends.nir.flat import DEEPEST, TERMINALS, Flat, cycles, flatten
+from spikewright.frontends.nir.loops import take_in_feedback
 from spikewright.frontends.nir.notes import read_notes
 from spikewright.frontends.nir.rules import NOT_TAKEN, RULES, SAME_SHAPE
 from spikewright.graph import MOST_VALUES, Graph, Node, Shape
@@ -92,12 +94,26 @@ def _read(root: Mapping[str, Any], dt: float | None) -> Graph:
         raise ModelFileError(f"holds a {root.get('type')}, not a NIRGraph; export it again")
     flat = flatten(root)
     facts = read_notes(flat.metadata, "the graph")
-    walk = _Walk(flat, _timestep(flat, facts, dt))
+    take_in_feedback(flat)
+    step = _timestep(flat, facts, dt)
+    walk = _walked(flat, step)
+    if walk.problems:
+        for reading in without_batch(flat):
+            try:
+                other = _walked(reading, step)
+            except ModelFileError:
+                continue
+            walk = min(walk, other, key=lambda one: len(one.problems))
+    walk.problems.check(purpose="read")
+    return walk.graph(facts)
+
+
+def _walked(flat: Flat, step: float) -> _Walk:
+    walk = _Walk(flat, step)
     walk.problems.add(*flat.problems, *cycles(flat))
     for name in dict.fromkeys([*flat.ordered(), *flat.nodes]):  # those in cycles last
         walk.take(name)
-    walk.problems.check(purpose="read")
-    return walk.graph(facts)
+    return walk
 
 
 def _timestep(flat: Flat, facts: Mapping[str, Any], given: float | None) -> float:
@@ -203,7 +219,7 @@ class _Walk:
     def call(self, name: str, kind: str, source: str, shape: Shape | None) -> Call:
         readers = tuple(self.flat.kind(reader) for reader in self.readers[name])
         own = self.own(name)
-        return Call(own, kind, self.flat.nodes[name], source, shape, self.dt, self.fresh, readers)
+        return Call(own, kind, self.flat.nodes[name], source, shape, self.dt, self.fresh, readers, self.flat.batch)
 
     def notes(self, name: str) -> dict[str, Any]:
         return read_notes(self.flat.nodes[name].get("metadata"), f"{self.flat.kind(name)} '{name}'")

@@ -12,7 +12,7 @@ from spikewright.frontends.common.moves import reshaped
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.common.windows import no_padding, plain, same_padding
 from spikewright.frontends.nir.call import Call, Rule
-from spikewright.frontends.nir.neurons import integrator, population, threshold
+from spikewright.frontends.nir.neurons import CURRENT_IS_A_STATE, current_based, integrator, population, threshold
 from spikewright.graph import Array, Node, Shape
 from spikewright.nodes import AvgPool, ChannelAffine, Conv, Linear, Reshape, SumPool
 from spikewright.nodes._window import Padding
@@ -141,7 +141,7 @@ def _axis(call: Call, label: str, axes: int) -> int:
 
 
 def _scale(call: Call) -> tuple[Node, ...]:
-    scale = call.array("scale")
+    scale = call.of_one(call.array("scale"))
     if call.shape is None or call.notes.get("type") == "copy":
         return ()
     if scale.size != 1 and scale.shape != call.shape:
@@ -150,13 +150,28 @@ def _scale(call: Call) -> tuple[Node, ...]:
     return (ChannelAffine(**call.base, **factor_and_shift(scale, 0, call.shape)),)
 
 
+def _delay(call: Call) -> tuple[Node, ...]:
+    """Nothing, where it waits for less than a step."""
+    delay = call.spread("delay")
+    if not (np.abs(delay) < 1e-6 * call.dt).all():
+        raise Refusal("spikes arrive in the step in which they are sent")
+    return ()
+
+
+def _identity(_call: Call) -> tuple[Node, ...]:
+    return ()
+
+
 RULES: dict[str, Rule] = {
     "Affine": _affine,
     "AvgPool2d": _pool,
     "Conv1d": _conv,
     "Conv2d": _conv,
+    "CubaLIF": current_based,
+    "Delay": _delay,
     "Flatten": _flatten,
     "I": integrator,
+    "Identity": _identity,
     "IF": population,
     "LIF": population,
     "Linear": _affine,
@@ -166,13 +181,11 @@ RULES: dict[str, Rule] = {
 }
 """The rules, by NIR type. Input, Output and NIRGraph are no operators: the walk takes them."""
 
-SAME_SHAPE = ("I", "IF", "LIF", "Scale", "Threshold")
+SAME_SHAPE = ("CubaLIF", "Delay", "I", "IF", "Identity", "LIF", "Scale", "Threshold")
 """Those whose output has the shape of their input."""
 
 NOT_TAKEN = {
-    "CubaLI": "its synaptic current is a second state, which no neuron here has",
-    "CubaLIF": "its synaptic current is a second state, which no neuron here has",
-    "Delay": "spikes arrive in the step in which they are sent",
+    "CubaLI": CURRENT_IS_A_STATE,
     "LI": "an output adds up what arrives and does not leak",
 }
 """Types whose output has the shape of the input, and why they are refused."""

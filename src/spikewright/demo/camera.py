@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 SIDE = 34
 """Rows and columns of the sensor, as N-MNIST has them."""
@@ -43,7 +45,7 @@ class Camera:
     noise: float = 1.0
     seed: int = 0
 
-    def record(self, pictures: np.ndarray, first: int) -> list[np.ndarray]:
+    def record(self, pictures: NDArray[Any], first: int = 0) -> list[NDArray[Any]]:
         """The events of some pictures.
 
         Args:
@@ -89,7 +91,7 @@ class Camera:
         places = np.searchsorted(found[:, 0], np.arange(count + 1))
         return [found[start:stop, 1:] for start, stop in pairwise(places)]
 
-    def _seen(self, canvas: np.ndarray, t: int) -> np.ndarray:
+    def _seen(self, canvas: NDArray[Any], t: int) -> NDArray[Any]:
         """The pictures as they stand at a time, ``(B, SIDE, SIDE)``, bilinearly between pixels."""
         corners = np.array([[0, 0], [1, 1], [2, 0], [0, 0]]) / 2 * self.reach  # rows and columns of the triangle
         leg, part = divmod(3 * t / self.duration, 1)
@@ -101,7 +103,7 @@ class Camera:
         return rows[:, :, x : x + SIDE] * (1 - fx) + rows[:, :, x + 1 : x + 1 + SIDE] * fx
 
 
-def write(path: Path, events: np.ndarray) -> None:
+def write(path: Path, events: NDArray[Any]) -> None:
     """Events as N-MNIST has them, five bytes each."""
     x, y, t, p = events.T
     path.parent.mkdir(parents=True, exist_ok=True)
