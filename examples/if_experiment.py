@@ -30,7 +30,9 @@ def rates(timesteps: int, **settings: object) -> np.ndarray:
 
 
 def main(picture: str) -> None:
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color")
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    plt.rcParams.update({**dict.fromkeys(inked, "#7b828d"), "savefig.transparent": True})  # read on white and on black
     panels = {
         "reset by subtraction, starting at 0": {},
         "reset by subtraction, starting at half the threshold": {"v_init": np.full((), 0.5)},
@@ -39,9 +41,9 @@ def main(picture: str) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.7), sharey=True, constrained_layout=True)
     for axis, (title, settings) in zip(axes, panels.items(), strict=True):
         axis.plot(CURRENTS, np.maximum(CURRENTS, 0), color="#8a919b", linestyle="--", linewidth=1.2, label="ReLU")
-        axis.plot(CURRENTS, rates(200, **settings), color="#c2670a", linewidth=1.2, label="200 timesteps")
+        axis.plot(CURRENTS, rates(200, **settings), color="#cf7314", linewidth=1.2, label="200 timesteps")
         axis.plot(
-            CURRENTS, rates(TIMESTEPS, **settings), color="#0f6fb5", linewidth=1.8, label=f"{TIMESTEPS} timesteps"
+            CURRENTS, rates(TIMESTEPS, **settings), color="#2a86cf", linewidth=1.8, label=f"{TIMESTEPS} timesteps"
         )
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("constant input / threshold")

@@ -19,7 +19,9 @@ from spikewright.demo import demo_data, demo_graph
 from spikewright.graph import Graph
 from spikewright.nodes import IF, Input, Output
 
-BLUE, ORANGE, GREEN, GREY = "#0f6fb5", "#c2670a", "#2b7a4b", "#8a919b"
+BLUE, ORANGE, GREEN, GREY = "#2a86cf", "#cf7314", "#36935a", "#8a919b"
+INK = "#7b828d"
+"""What can be read on white and on black, without a background of its own."""
 
 
 def counts(currents: np.ndarray, v_init: float = 0.5) -> np.ndarray:
@@ -115,8 +117,13 @@ def over_time(folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color")
     plt.rcParams.update(
-        {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "theory"}
+        {
+            **{"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "theory"},
+            **dict.fromkeys(inked, INK),
+            "savefig.transparent": True,
+        }
     )
     for draw in (levels, scales, orders, over_time):
         draw(folder)

@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import residual
+from networks import plain, residual
+from spikewright.chips.quantise import quantise
+from spikewright.chips.simulation.comparing import compare_on_chip
+from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.errors import SettingsError
+from spikewright.events import load_events
 from spikewright.tabular import SHOWN, Table, Tabular, cell_text, pictures
 from spikewright.text import brief
 
@@ -37,7 +41,9 @@ def recording() -> sw.Recording:
 
 
 @pytest.fixture(scope="module")
-def values(comparison: sw.Comparison, recording: sw.Recording) -> dict[str, Tabular]:
+def values(
+    comparison: sw.Comparison, recording: sw.Recording, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Tabular]:
     first = comparison.candidates[0]
     assert comparison.graph is not None
     assert comparison.statistics is not None
@@ -54,12 +60,40 @@ def values(comparison: sw.Comparison, recording: sw.Recording) -> dict[str, Tabu
         "recording": recording,
         "synapses": sw.synapses(first.conversion, first.measures.rates),
         "comparison": comparison,
+        **on_a_chip(),
+        **chosen_and_learned(),
+        "events": events(first.conversion, tmp_path_factory.mktemp("events")),
     }
+
+
+def on_a_chip() -> dict[str, Tabular]:
+    """A network in integers, and what came of it on a chip."""
+    builder = plain(1)
+    x = builder.samples(12)
+    conversion = sw.convert(builder.graph(), x[:6], "percentile:99.9", readout="count")
+    made = quantise(conversion, "speck2f")
+    compared = compare_on_chip(made, (np.abs(x[6:]), np.arange(6) % 3), PictureTrains(4), beside=conversion)
+    return {"quantised": made, "on a chip": compared.chip, "beside a chip": compared}
+
+
+def chosen_and_learned() -> dict[str, Tabular]:
+    """What tuning chose, and what training learned."""
+    builder = plain(1)
+    x, y = builder.samples(24), np.arange(24) % 3
+    graph = builder.graph()
+    found = sw.tune(graph, (x, y), "method=max", timesteps=4)
+    return {"tuning": found, "learned": sw.training.finetune(found.conversion, (x, y), timesteps=2, epochs=2)}
+
+
+def events(conversion: sw.Conversion, folder: Path) -> Tabular:
+    pytest.importorskip("pyarrow")
+    sw.simulate(conversion, residual(1).samples(3), 4, events_to=folder / "all", quiet=True)
+    return load_events(folder / "all")
 
 
 NAMES = (
     *("graph", "spiking graph", "conversion", "run", "measures", "statistics", "data set", "rates", "fit", "recording"),
-    *("synapses", "comparison"),
+    *("synapses", "comparison", "quantised", "on a chip", "beside a chip", "tuning", "learned", "events"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,18 @@ def on_files(files: Files, config: Any) -> Files:
         File(path.relative_to(ROOT).as_posix(), str(ROOT), config.site_dir, config.use_directory_urls) for path in found
     ]
     return Files([*theme, *own])
+
+
+PICTURE = re.compile(
+    r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">\s*'
+    r'<img src="([^"]+)"([^>]*)>\s*</picture>'
+)
+"""A picture in light and in dark, as the code host chooses between them."""
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """The page with both pictures where there are two, of which the theme shows the one that its reader has chosen."""
+    return PICTURE.sub(r'<img src="\2#only-light"\3><img src="\1#only-dark"\3>', html)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:  # noqa: ARG001

@@ -95,6 +95,17 @@ class Provenance:
             raise SettingsError(f"how something was made cannot be {str(description)[:40]}")
         return cls(tuple(description["words"]), description["versions"], description["settings"])
 
+    def __repr__(self) -> str:
+        return f"Provenance({self.command[:120] or 'Python'!r}, {', '.join(self.settings) or 'no settings'})"
+
+    @property
+    def lines(self) -> list[str]:
+        """It for people: the command line with the versions, and the settings."""
+        told = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        settings = {name: shown(value) for name, value in self.settings.items()}
+        some = "; ".join(f"{name} {value}" for name, value in settings.items() if value)
+        return [f"made by: {self.command or 'Python'} ({told})", *([f"with: {some}"] if some else [])]
+
     def __str__(self) -> str:
         """It as JSON, in one line: ``Provenance.parse`` reads it back."""
         return json.dumps(self.description, allow_nan=False)
@@ -110,3 +121,44 @@ class Provenance:
             return cls.described(json.loads(text))
         except (ValueError, RecursionError):
             raise SettingsError(f"how something was made cannot be {text[:40]!r}") from None
+
+
+History = tuple[Provenance, ...]
+"""What a result comes from, step by step: of a network in a chip's integers how it was converted, then quantised."""
+
+
+def history(before: Sequence[Provenance] = (), **settings: Any) -> History:
+    """How something is made: what is known of what it is made from, and the command that runs now, if one does.
+
+    Args:
+        before: of what it is made from.
+        settings: what it is made with and on.
+    """
+    now = Provenance.now(**settings)
+    known = not now.words or any(one.words == now.words for one in before[-1:])
+    return tuple(before) if before and known else (*before, now)
+
+
+def descriptions(steps: Sequence[Provenance]) -> list[dict[str, Any]]:
+    """Each step as plain JSON-like values: what files hold of them."""
+    return [one.description for one in steps]
+
+
+def described(found: Any) -> History:
+    """What ``descriptions`` were made of; one description stands for itself, None for nothing.
+
+    Raises:
+        SettingsError: for something else.
+    """
+    steps = [] if found is None else found if isinstance(found, list) else [found]
+    return tuple(Provenance.described(one) for one in steps)
+
+
+def shown(value: Any) -> str:
+    """A setting as people read it: fingerprints short, tables and lists with commas; nothing for what is not there."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {shown(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value))
+    text = "" if value is None else str(value)
+    return text[:16] if len(text) == 64 and set(text) <= set("0123456789abcdef") else text

@@ -26,12 +26,13 @@ from spikewright.engines.in_parts import Simulated, run_on
 from spikewright.engines.on_events import on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
-from spikewright.engines.simulation import first_sample, run_over
+from spikewright.engines.simulation import first_sample, made_by, run_over
 from spikewright.engines.windows import schedule_of, spike_weight
 from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.input_sums import InputSums, SumsOfParts
 from spikewright.npz import npz_headers, read_npz
+from spikewright.provenance import PROVENANCE, History, Provenance
 from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text
 
@@ -56,6 +57,7 @@ class Rates(Tabular):
         event_value: what an event of a recording stands for in the values of the input; None for other inputs.
         sent: by node that sent both more and less than zero, or spikes of several weights, in its shape: the same with
             every spike counted as 1.
+        provenance: how they were made, where it is known.
     """
 
     values: Mapping[str, NDArray[np.float64]]
@@ -66,6 +68,7 @@ class Rates(Tabular):
     sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     total_steps: int = 0
     event_value: float | None = None
+    provenance: History = ()
 
     def __post_init__(self) -> None:
         if not self.total_steps:
@@ -86,7 +89,7 @@ class Rates(Tabular):
         return Table.of_rows(("node", "shape", "mean", "highest", "silent"), rows, [line])
 
     @classmethod
-    def of(cls, graph: Graph, run: Run, inputs: InputSums, data: Dataset) -> Rates:
+    def of(cls, graph: Graph, run: Run, inputs: InputSums, data: Dataset, settings: RunSettings) -> Rates:
         """The rates of a run.
 
         Args:
@@ -95,6 +98,7 @@ class Rates(Tabular):
             run: of it.
             inputs: the sums of what every input sent, over all samples and timesteps.
             data: that ran.
+            settings: how it ran.
         """
         steps, event = run.total_steps, None
         if isinstance(data, EventDataset):
@@ -104,7 +108,8 @@ class Rates(Tabular):
         values = {node.name: np.asarray(sums[node.name]) / steps for node in graph if node.name in sums}
         both = [name for name in values if not np.array_equal(np.abs(sums[name]), sizes[name])]
         sent = {name: np.asarray(sizes[name]) / steps for name in both}
-        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent, steps, event)
+        made = (made_by(graph, settings, data),)
+        return cls(values, graph.fingerprint, run.samples, run.timesteps, run.dt, sent, steps, event, made)
 
     def sizes(self, name: str) -> NDArray[np.float64]:
         """How much a node sends in a timestep, in its shape, whatever the sign: what travels."""
@@ -222,9 +227,11 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
     with _in_file(path):
         for name, label in (*there.items(), *both.items()):  # before any values are unpacked
             _check_shape(name, headers[label].shape, graph)
-        if any(headers[label].nbytes > 1024 for label in FACTS if label in headers):
+        if any(headers[label].nbytes > 1024 for label in FACTS if label in headers) or (
+            PROVENANCE in headers and headers[PROVENANCE].nbytes > MOST_TOLD
+        ):
             raise DataError(f"it does not say whose rates they are; {AGAIN}")
-    arrays = read_npz(path, [*FACTS, *there.values(), *both.values()], advice=AGAIN)
+    arrays = read_npz(path, [*FACTS, PROVENANCE, *there.values(), *both.values()], advice=AGAIN)
     with _in_file(path):
         values, sent = ({name: _numbers(arrays, label) for name, label in one.items()} for one in (there, both))
         network, samples, timesteps = _text(arrays["network"]), _count(arrays, "samples"), _count(arrays, "timesteps")
@@ -235,7 +242,8 @@ def load_rates(path: Path | str, graph: Graph | Conversion) -> Rates:
         total = _count(arrays, "total_steps")
         dt = _number(arrays, "dt", "number of seconds", above=0)
         event = _number(arrays, "event_value", "value of an event", above=-np.inf)
-        return Rates(values, network, samples, timesteps, dt, sent, total, event).checked(graph)
+        made = (Provenance.parse(str(arrays[PROVENANCE])),) if PROVENANCE in arrays else ()
+        return Rates(values, network, samples, timesteps, dt, sent, total, event, made).checked(graph)
 
 
 @contextmanager
@@ -252,6 +260,8 @@ def _in_file(path: Path | str) -> Iterator[None]:
 
 
 AGAIN = "simulate again"
+MOST_TOLD = 1 << 22
+"""Bytes of what a file says of how it was made."""
 FACTS = ("network", "samples", "timesteps", "total_steps", "event_value", "dt")
 
 
@@ -320,7 +330,7 @@ def simulated_rates(
             task = Simulated(graph, chosen, wanted, watch=SumsOfParts())
             run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress)
     warn(run.warnings)
-    return Rates.of(given, run, sums, dataset)
+    return Rates.of(given, run, sums, dataset, chosen)
 
 
 def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:

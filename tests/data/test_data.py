@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from spikewright.data import ArrayDataset, Dataset, Preprocessing, as_dataset, load_data
+from spikewright.demo import CLASSES, demo_data
 from spikewright.errors import DataError, SettingsError
 
 X = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -32,6 +33,26 @@ def test_npz_with_x_and_y(tmp_path: Path) -> None:
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x[:, 0], X)
     np.testing.assert_array_equal(y, Y)
+
+
+def test_an_npz_names_its_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=X, y=Y, classes=["cat", "dog"])
+    data = load_data(str(tmp_path / "d.npz"), shape=(1, 3, 4))
+    assert data.classes == ("cat", "dog")
+    turned = load_data(str(tmp_path / "d.npz"), shape=(1, 3, 4), classes=("dog", "cat"))  # as a network was converted
+    assert turned.classes == ("dog", "cat")
+    np.testing.assert_array_equal(next(turned.batches(5))[1], 1 - Y)
+    with pytest.raises(DataError, match="'cat' is no class that the network was converted with"):
+        load_data(str(tmp_path / "d.npz"), shape=(1, 3, 4), classes=("dog", "fox"))
+    np.savez(tmp_path / "e.npz", x=X, y=Y + 1, classes=["cat", "dog"])
+    with pytest.raises(DataError, match="labels up to 2, and names of 2 classes"):
+        load_data(str(tmp_path / "e.npz"), shape=(1, 3, 4))
+
+
+def test_the_data_of_the_demo_name_their_classes() -> None:
+    train, test = demo_data()
+    assert train.classes == test.classes == CLASSES
+    assert len(CLASSES) == 10
 
 
 def test_a_whole_data_set_as_arrays() -> None:

@@ -217,17 +217,19 @@ def with_script(page: Path, tmp_path: Path, script: str) -> Path:
 
 
 COUNT = """
-const shown = [...document.querySelectorAll("[data-chart]")].filter((place) => place.offsetParent !== null);
+const shown = [...document.querySelectorAll("[data-chart]")].filter((place) =>
+  place.offsetParent !== null && !place.closest("details:not([open])"));
 document.body.dataset.shown = shown.length;
 document.body.dataset.drawn = shown.filter((place) => place.querySelector(
   ".scatterlayer path, .barlayer path")).length;
+document.body.dataset.hidden = document.querySelectorAll("details:not([open]) .main-svg").length;
 document.body.dataset.wide = document.documentElement.scrollWidth;
 document.body.dataset.fetched = performance.getEntriesByType("resource").length;
 """
 
 
 def counts(document: str) -> dict[str, int]:
-    return {k: int(v) for k, v in re.findall(r'data-(shown|drawn|wide|fetched)="(\d+)"', document)}
+    return {k: int(v) for k, v in re.findall(r'data-(shown|drawn|wide|fetched|hidden)="(\d+)"', document)}
 
 
 @pytest.mark.browser
@@ -240,6 +242,7 @@ def test_charts_are_drawn_in_a_browser(page: Path, tmp_path: Path, scheme: str) 
     assert found["shown"] == found["drawn"] >= 7
     assert found["wide"] <= 1366
     assert found["fetched"] == 0
+    assert found["hidden"] == 0  # layers that are shut cost nothing until they are opened
     ink = {"light": "rgb(31, 35, 40)", "dark": "rgb(231, 230, 227)"}[scheme]
     assert ink in document
 
@@ -263,8 +266,11 @@ setTimeout(() => {%s}, 500);
 @pytest.mark.browser
 def test_a_layer_is_shown_by_its_very_name(page: Path, tmp_path: Path) -> None:
     script = """
-const ticks = [...document.querySelectorAll("[data-chart] text")].map((text) => text.textContent);
-document.body.dataset.found = JSON.stringify(ticks.filter((text) => text.includes("alert")));
+document.querySelectorAll("details").forEach((one) => { one.open = true; });
+setTimeout(() => {
+  const ticks = [...document.querySelectorAll("[data-chart] text")].map((text) => text.textContent);
+  document.body.dataset.found = JSON.stringify(ticks.filter((text) => text.includes("alert")));
+}, 500);
 """
     document, _ = chromium(with_script(page, tmp_path, script), tmp_path, "--dump-dom")
     found = re.search(r'data-found="([^"]*)"', document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from itertools import pairwise
@@ -299,11 +300,13 @@ def test_short_names_keep_what_differs() -> None:
     assert short_names(["x" * 40]) == {"x" * 40: f"{'x' * 7}…{'x' * 14}"}
 
 
-def repeated(blocks: int) -> Builder:
-    """A stem, so many residual blocks that are alike, and an end."""
+def repeated(blocks: int, before: Callable[[Builder], None] | None = None) -> Builder:
+    """A stem, what comes before blocks, so many residual blocks that are alike, and an end."""
     b = Builder(0, (3, 8, 8))
     b.conv(4, 3, padding=((1, 1), (1, 1)))
     b.relu()
+    if before is not None:
+        before(b)
     for _ in range(blocks):
         start = b.at
         b.conv(4, 3, padding=((1, 1), (1, 1)))
@@ -321,10 +324,25 @@ def test_blocks_that_repeat_are_drawn_once() -> None:
     less = folded(whole)
     assert len(less.vertices) == len(whole.vertices) - 11 * 3  # two populations and a joint each
     notes = [note for arrow in less.arrows for note in arrow.notes]
-    assert len([note for note in notes if note.startswith("12 times such a block, to ")]) == 1
+    assert len([note for note in notes if note == "12 times such a block,"]) == 1
     targets = {arrow.target for arrow in less.arrows}
     assert targets == set(range(1, len(less.vertices)))  # every vertex but the input is reached
     assert folded(less) == less or len(folded(less).vertices) == len(less.vertices)
+
+
+def test_blocks_begin_and_end_at_neurons() -> None:
+    """Blocks behind one with another shortcut began where its branches meet."""
+
+    def other(b: Builder) -> None:
+        start, _ = b.at, b.conv(4, 3, padding=((1, 1), (1, 1)))
+        body, b.at = b.at, start
+        b.conv(4, 1, padding=((0, 0), (0, 0)))
+        b.sum(body, b.at)
+        b.relu()
+
+    less = folded(diagram(repeated(3, other).graph()))
+    (first,) = (arrow for arrow in less.arrows if "3 times such a block," in arrow.notes)
+    assert less.vertices[first.source].kind == "neurons"
 
 
 def test_columns_hold_everything_once() -> None:

@@ -23,6 +23,7 @@ from spikewright.errors import CalibrationError, DataError
 from spikewright.forward import Forward
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Output
+from spikewright.provenance import history
 from spikewright.tasks import TaskChoice
 
 if TYPE_CHECKING:
@@ -179,6 +180,13 @@ class Calibration:
             input_scale=input_scale_text(self.input_scale),
             scores=self.merged.scoring.results(),
             remarks=self.remarks + self.merged.scoring.remarks,
+            provenance=history(
+                network=self.graph.fingerprint,
+                data=self.data.fingerprint,
+                samples=len(self.data),
+                preprocessing=str(self.data.preprocessing),
+                input_scale=input_scale_text(self.input_scale),
+            ),
         )
 
     def _found_in_order(self, device: str, progress: Progress | None) -> dict[str, dict[str, Arrays]]:

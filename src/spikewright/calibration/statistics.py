@@ -18,6 +18,7 @@ from spikewright.calibration.thresholds import Method, NodeFacts, threshold_meth
 from spikewright.conversion.neurons import NeuronsGiven, neurons_of
 from spikewright.errors import CalibrationError, ModelFileError, SettingsError
 from spikewright.files import atomic_path
+from spikewright.provenance import PROVENANCE, History, described, descriptions
 from spikewright.settings import fits
 from spikewright.tabular import Table, Tabular
 from spikewright.tensors import Kind, read_tensors, write_tensors
@@ -29,6 +30,7 @@ KIND = Kind(
     contents="statistics",
     format=3,
     facts=frozenset({"key", "samples", "exact", "nodes", "inputs", "input_scale", "scores", "remarks"}),
+    optional=frozenset({PROVENANCE}),
     again="delete it and calibrate again",
 )
 Found = TypeVar("Found")
@@ -99,6 +101,7 @@ class Statistics(Tabular):
         input_scale: how λ of inputs comes about, as text; ``dataclasses.replace`` chooses another.
         scores: by labelled output, how good the analog network is.
         remarks: what is odd about the labels, in sentences.
+        provenance: how they were made.
     """
 
     nodes: Mapping[str, NodeStatistics]
@@ -109,6 +112,7 @@ class Statistics(Tabular):
     input_scale: str = "max"
     scores: Mapping[str, AnalogScore] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    provenance: History = ()
 
     def __repr__(self) -> str:
         return f"Statistics({self.samples:,} samples, of {listed(list(self.nodes))})"
@@ -182,6 +186,7 @@ class Statistics(Tabular):
             "inputs": {name: values.facts for name, values in self.inputs.items()},
             "scores": {name: asdict(score) for name, score in self.scores.items()},
             "remarks": list(self.remarks),
+            PROVENANCE: descriptions(self.provenance),
         }
         with atomic_path(path, force) as temporary:
             write_tensors(temporary, KIND, facts, arrays)
@@ -200,6 +205,7 @@ class Statistics(Tabular):
         """
         facts, arrays = read_tensors(path, KIND)
         try:
+            made = described(facts.pop(PROVENANCE, None))
             _check(_facts_of_all, facts, "the statistics")
             if expect_key is not None and facts["key"] != expect_key:
                 raise CalibrationError(f"{path}: statistics of another network or other data", "calibrate again")
@@ -212,7 +218,8 @@ class Statistics(Tabular):
         except (ValueError, LookupError, SettingsError) as error:
             raise ModelFileError(f"{path}: damaged, {first_line(error)}; {KIND.again}") from error
         known = {label: facts[label] for label in ("key", "samples", "exact", "input_scale")}
-        return cls(nodes=nodes, inputs=inputs, scores=scores, remarks=tuple(facts["remarks"]), **known)
+        known |= {"remarks": tuple(facts["remarks"]), "provenance": made}
+        return cls(nodes=nodes, inputs=inputs, scores=scores, **known)
 
 
 def _scale(facts: NodeFacts, node: NodeStatistics, method: Method) -> NDArray[np.float64]:

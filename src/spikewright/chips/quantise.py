@@ -16,10 +16,14 @@ from spikewright.chips.network import ChipNetwork
 from spikewright.chips.spike_settings import events_worth, with_settings
 from spikewright.conversion import CalibrationFacts, Conversion
 from spikewright.data import Preprocessing, as_dataset, sample_digests
+from spikewright.data.digests import fingerprint_of
 from spikewright.errors import DataError, SettingsError
 from spikewright.graph import SampleShapes
 from spikewright.measures.protocol import drawn_seeds
+from spikewright.provenance import History, history
 from spikewright.settings import plain, whole
+from spikewright.tabular import Table, Tabular
+from spikewright.text import listed, shape_text
 
 SAMPLES = 64
 """So many calibration samples are enough: rates are compared at thousands of their positions."""
@@ -28,7 +32,7 @@ DRAW = "samples of quantising"
 
 
 @dataclass(frozen=True, eq=False)
-class Quantised:
+class Quantised(Tabular):
     """A network as a chip runs it. ``str`` gives what quantising cost, a line a layer.
 
     Attributes:
@@ -44,6 +48,7 @@ class Quantised:
         classes: the names of the classes, in the order of their indices.
         calibration: what λ come from, and which samples anything was chosen on, those of quantising among them.
         selected: what else was chosen on calibration data, each as text.
+        provenance: how it was made, command by command, that of the conversion first.
     """
 
     chip: str
@@ -58,6 +63,46 @@ class Quantised:
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     selected: tuple[str, ...] = ()
+    provenance: History = ()
+
+    @property
+    def remembered(self) -> History:
+        """How it was made, and by the command that runs now, if one does: what files of it hold."""
+        return history(
+            self.provenance,
+            chip=self.chip,
+            method=self.calibration.method,
+            data=fingerprint_of("", self.calibration.seen),
+            seeds=dict(self.calibration.seeds),
+            preprocessing=str(self.preprocessing),
+            rate=self.rate,
+            ticks=self.ticks,
+        )
+
+    def __repr__(self) -> str:
+        layers = listed([layer.name for layer in self.network.layers])
+        return f"Quantised(for {self.chip}: {layers}; {self.rate:g} events a step of an input's largest value)"
+
+    def _table(self) -> Table:
+        """A row a layer: its shape, its numbers, and what it lost by being integers."""
+        titles = (
+            "layer",
+            "output",
+            "kernel",
+            "threshold",
+            "factor",
+            "bound by",
+            "cut off",
+            "weights off",
+            "output off",
+        )
+        rows = []
+        for loss in self.losses:
+            layer = self.network[loss.layer]
+            shapes = (shape_text(layer.output_shape), shape_text(np.shape(layer.weights)))
+            lost = (loss.factor, loss.bound_by, loss.clipped, loss.weights, loss.output)
+            rows.append((loss.layer, *shapes, int(layer.threshold), *lost))
+        return Table.of_rows(titles, rows, [repr(self), *self.notes])
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.losses), *(f"note: {note}" for note in self.notes)])
@@ -161,6 +206,7 @@ def quantise(
         classes=conversion.classes,
         calibration=calibration,
         selected=tuple(selected),
+        provenance=conversion.remembered,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
@@ -43,6 +44,14 @@ class SensorEvents:
 
     def __len__(self) -> int:
         return len(self.t)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when an event does."""
+        made = hashlib.sha256()
+        for label in LABELS:
+            made.update(np.ascontiguousarray(getattr(self, label), np.int64).tobytes())
+        return made.hexdigest()
 
     @classmethod
     def read(cls, source: Any) -> SensorEvents:

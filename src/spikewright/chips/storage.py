@@ -17,6 +17,7 @@ from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.files import atomic_path
 from spikewright.graph import Array, SampleShapes
+from spikewright.provenance import PROVENANCE, described, descriptions
 from spikewright.settings import fits
 from spikewright.storage import check_save
 from spikewright.storage.graphs import DAMAGE, damage
@@ -46,6 +47,7 @@ KIND = Kind(
     contents="chip network",
     format=1,
     facts=frozenset(FACTS),
+    optional=frozenset({PROVENANCE}),
     again="copy it again, or quantise the network again",
 )
 ARRAYS = ("weights", "bias", "v_init")
@@ -68,11 +70,11 @@ def save_quantised(quantised: Quantised, path: Path | str, force: bool = False) 
     check_save(path, force)
     facts, arrays = _written(quantised)
     with atomic_path(path, force) as temporary:
-        write_tensors(temporary, KIND, facts, arrays)
+        write_tensors(temporary, KIND, {**facts, PROVENANCE: descriptions(quantised.remembered)}, arrays)
 
 
 def fingerprint(quantised: Quantised) -> str:
-    """A digest of all that a file of it holds: it changes when the network does."""
+    """A digest of all that a file of it holds but how it was made: it changes when the network does."""
     return digest(*_written(quantised))
 
 
@@ -164,6 +166,7 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quantised:
         classes=tuple(facts["classes"]),
         calibration=calibration,
         selected=tuple(facts["selected"]),
+        provenance=described(facts.get(PROVENANCE)),
     )
 
 

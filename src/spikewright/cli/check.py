@@ -32,6 +32,7 @@ from spikewright.cli.options import (
     with_options,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.presets import DataArgument, chosen, some_data, timesteps_for
 from spikewright.cli.samples import named, say
 from spikewright.cli.terminal import compact_table, out, print_json, progress, stages
 from spikewright.conversion import Conversion, spiking_graph
@@ -61,6 +62,7 @@ def check(
         ),
     ],
     options: RunOptions,
+    data_set: DataArgument = None,
     chip: Annotated[
         str | None,
         typer.Option(help=f"One of {', '.join(chips.names())}; speck2f, or that of the integers, unless given."),
@@ -107,7 +109,12 @@ def check(
     that was given is exceeded, 2 for errors.
 
     Example: [bold]spikewright check spiking.safetensors --chip speck2f --data mnist/ --dt 1ms[/bold]
+
+    In short: [bold]spikewright check spiking.safetensors mnist/[/bold] takes steps of 1 ms.
     """
+    data = some_data(data_set, data)
+    if data_set is not None:
+        dt = chosen(data_set, "--dt", dt, "1ms")
     if report is None:
         check_idle(context, ("force",), "nothing is written without --report")
     else:
@@ -146,7 +153,8 @@ def check(
             settings["timesteps"] = options.timesteps if is_typed(context, "timesteps") else None
         else:
             settings["data"], used = options.data(network, data, usual=USUAL)
-            settings["timesteps"] = options.timesteps
+            steps = timesteps_for(context, data_set, network, options.timesteps)
+            settings["timesteps"] = steps
             if isinstance(settings["data"], Recordings):
                 check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
             if not integers:

@@ -25,6 +25,7 @@ from spikewright.cli.console import (
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, is_typed, with_options
 from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
+from spikewright.cli.presets import DataArgument, data_of
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
 from spikewright.cli.terminal import err, out, print_json, progress, stages
@@ -70,10 +71,7 @@ def convert(
     context: typer.Context,
     model: ModelArgument,
     options: CalibrationOptions,
-    data_set: Annotated[
-        str | None,
-        typer.Argument(help="As --data; settings that nobody names are then made for T = 32.", metavar="DATA"),
-    ] = None,
+    data_set: DataArgument = None,
     data: Annotated[
         str | None,
         typer.Option(help="To calibrate with: .npz, .npy, idx(.gz), a folder, or module:function."),
@@ -338,11 +336,7 @@ def _data_of(context: typer.Context, behind: str | None, option: str | None) -> 
     Raises:
         SettingsError: for no data, or data in both places.
     """
-    if behind is not None and option is not None:
-        raise SettingsError(f"data stand behind the network, {behind}, and behind --data, {option}: give one of them")
-    data = option if behind is None else behind
-    if data is None:
-        raise SettingsError("nothing to calibrate with: give data behind the network, or with --data")
+    data = data_of(behind, option, "calibrate with")
     if behind is None or any(is_typed(context, name) for name in SETTINGS):
         return data, USUAL, []
     recordings = is_typed(context, "binning")

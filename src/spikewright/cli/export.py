@@ -91,8 +91,9 @@ def export(
     if settings is not None and output.suffix.lower() != ".nir":
         raise SettingsError("--chip-settings would change nothing: they are noted in .nir")
     noted = {} if settings is None else {"chip": chip_settings(load_quantised(settings))}
-    graph = spiking_graph(load(model))
-    write(graph, output, force=force, **options, **noted)
+    network = load(model)
+    graph = spiking_graph(network)
+    write(network, output, force=force, **options, **noted)
     applied = {node.name: node.activation for node in graph.of_type(Output) if node.activation}
     if as_json:
         facts = {"nodes": len(graph), "populations": len(graph.populations), "applied_to_readout": applied}

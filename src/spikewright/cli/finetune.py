@@ -30,6 +30,7 @@ from spikewright.cli.console import (
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_not_code, check_timesteps
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.presets import DataArgument, chosen, data_of, timesteps_for
 from spikewright.cli.samples import DrawOption, FirstOption, SamplesOption, named, picked, say
 from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.cli.unmet import fits_told, limits_told
@@ -70,8 +71,13 @@ HELD_OUT = 1000
 def finetune(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A conversion that 'spikewright convert' wrote.", metavar="SPIKING")],
-    data: Annotated[str, typer.Option(help="Samples to train with, with labels if there are any: as for convert.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="What was learned, a conversion like the one given.")],
+    data_set: DataArgument = None,
+    data: Annotated[
+        str | None, typer.Option(help="Samples to train with, with labels if there are any: as for convert.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="What was learned, a conversion like the one given.")
+    ] = None,
     timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="The answer after so many is trained.")] = 8,
     epochs: Annotated[int, typer.Option(min=1, help="How often all samples are seen.")] = 3,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples of one step of the optimiser.")] = 64,
@@ -128,7 +134,11 @@ def finetune(
     """Train a spiking network on, from where conversion ended: by labels and by the answers of the trained network.
 
     Example: [bold]spikewright finetune spiking.safetensors --data mnist/ -T 4 --epochs 1 -o better.safetensors[/bold]
+
+    In short: [bold]spikewright finetune spiking.safetensors mnist/[/bold] writes finetuned.safetensors.
     """
+    data = data_of(data_set, data, "train with")
+    output = chosen(data_set, "--output", output, Path("finetuned.safetensors"))
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch then asks for large pages, which saves a quarter of time
     check_timesteps(timesteps)
     if not 0 < budget < float("inf"):
@@ -175,7 +185,9 @@ def finetune(
         check_idle(context, ("timesteps",), IDLE_ON_EVENTS["timesteps"])
         if seconds is None:
             raise SettingsError("recordings run on their events: say how long a timestep is (--dt 1ms)")
-    elif seconds is not None and recipe.synops_loss(network) is None:
+    else:
+        timesteps_for(context, data_set, None, timesteps)
+    if seconds is not None and not recorded and recipe.synops_loss(network) is None:
         raise SettingsError(
             "--dt would change nothing: it is of recordings, or makes operations those of a second: "
             "give --synops-limit too"

@@ -13,27 +13,39 @@ from spikewright.cli.console import (
     DtOption,
     JsonOption,
     LeakyOption,
-    ModelArgument,
     ShapeOption,
     VerifyOption,
     WeightsOption,
     parse_shape,
 )
+from spikewright.cli.options import check_idle
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.remembered import Result, read, read_history
 from spikewright.cli.terminal import compact_table, out, print_json
 from spikewright.conversion import Conversion, spiking_graph, what_became
 from spikewright.frontends.verify import verification
 from spikewright.graph import Graph
 from spikewright.loading import load
 from spikewright.preparation import prepare
-from spikewright.provenance import Provenance
+from spikewright.provenance import PROVENANCE, History, descriptions
 from spikewright.reports.network import check_picture, write_picture
 from spikewright.reports.network.diagram import spread
 from spikewright.text import listed, shape_text
 
+_OF_NETWORKS = ("weights", "shape", "answer", "leaky", "picture", "dt", "force", "verify")
+"""Options that only networks have."""
+
 
 def inspect(
-    model: ModelArgument,
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A .onnx, .pt2, .keras, .h5, .nir or Spikewright .safetensors file, or FILE.py:FACTORY; or any other "
+            "result.",
+            metavar="MODEL",
+        ),
+    ],
     weights: WeightsOption = None,
     shape: ShapeOption = None,
     answer: AnswerOption = "keep",
@@ -44,10 +56,17 @@ def inspect(
     verify: VerifyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each.
+    """Show a network as a table: nodes, shapes, parameters, MACs, and what conversion will do with each. Of any other
+    result, such as curves, events, synapses, statistics or a page, show what it is and what made it.
 
     Example: [bold]spikewright inspect network.onnx[/bold]
+    Example: [bold]spikewright inspect run.npz[/bold]
     """
+    other = read(Path(model)) if ".py:" not in model else None
+    if other is not None:
+        check_idle(context, _OF_NETWORKS, f"{model} holds no network to be drawn or read")
+        _show(model, other, as_json)
+        return
     if picture is not None:
         check_outputs({"--picture": picture}, {"MODEL": model, "--weights": weights})
         check_picture(picture, force)
@@ -74,6 +93,9 @@ def inspect(
     if isinstance(network, Conversion):
         for line in _lines(network):
             out.print(line, highlight=False, soft_wrap=True, markup=False)
+    elif Path(model).suffix.lower() == ".nir":
+        for line in _made(read_history(Path(model))):
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
     if picture is not None:
         out.print(f"written: {picture}", highlight=False, soft_wrap=True)
 
@@ -92,12 +114,22 @@ def _lines(conversion: Conversion) -> list[str]:
     lines += [f"{label}: {text}" for label, text in told.items() if text]
     lines.append(f"contract: {conversion.contract}")
     lines += [f"corrected: {correction}" for correction in conversion.corrections]
-    lines += [f"made by: {one.command or 'Python'} ({_told(one)})" for one in conversion.provenance]
+    lines += _made(conversion.provenance)
     return lines + ([f"changed since at: {listed(conversion.changed)}"] if conversion.changed else [])
 
 
-def _told(made: Provenance) -> str:
-    return ", ".join(f"{name} {version}" for name, version in made.versions.items())
+def _made(steps: History) -> list[str]:
+    return [line for step in steps for line in step.lines]
+
+
+def _show(path: str, found: Result, as_json: bool) -> None:
+    """What a result that is no network is, and what made it."""
+    if as_json:
+        print_json({"file": path, "holds": list(found.lines), PROVENANCE: descriptions(found.provenance)})
+        return
+    made = _made(found.provenance) or ["made by: it does not say"]
+    for line in (*found.lines, *made):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _facts(conversion: Conversion) -> dict[str, object]:
@@ -115,7 +147,7 @@ def _facts(conversion: Conversion) -> dict[str, object]:
         "contract": conversion.contract.summary(),
         "corrections": [str(correction) for correction in conversion.corrections],
         "changed": list(conversion.changed),
-        "provenance": [one.description for one in conversion.provenance],
+        PROVENANCE: descriptions(conversion.provenance),
         "became": dict(conversion.became),
     }
 

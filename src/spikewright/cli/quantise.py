@@ -18,6 +18,7 @@ from spikewright.chips.storage import save_quantised
 from spikewright.cli.console import JsonOption
 from spikewright.cli.options import SampleOptions, check_idle, check_not_code, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.presets import DataArgument, chosen, some_data
 from spikewright.cli.samples import named, say, seeds_of
 from spikewright.cli.terminal import out, print_json
 from spikewright.conversion import Conversion
@@ -31,8 +32,9 @@ from spikewright.storage import check_save
 def quantise(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A conversion that 'spikewright convert' wrote.", metavar="SPIKING")],
-    chip: Annotated[str, typer.Option(help="Whose words the numbers have to fit: speck2f, say.")],
     options: SampleOptions,
+    data_set: DataArgument = None,
+    chip: Annotated[str | None, typer.Option(help="Whose words the numbers have to fit: speck2f, say.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="What the chip runs.")] = Path("chip.safetensors"),
     data: Annotated[
         str | None,
@@ -81,7 +83,11 @@ def quantise(
     """Quantise a conversion for a chip: 8-bit kernels, 16-bit thresholds and potentials, one factor a layer.
 
     Example: [bold]spikewright quantise spiking.safetensors --chip speck2f --data mnist/ -o chip.safetensors[/bold]
+
+    In short: [bold]spikewright quantise spiking.safetensors mnist/[/bold] is for a speck2f.
     """
+    data = some_data(data_set, data)
+    chip = chosen(data_set, "--chip", chip, "speck2f")
     settings: dict[str, Any] = {
         "return_to_zero": return_to_zero,
         "decimator": by_layer("--decimator", decimator),

@@ -13,10 +13,11 @@ import typer
 
 from spikewright.cli.commands import COMMANDS, loaded
 from spikewright.cli.outputs import ForceOption
+from spikewright.cli.remembered import NOTHING, read_history
 from spikewright.cli.terminal import err, out
-from spikewright.errors import SettingsError, SpikewrightError
+from spikewright.errors import SettingsError
 from spikewright.files import shown
-from spikewright.provenance import PROVENANCE, Provenance, commanded
+from spikewright.provenance import Provenance, commanded
 from spikewright.text import first_line, listed
 
 MOST_BYTES = 1 << 20
@@ -28,8 +29,7 @@ def run(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A .toml file with a command and its options; or a .safetensors, .npz or .json result, whose command "
-            "is printed as such a file.",
+            help="A .toml file with a command and its options; or a result, whose command is printed as such a file.",
             metavar="FILE",
         ),
     ],
@@ -166,35 +166,14 @@ def _table(file: Path) -> dict[str, Any]:
 def _show(file: Path) -> None:
     """Print what a result remembers of its making."""
     try:
-        found = _remembered(file)
+        found = read_history(file)
         last = found[-1] if found else Provenance()
         if not last.words:
-            raise SettingsError("it was made in Python, or by an earlier version: no command is stored in it")
+            raise SettingsError(f"{shown(file)}: {NOTHING}")
         text = toml_of(table_of(list(last.words)))
     except SettingsError as error:
-        raise SettingsError(f"{shown(file)}: {error}") from None
+        raise SettingsError(str(error) if shown(file) in str(error) else f"{shown(file)}: {error}") from None
     for one in found:
         err.print(f"# {one.command or 'made in Python'}")
         err.print(f"# {', '.join(f'{name} {version}' for name, version in one.versions.items())}")
     out.print(text.rstrip("\n"))
-
-
-def _remembered(file: Path) -> tuple[Provenance, ...]:
-    kind = file.suffix.lower()
-    if kind == ".npz":
-        from spikewright.npz import read_npz
-
-        found = read_npz(file, [PROVENANCE], advice="simulate again with -o")
-        return (Provenance.parse(str(found[PROVENANCE])),) if found else ()
-    if kind == ".json":
-        try:
-            return (Provenance.described(json.loads(file.read_text(encoding="utf-8")).get(PROVENANCE)),)
-        except (OSError, ValueError, AttributeError) as error:
-            raise SettingsError(f"cannot be read as the --json of a command ({first_line(error)})") from None
-    if kind == ".safetensors":
-        from spikewright.conversion import Conversion
-        from spikewright.storage import load_stored
-
-        network = load_stored(file)
-        return network.provenance if isinstance(network, Conversion) else ()
-    raise SpikewrightError(f"{shown(file)}: a command line stands in a .toml file, or in a result that one made")

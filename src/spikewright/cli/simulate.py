@@ -45,6 +45,7 @@ from spikewright.cli.outputs import (
     write_curves,
     written_events,
 )
+from spikewright.cli.presets import DataArgument, data_of, timesteps_for
 from spikewright.cli.samples import named, say
 from spikewright.cli.scores import agreement_lines, comparison, judgement, tasks_text
 from spikewright.cli.simulate_chip import ChipRun, simulate_chip
@@ -90,13 +91,14 @@ def simulate(
             help="A .safetensors file that 'convert' or 'quantise' wrote, or a .nir file.", metavar="SPIKING"
         ),
     ],
+    options: RunOptions,
+    data_set: DataArgument = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Samples, with labels if there are any: as for convert. Of a chip, or a recording: .npz of t, x, y, p."
         ),
-    ],
-    options: RunOptions,
+    ] = None,
     dt: DtOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Keep curves and rates as .npz.")] = None,
     events: Annotated[
@@ -149,7 +151,10 @@ def simulate(
     'quantise' wrote is run event by event, as the chip would.
 
     Example: [bold]spikewright simulate spiking.safetensors --data mnist/ -T 64[/bold]
+
+    In short: [bold]spikewright simulate spiking.safetensors mnist/[/bold] runs the T that it was corrected for.
     """
+    data = data_of(data_set, data, "simulate")
     note_missing_engine()
     check_resume(resume, output, events)
     if is_quantised(model):
@@ -161,7 +166,9 @@ def simulate(
         if recorded:
             idle = {*RECORDED, "task", "allow_overlap", "beside", "spread"}
             check_idle(context, idle, "a recording is one sample without a label, whose events are as they are")
-        steps = options.timesteps if is_typed(context, "timesteps") or not recorded else None
+        steps = None
+        if is_typed(context, "timesteps") or not recorded:
+            steps = timesteps_for(context, data_set, model, options.timesteps)
         chip = ChipRun(
             timesteps=steps,
             dt=dt,
@@ -207,6 +214,10 @@ def simulate(
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     spiking = check_spiking(network, model)
     dataset, choice = options.data(network, data)
+    if not isinstance(dataset, Recordings):
+        options = replace(options, timesteps=timesteps_for(context, data_set, network, options.timesteps))
+        if start != "auto":
+            check_window(start, options.timesteps)
     if isinstance(dataset, Recordings):
         for unused, why in IDLE_ON_EVENTS.items():
             check_idle(context, (unused,), why)

@@ -30,6 +30,7 @@ from spikewright.events import check_destination as check_events
 from spikewright.events import load_events
 from spikewright.loading import load
 from spikewright.measures import Measures
+from spikewright.provenance import PROVENANCE
 from spikewright.reports.document import check_report
 from spikewright.tasks import SCORES, TaskChoice
 from spikewright.text import short, steps_to_show
@@ -117,7 +118,8 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         )
     measures, stepped = compared.chip, compared.stepped
     if run.output is not None:
-        write_curves(measures.arrays(), run.output, run.force)
+        made = {PROVENANCE: np.array(str(measures.provenance))}
+        write_curves({**measures.arrays(), **made}, run.output, run.force)
     if fit is not None and run.report is not None:
         fit = check(found, dt=clock.dt, busy=bandwidth_of(found.network, measures, WINDOW / 1e6))
         seen = {"data": named_so, "beside": run.beside}
@@ -130,6 +132,7 @@ def simulate_chip(model: Path, data: str, options: RunOptions, run: ChipRun, as_
         if stored is not None:
             told["events"] = {"folder": str(run.events), "populations": dict(stored.counts)}
         told |= {} if stepped is None else {"stepped": stepped.summary()}
+        told[PROVENANCE] = measures.provenance.description
         print_json({**told, **({} if run.report is None else {"report": str(run.report)})})
         return
     if any(measures.scores.values()):

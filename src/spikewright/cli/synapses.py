@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from spikewright.cli.options import (
     with_options,
 )
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.presets import DataArgument, some_data, timesteps_for
 from spikewright.cli.samples import named, say
 from spikewright.cli.terminal import compact_table, out, print_json, progress
 from spikewright.conversion import Conversion
@@ -53,6 +55,7 @@ def synapses(
         ),
     ],
     options: RunOptions,
+    data_set: DataArgument = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help=f"Where to; its suffix names the format: {', '.join(formats.names())}."),
@@ -83,7 +86,10 @@ def synapses(
     """List every synapse of a spiking network, weighted by how much it carries; without -o, only count them.
 
     Example: [bold]spikewright synapses spiking.safetensors --data mnist/ -T 64 -o synapses.parquet[/bold]
+
+    In short: [bold]spikewright synapses spiking.safetensors mnist/[/bold] runs the T that it was corrected for.
     """
+    data = some_data(data_set, data)
     share, encoder = _shard(shard), options.check()
     check_not_code(model)
     if output is None:
@@ -107,6 +113,8 @@ def synapses(
         check_idle(context, ("dt", "cluster"), "it is a setting of the simulation: give --data too")
     network = load_stored(model)
     graph = check_spiking(network, model)
+    if data_set is not None:
+        options = replace(options, timesteps=timesteps_for(context, data_set, network, options.timesteps))
     chosen: dict[str, Any] = {"pools": pools, "pool_weight": "mean" if pool_weight == "mean" else 1}
     parts = None if partition is None else parts_of_neurons(synapse_graph(graph, **chosen), partition)
     if output is not None and data is not None and not force:

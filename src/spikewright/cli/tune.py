@@ -12,8 +12,9 @@ from rich.table import Table
 
 from spikewright.cli.calibration import CalibrationOptions, typed
 from spikewright.cli.console import ClusterOption, JsonOption, ModelArgument, OverlapOption, duration
-from spikewright.cli.options import check_idle, with_options
+from spikewright.cli.options import check_idle, is_typed, with_options
 from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.presets import DataArgument, chosen, data_of
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.terminal import compact_table, out, print_json, stages
 from spikewright.errors import SettingsError
@@ -38,14 +39,16 @@ CHOSEN = "chosen.safetensors"
 def tune(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[
-        str, typer.Option(help="To calibrate with, and to choose on: .npz, .npy, idx(.gz), a folder, module:function.")
-    ],
-    grid: Annotated[
-        list[str],
-        typer.Option(help=f"NAME=VALUE or NAME=1..10, several times: all combinations. Of {', '.join(SETTINGS)}."),
-    ],
     options: CalibrationOptions,
+    data_set: DataArgument = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="To calibrate with, and to choose on: .npz, .npy, idx(.gz), a folder, module:function."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME=VALUE or NAME=1..10, several times: all combinations. Of {', '.join(SETTINGS)}."),
+    ] = None,
     rule: Annotated[
         list[str] | None,
         typer.Option(help=f"What is wanted: {EXAMPLES}. Several choose a point each; the first is recommended."),
@@ -79,7 +82,13 @@ def tune(
     """Try ways to convert a network and recommend one by a rule; test data have no part in the choice.
 
     Example: [bold]spikewright tune network.onnx --data mnist/ --grid gain=1..10 --grid spikes=multi[/bold]
+
+    In short: [bold]spikewright tune network.onnx mnist/[/bold] tries two methods, with and without a correction.
     """
+    data = data_of(data_set, data, "choose on")
+    corrections = [] if is_typed(context, "binning") else ["correct=none", "correct=v_init_and_bias"]
+    usual = [*(f"method=percentile:{p},channels" for p in (99, 99.9)), *corrections]
+    grid = chosen(data_set, "--grid", grid, usual, " ".join(f"--grid {one}" for one in usual))
     chosen_grid, rules = Grid.parse(grid), [Rule.parse(text) for text in rule or ["best"]]
     steps = Timesteps.parse(timesteps)
     step = None if dt is None else duration("--dt", dt)

@@ -22,7 +22,7 @@ from spikewright.errors import GraphError, SpikewrightError
 from spikewright.graph import Array, Graph
 from spikewright.nodes import Output
 from spikewright.normalisation import Scales, narrowed, normalise, value_scales
-from spikewright.provenance import Provenance
+from spikewright.provenance import History, history
 from spikewright.recordings import Binning
 from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text, short
@@ -69,7 +69,7 @@ class Conversion(Tabular):
     classes: tuple[str, ...] = ()
     calibration: CalibrationFacts = field(default_factory=CalibrationFacts)
     corrections: tuple[Correction, ...] = ()
-    provenance: tuple[Provenance, ...] = ()
+    provenance: History = ()
     made: Graph | None = None
 
     def __post_init__(self) -> None:
@@ -106,9 +106,10 @@ class Conversion(Tabular):
         return graphs, scales, told, self.preprocessing, self.binning, self.classes, self.calibration, self.corrections
 
     @property
-    def remembered(self) -> tuple[Provenance, ...]:
+    def remembered(self) -> History:
         """How it was made, and by the command that runs now, if one does: what its file holds."""
-        now = Provenance.now(
+        return history(
+            self.provenance,
             method=self.calibration.method,
             data=fingerprint_of("", self.calibration.seen),
             samples=self.calibration.samples,
@@ -118,8 +119,6 @@ class Conversion(Tabular):
             neurons=str(self.neurons),
             corrections=[str(one) for one in self.corrections],
         )
-        known = not now.words or any(one.words == now.words for one in self.provenance[-1:])
-        return self.provenance if self.provenance and known else (*self.provenance, now)
 
     @cached_property
     def key(self) -> str:

@@ -205,6 +205,11 @@ class Dataset(Tabular, ABC):
         return fingerprint_of(self.form, self.digests)
 
     @property
+    def known_fingerprint(self) -> str:
+        """The same where no sample needs to be read for it any more; else empty."""
+        return self.fingerprint if CACHE in vars(self) else ""
+
+    @property
     def form(self) -> str:
         """What a fingerprint holds beside digests."""
         return f"{self.shape} {self.preprocessing}"

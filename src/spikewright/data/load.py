@@ -22,7 +22,7 @@ from spikewright.data.images import PictureDataset, picture_dataset
 from spikewright.data.in_hand import again, as_dataset
 from spikewright.data.labels import Targets, as_targets, targets_of
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
-from spikewright.data.packed import IdxSource, NpzSource, SeveralSource
+from spikewright.data.packed import IdxSource, NpzSource, SeveralSource, named_classes
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.recorded import holds_recordings, is_recording, recordings_of
 from spikewright.data.sampling import classes_of
@@ -52,11 +52,11 @@ def load_data(
     """A data set from a path or a function's name.
 
     Args:
-        spec: a ``.npz`` with x and y, or of several outputs ``y_NAME`` of each; a folder with SNN Toolbox's
-            ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``; a ``.npy``; an ``images-idx*`` file (``.gz`` or not) with
-            its labels beside it, or the folder of both; a folder of class folders with pictures, or of ``train`` and
-            ``test`` (``val``) above them, or of pictures without labels; a picture; a recording of an event
-            camera, with a table of labelled stretches beside it or without, or a folder of such, in class folders
+        spec: a ``.npz`` with x and y, or of several outputs ``y_NAME`` of each, and classes, their names; a folder with
+            SNN Toolbox's ``x_norm.npz``, ``x_test.npz``, ``y_test.npz``; a ``.npy``; an ``images-idx*`` file (``.gz``
+            or not) with its labels beside it, or the folder of both; a folder of class folders with pictures, or of
+            ``train`` and ``test`` (``val``) above them, or of pictures without labels; a picture; a recording of an
+            event camera, with a table of labelled stretches beside it or without, or a folder of such, in class folders
             or with tables; ``module:function`` or ``FILE.py:function``.
         split: which part, where a folder or file holds both.
         shape: of one sample as the network takes it; settles where channels stand.
@@ -209,10 +209,15 @@ class _Source:
             if headers[name].shape[:1] != count:
                 labels = headers[name].shape[0] if headers[name].shape else "no"
                 raise DataError(f"{self.spec}: {count[0]} samples but {labels} labels; they must be as many")
-        y = _targets(read_npz(self.path, list(targets)), targets)
+        with _named(self.spec):
+            y, names = self._in_order(
+                _targets(read_npz(self.path, list(targets)), targets), named_classes(self.path, headers)
+            )
         if check_unpacked(self.path, [x]) <= SMALL:
-            return self.dataset(read_npz(self.path, [x])[x], y)
-        return self.streamed(NpzSource(self.path, x, headers[x], self.targets(y, count[0])))
+            found = self.dataset(read_npz(self.path, [x])[x], y)
+        else:
+            found = self.streamed(NpzSource(self.path, x, headers[x], self.targets(y, count[0])))
+        return replace(found, classes=names) if names else found  # type: ignore[type-var]
 
     def toolbox(self, samples: Path, labels: Path | None) -> Dataset:
         """Samples and labels in an ``.npz`` each, as SNN Toolbox has them."""
@@ -313,6 +318,8 @@ class _Source:
 
     def _in_order(self, y: Targets | None, names: tuple[str, ...]) -> tuple[Targets | None, tuple[str, ...]]:
         """Labels with the numbers that their names had when the network was converted, where both have names."""
+        if names and isinstance(y, np.ndarray) and y.dtype.kind in "iu" and y.max(initial=0) >= len(names):
+            raise DataError(f"there are labels up to {y.max():,}, and names of {len(names):,} classes")
         if not names or not self.classes or names == self.classes or not isinstance(y, np.ndarray):
             return y, names
         strange = sorted(set(names) - set(self.classes))

@@ -340,6 +340,10 @@ class EventDataset(Dataset):
     def fingerprint(self) -> str:
         return f"{self.source.fingerprint} {self.dt!r}"
 
+    @property
+    def known_fingerprint(self) -> str:
+        return self.fingerprint if self.source.frames.known_fingerprint else ""
+
 
 def binning_in(data: Dataset) -> Binning | None:
     """How the recordings of a data set, or those that its frames are of, are cut into frames; None for others."""

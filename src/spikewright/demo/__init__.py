@@ -41,6 +41,6 @@ def demo_data(*, labelled: bool = False) -> tuple[ArrayDataset, ArrayDataset]:
         train, test, labels = file["train"], file["test"], file["labels"]
         known = file["train_labels"].astype(np.int64) if labelled else None
     return (
-        ArrayDataset(train, known, PREPROCESSING, classes=CLASSES if labelled else ()),
+        ArrayDataset(train, known, PREPROCESSING, classes=CLASSES),
         ArrayDataset(test, labels, PREPROCESSING, classes=CLASSES),
     )

@@ -112,7 +112,7 @@ def run_on(
         return ({name: rows[part.start : part.stop] for name, rows in (labels or {}).items()},)
 
     found = each_part(cluster, simulated_part, task, dataset, parts, size, labelled, progress)
-    with _written(task, record, first, stage) as write:
+    with _written(task, record, dataset, stage) as write:
 
         def state() -> Any:
             return joiner, [one.counted() for one in counting], write and write.set_aside()
@@ -130,14 +130,13 @@ def run_on(
 
 
 @contextmanager
-def _written(task: Simulated, record: Record, first: int, stage: Stage | None) -> Iterator[EventWriter | None]:
+def _written(task: Simulated, record: Record, dataset: Dataset, stage: Stage | None) -> Iterator[EventWriter | None]:
     """What writes events to the folder of a record; None where there is none."""
     if record.folder is None:
         yield None
         return
-    timesteps = task.settings.timesteps
-    recording = record.fitted(task.graph, timesteps)
-    with folder_of(record, recording, task.graph, timesteps, first, stage) as folder:
+    recording = record.fitted(task.graph, task.settings.timesteps)
+    with folder_of(record, recording, task.graph, task.settings, dataset, stage) as folder:
         yield folder
 
 

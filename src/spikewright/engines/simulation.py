@@ -26,6 +26,7 @@ from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
 from spikewright.parts import Stage
+from spikewright.provenance import Provenance
 from spikewright.recordings import events_in
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run_over(
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())  # a run is numbers; for gradients call Simulation.run
         if record.folder is not None:
-            writer = stack.enter_context(folder_of(record, recording, graph, timesteps, first, stage))
+            writer = stack.enter_context(folder_of(record, recording, graph, settings, dataset, stage))
             observers = [*observers, writer]
         state = lambda: (joiner, [one.counted() for one in counting], writer and writer.set_aside())  # noqa: E731
         rest = dataset if not joiner.samples else dataset.between(joiner.samples, len(dataset))
@@ -150,11 +151,17 @@ def gone_on(stage: Stage | None, counting: Sequence[Counting]) -> RunJoiner:
 
 
 def folder_of(
-    record: Record, recording: Recording, graph: Graph, timesteps: int, first: int, stage: Stage | None = None
+    record: Record,
+    recording: Recording,
+    graph: Graph,
+    settings: RunSettings,
+    dataset: Dataset,
+    stage: Stage | None = None,
 ) -> AbstractContextManager[EventWriter]:
     """What writes the events of the populations that are recorded to the folder of a record, and goes on from those
     that a stage has kept; where these are damaged, nothing of the stage is of use."""
     assert record.folder is not None
+    first = first_sample(settings, dataset)
     shapes = {node.name: graph.shapes[node.name] for node in graph.populations if recording.has("events", node.name)}
     pieces = kept = None
     if stage is not None:
@@ -166,7 +173,23 @@ def folder_of(
             except ModelFileError:
                 stage.done = 0
                 raise
-    return events_folder(record.folder, graph.fingerprint, shapes, timesteps, record.force, first, pieces, kept)
+    made = lambda: made_by(graph, settings, dataset)  # noqa: E731
+    how = (settings.timesteps, record.force, first, pieces, kept, made)
+    return events_folder(record.folder, graph.fingerprint, shapes, *how)
+
+
+def made_by(graph: Graph, settings: RunSettings, dataset: Dataset) -> Provenance:
+    """What reproduces a run, once its samples were read: of data whose digests nobody asked for no fingerprint."""
+    return Provenance.now(
+        network=graph.fingerprint,
+        data=dataset.known_fingerprint,
+        timesteps=settings.timesteps,
+        encoder=str(settings.chosen_encoder),
+        first_sample=first_sample(settings, dataset),
+        preprocessing=str(dataset.preprocessing),
+        engine=settings.engine,
+        dtype=settings.dtype,
+    )
 
 
 def first_sample(settings: RunSettings, dataset: Dataset) -> int:

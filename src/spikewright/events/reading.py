@@ -16,15 +16,17 @@ from spikewright.errors import DataError
 from spikewright.events.trains import Events
 from spikewright.events.writing import COLUMNS, FACTS, FORMAT, KEY, facts_of_file, file_name
 from spikewright.graph import MOST_VALUES, Shape
+from spikewright.provenance import PROVENANCE, History, described
+from spikewright.tabular import Table, Tabular
 from spikewright.tensors import DIGEST, digest, strict_json
-from spikewright.text import first_line
+from spikewright.text import first_line, shape_text
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 
 @dataclass(frozen=True, eq=False)
-class StoredEvents(Mapping[str, Events]):
+class StoredEvents(Mapping[str, Events], Tabular):
     """The events of a run in a folder, by population; each is read when it is asked for.
 
     Attributes:
@@ -34,6 +36,7 @@ class StoredEvents(Mapping[str, Events]):
         first_sample: the where of the first sample in its data set.
         shapes: of the populations, in the network's order.
         counts: how many events each of them sent.
+        provenance: how the run was made, where its folder says so.
     """
 
     folder: Path
@@ -43,6 +46,13 @@ class StoredEvents(Mapping[str, Events]):
     shapes: Mapping[str, Shape] = field(repr=False)
     counts: Mapping[str, int]
     first_sample: int = 0
+    provenance: History = field(default=(), repr=False)
+
+    def _table(self) -> Table:
+        """A row a population: how many events it sent; the events themselves are in Parquet, which pandas reads too."""
+        told = f"{sum(self.counts.values()):,} events of {self.samples:,} samples over {self.timesteps:,} timesteps"
+        rows = [(name, shape_text(shape), self.counts[name]) for name, shape in self.shapes.items()]
+        return Table.of_rows(("population", "shape", "events"), rows, [told, str(self.folder)])
 
     def __getitem__(self, population: str) -> Events:
         return Events.joined(self.shapes[population], list(self.batches(population)))
@@ -116,6 +126,7 @@ def load_events(folder: Path | str) -> StoredEvents:
             {_text(one["name"]): _shape(one["shape"]) for one in facts["populations"]},
             {_text(one["name"]): _number(one["events"], 2**63) for one in facts["populations"]},
             _number(facts.get("first_sample", 0), 2**62),
+            described(facts.get(PROVENANCE)),
         )
         if len(found) != len(facts["populations"]) or (found.first_sample + found.samples) * found.timesteps >= 2**63:
             raise ValueError("a population is there twice, or there are too many steps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EMFILE
 from pathlib import Path
@@ -17,6 +17,7 @@ from spikewright.events.pieces import EventPieces, Kept
 from spikewright.events.trains import Events
 from spikewright.files import atomic_folder, check_reachable, exists, one_at_a_time, shown, storage_errors, tidy
 from spikewright.graph import Shape
+from spikewright.provenance import PROVENANCE, Provenance
 from spikewright.tensors import DIGEST, digest
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class EventWriter:
         pieces: a folder for what is set aside now and then, so that an interrupted run can go on; else None. What
             nothing was set aside of is not written twice.
         kept: what ``set_aside`` gave, to go on from there.
+        made: how the run was made; asked when all of it is there.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class EventWriter:
         first_sample: int = 0,
         pieces: Path | None = None,
         kept: Kept | None = None,
+        made: Callable[[], Provenance] = Provenance.now,
     ) -> None:
+        self.made = made
         self.folder, self.shapes, self.target = folder, shapes, target
         self.facts: dict[str, Any] = {"format": FORMAT, "network": network, "timesteps": timesteps}
         if first_sample:
@@ -161,6 +165,7 @@ class EventWriter:
             for index, (name, count) in enumerate(self.counts.items())
         ]
         facts = {**self.facts, "samples": self.samples, "populations": populations}
+        facts[PROVENANCE] = self.made().description
         facts = {**facts, DIGEST: digest(facts, {})}
         with storage_errors(self.target):
             (self.folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -176,6 +181,7 @@ def events_folder(
     first_sample: int = 0,
     pieces: Path | None = None,
     kept: Kept | None = None,
+    made: Callable[[], Provenance] = Provenance.now,
 ) -> Iterator[EventWriter]:
     """A writer of events. The folder is put at its destination when the block ends well, else nothing is left of it.
 
@@ -188,6 +194,7 @@ def events_folder(
         first_sample: the destination of the first sample in its data set.
         pieces: a folder for what is set aside now and then, so that an interrupted run can go on; else None.
         kept: what ``EventPieces.set_aside`` gave, to go on from there.
+        made: how the run was made; asked when all of it is there.
 
     Raises:
         ModelFileError: for a damaged piece.
@@ -195,7 +202,7 @@ def events_folder(
     """
     check_destination(folder, force)
     with atomic_folder(folder, force) as hidden:
-        writer = EventWriter(hidden, network, shapes, timesteps, Path(folder), first_sample, pieces, kept)
+        writer = EventWriter(hidden, network, shapes, timesteps, Path(folder), first_sample, pieces, kept, made)
         try:
             yield writer
             writer.finish()

@@ -11,6 +11,7 @@ from spikewright.conversion import Conversion, spiking_graph
 from spikewright.errors import SettingsError
 from spikewright.files import check_destination, shown
 from spikewright.graph import Graph
+from spikewright.provenance import PROVENANCE, history
 from spikewright.registry import Registry, function
 
 exporters = Registry("spikewright.exporters", "an export format", function("export_"), folder=__name__)
@@ -32,7 +33,11 @@ def export(graph: Graph | Conversion, path: Path | str, *, force: bool = False, 
         SettingsError: for an unknown suffix, or an option outside its domain.
     """
     check_export(path, force)
-    write_by(exporters()[_format(path)], spiking_graph(graph), path, force, options)
+    write = exporters()[_format(path)]
+    if PROVENANCE in signature(write).parameters:  # the format has a place for it
+        made = graph.remembered if isinstance(graph, Conversion) else history(network=graph.fingerprint)
+        options = {PROVENANCE: made, **options}
+    write_by(write, spiking_graph(graph), path, force, options)
 
 
 def write_by(write: Callable[..., None], value: Any, path: Path | str, force: bool, options: Mapping[str, Any]) -> None:

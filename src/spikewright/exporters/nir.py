@@ -8,7 +8,7 @@ back. What it has no node for is refused, all of it in one error, before anythin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +39,7 @@ from spikewright.nodes import (
     Reshape,
     SumPool,
 )
+from spikewright.provenance import PROVENANCE, Provenance, descriptions
 from spikewright.text import free_name
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def export_nir(
     dt: float = 1e-4,
     feedback: bool = False,
     chip: Mapping[str, Any] | None = None,
+    provenance: Sequence[Provenance] = (),
     force: bool = False,
 ) -> None:
     """Write a graph as a NIR file.
@@ -77,6 +79,7 @@ def export_nir(
         feedback: whether reset by subtraction is written with NIR's own primitives, as neurons whose spikes come back
             to them (``_feedback.py``), so that other simulators that read recurrence send the same spikes.
         chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
+        provenance: how it was made, noted as metadata; ``export`` knows it.
         force: whether a file that stands there is replaced, once this one is whole.
 
     Raises:
@@ -84,7 +87,7 @@ def export_nir(
         StorageError: when a file stands there, or it cannot be written; what stood there before is untouched.
         SettingsError: for a ``dt`` that is not positive, or settings of a population that there is not.
     """
-    written = to_nir(graph, dt=dt, feedback=feedback, chip=chip)
+    written = to_nir(graph, dt=dt, feedback=feedback, chip=chip, provenance=provenance)
     import nir
 
     made = BytesIO()  # HDF5 itself crashes where a disk is full
@@ -96,7 +99,12 @@ def export_nir(
 
 
 def to_nir(
-    graph: Graph, *, dt: float = 1e-4, feedback: bool = False, chip: Mapping[str, Any] | None = None
+    graph: Graph,
+    *,
+    dt: float = 1e-4,
+    feedback: bool = False,
+    chip: Mapping[str, Any] | None = None,
+    provenance: Sequence[Provenance] = (),
 ) -> NIRGraph:
     """The same as a graph in memory, for simulators that take one.
 
@@ -105,6 +113,7 @@ def to_nir(
         dt: length of a timestep in seconds.
         feedback: whether reset by subtraction is written as neurons whose spikes come back to them.
         chip: what a chip does with it, noted as metadata: plain values, with those of populations by name in "layers".
+        provenance: how it was made, noted as metadata.
 
     Raises:
         UnsupportedModelError: with everything that NIR has no node for.
@@ -163,7 +172,10 @@ def to_nir(
                 nodes[way[-1]] = part
             edges += pairwise([*way, name])
     problems.check(purpose="written as NIR")
-    more = {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    more: dict[str, Any] = (
+        {} if chip is None else {"chip": {label: value for label, value in chip.items() if label != "layers"}}
+    )
+    more |= {PROVENANCE: descriptions(provenance)} if provenance else {}
     facts = notes(format=1, dt=float(dt), order=[node.name for node in graph], meta=dict(graph.meta), **more)
     return nir.NIRGraph(nodes, edges, metadata=facts, type_check=False)
 

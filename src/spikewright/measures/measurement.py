@@ -129,7 +129,7 @@ def measure(
         shared = Simulated(graph, chosen, wanted, ("nonzero",), watch)
         with cluster_of(cluster) as workers:
             run = run_on(workers, shared, dataset, wanted, labels, watching, progress, stage)
-    rates = Rates.of(given, run, watching.sums, dataset)
+    rates = Rates.of(given, run, watching.sums, dataset, chosen)
     raster, over_time = _raster(graph, dataset.take(1), chosen)
     frames = dataset.mean_frames if isinstance(dataset, EventDataset) else 1.0
     measures = _measures(graph, conversion, run, watching, constants, raster, encoder, rates, frames)

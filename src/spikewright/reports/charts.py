@@ -26,6 +26,8 @@ COLOURS = 6
 """How many colours style.css has for candidates; more candidates repeat them, dashed or paler."""
 SMALL, LARGE = 270, 380
 """Heights, in pixels."""
+FEW = 24
+"""Layers up to which bars stand apart."""
 SHARE = {"type": "log", "tickformat": "~%", "nticks": 5}
 """A logarithmic axis of shares."""
 
@@ -62,7 +64,7 @@ def synops(candidates: Sequence[Candidate]) -> Chart:
         "synaptic operations per sample",
         "",
         yaxis={"type": "category", "autorange": "reversed", "showgrid": False},
-        height=120 + (12 + 12 * len(candidates)) * len(names),
+        height=120 + (12 + 12 * len(candidates) if len(names) <= FEW else 7 + 7 * len(candidates)) * len(names),
         legend=len(candidates) > 1,
         bargap=0.3,
     )

@@ -15,7 +15,7 @@ from spikewright.reports.table import table
 
 PARTS = {"spikes": "c0", "relayed values": "c3", "the analog input": "c1"}
 """What costs energy, and its colour."""
-SHOWN, FEW = 4, 24
+SHOWN = 4
 """Candidates whose energy is drawn, and layers whose bars have much room."""
 
 
@@ -24,8 +24,12 @@ def where_the_work_is(document: Document, candidates: Sequence[Candidate]) -> st
     views = [
         (one.label if len(candidates) > 1 else "", by_layer(one)) for one in candidates[:SHOWN] if one.measures.synops
     ]
+    operations = charts.synops(candidates)
+    both = [operations, *(chart for _, chart in views)]
+    for chart in both:  # side by side they end together
+        chart["layout"]["height"] = max(one["layout"]["height"] for one in both)
     figures = document.figures(views, "energy by layer, the analog input included: an estimate of arithmetic alone")
-    figures += document.figure(charts.synops(candidates), "synaptic operations, by the layer that spikes arrive at")
+    figures += document.figure(operations, "synaptic operations, by the layer that spikes arrive at")
     return f'<h2>Where the work is</h2><div class="grid">{figures}</div>{_estimates(candidates)}'
 
 
@@ -50,7 +54,7 @@ def by_layer(candidate: Candidate) -> Chart:
         if any(parts[name][what] for name in names)
     ]
     axis = {"type": "category", "autorange": "reversed", "showgrid": False}
-    height = 120 + (24 if len(names) <= FEW else 15) * len(names)
+    height = 120 + (24 if len(names) <= charts.FEW else 15) * len(names)
     return framed(traces, "µJ per sample", "", yaxis=axis, height=height, legend=True, barmode="stack", bargap=0.3)
 
 

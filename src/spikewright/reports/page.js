@@ -34,8 +34,13 @@ function layout(chart) {
            font: { family: "system-ui, sans-serif", size: 12.5, color: colour("ink") } };
 }
 
+// What stands in a closed <details> has a place in some browsers, though nobody sees it.
+function visible(place) {
+  return place.offsetParent !== null && !place.closest("details:not([open])");
+}
+
 function draw(place) {
-  if (place.offsetParent === null || !window.Plotly) return;
+  if (!visible(place) || !window.Plotly) return;
   const chart = charts[place.dataset.chart];
   const data = coloured(chart.data).map((trace) => ({ ...trace, hoverinfo: trace.hoverinfo || "all",
     hovertemplate: trace.hovertemplate && (chart.layout.hovermode ? trace.hovertemplate : trace.hovertemplate + "<extra></extra>") }));
@@ -104,7 +109,7 @@ unpack(document.getElementById("library").textContent).then((text) => {
   const library = document.createElement("script");
   library.textContent = text;
   document.head.append(library);
-  const places = all("[data-chart]").filter((place) => place.offsetParent !== null);
+  const places = all("[data-chart]").filter(visible);
   const seen = (place) => place.getBoundingClientRect().top < innerHeight;
   const later = places.filter((place) => !seen(place));
   places.filter(seen).forEach(draw);

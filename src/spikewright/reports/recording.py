@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.conversion import Conversion
+from spikewright.conversion import Conversion, spiking_graph
 from spikewright.data.recordings import Recordings
 from spikewright.engines import Run, simulate
 from spikewright.errors import SettingsError
@@ -22,6 +22,7 @@ from spikewright.recordings.durations import seconds_of
 from spikewright.reports.charts import LARGE, Chart, framed
 from spikewright.reports.document import Document, check_report
 from spikewright.reports.pixels import frame_picture
+from spikewright.reports.reproducing import settings_section
 from spikewright.text import short
 
 EVENTS, FRAMES, MOMENTS, SECONDS = 6000, 12, 60, 6
@@ -74,6 +75,10 @@ def recording_report(
         run = simulate(network, data, dt=step, quiet=True)
         classes = network.classes if isinstance(network, Conversion) else ()
         sections.append(f"<h2>A run on its events</h2>{animation(data, run, step, classes)}")
+    settings = {"recording": recording.name, "binning": str(cut), "dt": dt}
+    if network is not None:
+        settings["network"] = spiking_graph(network).fingerprint
+    sections.append(settings_section(settings))
     title = f"Recording {Path(recording.name).name}"
     write_text(path, document.html(title, "\n".join(sections)), force)
     return Path(path)
@@ -102,7 +107,8 @@ def raster(recording: Recording) -> Chart:
     ]
     some = "" if every == 1 else f" (one of {every:,} events)"
     rows = {"autorange": "reversed", "zeroline": False}
-    return framed(traces, f"milliseconds{some}", "row", yaxis=rows, height=LARGE, legend=True)
+    length = {"range": [0, max(recording.duration * 1000, 1e-3)], "zeroline": False}
+    return framed(traces, f"milliseconds{some}", "row", xaxis=length, yaxis=rows, height=LARGE, legend=True)
 
 
 def _facts(recording: Recording) -> str:
@@ -127,7 +133,7 @@ def _told(binning: Binning, recording: Recording, shown: int) -> str:
 
 def _frames(frames: list[NDArray[np.float32]]) -> str:
     most = max((float(np.abs(frame).max()) for frame in frames), default=1.0)
-    style = "width:140px;image-rendering:pixelated;border:1px solid var(--line);margin:4px"
+    style = "width:min(140px,calc(50% - 12px));image-rendering:pixelated;border:1px solid var(--line);margin:4px"
     return "".join(
         f"<img alt='frame {k}' style='{style}' src='{frame_picture(frame, most)}'>" for k, frame in enumerate(frames, 1)
     )
@@ -167,9 +173,10 @@ def animation(data: Recordings, run: Run, dt: float, classes: tuple[str, ...]) -
     )
     return (
         f"<figure><figcaption>{run.timesteps:,} timesteps of {1000 * dt:g} ms, shown in {SECONDS} s: events that came, "
-        "and the answer so far</figcaption><svg viewBox='-6 -6 780 340' role='img' style='width:100%;max-width:780px' "
+        "and the answer so far</figcaption><div class='moving'>"
+        "<svg viewBox='-6 -6 780 340' role='img' style='width:100%;max-width:780px' "
         f"font-size='13' fill='currentColor'>{images}<rect x='0' y='0' width='300' height='300' fill='none' "
-        f"stroke='currentColor' stroke-opacity='0.3'/>{times}{bars}</svg></figure>"
+        f"stroke='currentColor' stroke-opacity='0.3'/>{times}{bars}</svg></div></figure>"
     )
 
 

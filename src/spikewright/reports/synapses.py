@@ -10,7 +10,7 @@ from typing import Any
 from spikewright.files import write_text
 from spikewright.reports.charts import degrees
 from spikewright.reports.document import Document, check_report
-from spikewright.reports.network import network_picture
+from spikewright.reports.network import network_figures, network_pictures
 from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
 from spikewright.synapse_graph import Synapses
@@ -83,12 +83,8 @@ def _picture(synapses: Synapses, summary: Summary) -> str:
     for one in synapses.projections:
         if one.path.through:
             captions.setdefault(one.path.through[-1], []).extend(carried(summary.projections[one.name]))
-    drawing = network_picture(synapses.graph, standalone=False, captions=captions).svg
-    caption = "populations, and what travels between them"
-    return (
-        f"<h2>The network</h2><figure><figcaption>{caption}</figcaption>"
-        f'<div class="drawing" tabindex="0">{drawing}</div></figure>'
-    )
+    pictures = network_pictures(synapses.graph, captions=captions)
+    return f"<h2>The network</h2>{network_figures(pictures, 'populations, and what travels between them')}"
 
 
 def _projections(summary: Summary) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
+
+LONG = 20
+"""Characters from which on a name may be cut where a screen is narrow."""
+BREAKS = re.compile(r"([:,._/])(?=\w)")
+"""What a name may be cut behind."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, last_is_text: bool = False) -> str:
@@ -18,7 +24,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, la
 
     def cell(tag: str, column: int, value: str) -> str:
         number = column >= text and not (last_is_text and column == len(header) - 1)
-        return f"<{tag}{' class=number' if number else ''}>{escape(value)}</{tag}>"
+        shown = escape(value)
+        if not number and len(value) > LONG and " " not in value:
+            shown = BREAKS.sub(r"\1<wbr>", shown)
+        return f"<{tag}{' class=number' if number else ''}>{shown}</{tag}>"
 
     def row(tag: str, values: Sequence[str]) -> str:
         return f"<tr>{''.join(cell(tag, k, v) for k, v in enumerate(values))}</tr>"

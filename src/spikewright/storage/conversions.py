@@ -26,7 +26,7 @@ from spikewright.conversion import (
 from spikewright.data import Preprocessing
 from spikewright.errors import ModelFileError
 from spikewright.graph import Array, Graph
-from spikewright.provenance import PROVENANCE, Provenance
+from spikewright.provenance import PROVENANCE, described, descriptions
 from spikewright.recordings import Binning
 from spikewright.storage.graphs import DAMAGE, arrays_of, damage, entries, entry, graph_of, node_of
 from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
@@ -83,7 +83,7 @@ def write_conversion(path: Path, conversion: Conversion) -> None:
         "classes": list(conversion.classes),
         "calibration": calibration.description,
         "corrections": [[one.name, dict(one.settings)] for one in conversion.corrections],
-        PROVENANCE: [one.description for one in conversion.remembered],
+        PROVENANCE: descriptions(conversion.remembered),
     }
     arrays: dict[str, Array] = {
         **arrays_of(conversion.folded, TRAINED),
@@ -134,19 +134,12 @@ def _read(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Conversion:
         classes=tuple(facts["classes"]),
         calibration=CalibrationFacts.described(facts["calibration"], arrays[DIGESTS], arrays[CORRECTED]),
         corrections=tuple(Correction(name, settings) for name, settings in facts["corrections"]),
-        provenance=_provenance(facts),
+        provenance=described(facts.get(PROVENANCE)),
         **{label: facts[label] for label in ("became", "view", "readout", "answer", "tasks")},
     )
     derived = found.derived
     spiking = _spiking(derived, facts, _behind(SPIKING, arrays))
     return replace(found, spiking=spiking, made=derived)
-
-
-def _provenance(facts: Mapping[str, Any]) -> tuple[Provenance, ...]:
-    found = facts.get(PROVENANCE, [])
-    if not isinstance(found, list):
-        raise ModelFileError(f"its provenance cannot be {found!s:.40}")
-    return tuple(Provenance.described(one) for one in found)
 
 
 def _spiking(derived: Graph, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Graph:

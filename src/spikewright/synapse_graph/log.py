@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from spikewright.graph import Node
+from spikewright.provenance import PROVENANCE, History, described, descriptions, history
 from spikewright.synapse_graph.fan_outs import offsets
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.stream import SynapseStream
@@ -25,6 +26,7 @@ def log(synapses: SynapseStream, writer: Writer) -> dict[str, Any]:
         "digest": digest(synapses, writer),
         "layout": writer.about,
         "edge": "mean rate of the source neuron x weight" if rates is not None else "none: weights only",
+        PROVENANCE: descriptions(made_of(synapses, writer)),
         "samples": None if rates is None else rates.samples,
         "timesteps": None if rates is None else rates.timesteps,
         "neurons": sum(group.neurons for group in synapses.groups.values()),
@@ -54,6 +56,18 @@ def log(synapses: SynapseStream, writer: Writer) -> dict[str, Any]:
     }
 
 
+def made_of(synapses: SynapseStream, writer: Writer) -> History:
+    """How a graph on the disk was made: its rates, then what wrote it."""
+    return history(
+        () if synapses.rates is None else synapses.rates.provenance,
+        network=synapses.graph.fingerprint,
+        rates=synapses.rates_key,
+        format=str(writer),
+        pools=synapses.pools,
+        pool_weight=synapses.pool_weight,
+    )
+
+
 def _node(node: Node) -> dict[str, Any]:
     arrays = {name: list(array.shape) for name, array in node.arrays.items()}
     return {"name": node.name, "type": node.type, **node.settings, "arrays": arrays}
@@ -75,6 +89,7 @@ def as_text(facts: dict[str, Any]) -> str:
         f"pools: {pools}{weight}",
         f"layout: {facts['layout']}",
         f"network: {facts['network']}",
+        *(line for step in described(facts[PROVENANCE]) for line in step.lines),
         "",
         "groups: name, kind, shape (rows, columns, channels), neurons",
         *(f"  {g['name']}  {g['kind']}  {shape_text(g['shape'])}  {g['neurons']:,}" for g in facts["groups"]),

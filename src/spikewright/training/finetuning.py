@@ -27,6 +27,7 @@ from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.nodes import Output
 from spikewright.recordings import events_in
+from spikewright.tabular import Table, Tabular
 from spikewright.tasks import TaskChoice, heads
 from spikewright.training.answer_losses import distillation_loss, label_loss
 from spikewright.training.checkpoints import KIND, Checkpoint, check_checkpoint, load_checkpoint
@@ -52,7 +53,7 @@ LARGEST_GRADIENT = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Finetuned:
+class Finetuned(Tabular):
     """What came of fine-tuning.
 
     Attributes:
@@ -66,6 +67,15 @@ class Finetuned:
     history: tuple[float, ...]
     recipe: Recipe
     resumed: int = 0
+
+    def __repr__(self) -> str:
+        loss = f"loss {self.history[0]:.4g} to {self.history[-1]:.4g}" if self.history else "no epoch yet"
+        return f"Finetuned(for T = {self.recipe.timesteps}, {len(self.history)} epochs, {loss})"
+
+    def _table(self) -> Table:
+        """A row an epoch: its mean loss."""
+        rows = [(k, float(loss)) for k, loss in enumerate(self.history, 1)]
+        return Table.of_rows(("epoch", "loss"), rows, [repr(self), str(self.recipe)])
 
 
 def finetune(

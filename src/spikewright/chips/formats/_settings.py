@@ -7,6 +7,7 @@ from typing import Any
 from spikewright.chips.formats._words import chip_of, outside, words_of
 from spikewright.chips.placing import placed
 from spikewright.chips.quantise import Quantised
+from spikewright.provenance import PROVENANCE
 
 
 def chip_settings(quantised: Quantised) -> dict[str, Any]:
@@ -25,4 +26,5 @@ def chip_settings(quantised: Quantised) -> dict[str, Any]:
         name = words.layer.name
         numbers = {"threshold": int(words.threshold), "v_min": int(words.v_min), "factor": factors.get(name)}
         layers[name] = {**words.settings, "core": cores[name], **numbers}
-    return {**outside(quantised), "layers": layers}
+    around = {label: value for label, value in outside(quantised).items() if label != PROVENANCE}
+    return {**around, "layers": layers}

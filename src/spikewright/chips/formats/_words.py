@@ -15,6 +15,7 @@ from spikewright.chips.network import ChipLayer
 from spikewright.chips.quantise import Quantised
 from spikewright.errors import SettingsError
 from spikewright.graph import Array
+from spikewright.provenance import PROVENANCE, descriptions
 from spikewright.text import free_name
 
 
@@ -108,12 +109,13 @@ def words_of(quantised: Quantised) -> tuple[LayerWords, ...]:
 
 
 def outside(quantised: Quantised) -> dict[str, Any]:
-    """What comes in and what is read, as plain JSON-like values."""
+    """What comes in, what is read, and how it was made, as plain JSON-like values."""
     network = quantised.network
     return {
         "chip": quantised.chip,
         "rate": quantised.rate,
         "ticks_per_step": quantised.ticks,
+        PROVENANCE: descriptions(quantised.remembered),
         "inputs": [
             {
                 "name": own.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
@@ -10,6 +11,7 @@ from spikewright.chips.formats._words import LayerWords, words_of
 from spikewright.chips.quantise import Quantised
 from spikewright.files import write_text
 from spikewright.graph import Array
+from spikewright.provenance import PROVENANCE, descriptions
 
 WIDTH = 120
 """How many characters a line of numbers has at most."""
@@ -32,6 +34,7 @@ def export_h(quantised: Quantised, path: Path | str, *, force: bool = False) -> 
 
 def _lines(quantised: Quantised) -> Iterator[str]:
     yield f"/* A spiking network in integers of {quantised.chip}. Weights are [out][in][row][column]. */"
+    yield f"/* {PROVENANCE}: {_in_comment(quantised)} */"
     yield "#ifndef SPIKEWRIGHT_CHIP_H"
     yield "#define SPIKEWRIGHT_CHIP_H"
     yield "#include <stdint.h>"
@@ -40,6 +43,11 @@ def _lines(quantised: Quantised) -> Iterator[str]:
         yield from _layer(words)
     yield ""
     yield "#endif"
+
+
+def _in_comment(quantised: Quantised) -> str:
+    """How it was made as JSON that no comment ends at, nor goes on behind."""
+    return json.dumps(descriptions(quantised.remembered)).replace("/", "\\/").replace("?", "\\u003f")
 
 
 def _layer(words: LayerWords) -> Iterator[str]:

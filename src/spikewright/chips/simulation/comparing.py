@@ -21,12 +21,13 @@ from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.measures import Measures, measure
 from spikewright.recordings import Recording
+from spikewright.tabular import Table, Tabular
 from spikewright.tasks import SCORES, TaskChoice
 from spikewright.text import listed
 
 
 @dataclass(frozen=True, eq=False)
-class ChipComparison:
+class ChipComparison(Tabular):
     """A network on a chip beside itself in steps, and the trained one; ``str`` prints it.
 
     Attributes:
@@ -64,6 +65,14 @@ class ChipComparison:
         firing = {name: self.keeps_firing(name).summary() for name in self.chip.layers}
         stepped = {} if self.stepped is None else {"stepped": self.stepped.summary()}
         return {"quantised": self.quantised.summary(), "chip": self.chip.summary(), **stepped, "keep_firing": firing}
+
+    def _table(self) -> Table:
+        """A row a layer: its spikes on the chip and in steps."""
+        titles = ("layer", "spikes on the chip", "spikes in steps", "sent", "synops", "peak", "waiting")
+        rows = []
+        for name, layer in self.chip.layers.items():
+            rows.append((name, *self.spikes(name), layer.sent, layer.synops, layer.peak, layer.waiting))
+        return Table.of_rows(titles, rows, [line.strip() for line in str(self).splitlines()[1:]])
 
     def __str__(self) -> str:
         lines = [repr(self.chip)]

@@ -23,11 +23,14 @@ from spikewright.chips.simulation.rules import ChipRules
 from spikewright.chips.simulation.running import ChipRunner, Sender
 from spikewright.chips.simulation.timeline import Longs
 from spikewright.chips.simulation.trains import PictureTrains, StepClock, clock_of
+from spikewright.chips.storage import fingerprint
 from spikewright.data import Recordings, Targets, as_dataset
 from spikewright.engines.event.simulation import cores
 from spikewright.errors import DataError, SettingsError
 from spikewright.measures.protocol import Overlap, Protocol, check_overlap, overlap_of
+from spikewright.provenance import Provenance
 from spikewright.settings import whole
+from spikewright.tabular import Table, Tabular
 from spikewright.tasks import SCORES, Answer, Curve, RunningScores, Task, TaskChoice, heads_of
 
 BATCH = 16
@@ -63,7 +66,7 @@ class ChipLayerMeasures:
 
 
 @dataclass(frozen=True, eq=False)
-class ChipMeasures:
+class ChipMeasures(Tabular):
     """How good a network is on a chip.
 
     Attributes:
@@ -80,6 +83,7 @@ class ChipMeasures:
         waiting: by layer and channel, ``(channels,)``, the share of neurons that wait: see ``ChipLayerMeasures``.
         sent: by input and layer, ``(channels, rows, columns)``, the events of each neuron in a second; only where they
             were asked for.
+        provenance: how it was measured.
     """
 
     samples: int
@@ -94,6 +98,7 @@ class ChipMeasures:
     over_time: Mapping[str, Course] = field(default_factory=dict, repr=False)
     waiting: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     sent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    provenance: Provenance = field(default_factory=Provenance, repr=False)
 
     @property
     def synops(self) -> float:
@@ -112,6 +117,12 @@ class ChipMeasures:
             told = (f"{SCORES[name].title} {SCORES[name].text(curve[-1], unit=True)}" for name, curve in scores.items())
             lines.append(f"{output}: {', '.join(told)}")
         return "\n  ".join(["ChipMeasures", *lines])
+
+    def _table(self) -> Table:
+        """A row a layer: what it does on average over samples."""
+        titles = ("layer", "spikes", "sent", "synops", "synops a second", "peak", "waiting")
+        rows = [(name, *layer.summary().values()) for name, layer in self.layers.items()]
+        return Table.of_rows(titles, rows, repr(self).split("\n  ")[1:])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The curves ``(T,)``, the answers ``(N, values)`` and what layers do, by name.
@@ -202,7 +213,7 @@ def measure_chip(
     batches: Iterator[Sender]
     if recorded is not None:
         overlap, samples, labels, first = Overlap(0, 1, known=False), 1, None, 0
-        batches = iter([partial(runner.recorded, recorded)])
+        batches, key = iter([partial(runner.recorded, recorded)]), recorded.fingerprint
     else:
         dataset = as_dataset(data, quantised.inputs)
         if not len(dataset):
@@ -215,11 +226,23 @@ def measure_chip(
         overlap = overlap_of(quantised.calibration.seen, dataset)
         check_overlap(overlap, allow_overlap)
         samples, labels, first = len(dataset), dataset.targets, dataset.first_sample
+        key = dataset.fingerprint
         batches = (partial(runner.pictures, x) for x, _ in dataset.batches(BATCH))
     scoring = _Scoring(quantised, clock.timesteps, labels, task)
     totals, count = _Totals(quantised.network), 0
+    made = Provenance.now(
+        network=fingerprint(quantised),
+        chip=quantised.chip,
+        data=key,
+        samples=samples,
+        timesteps=clock.timesteps,
+        dt=clock.dt,
+        trains=clock.sent,
+        rules=str(runner.rules),
+        preprocessing=str(quantised.preprocessing),
+    )
     with ExitStack() as stack:
-        write = None if events_to is None else stack.enter_context(runner.folder(events_to, force, first))
+        write = None if events_to is None else stack.enter_context(runner.folder(events_to, force, first, lambda: made))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         while waiting := list(islice(batches, workers)):
             starts = first + count + BATCH * np.arange(len(waiting))
@@ -245,6 +268,7 @@ def measure_chip(
         over_time=totals.over_time(count, window),
         waiting=totals.waiting_channels(count),
         sent={name: each / (count * clock.timesteps * clock.dt) for name, each in totals.neurons.items()},
+        provenance=made,
     )
 
 

@@ -22,6 +22,7 @@ from spikewright.chips.simulation.trains import PictureTrains, StepClock
 from spikewright.chips.storage import fingerprint
 from spikewright.errors import SettingsError
 from spikewright.events import Events, EventWriter, events_folder
+from spikewright.provenance import Provenance
 from spikewright.settings import LARGEST
 
 Trains = Mapping[str, EventTrain]
@@ -135,7 +136,9 @@ class ChipRunner:
         counts = each.cumsum(axis=1)[:, :, value] / np.arange(1, steps + 1)[:, None]
         return counts * np.array(read.spike_values) if read.spike_values else counts
 
-    def folder(self, path: Path | str, force: bool, first: int) -> AbstractContextManager[EventWriter]:
+    def folder(
+        self, path: Path | str, force: bool, first: int, made: Callable[[], Provenance]
+    ) -> AbstractContextManager[EventWriter]:
         """A folder for the events of all layers: see ``events_folder``.
 
         Raises:
@@ -146,7 +149,8 @@ class ChipRunner:
         if length > LARGEST:
             raise SettingsError(f"events are written of at most {LARGEST:,} µs, not {length:,}")
         shapes = {layer.name: layer.output_shape for layer in self.network.layers}
-        return events_folder(path, fingerprint(self.quantised), shapes, length, force, first)
+        key = fingerprint(self.quantised)
+        return events_folder(path, key, shapes, length, force, first, made=made)
 
     def events(self, run: ChipRun, first: int) -> SentEvents:
         """What all layers sent in a batch, whose first sample has a place in its data set."""

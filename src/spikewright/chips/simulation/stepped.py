@@ -11,6 +11,7 @@ from spikewright.chips.network import ChipNetwork
 from spikewright.chips.quantise import pictures_of
 from spikewright.chips.simulation.trains import PictureTrains
 from spikewright.encoders import Encoder
+from spikewright.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,8 @@ class TrainFrames(Encoder):
     network: ChipNetwork
     trains: PictureTrains
     _last: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    __repr__ = brief
 
     def at(self, x: Tensor, t: int, first: int) -> Tensor:
         if t >= self.trains.timesteps:

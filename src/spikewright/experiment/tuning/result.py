@@ -11,6 +11,7 @@ from spikewright.conversion import Conversion
 from spikewright.experiment.scoring import points_text
 from spikewright.experiment.tuning.rule import Chosen, Row, Tried
 from spikewright.measures import Measures
+from spikewright.tabular import Table, Tabular
 from spikewright.text import brief, short
 from spikewright.timesteps import Timesteps
 
@@ -38,7 +39,7 @@ class Settled:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class Tuning(Tabular):
     """What tuning found; ``str`` ends with the recommendation.
 
     Attributes:
@@ -70,6 +71,23 @@ class Tuning:
     notes: tuple[str, ...] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
     dt: float | None = None
+
+    def __repr__(self) -> str:
+        found = self.recommendation()[0]
+        return f"Tuning({len(self.tried):,} points at T = {self.timesteps}; {found})"
+
+    def _table(self) -> Table:
+        """A row a point and T: its score, and what it took."""
+        names = list(dict.fromkeys(name for row in self.rows for name, _ in row.point.settings))
+        best = {id(one.row.point): one.row.timesteps for one in self.settled}
+        rows = []
+        for row in self.rows:
+            settings = [row.point[name] for name in names]
+            chosen = best.get(id(row.point)) == row.timesteps
+            rows.append((*settings, row.timesteps, row.score, row.lost, row.synops, row.firing_rate, chosen))
+        taken = (self.title, "points lost", "synops", "firing rate", "chosen")
+        lines = [line for one in self.settled for line in self.recommendation(one)]
+        return Table.of_rows((*names, "T", *taken), rows, [*lines, self.held_out, *self.notes])
 
     @property
     def recommended(self) -> Settled:

@@ -15,7 +15,7 @@ def network_figures(pictures: Pictures, caption: str) -> str:
         caption: what they show.
     """
     if pictures.whole is not None:
-        caption += "; blocks that are alike are drawn once"
+        caption += "; blocks that are alike are drawn once, with the numbers of the first"
     if len(pictures.columns) > 1:
         caption += "; from the left to the right"
     shown = "".join(one.svg for one in pictures.columns)

@@ -54,15 +54,17 @@ def folded(diagram: Diagram) -> Diagram:
     alike = [_signature(diagram, part) for part in parts]
     kept: list[Section] = []
     stands_for: dict[int, int] = {}
-    notes: dict[int, str] = {}
+    notes: dict[int, tuple[str, str]] = {}
     at = 0
     while at < len(parts):
         length, times = _longest(alike, at)
+        if times > 1 and _begins_within(diagram, parts, alike, at, (length, times)):
+            length, times = 1, 1
         kept += parts[at : at + length]
         if times > 1:
             end = parts[at + times * length - 1].last
             stands_for[end] = parts[at + length - 1].last
-            notes[at] = f"{times} times such a block, to {diagram.vertices[end].node}"
+            notes[at] = (f"{times} times such a block,", f"to {diagram.vertices[end].node}")
         at += times * length
     return _put_together(diagram, kept, stands_for, {parts[k].first: note for k, note in notes.items()})
 
@@ -112,8 +114,21 @@ def _longest(alike: Sequence[object], at: int) -> tuple[int, int]:
     return best
 
 
+def _begins_within(
+    diagram: Diagram, parts: Sequence[Section], alike: Sequence[object], at: int, best: tuple[int, int]
+) -> bool:
+    """Whether blocks that begin at a section end where branches meet, and as many that begin further on end behind, at
+    neurons: as people see them."""
+
+    def ends_at_a_box(k: int) -> bool:
+        return diagram.vertices[parts[k + best[0] - 1].last].kind != "joint"
+
+    later = range(at + 1, min(at + best[0], len(parts) - best[0]))
+    return not ends_at_a_box(at) and any(ends_at_a_box(k) and _longest(alike, k) == best for k in later)
+
+
 def _put_together(
-    diagram: Diagram, parts: Sequence[Section], stands_for: dict[int, int], notes: dict[int, str]
+    diagram: Diagram, parts: Sequence[Section], stands_for: dict[int, int], notes: dict[int, tuple[str, str]]
 ) -> Diagram:
     """Some sections as a diagram: ``stands_for`` says by which kept vertex one that is left out is drawn."""
     if not parts:
@@ -126,7 +141,7 @@ def _put_together(
         note = notes.get(part.first)
         for arrow in part.arrows:
             source = stands_for.get(arrow.source, arrow.source)
-            said = arrow.notes if note is None else (note, *arrow.notes)
+            said = arrow.notes if note is None else (*note, *arrow.notes)
             arrows.append(replace(arrow, source=place[source], target=place[arrow.target], notes=said))
             note = None
     return Diagram(tuple(diagram.vertices[k] for k in place), tuple(arrows))
