@@ -32,6 +32,7 @@ from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.input_sums import InputSums, SumsOfParts
 from spikewright.npz import npz_headers, read_npz
+from spikewright.parts import Checkpoint, fingerprint_of_run
 from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text
 
@@ -295,11 +296,13 @@ def simulated_rates(
     record: Record | Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
     cluster: ClusterChoice = None,
+    checkpoint: Checkpoint | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> Rates:
     """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``.
 
-    Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back.
+    Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back. With a
+    ``checkpoint`` what was counted is kept, so that an interrupted simulation can go on: see ``measure``.
     """
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     if wanted.what:
@@ -313,12 +316,18 @@ def simulated_rates(
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
     wanted = replace(wanted, outputs=False)
+    stage = None
+    if checkpoint is not None:
+        network = prepared.network
+        key = network.key if isinstance(network, Conversion) else network.fingerprint
+        told = {"run": chosen, "events": wanted.folder is not None}
+        stage = checkpoint.stage("simulating rates", fingerprint_of_run(key, dataset.fingerprint, **told))
     if cluster is None:
-        run = run_over(graph, dataset, chosen, wanted, recording, (sums,), progress)
+        run = run_over(graph, dataset, chosen, wanted, recording, (sums,), progress, stage)
     else:
         with cluster_of(cluster) as workers:
             task = Simulated(graph, chosen, wanted, watch=SumsOfParts())
-            run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress)
+            run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress, stage=stage)
     warn(run.warnings)
     return Rates.of(given, run, sums, dataset)
 
