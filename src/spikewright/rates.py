@@ -23,7 +23,7 @@ from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.in_parts import Simulated, run_on
-from spikewright.engines.on_events import on_events
+from spikewright.engines.on_events import Prepared, on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.simulation import first_sample, run_over
@@ -32,7 +32,7 @@ from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.input_sums import InputSums, SumsOfParts
 from spikewright.npz import npz_headers, read_npz
-from spikewright.parts import Checkpoint, fingerprint_of_run
+from spikewright.parts import Checkpoint, Stage, fingerprint_of_run
 from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text
 
@@ -316,12 +316,7 @@ def simulated_rates(
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
     wanted = replace(wanted, outputs=False)
-    stage = None
-    if checkpoint is not None:
-        network = prepared.network
-        key = network.key if isinstance(network, Conversion) else network.fingerprint
-        told = {"run": chosen, "events": wanted.folder is not None}
-        stage = checkpoint.stage("simulating rates", fingerprint_of_run(key, dataset.fingerprint, **told))
+    stage = None if checkpoint is None else _stage(checkpoint, prepared, wanted)
     if cluster is None:
         run = run_over(graph, dataset, chosen, wanted, recording, (sums,), progress, stage)
     else:
@@ -330,6 +325,22 @@ def simulated_rates(
             run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress, stage=stage)
     warn(run.warnings)
     return Rates.of(given, run, sums, dataset)
+
+
+def _stage(checkpoint: Checkpoint, prepared: Prepared, record: Record) -> Stage | None:
+    """Where a simulation is kept, and gone on from if it was this one; None for data that can be read once only.
+
+    Raises:
+        SettingsError: as ``Checkpoint.stage``.
+    """
+    network = prepared.network
+    key = network.key if isinstance(network, Conversion) else network.fingerprint
+    try:
+        data = prepared.data.fingerprint
+    except DataError:  # these run in one go; what else is wrong with them is said when they are read
+        return None
+    told = {"run": prepared.settings, "events": record.folder is not None}
+    return checkpoint.stage("simulating rates", fingerprint_of_run(key, data, **told))
 
 
 def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:

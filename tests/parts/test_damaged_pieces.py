@@ -389,3 +389,12 @@ def test_states_that_lack_something_are_no_states(tmp_path: Path) -> None:
     write_tensors(stage.path, checkpoint.KIND, {**facts, "state": state}, arrays)
     with pytest.raises(ModelFileError, match=r"damaged .*lacks a field.*take this file away"):
         Checkpoint(tmp_path / "x.npz", resume=True).stage("simulating", {})
+
+
+def test_rates_of_what_can_be_read_once_only_need_no_checkpoint(folder: Path) -> None:
+    conversion, x = sw.load("net.safetensors"), np.load("data.npz")["x"]
+    whole = sw.simulated_rates(conversion, x, 6)
+    found = sw.simulated_rates(conversion, ((one, 0) for one in x), 6, checkpoint=Checkpoint("graph.csv"))
+    for name, rates in whole.values.items():
+        np.testing.assert_array_equal(found.values[name], rates)
+    assert not list(folder.glob(".graph*"))
