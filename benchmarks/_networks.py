@@ -156,6 +156,15 @@ def least(ways: Mapping[str, Callable[[], object]], rounds: int, per: int = BATC
     return found
 
 
+def beside() -> float:
+    """How many other threads want to compute right now, the mean over a second: the load without what is over."""
+    waiting = []
+    for _ in range(20):
+        time.sleep(0.05)
+        waiting.append(int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1)
+    return sum(waiting) / len(waiting)
+
+
 def processor() -> str:
     """Its name, as the system says it."""
     try:

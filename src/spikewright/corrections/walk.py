@@ -21,12 +21,12 @@ from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import Simulation
-from spikewright.engines.reference import State
+from spikewright.engines.neurons import IntegrateAndFire, NeuronState
+from spikewright.engines.reference import PoolState, State, first_state, neurons_of, pool_spikes
 from spikewright.engines.windows import levels_of, one_step, schedule_of
 from spikewright.forward import split_inputs, tensors_on
 from spikewright.graph import Array, Graph, Node, Shape, ToTensor
-from spikewright.nodes import IF, Input, Output
+from spikewright.nodes import IF, Input, Output, SpikeMaxPool
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -324,11 +324,19 @@ class Walk:
             self._found = self.empty
         lane = self.spiking
         if layer.node.population and lane.readers[layer.name]:
-            spikes = [compact(torch.stack(list(layer.fire(chunk.currents)), dim=1)) for chunk in layer.chunks()]
-            lane.keep(layer.name, torch.cat(spikes))
+            lane.keep(layer.name, torch.cat([self._sent(layer, chunk.currents) for chunk in layer.chunks()]))
         else:
             lane.done(layer.name)
         layer._cache = []
+
+    @staticmethod
+    def _sent(layer: Layer, currents: Tensor) -> Tensor:
+        """``(b, T, *shape)``: what a layer sends, one byte each where it is whole and small."""
+        import torch
+
+        if isinstance(layer.node, IF) and layer.node.max_spikes in range(1, 128):
+            return torch.stack([sent.to(torch.int8) for sent in layer.fire(currents)], dim=1)
+        return compact(torch.stack(list(layer.fire(currents)), dim=1))
 
 
 class Neurons:
@@ -344,22 +352,21 @@ class Neurons:
     """
 
     def __init__(self, node: Node, shape: Shape, device: str = "cpu", dtype: str = "float32") -> None:
-        nodes = [
-            Input(name="currents", shape=shape),
-            node.replace(inputs=("currents",), name="neurons"),
-            Output(name="sent", inputs=("neurons",)),
-        ]
-        self._simulation = Simulation(Graph(nodes), device, dtype)
+        self._node, self._shape, self._to_tensor = node, shape, tensors_on(device, dtype)
+        self._rule = IntegrateAndFire()
+        self._population = neurons_of(node, shape, self._to_tensor) if isinstance(node, IF) else None
 
     def start(self, samples: int) -> State:
         """The state of as many samples before the first step."""
-        return self._simulation.start(samples)["neurons"]
+        return first_state(self._shape, samples, self._to_tensor, self._population, self._rule)
 
     def step(self, current: Tensor, state: State, t: int) -> tuple[Tensor, State]:
         """One step: what is sent, ``(b, *shape)``, given the currents ``(b, *shape)``, and the state after it."""
-        after = {"neurons": state}
-        sent = self._simulation.step(current, after, t)["neurons"]
-        return sent, after["neurons"]
+        if self._population is not None and isinstance(state, NeuronState):
+            return self._rule.step(self._population, state, current)
+        assert isinstance(self._node, SpikeMaxPool)
+        assert isinstance(state, PoolState)
+        return pool_spikes(self._node, self._to_tensor, state, current, t), state
 
 
 def fire(node: Node, currents: Tensor, timesteps: int, dtype: str = "float32") -> Iterator[Tensor]:

@@ -170,13 +170,16 @@ def discharged(population: Population, state: NeuronState, v: Tensor) -> tuple[T
         taken_back = too_many.minimum(sent).clamp(0, neuron.max_spikes).where(v <= 0, 0)
         n = n - taken_back
         sent = sent + n
-    v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
+    if neuron.reset == "subtract" and single:
+        v = v.addcmul(n, threshold, value=-1)  # n is -1, 0 or 1: as exact as a product and a difference, and quicker
+    else:
+        v = v - n * threshold if neuron.reset == "subtract" else v.where(n == 0, neuron.v_reset)
     v = v if population.v_min is None else v.maximum(population.v_min)
     if neuron.no_debt or neuron.fired_bias is not None:
         now = n != 0 if fired is None else (n != 0) | (fired != 0)
         fired = now.to(v.dtype)
         v = v.where(now, v.clamp(min=0)) if neuron.no_debt else v
-    return n, replace(state, v=v, t=state.t + 1, sent=sent, fired=fired)
+    return n, NeuronState(v, state.memory, state.t + 1, sent, fired)
 
 
 def _with_step_biases(population: Population, state: NeuronState, current: Tensor) -> Tensor:

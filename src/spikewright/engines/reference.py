@@ -296,15 +296,28 @@ def started(
         neurons: by population of IF neurons, its settings there.
         step: what neurons do in one step.
     """
-    state: dict[str, State] = {}
-    for node in graph.populations:
-        shape = graph.shapes[node.name]
-        if isinstance(node, IF):
-            v = to_tensor(node.spread(node.v_init, shape)).expand(batch, *shape)
-            state[node.name] = step.start(neurons[node.name], v)
-        else:
-            state[node.name] = PoolState(to_tensor(np.zeros(())).expand(batch, *graph.input_shapes(node)[0]))
-    return state
+    return {
+        node.name: first_state(graph.input_shapes(node)[0], batch, to_tensor, neurons.get(node.name), step)
+        for node in graph.populations
+    }
+
+
+def first_state(
+    shape: Shape, batch: int, to_tensor: ToTensor, population: Population | None, step: NeuronStep
+) -> State:
+    """The state of a population before the first step.
+
+    Args:
+        shape: of what it reads.
+        batch: how many samples.
+        to_tensor: puts arrays on the device.
+        population: settings of the neurons there; None of a pool.
+        step: what neurons do in one step.
+    """
+    if population is None:
+        return PoolState(to_tensor(np.zeros(())).expand(batch, *shape))
+    neuron = population.neuron
+    return step.start(population, to_tensor(neuron.spread(neuron.v_init, shape)).expand(batch, *shape))
 
 
 def pool_spikes(pool: SpikeMaxPool, to_tensor: ToTensor, state: PoolState, spikes: Tensor, t: int) -> Tensor:

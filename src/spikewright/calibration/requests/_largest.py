@@ -127,6 +127,9 @@ class LargestValues(Accumulator):
         else:
             self.held += np.bincount(channel, minlength=len(self.low))
             self.kept.append((pattern, channel.astype(np.uint16 if len(self.low) <= FEW_GROUPS else np.int32)))
+        self._shrink_if_full()
+
+    def _shrink_if_full(self) -> None:
         room = float(np.minimum(self.limit, ALL // len(self.limit)).sum())
         if self.held.sum() > SLACK * room:
             self.shrink()
@@ -162,20 +165,21 @@ class LargestValues(Accumulator):
         return largest.copy()
 
     def _joined(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        """All that is kept, and its groups; empty for the only one."""
+        """All that is kept and not below ``low``, and its groups; empty for the only one. ``held`` says how much."""
         none = np.zeros(0, np.int32), np.zeros(0, np.uint16 if len(self.low) <= FEW_GROUPS else np.int32)
         patterns, groups = zip(*self.kept or [none], strict=True)
-        return np.concatenate(patterns), np.concatenate(groups)
+        pattern, group = np.concatenate(patterns), np.concatenate(groups)
+        if self.low.any():
+            good = pattern >= (self.low if len(self.low) == 1 else self.low[group])
+            if not good.all():
+                pattern, group = pattern[good], group[good] if len(group) else group
+        self.held = np.array([len(pattern)]) if len(self.low) == 1 else np.bincount(group, minlength=len(self.low))
+        return pattern, group
 
     def merge(self, other: LargestValues) -> None:
         self.low = np.maximum(self.low, other.low)
-        self.kept = self.kept + other.kept
-        pattern, group = self._joined()
-        good = pattern >= (self.low if len(self.low) == 1 else self.low[group])
-        pattern, group = pattern[good], group[good] if len(group) else group
-        self.held = np.array([len(pattern)]) if len(self.low) == 1 else np.bincount(group, minlength=len(self.low))
-        self.kept = [(pattern, group)]
-        self.shrink()
+        self.kept, self.held = self.kept + other.kept, self.held + other.held
+        self._shrink_if_full()
 
     def finish_pass(self, totals: Totals, needed: Mapping[str, Accumulator]) -> None:  # noqa: ARG002
         pattern, group = self._joined()
