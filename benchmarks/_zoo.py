@@ -55,6 +55,33 @@ def vgg16_224() -> Made:
     return nn.Sequential(*layers, *head), (3, 224, 224)
 
 
+class Residual(nn.Module):
+    """Narrow inside, with a rectifier behind the sum: ResNet-50's."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        inside = [*conv(inputs, width, 1), nn.ReLU(), *conv(width, width, 3, stride), nn.ReLU()]
+        self.body = nn.Sequential(*inside, *conv(width, 4 * width, 1))
+        same = stride == 1 and inputs == 4 * width
+        self.shortcut = nn.Identity() if same else nn.Sequential(*conv(inputs, 4 * width, 1, stride))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet50_224() -> Made:
+    """ResNet-50 as most have it, its strides in the middle convolutions: 4.1 G multiply-accumulates."""
+    layers: list[nn.Module] = [*conv(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    inputs = 64
+    for width, count, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+        for k in range(count):
+            layers.append(Residual(inputs, width, stride if k == 0 else 1))
+            inputs = 4 * width
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 1000)]
+    return nn.Sequential(*layers, *head), (3, 224, 224)
+
+
 def mobilenet() -> Made:
     blocks = [(16, 24, 2), (24, 24, 1), (24, 32, 2), (32, 32, 1), (32, 64, 2), (64, 64, 1)]
     layers = [*conv(3, 16, 3, 2), nn.ReLU6(), *(Bottleneck(*block) for block in blocks), *conv(64, 256, 1), nn.ReLU6()]
@@ -180,7 +207,11 @@ ZOO: dict[str, Callable[[], Made]] = {
     "smoothed": smoothed,
     "volume": volume,
 }
-LARGE: dict[str, Callable[[], Made]] = {"mobilenet 224": mobilenet_224, "vgg16 224": vgg16_224}
+LARGE: dict[str, Callable[[], Made]] = {
+    "mobilenet 224": mobilenet_224,
+    "vgg16 224": vgg16_224,
+    "resnet50 224": resnet50_224,
+}
 """Networks for pictures of ImageNet's size, which take seconds."""
 
 

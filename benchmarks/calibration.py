@@ -1,13 +1,15 @@
 """What calibration costs: memory against the number of images, time against the bare forward pass.
 
-    SPIKEWRIGHT_DATA=… SPIKEWRIGHT_MODELS=… python benchmarks/calibration.py [memory] [cnn] [vgg] [resnet] [--images N]
+    SPIKEWRIGHT_DATA=… SPIKEWRIGHT_MODELS=… python benchmarks/calibration.py [memory] [cnn] [vgg] [resnet]
+        [--images N] [--rounds N] [--ways max layer channel]
 
 Memory: one process calibrates 60,000 Fashion-MNIST images, another the first 2,000 of the same array; their peaks
-are compared. Time: calibrating and the forward pass alone take turns over the same images; the ratio is the median of
-the rounds, of processor time, so that what else runs on the machine matters less. The networks are the trained ones of
-SPIKEWRIGHT_MODELS (`fashion_cnn.safetensors` and so on, with `definitions.py` beside them). Rows are kept in
-`results/calibration.jsonl`, so that networks can be measured one at a time; the page shows the median of all
-rounds of a network.
+are compared. Time: calibrating and the forward pass alone take turns over the same images, after a batch of each; the
+ratio is the median of the rounds, of processor time, so that what else runs on the machine matters less. The networks
+are the trained ones of SPIKEWRIGHT_MODELS (`fashion_cnn.safetensors` and so on, with `definitions.py` beside them).
+Each round is kept in `results/calibration.jsonl` as soon as it is over, so that networks, ways and rounds can be
+measured one at a time, in pieces of few minutes; the page shows all rounds with as many images as a network's last
+one. A round of all ways takes 4 times the bare forward pass, and somewhat more; one of a single way twice.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ WAYS = {
     "percentile of each layer": "percentile:99.9",
     "percentile of each channel": "percentile:99.9,channels",
 }
+SHORT = dict(zip(("max", "layer", "channel"), WAYS, strict=True))
 
 
 def folded(name: str) -> Graph:
@@ -84,29 +87,34 @@ def forward_only(graph: Graph, data: Dataset) -> None:
         forward(torch.from_numpy(x))
 
 
-def seconds_of(graph: Graph, data: Dataset, rounds: int) -> dict[str, list[float]]:
-    """Seconds of processor time of the bare forward pass and of each way of calibrating, round by round."""
-    ways: dict[str, Callable[[], object]] = {"forward": lambda: forward_only(graph, data)}
-    for name, method in WAYS.items():
-        ways[name] = lambda method=method: sw.calibrate(graph, data, method, batch_size=BATCH)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, run in ways.items():
-            started = time.process_time()
-            run()
-            taken[name].append(time.process_time() - started)
-            print(f"  {name}: {taken[name][-1]:.2f} s", flush=True)
-    return taken
-
-
-def measured(name: str, samples: int, rounds: int) -> dict[str, Any]:
-    """A row: how long one network took."""
-    taken = seconds_of(folded(name), images().take(samples), rounds)
+def round_of(name: str, graph: Graph, data: Dataset, ways: list[str]) -> dict[str, Any]:
+    """A row: seconds of processor time of the bare forward pass and of some ways of calibrating, in turn."""
+    runs: dict[str, Callable[[Dataset], object]] = {"forward": lambda data: forward_only(graph, data)}
+    for way in ways:
+        runs[way] = lambda data, method=WAYS[way]: sw.calibrate(graph, data, method, batch_size=BATCH)
+    taken = {}
+    for way, run in runs.items():
+        run(data.take(BATCH))
+        started = time.process_time()
+        run(data)
+        taken[way] = [time.process_time() - started]
+        print(f"  {name}, {way}: {taken[way][0]:.2f} s", flush=True)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} of torch's threads"
     return {
-        **{"network": name, "images": samples, "seconds": taken, "load": f"{os.getloadavg()[0]:.1f}"},
+        **{"network": name, "images": len(data), "seconds": taken, "load": f"{os.getloadavg()[0]:.1f}"},
         "machine": f"{machine}, torch {torch.__version__}",
     }
+
+
+def rows() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()] if ROWS.exists() else []
+
+
+def note(row: dict[str, Any]) -> None:
+    """Keep a row, and write the page."""
+    with ROWS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    RESULT.write_text(page(rows()), encoding="utf-8")
 
 
 def page(rows: list[dict[str, Any]]) -> str:
@@ -122,35 +130,44 @@ def page(rows: list[dict[str, Any]]) -> str:
             "",
         ]
     lines += [
-        "Processor time as a multiple of the bare forward pass over the same images, median of rounds that take turns. "
-        "Percentiles are exact, and take one pass.",
+        "Processor time as a multiple of the bare forward pass over the same images, medians of rounds that take "
+        "turns, with the number of rounds. Percentiles are exact, and take one pass.",
         "",
-        "| network | images | rounds | forward, s | " + " | ".join(WAYS) + " | load average |",
-        "|---" * (len(WAYS) + 5) + "|",
+        "| network | images | forward, s | " + " | ".join(WAYS) + " | load averages |",
+        "|---" * (len(WAYS) + 4) + "|",
     ]
     for name in (name for name in NETWORKS if name in networks):
         count = networks[name]["images"]
         same = [row for row in rows if row.get("network") == name and row["images"] == count]
-        taken = {way: [t for row in same for t in row["seconds"][way]] for way in ("forward", *WAYS)}
-        found = [statistics.median(t / f for t, f in zip(taken[w], taken["forward"], strict=True)) for w in WAYS]
-        cells = [name, f"{count:,}", str(len(taken["forward"])), f"{statistics.median(taken['forward']):.1f}"]
-        cells += [*(f"{one:.2f}" for one in found), ", ".join(row["load"] for row in same)]
+        forward = statistics.median(t for row in same for t in row["seconds"]["forward"])
+        cells = [name, f"{count:,}", f"{forward:.1f}", *(_ratio(same, way) for way in WAYS)]
+        cells.append(", ".join(dict.fromkeys(row["load"] for row in same)))
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", f"{list(networks.values())[-1]['machine']}.", ""])
+    machines = dict.fromkeys(row["machine"] for row in networks.values())
+    return "\n".join([*lines, "", *(f"{one}." for one in machines), ""])
+
+
+def _ratio(rows: list[dict[str, Any]], way: str) -> str:
+    """``1.15 (3)``: the median of the rounds that took it, and how many these are."""
+    taken = [row["seconds"] for row in rows if way in row["seconds"]]
+    found = [t / f for one in taken for t, f in zip(one[way], one["forward"], strict=True)]
+    return f"{statistics.median(found):.2f} ({len(found)})" if found else "–"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["memory", *NETWORKS], help="memory, cnn, vgg, resnet")
     parser.add_argument("--images", type=int, default=60_000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", choices=list(SHORT), default=list(SHORT), help="besides the forward pass")
     given = parser.parse_args()
     for what in given.what:
-        row = {"memory": list(peaks().values())} if what == "memory" else measured(what, given.images, given.rounds)
-        with ROWS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    rows = [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()]
-    RESULT.write_text(page(rows), encoding="utf-8")
+        if what == "memory":
+            note({"memory": list(peaks().values())})
+            continue
+        graph, data = folded(what), images().take(given.images)
+        for _ in range(given.rounds):
+            note(round_of(what, graph, data, [SHORT[way] for way in given.ways]))
 
 
 if __name__ == "__main__":

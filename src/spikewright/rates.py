@@ -23,7 +23,7 @@ from spikewright.data import Dataset, as_dataset
 from spikewright.data.recordings import EventDataset
 from spikewright.engines import Record, Run, RunSettings
 from spikewright.engines.in_parts import Simulated, run_on
-from spikewright.engines.on_events import on_events
+from spikewright.engines.on_events import Prepared, on_events
 from spikewright.engines.settings import TIMESTEPS, RunKeywords, given_settings
 from spikewright.engines.signs import signed_populations
 from spikewright.engines.simulation import first_sample, made_by, run_over
@@ -32,6 +32,7 @@ from spikewright.errors import DataError, SettingsError, SpikewrightError, warn
 from spikewright.graph import Graph, Node, Shape
 from spikewright.input_sums import InputSums, SumsOfParts
 from spikewright.npz import npz_headers, read_npz
+from spikewright.parts import Checkpoint, Stage, fingerprint_of_run
 from spikewright.provenance import PROVENANCE, History, Provenance
 from spikewright.tabular import Table, Tabular
 from spikewright.text import listed, shape_text
@@ -305,11 +306,13 @@ def simulated_rates(
     record: Record | Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
     cluster: ClusterChoice = None,
+    checkpoint: Checkpoint | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> Rates:
     """Simulate a spiking graph for the rates of its neurons alone; arguments and errors as ``simulate``.
 
-    Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back.
+    Of what is recorded only events can be asked for, written to a folder: nothing but rates is given back. With a
+    ``checkpoint`` what was counted is kept, so that an interrupted simulation can go on: see ``measure``.
     """
     chosen, wanted = given_settings(settings, timesteps, record, keywords)
     if wanted.what:
@@ -323,14 +326,31 @@ def simulated_rates(
     sums = InputSums(graph, chosen.chosen_encoder.fitted(graph), chosen.timesteps, first_sample(chosen, dataset))
     recording = wanted.fitted(graph, chosen.timesteps)
     wanted = replace(wanted, outputs=False)
+    stage = None if checkpoint is None else _stage(checkpoint, prepared, wanted)
     if cluster is None:
-        run = run_over(graph, dataset, chosen, wanted, recording, (sums,), progress)
+        run = run_over(graph, dataset, chosen, wanted, recording, (sums,), progress, stage)
     else:
         with cluster_of(cluster) as workers:
             task = Simulated(graph, chosen, wanted, watch=SumsOfParts())
-            run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress)
+            run = run_on(workers, task, dataset, wanted, observer=sums, progress=progress, stage=stage)
     warn(run.warnings)
     return Rates.of(given, run, sums, dataset, chosen)
+
+
+def _stage(checkpoint: Checkpoint, prepared: Prepared, record: Record) -> Stage | None:
+    """Where a simulation is kept, and gone on from if it was this one; None for data that can be read once only.
+
+    Raises:
+        SettingsError: as ``Checkpoint.stage``.
+    """
+    network = prepared.network
+    key = network.key if isinstance(network, Conversion) else network.fingerprint
+    try:
+        data = prepared.data.fingerprint
+    except DataError:  # these run in one go; what else is wrong with them is said when they are read
+        return None
+    told = {"run": prepared.settings, "events": record.folder is not None}
+    return checkpoint.stage("simulating rates", fingerprint_of_run(key, data, **told))
 
 
 def mean_values(graph: Graph, rates: Rates, wanted: Collection[str] | None = None) -> dict[str, NDArray[np.float64]]:

@@ -106,6 +106,11 @@ def listed(words: Sequence[object], most: int = 10) -> str:
     return f"{', '.join(map(str, words[:most]))} and {len(words) - most} more"
 
 
+def with_article(noun: str) -> str:
+    """``a generator``, ``an IterableDataset``."""
+    return f"{'an' if noun[:1].lower() in 'aeio' else 'a'} {noun}"
+
+
 def ranges(numbers: Sequence[int]) -> str:
     """``0-4, 7`` for 0, 1, 2, 3, 4 and 7."""
     found: list[list[int]] = []

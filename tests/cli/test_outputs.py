@@ -351,7 +351,8 @@ def test_interrupted_synapses_say_what_is_kept(
     said = capsys.readouterr().err
     left = [str(one) for one in folder.glob(".*")]
     if kept:
-        assert said == f"error: interrupted; finished parts stay in {left[0]}: the same command goes on from there\n"
+        goes_on = f"finished parts stay in {left[0]}: --resume (resume=True) goes on from there"
+        assert said == f"error: interrupted; {goes_on}\n"
     else:
         assert (said, left) == ("error: interrupted; nothing was written\n", [])
     assert run([*SYNAPSES, "-o", name]) == 0

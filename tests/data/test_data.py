@@ -244,3 +244,12 @@ def test_several_inputs_from_one_file(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", row)
     with pytest.raises(DataError, match=r"a network with several inputs takes an .npz with the arrays image, row"):
         load_data(str(tmp_path / "one.npy"), inputs=inputs)
+
+
+def test_a_folder_without_the_part_that_is_wanted_names_what_it_has(tmp_path: Path) -> None:
+    head = bytes((0, 0, 8, 3)) + np.array((4, 3, 4), ">u4").tobytes()
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(head + bytes(48))
+    with pytest.raises(DataError, match="no training samples, only t10k-images-idx3-ubyte: give that file"):
+        load_data(str(tmp_path), split="train", shape=(12,))
+    np.savez(tmp_path / "x_norm.npz", X)
+    assert len(load_data(str(tmp_path), split="train", shape=X.shape[1:])) == len(X)

@@ -184,7 +184,7 @@ FOLDERS: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "only the training part": (
         {"train-images-idx3-ubyte": GOOD},
-        "no data here: expected idx or npz files, or pictures",
+        "no test samples, only train-images-idx3-ubyte: give that file to take these",
     ),
     "the toolbox": ({"x_test.npz": npz(a=X, arr_0=X), "y_test.npz": npz(arr_0=Y)}, ""),
     "the toolbox with rows": ({"x_test.npz": npz(arr_0=X), "y_test.npz": npz(arr_0=np.eye(2)[Y])}, ""),

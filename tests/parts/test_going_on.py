@@ -172,7 +172,7 @@ def test_damaged_parts_are_refused(
     file.write_bytes(raw)
     capsys.readouterr()
     assert run((*typed, "--resume")) == 2
-    assert "damaged, its contents do not have the digest that it states; leave --resume" in capsys.readouterr().err
+    assert "damaged, its contents do not have the digest that it states; take this file away" in capsys.readouterr().err
 
 
 def test_a_run_that_has_no_output_has_nothing_to_go_on_from(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,7 +226,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob(".graph.parquet.*/parts/*")}
     assert 4 <= len(kept) < len(whole)
     assert not target.exists()
-    graph.write(target)
+    graph.write(target, resume=True)
     assert bytes_of(target) == whole
     assert all((target / name).stat().st_mtime_ns == when for name, when in kept.items())
     assert not list(tmp_path.glob(".*"))

@@ -16,7 +16,6 @@ from spikewright.calibration.score import StreamScoring
 from spikewright.cluster import Cluster, each_part, in_order_only
 from spikewright.data import Dataset
 from spikewright.data.dataset import keep_digests
-from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.parts import Checkpoint, Part, Stage, cut, fingerprint_of_run
 from spikewright.parts.cutting import MOST
@@ -95,7 +94,7 @@ class Going:
             self.digests = [digests]
             seen = calibration.data.between(0, len(digests)).digests
             if len(seen) != len(digests) or (seen != digests).any():
-                raise SettingsError(self.stage.differs("other data"))
+                raise self.stage.differs("other data")
             _restore(calibration, passes, counted)
             if passes:
                 keep_digests(calibration.data, digests.copy())

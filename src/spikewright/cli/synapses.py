@@ -19,7 +19,7 @@ from spikewright.cli.options import (
     check_spiking,
     with_options,
 )
-from spikewright.cli.outputs import ForceOption, check_outputs
+from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs, check_resume
 from spikewright.cli.presets import DataArgument, some_data, timesteps_for
 from spikewright.cli.samples import named, say
 from spikewright.cli.terminal import compact_table, out, print_json, progress
@@ -30,6 +30,7 @@ from spikewright.errors import Interruption, SettingsError
 from spikewright.files import check_destination as check_file
 from spikewright.files import shown
 from spikewright.graph import Graph
+from spikewright.parts import Checkpoint
 from spikewright.rates import Rates, load_rates, simulated_rates
 from spikewright.reports.document import check_report
 from spikewright.settings import digits
@@ -37,7 +38,7 @@ from spikewright.storage import load_stored
 from spikewright.synapse_graph import Synapses
 from spikewright.synapse_graph import synapses as synapse_graph
 from spikewright.synapse_graph.cuts import parts_of_neurons
-from spikewright.synapse_graph.staging import beginnings, logs_of
+from spikewright.synapse_graph.staging import GOES_ON, beginnings, logs_of
 from spikewright.synapse_graph.summary import Degrees, Summary
 from spikewright.synapse_graph.writers import formats, writer
 from spikewright.synapse_graph.writers.pickle import dump_to_csv
@@ -79,6 +80,7 @@ def synapses(
         Path | None, typer.Option(help="A part a line for each neuron, as partitioners write it: says what it cuts.")
     ] = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     cluster: ClusterOption = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page about the graph.")] = None,
     as_json: JsonOption = False,
@@ -91,6 +93,7 @@ def synapses(
     """
     data = some_data(data_set, data)
     share, encoder = _shard(shard), options.check()
+    check_resume(resume, output)
     check_not_code(model)
     if output is None:
         check_idle(context, ["kind", "shard", "workers"], "it is a setting of what is written: give -o too")
@@ -120,14 +123,18 @@ def synapses(
     if output is not None and data is not None and not force:
         check_begun(synapse_graph(graph, **chosen), output, writer(output, kind))
     found: Rates | None = None
+    checkpoint: Checkpoint | None = None
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        found = _simulated(context, network, data, options, encoder, dt, as_json, cluster)
+        checkpoint = None if output is None or share[1] > 1 else Checkpoint(output, resume)
+        found = _simulated(context, network, data, options, encoder, dt, as_json, cluster, checkpoint)
     made = synapse_graph(graph, found, **chosen)
     written: Path | None = None
     if output is not None:
-        written = _write(made, output, kind, share, force, workers, as_json)
+        written = _write(made, output, kind, share, force, resume, workers, as_json)
+        if checkpoint is not None:
+            checkpoint.clear()
     summary = made.summary(parts)
     if report is not None:
         from spikewright.reports.synapses import write_synapse_report
@@ -153,21 +160,27 @@ def synapses(
 
 
 def _write(
-    made: Synapses, output: Path, kind: str | None, shard: tuple[int, int], force: bool, workers: int, quiet: bool
+    made: Synapses,
+    output: Path,
+    kind: str | None,
+    shard: tuple[int, int],
+    force: bool,
+    resume: bool,
+    workers: int,
+    quiet: bool,
 ) -> Path:
     size = made.size(output, kind)
     if size is not None and not quiet:
         say(f"writing about {size_text(size)}")
     try:
         with progress("writing synapses", quiet=quiet) as move:
-            return made.write(output, kind, shard=shard, force=force, workers=workers, progress=move)
+            how: dict[str, Any] = {"shard": shard, "force": force, "resume": resume, "workers": workers}
+            return made.write(output, kind, progress=move, **how)
     except KeyboardInterrupt:
         left = beginnings(Path(os.path.realpath(output)))
         if not left:
             raise
-        raise Interruption(
-            f"interrupted; finished parts stay in {shown(left[0])}: the same command goes on from there"
-        ) from None
+        raise Interruption(f"interrupted; finished parts stay in {shown(left[0])}: {GOES_ON}") from None
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -187,6 +200,7 @@ def _simulated(
     dt: float | None,
     quiet: bool,
     cluster: str | None,
+    checkpoint: Checkpoint | None,
 ) -> Rates:
     dataset, choice = options.data(network, data)
     if not quiet:
@@ -205,6 +219,7 @@ def _simulated(
             device=options.device,
             progress=move,
             cluster=cluster,
+            checkpoint=checkpoint,
         )
 
 

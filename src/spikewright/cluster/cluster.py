@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
+from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
 
 from spikewright.cluster.workers import facts, opened
@@ -65,6 +66,7 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
                 processes=True,
                 dashboard_address="127.0.0.1:0",
                 host="127.0.0.1",
+                silence_logs=CRITICAL,
             ) as local,
             Client(local) as client,
         ):

@@ -15,6 +15,7 @@ from spikewright.data.source import Samples, Source, taken
 from spikewright.data.values import array_of
 from spikewright.errors import DataError, SpikewrightError
 from spikewright.graph import Array
+from spikewright.text import with_article
 
 GIVE = "give an array, (x, y), a list of (sample, label), or a torch Dataset"
 AT_ONCE = 32
@@ -147,8 +148,8 @@ class StreamSource(Source):
     def _pieces(self) -> Iterator[Samples]:
         if self._begun and not self.repeatable:
             raise DataError(
-                f"a {self.noun} can be read once only, and it has been: give what makes it (a function or module:"
-                "function), or keep some with sample(N) (--samples N)"
+                f"{with_article(self.noun)} can be read once only, and it has been: give what makes it (a function or "
+                "module:function), or keep some with sample(N) (--samples N)"
             )
         self._begun = True
         for k, item in enumerate(_careful(self.begin, self.noun)):

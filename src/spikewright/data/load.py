@@ -264,16 +264,24 @@ class _Source:
 
     def folder(self) -> Dataset:
         """SNN Toolbox's files, idx files, or pictures."""
-        samples = self.path / ("x_norm.npz" if self.split == "train" else "x_test.npz")
-        if samples.exists():
+        samples, found = self.parted(self.split)
+        if samples is not None:
             labels = self.path / "y_test.npz"
             return self.toolbox(samples, labels if self.split == "test" and labels.exists() else None)
-        prefixes = ("train",) if self.split == "train" else ("t10k", "test")
-        for prefix in prefixes:
-            found = sorted(self.path.glob(f"*{prefix}-images*idx*"))
-            if found:
-                return self.idx(found[0])
+        if found is not None:
+            return self.idx(found)
+        for other in self.parted("test" if self.split == "train" else "train"):
+            if other is not None:
+                wanted = "training" if self.split == "train" else "test"
+                raise DataError(f"{self.spec}: no {wanted} samples, only {other.name}: give that file to take these")
         return self.pictures(pictures_in(self.path, self.split, self.classes))
+
+    def parted(self, split: str) -> tuple[Path | None, Path | None]:
+        """The files that hold a part: SNN Toolbox's, and of idx."""
+        samples = self.path / ("x_norm.npz" if split == "train" else "x_test.npz")
+        prefixes = ("train",) if split == "train" else ("t10k", "test")
+        found = [one for prefix in prefixes for one in sorted(self.path.glob(f"*{prefix}-images*idx*"))]
+        return samples if samples.exists() else None, found[0] if found else None
 
     def idx(self, path: Path) -> Dataset:
         """An idx file of images, with the labels that lie beside it."""

@@ -20,6 +20,7 @@ from spikewright.data.source import Samples, Source, at_once, count, regrouped, 
 from spikewright.errors import DataError
 from spikewright.graph import Shape
 from spikewright.settings import whole
+from spikewright.text import with_article
 
 
 @dataclass(eq=False)
@@ -67,8 +68,8 @@ class StreamedDataset(Dataset):
             self._note_all()
         if self.length is None:
             raise DataError(
-                f"a {self.source.noun} does not say how many samples it has, and that must be known here: draw some "
-                "with sample(N) (--samples N), or take the first with take(N) (--first-samples N)"
+                f"{with_article(self.source.noun)} does not say how many samples it has, and that must be known here: "
+                "draw some with sample(N) (--samples N), or take the first with take(N) (--first-samples N)"
             )
         return self.length
 
@@ -191,7 +192,7 @@ class StreamedDataset(Dataset):
     @property
     def digests(self) -> NDArray[np.uint64]:
         if CACHE not in vars(self):
-            self._check_again("its digests")
+            self._check_again("the digests")
             self._note_all()
         found: NDArray[np.uint64] = vars(self)[CACHE]
         return found
@@ -227,13 +228,14 @@ class StreamedDataset(Dataset):
         """
         if not self.source.repeatable:
             raise DataError(
-                f"a {self.source.noun} can be read once only, and here {what} of all samples are needed before: draw "
-                "some with sample(N) (--samples N), or give a data set that can be read again"
+                f"{with_article(self.source.noun)} can be read once only, and here {what} of all samples are needed "
+                "before: draw some with sample(N) (--samples N), or give a data set that can be read again"
             )
         if not self._ends and self.length is None:
             raise DataError(
-                f"a {self.source.noun} does not say where it ends, and here {what} of all samples are needed before: "
-                "draw some with sample(N) (--samples N), or take the first with take(N) (--first-samples N)"
+                f"{with_article(self.source.noun)} does not say where it ends, and here {what} of all samples are "
+                "needed before: draw some with sample(N) (--samples N), or take the first with take(N) "
+                "(--first-samples N)"
             )
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -20,8 +20,8 @@ from spikewright.engines.remarks import RunWatcher
 from spikewright.engines.run import Run, RunJoiner
 from spikewright.engines.settings import RunSettings
 from spikewright.engines.windows import latency_of
-from spikewright.errors import DataError, GraphError, ModelFileError
-from spikewright.events import EventWriter, check_pieces, events_folder
+from spikewright.errors import DataError, GraphError
+from spikewright.events import DamagedPiece, EventWriter, check_pieces, events_folder
 from spikewright.forward import tensors_on
 from spikewright.graph import Graph, Shape
 from spikewright.nodes import Output, ReLU
@@ -150,6 +150,7 @@ def gone_on(stage: Stage | None, counting: Sequence[Counting]) -> RunJoiner:
     return cast(RunJoiner, joiner)
 
 
+@contextmanager
 def folder_of(
     record: Record,
     recording: Recording,
@@ -157,7 +158,7 @@ def folder_of(
     settings: RunSettings,
     dataset: Dataset,
     stage: Stage | None = None,
-) -> AbstractContextManager[EventWriter]:
+) -> Iterator[EventWriter]:
     """What writes the events of the populations that are recorded to the folder of a record, and goes on from those
     that a stage has kept; where these are damaged, nothing of the stage is of use."""
     assert record.folder is not None
@@ -167,15 +168,17 @@ def folder_of(
     if stage is not None:
         pieces = stage.path.with_suffix(".events")
         kept = None if stage.state is None else stage.state[2]
-        if kept is not None:
-            try:
-                check_pieces(pieces, kept, shapes)
-            except ModelFileError:
-                stage.done = 0
-                raise
     made = lambda: made_by(graph, settings, dataset)  # noqa: E731
     how = (settings.timesteps, record.force, first, pieces, kept, made)
-    return events_folder(record.folder, graph.fingerprint, shapes, *how)
+    try:
+        if pieces is not None and kept is not None:
+            check_pieces(pieces, kept, shapes)
+        with events_folder(record.folder, graph.fingerprint, shapes, *how) as writer:
+            yield writer
+    except DamagedPiece:
+        if stage is not None:
+            stage.checkpoint.refused = True
+        raise
 
 
 def made_by(graph: Graph, settings: RunSettings, dataset: Dataset) -> Provenance:

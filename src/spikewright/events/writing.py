@@ -68,9 +68,9 @@ class EventWriter:
         self.facts: dict[str, Any] = {"format": FORMAT, "network": network, "timesteps": timesteps}
         if first_sample:
             self.facts["first_sample"] = first_sample
-        self.samples, counts, number = kept or (0, [0] * len(shapes), 0)
+        self.samples, counts, digests = kept or (0, [0] * len(shapes), [])
         self.counts = dict(zip(shapes, counts, strict=True))
-        self.pieces = None if pieces is None else EventPieces(pieces, number)
+        self.pieces = None if pieces is None else EventPieces(pieces, digests)
         self.schemas: dict[str, pa.Schema] = {}
         self.files: dict[str, Any] = {}
         self._open_all()
@@ -133,7 +133,7 @@ class EventWriter:
         if self.pieces is None:
             return None
         self._add_piece(self.pieces)
-        return self.samples, list(self.counts.values()), self.pieces.number
+        return self.samples, list(self.counts.values()), self.pieces.digests
 
     def _add_piece(self, pieces: EventPieces) -> None:
         self.close()
@@ -197,7 +197,7 @@ def events_folder(
         made: how the run was made; asked when all of it is there.
 
     Raises:
-        ModelFileError: for a damaged piece.
+        DamagedPiece: for what was set aside and is damaged, when it is joined.
         StorageError: as ``check_destination``, and when the disk refuses; what stood there before is untouched.
     """
     check_destination(folder, force)
@@ -221,11 +221,9 @@ def check_pieces(pieces: Path, kept: Kept, populations: Iterable[str]) -> None:
         populations: whose events are written.
 
     Raises:
-        ModelFileError: saying which.
+        DamagedPiece: saying which.
     """
-    _, counts, number = kept
-    for (index, name), count in zip(enumerate(populations), counts, strict=True):
-        EventPieces(pieces, number).check(file_name(index, name), count)
+    EventPieces(pieces, kept[2]).check([file_name(index, name) for index, name in enumerate(populations)])
 
 
 def check_destination(folder: Path | str, force: bool = False) -> None:

@@ -170,6 +170,7 @@ def compare(
     early_exit: float | None = None,
     dt: float | None = None,
     cluster: ClusterChoice = None,
+    checkpoint: Checkpoint | None = None,
     **options: Any,
 ) -> Comparison:
     """Convert a trained network by several methods and measure each; it is calibrated once.
@@ -195,6 +196,7 @@ def compare(
             ``train``; None measures no early exit.
         dt: seconds of a timestep; recordings, which run on their events, need it, and their timesteps follow from it.
         cluster: workers that share the samples of calibration and of measuring: see ``simulate``.
+        checkpoint: where what was counted is kept, so that an interrupted comparison can go on: see ``measure``.
         options: further keywords of ``convert``: neurons, view, readout, answer, leaky.
 
     Raises:
@@ -257,6 +259,7 @@ def compare(
             device=device,
             progress=_stage(progress, "calibrating"),
             cluster=cluster,
+            checkpoint=checkpoint,
         )
     made = converted(
         graph,
@@ -299,6 +302,7 @@ def compare(
         early_exit=early_exit,
         dt=dt,
         cluster=cluster,
+        checkpoint=checkpoint,
     )
 
 

@@ -42,6 +42,7 @@ from spikewright.experiment.held_out import expected_inputs
 from spikewright.experiment.on_recordings import check_recordings
 from spikewright.graph import Graph
 from spikewright.nodes import MaxPool, ReLU
+from spikewright.parts import Checkpoint
 from spikewright.preparation import prepare
 from spikewright.tasks import TaskChoice, stated_tasks
 
@@ -70,6 +71,7 @@ def convert(
     dt: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     cluster: ClusterChoice = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Conversion:
     """Make a spiking network of a trained one.
 
@@ -99,6 +101,7 @@ def convert(
         progress: called with (samples done, samples in all passes), and then for each correction with (populations
             done, populations in all).
         cluster: workers that share the samples of calibration: see ``simulate``.
+        checkpoint: where what calibration counted is kept, so that it can go on: see ``calibrate``.
 
     Raises:
         UnsupportedModelError: with everything that cannot become spikes, before data are read.
@@ -150,6 +153,7 @@ def convert(
             device=device,
             progress=progress,
             cluster=cluster,
+            checkpoint=checkpoint,
         )
     told = None if progress is None else _untold(progress)
     runs = {"encoder": how, "correction_samples": correction_samples, "task": task, "device": device, "progress": told}

@@ -8,6 +8,7 @@ from spikewright.files.record import Written, recording, unfinished
 from spikewright.files.writing import (
     atomic_folder,
     atomic_path,
+    digest_of,
     parents,
     put_file,
     put_folder,
@@ -23,6 +24,7 @@ __all__ = [
     "atomic_path",
     "check_destination",
     "check_reachable",
+    "digest_of",
     "exists",
     "leftovers",
     "one_at_a_time",

@@ -8,6 +8,7 @@ which nothing stands at the destination.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -184,6 +185,16 @@ def put_folder(made: Path, destination: Path, force: bool, given: Path | str) ->
             ) from error
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of what a file holds, as 64 characters.
+
+    Raises:
+        OSError: for a file that is not there, or that the disk does not give.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -22,7 +22,7 @@ from spikewright.errors import ModelFileError, SettingsError, warn
 from spikewright.files import abandoned, shown, stem, storage_errors, sync, this_process, token, unfinished
 from spikewright.parts.machine import machine, unlike
 from spikewright.parts.plain import from_plain, to_plain
-from spikewright.tensors import Kind, read_tensors, write_tensors
+from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
 
 ENDING = "unfinished"
 """The folder beside an output is ``.NAME.unfinished``."""
@@ -39,8 +39,9 @@ KIND = Kind(
     contents="unfinished run",
     format=1,
     facts=frozenset({"stage", "of", "machine", "done", "total", "state"}),
-    again="leave --resume (resume=True) away to begin anew",
+    again="take this file away to do its stage anew, or leave --resume (resume=True) away to begin anew",
 )
+HINTS = {"of": dict[str, str], "machine": dict[str, str], "done": int, "total": int}
 
 
 def fingerprint_of_run(network: str, data: str, **settings: Any) -> dict[str, str]:
@@ -62,6 +63,10 @@ class Checkpoint:
         output: of the run; nothing needs stand there.
         resume: whether to go on from what lies there. Else it is replaced as soon as something new is kept, and where
             there is something a warning says so.
+
+    Attributes:
+        refused: whether the run cannot go on from what lies there, which is of another run or damaged: an error says
+            why and what to do, and nothing else of it is said.
     """
 
     def __init__(self, output: Path | str, resume: bool = False) -> None:
@@ -69,6 +74,7 @@ class Checkpoint:
         destination = Path(os.path.realpath(output))
         self.folder = destination.parent / f"{stem(destination)}.{ENDING}"
         self.stages: dict[str, Stage] = {}
+        self.refused = False
         self._written: list[Path | str] = []
         self.stale = not resume and self.folder.is_dir()
         if self.stale:
@@ -122,9 +128,9 @@ class Checkpoint:
             unfinished.remove(self.told)
 
     def told(self) -> str:
-        """What lies there and how to go on, in words; empty for nothing."""
+        """What lies there and how to go on, in words; empty for nothing, and where nobody can go on from it."""
         found = [stage for stage in self.stages.values() if stage.done]
-        if not found:
+        if not found or self.refused:
             return ""
         last = found[-1]
         of = f" of {last.total:,}" if last.total else ""
@@ -163,21 +169,39 @@ class Stage:
         """Read what was kept, if anything was."""
         if not self.path.is_file():
             return
-        facts, arrays = read_tensors(self.path, KIND)
+        try:
+            facts, arrays = read_tensors(self.path, KIND)
+        except ModelFileError:
+            self.checkpoint.refused = True
+            raise
+        try:
+            check_facts(facts, HINTS)
+            if facts["done"] < 0:
+                raise ModelFileError("less than no samples are done")
+        except ModelFileError as error:
+            raise self.damaged(error) from error
         differing = [what for what in self.of if facts["of"].get(what) != self.of[what]]
         if differing:
             kinds = {"spikewright": "another version of spikewright", "network": "another network"}
             kinds |= {"data": "other data", "settings": "other settings"}
-            raise SettingsError(self.differs(" and ".join(kinds[one] for one in differing)))
+            raise self.differs(" and ".join(kinds.get(one, one) for one in differing))
         if differs := unlike(facts["machine"], machine()):
             warn([f"this run was begun with {differs}: its last digits may not be those of a run on one machine"])
-        if not isinstance(facts["done"], int) or not isinstance(facts["total"], int) or facts["done"] < 0:
-            raise ModelFileError(f"{self.path}: damaged; {KIND.again}")
-        self.state, self.done, self.total = from_plain(facts["state"], arrays), facts["done"], facts["total"]
+        try:
+            self.state = from_plain(facts["state"], arrays)
+        except ModelFileError as error:
+            raise self.damaged(error) from error
+        self.done, self.total = facts["done"], facts["total"]
 
-    def differs(self, what: str) -> str:
-        """The sentence that says why a run cannot go on: what was kept is of other data, say."""
-        return (
+    def damaged(self, why: Exception) -> ModelFileError:
+        """The error that says that the file is damaged; nothing says afterwards that the run goes on from it."""
+        self.checkpoint.refused = True
+        return ModelFileError(f"{self.path}: damaged ({why}); {KIND.again}")
+
+    def differs(self, what: str) -> SettingsError:
+        """The error that says why a run cannot go on: what was kept is of other data, say."""
+        self.checkpoint.refused = True
+        return SettingsError(
             f"what was left beside {shown(self.checkpoint.output)} is of {what}, so that this run cannot go on from "
             "it: leave --resume (resume=True) away to begin anew, or choose another output"
         )

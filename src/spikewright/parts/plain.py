@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -122,6 +123,8 @@ def _made(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if "table" in value:
         return {_made(key, arrays): _made(one, arrays) for key, one in value["table"]}
     kind = _KINDS[value["kind"]]
+    if is_dataclass(kind) and not {field.name for field in fields(kind)} <= value["fields"].keys():
+        raise ValueError(f"{value['kind']} lacks a field")
     found: Any = object.__new__(kind)
     for label, one in value["fields"].items():
         object.__setattr__(found, label, _made(one, arrays))

@@ -62,6 +62,7 @@ class Synapses(SynapseStream, Tabular):
         *,
         shard: tuple[int, int] = (1, 1),
         force: bool = False,
+        resume: bool = False,
         workers: int = 2,
         progress: Callable[[int, int], None] | None = None,
     ) -> FilePath:
@@ -73,6 +74,8 @@ class Synapses(SynapseStream, Tabular):
                 what the path's suffix says.
             shard: (which, of how many), counted from 1: for several processes or machines that write one data set.
             force: replace what stands there.
+            resume: go on from the finished parts that an interrupted call with the same settings left. What is damaged
+                among them is written anew, and a warning says so. Formats that are written in one go leave none.
             workers: threads.
             progress: called with (synapses done, synapses in all).
 
@@ -80,7 +83,9 @@ class Synapses(SynapseStream, Tabular):
             SettingsError: for an unknown format, a shard that does not exist, or a network that the format cannot hold.
             StorageError: when it cannot be written, or something stands there.
         """
-        return write(self, FilePath(path), format, shard=shard, force=force, workers=workers, progress=progress)
+        return write(
+            self, FilePath(path), format, shard=shard, force=force, resume=resume, workers=workers, progress=progress
+        )
 
 
 def synapses(

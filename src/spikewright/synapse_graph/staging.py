@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,14 @@ from spikewright.files import (
     this_process,
     token,
 )
+from spikewright.synapse_graph.sums import SUMS
 
 SETTINGS, PARTS, WHOLE, PLACING = "settings.json", "parts", "whole", "placing.json"
 LOGS = (".json", ".txt")
 """What is appended to the name of a graph for the names of its logs."""
 LARGEST_LOG = 1 << 26
+GOES_ON = "--resume (resume=True) goes on from there"
+AT_WORK = "at-work"
 
 
 def hidden_folder(target: Path, key: str) -> Path:
@@ -63,10 +66,33 @@ def begin(target: Path, key: str, facts: str, force: bool) -> Path:
             shutil.rmtree(made)
             if not hidden.exists():
                 raise
+    with suppress(FileExistsError, FileNotFoundError):  # it is there; another process has taken all of it
+        (hidden / SUMS).mkdir()
     for left in hidden.glob("*.tmp"):
         if abandoned(_owner(left)):
             left.unlink(missing_ok=True)
     return hidden
+
+
+@contextmanager
+def at_work(hidden: Path) -> Iterator[None]:
+    """Says that this call is writing parts into a folder, for as long as it is.
+
+    Raises:
+        FileNotFoundError: where the folder is gone.
+    """
+    mark = hidden / f"{AT_WORK}.{this_process()}.{token()}.tmp"
+    mark.touch()
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # another process has taken the folder
+            mark.unlink()
+
+
+def others_at_work(hidden: Path) -> bool:
+    """Whether somebody beside this call is writing parts into a folder."""
+    return sum(not abandoned(_owner(mark)) for mark in hidden.glob(f"{AT_WORK}.*.tmp")) > 1
 
 
 def beginnings(target: Path) -> list[Path]:

@@ -1,7 +1,8 @@
-"""A synapse graph on disk: part by part, whole or not at all, going on where an earlier run stopped.
+"""A synapse graph on disk: part by part, whole or not at all, going on where an earlier run stopped if that is asked.
 
-What a part holds depends on the settings alone, so finished parts of an earlier run with the same are kept as they are,
-and several processes can write one graph. ``staging.py`` says where all that lies until the graph is whole.
+What a part holds depends on the settings alone, so finished parts of an earlier run with the same can be kept as they
+are, if they hold what was noted of them (``sums.py``), and several processes can write one graph. ``staging.py`` says
+where all that lies until the graph is whole.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from spikewright.arrow import pyarrow
-from spikewright.errors import SettingsError, StorageError
+from spikewright.errors import SettingsError, StorageError, warn
 from spikewright.files import (
     check_reachable,
     exists,
@@ -37,6 +38,7 @@ from spikewright.synapse_graph.log import as_json, as_text, log
 from spikewright.synapse_graph.settings import digest, settings
 from spikewright.synapse_graph.staging import PARTS, WHOLE
 from spikewright.synapse_graph.stream import SynapseStream
+from spikewright.synapse_graph.sums import note_sum, trouble_of
 from spikewright.synapse_graph.writers import AtOnce, Parted, Piece, Writer, writer
 
 Progress = Callable[[int, int], None]
@@ -66,6 +68,7 @@ def write(
     *,
     shard: tuple[int, int] = (1, 1),
     force: bool = False,
+    resume: bool = False,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Path:
@@ -89,7 +92,7 @@ def write(
             taken = staging.new_private(target, key, facts)
         else:
             assert isinstance(made, Parted)
-            gathered = _all_parts(synapses, made, target, key, facts, (which, of), force, workers, progress)
+            gathered = _all_parts(synapses, made, target, key, facts, (which, of), force, resume, workers, progress)
             if gathered is None:
                 hidden = staging.hidden_folder(target, key)
                 return hidden if hidden.exists() else path
@@ -171,10 +174,11 @@ def _all_parts(
     facts: str,
     shard: tuple[int, int],
     force: bool,
+    resume: bool,
     workers: int,
     progress: Progress | None,
 ) -> Path | None:
-    """Write the parts of a shard.
+    """Write the parts of a shard; those of others are looked at once they are all there.
 
     Returns:
         the folder of all parts, which is private now; None if those of other shards are still to come, or if another
@@ -184,9 +188,18 @@ def _all_parts(
         hidden = staging.begin(target, key, facts, force)
         jobs = _jobs(synapses, hidden, made)
         which, of = shard
+        own = jobs[which - 1 :: of]
         try:
-            _write_parts(synapses, jobs[which - 1 :: of], max(workers, 1), progress)
-            if all(job.file.exists() for job in jobs):
+            with staging.at_work(hidden):
+                if not resume and not staging.others_at_work(hidden) and any(job.file.exists() for job in own):
+                    left = f"what an interrupted run left beside {shown(target.name)} is not used"
+                    warn([f"{left}, and is written anew: --resume (resume=True) goes on from it"])
+                _write_parts(synapses, own, resume, max(workers, 1), progress)
+                whole = all(job.file.exists() for job in jobs)
+                if whole and of > 1:
+                    others = [job for number, job in enumerate(jobs) if number % of != which - 1]
+                    _write_parts(synapses, others, True, max(workers, 1), None)
+            if whole:
                 taken = staging.take(target, key)
                 if taken is not None:
                     return taken
@@ -194,6 +207,9 @@ def _all_parts(
                 return None  # other shards are still to come
         except _Overtaken:
             pass
+        except FileNotFoundError:
+            if hidden.exists():
+                raise
         while staging.taken_by_others(target, key):
             time.sleep(0.02)
         if staging.stands(target, key):
@@ -204,21 +220,30 @@ def _jobs(synapses: SynapseStream, hidden: Path, made: Parted) -> list[_Job]:
     return [_Job(piece, hidden, f"{piece.name}.{made.extension}") for piece in made.pieces(synapses)]
 
 
-def _write_parts(synapses: SynapseStream, jobs: list[_Job], workers: int, progress: Progress | None) -> None:
-    total = sum(job.piece.rows for job in jobs)
-    done = sum(job.piece.rows for job in jobs if job.file.exists())
+def _write_parts(
+    synapses: SynapseStream, jobs: list[_Job], resume: bool, workers: int, progress: Progress | None
+) -> None:
+    """Write parts; with ``resume`` only those that are not there, or do not hold what was noted of them."""
+    done, total = 0, sum(job.piece.rows for job in jobs)
     if progress is not None:
         progress(done, total)
     stop = threading.Event()
     _ = synapses.mean_values  # once, before the threads
 
-    def one(job: _Job) -> int:
+    def one(job: _Job) -> tuple[int, str]:
+        """How many synapses it has, and what was wrong with what was there of it."""
         if stop.is_set():
-            return 0
+            return 0, ""
+        remark = ""
+        if resume and job.file.exists():
+            remark = trouble_of(job.hidden, job.name, job.file)
+            if not remark:
+                return job.piece.rows, ""
         temporary = job.hidden / f"{job.name}.{this_process()}.{token()}.tmp"
         try:
             job.piece.write(temporary)
             sync(temporary)
+            note_sum(job.hidden, job.name, temporary)
             temporary.replace(job.file)
         except FileNotFoundError:
             if job.hidden.exists():
@@ -227,13 +252,16 @@ def _write_parts(synapses: SynapseStream, jobs: list[_Job], workers: int, progre
         finally:
             with suppress(OSError):
                 temporary.unlink()
-        return job.piece.rows
+        return job.piece.rows, remark and f"{shown(job.file)}: {remark}; it is written anew"
 
     with ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(one, job) for job in jobs if not job.file.exists()]
+        waiting = [pool.submit(one, job) for job in jobs]
         try:
             for finished in as_completed(waiting):
-                done += finished.result()
+                rows, remark = finished.result()
+                done += rows
+                if remark:
+                    warn([remark])
                 if progress is not None:
                     progress(done, total)
         except BaseException:
@@ -266,4 +294,4 @@ def _whole(synapses: SynapseStream, made: Writer, taken: Path) -> str:
 def _left(target: Path) -> str:
     """What is left of a writing that went wrong, and what to do."""
     left = staging.beginnings(target)
-    return f"finished parts stay in {shown(left[0])}: the same call goes on from there" if left else UNCHANGED
+    return f"finished parts stay in {shown(left[0])}: {staging.GOES_ON}" if left else UNCHANGED
