@@ -229,6 +229,19 @@ struct ChipEvent {
 };
 
 // The functions of one instruction set.
+// Windows of a pool side by side, over the steps of a chunk: whole numbers of counts, and trains as the bits of words, the
+// first step in the highest bit, of the first 32 steps and of those after them.
+constexpr int pool_lanes = 16;
+struct PoolWindows {
+  int inputs, steps;
+  bool by_count;           // sends how the largest count changes; else what the first input with the largest one sends
+  const uint32_t* spikes;  // (2, inputs, lanes)
+  const uint32_t* back;    // the same of spikes that are taken back; null where none are
+  int32_t* counts;         // (inputs, lanes): what each input has sent before the chunk; afterwards, with it
+  int32_t* largest;        // (lanes): by count
+  uint32_t* sent;          // (2, 2, lanes): spikes and what is taken back, the first 32 steps and those after them
+};
+
 struct InnerLoops {
   const char* name;
   int width, short_width;  // floats and 16-bit integers of a vector
@@ -254,6 +267,7 @@ struct InnerLoops {
   void (*add_taps)(const TapSums& sums, int vectors);
   void (*add_row)(float* to, const float* row, float factor, int values);
   uint32_t (*chip_event)(const ChipEvent& event);  // returns how many neurons fire
+  void (*pool_windows)(const PoolWindows& windows);
 };
 
 // The best of this machine, or the named one; null for a name that does not exist or does not run here.

@@ -8,6 +8,7 @@
 #include "inner_loops.hpp"
 #include "listing_body.hpp"
 #include "neurons_body.hpp"
+#include "pooling_body.hpp"
 #include "products_body.hpp"
 #include "vectors.hpp"
 
@@ -243,7 +244,8 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           quantise,
           add_taps<V>,
           add_row<V>,
-          chip_event<Shorts>};
+          chip_event<Shorts>,
+          pool_windows};
 }
 
 }  // namespace

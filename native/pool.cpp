@@ -77,47 +77,50 @@ void step_pool(const Layer& layer, const EventList& from, int t, int first, Laye
   sent.start.push_back(n);
 }
 
-// Window by window, at the steps at which any of its inputs fires.
-void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, int steps, LayerState& state,
-                 const std::atomic<bool>& stop) {
+// Several windows side by side. One that has fewer inputs than another repeats its last, which changes no largest.
+void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, const InnerLoops& loops, int steps,
+                 LayerState& state, const std::atomic<bool>& stop) {
+  constexpr uint32_t n = pool_lanes;
   const Pool& pool = layer.pool;
   const uint32_t *early = from.trains.data(), *late = early + source.words();
   const bool takes_back = layer.takes_back;
   const auto train_at = [&](size_t word) { return train_of(early[word], steps > 32 ? late[word] : 0); };
-  std::vector<Train> trains;
-  std::vector<float> counts;
-  for (size_t w = 0; w + 1 < pool.start.size() && !stop.load(std::memory_order_relaxed); ++w) {
-    uint64_t left = 0;
-    Train sent;
-    trains.clear(), counts.clear();
-    for (uint32_t k = pool.start[w]; k < pool.start[w + 1]; ++k) {
-      const size_t slot = pool.slot[k];
-      Train& train = trains.emplace_back();
-      train.spikes = train_at(slot);
-      if (takes_back) train.back = train_at(slot + source.slots());
-      counts.push_back(state.v[pool.index[k]]);
-      left |= train.spikes | train.back;
-    }
-    while (left) {
-      const uint64_t step = uint64_t(1) << highest_bit(left);
-      left ^= step;
-      size_t best = 0;
-      for (size_t k = 0; k < trains.size(); ++k) {
-        counts[k] += trains[k].spikes & step ? 1.0f : trains[k].back & step ? -1.0f : 0.0f;
-        if (counts[k] > counts[best]) best = k;
-      }
-      if (pool.policy == Policy::avg_max) {
-        sent.spikes |= trains[best].spikes & step, sent.back |= trains[best].back & step;
-      } else if (counts[best] != state.largest[w]) {
-        (counts[best] > state.largest[w] ? sent.spikes : sent.back) |= step;
-        state.largest[w] = counts[best];
+  std::vector<uint32_t> spikes, back;
+  std::vector<int32_t> counts;
+  int32_t largest[n];
+  uint32_t sent[4 * n];
+  const uint32_t windows = uint32_t(layer.size());
+  for (uint32_t w = 0; w < windows && !stop.load(std::memory_order_relaxed); w += n) {
+    const uint32_t lanes = std::min(n, windows - w);
+    uint32_t inputs = 0;
+    for (uint32_t c = 0; c < lanes; ++c) inputs = std::max(inputs, pool.start[w + c + 1] - pool.start[w + c]);
+    const size_t half = size_t(inputs) * n;
+    spikes.assign(2 * half, 0), counts.assign(half, 0), back.assign(takes_back ? 2 * half : 0, 0);
+    for (uint32_t c = 0; c < lanes; ++c) {
+      largest[c] = int32_t(state.largest[w + c]);
+      for (uint32_t k = 0; k < inputs; ++k) {
+        const size_t input = std::min(pool.start[w + c] + k, pool.start[w + c + 1] - 1), slot = pool.slot[input];
+        const size_t at = size_t(k) * n + c;
+        counts[at] = int32_t(state.v[pool.index[input]]);
+        spikes[at] = early[slot];
+        if (steps > 32) spikes[half + at] = late[slot];
+        if (!takes_back) continue;
+        back[at] = early[slot + source.slots()];
+        if (steps > 32) back[half + at] = late[slot + source.slots()];
       }
     }
-    state.count[w] += sent.sum();
-    state.trains[w] = uint32_t(sent.spikes >> 32), state.trains[layer.words() + w] = uint32_t(sent.spikes);
-    if (!takes_back) continue;
-    uint32_t* const back = state.trains.data() + layer.slots() + w;
-    back[0] = uint32_t(sent.back >> 32), back[layer.words()] = uint32_t(sent.back);
+    std::fill(largest + lanes, largest + n, 0);
+    loops.pool_windows({int(inputs), steps, pool.policy == Policy::count_max, spikes.data(),
+                        takes_back ? back.data() : nullptr, counts.data(), largest, sent});
+    for (uint32_t c = 0; c < lanes; ++c) {
+      const Train train{train_of(sent[c], sent[n + c]), train_of(sent[2 * n + c], sent[3 * n + c])};
+      state.largest[w + c] = float(largest[c]);
+      state.count[w + c] += train.sum();
+      uint32_t* const to = state.trains.data() + w + c;
+      to[0] = sent[c], to[layer.words()] = sent[n + c];
+      if (!takes_back) continue;
+      to[layer.slots()] = sent[2 * n + c], to[layer.slots() + layer.words()] = sent[3 * n + c];
+    }
   }
   for (int position = 0, i = 0; position < source.positions; ++position) {
     size_t slot = source.slot(position);

@@ -130,7 +130,8 @@ class Sample {
       if (layer.gather) {
         gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
       } else {
-        pool_trains(layer, plan_.layers[size_t(layer.source)], work_.layers[size_t(layer.source)], steps, state, stop_);
+        const size_t source = size_t(layer.source);
+        pool_trains(layer, plan_.layers[source], work_.layers[source], *plan_.loops, steps, state, stop_);
       }
       if (stopped()) return;
       if (notes(port(k))) note_trains(layer, port(k), steps, state);
