@@ -145,6 +145,11 @@ def refused(shared: str, number: int) -> int:
     raise DataError(f"{shared} {number}")
 
 
+def slow(_: str, number: int) -> int:
+    time.sleep(0.2)
+    return number
+
+
 def calls(count: int) -> list[Any]:
     return [lambda n=number: (n,) for number in range(count)]
 
@@ -172,6 +177,34 @@ def test_clusters_that_cannot_be(monkeypatch: pytest.MonkeyPatch, cluster: Clust
     monkeypatch.setattr("spikewright.cluster.cluster.version", lambda _: "9.9")
     with pytest.raises(ClusterError, match=r"has spikewright .*, here is 9.9: install the same on both"):
         Cluster(cluster.client)
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import Client, LocalCluster
+
+    from spikewright.cluster import cluster as module
+
+    monkeypatch.setattr(module, "DESERTED", 0.2)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", processes=False) as local,
+        Client(local) as client,
+    ):
+        results = Cluster(client).each(slow, "", calls(30))
+        next(results)
+        local.scale(0)
+        with pytest.raises(ClusterError, match="has lost all its workers: start some and run it again"):
+            list(results)
+
+
+def test_workers_that_do_not_start_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    def never(**_: Any) -> None:
+        raise TimeoutError("Only 1/2 workers arrived after 60")
+
+    monkeypatch.setattr(distributed, "LocalCluster", never)
+    with pytest.raises(ClusterError, match=r"workers on this machine did not start \(Only 1/2"), cluster_of("local:2"):
+        pass
 
 
 def test_workers_say_what_they_are() -> None:

@@ -6,8 +6,8 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ OWN = ("OMP_NUM_THREADS", "SPIKEWRIGHT_THREADS")
 """Where that number stands, for torch and for the native engine: workers share the cores of a machine."""
 SECONDS = 20
 """How long a scheduler is waited for."""
+DESERTED = 120
+"""After so many seconds without any worker nobody is waited for any more."""
 
 
 @contextmanager
@@ -57,19 +59,24 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
         if not (count.isdecimal() and 0 < int(count) <= 1024):
             raise SettingsError(f"cluster: local takes a number of workers, local:4, not '{one_line(text, 60)}'")
         threads = str(max(1, (os.cpu_count() or 1) // int(count)))
-        with (
-            _quiet(),
-            config.set({"distributed.nanny.pre-spawn-environ": {**THREADS, **dict.fromkeys(OWN, threads)}}),
-            LocalCluster(
-                n_workers=int(count),
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address="127.0.0.1:0",
-                host="127.0.0.1",
-                silence_logs=CRITICAL,
-            ) as local,
-            Client(local) as client,
-        ):
+        own = {**THREADS, **dict.fromkeys(OWN, threads)}
+        with ExitStack() as stack:
+            stack.enter_context(_quiet())
+            stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": own}))
+            try:
+                local = LocalCluster(
+                    n_workers=int(count),
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address="127.0.0.1:0",
+                    host="127.0.0.1",
+                    silence_logs=CRITICAL,
+                )
+                client = stack.enter_context(Client(stack.enter_context(local)))
+            except (TimeoutError, RuntimeError, OSError) as error:
+                raise ClusterError(
+                    f"workers on this machine did not start ({first_line(error)}): ask for fewer, or try again"
+                ) from error
             yield Cluster(client)
         return
     if "://" not in text:
@@ -180,7 +187,7 @@ class Cluster:
 
         Raises:
             SpikewrightError: as the function, for the first part of all that fail.
-            ClusterError: where the scheduler is gone, or a part ended one worker after the other.
+            ClusterError: where the scheduler is gone, all workers are, or a part ended one worker after the other.
         """
         from distributed import as_completed
 
@@ -201,6 +208,7 @@ class Cluster:
                         future = self.client.submit(function, common, *parts[number](), pure=False, retries=2)
                         running[future] = number
                         completed.add(future)
+                    self._wait(running)
                     future = next(completed)
                     number = running.pop(future)
                     if future.status == "cancelled":
@@ -222,6 +230,24 @@ class Cluster:
                 for future in [*running, common]:
                     with suppress(Exception):  # the scheduler may be gone
                         future.cancel()
+
+    def _wait(self, running: Collection[Future]) -> None:
+        """Wait for one of the futures, as long as there are workers.
+
+        Raises:
+            ClusterError: where there have been none for some time.
+        """
+        from distributed import wait
+
+        while True:
+            try:
+                wait(list(running), timeout=DESERTED, return_when="FIRST_COMPLETED")
+                return
+            except TimeoutError:
+                if not self.client.scheduler_info()["workers"]:
+                    raise ClusterError(
+                        f"the cluster at {self.address} has lost all its workers: start some and run it again"
+                    ) from None
 
     @contextmanager
     def _named(self) -> Iterator[None]:
