@@ -6,23 +6,26 @@ positions are taken, axes are split, put in another order and joined again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.causes import Cause
 from spikewright.connections.moves import NOWHERE
+from spikewright.frontends.common.constants import factor_and_shift
 from spikewright.frontends.common.limits import check_constants
 from spikewright.frontends.common.moves import NodePlan, reshaped
 from spikewright.frontends.common.refusals import Refusal
-from spikewright.graph import Shape
+from spikewright.graph import Array, Shape
 from spikewright.nodes import ChannelAffine, Flatten, Pad, Permute, Reshape, Take
 from spikewright.nodes._window import Padding
+from spikewright.text import shape_text
 
 Numbers = NDArray[np.int64]
+T = TypeVar("T")
 SAMPLES = 2
 """Samples of a batch of numbered values: what turns up in another sample was mixed."""
 MOST_PLACES = 2**18
@@ -175,6 +178,48 @@ def padded(shape: Shape, padding: Padding, value: float) -> list[NodePlan]:
         NodePlan(Pad, "border", plans[0].fields),
         NodePlan(ChannelAffine, "", {"scale": np.ones(after[:1]), "bias": shift}),
     ]
+
+
+def with_constants(given: Sequence[T | Array], kind: type[T]) -> list[tuple[T, list[Array], list[Array]]]:
+    """What is joined, each value with the constants that are joined before and after it.
+
+    Args:
+        given: values, one at least, and constants, in their order.
+        kind: of values.
+    """
+    found: list[tuple[T, list[Array], list[Array]]] = []
+    first: list[Array] = []
+    for one in given:
+        if isinstance(one, kind):
+            found.append((one, [] if found else first, []))
+        else:
+            (found[-1][2] if found else first).append(np.asarray(one))
+    return found
+
+
+def beside(shape: Shape, axis: int, before: Sequence[Array], after: Sequence[Array]) -> list[NodePlan]:
+    """The nodes that join a sample with constants: zeros first, which one shift a place makes those numbers.
+
+    Args:
+        shape: of the sample.
+        axis: along which.
+        before: constants as a sample has its axes.
+        after: the same.
+
+    Raises:
+        Refusal: for constants of another shape, or that are not finite.
+    """
+    for one in (*before, *after):
+        if np.delete(one.shape, axis).tolist() != np.delete(shape, axis).tolist():
+            raise Refusal(f"it joins a constant of shape {shape_text(one.shape)} with samples of {shape_text(shape)}")
+    low, high = (sum(one.shape[axis] for one in some) for some in (before, after))
+    padding = tuple((low, high) if k == axis else (0, 0) for k in range(len(shape)))
+    shift = np.concatenate([*before, np.zeros(shape), *after], axis=axis)
+    if not shift.any():
+        return padded(shape, padding, 0)
+    check_constants(shift.size)
+    border = NodePlan(Pad, "border", {"padding": padding})
+    return [border, NodePlan(ChannelAffine, "constants", factor_and_shift(1, shift, shift.shape))]
 
 
 def tapped(shape: Shape, windows: dict[int, list[list[int]]]) -> tuple[list[NodePlan], Shape]:

@@ -26,6 +26,16 @@ def _affine(call: Call, x: Value, scale: Any = 1.0, shift: Any = 0.0, part: str 
     return call.emit(ChannelAffine, x, part=part, **factor_and_shift(scale, shift, x.node_shape))
 
 
+@converts("ZerosLike", "OnesLike", "FullLike")
+def full(call: Call) -> Value:
+    """Full of one number, of the shape of a value."""
+    numbers = {"ZerosLike": 0.0, "OnesLike": 1.0}
+    number = numbers[call.layer.kind] if call.layer.kind in numbers else call.inputs[1]
+    if isinstance(number, Value) or np.ndim(number):
+        call.refuse("it is full of what is computed, or of several numbers")
+    return _affine(call, call.values[0], 0.0, float(number))
+
+
 @converts(*SIGNS)
 def comparison(call: Call) -> Value:
     """0 or 1, of a value and a constant or of two values."""

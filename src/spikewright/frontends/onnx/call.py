@@ -27,6 +27,10 @@ FLOATS = (1, 10, 11, 16)
 SHAPE_INPUTS = (("Reshape", 1), ("Resize", 3), ("Expand", 1))
 """Which inputs of which operators may hold the batch size."""
 
+COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+BY_PLACE = (*COMPARISONS, "Add", "Cast", "Concat", "Div", "Identity", "Max", "Min", "Mul", "Neg", "Sub", "Where")
+"""Operators that treat every sample alike, where all that they read counts the batch."""
+
 
 def whole_numbers(array: Array) -> tuple[int, ...]:
     """A constant that says lengths, positions or axes.
@@ -53,6 +57,7 @@ class Walk:
         results: the names of the outputs.
         batch: what the model says its batch size is, where it says so.
         batched: the constants that hold the batch size (as its stand-in).
+        rows: the constants that are as long as the batch: the row of one sample, which all of them have.
         integers: the values that are whole numbers.
         lost: the outputs of operators that were refused, and what depends on them.
         problems: what of it cannot be converted.
@@ -73,6 +78,7 @@ class Walk:
     nodes: list[Node] = field(default_factory=list)
     names: Names = field(default_factory=Names)
     batched: set[str] = field(default_factory=set)
+    rows: set[str] = field(default_factory=set)
     integers: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     problems: Problems = field(default_factory=Problems)
@@ -143,7 +149,21 @@ class Call:
             raise Refusal(Cause.COMPUTED_WEIGHTS, f"its input {position} ('{name}') must be a constant")
         if name in self.walk.batched and (self.proto.op_type, position) not in SHAPE_INPUTS:
             raise Refusal(Cause.BATCH_SIZE, f"its input {position} ('{name}') holds it")
+        if name in self.walk.rows:
+            self.check_row(name)
         return self.walk.constants[name]
+
+    def check_row(self, name: str) -> None:
+        """Refuse the row of one sample where an operator would not treat every sample alike.
+
+        Raises:
+            Refusal: saying so.
+        """
+        walk, rank = self.walk, self.walk.constants[name].ndim
+        ranks = [len(walk.shapes[one]) + 1 for one in self.proto.input if one in walk.values]
+        fixed = [walk.constants[one].ndim for one in self.proto.input if one in walk.constants]
+        if self.proto.op_type not in BY_PLACE or any(one != rank for one in ranks) or max(fixed) > rank:
+            raise Refusal(Cause.BATCH_SIZE, f"its input '{name}' is as long as it")
 
     def needed(self, position: int) -> Array:
         """The value of a constant input that must be there."""

@@ -140,6 +140,10 @@ def evaluate(call: Call) -> bool:
     if proto.op_type not in SIZES:
         raise Refusal("it depends on no data, yet is not computed while reading; fold the model's constants first")
     batched = [k for k, name in enumerate(proto.input) if name in walk.batched]
+    if proto.op_type == "ConstantOfShape" and batched and _rows(call):
+        return True
+    for name in walk.rows.intersection(proto.input):
+        call.check_row(name)
     if batched and (proto.op_type not in MOVES or (proto.op_type != "Concat" and batched != [0])):
         raise Refusal(Cause.BATCH_SIZE)
     for name, value in zip(proto.output, _computed(call), strict=False):
@@ -148,7 +152,27 @@ def evaluate(call: Call) -> bool:
         walk.constants[name] = value
         if batched and (value == BATCH).any():
             walk.batched.add(name)
+        if not walk.rows.isdisjoint(proto.input):
+            walk.rows.add(name)
     return True
+
+
+def _rows(call: Call) -> bool:
+    """Fill a tensor as long as the batch with one number, as the row of one sample; False where it is another."""
+    lengths = call.walk.constants[call.input_name(0)]
+    if not lengths.size or lengths.flat[0] != BATCH or (lengths.flat[1:] == BATCH).any():
+        return False
+    call.walk.constants[call.output] = _full(call, (1, *whole_numbers(lengths)[1:]))
+    call.walk.rows.add(call.output)
+    return True
+
+
+def _full(call: Call, shape: tuple[int, ...]) -> Array:
+    """A tensor full of one number, which takes no memory until it is used."""
+    call.walk.budget(prod(shape))
+    filled = call.attributes.get("value")
+    value = np.zeros(1, np.float32) if filled is None else stored_array(filled, call.walk.folder)
+    return np.broadcast_to(value.reshape(()), shape)
 
 
 def _computed(call: Call) -> list[Array]:
@@ -156,11 +180,8 @@ def _computed(call: Call) -> list[Array]:
         size = int(SIZES[call.proto.op_type](call))
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
         raise Refusal(f"its constant value cannot be computed ({first_line(error)})") from error
-    if call.proto.op_type == "ConstantOfShape":  # one number seen everywhere takes no memory until it is used
-        call.walk.budget(size)
-        filled = call.attributes.get("value")
-        value = np.zeros(1, np.float32) if filled is None else stored_array(filled, call.walk.folder)
-        return [np.broadcast_to(value.reshape(()), whole_numbers(call.constants[0]))]
+    if call.proto.op_type == "ConstantOfShape":
+        return [_full(call, whole_numbers(call.constants[0]))]
     call.walk.budget(size)
     if call.proto.op_type in ("DequantizeLinear", "QuantizeLinear"):
         return [dequantised(call) if call.proto.op_type == "DequantizeLinear" else quantised(call)]

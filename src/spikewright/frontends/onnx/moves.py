@@ -6,19 +6,19 @@ from math import prod
 
 from spikewright.causes import Cause
 from spikewright.frontends.common import moves
-from spikewright.frontends.common.gathers import bordered, padded
+from spikewright.frontends.common.gathers import beside, bordered, padded, with_constants
 from spikewright.frontends.common.moves import filled_in
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.onnx.call import Call
 from spikewright.frontends.onnx.constants import BATCH
 from spikewright.frontends.onnx.gathers import move, spread
 from spikewright.graph import Shape
-from spikewright.nodes import AvgPool, Concat, Flatten, Pad, Permute
+from spikewright.nodes import AvgPool, Concat, Flatten, Identity, Pad, Permute
 
 
-def axis_of(call: Call, axis: int) -> int:
-    """An axis of a sample, from one of the batch."""
-    rank = len(call.shape()) + 1
+def axis_of(call: Call, axis: int, position: int = 0) -> int:
+    """An axis of a sample, from one of the batch of an input."""
+    rank = len(call.shape(position)) + 1
     if not -rank <= axis < rank:
         raise Refusal(f"it has no axis {axis}: its input has {rank}, the batch among them")
     if axis % rank == 0:
@@ -27,11 +27,17 @@ def axis_of(call: Call, axis: int) -> int:
 
 
 def concat(call: Call) -> None:
-    """Concat."""
-    if any(call.is_constant(k) for k in range(len(call.proto.input))):
-        raise Refusal("it joins data with a constant")
-    axis = axis_of(call, call.whole("axis", 1))
-    call.emit(Concat, *(call.source(k) for k in range(len(call.proto.input))), axis=axis)
+    """Concat, with constants too."""
+    count = range(len(call.proto.input))
+    first = next(k for k in count if not call.is_constant(k))
+    axis = axis_of(call, call.whole("axis", 1), first)
+    given = [call.needed(k) if call.is_constant(k) else k for k in count]
+    sources = []
+    for k, *constants in with_constants(given, int):
+        around = ([one[0] if one.ndim > len(call.shape(k)) else one for one in some] for some in constants)
+        plans = beside(call.shape(k), axis, *around) if any(constants) else []
+        sources.append(call.chain(plans, call.source(k), f"beside{k}"))
+    call.emit(Concat if len(sources) > 1 else Identity, *sources, **({"axis": axis} if len(sources) > 1 else {}))
 
 
 def flatten(call: Call) -> None:

@@ -1,4 +1,5 @@
-"""Calls of an exported graph that depend on no input are computed while reading: weight norms, masks, ones."""
+"""Calls of an exported graph that depend on no input, or on its shape alone, are computed while reading: weight norms,
+masks, ones."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ from spikewright.causes import Cause
 from spikewright.frontends.common.limits import check_constants
 from spikewright.frontends.common.refusals import Refusal
 from spikewright.frontends.torch.call import ImportContext, Value
-from spikewright.frontends.torch.trace import leaves, same_size
+from spikewright.frontends.torch.trace import base_name, leaves, same_size
 
 if TYPE_CHECKING:
     from torch import fx
 
+FILLED = {"zeros": 0, "ones": 1}
+"""What ``zeros_like`` and ``new_ones`` are full of; of ``full_like`` and ``new_full`` an argument says it."""
 BATCHES = (1, 2, 3)
 """Sizes of a batch for which constants are computed that are made for a whole one."""
 
@@ -35,7 +38,7 @@ def fold(walk: ImportContext, node: fx.Node) -> Any:
     target: Any = node.target
     given = [*leaves([walk.resolve(a) for a in [*node.args, *node.kwargs.values()]])]
     if any(isinstance(a, Value) for a in given) or target.namespace not in ("aten", "prims"):
-        return None
+        return _like(walk, node)
     if torch.Tag.nondeterministic_seeded in target.tags:
         return None
     sizes = [a for a in given if isinstance(a, torch.SymInt)]
@@ -58,11 +61,34 @@ def fold(walk: ImportContext, node: fx.Node) -> Any:
             target(*(at(a, k) for a in node.args), **{name: at(a, k) for name, a in node.kwargs.items()})
             for k in range(len(BATCHES) if depends else 1)
         ]
-    if depends and not _alike(made):
+    return _of_batches(walk, node, made) if depends else made[0]
+
+
+def _of_batches(walk: ImportContext, node: fx.Node, made: list[Any]) -> Any:
+    """A constant that was made for batches of all sizes."""
+    if not _alike(made):
         if not _one_for_each_sample(made):
             raise Refusal(Cause.BATCH_SIZE, "its constant depends on the size of the batch")
         walk.by_batch[node] = made
     return made[0]
+
+
+def _like(walk: ImportContext, node: fx.Node) -> Any:
+    """What is full of one number and has nothing but its shape from an activation; None of all else."""
+    import torch
+
+    base, example = base_name(node), node.meta.get("val")
+    kind = base.removesuffix("_like").removeprefix("new_")
+    if base == kind or kind not in (*FILLED, "full") or not isinstance(example, torch.Tensor):
+        return None
+    fill = FILLED[kind] if kind in FILLED else walk.resolve(node.args[2 if base == "new_full" else 1])
+    lengths: list[Any] = list(example.shape)
+    odd = [n for n in lengths if isinstance(n, torch.SymInt) and not same_size(n, walk.batch)]
+    if odd or not isinstance(fill, int | float):
+        return None
+    check_constants(_largest(node))
+    shapes = [[size if isinstance(n, torch.SymInt) else n for n in lengths] for size in BATCHES]
+    return _of_batches(walk, node, [torch.full(shape, fill, dtype=example.dtype) for shape in shapes])
 
 
 def _largest(node: fx.Node) -> int:

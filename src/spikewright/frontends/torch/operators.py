@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikewright.causes import Cause
 from spikewright.frontends.common import moves
 from spikewright.frontends.common.constants import factor_and_shift, reciprocal
-from spikewright.frontends.common.gathers import bordered, gathered, padded
+from spikewright.frontends.common.gathers import beside, bordered, gathered, padded, with_constants
 from spikewright.frontends.common.pieces import multiplied
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.common.windows import mixing, no_padding, same_padding
@@ -288,8 +288,13 @@ def permute(call: Call) -> Value:
 
 @converts("cat", "concat", "concatenate")
 def concat(call: Call) -> Value:
-    values = [call.value(v) for v in call["tensors"]]
-    axis = call.axis(values[0], call["dim"])
+    given = [v if isinstance(v, Value) else numbers(call, v) for v in call["tensors"]]
+    first = next(v for v in given if isinstance(v, Value))
+    axis, rank, values = call.axis(first, call["dim"]), len(first.sample), []
+    for k, (value, *constants) in enumerate(with_constants(given, Value)):
+        around = ([one[0] if one.ndim > rank else one for one in some] for some in constants)
+        plans = beside(value.sample, axis, *around) if any(constants) else []
+        values.append(call.emit_all(value, [replace(plan, part=f"{plan.part}{k}") for plan in plans]))
     return values[0] if len(values) == 1 else call.emit(Concat, *values, axis=axis)
 
 
