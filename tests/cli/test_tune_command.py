@@ -102,7 +102,20 @@ def test_both_commands_calibrate_by_the_same_options() -> None:
     takes = {name: {p.name: p.opts for p in loaded(name).params} for name in ("convert", "tune")}
     for option in fields(CalibrationOptions):
         assert takes["tune"][option.name] == takes["convert"][option.name]
-    own = {"model", "data", "grid", "rule", "timesteps", "trials", "test", "hold_out", "seed", "store", "output"}
+    own = {
+        "model",
+        "data_set",
+        "data",
+        "grid",
+        "rule",
+        "timesteps",
+        "trials",
+        "test",
+        "hold_out",
+        "seed",
+        "store",
+        "output",
+    }
     others = set(takes["tune"]) - {option.name for option in fields(CalibrationOptions)}
     assert others - {"help"} == own | {"report", "allow_overlap", "force", "as_json", "dt", "cluster"}
 

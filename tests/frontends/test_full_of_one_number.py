@@ -13,7 +13,7 @@ from torch import Tensor
 
 import spikewright as sw
 from layers import Call
-from spikewright.errors import UnsupportedModelError
+from spikewright.errors import SpikewrightError
 from spikewright.forward import Forward
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -47,7 +47,7 @@ def test_they_are_what_they_are_there(name: str, door: str, tmp_path: Path) -> N
 
 
 def test_of_another_number_for_each_sample() -> None:
-    with pytest.raises(UnsupportedModelError, match="batch"):
+    with pytest.raises(SpikewrightError, match="batch"):
         sw.load(Call(lambda x: x + torch.ones_like(x[:, 0]).sum(0)), shape=(6, 2))
 
 

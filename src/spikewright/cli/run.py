@@ -165,14 +165,14 @@ def _table(file: Path) -> dict[str, Any]:
 
 def _show(file: Path) -> None:
     """Print what a result remembers of its making."""
+    found = read_history(file)
+    last = found[-1] if found else Provenance()
+    if not last.words:
+        raise SettingsError(f"{shown(file)}: {NOTHING}")
     try:
-        found = read_history(file)
-        last = found[-1] if found else Provenance()
-        if not last.words:
-            raise SettingsError(f"{shown(file)}: {NOTHING}")
         text = toml_of(table_of(list(last.words)))
     except SettingsError as error:
-        raise SettingsError(str(error) if shown(file) in str(error) else f"{shown(file)}: {error}") from None
+        raise SettingsError(f"{shown(file)}: {error}") from None
     for one in found:
         err.print(f"# {one.command or 'made in Python'}")
         err.print(f"# {', '.join(f'{name} {version}' for name, version in one.versions.items())}")

@@ -194,9 +194,8 @@ class _Source:
             )
         after = self.steps.shape_after(found.shape[1:], 3 if last else 1)
         if after != wanted:
-            raise DataError(
-                f"{self.spec}: samples have the shape {after} after preprocessing, the network takes {wanted}"
-            )
+            so = f"{self.spec}: samples have the shape {after} after preprocessing"
+            raise DataError(f"{so}, the network takes {wanted}")
 
     def npz(self) -> Dataset:
         """Samples of an ``.npz``, with labels if there are any."""
@@ -207,16 +206,14 @@ class _Source:
         targets = _target_names(headers, plain)
         for name in targets:
             if headers[name].shape[:1] != count:
-                labels = headers[name].shape[0] if headers[name].shape else "no"
+                labels = (*headers[name].shape, "no")[0]
                 raise DataError(f"{self.spec}: {count[0]} samples but {labels} labels; they must be as many")
         with _named(self.spec):
-            y, names = self._in_order(
-                _targets(read_npz(self.path, list(targets)), targets), named_classes(self.path, headers)
-            )
-        if check_unpacked(self.path, [x]) <= SMALL:
-            found = self.dataset(read_npz(self.path, [x])[x], y)
-        else:
-            found = self.streamed(NpzSource(self.path, x, headers[x], self.targets(y, count[0])))
+            given = _targets(read_npz(self.path, list(targets)), targets)
+            y, names = self._in_order(given, named_classes(self.path, headers))
+        large = check_unpacked(self.path, [x]) > SMALL
+        source = NpzSource(self.path, x, headers[x], self.targets(y, count[0]))
+        found = self.streamed(source) if large else self.dataset(read_npz(self.path, [x])[x], y)
         return replace(found, classes=names) if names else found  # type: ignore[type-var]
 
     def toolbox(self, samples: Path, labels: Path | None) -> Dataset:
@@ -266,8 +263,8 @@ class _Source:
         """SNN Toolbox's files, idx files, or pictures."""
         samples, found = self.parted(self.split)
         if samples is not None:
-            labels = self.path / "y_test.npz"
-            return self.toolbox(samples, labels if self.split == "test" and labels.exists() else None)
+            y = self.path / "y_test.npz"
+            return self.toolbox(samples, y if self.split == "test" and y.exists() else None)
         if found is not None:
             return self.idx(found)
         for other in self.parted("test" if self.split == "train" else "train"):
