@@ -51,6 +51,13 @@ def test_of_another_number_for_each_sample() -> None:
         sw.load(Call(lambda x: x + torch.ones_like(x[:, 0]).sum(0)), shape=(6, 2))
 
 
+def test_constants_make_wider() -> None:
+    module = Call(lambda x: x[:, :, None] * torch.arange(1.0, 4.0)[:, None] + torch.tensor([[0.1], [0.2], [0.3]]))
+    x = torch.rand(4, 6, 2, generator=torch.Generator().manual_seed(0))
+    (found,) = Forward(sw.load(module.eval(), shape=(6, 2)))(x).values()
+    torch.testing.assert_close(found, module(x), rtol=0, atol=1e-6)
+
+
 def test_joined_constants_fit() -> None:
     graph = sw.load(Call(lambda x: torch.cat([x, torch.tensor([[1.0, 2.0]]).expand(len(x), 2)], 1)), shape=(6,))
     (found,) = Forward(graph)(torch.zeros(2, 6)).values()

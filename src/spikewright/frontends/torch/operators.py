@@ -177,6 +177,9 @@ def per_sample(call: Call, values: Any, shape: Shape) -> NDArray[np.float64]:
 def affine(call: Call, x: Value, scale: Any = 1, bias: Any = 0, part: str = "") -> Value:
     """A factor and a shift by constants, spread over a sample."""
     factor, shift = (per_sample(call, values, x.sample) for values in (scale, bias))
+    given = (factor.shape, shift.shape)
+    if all(n in (1, own) or own == 1 for shape in given for n, own in zip(shape[::-1], x.sample[::-1], strict=False)):
+        x = _repeated(call, x, np.broadcast_shapes(x.sample, *given), f"{part}.wide".lstrip("."))
     return call.emit(ChannelAffine, x, part=part, **factor_and_shift(factor, shift, x.sample))
 
 
@@ -201,12 +204,15 @@ def spread_alike(call: Call, *values: Value) -> list[Value]:
     wide = np.broadcast_shapes(*(v.sample for v in values))
     if any(len(v.sample) != len(wide) for v in values):
         call.refuse(Cause.BATCH_AXIS)  # an axis of one stands beside the batch of the other
-    found = []
-    for k, v in enumerate(values):
-        table = np.broadcast_to(np.arange(prod(v.sample)).reshape(v.sample), wide)
-        plans = [] if v.sample == wide else gathered(v.sample, table)
-        found.append(call.emit_all(v, [replace(p, part=f"spread{k}.{p.part}".rstrip(".")) for p in plans]))
-    return found
+    return [_repeated(call, v, wide, f"spread{k}") for k, v in enumerate(values)]
+
+
+def _repeated(call: Call, x: Value, wide: Shape, part: str) -> Value:
+    """A value of another shape, repeated along its axes of length one."""
+    if x.sample == wide:
+        return x
+    plans = gathered(x.sample, np.broadcast_to(np.arange(prod(x.sample)).reshape(x.sample), wide))
+    return call.emit_all(x, [replace(plan, part=f"{part}.{plan.part}".rstrip(".")) for plan in plans])
 
 
 @converts("mul", "multiply", "div", "divide", "true_divide", "neg", "negative")
