@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import spikewright as sw
 from networks import Builder, plain, pools, residual
+from nir_in_spikingjelly import same_spikes
 from random_graphs import anything
 from spikewright.conversion import Neurons
 from spikewright.errors import GraphError, Problem, SettingsError, StorageError, UnsupportedModelError
@@ -351,25 +352,8 @@ def test_settings_and_places_that_cannot_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize("neurons", [Neurons(reset="zero", v_init=0.0), Neurons(reset="zero", v_init=0.0, leak=0.9)])
 def test_the_same_spikes_in_spikingjelly(neurons: Neurons, tmp_path: Path) -> None:
     """More of them, and other simulators: benchmarks/nir_exchange.py."""
-    exchange = pytest.importorskip("spikingjelly.activation_based.nir_exchange")
-    import torch
-
     b = residual(2)
     x = b.samples()
     graph = spiking(b.graph(), x, neurons)
     sw.export(graph, tmp_path / "n.nir")
-    module = exchange.import_from_nir(tmp_path / "n.nir")
-    theirs: dict[str, Array] = {}
-    for name, child in module.named_children():
-        if name in graph and graph[name].population:
-            child.register_forward_hook(
-                lambda _m, _i, out, name=name: theirs.update({name: theirs.get(name, 0) + out[0].numpy()})
-            )
-    state = None
-    with torch.no_grad():
-        for _ in range(20):
-            _, state = module(torch.from_numpy(x), state)
-    ours = sw.simulate(graph, x, 20, record="spikes")
-    assert theirs.keys() == ours.spikes.keys()
-    for name, trains in ours.spikes.items():
-        np.testing.assert_array_equal(theirs[name], trains.sum(axis=1))
+    same_spikes(graph, x, tmp_path / "n.nir")

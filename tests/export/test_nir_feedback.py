@@ -10,6 +10,7 @@ import pytest
 
 import spikewright as sw
 from networks import plain, residual
+from nir_in_spikingjelly import same_spikes
 from spikewright.conversion import Neurons
 from spikewright.errors import UnsupportedModelError
 from spikewright.graph import Array, Graph
@@ -128,25 +129,8 @@ def test_neurons_that_differ_come_back_through_a_scale() -> None:
 @pytest.mark.parametrize("neurons", NEURONS, ids=str)
 def test_the_same_spikes_in_spikingjelly(neurons: Neurons, tmp_path: Path) -> None:
     """More of it, and snnTorch: benchmarks/nir_exchange.py."""
-    exchange = pytest.importorskip("spikingjelly.activation_based.nir_exchange")
-    import torch
-
     b = residual(2)
     x = b.samples()
     graph = spiking(b.graph(), x, neurons, "percentile:99", "weights")
     sw.export(graph, tmp_path / "n.nir", feedback=True)
-    module = exchange.import_from_nir(tmp_path / "n.nir")
-    theirs: dict[str, Array] = {}
-    for name, child in module.named_children():
-        if name in graph and graph[name].population:
-            child.register_forward_hook(
-                lambda _m, _i, out, name=name: theirs.update({name: theirs.get(name, 0) + out[0].numpy()})
-            )
-    state = None
-    with torch.no_grad():
-        for _ in range(20):
-            _, state = module(torch.from_numpy(x), state)
-    ours = sw.simulate(graph, x, 20, record="spikes")
-    assert theirs.keys() == ours.spikes.keys()
-    for name, train in ours.spikes.items():
-        np.testing.assert_array_equal(theirs[name], train.sum(axis=1))
+    same_spikes(graph, x, tmp_path / "n.nir")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import plain
 from spikewright.cli.app import run
 from spikewright.errors import ModelFileError, SpikewrightWarning
 from spikewright.events import EventWriter
@@ -37,21 +36,7 @@ COMMANDS = {
 AGAIN = "take this file away to do its stage anew, or leave --resume (resume=True) away to begin anew"
 
 
-@pytest.fixture(autouse=True)
-def kept_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("EVERY", 0.0), ("SHARE", 0), ("LOST", 0.0)):
-        monkeypatch.setattr(checkpoint, name, value)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    builder = plain(1)
-    graph, x = builder.graph(), builder.samples(30)
-    sw.save(graph, "trained.safetensors")
-    sw.save(sw.convert(graph, x[:8]), "net.safetensors")
-    np.savez("data.npz", x=x, y=np.arange(30) % 3)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("kept_after_every_batch")
 
 
 def interrupted(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch, samples: int = 12, name: str = "") -> None:

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import spikewright as sw
-from networks import plain
 from spikewright.cli.app import run
 from spikewright.parts import Checkpoint, checkpoint, from_plain, to_plain
 from spikewright.parts.fold import Fold
@@ -18,24 +16,16 @@ from spikewright.parts.fold import Fold
 SIMULATE = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "6", "--batch-size", "4", "--allow-overlap")
 
 
-@pytest.fixture(autouse=True)
-def kept_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    monkeypatch.setattr(checkpoint, "SHARE", 0)
-    monkeypatch.setattr(checkpoint, "LOST", 0.0)
+pytestmark = pytest.mark.usefixtures("kept_after_every_batch")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    builder = plain(1)
-    graph, x = builder.graph(), builder.samples(30)
-    sw.save(graph, "trained.safetensors")
-    sw.save(sw.convert(graph, x[:8]), "net.safetensors")
-    np.savez("data.npz", x=x, y=np.arange(30) % 3)
+def folder(folder: Path) -> Path:
+    """With data of numbers, and others beside."""
+    x = np.load("data.npz")["x"]
     np.savez("values.npz", x=x, y=np.random.default_rng(0).normal(1000, 1, (30, 4)))
     np.savez("other.npz", x=x[::-1].copy(), y=np.arange(30) % 3)
-    return tmp_path
+    return folder
 
 
 def stopped_after(samples: int, monkeypatch: pytest.MonkeyPatch, name: str = "") -> Callable[[], None]:

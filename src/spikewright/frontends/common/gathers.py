@@ -210,14 +210,14 @@ def beside(shape: Shape, axis: int, before: Sequence[Array], after: Sequence[Arr
         Refusal: for constants of another shape, or that are not finite.
     """
     for one in (*before, *after):
-        if np.delete(one.shape, axis).tolist() != np.delete(shape, axis).tolist():
+        if (*one.shape[:axis], *one.shape[axis + 1 :]) != (*shape[:axis], *shape[axis + 1 :]):
             raise Refusal(f"it joins a constant of shape {shape_text(one.shape)} with samples of {shape_text(shape)}")
     low, high = (sum(one.shape[axis] for one in some) for some in (before, after))
     padding = tuple((low, high) if k == axis else (0, 0) for k in range(len(shape)))
-    shift = np.concatenate([*before, np.zeros(shape), *after], axis=axis)
-    if not shift.any():
+    if not any(one.any() for one in (*before, *after)):
         return padded(shape, padding, 0)
-    check_constants(shift.size)
+    check_constants(prod(n + sum(sides) for n, sides in zip(shape, padding, strict=True)))
+    shift = np.concatenate([*before, np.zeros(shape), *after], axis=axis)
     border = NodePlan(Pad, "border", {"padding": padding})
     return [border, NodePlan(ChannelAffine, "constants", factor_and_shift(1, shift, shift.shape))]
 

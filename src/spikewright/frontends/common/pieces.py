@@ -114,6 +114,10 @@ def stepped(at: float, below: float, there: float, above: float) -> Pieces:
     return simplified(Pieces(tuple(Line.of(0, value) for value in (below, there, above)), (Cut(at), Cut(at, 1))))
 
 
+TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
+"""Comparisons with their sides exchanged."""
+
+
 def compared(operator: str, bound: float) -> Pieces:
     """1 where a comparison of x with a bound holds, else 0.
 

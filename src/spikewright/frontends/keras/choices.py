@@ -10,7 +10,16 @@ import numpy as np
 from spikewright.causes import Cause
 from spikewright.frontends.common.choices import elsewhere
 from spikewright.frontends.common.constants import factor_and_shift
-from spikewright.frontends.common.pieces import JUNCTIONS, chosen, compared, multiplied, shrunk, stepped, threshold
+from spikewright.frontends.common.pieces import (
+    JUNCTIONS,
+    TURNED,
+    chosen,
+    compared,
+    multiplied,
+    shrunk,
+    stepped,
+    threshold,
+)
 from spikewright.frontends.keras.call import Call, Value
 from spikewright.frontends.keras.moves import FUNCTIONS, spread
 from spikewright.nodes import Add, ChannelAffine, Identity, ReLU
@@ -18,7 +27,6 @@ from spikewright.nodes import Add, ChannelAffine, Identity, ReLU
 converts = FUNCTIONS.converts
 
 SIGNS = {"Greater": ">", "GreaterEqual": ">=", "Less": "<", "LessEqual": "<="}
-TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
 def _affine(call: Call, x: Value, scale: Any = 1.0, shift: Any = 0.0, part: str = "") -> Value:

@@ -8,14 +8,13 @@ import numpy as np
 
 from spikewright.frontends.common.choices import elsewhere
 from spikewright.frontends.common.constants import factor_and_shift
-from spikewright.frontends.common.pieces import JUNCTIONS, chosen, compared, shrunk, stepped, threshold
+from spikewright.frontends.common.pieces import JUNCTIONS, TURNED, chosen, compared, shrunk, stepped, threshold
 from spikewright.frontends.onnx.arithmetic import aligned, alike, without_batch
 from spikewright.frontends.onnx.call import Call
 from spikewright.graph import Shape
 from spikewright.nodes import Add, ChannelAffine, ReLU
 
 SIGNS = {"Greater": ">", "GreaterOrEqual": ">=", "Less": "<", "LessOrEqual": "<="}
-TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
 def compare(call: Call) -> None:

@@ -9,6 +9,7 @@ from spikewright.frontends.common import moves
 from spikewright.frontends.common.gathers import beside, bordered, padded, with_constants
 from spikewright.frontends.common.moves import filled_in
 from spikewright.frontends.common.refusals import Refusal
+from spikewright.frontends.onnx.arithmetic import without_batch
 from spikewright.frontends.onnx.call import Call
 from spikewright.frontends.onnx.constants import BATCH
 from spikewright.frontends.onnx.gathers import move, spread
@@ -34,7 +35,7 @@ def concat(call: Call) -> None:
     given = [call.needed(k) if call.is_constant(k) else k for k in count]
     sources = []
     for k, *constants in with_constants(given, int):
-        around = ([one[0] if one.ndim > len(call.shape(k)) else one for one in some] for some in constants)
+        around = ([without_batch(one, call.shape(k)) for one in some] for some in constants)
         plans = beside(call.shape(k), axis, *around) if any(constants) else []
         sources.append(call.chain(plans, call.source(k), f"beside{k}"))
     call.emit(Concat if len(sources) > 1 else Identity, *sources, **({"axis": axis} if len(sources) > 1 else {}))

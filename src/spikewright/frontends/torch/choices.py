@@ -8,7 +8,7 @@ import numpy as np
 
 from spikewright.causes import Cause
 from spikewright.frontends.common.choices import elsewhere
-from spikewright.frontends.common.pieces import JUNCTIONS, Pieces, chosen, compared, shrunk, stepped, threshold
+from spikewright.frontends.common.pieces import JUNCTIONS, TURNED, Pieces, chosen, compared, shrunk, stepped, threshold
 from spikewright.frontends.common.rules import Rules
 from spikewright.frontends.torch.call import Call, Handler, Value
 from spikewright.frontends.torch.operators import affine, numbers, per_sample, spread_alike
@@ -20,7 +20,6 @@ converts = CHOICES.converts
 
 SIGNS = {"gt": ">", "greater": ">", "ge": ">=", "greater_equal": ">=", "lt": "<", "less": "<", "le": "<="}
 SIGNS["less_equal"] = "<="
-TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
 @converts(*SIGNS)

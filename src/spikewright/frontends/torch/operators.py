@@ -296,9 +296,9 @@ def permute(call: Call) -> Value:
 def concat(call: Call) -> Value:
     given = [v if isinstance(v, Value) else numbers(call, v) for v in call["tensors"]]
     first = next(v for v in given if isinstance(v, Value))
-    axis, rank, values = call.axis(first, call["dim"]), len(first.sample), []
+    axis, values = call.axis(first, call["dim"]), []
     for k, (value, *constants) in enumerate(with_constants(given, Value)):
-        around = ([one[0] if one.ndim > rank else one for one in some] for some in constants)
+        around = ([per_sample(call, one, value.sample) for one in some] for some in constants)
         plans = beside(value.sample, axis, *around) if any(constants) else []
         values.append(call.emit_all(value, [replace(plan, part=f"{plan.part}{k}") for plan in plans]))
     return values[0] if len(values) == 1 else call.emit(Concat, *values, axis=axis)
