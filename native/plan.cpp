@@ -156,6 +156,40 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   return id;
 }
 
+int Plan::add_join(int64_t positions, int64_t channels, const std::vector<int64_t>& sources,
+                   const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to) {
+  require(!sources.empty() && from.size() == sources.size() && to.size() == sources.size(),
+          "join: sources do not fit their values");
+  const int before = int(layers.size()), id = add(Kind::join, positions, channels);
+  Layer& layer = layers[size_t(id)];
+  try {
+    std::vector<uint8_t> taken(size_t(layer.size()), 0);
+    bool trains = true;
+    for (size_t k = 0; k < sources.size(); ++k) {
+      require(sources[k] >= 0 && sources[k] < before, "join: no such source layer");
+      const Layer& source = layers[size_t(sources[k])];
+      require(source.kind != Kind::output, "join: an output sends nothing");
+      require(from[k].size() == to[k].size(), "join: each value stands at one place");
+      Part& part = layer.parts.emplace_back();
+      part.source = int(sources[k]);
+      for (size_t i = 0; i < from[k].size(); ++i) {
+        const int32_t at = from[k][i], place = to[k][i];
+        require(at >= 0 && at < source.size(), "join: a value lies outside its source");
+        require(place >= 0 && place < layer.size() && !taken[size_t(place)], "join: a place is not there, or taken");
+        taken[size_t(place)] = 1;
+        part.stretches.push_back({uint32_t(at), uint32_t(place), 1});
+      }
+      trains = trains && source.bits && !source.open_ended;
+      layer.bits = std::max(layer.bits, source.bits), layer.takes_back = layer.takes_back || source.takes_back;
+    }
+    if (!trains) layer.bits = 0, layer.takes_back = false;
+  } catch (...) {
+    layers.pop_back();
+    throw;
+  }
+  return id;
+}
+
 Layer& Plan::target_of(int64_t target, int64_t source, const char* what) {
   const std::string where(what);
   require(!finished(), "the plan is finished: nothing can be added");
@@ -163,7 +197,8 @@ Layer& Plan::target_of(int64_t target, int64_t source, const char* what) {
   require(source >= 0 && source < target, where + ": its source must come before its target");
   require(layers[size_t(source)].kind != Kind::output, where + ": an output sends nothing");
   Layer& layer = layers[size_t(target)];
-  require(layer.kind != Kind::input && layer.kind != Kind::pool, where + ": inputs and pools take no projections");
+  const bool takes = layer.kind != Kind::input && layer.kind != Kind::pool && layer.kind != Kind::join;
+  require(takes, where + ": inputs, pools and joins take no projections");
   return layer;
 }
 
@@ -222,6 +257,30 @@ void Plan::add_sparse(int64_t target, int64_t source, std::vector<int64_t> start
   layer.projections.push_back(std::move(p));
 }
 
+// Slots in place of values, and neighbours in one stretch. Its own slots are as wide as those of a layer that gathers.
+void Plan::finish_join(Layer& layer, int width) {
+  layer.padded = (layer.channels + width - 1) / width * width;
+  const auto slot_of = [](const Layer& of, uint32_t i) {
+    return uint32_t(of.slot(int(i) / of.channels)) + i % uint32_t(of.channels);
+  };
+  for (Part& part : layer.parts) {
+    Layer& source = layers[size_t(part.source)];
+    const bool lists = !layer.bits && !source.sends_graded();
+    (lists ? source.keeps_lists : layer.bits ? source.keeps_trains : source.keeps_values) = true;
+    std::vector<Part::Stretch> merged;
+    for (const Part::Stretch& one : part.stretches) {
+      const uint32_t from = lists ? one.from : slot_of(source, one.from), to = slot_of(layer, one.to);
+      if (!merged.empty() && merged.back().from + merged.back().length == from &&
+          merged.back().to + merged.back().length == to) {
+        ++merged.back().length;
+      } else {
+        merged.push_back({from, to, 1});
+      }
+    }
+    part.stretches = std::move(merged);
+  }
+}
+
 void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
   require(!finished(), "the plan is finished already");
   for (Layer& layer : layers) layer.row_length = layer.pitch = layer.positions, layer.padded = layer.channels;
@@ -231,6 +290,7 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
       Layer& source = layers[size_t(p.source)];
       (!layer.gather ? source.keeps_lists : source.bits ? source.keeps_trains : source.keeps_values) = true;
     }
+    if (layer.kind == Kind::join) finish_join(layer, chosen.width);
     if (layer.kind != Kind::pool) continue;
     Layer& source = layers[size_t(layer.source)];
     Pool& pool = layer.pool;

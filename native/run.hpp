@@ -172,6 +172,7 @@ void pool_trains(const Layer& layer, const Layer& source, const LayerState& from
                  LayerState& state, const std::atomic<bool>& stop);
 void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
 void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void join_layers(const Plan& plan, const Layer& layer, Workspace& workspace, int steps, LayerState& state);
 void sort_large(LayerState& state);
 void list_values(const Layer& layer, const InnerLoops& loops, int steps, LayerState& state);
 void value_lists(const Layer& layer, int steps, LayerState& state);
