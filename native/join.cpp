@@ -1,4 +1,4 @@
-// Layers side by side as one: what they sent in a chunk, copied to where the join has it.
+// Layers side by side or added up, as one: what they sent in a chunk, brought to where the join has it.
 #include <algorithm>
 
 #include "run.hpp"
@@ -41,7 +41,9 @@ void join_values(const Plan& plan, const Layer& layer, const Workspace& workspac
       for (uint32_t e = lists ? events.start[size_t(t)] : 0; lists && e < events.start[size_t(t) + 1]; ++e) {
         dense[events.index[e]] = events.value[e];
       }
-      for (const Part::Stretch& one : part.stretches) std::copy_n(read + one.from, one.length, write + one.to);
+      for (const Part::Stretch& one : part.stretches) {
+        for (uint32_t i = 0; i < one.length; ++i) write[one.to + i] += one.factor * read[one.from + i];
+      }
       for (uint32_t e = lists ? events.start[size_t(t)] : 0; lists && e < events.start[size_t(t) + 1]; ++e) {
         dense[events.index[e]] = 0.0f;
       }

@@ -129,10 +129,11 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   require(horizon >= 1 && horizon <= (1 << 24), "pool: horizon must be 1 or more");
   require(positions > 0 && channels > 0 && positions <= max_values && channels <= max_values,
           "a layer needs at least one position and one channel");
-  require(int64_t(start.size()) == positions * channels + 1 && start[0] == 0 && start.back() == int64_t(index.size()),
+  require(int64_t(start.size()) == positions + 1 && start[0] == 0 && start.back() == int64_t(index.size()),
           "pool: window starts do not fit the windows");
   require(int64_t(index.size()) <= max_values, "pool: too many connections");
-  const int inputs = layers[size_t(source)].size();
+  require(layers[size_t(source)].channels == channels, "pool: its source has other channels");
+  const int inputs = layers[size_t(source)].positions;
   for (size_t w = 0; w + 1 < start.size(); ++w) require(start[w] < start[w + 1], "pool: a window is empty");
   for (int64_t i : index) require(i >= 0 && i < inputs, "pool: a window reaches outside its source");
   const int id = add(Kind::pool, positions, channels);
@@ -157,27 +158,32 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
 }
 
 int Plan::add_join(int64_t positions, int64_t channels, const std::vector<int64_t>& sources,
-                   const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to) {
-  require(!sources.empty() && from.size() == sources.size() && to.size() == sources.size(),
-          "join: sources do not fit their values");
+                   const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to,
+                   const std::vector<std::vector<float>>& factors) {
+  const bool sums = !factors.empty();
+  require(!sources.empty() && from.size() == sources.size() && to.size() == sources.size() &&
+              (!sums || factors.size() == sources.size()), "join: sources do not fit their values");
   const int before = int(layers.size()), id = add(Kind::join, positions, channels);
   Layer& layer = layers[size_t(id)];
   try {
     std::vector<uint8_t> taken(size_t(layer.size()), 0);
-    bool trains = true;
+    bool trains = !sums;
     for (size_t k = 0; k < sources.size(); ++k) {
       require(sources[k] >= 0 && sources[k] < before, "join: no such source layer");
       const Layer& source = layers[size_t(sources[k])];
       require(source.kind != Kind::output, "join: an output sends nothing");
-      require(from[k].size() == to[k].size(), "join: each value stands at one place");
+      require(from[k].size() == to[k].size() && (!sums || from[k].size() == factors[k].size()),
+              "join: each value has one place, and one factor if any");
+      if (sums) require_finite(factors[k], "join: factor");
       Part& part = layer.parts.emplace_back();
       part.source = int(sources[k]);
       for (size_t i = 0; i < from[k].size(); ++i) {
         const int32_t at = from[k][i], place = to[k][i];
         require(at >= 0 && at < source.size(), "join: a value lies outside its source");
-        require(place >= 0 && place < layer.size() && !taken[size_t(place)], "join: a place is not there, or taken");
+        require(place >= 0 && place < layer.size() && (sums || !taken[size_t(place)]),
+                "join: a place is not there, or taken");
         taken[size_t(place)] = 1;
-        part.stretches.push_back({uint32_t(at), uint32_t(place), 1});
+        part.stretches.push_back({uint32_t(at), uint32_t(place), 1, sums ? factors[k][i] : 1.0f});
       }
       trains = trains && source.bits && !source.open_ended;
       layer.bits = std::max(layer.bits, source.bits), layer.takes_back = layer.takes_back || source.takes_back;
@@ -270,11 +276,11 @@ void Plan::finish_join(Layer& layer, int width) {
     std::vector<Part::Stretch> merged;
     for (const Part::Stretch& one : part.stretches) {
       const uint32_t from = lists ? one.from : slot_of(source, one.from), to = slot_of(layer, one.to);
-      if (!merged.empty() && merged.back().from + merged.back().length == from &&
-          merged.back().to + merged.back().length == to) {
-        ++merged.back().length;
+      Part::Stretch* last = merged.empty() ? nullptr : &merged.back();
+      if (last && last->from + last->length == from && last->to + last->length == to && last->factor == one.factor) {
+        ++last->length;
       } else {
-        merged.push_back({from, to, 1});
+        merged.push_back({from, to, 1, one.factor});
       }
     }
     part.stretches = std::move(merged);
@@ -295,12 +301,8 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
     Layer& source = layers[size_t(layer.source)];
     Pool& pool = layer.pool;
     const bool counts = pool.policy == Policy::count_max || pool.policy == Policy::avg_max;
-    if (gather && layer.bits == 1 && counts) {
-      for (uint32_t i : pool.index) {
-        pool.slot.push_back(uint32_t(source.slot(int(i) / source.channels)) + i % uint32_t(source.channels));
-      }
-    }
-    (pool.slot.empty() ? source.keeps_lists : source.keeps_trains) = true;
+    pool.of_trains = gather && layer.bits == 1 && counts;
+    (pool.of_trains ? source.keeps_trains : source.keeps_lists) = true;
   }
   for (Layer& layer : layers) {  // what gathers has its weights packed; numbers too large for trains are added one by one
     for (Projection& p : layer.projections) {

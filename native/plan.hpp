@@ -52,12 +52,13 @@ struct Neurons {
   }
 };
 
+// Windows of positions, the same for every channel.
 struct Pool {
   Policy policy = Policy::count_max;
   int horizon = 1;
+  bool of_trains = false;                     // set where trains are pooled as such
   std::vector<uint32_t> start, index;         // inputs of each window, in the order that breaks ties
   std::vector<uint32_t> reach_start, reach;   // windows of each input
-  std::vector<uint32_t> slot;                 // of each input of each window, where trains are pooled as such
 };
 
 // How coordinates of one axis meet: for each input coordinate, the (kernel, output) coordinates it reaches.
@@ -101,10 +102,11 @@ struct Projection {
   }
 };
 
-// What a join takes from one source: stretches of its values, each a value after the other.
+// What a join takes from one source: stretches of its values, each a value after the other, times a factor.
 struct Part {
   struct Stretch {
     uint32_t from, to, length;  // once the plan is finished slots, those of the source where it does not send lists
+    float factor;
   };
   int source = 0;
   std::vector<Stretch> stretches;
@@ -119,7 +121,7 @@ struct Layer {
   Neurons neurons;
   Pool pool;
   int source = -1;  // of a pool
-  std::vector<Part> parts;  // of a join: layers side by side, as one that sends what they send
+  std::vector<Part> parts;  // of a join: layers side by side or added up, as one that sends what they send
   std::vector<Projection> projections;
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
@@ -135,7 +137,7 @@ struct Layer {
 
   // Whether it makes trains: what gathers, pools that compare counts of single spikes, and joins of trains.
   bool makes_trains() const {
-    return (gather && kind == Kind::neurons) || !pool.slot.empty() || (kind == Kind::join && bits);
+    return (gather && kind == Kind::neurons) || pool.of_trains || (kind == Kind::join && bits);
   }
   // Whether all its values of a chunk lie there whoever reads them.
   bool makes_values() const { return (gather && kind == Kind::relay) || (kind == Kind::join && !bits); }
@@ -168,11 +170,14 @@ class Plan {
   int add_relay(int64_t positions, int64_t channels) { return add(Kind::relay, positions, channels); }
   int add_output(int64_t positions, int64_t channels) { return add(Kind::output, positions, channels); }
   int add_neurons(int64_t positions, int64_t channels, Neurons neurons);
+  // `index`: of each window the positions of the source, which has as many channels as the pool.
   int add_pool(int64_t source, int64_t positions, int64_t channels, Policy policy, int64_t horizon,
                std::vector<int64_t> start, std::vector<int64_t> index);
-  // `from` and `to` by source: which of its values stand where. No place is taken twice.
+  // `from` and `to` by source: which of its values stand where. No place is taken twice unless there are factors, whose
+  // products with the values are added up.
   int add_join(int64_t positions, int64_t channels, const std::vector<int64_t>& sources,
-               const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to);
+               const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to,
+               const std::vector<std::vector<float>>& factors);
   void add_conv(int64_t target, int64_t source, std::vector<int32_t> remap, const std::vector<int64_t>& lengths,
                 int64_t channels, const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
                 const std::vector<int64_t>& low, const std::vector<int64_t>& dilation,

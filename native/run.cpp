@@ -132,7 +132,7 @@ class Sample {
         join_layers(plan_, layer, work_, steps, state);
       } else {
         const size_t source = size_t(layer.source);
-        pool_trains(layer, plan_.layers[source], work_.layers[source], *plan_.loops, steps, state, stop_);
+        pool_trains(layer, plan_.layers[source], work_.layers[source], *plan_.loops, steps, work_.pool, state, stop_);
       }
       if (stopped()) return;
       if (notes(port(k))) note_trains(layer, port(k), steps, state);

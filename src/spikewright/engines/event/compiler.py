@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines.event.joining import Source, add_source, joined, sources_of
-from spikewright.engines.event.operators import Term, add_term, fits_grid, has_fast_form, side_by_side
+from spikewright.engines.event.operators import Term, add_term, fits_grid, has_fast_form, is_one_layer, side_by_side
 from spikewright.engines.event.view import View, all_neurons, behind_taps, channels_last, nothing, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
@@ -164,7 +164,7 @@ class _Compiler:
         if not isinstance(value, View):
             return False
         if isinstance(reader, SpikeMaxPool):
-            return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
+            return value.plain and bool((value.neurons >= 0).all())
         made = reader.connections(value.shape)
         return made is None or not has_fast_form(made) or fits_grid(value, self.made.sources)
 
@@ -179,7 +179,7 @@ class _Compiler:
 
     def _layer(self, node: Node, terms: tuple[Term, ...], add: Callable[[], int]) -> View:
         shape = self._received(node)
-        ready = [side_by_side(self.made.plan, term, self.made.sources, shape) for term in terms]
+        ready = side_by_side(self.made.plan, terms, self.made.sources, shape)
         layer = add()
         for term in ready:
             add_term(self.made.plan, layer, term, self.made.sources, shape)
@@ -204,12 +204,14 @@ class _Compiler:
         return layer
 
     def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:
+        if not is_one_layer(view, self.made.sources):
+            view = joined(self.made.plan, view, self.made.sources)
         (source,) = sources_of(view, self.made.sources)
-        windows = behind_taps(view, node.connections(view.shape)).neurons
-        inputs = np.moveaxis(windows, 0, -2).reshape(prod(shape), -1)
+        windows = behind_taps(view, node.connections(view.shape)).neurons  # the same for every channel
+        inputs = windows[0].reshape(prod(shape[1:]), -1)
         inside = inputs >= 0
         start = np.concatenate(([0], np.cumsum(inside.sum(axis=1))))
-        index = inputs[inside] - source.first
+        index = (inputs[inside] - source.first) // shape[0]
         layer: int = self.made.plan.pool(source.layer, *_size(shape), node.policy, node.horizon, start, index)
         return layer
 

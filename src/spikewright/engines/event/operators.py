@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.connections.listing import one_by_one
-from spikewright.engines.event.joining import Source, joined, sources_of
+from spikewright.engines.event.joining import Source, joined, sources_of, summed
 from spikewright.engines.event.view import View, channels_last
 from spikewright.engines.event.windows import slides
 from spikewright.graph import Shape
+
+FEW = 16
+"""Neurons that are added up as values where nothing else is: by events beyond that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +140,7 @@ def _transposed(weight: NDArray[np.float32], used: NDArray[np.int64], factor: np
 def _add_scaling(plan: Any, target: int, view: View, sources: list[Source], shape: Shape) -> bool:
     """One to one with one factor a channel: a convolution of one channel each; False if it is not that."""
     weight = _factor_of_channels(view, shape)
-    if weight is None or not _is_one_layer(view, sources):
+    if weight is None or not is_one_layer(view, sources):
         return False
     (source,) = sources_of(view, sources)
     spatial, ones, zeros = three_axes(shape[1:], 1), [1] * 3, [0] * 3
@@ -146,10 +149,21 @@ def _add_scaling(plan: Any, target: int, view: View, sources: list[Source], shap
     return True
 
 
-def side_by_side(plan: Any, term: Term, sources: list[Source], shape: Shape) -> Term:
-    """A term as it is or, where it is one to one with values of several layers, with these joined to one."""
-    simple = term.operator is not None or _factor_of_channels(term.view, shape) is None
-    return term if simple or _is_one_layer(term.view, sources) else Term(joined(plan, term.view, sources))
+def side_by_side(plan: Any, terms: tuple[Term, ...], sources: list[Source], shape: Shape) -> list[Term]:
+    """Terms as they are or, where one without an operator would be added connection by connection, as one layer.
+
+    Sums of many neurons stay what they are, unless the layer receives something else too, which is then added faster.
+    """
+    made = []
+    for term in terms:
+        view = term.view
+        if term.operator is None and len(shape) <= 4 and view.shape == shape and (view.neurons >= 0).any():
+            if _factor_of_channels(view, shape) is None and (len(terms) > 1 or view.neurons.shape[-1] <= FEW):
+                view = summed(plan, view, sources)
+            elif _factor_of_channels(view, shape) is not None and not is_one_layer(view, sources):
+                view = joined(plan, view, sources)
+        made.append(Term(view, term.operator))
+    return made
 
 
 def _factor_of_channels(view: View, shape: Shape) -> NDArray[np.float32] | None:
@@ -163,7 +177,7 @@ def _factor_of_channels(view: View, shape: Shape) -> NDArray[np.float32] | None:
     return np.ascontiguousarray(own, np.float32) if same else None
 
 
-def _is_one_layer(view: View, sources: list[Source]) -> bool:
+def is_one_layer(view: View, sources: list[Source]) -> bool:
     """Whether single neurons are all of one layer, each at its own place."""
     found = sources_of(view, sources)
     if len(found) != 1 or found[0].size != prod(view.shape):
