@@ -46,6 +46,8 @@ WAYS = {
     "percentile of each layer": "percentile:99.9",
     "percentile of each channel": "percentile:99.9,channels",
 }
+KEPT = ", memory kept"
+"""Of what ran with ``MALLOC_TRIM_THRESHOLD_`` set: then pages that an activation had are there for the next one."""
 SHORT = dict(zip(("max", "layer", "channel"), WAYS, strict=True))
 
 
@@ -81,6 +83,10 @@ def peaks() -> dict[int, float]:
     return found
 
 
+def kept() -> bool:
+    return "MALLOC_TRIM_THRESHOLD_" in os.environ
+
+
 def forward_only(graph: Graph, data: Dataset) -> None:
     forward = Forward(graph)
     for x, _ in data.batches(BATCH):
@@ -101,7 +107,7 @@ def round_of(name: str, graph: Graph, data: Dataset, ways: list[str]) -> dict[st
         print(f"  {name}, {way}: {taken[way][0]:.2f} s", flush=True)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} of torch's threads"
     return {
-        **{"network": name, "images": len(data), "seconds": taken, "load": f"{os.getloadavg()[0]:.1f}"},
+        **{"network": name + KEPT * kept(), "images": len(data), "seconds": taken, "load": f"{os.getloadavg()[0]:.1f}"},
         "machine": f"{machine}, torch {torch.__version__}",
     }
 
@@ -136,7 +142,7 @@ def page(rows: list[dict[str, Any]]) -> str:
         "| network | images | forward, s | " + " | ".join(WAYS) + " | load averages |",
         "|---" * (len(WAYS) + 4) + "|",
     ]
-    for name in (name for name in NETWORKS if name in networks):
+    for name in (label for name in NETWORKS for label in (name, name + KEPT) if label in networks):
         count = networks[name]["images"]
         same = [row for row in rows if row.get("network") == name and row["images"] == count]
         forward = statistics.median(t for row in same for t in row["seconds"]["forward"])
