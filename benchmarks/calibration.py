@@ -47,7 +47,7 @@ WAYS = {
     "percentile of each channel": "percentile:99.9,channels",
 }
 GOALS = {"max": 1.2, "percentile of each layer": 1.3, "percentile of each channel": 1.5}
-BOUND = """What bounds it. An activation is rectified and counted in one look, which takes 0.5 ns a value (one read of it
+BOUND = """What bounds it: an activation is rectified and counted in one look, which takes 0.5 ns a value (one read
 alone takes 0.2 ns, the rest is counting the positive ones), and a ReLU of torch, which is left out for it, 0.6. What is
 left above is mostly memory: an activation of 256 samples has up to 13 MB, which malloc gives back to the system and
 takes anew, page by page. Of a ResNet's 1,280 images that was a tenth of the time of the forward pass and a fifth of
