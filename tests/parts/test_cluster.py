@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -205,6 +207,16 @@ def test_workers_that_do_not_start_are_one_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(distributed, "LocalCluster", never)
     with pytest.raises(ClusterError, match=r"workers on this machine did not start \(Only 1/2"), cluster_of("local:2"):
         pass
+
+
+def test_a_script_that_starts_workers_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
+    """Each worker runs it from its top, and would start workers of its own."""
+    script = tmp_path / "script.py"
+    script.write_text("from spikewright.cluster import cluster_of\nwith cluster_of('local:1'):\n    pass\n")
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].endswith("a script must start them below if __name__ == '__main__':")
+    assert ended.stderr.startswith("a worker came to where workers are started: put that below if __name__")
 
 
 def test_workers_say_what_they_are() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from logging import CRITICAL
+from multiprocessing import current_process
 from typing import TYPE_CHECKING, Any
 
 from spikewright.cluster.workers import facts, opened
@@ -32,6 +33,8 @@ SECONDS = 20
 """How long a scheduler is waited for."""
 DESERTED = 120
 """After so many seconds without any worker nobody is waited for any more."""
+GUARD = "if __name__ == '__main__':"
+"""What keeps a worker, which runs a script from its top first of all, from starting workers itself."""
 
 
 @contextmanager
@@ -58,6 +61,8 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
     if kind == "local":
         if not (count.isdecimal() and 0 < int(count) <= 1024):
             raise SettingsError(f"cluster: local takes a number of workers, local:4, not '{one_line(text, 60)}'")
+        if getattr(current_process(), "_inheriting", False):  # as multiprocessing tells it
+            raise SystemExit(f"a worker came to where workers are started: put that below {GUARD} in the script")
         threads = str(max(1, (os.cpu_count() or 1) // int(count)))
         own = {**THREADS, **dict.fromkeys(OWN, threads)}
         with ExitStack() as stack:
@@ -75,7 +80,8 @@ def cluster_of(choice: ClusterChoice) -> Iterator[Cluster]:
                 client = stack.enter_context(Client(stack.enter_context(local)))
             except (TimeoutError, RuntimeError, OSError) as error:
                 raise ClusterError(
-                    f"workers on this machine did not start ({first_line(error)}): ask for fewer, or try again"
+                    f"workers on this machine did not start ({first_line(error)}): ask for fewer, or try again; a "
+                    f"script must start them below {GUARD}"
                 ) from error
             yield Cluster(client)
         return
