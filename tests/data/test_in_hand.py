@@ -192,6 +192,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         r"item 3 has the shape \(1, 2, 3\), the first \(4, 2, 3\)",
     ),
     "samples of another input": (lambda: {"a": X}, "the network has the inputs x; the data are for a"),
+    "samples and labels by name": (
+        lambda: {"x": X, "y": Y},
+        r"the network has the inputs x; the data are for x, y; samples and labels are given as \(x, y\)",
+    ),
 }
 
 

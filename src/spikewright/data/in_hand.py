@@ -13,7 +13,7 @@ from spikewright.data.columns import Columns, columns_of
 from spikewright.data.dataset import ArrayDataset, Dataset, check_samples
 from spikewright.data.items import GIVE, ItemSource, StreamSource, class_names, length_of
 from spikewright.data.labels import as_targets, collected_targets, targets_of
-from spikewright.data.layout import Inputs, channels_of, fit_axes, side_by_side
+from spikewright.data.layout import Inputs, channels_of, check_names, fit_axes, side_by_side
 from spikewright.data.source import ArraySource, Source
 from spikewright.data.streamed import StreamedDataset
 from spikewright.data.values import array_of, is_picture
@@ -57,6 +57,7 @@ def as_dataset(data: Any, inputs: Inputs | None = None, columns: Columns | str |
                 f"a dictionary of {', '.join(map(str, x))[:80]}: arrays by name are for a network with several inputs; "
                 "samples and labels are given as (x, y)"
             )
+        check_names([str(name) for name in x], inputs)
         parts = {str(name): array_of(part, f"the samples of '{name}'") for name, part in x.items()}
         for part in parts.values():
             check_samples(part.shape, part.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 
 import numpy as np
@@ -70,16 +70,25 @@ def fit_picture_axes(x: Array, count: int, channels: str = "first") -> Array | N
     return np.moveaxis(x, 1, -1) if last else np.moveaxis(x, -1, 1)
 
 
+def check_names(parts: Iterable[str], inputs: Inputs) -> None:
+    """Refuse arrays by other names than those of the inputs.
+
+    Raises:
+        DataError: saying both, and of one input how labels are given, which may be among them.
+    """
+    if set(parts) == set(inputs):
+        return
+    given = f"the network has the inputs {', '.join(inputs)}; the data are for {', '.join(map(str, parts))}"
+    raise DataError(f"{given}; samples and labels are given as (x, y)" if len(inputs) == 1 else given)
+
+
 def side_by_side(parts: Mapping[str, Array], inputs: Inputs) -> Array:
     """The samples of several inputs in one row each, ``(N, total)``; of event frames ``(N, frames, total)``.
 
     Raises:
         DataError: for an input without samples, samples without input, and shapes that do not fit.
     """
-    if set(parts) != set(inputs):
-        raise DataError(
-            f"the network has the inputs {', '.join(inputs)}; the data are for {', '.join(map(str, parts))}"
-        )
+    check_names(parts, inputs)
     rows = []
     for name, shape in inputs.items():
         x = fit_axes(parts[name], shape, channels_of(inputs, name))
