@@ -101,7 +101,7 @@ def _draw(axes: Axes, panel: Panel, width: float) -> None:
     prepare_scales(axes, layout)
     draw_bars(axes, [trace for trace in traces if trace.get("type") == "bar"], layout)
     for trace in traces:
-        if trace.get("type") != "bar" and any(value is not None for value in trace["y"]):
+        if trace.get("type") != "bar" and (trace.get("name") or any(value is not None for value in trace["y"])):
             draw_line(axes, trace)
     finish_scales(axes, layout)
     if not axes.has_data():

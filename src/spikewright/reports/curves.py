@@ -48,6 +48,8 @@ def score(
         found = one.quantised if against is not one.labelled else None
         if found is not None and name in found.scores:
             traces.append(_quantised(k, candidate.label, found, name))
+    if len(candidates) > 1:
+        traces = _dotted_once(traces)
     end = max(c.measures.timesteps for c in candidates)
     if level is not None and np.isfinite(level):
         traces.append(_level(level, kind, end))
@@ -118,6 +120,18 @@ def _quantised(candidate: int, label: str, found: QuantisedScores, name: str) ->
     look = {"width": 1.25, "dash": "dot", "color": colour(candidate)}
     marker = {"symbol": "diamond-open", "size": 7, "color": colour(candidate)}
     return {**own, "mode": "lines+markers", "line": look, "marker": marker}
+
+
+def _dotted_once(traces: list[Chart]) -> list[Chart]:
+    """Dotted lines with one line in the legend for all of them, which else would be higher than the curves."""
+    dotted = [trace for trace in traces if trace["line"].get("dash") == "dot"]
+    if not dotted:
+        return traces
+    line = {**dotted[0]["line"], "color": "muted"}
+    marker = {**dotted[0]["marker"], "color": "muted"}
+    all_of_them = {"name": "quantised", "x": [None], "y": [None], "line": line, "marker": marker, "hoverinfo": "skip"}
+    shown = [{**trace, "showlegend": False} if trace in dotted else trace for trace in traces]
+    return [*shown, all_of_them | {"mode": "lines+markers"}]
 
 
 def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
