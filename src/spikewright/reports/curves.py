@@ -13,6 +13,9 @@ from spikewright.reports.charts import LARGE, Chart, colour, framed, line, whole
 from spikewright.tasks import SCORES, Curve, Score
 from spikewright.text import short
 
+NARROW = 1.5
+"""Up to how many times the least the most may be for an axis that is not logarithmic."""
+
 
 def score(
     candidates: Sequence[Candidate],
@@ -159,9 +162,15 @@ def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
 
 
 def logarithmic(least: float, most: float) -> dict[str, Any]:
-    """An axis in powers of ten with numbers as people write them: 500 k, 1 M, 2 M."""
-    ticks = [m * 10.0**e for e in range(-6, 16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
-    return {"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]}
+    """An axis in powers of ten, with numbers as people write them (500 k, 1 M, 2 M); a plain one where all is near."""
+    if most < NARROW * least:
+        return {}
+    for steps in ((1, 2, 5), (1, 1.5, 2, 2.5, *range(3, 10))):
+        ticks = [m * 10.0**e for e in range(-6, 16) for m in steps]
+        if sum(least <= tick <= most for tick in ticks) > 2:
+            break
+    shown = [tick for tick in ticks if least / 2 <= tick <= 2 * most]
+    return {"type": "log", "tickvals": shown, "ticktext": [short(tick) for tick in shown]}
 
 
 def labelled(candidate: Candidate) -> str:
