@@ -174,7 +174,7 @@ installed: wheels  ## the tests with the wheel, and the source archive without a
 	cd $(INSTALLED) && plain/bin/spikewright demo --folder demo --samples 100 --timesteps 8
 	$(PYTHON) -m venv $(INSTALLED)/wheel
 	$(INSTALLED)/wheel/bin/pip install --quiet --constraint constraints.txt "$$(echo dist/*.whl)[dev]"
-	cp -r tests docs native examples benchmarks *.md pyproject.toml constraints.txt Makefile .ci $(INSTALLED)/tree
+	cp -r tests docs native examples benchmarks *.md NOTICE LICENSE mkdocs.yml pyproject.toml constraints.txt Makefile .ci $(INSTALLED)/tree
 	cd $(INSTALLED)/tree && PATH="$(abspath $(INSTALLED))/wheel/bin:$$PATH" ../wheel/bin/pytest $(PARALLEL)
 
 clean:  ## remove what make made

@@ -23,7 +23,8 @@ from spikewright.plot.pictures import (
 )
 from spikewright.plot.samples import distributions
 from spikewright.plot.saving import check_plots, save, save_all
-from spikewright.plot.work import accuracy_over_work, energy, gain, operations, pareto
+from spikewright.plot.sweeps import gain, pareto
+from spikewright.plot.work import accuracy_over_work, energy, operations
 
 __all__ = [
     "accuracy",

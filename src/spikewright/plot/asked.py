@@ -11,7 +11,6 @@ from spikewright.calibration import Statistics
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
 from spikewright.experiment import Candidate, Comparison
-from spikewright.experiment.tuning import Tuning
 from spikewright.measures import Measures
 from spikewright.provenance import History, history
 from spikewright.text import listed
@@ -120,7 +119,7 @@ def making_of(what: Any) -> History:
     if isinstance(what, Comparison):
         *before, last = what.candidates[0].conversion.remembered
         return (*before, replace(last, settings={**last.settings, **_plain(what.settings)}))
-    if isinstance(what, Tuning):
+    if type(what).__name__ == "Tuning":  # whose module is not imported to find out
         return history((), **_plain(what.settings))
     if isinstance(what, Measures):
         return history((), timesteps=what.timesteps, samples=what.samples)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spikewright.chips.value import Fit
 from spikewright.errors import SettingsError
 from spikewright.plot.figures import figure_of
 from spikewright.plot.panel import Panel
@@ -13,6 +12,8 @@ from spikewright.reports.charts import Chart, framed, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from spikewright.chips.value import Fit
 
 COLOURS = {"kernel": "c0", "neuron": "c2", "bias": "c4"}
 
@@ -26,6 +27,8 @@ def floor_plan(fit: Fit) -> Figure:
     Raises:
         SettingsError: for anything else, where nothing is known of the chip's memory, and without matplotlib.
     """
+    from spikewright.chips.value import Fit  # brings all about chips, which other figures do without
+
     if not isinstance(fit, Fit):
         raise SettingsError(f"this draws what sw.check found, not a {type(fit).__name__}")
     places = fit.places

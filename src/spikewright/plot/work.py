@@ -1,24 +1,18 @@
-"""Figures about work: scores against synaptic operations, operations and energy by layer, and what tuning found."""
+"""Figures about work: scores against synaptic operations, operations and energy by layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spikewright.errors import SettingsError
 from spikewright.experiment import Comparison
-from spikewright.experiment.tuning import Tuning
 from spikewright.plot.asked import candidate_of, comparison_of, one_of
 from spikewright.plot.figures import figure_of
 from spikewright.plot.panel import Panel
 from spikewright.reports import charts, curves
 from spikewright.reports.energy import by_layer
-from spikewright.reports.tuning import RATE, STEPS, SYNOPS, Against, along, pareto_chart, varied_numbers
-from spikewright.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-AGAINST = {one[0]: one for one in (SYNOPS, RATE, STEPS)}
 
 
 def operations(what: Comparison) -> Figure:
@@ -61,45 +55,3 @@ def energy(what: Comparison, *, method: str | None = None) -> Figure:
     """
     _, found = candidate_of(what, method, "")
     return figure_of([Panel(by_layer(found), found.label)], 1, of=what)
-
-
-def pareto(tuning: Tuning, *, against: str = "synops") -> Figure:
-    """What every point that was tried gains and costs at every T, the front that none beats, and what was chosen.
-
-    Args:
-        tuning: from ``tune``.
-        against: "synops", "firing rate" or "timesteps".
-
-    Raises:
-        SettingsError: for anything else, and without matplotlib.
-    """
-    return figure_of([Panel(pareto_chart(_tuning(tuning), _against(against)))], 1, of=tuning)
-
-
-def gain(tuning: Tuning, *, name: str = "gain", against: str = "firing rate") -> Figure:
-    """The score against what a number costs that was varied, the gain or another one: a line for each T.
-
-    Args:
-        tuning: from ``tune``, with three values or more of that number.
-        name: of the number; all else is as recommended.
-        against: "firing rate", "synops", or the number itself by its name.
-
-    Raises:
-        SettingsError: for anything else, and without matplotlib.
-    """
-    varied = varied_numbers(_tuning(tuning))
-    if name not in varied:
-        there = f"; there are {listed(varied)}" if varied else "; no number was"
-        raise SettingsError(f"'{name}' was not tried with three values or more{there}")
-    itself: Against = (name, name, lambda row: float(row.point[name]))
-    return figure_of([Panel(along(tuning, name, itself if against == name else _against(against)))], 1, of=tuning)
-
-
-def _tuning(what: Any) -> Tuning:
-    if not isinstance(what, Tuning):
-        raise SettingsError(f"this draws what sw.tune found, not a {type(what).__name__}")
-    return what
-
-
-def _against(name: str) -> Against:
-    return AGAINST[one_of(AGAINST, name, "axis")]
