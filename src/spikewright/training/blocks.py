@@ -167,16 +167,15 @@ class Block(NamedTuple):
         g = gradient.surrogate.slope(h, threshold.new_ones(()) if self.unit else threshold)
         delta = torch.empty_like(g) if place is None else place
         row, u = torch.empty_like(g[0]), given.v
-        sent = [None] * len(h) if given.spikes is None else given.spikes.unbind()
-        for slope, w, found in zip(reversed(g.unbind()), reversed(sent), reversed(delta.unbind()), strict=True):
-            if u is not None and w is None:
-                torch.mul(u, 1 if gradient.detach_reset else 1 - threshold * slope, out=found)
-            elif u is None:
-                torch.mul(slope, 0 if w is None else w, out=found)
-            else:
-                if not gradient.detach_reset:
-                    w = torch.sub(w, u, out=row) if self.unit else torch.addcmul(w, threshold, u, value=-1, out=row)
+        nothing = h.new_zeros(()).expand_as(h) if given.spikes is None else given.spikes
+        for slope, w, found in zip(*(reversed(rows.unbind()) for rows in (g, nothing, delta)), strict=True):
+            if u is None:
+                torch.mul(slope, w, out=found)
+            elif gradient.detach_reset:
                 torch.addcmul(u, slope, w, out=found)
+            else:
+                less = torch.sub(w, u, out=row) if self.unit else torch.addcmul(w, threshold, u, value=-1, out=row)
+                torch.addcmul(u, slope, less, out=found)
             u = found if neuron.decay == 1.0 else neuron.decay * found
         return delta
 

@@ -75,7 +75,8 @@ class _MeanOfTiles(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Shape) -> Tensor:
         ctx.shape, ctx.kernel = x.shape, kernel
-        return _means(x.flatten(0, 1), kernel).unflatten(0, x.shape[:2])
+        found = _means(x.flatten(0, 1), kernel)
+        return found.view(*x.shape[:2], *found.shape[1:])
 
     @staticmethod
     @once_differentiable
@@ -93,7 +94,8 @@ def _spread(gradient: Tensor, shape: Sequence[int], kernel: Shape) -> Tensor:
     found = _empty(gradient, shape)
     if (rows * high, columns * wide) != tuple(shape[-2:]):
         found.zero_()
-    windows = found[..., : rows * high, : columns * wide].unflatten(-1, (columns, wide)).unflatten(-3, (rows, high))
+    covered = found[..., : rows * high, : columns * wide]
+    windows = covered.view(*covered.shape[:-2], rows, high, columns, wide)
     windows.copy_((gradient / prod(kernel))[..., :, None, :, None])
     return found
 

@@ -46,8 +46,7 @@ class Scanned(NamedTuple):
     Attributes:
         spikes: ``(steps, samples, *shape)``.
         state: after the last step.
-        again: gives spikes of 0 and 1 once more, in one row as they lie in memory; None for others, and where
-            potentials are not kept.
+        again: gives spikes of 0 and 1 once more, in one row as they lie in memory; None for others.
     """
 
     spikes: Tensor
@@ -80,15 +79,18 @@ def scan(
         current, state, population = current.movedim(2, -1), _moved(state), _moved_neurons(population)
     tiles = None if pool is None else Tiles(pool, tuple(state.v.shape[1:]))
     given = (current, state.v, population.threshold)
-    kept = torch.is_grad_enabled() and any(one.requires_grad for one in given)
-    found = _Scan.apply(*given, population, state, steps, gradient, kept, overwrite, tiles)  # type: ignore[no-untyped-call]
-    spikes, v, sent, fired, charges = found
+    kept, memo = torch.is_grad_enabled() and any(one.requires_grad for one in given), Memo()
+    how = (population, state, steps, gradient, kept, overwrite, tiles, memo)
+    spikes, v, sent, fired, charges = _Scan.apply(*given, *how)  # type: ignore[no-untyped-call]
     signed, single = population.neuron.signed, population.neuron.max_spikes == 1
     after = replace(state, v=v, t=state.t + steps, sent=sent if signed else state.sent)
     after = replace(after, fired=fired) if remembers(population) else after
-    again = None
-    if charges is not None and single and not signed and not charges.is_inference():
-        again = partial(_spikes_again, charges, charges._version, population.threshold.detach())
+    again: Callable[[], Tensor] | None = None
+    if kept and single and not signed and not remembers(population):
+        if charges is None:
+            again = partial(_run_again, memo, current.detach(), population, _detached(state), steps)
+        else:
+            again = partial(_spikes_again, charges, charges._version, population.threshold.detach())
     return Scanned(spikes.movedim(-1, 2), _moved(after, back=True), again) if maps else Scanned(spikes, after, again)
 
 
@@ -108,6 +110,38 @@ def _spikes_again(charges: Tensor, version: int, threshold: Tensor) -> Tensor:
     if charges._version != version:
         raise RuntimeError("a way back went through these neurons before: go it with backward(retain_graph=True)")
     return reached(charges, threshold).flatten()
+
+
+class Memo:
+    """Where potentials that were found again wait for the way back of their neurons.
+
+    Attributes:
+        charges: ``(steps, samples, neurons)``; None where nobody needed them yet.
+    """
+
+    charges: Tensor | None = None
+
+    def taken(self) -> Tensor | None:
+        """What waits, which is gone then."""
+        found, self.charges = self.charges, None
+        return found
+
+
+def _run_again(memo: Memo, current: Tensor, population: Population, state: NeuronState, steps: int) -> Tensor:
+    """The spikes of an input that is the same in every step, in one row; the potentials before the reset wait."""
+    v = state.v
+    threshold = population.threshold.detach()
+    flat, before = flat_population(replace(population, threshold=threshold), v.shape[1:]), flat_state(state)
+    given = current.reshape(1, *before.v.shape)
+    charges, spikes = (v.new_empty(steps, *before.v.shape) for _ in range(2))
+    for block in blocks(flat, before, bool((threshold == 1).all())):
+        block.run(block.of(given), block.of(charges), block.of(spikes))
+    memo.charges = charges
+    return spikes.flatten()
+
+
+def _detached(state: NeuronState) -> NeuronState:
+    return replace(state, v=state.v.detach())
 
 
 def _moved(state: NeuronState, back: bool = False) -> NeuronState:
@@ -148,6 +182,7 @@ class _Scan(torch.autograd.Function):
         kept: bool,
         overwrite: bool,
         tiles: Tiles | None,
+        memo: Memo,
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
         cpu = not v.is_cuda
         unit = cpu and bool((threshold == 1).all())  # looking would make a GPU wait
@@ -164,14 +199,15 @@ class _Scan(torch.autograd.Function):
         for block in blocks(flat, before, unit, whole=tiles is not None):
             room = (steps, *block.state.v.shape)
             own = v.new_empty(room) if charges is None else block.of(charges)
-            sent = block.of(spikes) if tiles is None else v.new_empty(room)
-            block.run(block.of(given), own, sent, after)
+            n = block.of(spikes) if tiles is None else v.new_empty(room)
+            block.run(block.of(given), own, n, after)
             if tiles is not None:
-                spikes[:, block.samples] = tiles.mean(sent)
+                spikes[:, block.samples] = tiles.mean(n)
         keeps = not ctx.again and (population.neuron.signed or remembers(population))  # else they are found again
         ctx.save_for_backward(threshold, *((current, v) if charges is None else (charges,)), *[spikes] * keeps)
         ctx.population, ctx.gradient, ctx.unit = population, gradient.in_units() if unit else gradient, unit
-        ctx.state, ctx.steps, ctx.shape, ctx.tiles = replace(before, v=before.v[:0]), steps, v.shape, tiles
+        ctx.state, ctx.steps, ctx.shape = replace(before, v=before.v[:0]), steps, v.shape
+        ctx.tiles, ctx.memo = tiles, memo
         potentials, sent, fired = (None if part is None else part.view(v.shape) for part in after)
         charges = None if charges is None else charges.view(steps, *v.shape)
         ctx.mark_non_differentiable(*(part for part in (sent, fired, charges) if part is not None))
@@ -186,7 +222,7 @@ class _Scan(torch.autograd.Function):
         flat = flat_population(replace(ctx.population, threshold=threshold), ctx.shape[1:])
         wide = (ctx.shape[0], prod(ctx.shape[1:]))
         if ctx.again:  # what came in, and the potentials before it
-            given, h, n, v = first.reshape(1, *wide), None, None, rest[0].flatten(1)
+            given, h, n, v = first.reshape(1, *wide), ctx.memo.taken(), None, rest[0].flatten(1)
         else:
             given, h, n, v = None, first, rest[0] if rest else None, first[0]
         of_spikes = spikes_gradient
@@ -198,7 +234,7 @@ class _Scan(torch.autograd.Function):
         current = v.new_empty(1, *wide) if ctx.still else h if over else torch.empty_like(h)
         begun, thresholds = v.new_empty(wide), v.new_zeros(wide[1])
         for block in blocks(flat, replace(ctx.state, v=v), ctx.unit, ctx.steps, ctx.tiles is not None):
-            if given is None:
+            if h is not None:
                 own, sent = block.of(h), None if n is None else block.of(n)
             else:
                 own, sent = (v.new_empty(ctx.steps, *block.state.v.shape) for _ in range(2))
@@ -214,7 +250,7 @@ class _Scan(torch.autograd.Function):
             current.view(len(current), *ctx.shape) if ctx.needs_input_grad[0] else None,
             begun.view(ctx.shape) if ctx.needs_input_grad[1] else None,
             thresholds.view(ctx.shape[1:]) if wanted else None,
-            *(None,) * 7,
+            *(None,) * 8,
         )
 
 
