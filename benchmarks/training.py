@@ -38,6 +38,7 @@ import spikewright as sw
 from accuracy import images, network
 from spikewright import training
 from spikewright.data import Dataset
+from spikewright.training.memory import give_memory_back
 
 TIMESTEPS, BATCH = 8, 64
 EVENTS = 2.0
@@ -164,6 +165,7 @@ def batch() -> tuple[Tensor, Tensor]:
 def one_side(side: str, name: str) -> None:
     """A process of its own: prints CPU seconds of a step each time a line comes in, and its peak memory at the end."""
     torch.set_num_threads(1)
+    give_memory_back()  # all sides: memory is what tensors take, not what the C library keeps of them
     step, (x, y) = step_of(side, converted(name, method="percentile:99.9,channels")), batch()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     losses = step(x, y)
@@ -193,7 +195,8 @@ def speed(name: str, rounds: int) -> dict[str, Any]:
         process.stdin.close()
         found[side]["megabytes"] = answer(process, "megabytes")
         process.wait()
-    return {"key": f"speed, {name}", "sides": found, "load": os.getloadavg()[0]}
+    code = torch.backends.cpu.get_cpu_capability()
+    return {"key": f"speed, {name}", "sides": found, "rounds": rounds, "load": os.getloadavg()[0], "code": code}
 
 
 def answer(process: Any, label: str) -> float:
@@ -312,7 +315,8 @@ def page() -> str:
                 f"{best / min(ours['seconds']):.2f} × the time, {one['megabytes'] / ours['megabytes']:.2f} × the memory"
             )
             out.append(f"| {side} | {best:.3f} ({middle:.3f}) | {ratio} | {one['megabytes']:.0f} |")
-        out += ["", f"One thread, in turns, load {line['load']:.1f}."]
+        code = f", {line['code']}" if "code" in line else ""
+        out += ["", f"One thread, {len(ours['seconds'])} rounds in turns, load {line['load']:.1f}{code}."]
     return "\n".join(out) + "\n"
 
 

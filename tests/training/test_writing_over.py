@@ -8,7 +8,7 @@ from torch import nn
 
 import spikewright as sw
 from spikewright import training
-from spikewright.training import scan, spiking_module
+from spikewright.training import memory, scan, spiking_module
 
 
 class Shortcut(nn.Module):
@@ -57,6 +57,11 @@ def test_what_is_written_over_changes_no_gradient(neurons: dict[str, Any], budge
     for keep in (False, True):
         for one, other in zip(plain, gradients(keep), strict=True):
             torch.testing.assert_close(one, other)
+
+
+def test_memory_that_is_given_back_is_asked_for_again() -> None:
+    memory.give_memory_back()
+    assert torch.ones(2**21).sum() == 2**21
 
 
 def test_two_losses_one_behind_the_other() -> None:

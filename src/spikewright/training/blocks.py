@@ -40,6 +40,7 @@ class After(NamedTuple):
         return cls(*(torch.empty_like(v, memory_format=torch.contiguous_format) if one else None for one in asked))
 
     def of(self, samples: slice, neurons: slice) -> After:
+        """Those of some samples and neurons."""
         return After(*(None if part is None else part[samples, neurons] for part in self))
 
 
@@ -51,6 +52,7 @@ class Gradients(NamedTuple):
     tiles: Tiles | None = None
 
     def of(self, samples: slice, neurons: slice) -> Gradients:
+        """Those of the spikes of some samples and neurons."""
         spikes = None if self.spikes is None else self.spikes[:, samples]
         if spikes is not None:
             spikes = spikes[..., neurons] if self.tiles is None else self.tiles.spread(spikes)
