@@ -21,6 +21,13 @@ std::vector<T> vector_of(const Read<T>& array) {
 }
 
 template <class T>
+std::vector<std::vector<T>> vectors_of(const std::vector<Read<T>>& arrays) {
+  std::vector<std::vector<T>> made;
+  for (const Read<T>& array : arrays) made.push_back(vector_of(array));
+  return made;
+}
+
+template <class T>
 nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>> array_of(std::vector<T> values) {
   auto* kept = new std::vector<T>(std::move(values));
   const nanobind::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });

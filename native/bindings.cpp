@@ -264,6 +264,14 @@ NB_MODULE(_native, m) {
              return p.open().add_pool(source, positions, channels, policy_named(policy), horizon, vector_of(start),
                                       vector_of(index));
            })
+      .def("join",
+           [](PyPlan& p, Size positions, Size channels, const Sizes& sources, const std::vector<Ints>& from,
+              const std::vector<Ints>& to, const std::vector<Floats>& factors) {
+             return p.open().add_join(positions, channels, sources, vectors_of(from), vectors_of(to),
+                                      vectors_of(factors));
+           },
+           nb::arg("positions"), nb::arg("channels"), nb::arg("sources"), nb::arg("from_"), nb::arg("to"),
+           nb::arg("factors") = std::vector<Floats>{})
       .def("conv",
            [](PyPlan& p, int64_t target, int64_t source, const Ints& remap, const Sizes& lengths, int64_t channels,
               const Sizes& kernel, const Sizes& stride, const Sizes& low, const Sizes& dilation, const Sizes& outputs,

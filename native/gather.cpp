@@ -242,7 +242,7 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     const Layer& source = layers[size_t(p.source)];
     grid.planes.clear();
     for (int plane = 0; plane < source.planes(); ++plane) grid.planes.push_back(source.value_of(plane));
-    if (grid.planes.empty() && source.kind != Kind::relay) return nullptr;
+    if (grid.planes.empty() && !source.sends_graded()) return nullptr;
     if (!find_operator_grid(layer, p, grid)) return nullptr;
     if (!grids.empty() && (g.height != grid.out_rows || layout.row_length != grid.out_columns)) return nullptr;
     g.height = grid.out_rows, layout.row_length = grid.out_columns;

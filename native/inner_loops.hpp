@@ -229,17 +229,19 @@ struct ChipEvent {
 };
 
 // The functions of one instruction set.
-// Windows of a pool side by side, over the steps of a chunk: whole numbers of counts, and trains as the bits of words, the
-// first step in the highest bit, of the first 32 steps and of those after them.
+// Windows of a pool over the steps of a chunk, of as many channels as there are lanes: whole numbers of counts, and trains
+// as the bits of words, the first step in the highest bit, of the first 32 steps and of those after them.
 constexpr int pool_lanes = 16;
 struct PoolWindows {
-  int inputs, steps;
+  int inputs, windows, steps;
+  const uint32_t* start;   // (windows + 1): where the inputs of each window begin in `input`
+  const uint32_t* input;   // in the order that breaks ties
   bool by_count;           // sends how the largest count changes; else what the first input with the largest one sends
   const uint32_t* spikes;  // (2, inputs, lanes)
   const uint32_t* back;    // the same of spikes that are taken back; null where none are
   int32_t* counts;         // (inputs, lanes): what each input has sent before the chunk; afterwards, with it
-  int32_t* largest;        // (lanes): by count
-  uint32_t* sent;          // (2, 2, lanes): spikes and what is taken back, the first 32 steps and those after them
+  int32_t* largest;        // (windows, lanes): by count
+  uint32_t* sent;          // (2, 2, windows, lanes): spikes and what is taken back, the first 32 steps and those after
 };
 
 struct InnerLoops {

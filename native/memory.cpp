@@ -15,12 +15,12 @@ int64_t Engine::bytes_per_thread(int chunk) const {
     if (layer.kind != Kind::input) bytes += (layer.gather ? 12 : 16) * slots;  // v, counts, base; current
     if (layer.neurons.remembers_firing()) bytes += 4 * slots;
     if (layer.keeps_trains || layer.makes_trains()) bytes += 8 * int64_t(layer.words());
-    const bool relays = layer.kind == Kind::relay && layer.gather;
-    if (layer.keeps_values || relays) bytes += 4 * int64_t(chunk) * slots;
-    const bool tells = layer.makes_trains() || relays || (layer.kind == Kind::output && layer.gather);
+    if (layer.keeps_values || layer.makes_values()) bytes += 4 * int64_t(chunk) * slots;
+    const bool tells = layer.makes_trains() || layer.makes_values() || (layer.kind == Kind::output && layer.gather);
     if (layer.keeps_lists || !tells) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;
+    if (layer.pool.of_trains) lists = 4 * pool_lanes * (5 * plan_->layers[size_t(layer.source)].positions + 5 * layer.positions);
     if (layer.gather) {
       const Gather& g = *layer.gather;
       for (const ChannelRange& p : g.ranges) {

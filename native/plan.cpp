@@ -129,10 +129,11 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   require(horizon >= 1 && horizon <= (1 << 24), "pool: horizon must be 1 or more");
   require(positions > 0 && channels > 0 && positions <= max_values && channels <= max_values,
           "a layer needs at least one position and one channel");
-  require(int64_t(start.size()) == positions * channels + 1 && start[0] == 0 && start.back() == int64_t(index.size()),
+  require(int64_t(start.size()) == positions + 1 && start[0] == 0 && start.back() == int64_t(index.size()),
           "pool: window starts do not fit the windows");
   require(int64_t(index.size()) <= max_values, "pool: too many connections");
-  const int inputs = layers[size_t(source)].size();
+  require(layers[size_t(source)].channels == channels, "pool: its source has other channels");
+  const int inputs = layers[size_t(source)].positions;
   for (size_t w = 0; w + 1 < start.size(); ++w) require(start[w] < start[w + 1], "pool: a window is empty");
   for (int64_t i : index) require(i >= 0 && i < inputs, "pool: a window reaches outside its source");
   const int id = add(Kind::pool, positions, channels);
@@ -156,6 +157,45 @@ int Plan::add_pool(int64_t source, int64_t positions, int64_t channels, Policy p
   return id;
 }
 
+int Plan::add_join(int64_t positions, int64_t channels, const std::vector<int64_t>& sources,
+                   const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to,
+                   const std::vector<std::vector<float>>& factors) {
+  const bool sums = !factors.empty();
+  require(!sources.empty() && from.size() == sources.size() && to.size() == sources.size() &&
+              (!sums || factors.size() == sources.size()), "join: sources do not fit their values");
+  const int before = int(layers.size()), id = add(Kind::join, positions, channels);
+  Layer& layer = layers[size_t(id)];
+  try {
+    std::vector<uint8_t> taken(size_t(layer.size()), 0);
+    bool trains = !sums;
+    for (size_t k = 0; k < sources.size(); ++k) {
+      require(sources[k] >= 0 && sources[k] < before, "join: no such source layer");
+      const Layer& source = layers[size_t(sources[k])];
+      require(source.kind != Kind::output, "join: an output sends nothing");
+      require(from[k].size() == to[k].size() && (!sums || from[k].size() == factors[k].size()),
+              "join: each value has one place, and one factor if any");
+      if (sums) require_finite(factors[k], "join: factor");
+      Part& part = layer.parts.emplace_back();
+      part.source = int(sources[k]);
+      for (size_t i = 0; i < from[k].size(); ++i) {
+        const int32_t at = from[k][i], place = to[k][i];
+        require(at >= 0 && at < source.size(), "join: a value lies outside its source");
+        require(place >= 0 && place < layer.size() && (sums || !taken[size_t(place)]),
+                "join: a place is not there, or taken");
+        taken[size_t(place)] = 1;
+        part.stretches.push_back({uint32_t(at), uint32_t(place), 1, sums ? factors[k][i] : 1.0f});
+      }
+      trains = trains && source.bits && !source.open_ended;
+      layer.bits = std::max(layer.bits, source.bits), layer.takes_back = layer.takes_back || source.takes_back;
+    }
+    if (!trains) layer.bits = 0, layer.takes_back = false;
+  } catch (...) {
+    layers.pop_back();
+    throw;
+  }
+  return id;
+}
+
 Layer& Plan::target_of(int64_t target, int64_t source, const char* what) {
   const std::string where(what);
   require(!finished(), "the plan is finished: nothing can be added");
@@ -163,7 +203,8 @@ Layer& Plan::target_of(int64_t target, int64_t source, const char* what) {
   require(source >= 0 && source < target, where + ": its source must come before its target");
   require(layers[size_t(source)].kind != Kind::output, where + ": an output sends nothing");
   Layer& layer = layers[size_t(target)];
-  require(layer.kind != Kind::input && layer.kind != Kind::pool, where + ": inputs and pools take no projections");
+  const bool takes = layer.kind != Kind::input && layer.kind != Kind::pool && layer.kind != Kind::join;
+  require(takes, where + ": inputs, pools and joins take no projections");
   return layer;
 }
 
@@ -222,6 +263,30 @@ void Plan::add_sparse(int64_t target, int64_t source, std::vector<int64_t> start
   layer.projections.push_back(std::move(p));
 }
 
+// Slots in place of values, and neighbours in one stretch. Its own slots are as wide as those of a layer that gathers.
+void Plan::finish_join(Layer& layer, int width) {
+  layer.padded = (layer.channels + width - 1) / width * width;
+  const auto slot_of = [](const Layer& of, uint32_t i) {
+    return uint32_t(of.slot(int(i) / of.channels)) + i % uint32_t(of.channels);
+  };
+  for (Part& part : layer.parts) {
+    Layer& source = layers[size_t(part.source)];
+    const bool lists = !layer.bits && !source.sends_graded();
+    (lists ? source.keeps_lists : layer.bits ? source.keeps_trains : source.keeps_values) = true;
+    std::vector<Part::Stretch> merged;
+    for (const Part::Stretch& one : part.stretches) {
+      const uint32_t from = lists ? one.from : slot_of(source, one.from), to = slot_of(layer, one.to);
+      Part::Stretch* last = merged.empty() ? nullptr : &merged.back();
+      if (last && last->from + last->length == from && last->to + last->length == to && last->factor == one.factor) {
+        ++last->length;
+      } else {
+        merged.push_back({from, to, 1, one.factor});
+      }
+    }
+    part.stretches = std::move(merged);
+  }
+}
+
 void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
   require(!finished(), "the plan is finished already");
   for (Layer& layer : layers) layer.row_length = layer.pitch = layer.positions, layer.padded = layer.channels;
@@ -231,16 +296,13 @@ void Plan::finish(const InnerLoops& chosen, bool gather, bool int16) {
       Layer& source = layers[size_t(p.source)];
       (!layer.gather ? source.keeps_lists : source.bits ? source.keeps_trains : source.keeps_values) = true;
     }
+    if (layer.kind == Kind::join) finish_join(layer, chosen.width);
     if (layer.kind != Kind::pool) continue;
     Layer& source = layers[size_t(layer.source)];
     Pool& pool = layer.pool;
     const bool counts = pool.policy == Policy::count_max || pool.policy == Policy::avg_max;
-    if (gather && layer.bits == 1 && counts) {
-      for (uint32_t i : pool.index) {
-        pool.slot.push_back(uint32_t(source.slot(int(i) / source.channels)) + i % uint32_t(source.channels));
-      }
-    }
-    (pool.slot.empty() ? source.keeps_lists : source.keeps_trains) = true;
+    pool.of_trains = gather && layer.bits == 1 && counts;
+    (pool.of_trains ? source.keeps_trains : source.keeps_lists) = true;
   }
   for (Layer& layer : layers) {  // what gathers has its weights packed; numbers too large for trains are added one by one
     for (Projection& p : layer.projections) {

@@ -22,7 +22,7 @@ struct PlanError : std::invalid_argument {
 // Indices and sizes are 32-bit; anything larger than this is refused when the plan is built.
 constexpr int64_t max_values = int64_t(1) << 30;
 
-enum class Kind { input, relay, output, neurons, pool };
+enum class Kind { input, relay, output, neurons, pool, join };
 enum class Policy { count_max, avg_max, exp_max, fir_max };
 Policy policy_named(const std::string& name);  // "count_max", …
 
@@ -52,12 +52,13 @@ struct Neurons {
   }
 };
 
+// Windows of positions, the same for every channel.
 struct Pool {
   Policy policy = Policy::count_max;
   int horizon = 1;
+  bool of_trains = false;                     // set where trains are pooled as such
   std::vector<uint32_t> start, index;         // inputs of each window, in the order that breaks ties
   std::vector<uint32_t> reach_start, reach;   // windows of each input
-  std::vector<uint32_t> slot;                 // of each input of each window, where trains are pooled as such
 };
 
 // How coordinates of one axis meet: for each input coordinate, the (kernel, output) coordinates it reaches.
@@ -101,6 +102,16 @@ struct Projection {
   }
 };
 
+// What a join takes from one source: stretches of its values, each a value after the other, times a factor.
+struct Part {
+  struct Stretch {
+    uint32_t from, to, length;  // once the plan is finished slots, those of the source where it does not send lists
+    float factor;
+  };
+  int source = 0;
+  std::vector<Stretch> stretches;
+};
+
 struct Gather;
 struct Image;
 
@@ -110,6 +121,7 @@ struct Layer {
   Neurons neurons;
   Pool pool;
   int source = -1;  // of a pool
+  std::vector<Part> parts;  // of a join: layers side by side or added up, as one that sends what they send
   std::vector<Projection> projections;
 
   // Potentials, counts and trains of a gathering layer have gaps, so that vectors are whole; see slot().
@@ -119,12 +131,17 @@ struct Layer {
   bool open_ended = false;  // whether it may send larger whole numbers than its bits hold
   bool keeps_trains = false;  // the spikes of each neuron as the bits of words: a gathering layer reads them
   bool keeps_lists = false;   // event lists: a scattering layer, a pool or a record reads them
-  bool keeps_values = false;  // of a relay: all values of a chunk, which gathering layers read
+  bool keeps_values = false;  // of a relay: all values of a chunk, which gathering layers and joins read
   std::shared_ptr<Gather> gather;  // set where currents are summed output by output
   std::shared_ptr<const Image> image;  // set where the layer receives a convolution of what is given at every step
 
-  // Whether it makes trains: what gathers, and pools that compare counts of single spikes.
-  bool makes_trains() const { return (gather && kind == Kind::neurons) || !pool.slot.empty(); }
+  // Whether it makes trains: what gathers, pools that compare counts of single spikes, and joins of trains.
+  bool makes_trains() const {
+    return (gather && kind == Kind::neurons) || pool.of_trains || (kind == Kind::join && bits);
+  }
+  // Whether all its values of a chunk lie there whoever reads them.
+  bool makes_values() const { return (gather && kind == Kind::relay) || (kind == Kind::join && !bits); }
+  bool sends_graded() const { return kind == Kind::relay || (kind == Kind::join && !bits); }
   // Whether what it counts are the steps in which it sends something.
   bool counts_steps() const { return bits == 1 && !takes_back && (kind == Kind::neurons || kind == Kind::pool); }
   size_t slot(int position) const {
@@ -153,8 +170,14 @@ class Plan {
   int add_relay(int64_t positions, int64_t channels) { return add(Kind::relay, positions, channels); }
   int add_output(int64_t positions, int64_t channels) { return add(Kind::output, positions, channels); }
   int add_neurons(int64_t positions, int64_t channels, Neurons neurons);
+  // `index`: of each window the positions of the source, which has as many channels as the pool.
   int add_pool(int64_t source, int64_t positions, int64_t channels, Policy policy, int64_t horizon,
                std::vector<int64_t> start, std::vector<int64_t> index);
+  // `from` and `to` by source: which of its values stand where. No place is taken twice unless there are factors, whose
+  // products with the values are added up.
+  int add_join(int64_t positions, int64_t channels, const std::vector<int64_t>& sources,
+               const std::vector<std::vector<int32_t>>& from, const std::vector<std::vector<int32_t>>& to,
+               const std::vector<std::vector<float>>& factors);
   void add_conv(int64_t target, int64_t source, std::vector<int32_t> remap, const std::vector<int64_t>& lengths,
                 int64_t channels, const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
                 const std::vector<int64_t>& low, const std::vector<int64_t>& dilation,
@@ -171,6 +194,7 @@ class Plan {
 
  private:
   int add(Kind kind, int64_t positions, int64_t channels);
+  void finish_join(Layer& layer, int width);
   Layer& target_of(int64_t target, int64_t source, const char* what);
 };
 

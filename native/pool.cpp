@@ -7,12 +7,25 @@
 namespace spikewright {
 namespace {
 
-// What a neuron sends in a chunk: the steps of its spikes, and those in which it takes one back.
-struct Train {
-  uint64_t spikes = 0, back = 0;
-
-  float sum() const { return float(count_bits(spikes) - count_bits(back)); }
-};
+// What the windows of some channels sent: their trains, and the sums of these.
+void keep_answer(const Layer& layer, const PoolBlock& block, size_t first, size_t lanes, LayerState& state) {
+  constexpr size_t n = pool_lanes;
+  const size_t windows = size_t(layer.positions), channels = size_t(layer.channels), half = windows * n;
+  for (size_t w = 0; w < windows; ++w) {
+    const size_t at = w * channels + first;
+    const uint32_t* sent = block.sent.data() + w * n;
+    for (size_t c = 0; c < lanes; ++c) {
+      const int spikes = count_bits(train_of(sent[c], sent[half + c]));
+      state.count[at + c] += float(spikes - count_bits(train_of(sent[2 * half + c], sent[3 * half + c])));
+    }
+    std::copy_n(block.largest.data() + w * n, lanes, state.largest.data() + at);
+    uint32_t* to = state.trains.data() + at;
+    for (int late = 0; late < 2; ++late, sent += half, to += layer.words()) {
+      std::copy_n(sent, lanes, to);
+      if (layer.takes_back) std::copy_n(sent + 2 * half, lanes, to + layer.slots());
+    }
+  }
+}
 
 }  // namespace
 
@@ -46,17 +59,19 @@ void step_pool(const Layer& layer, const EventList& from, int t, int first, Laye
   EventList& sent = state.events;
   sent.reserve(uint32_t(layer.size()));
   uint32_t n = sent.size();
+  const uint32_t channels = uint32_t(layer.channels);
   // Only windows that an event reached can send anything.
   for (uint32_t e = begin; e < end; ++e) {
-    const uint32_t i = from.index[e];
-    for (uint32_t r = pool.reach_start[i]; r < pool.reach_start[i + 1]; ++r) {
-      const uint32_t w = pool.reach[r];
+    const uint32_t position = from.index[e] / channels, c = from.index[e] % channels;
+    for (uint32_t r = pool.reach_start[position]; r < pool.reach_start[position + 1]; ++r) {
+      const uint32_t window = pool.reach[r], w = window * channels + c;
       if (state.touched[w]) continue;
       if (stop.load(std::memory_order_relaxed)) return;
       state.touched[w] = 1;
-      uint32_t best = pool.index[pool.start[w]];
-      for (uint32_t k = pool.start[w] + 1; k < pool.start[w + 1]; ++k) {
-        if (state.v[pool.index[k]] > state.v[best]) best = pool.index[k];
+      uint32_t best = pool.index[pool.start[window]] * channels + c;
+      for (uint32_t k = pool.start[window] + 1; k < pool.start[window + 1]; ++k) {
+        const uint32_t i = pool.index[k] * channels + c;
+        if (state.v[i] > state.v[best]) best = i;
       }
       float out = state.spikes[best];
       if (pool.policy == Policy::count_max) {
@@ -70,66 +85,49 @@ void step_pool(const Layer& layer, const EventList& from, int t, int first, Laye
     }
   }
   for (uint32_t e = begin; e < end; ++e) {
-    const uint32_t i = from.index[e];
+    const uint32_t i = from.index[e], position = i / channels;
     state.spikes[i] = 0.0f;
-    for (uint32_t r = pool.reach_start[i]; r < pool.reach_start[i + 1]; ++r) state.touched[pool.reach[r]] = 0;
+    for (uint32_t r = pool.reach_start[position]; r < pool.reach_start[position + 1]; ++r) {
+      state.touched[pool.reach[r] * channels + i % channels] = 0;
+    }
   }
   sent.start.push_back(n);
 }
 
-// Several windows side by side. One that has fewer inputs than another repeats its last, which changes no largest.
+// As many channels side by side as there are lanes.
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, const InnerLoops& loops, int steps,
-                 LayerState& state, const std::atomic<bool>& stop) {
-  constexpr uint32_t n = pool_lanes;
-  const Pool& pool = layer.pool;
-  const uint32_t *early = from.trains.data(), *late = early + source.words();
-  const bool takes_back = layer.takes_back;
-  const auto train_at = [&](size_t word) { return train_of(early[word], steps > 32 ? late[word] : 0); };
-  std::vector<uint32_t> spikes, back;
-  std::vector<int32_t> counts;
-  int32_t largest[n];
-  uint32_t sent[4 * n];
-  const uint32_t windows = uint32_t(layer.size());
-  for (uint32_t w = 0; w < windows && !stop.load(std::memory_order_relaxed); w += n) {
-    const uint32_t lanes = std::min(n, windows - w);
-    uint32_t inputs = 0;
-    for (uint32_t c = 0; c < lanes; ++c) inputs = std::max(inputs, pool.start[w + c + 1] - pool.start[w + c]);
-    const size_t half = size_t(inputs) * n;
-    spikes.assign(2 * half, 0), counts.assign(half, 0), back.assign(takes_back ? 2 * half : 0, 0);
-    for (uint32_t c = 0; c < lanes; ++c) {
-      largest[c] = int32_t(state.largest[w + c]);
-      for (uint32_t k = 0; k < inputs; ++k) {
-        const size_t input = std::min(pool.start[w + c] + k, pool.start[w + c + 1] - 1), slot = pool.slot[input];
-        const size_t at = size_t(k) * n + c;
-        counts[at] = int32_t(state.v[pool.index[input]]);
-        spikes[at] = early[slot];
-        if (steps > 32) spikes[half + at] = late[slot];
-        if (!takes_back) continue;
-        back[at] = early[slot + source.slots()];
-        if (steps > 32) back[half + at] = late[slot + source.slots()];
+                 PoolBlock& block, LayerState& state, const std::atomic<bool>& stop) {
+  constexpr size_t n = pool_lanes;
+  const size_t inputs = size_t(source.positions), windows = size_t(layer.positions), channels = size_t(layer.channels);
+  const int halves = steps > 32 ? 2 : 1;
+  block.spikes.resize(2 * inputs * n), block.back.resize(layer.takes_back ? 2 * inputs * n : 0);
+  block.counts.resize(inputs * n), block.largest.resize(windows * n), block.sent.resize(4 * windows * n);
+  for (size_t first = 0; first < channels && !stop.load(std::memory_order_relaxed); first += n) {
+    const size_t lanes = std::min(n, channels - first);
+    const auto copy = [&](const auto* read, auto* to) {
+      std::copy_n(read, lanes, to);
+      std::fill(to + lanes, to + n, 0);
+    };
+    for (size_t i = 0; i < inputs; ++i) {
+      copy(state.v.data() + i * channels + first, block.counts.data() + i * n);
+      const uint32_t* trains = from.trains.data() + source.slot(int(i)) + first;
+      for (int half = 0; half < halves; ++half, trains += source.words()) {
+        const size_t at = (size_t(half) * inputs + i) * n;
+        copy(trains, block.spikes.data() + at);
+        if (layer.takes_back) copy(trains + source.slots(), block.back.data() + at);
       }
     }
-    std::fill(largest + lanes, largest + n, 0);
-    loops.pool_windows({int(inputs), steps, pool.policy == Policy::count_max, spikes.data(),
-                        takes_back ? back.data() : nullptr, counts.data(), largest, sent});
-    for (uint32_t c = 0; c < lanes; ++c) {
-      const Train train{train_of(sent[c], sent[n + c]), train_of(sent[2 * n + c], sent[3 * n + c])};
-      state.largest[w + c] = float(largest[c]);
-      state.count[w + c] += train.sum();
-      uint32_t* const to = state.trains.data() + w + c;
-      to[0] = sent[c], to[layer.words()] = sent[n + c];
-      if (!takes_back) continue;
-      to[layer.slots()] = sent[2 * n + c], to[layer.slots() + layer.words()] = sent[3 * n + c];
+    for (size_t w = 0; w < windows; ++w) {
+      copy(state.largest.data() + w * channels + first, block.largest.data() + w * n);
     }
-  }
-  for (int position = 0, i = 0; position < source.positions; ++position) {
-    size_t slot = source.slot(position);
-    for (int c = 0; c < source.channels; ++c, ++i, ++slot) {
-      Train train;
-      train.spikes = train_at(slot);
-      if (takes_back) train.back = train_at(slot + source.slots());
-      state.v[size_t(i)] += train.sum();
+    loops.pool_windows({int(inputs), int(windows), steps, layer.pool.start.data(), layer.pool.index.data(),
+                        layer.pool.policy == Policy::count_max, block.spikes.data(),
+                        layer.takes_back ? block.back.data() : nullptr, block.counts.data(), block.largest.data(),
+                        block.sent.data()});
+    for (size_t i = 0; i < inputs; ++i) {
+      std::copy_n(block.counts.data() + i * n, lanes, state.v.data() + i * channels + first);
     }
+    keep_answer(layer, block, first, lanes, state);
   }
 }
 

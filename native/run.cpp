@@ -71,9 +71,8 @@ class Sample {
     start_base(layer, port, state);
     if (layer.kind == Kind::neurons) start_potentials(layer, state);
     if (layer.kind == Kind::pool) start_pool(layer, plan_.layers[size_t(layer.source)].size(), state);
-    const bool relays = layer.kind == Kind::relay && layer.gather;
-    if (layer.kind == Kind::output || relays) state.v.assign(layer.slots(), 0.0f);
-    if (layer.keeps_values || relays) state.values.resize(size_t(request_.chunk) * layer.slots());
+    if (layer.kind == Kind::output || layer.makes_values()) state.v.assign(layer.slots(), 0.0f);
+    if (layer.keeps_values || layer.makes_values()) state.values.resize(size_t(request_.chunk) * layer.slots());
   }
 
   void start_base(const Layer& layer, const Port& port, LayerState& state) const {
@@ -129,15 +128,21 @@ class Sample {
     if (layer.makes_trains()) {
       if (layer.gather) {
         gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
+      } else if (layer.kind == Kind::join) {
+        join_layers(plan_, layer, work_, steps, state);
       } else {
         const size_t source = size_t(layer.source);
-        pool_trains(layer, plan_.layers[source], work_.layers[source], *plan_.loops, steps, state, stop_);
+        pool_trains(layer, plan_.layers[source], work_.layers[source], *plan_.loops, steps, work_.pool, state, stop_);
       }
       if (stopped()) return;
       if (notes(port(k))) note_trains(layer, port(k), steps, state);
       if (needs_lists(layer, port(k))) list_trains(layer, steps, state, stop_);
-    } else if (layer.gather) {  // a relay
-      gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
+    } else if (layer.makes_values()) {
+      if (layer.gather) {
+        gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
+      } else {
+        join_layers(plan_, layer, work_, steps, state);
+      }
       if (stopped()) return;
       if (needs_lists(layer, port(k)) || notes(port(k))) list_values(layer, *plan_.loops, steps, state);
     } else {

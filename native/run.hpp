@@ -126,6 +126,12 @@ class Scratch {
   size_t size_ = 0;
 };
 
+// What a pool of trains reads and writes of as many channels as there are lanes; see PoolWindows.
+struct PoolBlock {
+  Aligned<uint32_t> spikes, back, sent;
+  Aligned<int32_t> counts, largest;
+};
+
 // One thread's memory, used for sample after sample. What comes after the layers is for one gathering layer at a time.
 struct Workspace {
   std::vector<LayerState> layers;
@@ -141,6 +147,7 @@ struct Workspace {
   Scratch<float> grid;  // copies of graded values
   std::vector<float> large;  // what large numbers make arrive: (steps, values of the layer)
   Scratch<int16_t> short_current;
+  PoolBlock pool;
 };
 
 // Memory of threads that is kept from run to run, in all.
@@ -169,9 +176,10 @@ void scatter(const Projection& projection, const Layer& target, const InnerLoops
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int first, int steps,
                   float* totals, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, const InnerLoops& loops, int steps,
-                 LayerState& state, const std::atomic<bool>& stop);
+                 PoolBlock& block, LayerState& state, const std::atomic<bool>& stop);
 void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
 void train_lists(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);
+void join_layers(const Plan& plan, const Layer& layer, Workspace& workspace, int steps, LayerState& state);
 void sort_large(LayerState& state);
 void list_values(const Layer& layer, const InnerLoops& loops, int steps, LayerState& state);
 void value_lists(const Layer& layer, int steps, LayerState& state);

@@ -108,15 +108,29 @@ def test_malformed_layers_and_runs() -> None:
     assert plan.input(1, 2) == 0  # the first that was taken
     assert population(plan) == 1
     windows = [
-        ([0, 1, 2], [0, 2], "reaches outside"),
+        ([0, 1, 2], [0, 1], "reaches outside"),
         ([0, 0, 1], [0], "a window is empty"),
-        ([0, 1], [0], "do not fit"),
+        ([0, 1], [0, 0], "do not fit"),
     ]
     for start, index, message in windows:
         with pytest.raises(_native.PlanError, match=message):
-            plan.pool(0, 1, 2, "count_max", 1, np.array(start), np.array(index))
+            plan.pool(0, len(start) - 1, 2, "count_max", 1, np.array(start), np.array(index))
+    with pytest.raises(_native.PlanError, match="its source has other channels"):
+        plan.pool(0, 1, 1, "count_max", 1, np.array([0, 1]), np.array([0]))
+    joins = [
+        ([], [], [], "sources do not fit"),
+        ([0], [[0]], [[0], [1]], "sources do not fit"),
+        ([9], [[0]], [[0]], "no such source"),
+        ([0], [[0, 1]], [[0]], "has one place"),
+        ([0], [[2]], [[0]], "lies outside its source"),
+        ([0], [[0]], [[2]], "not there, or taken"),
+        ([0, 1], [[0], [0]], [[1], [1]], "not there, or taken"),
+    ]
+    for sources, read, placed, message in joins:
+        with pytest.raises(_native.PlanError, match=message):
+            plan.join(1, 2, sources, *([np.array(part, np.int32) for part in parts] for parts in (read, placed)))
     with pytest.raises(_native.PlanError, match="unknown pooling policy 'mean'"):
-        plan.pool(0, 1, 1, "mean", 1, np.array([0, 1]), np.array([0]))
+        plan.pool(0, 1, 2, "mean", 1, np.array([0, 1]), np.array([0]))
     with pytest.raises(_native.PlanError, match="a column lies outside the target"):
         plan.sparse(1, 0, np.array([0, 1, 1]), np.array([2]), floats(1.0))
     plan.finish("", True)
@@ -161,7 +175,7 @@ def test_random_calls_are_refused_or_run(data: st.DataObject) -> None:
         return True
 
     for _ in range(draw(st.integers(1, 7))):
-        kind = draw(st.sampled_from(["input", "relay", "output", "neurons", "pool", "conv", "dense", "sparse"]))
+        kind = draw(st.sampled_from(["input", "relay", "output", "neurons", "pool", "join", "conv", "dense", "sparse"]))
         target, source = draw(st.integers(-1, len(sizes))), draw(st.integers(-1, len(sizes)))
         positions, channels = draw(small), draw(small)
         to = sizes[target] if 0 <= target < len(sizes) else 1
@@ -177,10 +191,19 @@ def test_random_calls_are_refused_or_run(data: st.DataObject) -> None:
             if call(kind, positions, channels, *neurons, 0.0, draw(small), *memory, *biases):
                 sizes.append(positions * channels)
         elif kind == "pool":
-            windows = np.arange(max(0, positions * channels) + 1)
-            index = some(max(0, positions * channels), -1, of, np.int64)
+            windows = np.arange(max(0, positions) + 1)
+            index = some(max(0, positions), -1, of, np.int64)
             policy = draw(st.sampled_from(["count_max", "avg_max", "exp_max", "fir_max", "none"]))
             if call(kind, source, positions, channels, policy, draw(small), windows, index):
+                sizes.append(positions * channels)
+        elif kind == "join":
+            parts = [draw(st.integers(-1, len(sizes))) for _ in range(draw(st.integers(0, 3)))]
+            most = [sizes[part] if 0 <= part < len(sizes) else 1 for part in parts]
+            places = draw(st.permutations(range(-1, max(0, positions * channels) + 1)))
+            counted = [draw(st.integers(0, 2)) for _ in parts]
+            read = [array(count, 0, size, np.int32) for count, size in zip(counted, most, strict=True)]
+            placed = [np.array([places.pop() for _ in range(min(count, len(places)))], np.int32) for count in counted]
+            if call(kind, positions, channels, parts, read, placed):
                 sizes.append(positions * channels)
         elif kind == "conv":
             axes = [[1, 1, draw(small)] for _ in range(5)]

@@ -70,7 +70,7 @@ class _Notes:
         self.prepared, self.graph, self.x = prepared, graph, x
         self.layers, self.sources = prepared.compiled.layers, prepared.compiled.sources
         names = {layer: name for name, layer in self.layers.items()}
-        self.senders = [names[source.layer] for source in self.sources]
+        self.senders = {source.layer: names[source.layer] for source in self.sources if source.copies is None}
 
     def neurons(self, node: Node) -> Any:
         """Which neurons a weighted node reads, or an input is: their numbers, −1 for none."""
@@ -86,8 +86,14 @@ class _Notes:
         """``(samples, neurons + 1)``: an array of every sender, side by side; the last is none's."""
         import torch
 
-        parts = [arrays[name, kind][part] for name in self.senders]
-        none = np.zeros((len(parts[0]) if parts else len(self.x[part]), 1), np.float32)
+        own = [arrays[name, kind][part] for name in self.senders.values()]
+        none = np.zeros((len(own[0]) if own else len(self.x[part]), 1), np.float32)
+        parts: list[Any] = []
+        for source in self.sources:
+            if source.copies is None:
+                parts.append(arrays[self.senders[source.layer], kind][part])
+            else:
+                parts.append(np.concatenate([*parts, none], axis=1)[:, source.copies])
         return torch.from_numpy(np.concatenate([*parts, none], axis=1))
 
     def still(self, nodes: list[Node], part: slice) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ running the graph with no spikes at all (see ``resting.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import prod
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.event.operators import Source, Term, add_term, fits_grid, has_fast_form, sources_of
+from spikewright.engines.event.joining import Source, add_source, joined, sources_of
+from spikewright.engines.event.operators import Term, add_term, fits_grid, has_fast_form, is_one_layer, side_by_side
 from spikewright.engines.event.view import View, all_neurons, behind_taps, channels_last, nothing, view_of
 from spikewright.errors import SettingsError
 from spikewright.graph import Graph, Node, Shape
@@ -92,7 +93,6 @@ class _Compiler:
         self.made = Compiled(plan)
         self.values: dict[str, Value] = {}
         self.seen: dict[str, View] = {}  # by node whose activity is recorded aside
-        self.neurons = 0
 
     def compile(self, isa: str, gather: bool, fixed_point: bool) -> Compiled:
         for node in self.graph:
@@ -109,13 +109,14 @@ class _Compiler:
         if isinstance(node, Input):
             if self.constant:
                 return nothing(shape)
-            return self._layer(node, (), self.made.plan.input(*_size(shape), self.planes))
+            return self._layer(node, (), lambda: self.made.plan.input(*_size(shape), self.planes))
         if isinstance(node, IF):
-            return self._layer(node, _terms(given[0]), self._add_neurons(node, shape))
+            return self._layer(node, _terms(given[0]), lambda: self._add_neurons(node, shape))
         if isinstance(node, SpikeMaxPool):
-            return self._layer(node, (), self._add_pool(node, _view(given[0]), shape))
+            return self._layer(node, (), lambda: self._add_pool(node, _view(given[0]), shape))
         if isinstance(node, Output):
-            return self._layer(node, _terms(given[0]), self.made.plan.output(*_size(self._received(node))))
+            size = _size(self._received(node))
+            return self._layer(node, _terms(given[0]), lambda: self.made.plan.output(*size))
         if isinstance(node, Add):
             return tuple(term for value in given for term in _terms(value))
         if node.weighted and self.activity:
@@ -142,15 +143,17 @@ class _Compiler:
         if node.population:
             return value
         if not all(self._takes(reader, value) for reader in readers):
-            return self._relay(node, value)
+            if not isinstance(value, View) or not self._joins(readers, value):
+                return self._relay(node, value)
+            value = joined(self.made.plan, value, self.made.sources)
         if self.activity and any(reader.weighted for reader in readers) and not _view(value).plain:
             self.seen[node.name] = self._relay(node, value)
             self.made.aside.add(node.name)
         return value
 
     def _relay(self, node: Node, value: Value) -> View:
-        relay = self.made.plan.relay(*_size(self.graph.shapes[node.name]))
-        return self._layer(node, _terms(value), relay)
+        size = _size(self.graph.shapes[node.name])
+        return self._layer(node, _terms(value), lambda: self.made.plan.relay(*size))
 
     def _readers(self, node: Node) -> list[Node]:
         return [self.graph[name] for name in self.graph.consumers[node.name]]
@@ -161,24 +164,29 @@ class _Compiler:
         if not isinstance(value, View):
             return False
         if isinstance(reader, SpikeMaxPool):
-            return value.plain and len(sources_of(value, self.made.sources)) == 1 and bool((value.neurons >= 0).all())
+            return value.plain and bool((value.neurons >= 0).all())
         made = reader.connections(value.shape)
         return made is None or not has_fast_form(made) or fits_grid(value, self.made.sources)
+
+    def _joins(self, readers: list[Node], value: View) -> bool:
+        """Whether readers take a view once it is one layer: single neurons as they are, and pools need all of them."""
+        pools = any(isinstance(reader, SpikeMaxPool) for reader in readers)
+        return value.plain and (not pools or bool((value.neurons >= 0).all()))
 
     def _received(self, node: Node) -> Shape:
         """The shape of what a layer receives: an answer without axes is one value too."""
         return self.graph.input_shapes(node)[0] if isinstance(node, Output) else self.graph.shapes[node.name]
 
-    def _layer(self, node: Node, terms: tuple[Term, ...], layer: int) -> View:
+    def _layer(self, node: Node, terms: tuple[Term, ...], add: Callable[[], int]) -> View:
         shape = self._received(node)
-        for term in terms:
+        ready = side_by_side(self.made.plan, terms, self.made.sources, shape)
+        layer = add()
+        for term in ready:
             add_term(self.made.plan, layer, term, self.made.sources, shape)
         self.made.layers[node.name] = layer
         if isinstance(node, Output):
             return nothing(shape)
-        source = Source(layer, self.neurons, prod(shape))
-        self.made.sources.append(source)
-        self.neurons += source.size
+        source = add_source(self.made.sources, layer, prod(shape))
         return all_neurons(shape, source.first)
 
     def _add_neurons(self, node: IF, shape: Shape) -> int:
@@ -196,12 +204,14 @@ class _Compiler:
         return layer
 
     def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:
+        if not is_one_layer(view, self.made.sources):
+            view = joined(self.made.plan, view, self.made.sources)
         (source,) = sources_of(view, self.made.sources)
-        windows = behind_taps(view, node.connections(view.shape)).neurons
-        inputs = np.moveaxis(windows, 0, -2).reshape(prod(shape), -1)
+        windows = behind_taps(view, node.connections(view.shape)).neurons  # the same for every channel
+        inputs = windows[0].reshape(prod(shape[1:]), -1)
         inside = inputs >= 0
         start = np.concatenate(([0], np.cumsum(inside.sum(axis=1))))
-        index = inputs[inside] - source.first
+        index = (inputs[inside] - source.first) // shape[0]
         layer: int = self.made.plan.pool(source.layer, *_size(shape), node.policy, node.horizon, start, index)
         return layer
 

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from spikewright.connections import Connections
 from spikewright.connections.listing import one_by_one
+from spikewright.engines.event.joining import Source, joined, sources_of, summed
 from spikewright.engines.event.view import View, channels_last
 from spikewright.engines.event.windows import slides
 from spikewright.graph import Shape
+
+FEW = 16
+"""Neurons that are added up as values where nothing else is: by events beyond that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,32 +33,12 @@ class Term:
     operator: Connections | None = None
 
 
-@dataclass(frozen=True)
-class Source:
-    """The neurons of one layer of the plan: ``size`` of them, numbered from ``first``."""
-
-    layer: int
-    first: int
-    size: int
-
-
-def sources_of(view: View, sources: list[Source]) -> list[Source]:
-    """The layers that a view reads."""
-    read = _times_read(view)
-    return [s for s in sources if read[s.first : s.first + s.size].any()]
-
-
-def _times_read(view: View) -> NDArray[np.int64]:
-    """How often each neuron stands in a view, up to the last that does."""
-    return np.bincount(view.neurons[view.neurons >= 0])
-
-
 def fits_grid(view: View, sources: list[Source]) -> bool:
     """Whether each neuron stands at one place of the view at most, and all of a layer with one factor.
 
     Then its spikes need only be moved, and the factor goes into the weights.
     """
-    if (_times_read(view) > 1).any():
+    if (np.bincount(view.neurons[view.neurons >= 0]) > 1).any():
         return False
     used = view.neurons[view.neurons >= 0]
     factors = view.factors[view.neurons >= 0]
@@ -154,20 +138,54 @@ def _transposed(weight: NDArray[np.float32], used: NDArray[np.int64], factor: np
 
 
 def _add_scaling(plan: Any, target: int, view: View, sources: list[Source], shape: Shape) -> bool:
-    """One-to-one with one factor a channel: a convolution of one channel each; False if it is not that."""
-    found = sources_of(view, sources)
-    if view.neurons.shape[-1] != 1 or len(found) != 1 or found[0].size != prod(shape):
+    """One to one with one factor a channel: a convolution of one channel each; False if it is not that."""
+    weight = _factor_of_channels(view, shape)
+    if weight is None or not is_one_layer(view, sources):
         return False
-    neurons, factors = view.neurons[..., 0], view.factors[..., 0].reshape(shape[0], -1)
-    if (channels_last(neurons) - found[0].first != np.arange(found[0].size)).any() or (factors != factors[:, :1]).any():
-        return False
-    spatial, ones, zeros = three_axes(shape[1:], 1) if len(shape) < 5 else [], [1] * 3, [0] * 3
-    if not spatial:
-        return False
-    weight = np.ascontiguousarray(factors[:, 0])
+    (source,) = sources_of(view, sources)
+    spatial, ones, zeros = three_axes(shape[1:], 1), [1] * 3, [0] * 3
     empty = np.zeros(0, np.int32)
-    plan.conv(target, found[0].layer, empty, spatial, shape[0], ones, ones, zeros, ones, spatial, shape[0], weight)
+    plan.conv(target, source.layer, empty, spatial, shape[0], ones, ones, zeros, ones, spatial, shape[0], weight)
     return True
+
+
+def side_by_side(plan: Any, terms: tuple[Term, ...], sources: list[Source], shape: Shape) -> list[Term]:
+    """Terms as they are or, where one without an operator would be added connection by connection, as one layer.
+
+    Sums of many neurons stay what they are, unless the layer receives something else too, which is then added faster.
+    """
+    made = []
+    for term in terms:
+        view = term.view
+        if term.operator is None and len(shape) <= 4 and view.shape == shape and (view.neurons >= 0).any():
+            if _factor_of_channels(view, shape) is None and (len(terms) > 1 or view.neurons.shape[-1] <= FEW):
+                view = summed(plan, view, sources)
+            elif _factor_of_channels(view, shape) is not None and not is_one_layer(view, sources):
+                view = joined(plan, view, sources)
+        made.append(Term(view, term.operator))
+    return made
+
+
+def _factor_of_channels(view: View, shape: Shape) -> NDArray[np.float32] | None:
+    """What each channel of single neurons is multiplied by; None where that is not one number, or nothing is there."""
+    if view.neurons.shape[-1] != 1 or len(shape) > 4 or view.shape != shape:
+        return None
+    there = view.neurons[..., 0].reshape(shape[0], -1) >= 0
+    factors = view.factors[..., 0].reshape(shape[0], -1)
+    own = factors[np.arange(shape[0]), there.argmax(axis=1)]
+    same = there.any() and (factors == own[:, None])[there].all()
+    return np.ascontiguousarray(own, np.float32) if same else None
+
+
+def is_one_layer(view: View, sources: list[Source]) -> bool:
+    """Whether single neurons are all of one layer, each at its own place."""
+    found = sources_of(view, sources)
+    if len(found) != 1 or found[0].size != prod(view.shape):
+        return False
+    own = found[0].first + np.arange(found[0].size)
+    if found[0].copies is not None:
+        own = np.where(found[0].copies < 0, -1, own)  # nothing ever comes from there
+    return bool((channels_last(view.neurons[..., 0]) == own).all())
 
 
 @dataclass(frozen=True, eq=False)

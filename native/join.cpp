@@ -1,0 +1,60 @@
+// Layers side by side or added up, as one: what they sent in a chunk, brought to where the join has it.
+#include <algorithm>
+
+#include "run.hpp"
+
+namespace spikewright {
+namespace {
+
+void join_trains(const Plan& plan, const Layer& layer, const Workspace& workspace, int steps, LayerState& state) {
+  state.several = false;
+  std::fill(state.trains.begin(), state.trains.end(), 0u);
+  const int halves = steps > 32 ? 2 : 1;
+  for (const Part& part : layer.parts) {
+    const Layer& source = plan.layers[size_t(part.source)];
+    const LayerState& from = workspace.layers[size_t(part.source)];
+    state.several = state.several || (source.bits > 1 && from.several);
+    for (int plane = 0; plane < (from.several ? source.planes() : source.low_planes()); ++plane) {
+      // planes of sources that take nothing back are every other one of a join that does
+      const size_t to = size_t(layer.takes_back && !source.takes_back ? 2 * plane : plane) * layer.slots();
+      for (int half = 0; half < halves; ++half) {
+        const uint32_t* read = from.trains.data() + size_t(half) * source.words() + size_t(plane) * source.slots();
+        uint32_t* write = state.trains.data() + size_t(half) * layer.words() + to;
+        for (const Part::Stretch& one : part.stretches) std::copy_n(read + one.from, one.length, write + one.to);
+      }
+    }
+  }
+}
+
+void join_values(const Plan& plan, const Layer& layer, const Workspace& workspace, int steps, LayerState& state) {
+  std::fill(state.values.begin(), state.values.end(), 0.0f);
+  std::vector<float> dense;
+  for (const Part& part : layer.parts) {
+    const Layer& source = plan.layers[size_t(part.source)];
+    const LayerState& from = workspace.layers[size_t(part.source)];
+    const bool lists = !source.sends_graded();
+    dense.assign(lists ? size_t(source.size()) : 0, 0.0f);
+    for (int t = 0; t < steps; ++t) {
+      const float* read = lists ? dense.data() : from.values.data() + size_t(t) * source.slots();
+      float* write = state.values.data() + size_t(t) * layer.slots();
+      const EventList& events = from.events;
+      for (uint32_t e = lists ? events.start[size_t(t)] : 0; lists && e < events.start[size_t(t) + 1]; ++e) {
+        dense[events.index[e]] = events.value[e];
+      }
+      for (const Part::Stretch& one : part.stretches) {
+        for (uint32_t i = 0; i < one.length; ++i) write[one.to + i] += one.factor * read[one.from + i];
+      }
+      for (uint32_t e = lists ? events.start[size_t(t)] : 0; lists && e < events.start[size_t(t) + 1]; ++e) {
+        dense[events.index[e]] = 0.0f;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void join_layers(const Plan& plan, const Layer& layer, Workspace& workspace, int steps, LayerState& state) {
+  layer.bits ? join_trains(plan, layer, workspace, steps, state) : join_values(plan, layer, workspace, steps, state);
+}
+
+}  // namespace spikewright
