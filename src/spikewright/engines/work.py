@@ -150,6 +150,7 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
     """
     steps, plan = recording.timesteps, planned(graph, prepared)
     chunks = -(-steps // CHUNK)
+    single = all(node.max_spikes == 1 for node in graph.of_type(IF))
     each: defaultdict[str, float] = defaultdict(float)  # of one sample
     for name, macs in plan.macs.items():
         node, kind, filters = graph[name], plan.reads[name], graph.shapes[name][0]
@@ -176,8 +177,8 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
             each["other neurons" if slow else "neurons"] += size * steps
             each["neurons of a chunk"] += size * chunks
         elif isinstance(node, SpikeMaxPool):
-            kind = "pooled" if node.policy == "count_max" else "pooled by estimates"
-            each[kind] += prod(graph.input_shapes(node)[0]) * steps
+            trains = single and node.policy in ("count_max", "avg_max") and not recording.any("potentials")
+            each["pooled" if trains else "pooled by events"] += prod(graph.input_shapes(node)[0]) * steps
             each["neurons of a chunk"] += size * chunks
         elif isinstance(node, Output):
             each["values"] += prod(graph.input_shapes(node)[0]) * steps
