@@ -7,10 +7,11 @@
 
 namespace spikewright {
 
-// Rectified float32 values as bit patterns: those of numbers from zero up are ordered like the numbers.
+// Float32 values as bit patterns: those of numbers from zero up are ordered like the numbers.
 struct Activations {
-  const int32_t* bits;  // (samples, channels, positions)
+  int32_t* bits;  // (samples, channels, positions)
   int64_t samples, channels, positions;
+  bool rectify;  // whether negative values become zero in their places, and are counted so; else bits are only read
 };
 
 // Where counts are added to what was counted before.
@@ -28,7 +29,7 @@ constexpr int64_t histogram_tables = 4;
 struct LargeActivations {
   std::vector<int32_t> pattern, channel;
 
-  void add(int32_t one, int64_t of_channel);
+  void add(const int32_t* values, int64_t count, int64_t of_channel);
 };
 
 // Memory that the count needs while it runs, zero before.
@@ -40,16 +41,25 @@ struct ActivationScratch {
 // Where a channel has fewer positions than this, places are looked at side by side, whatever their channel.
 constexpr int64_t few_positions = 32;
 
-// `cutoff` (channels) is positive. Fewer than 2^31 values are counted at once.
-void count_activations(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
-                       LargeActivations& large);
-
-// The loops of it, compiled for each instruction set.
+// The loops, compiled for each instruction set.
 using CountLoops = void(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
                         const ActivationScratch& scratch, LargeActivations& large);
+
+// `cutoff` (channels) is positive. Fewer than 2^31 values are counted at once.
+void count_activations(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
+                       LargeActivations& large, CountLoops* loops);
+
+struct InstructionSet {
+  const char* name;
+  CountLoops* loops;
+};
+
+// Those that this machine has, the best one last.
+std::vector<InstructionSet> instruction_sets();
+
 CountLoops count_portable;
 #ifdef SPIKEWRIGHT_X86
-CountLoops count_avx2;
+CountLoops count_avx2, count_avx512;
 #endif
 
 }  // namespace spikewright

@@ -1,10 +1,11 @@
 #include "activations_body.hpp"
+#include "glance_avx2.hpp"
 
 namespace spikewright {
 
 void count_avx2(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
                 const ActivationScratch& scratch, LargeActivations& large) {
-  count_all(from, cutoff, counts, scratch, large);
+  count_all<ByAvx2>(from, cutoff, counts, scratch, large);
 }
 
 }  // namespace spikewright

@@ -1,5 +1,11 @@
 // The loops over activations, for the instruction set that a file is compiled for. Nothing of the standard library is
 // instantiated here: the linker would be free to take this copy for machines that do not run it.
+//
+// `By` says how neighbouring values are looked at:
+//   glance<rectify>(values, n, upper, top): rectifies the values first, if that is asked, in their places. The upper 16 bits of the positive ones, one after the other, at `upper`; returns how
+//     many these are, and raises `top` to the largest pattern, of NaN and infinity too, whatever its sign.
+//   pack_from(cutoff, values, n, found): the values from a positive cutoff up at `found`; returns how many.
+// Both may write `spare` places further than what they give.
 #pragma once
 
 #include "activations.hpp"
@@ -8,80 +14,84 @@ namespace spikewright {
 namespace {
 
 constexpr int64_t block = 512;  // values that stay in the first cache
-constexpr int64_t group = 64;   // values of which the largest tells whether any is worth a look
+constexpr int64_t spare = 16;
 constexpr int32_t no_sign = 0x7fffffff;
 
 inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
-inline void count_slots(const int32_t* bits, int64_t n, uint32_t* tables) {
-  uint16_t slot[block];
-  for (int64_t i = 0; i < n; ++i) slot[i] = uint16_t(larger(bits[i], 0) >> 16);
-  int64_t i = 0;
-  for (; i + histogram_tables <= n; i += histogram_tables) {
-    for (int64_t table = 0; table < histogram_tables; ++table) ++tables[table * histogram_bins + slot[i + table]];
+// Counts positive values by their upper halves, many at once.
+struct Tally {
+  uint32_t* tables;  // null where nobody wants to know
+  int64_t filled = 0;
+  uint16_t upper[2 * block + spare];
+
+  explicit Tally(uint32_t* to) : tables(to) {}
+
+  // Where the upper halves of a block go.
+  uint16_t* end() { return upper + filled; }
+
+  void take(int64_t more) {
+    if (!tables) return;
+    filled += more;
+    if (filled > block) empty();
   }
-  for (; i < n; ++i) ++tables[slot[i]];
-}
+
+  void empty() {
+    int64_t i = 0;
+    for (; i + histogram_tables <= filled; i += histogram_tables) {
+      for (int64_t table = 0; table < histogram_tables; ++table) ++tables[table * histogram_bins + upper[i + table]];
+    }
+    for (; i < filled; ++i) ++tables[upper[i]];
+    filled = 0;
+  }
+};
 
 // Many positions: a run of values has one channel.
-void count_runs(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
-                const ActivationScratch& scratch, LargeActivations& large) {
-  const int32_t* bits = from.bits;
+template <class By, bool rectify>
+void count_runs(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts, Tally& tally,
+                LargeActivations& large) {
+  int32_t* bits = from.bits;
+  int32_t found[block + spare];
   for (int64_t sample = 0; sample < from.samples; ++sample) {
     for (int64_t channel = 0; channel < from.channels; ++channel, bits += from.positions) {
       for (int64_t first = 0; first < from.positions; first += block) {
         const int64_t n = from.positions - first < block ? from.positions - first : block;
-        const int32_t* const values = bits + first;
-        int32_t tops[block / group], top = 0, positives = 0;
-        for (int64_t start = 0; start < n; start += group) {
-          const int64_t end = start + group < n ? start + group : n;
-          int32_t most = 0;
-          for (int64_t i = start; i < end; ++i) {
-            most = larger(most, values[i] & no_sign);
-            positives += values[i] > 0;
-          }
-          tops[start / group] = most;
-          top = larger(top, most);
-        }
+        int32_t top = 0;
+        const int64_t positives = By::template glance<rectify>(bits + first, n, tally.end(), top);
+        tally.take(positives);
         counts.largest[channel] = larger(counts.largest[channel], top);
         counts.positives[channel] += positives;
-        if (!top) continue;
-        if (counts.histogram) count_slots(values, n, scratch.tables);
         if (top < cutoff[channel]) continue;
-        for (int64_t start = 0; start < n; start += group) {
-          if (tops[start / group] < cutoff[channel]) continue;
-          const int64_t end = start + group < n ? start + group : n;
-          for (int64_t i = start; i < end; ++i) {
-            if (values[i] >= cutoff[channel]) large.add(values[i], channel);
-          }
-        }
+        large.add(found, By::pack_from(cutoff[channel], bits + first, n, found), channel);
       }
     }
   }
 }
 
 // Few positions: what is counted is counted for each place of a sample first.
+template <class By, bool rectify>
 void count_places(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
-                  const ActivationScratch& scratch, LargeActivations& large) {
+                  const ActivationScratch& scratch, Tally& tally, LargeActivations& large) {
   const int64_t places = from.channels * from.positions;
   for (int64_t place = 0; place < places; ++place) scratch.cutoff[place] = cutoff[place / from.positions];
-  const int32_t* bits = from.bits;
+  int32_t* bits = from.bits;
   for (int64_t sample = 0; sample < from.samples; ++sample, bits += places) {
     for (int64_t first = 0; first < places; first += block) {
       const int64_t n = places - first < block ? places - first : block;
-      const int32_t* const values = bits + first;
+      int32_t* const values = bits + first;
       int32_t *const largest = scratch.largest + first, *const positives = scratch.positives + first;
       const int32_t* const limit = scratch.cutoff + first;
-      int32_t reached = 0;
+      int32_t reached = 0, top = 0;
+      const int64_t packed = By::template glance<rectify>(values, n, tally.end(), top);
+      tally.take(packed);
       for (int64_t i = 0; i < n; ++i) {
         largest[i] = larger(largest[i], values[i] & no_sign);
         positives[i] += values[i] > 0;
         reached |= int32_t(values[i] >= limit[i]);
       }
-      if (counts.histogram) count_slots(values, n, scratch.tables);
       if (!reached) continue;
       for (int64_t i = 0; i < n; ++i) {
-        if (values[i] >= limit[i]) large.add(values[i], (first + i) / from.positions);
+        if (values[i] >= limit[i]) large.add(values + i, 1, (first + i) / from.positions);
       }
     }
   }
@@ -92,9 +102,22 @@ void count_places(const Activations& from, const int32_t* cutoff, const Activati
   }
 }
 
+template <class By, bool rectify>
+void count_these(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
+               const ActivationScratch& scratch, LargeActivations& large) {
+  Tally tally(counts.histogram ? scratch.tables : nullptr);
+  if (from.positions < few_positions) {
+    count_places<By, rectify>(from, cutoff, counts, scratch, tally, large);
+  } else {
+    count_runs<By, rectify>(from, cutoff, counts, tally, large);
+  }
+  tally.empty();
+}
+
+template <class By>
 void count_all(const Activations& from, const int32_t* cutoff, const ActivationCounts& counts,
                const ActivationScratch& scratch, LargeActivations& large) {
-  (from.positions < few_positions ? count_places : count_runs)(from, cutoff, counts, scratch, large);
+  (from.rectify ? count_these<By, true> : count_these<By, false>)(from, cutoff, counts, scratch, large);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from math import prod
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright.errors import DataError, SettingsError
-from spikewright.graph import Array, Graph, ToTensor
+from spikewright.graph import Array, Graph, Node, ToTensor
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+OWN_MEMORY = frozenset({"Add", "ChannelAffine", "Conv", "ConvTranspose", "Linear"})
+"""Types of nodes whose values never lie in the memory of what they read; of an ``Add`` where it adds anything."""
 
 
 def tensors_on(device: str = "cpu", dtype: str = "float32") -> ToTensor:
@@ -38,6 +43,18 @@ def tensors_on(device: str = "cpu", dtype: str = "float32") -> ToTensor:
         return torch.tensor(array, dtype=kind, device=target)
 
     return put
+
+
+class InPlace(ABC):
+    """A watcher that can do the work of its node as well, in the place of what that reads: so it is looked at once."""
+
+    @abstractmethod
+    def __call__(self, value: Tensor) -> None:
+        """See what the node gives."""
+
+    @abstractmethod
+    def overwrite(self, x: Tensor) -> bool:
+        """See what the node gives, and put it in the place of its input; False for one that it leaves as it is."""
 
 
 class Forward:
@@ -64,7 +81,8 @@ class Forward:
 
         Args:
             inputs: a batch ``(B, *shape)``; for several inputs one of each by name, or all side by side.
-            watch: what to call with the output of a node as soon as it is there; nothing is kept otherwise.
+            watch: what to call with the output of a node as soon as it is there; nothing is kept otherwise. An
+                ``InPlace`` one may do the node's work, where nobody else reads what the node reads.
 
         Returns:
             the batch of every output node, by name.
@@ -78,15 +96,27 @@ class Forward:
         with torch.inference_mode():
             for node in self.graph:
                 given = [values[i] for i in node.inputs] if node.inputs else [batch[node.name]]
-                value = self.functions[node.name](*given)
-                if node.name in watch:
-                    watch[node.name](value)
+                see = watch.get(node.name)
+                if isinstance(see, InPlace) and self._alone(node) and see.overwrite(given[0]):
+                    value = given[0]
+                else:
+                    value = self.functions[node.name](*given)
+                    if see is not None:
+                        see(value)
                 values[node.name] = value
                 for name in node.inputs:
                     left[name] -= 1
                     if not left[name]:
                         del values[name]
         return {name: values[name] for name in self.output_names}
+
+    def _alone(self, node: Node) -> bool:
+        """Whether a node is the only one to read its only input, which has memory of its own: another one that read it
+        before may have given a view of it."""
+        if len(node.inputs) != 1 or self.readers[node.inputs[0]] != 1:
+            return False
+        before = self.graph[node.inputs[0]]
+        return before.type in OWN_MEMORY and (before.type != "Add" or len(before.inputs) > 1)
 
     def batch(self, inputs: Mapping[str, Tensor] | Tensor) -> dict[str, Tensor]:
         """The inputs by name, in place, with their shapes checked."""

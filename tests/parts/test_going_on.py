@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from interruptions import stopped_after
+from spikewright.cli import simulate
 from spikewright.cli.app import run
 from spikewright.parts import Checkpoint, checkpoint, from_plain, to_plain
 from spikewright.parts.fold import Fold
+from spikewright.provenance import PROVENANCE
 
 SIMULATE = ("simulate", "net.safetensors", "--data", "data.npz", "-T", "6", "--batch-size", "4", "--allow-overlap")
 
@@ -26,19 +28,6 @@ def folder(folder: Path) -> Path:
     np.savez("values.npz", x=x, y=np.random.default_rng(0).normal(1000, 1, (30, 4)))
     np.savez("other.npz", x=x[::-1].copy(), y=np.arange(30) % 3)
     return folder
-
-
-def stopped_after(samples: int, monkeypatch: pytest.MonkeyPatch, name: str = "") -> Callable[[], None]:
-    """Let runs be interrupted once so many samples are done; gives what takes that away."""
-    original = checkpoint.Stage.keep
-
-    def keep(stage: Any, state: Any, done: int, *more: Any, **options: Any) -> None:
-        original(stage, state, done, *more, **options)
-        if done >= samples and stage.name.startswith(name):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoint.Stage, "keep", keep)
-    return lambda: monkeypatch.setattr(checkpoint.Stage, "keep", original)
 
 
 WAYS = {
@@ -71,8 +60,37 @@ def test_a_run_that_goes_on_ends_in_the_same_bytes(
     assert not list(folder.glob(".*"))
 
 
+def curves(path: str) -> dict[str, bytes]:
+    """All arrays but the one that says by which command line they were made."""
+    with np.load(path) as found:
+        return {name: found[name].tobytes() for name in found.files if name != PROVENANCE}
+
+
 def files_of(folder: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def test_events_that_the_interrupted_command_wrote_are_no_obstacle(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed between the one output and the other."""
+    pytest.importorskip("pyarrow")
+    typed = (*SIMULATE, "--events", "sent", "-o", "run.npz")
+    assert run((*SIMULATE, "-o", "whole.npz")) == 0
+    with monkeypatch.context() as patched:
+
+        def interrupted(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(simulate, "write_curves", interrupted)
+        assert run(typed) == 130
+    whole = files_of("sent")
+    assert not Path("run.npz").exists()
+    assert run(typed) == 2  # only a run that goes on may
+    assert run((*typed, "--resume")) == 0
+    assert files_of("sent") == whole
+    assert curves("run.npz") == curves("whole.npz")
+    assert not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("more", [("-o", "run.npz"), ()])

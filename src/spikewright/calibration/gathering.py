@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from spikewright.calibration.statistics import NodeStatistics, Statistics
 from spikewright.calibration.thresholds import Method, parse_all
 from spikewright.data import Dataset, as_dataset
 from spikewright.errors import CalibrationError, DataError
-from spikewright.forward import Forward
+from spikewright.forward import Forward, InPlace
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Output
 from spikewright.provenance import history
@@ -313,8 +313,30 @@ def _percentiles(found: NodeStatistics) -> dict[str, float]:
 
 
 def _all_of(hooks: Sequence[Callable[[Tensor], None]]) -> Callable[[Tensor], None]:
+    if isinstance(hooks[0], InPlace):  # of several one at most: a node's own comes before those of what reads it
+        return _InPlaceFirst(hooks[0], hooks[1:])
+
     def call(x: Tensor) -> None:
         for hook in hooks:
             hook(x)
 
     return call
+
+
+@dataclass(frozen=True)
+class _InPlaceFirst(InPlace):
+    """An ``InPlace`` watcher and others."""
+
+    first: InPlace
+    others: Sequence[Callable[[Tensor], None]]
+
+    def __call__(self, value: Tensor) -> None:
+        self.first(value)
+        for hook in self.others:
+            hook(value)
+
+    def overwrite(self, x: Tensor) -> bool:
+        done = self.first.overwrite(x)
+        for hook in self.others if done else ():
+            hook(x)
+        return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ import numpy as np
 
 from spikewright.calibration.requests import Accumulator, Counted, Histogram, Quantile, Totals, Values
 from spikewright.calibration.requests._largest import Largest, LargestValues
-from spikewright.calibration.requests._look import look_at
+from spikewright.calibration.requests._look import can_rectify, look_at
 from spikewright.calibration.requests.float_bits import INFINITY
 from spikewright.calibration.room import worth_keeping
 from spikewright.calibration.statistics import NodeStatistics
 from spikewright.errors import DataError
+from spikewright.forward import InPlace
 from spikewright.graph import Graph, Node
 from spikewright.nodes import Input, Output, ReLU
 from spikewright.parts import storable
@@ -25,6 +27,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Hook = Callable[["Tensor"], None]
+
+
+@dataclass(frozen=True)
+class Rectifying(InPlace):
+    """Shows a population its values, and rectifies them on the way where it can.
+
+    Attributes:
+        population: of a rectifier.
+        pool, threads: as for ``Values``.
+    """
+
+    population: Population
+    pool: ThreadPoolExecutor | None
+    threads: int
+
+    def __call__(self, value: Tensor) -> None:
+        self.population.add(value, self.pool, self.threads)
+
+    def overwrite(self, x: Tensor) -> bool:
+        if not can_rectify(x):
+            return False
+        self.population.add(x, self.pool, self.threads, rectify=True)
+        return True
 
 
 @storable
@@ -58,6 +83,7 @@ class Population:
         ceiling = getattr(node, "ceiling", None)
         self.ceiling = ceiling if isinstance(ceiling, float | int) else None
         self.signed = not isinstance(node, ReLU)
+        self.rectifies = isinstance(node, ReLU) and node.ceiling is None
         self.is_input = isinstance(node, Input)
         self.asked = {request.key for request in requests}
         self.positions = positions
@@ -88,7 +114,9 @@ class Population:
         """What to call in this pass with the values of which node; ``pool`` and ``threads`` as for ``Values``."""
         found: list[tuple[str, Hook]] = []
         if self.first_pass or self._of(before=False):
-            found.append((self.name, partial(self._add, pool=pool, threads=threads)))
+            rectifying = self.rectifies and self.first_pass
+            add = partial(self.add, pool=pool, threads=threads)
+            found.append((self.name, Rectifying(self, pool, threads) if rectifying else add))
         if self._of(before=True):
             found.append((self.before, self._add_before))
         return found
@@ -106,8 +134,8 @@ class Population:
         known = ((r, self.accumulators.get(r.key)) for r in self.requests if r.before == before)
         return [a for _, a in known if a is not None and a.needs_pass]
 
-    def _add(self, x: Tensor, pool: ThreadPoolExecutor | None, threads: int) -> None:
-        """See a batch ``(B, C, ...)`` of the node's values."""
+    def add(self, x: Tensor, pool: ThreadPoolExecutor | None, threads: int, rectify: bool = False) -> None:
+        """See a batch ``(B, C, ...)`` of the node's values, or of what it reads, to ``rectify`` it in its place."""
         if self.signed:
             x = x.abs() if self.is_input else x.relu()
         accumulators = self._of(before=False)
@@ -117,7 +145,7 @@ class Population:
             lowest = np.minimum(lowest, floor)
         values = Values(x, lowest if floors else None, pool, threads)
         if self.first_pass:
-            look_at(values, [a for a in accumulators if isinstance(a, LargestValues)])
+            look_at(values, [a for a in accumulators if isinstance(a, LargestValues)], self.totals.count, rectify)
             if not np.isfinite(values.maximum).all():
                 raise DataError(
                     f"{self.label}: the data drive it to {values.maximum.max()}; check them for NaN and infinity"

@@ -24,7 +24,7 @@ from spikewright.cli.console import (
     parse_readout,
 )
 from spikewright.cli.options import IDLE_ON_EVENTS, check_idle, check_timesteps, is_typed, with_options
-from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs
+from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs, may_replace
 from spikewright.cli.presets import DataArgument, data_of
 from spikewright.cli.samples import named, picked, say, seeds_of
 from spikewright.cli.scores import comparison, judgement, tasks_text
@@ -136,10 +136,10 @@ def convert(
     outputs = {"--output": output, "--report": report, "--statistics": statistics, "--plots": plots}
     check_outputs(outputs, {"MODEL": model, "--weights": options.weights, "--data": data, "--test": test})
     checkpoint = Checkpoint(output, resume)
-    force_output = force or checkpoint.wrote(output)
+    force_output = may_replace(output, force, checkpoint)
     check_save(output, force_output)
     if report is not None:
-        check_report(report, force)
+        check_report(report, may_replace(report, force, checkpoint))
     if plots is None:
         check_idle(context, ("plots_as",), "no figures are drawn: give --plots too")
     else:
@@ -238,8 +238,7 @@ def convert(
         made = tuple(replace(one, calibration=one.calibration.drawn(what, seed)) for one in made)
     conversion = replace(made[0], preprocessing=steps)
     save(conversion, output, force_output)
-    if labelled is not None:
-        checkpoint.note_written(output)
+    checkpoint.note_written(output)
     summary: dict[str, Any] = {
         "output": str(output),
         "method": conversion.calibration.method,
@@ -298,7 +297,8 @@ def convert(
                 checkpoint=checkpoint,
             )
         if report is not None:
-            write_report(report, compared_ones, title=model, force=force)
+            write_report(report, compared_ones, title=model, force=may_replace(report, force, checkpoint))
+            checkpoint.note_written(report)
             summary["report"] = str(report)
         measures = compared_ones.measures
         summary["measures"] = {k: m.summary() for k, m in measures.items()}

@@ -13,6 +13,7 @@ import typer
 from spikewright.errors import SettingsError, StorageError
 from spikewright.events import StoredEvents
 from spikewright.files import atomic_path, check_destination, check_reachable, shown
+from spikewright.parts import Checkpoint
 from spikewright.provenance import PROVENANCE, Provenance
 
 ForceOption = Annotated[
@@ -27,13 +28,13 @@ ResumeOption = Annotated[
 ]
 
 
-def check_resume(resume: bool, output: Path | None, events: Path | None = None) -> None:
+def check_resume(resume: bool, *outputs: Path | None) -> None:
     """Refuse to go on where nothing was kept to go on from.
 
     Raises:
         SettingsError: for a run without an output, beside which it would be.
     """
-    if resume and output is None and events is None:
+    if resume and not any(outputs):
         raise SettingsError("--resume goes on from what an interrupted run left beside its output: give -o too")
 
 
@@ -57,6 +58,11 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path 
         for name, given in inputs.items():
             if given is not None and _same(place, _file_of(given)):
                 raise StorageError(f"{shown(given)} is what {name} reads; choose another path for {option}")
+
+
+def may_replace(output: Path, force: bool, checkpoint: Checkpoint | None) -> bool:
+    """Whether what stands at an output may go: somebody says so, or the interrupted run that goes on wrote it."""
+    return force or (checkpoint is not None and checkpoint.wrote(output))
 
 
 def check_curves(path: Path, force: bool) -> None:

@@ -42,6 +42,7 @@ from spikewright.cli.outputs import (
     check_curves,
     check_outputs,
     check_resume,
+    may_replace,
     write_curves,
     written_events,
 )
@@ -206,10 +207,12 @@ def simulate(
     check_outputs(outputs, {"SPIKING": model, "--data": data})
     if report is not None:
         check_report(report, force)
+    lasting = events if output is None else output  # beside which what was counted is kept
+    checkpoint = None if lasting is None else Checkpoint(lasting, resume)
     if output is not None:
-        check_curves(output, force)
+        check_curves(output, may_replace(output, force, checkpoint))
     if events is not None:
-        check_events(events, force)
+        check_events(events, may_replace(events, force, checkpoint))
     ours = Path(model).suffix.lower() == SUFFIX
     network = load(model, dt=None if ours else dt)  # of a network of ours it is a setting of the run
     spiking = check_spiking(network, model)
@@ -247,8 +250,6 @@ def simulate(
     length: dict[str, Any] = {"timesteps": options.timesteps}
     if isinstance(dataset, Recordings):
         length = {}
-    lasting = events if output is None else output  # beside which what was counted is kept
-    checkpoint = None if lasting is None else Checkpoint(lasting, resume)
     with progress("simulating", quiet=as_json) as move:
         measures = measure(
             network,
@@ -262,7 +263,7 @@ def simulate(
             dtype=dtype,
             progress=move,
             events_to=events,
-            force=force,
+            force=events is not None and may_replace(events, force, checkpoint),
             dt=dt,
             readout_from=chosen_start,
             early_exit=rule,
@@ -273,12 +274,15 @@ def simulate(
         )
     made = _provenance(network, dataset, measures, options, dtype)
     if output is not None:
-        write_curves({**_arrays(measures), PROVENANCE: np.array(str(made))}, output, force)
-    if checkpoint is not None:
-        checkpoint.clear()
+        curves = {**_arrays(measures), PROVENANCE: np.array(str(made))}
+        write_curves(curves, output, may_replace(output, force, checkpoint))
+        if checkpoint is not None:
+            checkpoint.note_written(output)
     stored = None if events is None else load_events(events)
     if report is not None and isinstance(dataset, Recordings):
         recording_report(report, dataset.items[0], dataset.binning, network, dt, force=force)
+    if checkpoint is not None:
+        checkpoint.clear()
     if as_json:
         written: dict[str, Any] = {} if report is None else {"report": str(report)}
         if stored is not None:

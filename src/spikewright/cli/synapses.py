@@ -19,7 +19,7 @@ from spikewright.cli.options import (
     check_spiking,
     with_options,
 )
-from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs, check_resume
+from spikewright.cli.outputs import ForceOption, ResumeOption, check_outputs, check_resume, may_replace
 from spikewright.cli.presets import DataArgument, some_data, timesteps_for
 from spikewright.cli.samples import named, say
 from spikewright.cli.terminal import compact_table, out, print_json, progress
@@ -93,7 +93,7 @@ def synapses(
     """
     data = some_data(data_set, data)
     share, encoder = _shard(shard), options.check()
-    check_resume(resume, output)
+    check_resume(resume, output, None if data is None else report)
     check_not_code(model)
     if output is None:
         check_idle(context, ["kind", "shard", "workers"], "it is a setting of what is written: give -o too")
@@ -102,13 +102,15 @@ def synapses(
         {"--output": output, **logs, "--report": report},
         {"NET": model, "--rates": rates, "--data": data, "--partition": partition},
     )
+    lasting = report if output is None else output  # beside which what was simulated is kept
+    checkpoint = None if lasting is None or data is None else Checkpoint(lasting, resume, share)
     if report is not None:
-        check_report(report, force)
+        check_report(report, may_replace(report, force, checkpoint))
     if Path(model).suffix.lower() in (".pickle", ".pkl"):
         _convert_dump(Path(model), output, force, as_json)
         return
     if output is not None:
-        check_destination(output, writer(output, kind), force)
+        check_destination(output, writer(output, kind), may_replace(output, force, checkpoint))
     if rates is not None and data is not None:
         raise SettingsError("give --rates or --data, not both")
     if data is None:
@@ -123,18 +125,17 @@ def synapses(
     if output is not None and data is not None and not force:
         check_begun(synapse_graph(graph, **chosen), output, writer(output, kind))
     found: Rates | None = None
-    checkpoint: Checkpoint | None = None
     if rates is not None:
         found = load_rates(rates, graph)
     elif data is not None:
-        checkpoint = None if output is None or share[1] > 1 else Checkpoint(output, resume)
         found = _simulated(context, network, data, options, encoder, dt, as_json, cluster, checkpoint)
     made = synapse_graph(graph, found, **chosen)
     written: Path | None = None
     if output is not None:
-        written = _write(made, output, kind, share, force, resume, workers, as_json)
-        if checkpoint is not None:
-            checkpoint.clear()
+        replaces = may_replace(output, force, checkpoint)
+        written = _write(made, output, kind, share, replaces, resume, workers, as_json)
+        if checkpoint is not None and written == output:
+            checkpoint.note_written(output)
     summary = made.summary(parts)
     if report is not None:
         from spikewright.reports.synapses import write_synapse_report
@@ -143,6 +144,8 @@ def synapses(
         write_synapse_report(
             report, made, summary, title=f"Synapses of {Path(model).name}", settings=settings, force=force
         )
+    if checkpoint is not None:
+        checkpoint.clear()
     whole = written is not None and written == output
     if as_json:
         files = {"written": str(written) if whole else None, "report": None if report is None else str(report)}

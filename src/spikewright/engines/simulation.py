@@ -175,6 +175,8 @@ def folder_of(
             check_pieces(pieces, kept, shapes)
         with events_folder(record.folder, graph.fingerprint, shapes, *how) as writer:
             yield writer
+        if stage is not None:
+            stage.checkpoint.note_written(record.folder)
     except DamagedPiece:
         if stage is not None:
             stage.checkpoint.refused = True

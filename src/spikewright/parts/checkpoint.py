@@ -25,7 +25,7 @@ from spikewright.parts.plain import from_plain, to_plain
 from spikewright.tensors import Kind, check_facts, read_tensors, write_tensors
 
 ENDING = "unfinished"
-"""The folder beside an output is ``.NAME.unfinished``."""
+"""The folder beside an output is ``.NAME.unfinished``; of a share ``.NAME.2-of-8.unfinished``."""
 EVERY = 5.0
 """Seconds between two times that a stage is kept, at least: what took less is not worth a file."""
 SHARE = 20
@@ -63,16 +63,19 @@ class Checkpoint:
         output: of the run; nothing needs stand there.
         resume: whether to go on from what lies there. Else it is replaced as soon as something new is kept, and where
             there is something a warning says so.
+        share: which of how many runs that have this output in common, perhaps at the same time, this one is: each
+            keeps its own.
 
     Attributes:
         refused: whether the run cannot go on from what lies there, which is of another run or damaged: an error says
             why and what to do, and nothing else of it is said.
     """
 
-    def __init__(self, output: Path | str, resume: bool = False) -> None:
+    def __init__(self, output: Path | str, resume: bool = False, share: tuple[int, int] = (1, 1)) -> None:
         self.output, self.resume = output, resume
         destination = Path(os.path.realpath(output))
-        self.folder = destination.parent / f"{stem(destination)}.{ENDING}"
+        whose = "" if share == (1, 1) else f".{share[0]}-of-{share[1]}"
+        self.folder = destination.parent / f"{stem(destination)}{whose}.{ENDING}"
         self.stages: dict[str, Stage] = {}
         self.refused = False
         self._written: list[Path | str] = []

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.calibration.requests import _native
 from spikewright.calibration.requests.float_bits import floats
 from spikewright.calibration.requests.request import Accumulator, Arrays, Counted, Totals, Values
 
@@ -22,6 +23,8 @@ ALL = np.iinfo(np.int64).max >> 1
 """More values than there will ever be."""
 FEW_GROUPS = 1 << 16
 """Groups whose numbers fit 16 bits."""
+NO_GROUPS = np.zeros(0, np.uint16)
+"""Those of values that are all of one group."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,9 @@ class LargestValues(Accumulator):
     Args:
         request: what is wanted.
         groups: channels, or 1 for the layer.
+
+    Attributes:
+        merged: whether values may be kept that are below the ``low`` of others.
     """
 
     def __init__(self, request: Largest, groups: int) -> None:
@@ -90,6 +96,7 @@ class LargestValues(Accumulator):
         self.held = np.zeros(groups, np.int64)
         self.kept: list[tuple[NDArray[np.int32], NDArray[Any]]] = []
         self.order: NDArray[Any] | None = None
+        self.merged = False
 
     @property
     def passes_left(self) -> int:
@@ -115,23 +122,38 @@ class LargestValues(Accumulator):
 
     def offer(self, pattern: NDArray[np.int32], channel: NDArray[np.int32]) -> None:
         """See values of a batch by their patterns and channels: all above ``low`` among them."""
-        good = pattern > (self.low if len(self.low) == 1 else self.low[channel])
-        self._keep(pattern[good], channel[good])
+        native = _native.module()
+        if len(self.low) == 1:
+            pattern = pattern[pattern > self.low]
+            self.held += len(pattern)
+            self._append(pattern, NO_GROUPS)
+        elif native is not None and len(self.low) <= FEW_GROUPS:
+            self._append(*native.above(pattern, channel, self.low, self.held))
+        else:
+            good = pattern > self.low[channel]
+            self._keep(pattern[good], channel[good])
 
     def _keep(self, pattern: NDArray[np.int32], channel: NDArray[Any]) -> None:
-        if not len(pattern):
-            return
         if len(self.low) == 1:
             self.held += len(pattern)
-            self.kept.append((pattern, channel[:0]))
+            self._append(pattern, NO_GROUPS)
         else:
             self.held += np.bincount(channel, minlength=len(self.low))
-            self.kept.append((pattern, channel.astype(np.uint16 if len(self.low) <= FEW_GROUPS else np.int32)))
-        self._shrink_if_full()
+            self._append(pattern, channel.astype(np.uint16 if len(self.low) <= FEW_GROUPS else np.int32))
+
+    def _append(self, pattern: NDArray[np.int32], group: NDArray[Any]) -> None:
+        """Keep values that are counted in ``held`` already."""
+        if len(pattern):
+            self.kept.append((pattern, group))
+            self._shrink_if_full()
+
+    @property
+    def room(self) -> float:
+        """How many values may be kept of all groups together."""
+        return float(np.minimum(self.limit, ALL // len(self.limit)).sum())
 
     def _shrink_if_full(self) -> None:
-        room = float(np.minimum(self.limit, ALL // len(self.limit)).sum())
-        if self.held.sum() > SLACK * room:
+        if self.held.sum() > SLACK * self.room:
             self.shrink()
 
     def allow(self, limit: Ints) -> None:
@@ -142,8 +164,12 @@ class LargestValues(Accumulator):
         """Let go of what is beyond the limit."""
         pattern, group = self._joined()
         self.kept = []  # lets its memory go
+        native = _native.module()
         if len(self.low) == 1:
             parts = [self._largest(pattern, 0)]
+        elif native is not None and len(self.low) <= FEW_GROUPS:
+            self.kept = [native.largest(pattern, group, self.held, self.limit, self.low)]
+            return
         elif (self.held > self.limit).any():
             pattern = pattern[np.argsort(group, kind="stable")]
             ends = np.cumsum(self.held)
@@ -169,14 +195,16 @@ class LargestValues(Accumulator):
         none = np.zeros(0, np.int32), np.zeros(0, np.uint16 if len(self.low) <= FEW_GROUPS else np.int32)
         patterns, groups = zip(*self.kept or [none], strict=True)
         pattern, group = np.concatenate(patterns), np.concatenate(groups)
-        if self.low.any():
+        if self.merged and self.low.any():
+            self.merged = False
             good = pattern >= (self.low if len(self.low) == 1 else self.low[group])
             if not good.all():
                 pattern, group = pattern[good], group[good] if len(group) else group
-        self.held = np.array([len(pattern)]) if len(self.low) == 1 else np.bincount(group, minlength=len(self.low))
+            self.held = np.array([len(pattern)]) if len(self.low) == 1 else np.bincount(group, minlength=len(self.low))
         return pattern, group
 
     def merge(self, other: LargestValues) -> None:
+        self.merged = True
         self.low = np.maximum(self.low, other.low)
         self.kept, self.held = self.kept + other.kept, self.held + other.held
         self._shrink_if_full()
