@@ -348,7 +348,7 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
 
 
 def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing, columns: Columns) -> Dataset:
