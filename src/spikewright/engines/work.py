@@ -160,7 +160,9 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
         if kind == "rest":
             each["products at rest"] += macs
         elif name not in plan.gathered:
-            each[f"scattered {kind}"] += macs * steps * (FIRING if kind == "spikes" else 1)
+            scattered = macs * steps * (FIRING if kind == "spikes" else 1)
+            each[f"scattered {kind}"] += scattered
+            each["scattered rows"] += scattered / max(1, filters // groups)
         elif kind == "graded":
             each["graded products in groups" if groups > 1 else "graded products"] += macs * steps
         else:
