@@ -21,7 +21,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 site = import sysconfig; print(sysconfig.get_path("purelib"))
 beside = new() { $(PYTHON) -m venv $$1 && $(BIN)/python -c '$(site)' > $$($$1/bin/python -c '$(site)')/first.pth; }; new
 
-.PHONY: help venv demo test docs notebooks layers answers commands stubs torture sanitize neon lint check bench snntoolbox finetune wheels installed clean
+.PHONY: help venv demo test docs notebooks layers answers commands stubs torture sanitize neon lint check bench snntoolbox finetune wheels manylinux installed clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -144,17 +144,37 @@ wheels: $(RELEASE)/.installed  ## the source archive, and from it the wheel of t
 	mv build/wheels/*.tar.gz dist
 	$(RELEASE)/bin/twine check --strict dist/*
 
-# The tests lie beside what they read, though not beside the sources: what is imported is what was installed.
+# A compiler that brings the glibc of 2014 along: what it links runs wherever that or a later one is, without an image of
+# an old system. Its code was a sixth slower than GCC's where both were timed.
+$(RELEASE)/.zig: $(RELEASE)/.installed
+	$(RELEASE)/bin/pip install --quiet ziglang
+	for tool in cc c++; do \
+	  printf '#!/bin/sh\nexec "%s" -m ziglang %s -target %s-linux-gnu.2.17 "$$@"\n' \
+	    "$(abspath $(RELEASE))/bin/python" $$tool "$$(uname -m)" > $(RELEASE)/bin/zig-$$tool; \
+	  chmod +x $(RELEASE)/bin/zig-$$tool; \
+	done
+	@touch $@
+
+manylinux: $(RELEASE)/.zig  ## a wheel of this Python for Linux machines with glibc 2.17 or later, in dist
+	rm -rf build/manylinux dist/*manylinux2014*.whl
+	CC="$(abspath $(RELEASE))/bin/zig-cc" CXX="$(abspath $(RELEASE))/bin/zig-c++" \
+	  $(RELEASE)/bin/python -m build --outdir build/manylinux .
+	PATH="$(abspath $(RELEASE)/bin):$$PATH" auditwheel repair --plat manylinux2014_$$(uname -m) --wheel-dir dist build/manylinux/*.whl
+	$(RELEASE)/bin/twine check --strict dist/*manylinux2014*.whl
+
+# The tests lie beside what they read, though not beside the sources: what is imported is what was installed. pip keeps
+# what it built of an archive by its place, and would take that of an older one.
 installed: wheels  ## the tests with the wheel, and the source archive without a compiler, in clean environments
 	rm -rf $(INSTALLED)
 	mkdir -p $(INSTALLED)/tree
 	$(PYTHON) -m venv $(INSTALLED)/plain
-	CC=/bin/false CXX=/bin/false $(INSTALLED)/plain/bin/pip install --quiet --constraint constraints.txt dist/*.tar.gz
+	CC=/bin/false CXX=/bin/false $(INSTALLED)/plain/bin/pip wheel --quiet --no-deps --no-cache-dir --wheel-dir $(INSTALLED) dist/*.tar.gz
+	$(INSTALLED)/plain/bin/pip install --quiet --constraint constraints.txt $(INSTALLED)/*-none-any.whl
 	cd $(INSTALLED) && plain/bin/python -c 'import spikewright.engines.event._native' 2>/dev/null && exit 1 || true
 	cd $(INSTALLED) && plain/bin/spikewright demo --folder demo --samples 100 --timesteps 8
 	$(PYTHON) -m venv $(INSTALLED)/wheel
 	$(INSTALLED)/wheel/bin/pip install --quiet --constraint constraints.txt "$$(echo dist/*.whl)[dev]"
-	cp -r tests docs native examples benchmarks *.md pyproject.toml constraints.txt Makefile .ci $(INSTALLED)/tree
+	cp -r tests docs native examples benchmarks *.md NOTICE LICENSE mkdocs.yml pyproject.toml constraints.txt Makefile .ci $(INSTALLED)/tree
 	cd $(INSTALLED)/tree && PATH="$(abspath $(INSTALLED))/wheel/bin:$$PATH" ../wheel/bin/pytest $(PARALLEL)
 
 clean:  ## remove what make made

@@ -43,7 +43,7 @@ def of_peers(line: Line) -> list[str]:
 def of_accuracy(line: Line, theirs: Mapping[str, Line]) -> list[str]:
     peer = theirs.get(line["network"])
     own = min(line["ms"], line.get("int16", line["ms"]))
-    ratio = "" if peer is None or peer is line or line["points"] > 1 else f"**{peer['ms'] / own:.1f}x**"
+    ratio = "" if peer is None or peer is line or round(line["points"], 6) > 1 else f"**{peer['ms'] / own:.1f}x**"
     points, int16 = f"{line['points']:.2f}", f"{line['int16']:.3f}" if "int16" in line else ""
     return [line["network"], line["what"], str(line["T"]), points, f"{line['ms']:.3f}", int16, ratio]
 

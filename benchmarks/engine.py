@@ -179,7 +179,7 @@ def within_a_point(name: str, who: str, rounds: int) -> Numbers:
         network = spiking(graph, calibration, f"{CHANNELS},zeros")
         answers = sw.simulate(network, x, 128, engine="event", quiet=True).output.argmax(-1)
         lost = 100 * (right - (answers == labels[:, None]).mean(axis=0))
-        steps = int(np.nonzero(lost > 1)[0].max(initial=-1)) + 2
+        steps = int(np.nonzero(lost.round(6) > 1)[0].max(initial=-1)) + 2
         theirs = peer(network, COMPILED)
         theirs(first, 2)
         found = least(

@@ -20,6 +20,7 @@ import os
 import resource
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -38,12 +39,26 @@ import spikewright as sw
 from accuracy import images, network
 from spikewright import training
 from spikewright.data import Dataset
+from spikewright.training.memory import give_memory_back
 
 TIMESTEPS, BATCH = 8, 64
 EVENTS = 2.0
 """How many a white pixel sends in a step to the chip, as ``benchmarks/chip.py`` chose on training images."""
 HERE = Path(__file__).parent
 RECORD, PAGE = HERE / "results" / "training.jsonl", HERE / "results" / "training.md"
+NOTES = {
+    "speed, vgg": (
+        "The goal is half of the time of sinabs and half of SpikingJelly's memory. It is reached where the C "
+        "library gives memory back at once, as `finetune` asks it to, here for all sides; where it keeps memory, "
+        "sinabs took 1.87 times our time (1.10 s and 2.05 s, medians 1.20 s and 2.28 s) and SpikingJelly 1.96 "
+        "times our memory (473 MB and 926 MB), load 11. Convolutions bound the time: measured alone, oneDNN's of "
+        "one step take 0.62 s of CPU time with channels last (0.20 forwards, 0.41 backwards), 0.78 with channels "
+        "first, which is what the peers run, of 0.93 to 1.05 s that a step took on a calmer machine. What is left "
+        "is neurons, about 0.2 s, pools, and the kernel's clearing of pages. Tried beside what is there: blocks "
+        "of 2^13 to 2^19 values (2^16 and more are alike, smaller ones slower), spikes kept as bytes (making "
+        "numbers of them takes torch 40 to 130 ms for the largest layer), the garbage collector off (1 %)."
+    ),
+}
 SIDES = ("spikewright", "sinabs", "spikingjelly")
 RUNS: dict[str, dict[str, Any]] = {
     "resnet4": {
@@ -164,6 +179,7 @@ def batch() -> tuple[Tensor, Tensor]:
 def one_side(side: str, name: str) -> None:
     """A process of its own: prints CPU seconds of a step each time a line comes in, and its peak memory at the end."""
     torch.set_num_threads(1)
+    give_memory_back()  # all sides: memory is what tensors take, not what the C library keeps of them
     step, (x, y) = step_of(side, converted(name, method="percentile:99.9,channels")), batch()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     losses = step(x, y)
@@ -193,7 +209,8 @@ def speed(name: str, rounds: int) -> dict[str, Any]:
         process.stdin.close()
         found[side]["megabytes"] = answer(process, "megabytes")
         process.wait()
-    return {"key": f"speed, {name}", "sides": found, "load": os.getloadavg()[0]}
+    code = torch.backends.cpu.get_cpu_capability()
+    return {"key": f"speed, {name}", "sides": found, "rounds": rounds, "load": os.getloadavg()[0], "code": code}
 
 
 def answer(process: Any, label: str) -> float:
@@ -312,7 +329,10 @@ def page() -> str:
                 f"{best / min(ours['seconds']):.2f} × the time, {one['megabytes'] / ours['megabytes']:.2f} × the memory"
             )
             out.append(f"| {side} | {best:.3f} ({middle:.3f}) | {ratio} | {one['megabytes']:.0f} |")
-        out += ["", f"One thread, in turns, load {line['load']:.1f}."]
+        code = f", {line['code']}" if "code" in line else ""
+        out += ["", f"One thread, {len(ours['seconds'])} rounds in turns, load {line['load']:.1f}{code}."]
+        if key in NOTES:
+            out += ["", *textwrap.wrap(NOTES[key], 120)]
     return "\n".join(out) + "\n"
 
 

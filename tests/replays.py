@@ -24,13 +24,15 @@ SIGNATURES = {
     "output": "ii",
     "neurons": "iifffdidiiiff",
     "pool": "iiitill",
+    "join": "iilNNF",
     "conv": "iinlilllllif",
     "dense": "iinif",
     "sparse": "iillf",
     "finish": "ii",
     "image": "iillllllf",
 }
-"""What a plan is told: whole numbers, doubles, texts, and lists of 32-bit (n) or 64-bit (l) integers or floats (f)."""
+"""What a plan is told: whole numbers, doubles, texts, lists of 32-bit (n) or 64-bit (l) integers or floats (f), and lists
+of such lists, in capitals."""
 LISTS: dict[str, DTypeLike] = {"n": np.int32, "l": np.int64, "f": np.float32}
 
 
@@ -111,6 +113,10 @@ class _WrittenPlan:
                 self._writer.doubles(argument)
             elif kind == "t":
                 self._writer.texts(argument)
+            elif kind.isupper():
+                self._writer.integers(len(argument or ()))
+                for values in argument or ():
+                    self._writer.values(values, LISTS[kind.lower()])
             else:
                 self._writer.values(argument, LISTS[kind])
 

@@ -35,7 +35,7 @@ def name_of(page: Path) -> str:
 def of_the_reader() -> dict[str, object]:
     """What a reader of the README has: a trained module, samples to calibrate with, and labelled ones."""
     module = DemoNet()
-    module.load_state_dict(load_file(ROOT / "src/spikewright/demo/network.safetensors"))
+    module.load_state_dict(load_file(SOURCE / "demo/network.safetensors"))
     train, test = demo_data()
     return {"module": module.eval(), "train": train.take(200), "test": test.take(60)}
 

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 import spikewright as sw
-from spikewright.text import energy_text, percent, short, size_text
+from spikewright.text import energy_text, percent, short, significant, size_text
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +105,7 @@ def test_large_and_small_numbers_have_three_digits_and_a_unit() -> None:
     assert [energy_text(number) for number in (102, 999.6, 60213, 7.83e6, 2e9)] == [
         *("102 nJ", "1 µJ", "60.2 µJ", "7.83 mJ", "2 J"),
     ]
+    assert [significant(number) for number in (0.0012345, 99.96, 999.5, 1094.2, 71_234.5)] == [
+        *("0.00123", "100", "1,000", "1,094", "71,234"),
+    ]
+    assert [significant(number, 2) for number in (0.905, 99.6, 123)] == ["0.91", "100", "123"]

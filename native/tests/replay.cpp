@@ -73,6 +73,13 @@ class ReplayedPlan {
     plan_->add_pool(source, positions, channels, policy, horizon, std::move(start), std::move(index));
   }
 
+  void add_join(ReplayFile& file) {
+    const int64_t positions = file.integer(), channels = file.integer();
+    const auto sources = file.list<int64_t>();
+    const auto from = some_lists<int32_t>(file), to = some_lists<int32_t>(file);
+    plan_->add_join(positions, channels, sources, from, to, some_lists<float>(file));
+  }
+
   void add_conv(ReplayFile& file) {
     const int64_t target = file.integer(), source = file.integer();
     auto remap = file.list<int32_t>();
@@ -186,6 +193,13 @@ class ReplayedPlan {
       one.found.assign(one.expected.size(), T(0));
     }
     return all;
+  }
+
+  template <class T>
+  static std::vector<std::vector<T>> some_lists(ReplayFile& file) {
+    std::vector<std::vector<T>> found(static_cast<size_t>(file.integer()));
+    for (std::vector<T>& one : found) one = file.list<T>();
+    return found;
   }
 
   static Lists lists(ReplayFile& file, int count) {
@@ -306,7 +320,8 @@ int replay(ReplayFile& file, const InnerLoops& loops, std::string& at) {
   std::unique_ptr<ReplayedPlan> plan;
   std::unique_ptr<ReplayedChip> chip;
   const std::map<std::string, void (ReplayedPlan::*)(ReplayFile&)> parts{
-      {"neurons", &ReplayedPlan::add_neurons}, {"pool", &ReplayedPlan::add_pool}, {"conv", &ReplayedPlan::add_conv},
+      {"neurons", &ReplayedPlan::add_neurons}, {"pool", &ReplayedPlan::add_pool}, {"join", &ReplayedPlan::add_join},
+      {"conv", &ReplayedPlan::add_conv},
       {"dense", &ReplayedPlan::add_dense},     {"sparse", &ReplayedPlan::add_sparse}, {"finish", &ReplayedPlan::finish},
       {"image", &ReplayedPlan::take_images},   {"run", &ReplayedPlan::run}};
   int runs = 0;

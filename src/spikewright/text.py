@@ -22,6 +22,12 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
+def significant(number: float, digits: int = 3) -> str:
+    """12345.6 as 12,346 and 0.0123456 as 0.0123: so many digits that count, and no powers of ten in large numbers."""
+    rounded = f"{number:.{digits}g}"
+    return f"{number:,.0f}" if "e+" in rounded else rounded
+
+
 def energy_text(nanojoules: float) -> str:
     """An energy as people read it: 60213 nanojoules as ``60.2 µJ``."""
     for size, unit in ((1e9, "J"), (1e6, "mJ"), (1e3, "µJ")):

@@ -103,7 +103,7 @@ def test_the_command_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     given = ("simulate", str(tmp_path / "net.safetensors"), "--data", str(tmp_path / "x.npy"), "-T", "10")
     assert command((*given, "--dt", "0.001")) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "at 0.001 s a timestep: 1e+03 Hz a neuron, 2 k synaptic operations/s, 1.8e-06 mW against" in said
+    assert "at 0.001 s a timestep: 1,000 Hz a neuron, 2 k synaptic operations/s, 1.8e-06 mW against" in said
     sw.save(network(), tmp_path / "net.safetensors", force=True)
     assert command((*given, "--dt", "0.001")) == 0
     assert "1.8e-06 mW note: this spiking network comes without" in " ".join(capsys.readouterr().out.split())

@@ -187,18 +187,17 @@ def test_files_are_whole_and_the_same_every_time(comparison: sw.Comparison, tmp_
 def test_all_pictures_of_a_comparison(comparison: sw.Comparison, tmp_path: Path) -> None:
     paths = sw.plot.save_all(tmp_path / "plots", comparison)
     names = [str(path.relative_to(tmp_path / "plots")) for path in paths]
-    assert names[:7] == [
-        f"{name}.svg"
-        for name in ("accuracy", "operations", "activations", "weights", "correlation", "firing_rates", "raster")
-    ]
-    assert len(names) == 7 + len(comparison.candidates[0].measures.layers) + 1
-    assert names[7].startswith("layers/0_")
+    over = [*("accuracy", "accuracy_over_work", "operations", "energy", "activations", "weights", "correlation")]
+    over += ["firing_rates", "rates_over_time", "raster"]
+    assert names[:10] == [f"{name}.svg" for name in over]
+    assert len(names) == 10 + len(comparison.candidates[0].measures.layers) + 1
+    assert names[10].startswith("layers/0_")
     assert all(path.is_file() for path in paths)
     candidate = comparison.candidates[0]
     few = sw.plot.save_all(tmp_path / "few", candidate.conversion, kind="png")
     assert few[0].name == "weights.png"
     measured = sw.plot.save_all(tmp_path / "more", candidate.conversion, candidate.measures, comparison.statistics)
-    assert len(measured) == len(paths) - 1
+    assert len(measured) == len(paths) - 3
     with pytest.raises(StorageError, match="exists"):
         sw.plot.save_all(tmp_path / "plots", comparison)
     sw.plot.check_plots(tmp_path / "plots", force=True)
@@ -220,7 +219,7 @@ def test_what_cannot_be_drawn(comparison: sw.Comparison, tmp_path: Path) -> None
         (lambda: sw.plot.accuracy(comparison, score="speed"), "no score 'speed'; there are"),
         (lambda: sw.plot.accuracy(comparison, output="b"), "no output 'b'"),
         (lambda: sw.plot.weights(comparison, method="ltb"), "no 'ltb' was compared"),
-        (lambda: sw.plot.operations(measures), "of a comparison"),  # type: ignore[arg-type]
+        (lambda: sw.plot.operations(measures), "draws a comparison, not a Measures"),  # type: ignore[arg-type]
         (lambda: sw.plot.if_experiment([0.1], 0), "timesteps"),
         (lambda: sw.plot.if_experiment([[0.1]]), "a row of finite numbers"),  # type: ignore[list-item]
         (lambda: sw.plot.save(sw.plot.raster(comparison), tmp_path / "a.jpg"), r"written as \.svg, \.png or \.pdf"),

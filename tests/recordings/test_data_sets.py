@@ -116,6 +116,10 @@ def test_what_is_refused(nmnist, tmp_path):
         load_data(str(nmnist / "Train"), binning="frames=1").shape  # noqa: B018
     with pytest.raises(DataError, match="holds no recordings of event cameras, which a binning is for"):
         load_data(__file__, binning="frames=1")
+    (tmp_path / "text.raw").write_text("hello")
+    with pytest.raises(DataError, match="no known format of recordings") as caught:
+        load_data(str(tmp_path / "text.raw"), binning="frames=1")
+    assert str(caught.value).count("text.raw") == 1, "a file is named once"
     bin_file(nmnist / "Train/0/99999.dat", 0)
     mixed = load_data(str(nmnist), split="train", binning="frames=1,sensor=34x34")
     with pytest.raises(DataError, match=r"99999.dat: damaged or not what its name says"):

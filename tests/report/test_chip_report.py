@@ -271,7 +271,7 @@ def test_chips_of_other_kinds_have_pages_and_pictures(
 
 def test_a_notebook_shows_its_picture_and_what_it_prints(fit: sw.Fit) -> None:
     html = fit._repr_html_()
-    assert html.startswith("<img ")
+    assert html.startswith('<div style="overflow-x: auto"><img ')
     assert 'src="data:image/svg+xml;base64,' in html
     assert "<style" not in html  # which would change the notebook around it
     assert "speck2f: it fits, but exceeds the limit that was given" in html

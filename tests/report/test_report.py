@@ -22,6 +22,7 @@ from spikewright.errors import SettingsError
 from spikewright.graph import Graph
 from spikewright.nodes import ReLU
 from spikewright.reports.document import Document
+from spikewright.reports.table import table
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -138,11 +139,12 @@ def test_every_chart_names_its_axes_and_fits_its_colours(page: Path) -> None:
 
 def test_curves_end_where_the_measures_do(page: Path) -> None:
     chart = charts_of(page)[0]
-    *both, analog = [trace for trace in chart["data"] if trace["name"] != "95 % interval"]
+    *both, dotted, analog = [trace for trace in chart["data"] if trace["name"] != "95 % interval"]
     curves, quantised = both[::2], both[1::2]
     assert [c["name"] for c in curves] == ["percentile:99.9", "max:channels"]
     assert [c["name"] for c in quantised] == ["percentile:99.9, quantised", "max:channels, quantised"]
-    assert all(c["x"] == [4, 8, 16] for c in quantised)
+    assert all(c["x"] == [4, 8, 16] and c["showlegend"] is False for c in quantised)
+    assert (dotted["name"], dotted["x"], dotted["line"]["dash"]) == ("quantised", [None], "dot")
     assert all(c["x"] == list(range(1, 17)) for c in curves)
     found = re.search(r"<b>([\d.]+) %</b><span>accuracy at T = 16</span>", page.read_text(encoding="utf-8"))
     assert found is not None
@@ -330,9 +332,16 @@ document.body.dataset.csv = dataOf(charts[0]).split("\\n")[0];
 @pytest.mark.browser
 def test_a_phone_shows_it_without_moving_sideways(page: Path, tmp_path: Path) -> None:
     """In a frame of 400 pixels: windows of this browser are not narrower than 500."""
-    probe = with_script(page, tmp_path, "parent.postMessage(document.documentElement.scrollWidth, '*');")
+    script = """
+const box = (one) => one.getBoundingClientRect();
+const titles = [...document.querySelectorAll("[class^='g-x'] > text")].filter((title) => box(title).width);
+const cut = titles.filter((title) => box(title).right > box(title.closest("svg")).right);
+parent.postMessage([document.documentElement.scrollWidth, titles.length, cut.map((title) => title.textContent)], "*");
+"""
+    probe = with_script(page, tmp_path, script)
     outer = tmp_path / "outer.html"
-    told = "addEventListener('message', (event) => { document.body.dataset.wide = event.data; });"
+    told = "addEventListener('message', (event) => { [document.body.dataset.wide, document.body.dataset.shown,"
+    told += " document.body.dataset.cut] = event.data; });"
     outer.write_text(
         f"<!doctype html><body><script>{told}</script><iframe src='{probe.name}' width=400 height=900 "
         "style='border:0'></iframe></body>",
@@ -341,3 +350,36 @@ def test_a_phone_shows_it_without_moving_sideways(page: Path, tmp_path: Path) ->
     document, console = chromium(outer, tmp_path, "--dump-dom")
     assert console == ""
     assert counts(document)["wide"] <= 400
+    assert counts(document)["shown"] > 5
+    assert 'data-cut=""' in document  # titles of axes beside long names of layers
+
+
+@pytest.mark.browser
+def test_rows_that_belong_together_are_whole_in_a_file(page: Path, tmp_path: Path) -> None:
+    script = """
+const table = [...document.querySelectorAll("table")].find((one) => one.textContent.includes("arithmetic only"));
+document.body.dataset.csv = tableData(table);
+"""
+    document, console = chromium(with_script(page, tmp_path, script), tmp_path, "--dump-dom")
+    assert console == ""
+    found = re.search(r'data-csv="([^"]*)"', document)
+    assert found is not None
+    header, *rows = unescape(found[1]).split("\n")[:-1]
+    assert header == ',"method, estimate","spiking, µJ","trained, µJ",ratio,less up to T'
+    assert [row.split(",")[:2] for row in rows[::3]] == [
+        ["percentile:99.9", "arithmetic only"],
+        ["max:channels", "arithmetic only"],
+    ]
+    assert len(rows) == 6
+
+
+def test_tables_of_groups_and_of_many_rows() -> None:
+    grouped = table(
+        ["method", "what", "T=4"], [["a <b>", "score", "1"], ["", "lost", "2"], ["c", "score", "3"]], text=2
+    )
+    assert grouped.count('<tr class="group"><th colspan="2" scope="rowgroup"><span>') == 2
+    assert "<span>a &lt;b&gt;</span>" in grouped
+    assert "<tr><td>lost</td><td class=number>2</td></tr>" in grouped
+    assert "<th>method, what</th>" in grouped
+    assert '<div class="scroll long">' in table(["a"], [[str(k)] for k in range(41)], text=1)
+    assert "rowgroup" not in table(["a", "b"], [["x", "y"], ["z", ""]], text=2)

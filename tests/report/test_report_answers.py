@@ -123,11 +123,13 @@ def test_energy_by_layer_is_all_of_it(comparison: sw.Comparison, measures: Measu
 
 def test_what_costs_most(measures: Measures) -> None:
     costly = replace(measures, synops={"a": SynOps(1000.0, 0.0, 0), "b": SynOps(0.0, 10.0, 100)})
+    even = {name: SynOps(spikes, 0.0, 0) for name, spikes in (("a", 490.0), ("b", 255.0), ("c", 255.0))}
     name, what, share = costliest_layer(costly) or ("", "", 0.0)
     spikes, relayed, analog = 1000 * 0.9, 10 * 4.6, 100 * 16 * 4.6
     assert (name, what) == ("b", "the analog input")
     assert share == pytest.approx(analog / (spikes + relayed + analog))
     assert f"Most of it, {100 * share:.0f} %, goes to the analog input in layer 'b'." in energy_sentences(costly)
+    assert "The largest part, 49 %, goes to" in energy_sentences(replace(costly, synops=even))[-1]
     assert costliest_layer(replace(measures, synops={})) is None
 
 
@@ -173,15 +175,15 @@ def test_what_to_try_next_comes_with_its_command(comparison: sw.Comparison, meas
 def test_of_a_network_that_knows_nothing_data_are_to_be_looked_at(measures: Measures) -> None:
     head = replace(measures.head, scores={"accuracy": np.full(4, 0.3)}, analog={"accuracy": 0.3})
     known_little = replace(measures, heads={"output": replace(head, chance={"accuracy": 0.4})})
-    assert next_step(known_little) == (
-        "look at data and preprocessing: the trained network itself knows little of these samples.",
-        "",
-    )
+    what = "look at data and preprocessing: the trained network itself knows little of these samples."
+    assert next_step(known_little) == (what, "")
 
 
 def test_timesteps_of_recordings_follow_from_dt(measures: Measures) -> None:
     soon = with_curve(measures, [0.5, 0.9, 0.9, 0.9], 0.9)
     assert next_step(replace(soon, run=replace(soon.run, dt=1e-3)))[1] == ""
+    late = replace(with_curve(measures, [0.1, 0.2, 0.4, 0.5], 0.9), errors=None)
+    assert next_step(replace(late, run=replace(late.run, dt=1e-3)))[0].startswith("a larger gain of the first layer")
 
 
 @pytest.mark.parametrize(

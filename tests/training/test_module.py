@@ -157,7 +157,7 @@ def test_gradients_do_not_depend_on_what_is_computed_again(budget: int) -> None:
         torch.testing.assert_close(tight.trained[place].grad, parameter.grad)
 
 
-def test_spikes_are_kept_as_bytes() -> None:
+def test_spikes_are_not_kept() -> None:
     """Of 0 and 1 only, where a layer reads them itself; gradients stay what they are."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 4), nn.ReLU(), nn.Linear(4, 2))

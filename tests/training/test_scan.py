@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikewright.engines.neurons import NeuronState, Population, charged, fire
 from spikewright.nodes import IF, LIF
-from spikewright.training import scan as scans
+from spikewright.training import blocks
 from spikewright.training.scan import scan
 from spikewright.training.slopes import SpikeGradient
 from spikewright.training.surrogates import Surrogate, surrogate, surrogates
@@ -41,7 +41,7 @@ def iaf(leak: float = 1.0, **settings: Any) -> IF:
 def gradient_of(entry: dict[str, Any], neuron: IF, how: SpikeGradient, factor: float = 1.0) -> tuple[Tensor, Tensor]:
     x = torch.tensor(entry["input"], dtype=torch.float64, requires_grad=True)
     state = NeuronState(torch.zeros(1, 1, dtype=torch.float64))
-    spikes, after = scan(population(neuron, (1,)), state, factor * x[:, None, None], len(x), how)
+    spikes, after, _ = scan(population(neuron, (1,)), state, factor * x[:, None, None], len(x), how)
     weights = torch.tensor(entry.get("loss_weights", [1.0] * len(x)), dtype=torch.float64)
     (spikes.flatten() * weights).sum().backward()
     assert x.grad is not None
@@ -203,8 +203,8 @@ def test_backward_is_that_of_a_plain_loop(
         own = replace(neurons, threshold=threshold)
         if run == "scan":
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(scans, "BLOCK", block)
-                spikes, after = scan(own, NeuronState(v), current, steps, how)
+                patch.setattr(blocks, "BLOCK", block)
+                spikes, after, _ = scan(own, NeuronState(v), current, steps, how)
                 ((spikes * weights[0]).sum() + (after.v * weights[1]).sum()).backward()
             potential = after.v
         else:
@@ -242,8 +242,8 @@ def test_forward_is_the_reference_to_the_bit(kind: dict[str, Any], still: bool, 
         n, state = fire(neurons, state, now)
         expected.append(n)
     how = SpikeGradient(surrogate("atan"))
-    first, middle = scan(neurons, begun, current[:2], 2, how)
-    last, after = scan(neurons, middle, current if still else current[2:], steps - 2, how)
+    first, middle, _ = scan(neurons, begun, current[:2], 2, how)
+    last, after, _ = scan(neurons, middle, current if still else current[2:], steps - 2, how)
     assert torch.equal(torch.cat([first, last]), torch.stack(expected))
     assert torch.equal(after.v, state.v)
     assert after.t == state.t
@@ -267,7 +267,7 @@ def test_a_surrogate_of_ones_own() -> None:
 
     current = torch.ones(3, 1, 1, dtype=torch.float64, requires_grad=True)
     state = NeuronState(torch.zeros(1, 1, dtype=torch.float64))
-    spikes, _ = scan(population(iaf(), (1,)), state, current, 3, SpikeGradient(Straight(), detach_reset=True))
+    spikes, _, _ = scan(population(iaf(), (1,)), state, current, 3, SpikeGradient(Straight(), detach_reset=True))
     spikes.sum().backward()
     assert current.grad is not None
     assert current.grad.flatten().tolist() == [3, 2, 1]

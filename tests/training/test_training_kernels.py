@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spikewright.engines.neurons import NeuronState, Population
 from spikewright.nodes import LIF
-from spikewright.training import scan as scans
+from spikewright.training import blocks
 from spikewright.training.scan import scan
 from spikewright.training.slopes import SpikeGradient
 from spikewright.training.surrogates import surrogate
@@ -90,14 +90,15 @@ def test_kernels(kernels: Kernels, seed: int, still: bool, biased: bool, **given
     current = put(random.integers(-8, 13, (1 if still else steps, samples, *shape)) / 8)
     expected = scan(population, NeuronState(v), current, steps, SpikeGradient(surrogate("atan")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scans, "BLOCK", 2**20)
-        flat = scans._flat(population, torch.Size(shape))
+        patch.setattr(blocks, "BLOCK", 2**20)
+        flat = blocks.flat_population(population, torch.Size(shape))
         charges, sent = (v.new_empty(steps, samples, 12) for _ in range(2))
         state = NeuronState(v.flatten(1))
         after = kernels.module.run(flat, state, current.flatten(2), charges, sent, kernels.fused)
     assert torch.equal(sent.view(steps, samples, *shape), expected[0])
     assert torch.equal(after.v.view(v.shape), expected[1].v)
-    back = scans._Block(flat, state)._run_any if given["signed"] else scans._Block(flat, state)._run_plain
+    everything = blocks.Block(flat, state, False, slice(None), slice(None))
+    back = everything._run_any if given["signed"] else everything._run_plain
     plain, sent_plain = torch.empty_like(charges), torch.empty_like(sent)
     back(current.flatten(2), plain, sent_plain)
     torch.testing.assert_close(charges, plain, rtol=0, atol=0)
@@ -110,6 +111,6 @@ def test_recurrence(kernels: Kernels, last: bool, decay: float) -> None:
     delta, reset = (torch.randn(6, 3, 100, device=kernels.device) for _ in range(2))
     u = torch.randn(3, 100, device=kernels.device) if last else None
     expected = delta.double()
-    scans._recurrence(expected, reset.double(), None if u is None else u.double(), decay, False)
+    blocks._recurrence(expected, reset.double(), None if u is None else u.double(), decay, False)
     kernels.module.recurrence(delta, reset, u, decay)
     torch.testing.assert_close(delta.double(), expected, rtol=1e-5, atol=1e-5)

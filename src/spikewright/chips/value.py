@@ -20,6 +20,9 @@ from spikewright.drawing import Picture
 from spikewright.errors import Problem
 from spikewright.tabular import Table, Tabular
 
+READABLE = 560.0
+"""The width in pixels below which a floor plan of three columns scrolls instead of getting smaller."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fit(Tabular):
@@ -143,9 +146,11 @@ class Fit(Tabular):
         """Its picture, which notebooks show, and what it prints."""
         picture = self.picture()
         source = b64encode(picture.svg.encode()).decode()
-        size = f'style="max-width: 100%; width: {picture.width:.0f}px"'
+        least = min(picture.width, READABLE)
+        size = f'style="width: {picture.width:.0f}px; max-width: 100%; min-width: {least:.0f}px"'
         return (
-            f'<img {size} alt="{escape(self.verdict)}" src="data:image/svg+xml;base64,{source}">'
+            f'<div style="overflow-x: auto"><img {size} alt="{escape(self.verdict)}" '
+            f'src="data:image/svg+xml;base64,{source}"></div>'
             f'<pre style="white-space: pre-wrap">{escape(str(self))}</pre>'
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
 
+from spikewright.cli.pictures import record_in
 from spikewright.errors import SettingsError, SpikewrightError
 from spikewright.files import shown
 from spikewright.provenance import PROVENANCE, History, Provenance, described
@@ -83,6 +84,8 @@ def _reader(path: Path) -> Callable[[Path], Result] | None:
         ".h": _header,
         ".zip": _archive,
         ".safetensors": _tensors,
+        ".parquet": _sweep if not _has_log(path) else _graph,
+        **dict.fromkeys((".svg", ".png", ".pdf"), _figure),
     }
     read = by_suffix.get(path.suffix.lower())
     if read is None:
@@ -175,7 +178,27 @@ def _tensors(path: Path) -> Result:
     return Result((repr(statistics),), statistics.provenance)
 
 
-ANYBODYS = (_arrays, _printed, _page, _header, _archive)
+def _sweep(path: Path) -> Result:
+    from spikewright.arrow import pyarrow
+    from spikewright.experiment.tuning.sweep import KEY, made_of
+
+    pyarrow()
+    from pyarrow import parquet
+
+    file = parquet.read_metadata(path)
+    known = file.metadata or {}
+    line = f"what tuning found: {file.num_rows:,} rows, one for a point, a number of samples and a timestep"
+    return Result((line,), made_of(known) if KEY in known else ())
+
+
+def _figure(path: Path) -> Result:
+    if path.stat().st_size > LARGEST:
+        raise SettingsError("larger than any figure of Spikewright")
+    found = record_in(path.read_bytes(), path.suffix.lower())
+    return Result(("a figure",), described(None if found is None else json.loads(found)))
+
+
+ANYBODYS = (_arrays, _printed, _page, _header, _archive, _sweep, _figure)
 """Files of others look the same, and do not say what made them."""
 
 

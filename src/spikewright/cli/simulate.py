@@ -74,7 +74,7 @@ from spikewright.reports.document import check_report
 from spikewright.reports.recording import recording_report
 from spikewright.storage import SUFFIX
 from spikewright.tasks import heads
-from spikewright.text import energy_text, shape_text, short
+from spikewright.text import energy_text, shape_text, short, significant
 
 _STEPPED = {
     *("engine", "dtype", "readout_from", "early_exit", "calibration", "explain"),
@@ -341,10 +341,11 @@ def _provenance(
 
 
 def _per_second(measures: Measures) -> str:
-    analog = "" if measures.power_analog is None else f" against {measures.power_analog:.3g} mW"
+    analog = "" if measures.power_analog is None else f" against {significant(measures.power_analog)} mW"
     return (
-        f"at {measures.dt:g} s a timestep: {measures.firing_rate_per_second:.3g} Hz a neuron, "
-        f"{short(measures.synops_per_second or 0)} synaptic operations/s, {measures.power_spiking:.3g} mW{analog}"
+        f"at {measures.dt:g} s a timestep: {significant(measures.firing_rate_per_second or 0)} Hz a neuron, "
+        f"{short(measures.synops_per_second or 0)} synaptic operations/s, "
+        f"{significant(measures.power_spiking or 0)} mW{analog}"
     )
 
 

@@ -26,7 +26,7 @@ from spikewright.experiment.tuning.sweep import check_store
 from spikewright.reports.document import check_report
 from spikewright.reports.tuning import tuning_report
 from spikewright.storage import check_save, save
-from spikewright.text import short
+from spikewright.text import short, significant
 from spikewright.timesteps import Timesteps
 
 MOST_ROWS = 30
@@ -208,6 +208,6 @@ def points_table(found: Tuning) -> Table:
         taken = (f"{one.scored.firing_rate:.3f}", short(one.scored.synops))
         if found.dt is not None:
             seconds = found.dt * one.scored.mean_steps
-            taken = (f"{one.scored.firing_rate / found.dt:.3g}", short(one.scored.synops / seconds))
+            taken = (significant(one.scored.firing_rate / found.dt), short(one.scored.synops / seconds))
         table.add_row(*cells, *scores, *taken)
     return table

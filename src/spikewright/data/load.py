@@ -150,8 +150,8 @@ class _Source:
                 f"{self.spec}: preprocessing is for pictures and arrays; what is done to recordings stands in the "
                 "binning: scale=…, crop=…, downsample=…"
             )
+        made = recordings_of(self.path, self.split, self.classes, self.binning)
         with _named(self.spec):
-            made = recordings_of(self.path, self.split, self.classes, self.binning)
             return made if self.inputs is None else made.with_axes_for(self.inputs)
 
     def dataset(self, x: Array, y: Array | Targets | None) -> Dataset:

@@ -62,7 +62,8 @@ def recordings_of(path: Path, split: Split, classes: Sequence[str], binning: Bin
     if with_tables:
         items, labels, names = stretches(with_tables, binning.sensor)
         if names and classes and names != tuple(classes):
-            raise DataError(f"its classes are {', '.join(names)[:80]}, those of before {', '.join(classes)[:80]}")
+            found, before = (", ".join(words)[:80] for words in (names, classes))
+            raise DataError(f"{path}: its classes are {found}, those of before {before}")
         return Recordings(items, binning, labels, names or tuple(classes))
     if path.is_file():
         return Recordings((load_recording(path, sensor=binning.sensor),), binning)

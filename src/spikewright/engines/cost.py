@@ -1,7 +1,7 @@
 """How long an engine takes for a batch, foreseen: what it has to do (``work.py``), times what each of that costs.
 
 The constants are seconds of one thread. ``benchmarks/engine_choice.py`` measures a zoo of networks and fits them; the
-last fit was on a machine with AVX2. They are the same on every machine and see neither data nor load, so that the
+last fit was on a machine with AVX-512. They are the same on every machine and see neither data nor load, so that the
 parts of a run, wherever they are done, are done by one engine.
 """
 
@@ -10,45 +10,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EVENT: Mapping[str, float] = {
-    "additions": 1.1e-10,
-    "additions in groups": 9.1e-11,
-    "batches": 0.0025,
-    "drawn": 4e-08,
-    "entries": 1.3e-09,
-    "graded products": 1.9e-11,
+    "additions": 3.6e-11,
+    "additions in groups": 4.7e-12,
+    "batches": 0.0014,
+    "drawn": 3.6e-08,
+    "entries": 2.2e-09,
+    "graded products": 4.3e-11,
     "graded products in groups": 3e-10,
-    "layers": 1.3e-07,
-    "neurons": 7.3e-12,
-    "neurons of a chunk": 3.7e-09,
-    "nodes": 1.2e-05,
-    "noted": 1.6e-09,
-    "other neurons": 1.2e-09,
-    "pooled": 5e-09,
-    "pooled by estimates": 7.7e-09,
-    "products at rest": 1.8e-10,
-    "recorded": 4.2e-09,
-    "recorded as events": 4.7e-08,
-    "scattered graded": 2.7e-10,
-    "scattered spikes": 8.5e-10,
-    "values": 1.1e-08,
+    "layers": 8e-08,
+    "neurons": 5.2e-12,
+    "neurons of a chunk": 2.7e-09,
+    "nodes": 2.6e-05,
+    "noted": 5.6e-10,
+    "other neurons": 3.8e-10,
+    "pooled": 2.8e-09,
+    "pooled by events": 1.4e-08,
+    "products at rest": 2.9e-10,
+    "recorded": 3.6e-09,
+    "recorded as events": 4.8e-08,
+    "scattered graded": 3.5e-12,
+    "scattered rows": 5.9e-09,
+    "scattered spikes": 6.2e-11,
+    "values": 1e-08,
 }
 """The event engine's, by kind of work."""
 
 REFERENCE: Mapping[str, float] = {
-    "batches": 0.0019,
-    "calls": 4.8e-05,
-    "drawn": 1.5e-08,
-    "neurons": 3.5e-09,
-    "neurons that take back": 9.2e-09,
-    "noted": 6.6e-09,
-    "pooled": 2.8e-09,
-    "pooled by estimates": 8.7e-09,
-    "population calls": 4.5e-05,
-    "products": 5.7e-11,
-    "products in groups": 4.4e-10,
-    "recorded": 4.1e-09,
-    "recorded as events": 1.6e-08,
-    "values": 1.3e-09,
+    "batches": 0.0014,
+    "calls": 2.8e-05,
+    "drawn": 4.7e-08,
+    "neurons": 4.7e-09,
+    "neurons that take back": 1.2e-08,
+    "noted": 3.5e-09,
+    "pooled": 2.6e-09,
+    "pooled by estimates": 4.7e-09,
+    "population calls": 1.7e-06,
+    "products": 3.6e-11,
+    "products in groups": 4.7e-10,
+    "recorded": 1.4e-09,
+    "recorded as events": 1.3e-08,
+    "values": 6.5e-10,
 }
 """The reference engine's, by kind of work."""
 

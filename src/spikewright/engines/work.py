@@ -150,6 +150,7 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
     """
     steps, plan = recording.timesteps, planned(graph, prepared)
     chunks = -(-steps // CHUNK)
+    single = all(node.max_spikes == 1 for node in graph.of_type(IF))
     each: defaultdict[str, float] = defaultdict(float)  # of one sample
     for name, macs in plan.macs.items():
         node, kind, filters = graph[name], plan.reads[name], graph.shapes[name][0]
@@ -159,7 +160,9 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
         if kind == "rest":
             each["products at rest"] += macs
         elif name not in plan.gathered:
-            each[f"scattered {kind}"] += macs * steps * (FIRING if kind == "spikes" else 1)
+            scattered = macs * steps * (FIRING if kind == "spikes" else 1)
+            each[f"scattered {kind}"] += scattered
+            each["scattered rows"] += scattered / max(1, filters // groups)
         elif kind == "graded":
             each["graded products in groups" if groups > 1 else "graded products"] += macs * steps
         else:
@@ -176,8 +179,8 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
             each["other neurons" if slow else "neurons"] += size * steps
             each["neurons of a chunk"] += size * chunks
         elif isinstance(node, SpikeMaxPool):
-            kind = "pooled" if node.policy == "count_max" else "pooled by estimates"
-            each[kind] += prod(graph.input_shapes(node)[0]) * steps
+            trains = single and node.policy in ("count_max", "avg_max") and not recording.any("potentials")
+            each["pooled" if trains else "pooled by events"] += prod(graph.input_shapes(node)[0]) * steps
             each["neurons of a chunk"] += size * chunks
         elif isinstance(node, Output):
             each["values"] += prod(graph.input_shapes(node)[0]) * steps

@@ -6,6 +6,7 @@
 >>> figure = sw.plot.accuracy(sw.compare(graph, train, test, ["max", "percentile:99.9"], timesteps=64))
 """
 
+from spikewright.plot.chips import floor_plan
 from spikewright.plot.neuron import if_experiment
 from spikewright.plot.pictures import (
     accuracy,
@@ -16,25 +17,35 @@ from spikewright.plot.pictures import (
     has_weights,
     layer,
     layer_names,
-    operations,
     raster,
+    rates_over_time,
     weights,
 )
+from spikewright.plot.samples import distributions
 from spikewright.plot.saving import check_plots, save, save_all
+from spikewright.plot.sweeps import gain, pareto
+from spikewright.plot.work import accuracy_over_work, energy, operations
 
 __all__ = [
     "accuracy",
+    "accuracy_over_work",
     "activations",
     "before_and_after",
     "check_plots",
     "correlation",
+    "distributions",
+    "energy",
     "firing_rates",
+    "floor_plan",
+    "gain",
     "has_weights",
     "if_experiment",
     "layer",
     "layer_names",
     "operations",
+    "pareto",
     "raster",
+    "rates_over_time",
     "save",
     "save_all",
     "weights",

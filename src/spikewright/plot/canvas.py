@@ -24,6 +24,7 @@ from spikewright.plot.colours import painted
 from spikewright.plot.panel import Panel
 from spikewright.plot.scales import finish_scales, prepare_scales
 from spikewright.plot.traces import POINTS, check_words, draw_bars, draw_line, literal
+from spikewright.provenance import History
 
 DPI = 110
 WIDE, NARROW = 7.6, 4.8
@@ -35,7 +36,13 @@ TITLE = 9.5
 
 
 class Picture(Figure):
-    """A figure that notebooks show where it is the value of a cell."""
+    """A figure that notebooks show where it is the value of a cell.
+
+    Attributes:
+        provenance: how what it shows was made; ``save`` writes it into files.
+    """
+
+    provenance: History = ()
 
     def _repr_png_(self) -> bytes:
         file = BytesIO()
@@ -101,7 +108,7 @@ def _draw(axes: Axes, panel: Panel, width: float) -> None:
     prepare_scales(axes, layout)
     draw_bars(axes, [trace for trace in traces if trace.get("type") == "bar"], layout)
     for trace in traces:
-        if trace.get("type") != "bar" and any(value is not None for value in trace["y"]):
+        if trace.get("type") != "bar" and (trace.get("name") or any(value is not None for value in trace["y"])):
             draw_line(axes, trace)
     finish_scales(axes, layout)
     if not axes.has_data():

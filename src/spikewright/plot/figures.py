@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spikewright.errors import SettingsError
+from spikewright.plot.asked import making_of
 from spikewright.plot.panel import Panel
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def check_matplotlib() -> None:
         raise SettingsError("drawing figures needs matplotlib: pip install 'spikewright[plots]'")
 
 
-def figure_of(panels: Sequence[Panel | None], columns: int, *, width: float | None = None, title: str = "") -> Figure:
+def figure_of(
+    panels: Sequence[Panel | None], columns: int, *, width: float | None = None, title: str = "", of: Any = None
+) -> Figure:
     """Panels as a figure of matplotlib, row by row.
 
     Args:
@@ -31,6 +34,7 @@ def figure_of(panels: Sequence[Panel | None], columns: int, *, width: float | No
         columns: how many stand side by side.
         width: of each, in inches.
         title: above all.
+        of: what is drawn, whose making files with the figure tell.
 
     Raises:
         SettingsError: where there is no panel, and without matplotlib.
@@ -40,4 +44,6 @@ def figure_of(panels: Sequence[Panel | None], columns: int, *, width: float | No
 
     if not any(panels):
         raise SettingsError("there is nothing to draw: no layer has it")
-    return drawn(panels, columns=columns, width=width, title=title)
+    figure = drawn(panels, columns=columns, width=width, title=title)
+    figure.provenance = making_of(of)
+    return figure

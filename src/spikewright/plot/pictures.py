@@ -3,8 +3,7 @@ over time, rasters. What is drawn are the charts of the report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,22 +11,19 @@ import numpy as np
 from spikewright.calibration import Statistics
 from spikewright.conversion import Conversion
 from spikewright.errors import SettingsError
-from spikewright.experiment import Candidate, Comparison
+from spikewright.experiment import Comparison
 from spikewright.graph import Array
 from spikewright.measures import LayerMeasures, Measures
+from spikewright.plot.asked import Layers, chosen, conversion_of, measures_of, one_of, statistics_of
 from spikewright.plot.figures import figure_of
 from spikewright.plot.panel import Panel
 from spikewright.reports import charts, curves
 from spikewright.reports.layers import weights_before_and_after
-from spikewright.text import listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Layers = str | Sequence[str] | None
-"""Names of layers or patterns ("conv*"); None for all."""
 RASTER = "Spikes of the first sample: of each population up to 40 neurons that fired"
-CALIBRATE = "activations are those of calibration: give its statistics, statistics=sw.calibrate(graph, data)"
 
 
 def before_and_after(
@@ -53,13 +49,13 @@ def before_and_after(
     Raises:
         SettingsError: without statistics, for layers that are not there, and without matplotlib.
     """
-    index, (_, conversion) = _candidate(what, method)
-    found = _statistics(what, statistics)
+    index, (_, conversion) = conversion_of(what, method)
+    found = statistics_of(what, statistics)
     seen, panels = _calibrated(conversion, found), list[Panel | None]()
-    for name in _chosen(layer_names(conversion), layers):
+    for name in chosen(layer_names(conversion), layers):
         panels += _activations(conversion, found, name, index) if name in seen else [None]
         panels += _weights(conversion, name, index) or [None]
-    return figure_of(panels, 2)
+    return figure_of(panels, 2, of=what)
 
 
 def activations(
@@ -80,10 +76,10 @@ def activations(
     Raises:
         SettingsError: as ``before_and_after``.
     """
-    index, (_, conversion) = _candidate(what, method)
-    found = _statistics(what, statistics)
-    names = _chosen(_calibrated(conversion, found), layers)
-    return figure_of([panel for name in names for panel in _activations(conversion, found, name, index)], 3)
+    index, (_, conversion) = conversion_of(what, method)
+    found = statistics_of(what, statistics)
+    names = chosen(_calibrated(conversion, found), layers)
+    return figure_of([panel for name in names for panel in _activations(conversion, found, name, index)], 3, of=what)
 
 
 def weights(what: Comparison | Conversion, *, layers: Layers = None, method: str | None = None) -> Figure:
@@ -97,10 +93,10 @@ def weights(what: Comparison | Conversion, *, layers: Layers = None, method: str
     Raises:
         SettingsError: as ``before_and_after``.
     """
-    index, (_, conversion) = _candidate(what, method)
-    names = _chosen(layer_names(conversion), layers)
+    index, (_, conversion) = conversion_of(what, method)
+    names = chosen(layer_names(conversion), layers)
     panels = [panel for name in names for panel in _weights(conversion, name, index)]
-    return figure_of(panels, 3)
+    return figure_of(panels, 3, of=what)
 
 
 def layer(
@@ -123,10 +119,10 @@ def layer(
     Raises:
         SettingsError: for a layer that is not there, or of which there is nothing, and without matplotlib.
     """
-    index, (_, conversion) = _candidate(what, method)
+    index, (_, conversion) = conversion_of(what, method)
     if isinstance(what, Comparison):
-        measures, statistics = measures or _measured(what, method)[1], statistics or what.statistics
-    (found,) = _chosen(layer_names(conversion), [_one_of(layer_names(conversion), name, "layer")])
+        measures, statistics = measures or measures_of(what, method)[1], statistics or what.statistics
+    (found,) = chosen(layer_names(conversion), [one_of(layer_names(conversion), name, "layer")])
     panels = []
     if statistics is not None and found in _calibrated(conversion, statistics):
         panels += _activations(conversion, statistics, found, index)
@@ -134,7 +130,7 @@ def layer(
     if measures is not None and found in measures.layers:
         own = measures.layers[found]
         panels += [panel for panel in (_correlation(own, index), _firing(own, index)) if panel is not None]
-    return figure_of(panels, 2)
+    return figure_of(panels, 2, of=what)
 
 
 def layer_names(conversion: Conversion) -> list[str]:
@@ -185,6 +181,23 @@ def firing_rates(what: Comparison | Measures, *, layers: Layers = None, method: 
     return _by_layer(what, layers, method, _firing)
 
 
+def rates_over_time(what: Comparison | Measures, *, layers: Layers = None, method: str | None = None) -> Figure:
+    """Spikes per neuron of every population in each timestep, for the first sample.
+
+    Args:
+        what: measures of a conversion, or a comparison.
+        layers: as of ``before_and_after``.
+        method: as of ``before_and_after``.
+
+    Raises:
+        SettingsError: as ``correlation``.
+    """
+    index, measures = measures_of(what, method)
+    found = measures.rate_over_time
+    panels = [Panel(charts.rate_over_time(found[name], index), name) for name in chosen(found, layers)]
+    return figure_of(panels, 3, of=what)
+
+
 def raster(what: Comparison | Measures, *, layers: Layers = None, method: str | None = None) -> Figure:
     """When neurons of every population fired, for the first sample: of each population up to 40 that fired.
 
@@ -196,11 +209,11 @@ def raster(what: Comparison | Measures, *, layers: Layers = None, method: str | 
     Raises:
         SettingsError: as ``correlation``.
     """
-    index, measures = _measured(what, method)
-    trains = {name: measures.raster[name] for name in _chosen(measures.raster, layers)}
+    index, measures = measures_of(what, method)
+    trains = {name: measures.raster[name] for name in chosen(measures.raster, layers)}
     if not any(train.size for train in trains.values()):
         raise SettingsError("no neuron fired for the first sample: there is nothing to draw")
-    return figure_of([Panel(charts.raster(trains, index), RASTER)], 1)
+    return figure_of([Panel(charts.raster(trains, index), RASTER)], 1, of=what)
 
 
 def accuracy(
@@ -227,18 +240,18 @@ def accuracy(
     """
     if isinstance(what, Comparison):
         heads = what.candidates[0].measures.heads
-        head = _one_of(heads, output, "output")
+        head = one_of(heads, output, "output")
         known = heads[head].curves
-        name = heads[head].task.main if score is None else _one_of(known, score, "score")
+        name = heads[head].task.main if score is None else one_of(known, score, "score")
         against = not heads[head].labelled
         return figure_of(
-            [Panel(curves.score(what.candidates, head, name, against=against, close=close, linear=linear))], 1
+            [Panel(curves.score(what.candidates, head, name, against=against, close=close, linear=linear))], 1, of=what
         )
     if isinstance(what, Measures) or not isinstance(what, Mapping) or not what:
         raise SettingsError("accuracy is drawn of a comparison, or of {label: measures or curve}")
     found = {label: _curve(label, one, output, score) for label, one in what.items()}
     levels = [
-        one.heads[_one_of(one.heads, output, "output")].analog.get("accuracy")
+        one.heads[one_of(one.heads, output, "output")].analog.get("accuracy")
         for one in what.values()
         if isinstance(one, Measures)
     ]
@@ -246,24 +259,10 @@ def accuracy(
     return figure_of([Panel(curves.plain(found, level, close=close, linear=linear))], 1)
 
 
-def operations(what: Comparison) -> Figure:
-    """Synaptic operations by layer, side by side for all conversions of a comparison.
-
-    Args:
-        what: the comparison.
-
-    Raises:
-        SettingsError: for anything else, and without matplotlib.
-    """
-    if not isinstance(what, Comparison):
-        raise SettingsError("operations are drawn of a comparison: sw.compare(…)")
-    return figure_of([Panel(charts.synops(what.candidates))], 1)
-
-
 def _curve(label: str, given: Any, output: str | None, score: str | None) -> Any:
     if isinstance(given, Measures):
-        head = given.heads[_one_of(given.heads, output, "output")]
-        return head.curves[head.task.main if score is None else _one_of(head.curves, score, "score")]
+        head = given.heads[one_of(given.heads, output, "output")]
+        return head.curves[head.task.main if score is None else one_of(head.curves, score, "score")]
     try:
         values = np.asarray(given, np.float64)
     except (TypeError, ValueError):
@@ -273,65 +272,11 @@ def _curve(label: str, given: Any, output: str | None, score: str | None) -> Any
     return values
 
 
-def _one_of(there: Iterable[str], wanted: str | None, what: str) -> str:
-    names = list(there)
-    if wanted is None:
-        return names[0]
-    if wanted not in names:
-        raise SettingsError(f"no {what} '{wanted}'; there are {listed(names)}")
-    return wanted
-
-
-def _candidate(what: Any, method: str | None) -> tuple[int, tuple[str, Conversion]]:
-    """The conversion that is drawn, with its label, and its place, which gives its colour."""
-    if isinstance(what, Conversion):
-        return 0, (what.calibration.method, what)
-    index, chosen = _of_comparison(what, method, "a conversion")
-    return index, (chosen.label, chosen.conversion)
-
-
-def _measured(what: Any, method: str | None) -> tuple[int, Measures]:
-    if isinstance(what, Measures):
-        return 0, what
-    index, chosen = _of_comparison(what, method, "measures")
-    return index, chosen.measures
-
-
-def _of_comparison(what: Any, method: str | None, wanted: str) -> tuple[int, Candidate]:
-    if not isinstance(what, Comparison):
-        raise SettingsError(f"this draws {wanted} or a comparison, not a {type(what).__name__}")
-    chosen = what.candidates[0] if method is None else what[method]
-    return what.candidates.index(chosen), chosen
-
-
-def _statistics(what: Any, given: Statistics | None) -> Statistics:
-    found = what.statistics if given is None and isinstance(what, Comparison) else given
-    if not isinstance(found, Statistics):
-        raise SettingsError(CALIBRATE)
-    return found
-
-
 def _calibrated(conversion: Conversion, statistics: Statistics) -> list[str]:
     names = [name for name in statistics.nodes if name in conversion.scales and name in conversion.reference]
     if not names:
         raise SettingsError("the statistics are of another network than the conversion")
     return names
-
-
-def _chosen(names: Iterable[str], layers: Layers) -> list[str]:
-    """The names that are asked for, in their own order.
-
-    Raises:
-        SettingsError: for a name or pattern that none fits.
-    """
-    there = list(names)
-    if layers is None:
-        return there
-    patterns = [layers] if isinstance(layers, str) else list(layers)
-    for pattern in patterns:
-        if not any(name == pattern or fnmatchcase(name, pattern) for name in there):
-            raise SettingsError(f"no layer '{pattern}'; there are {listed(there)}")
-    return [name for name in there if any(name == p or fnmatchcase(name, p) for p in patterns)]
 
 
 def _activations(conversion: Conversion, statistics: Statistics, name: str, index: int) -> list[Panel]:
@@ -354,9 +299,9 @@ def _weights_into(conversion: Conversion, name: str) -> tuple[Array | None, Arra
 def _by_layer(
     what: Any, layers: Layers, method: str | None, panel_of: Callable[[LayerMeasures, int], Panel | None]
 ) -> Figure:
-    index, measures = _measured(what, method)
-    found = [panel_of(measures.layers[name], index) for name in _chosen(measures.layers, layers)]
-    return figure_of([panel for panel in found if panel is not None], 3)
+    index, measures = measures_of(what, method)
+    found = [panel_of(measures.layers[name], index) for name in chosen(measures.layers, layers)]
+    return figure_of([panel for panel in found if panel is not None], 3, of=what)
 
 
 def _correlation(layer: LayerMeasures, index: int) -> Panel | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Callable
@@ -17,16 +18,22 @@ from spikewright.experiment import Candidate, Comparison
 from spikewright.files import atomic_folder, atomic_path, check_reachable, exists, shown
 from spikewright.measures import Measures
 from spikewright.plot.figures import check_matplotlib
+from spikewright.plot.work import accuracy_over_work, energy, operations
+from spikewright.provenance import PROVENANCE, descriptions, history
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("svg", "png", "pdf")
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+RECORD = {"svg": "Description", "png": PROVENANCE, "pdf": "Subject"}
+"""The field of a file's metadata that says how what it shows was made, as JSON."""
 
 
 def save(figure: Figure, path: Path | str, *, force: bool = False) -> Path:
     """Write a figure to a file, whole or not at all; for the same figure the same bytes.
+
+    The file's metadata say how what it shows was made: ``spikewright inspect FILE`` reads it.
 
     Args:
         figure: of matplotlib.
@@ -48,7 +55,8 @@ def save(figure: Figure, path: Path | str, *, force: bool = False) -> Path:
     with atomic_path(path, force) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks is no reason to stop
         with matplotlib.rc_context({"svg.hashsalt": "spikewright"}):
-            figure.savefig(temporary, format=kind, metadata=_UNDATED[kind])
+            made = json.dumps(descriptions(getattr(figure, PROVENANCE, ()) or history()))
+            figure.savefig(temporary, format=kind, metadata={**_UNDATED[kind], RECORD[kind]: made})
     return Path(path)
 
 
@@ -63,8 +71,9 @@ def save_all(
 ) -> list[Path]:
     """Write all pictures of a conversion or a comparison into a folder, one figure and one a layer of each.
 
-    ``accuracy``, ``operations``, ``activations``, ``weights``, ``correlation``, ``firing_rates``, ``raster``, as far as
-    what is given has them; ``layers/NAME`` with what there is of one layer.
+    ``accuracy``, ``accuracy_over_work``, ``operations``, ``energy``, ``activations``, ``weights``, ``correlation``,
+    ``firing_rates``, ``rates_over_time``, ``raster``, as far as what is given has them; ``layers/NAME`` with what there
+    is of one layer.
 
     Args:
         folder: new or empty.
@@ -138,7 +147,9 @@ def _pictures(
     if isinstance(what, Comparison):
         comparison = what
         draw += [("accuracy", lambda: pictures.accuracy(comparison))]
-        draw += [("operations", lambda: pictures.operations(comparison))]
+        draw += [("accuracy_over_work", lambda: accuracy_over_work(comparison))]
+        draw += [("operations", lambda: operations(comparison))]
+        draw += [("energy", lambda: energy(comparison))] * bool(comparison.candidates[0].measures.synops)
     elif measured is not None:
         label, one = conversion.calibration.method or "λ given", measured
         draw += [("accuracy", lambda: pictures.accuracy({label: one}))]
@@ -149,6 +160,8 @@ def _pictures(
         if compared or measured.compared:
             draw += [("correlation", lambda: pictures.correlation(measured))]
         draw += [("firing_rates", lambda: pictures.firing_rates(measured))]
+        if measured.rate_over_time:
+            draw += [("rates_over_time", lambda: pictures.rates_over_time(measured))]
         if any(train.size for train in measured.raster.values()):
             draw += [("raster", lambda: pictures.raster(measured))]
     names = pictures.layer_names(conversion)

@@ -118,6 +118,8 @@ def _ticks(axes: Axes, side: str, words: Mapping[str, Any]) -> None:
         axis.set_major_formatter(lambda value, _: f"{plain_number(100 * value)} %")
     elif form == "~g":
         axis.set_major_formatter(lambda value, _: f"{value:g}")
+    elif logarithmic and not named and words.get("exponentformat") != "power":
+        axis.set_major_formatter(lambda value, _: short(value))
     elif not (named or logarithmic or words.get("type") == "category"):
         largest = max(map(abs, getattr(axes, f"get_{side}lim")()))
         if largest >= LARGE or words.get("exponentformat") == "SI":

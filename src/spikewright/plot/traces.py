@@ -53,7 +53,8 @@ def numbers(values: Sequence[Any]) -> Array:
 
 
 def draw_bars(axes: Axes, traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> None:
-    """Bars: of shares upright, of categories lying, side by side or, ``barmode="relative"``, one behind the other.
+    """Bars: of shares upright, of categories lying, side by side or, ``barmode`` "relative" or "stack", one behind the
+    other.
 
     Args:
         axes: on which they are drawn.
@@ -64,7 +65,7 @@ def draw_bars(axes: Axes, traces: Sequence[Mapping[str, Any]], layout: Mapping[s
         check_words(trace, _BARS | IGNORED, "bars")
     gap = float(layout.get("bargap", 0.2))
     if traces and traces[0].get("orientation") == "h":
-        _lying(axes, traces, gap, relative=layout.get("barmode") == "relative")
+        _lying(axes, traces, gap, relative=layout.get("barmode") in ("relative", "stack"))
         return
     for trace in traces:
         x, heights = numbers(trace["x"]), numbers(trace["y"])
@@ -108,8 +109,9 @@ def draw_line(axes: Axes, trace: Mapping[str, Any]) -> None:
     if trace.get("fill") == "toself":  # an area, such as a band of intervals
         axes.fill(x, y, facecolor=painted(trace["fillcolor"]), linewidth=0)
         return
+    name = literal(trace.get("name", "")) if trace.get("showlegend", True) else ""
     steps = {"hv": "post"}.get(line.get("shape", ""))
-    look: dict[str, Any] = {"linestyle": "none", "label": literal(trace.get("name", "")) or None}
+    look: dict[str, Any] = {"linestyle": "none", "label": name or None}
     if "lines" in mode:
         look |= {"linestyle": DASHES[line.get("dash", "solid")], "linewidth": POINTS * line.get("width", 2)}
         look |= {"color": painted(line["color"])} if "color" in line else {}

@@ -19,6 +19,7 @@ from spikewright.graph import Array
 from spikewright.measures import FiringRate, LayerMeasures
 from spikewright.reports.names import short_names
 from spikewright.synapse_graph.summary import Degrees
+from spikewright.text import significant
 
 Chart = dict[str, Any]
 BINS = 60
@@ -130,12 +131,12 @@ def activations(node: NodeStatistics, scale: Array, candidate: int) -> Chart:
     centre = (borders[:-1] + borders[1:]) / 2
     hover = "%{x:.3g}, normalised %{customdata:.3g}: %{y:.2e}" if scale.ndim == 0 else "%{x:.3g}: %{y:.2e}"
     bars = _bars(centre, share, candidate, hover) | {"customdata": (centre / middle).tolist()}
-    shapes, text = [_upright(middle)], f"λ = {middle:.3g}"
+    shapes, text = [_upright(middle)], f"λ = {significant(middle)}"
     traces, above = [bars], {}
     if scale.ndim:
         spread = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 0}, "layer": "below"}
         shapes.append({**spread, "x0": float(np.min(scale)), "x1": largest, "fillcolor": "mark/1f"})
-        text = f"median λ = {middle:.3g}"
+        text = f"median λ = {significant(middle)}"
     else:
         axis = {"range": [0, top / middle], "overlaying": "x", "side": "top", "tickmode": "auto", "nticks": 7}
         above = {"xaxis2": {**axis, "title": {"text": "after normalising, in units of λ"}}}
@@ -208,7 +209,7 @@ def scatter(layer: LayerMeasures, candidate: int) -> Chart:
     pairs = layer.correlation
     if pairs is None:
         raise ValueError(f"{layer.name}: has no pairs of activations and rates")
-    top = max(float(pairs.analog.max(initial=0)), float(pairs.spiking.max(initial=0)), 0.05) * 1.03
+    top = 1.03 * (max(float(pairs.analog.max(initial=0)), float(pairs.spiking.max(initial=0))) or 0.05)
     identity = {
         "x": [0, top],
         "y": [0, top],

@@ -13,6 +13,9 @@ from spikewright.reports.charts import LARGE, Chart, colour, framed, line, whole
 from spikewright.tasks import SCORES, Curve, Score
 from spikewright.text import short
 
+NARROW = 1.5
+"""Up to how many times the least the most may be for an axis that is not logarithmic."""
+
 
 def score(
     candidates: Sequence[Candidate],
@@ -48,6 +51,8 @@ def score(
         found = one.quantised if against is not one.labelled else None
         if found is not None and name in found.scores:
             traces.append(_quantised(k, candidate.label, found, name))
+    if len(candidates) > 1:
+        traces = _dotted_once(traces)
     end = max(c.measures.timesteps for c in candidates)
     if level is not None and np.isfinite(level):
         traces.append(_level(level, kind, end))
@@ -120,6 +125,18 @@ def _quantised(candidate: int, label: str, found: QuantisedScores, name: str) ->
     return {**own, "mode": "lines+markers", "line": look, "marker": marker}
 
 
+def _dotted_once(traces: list[Chart]) -> list[Chart]:
+    """Dotted lines with one line in the legend for all of them, which else would be higher than the curves."""
+    dotted = [trace for trace in traces if trace["line"].get("dash") == "dot"]
+    if not dotted:
+        return traces
+    line = {**dotted[0]["line"], "color": "muted"}
+    marker = {**dotted[0]["marker"], "color": "muted"}
+    all_of_them = {"name": "quantised", "x": [None], "y": [None], "line": line, "marker": marker, "hoverinfo": "skip"}
+    shown = [{**trace, "showlegend": False} if trace in dotted else trace for trace in traces]
+    return [*shown, all_of_them | {"mode": "lines+markers"}]
+
+
 def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
     """The main score against the work done: synaptic operations up to each timestep, taken as even over time."""
     first = candidates[0].measures.heads[head]
@@ -145,9 +162,15 @@ def against_synops(candidates: Sequence[Candidate], head: str) -> Chart:
 
 
 def logarithmic(least: float, most: float) -> dict[str, Any]:
-    """An axis in powers of ten with numbers as people write them: 500 k, 1 M, 2 M."""
-    ticks = [m * 10.0**e for e in range(-6, 16) for m in (1, 2, 5) if least / 2 <= m * 10.0**e <= 2 * most]
-    return {"type": "log", "tickvals": ticks, "ticktext": [short(t) for t in ticks]}
+    """An axis in powers of ten, with numbers as people write them (500 k, 1 M, 2 M); a plain one where all is near."""
+    if most < NARROW * least:
+        return {}
+    for steps in ((1, 2, 5), (1, 1.5, 2, 2.5, *range(3, 10))):
+        ticks = [m * 10.0**e for e in range(-6, 16) for m in steps]
+        if sum(least <= tick <= most for tick in ticks) > 2:
+            break
+    shown = [tick for tick in ticks if least / 2 <= tick <= 2 * most]
+    return {"type": "log", "tickvals": shown, "ticktext": [short(tick) for tick in shown]}
 
 
 def labelled(candidate: Candidate) -> str:

@@ -12,6 +12,7 @@ from spikewright.reports.charts import Chart, framed
 from spikewright.reports.document import Document
 from spikewright.reports.names import short_names
 from spikewright.reports.table import table
+from spikewright.text import significant
 
 PARTS = {"spikes": "c0", "relayed values": "c3", "the analog input": "c1"}
 """What costs energy, and its colour."""
@@ -65,7 +66,7 @@ def _estimates(candidates: Sequence[Candidate]) -> str:
         measures = candidate.measures
         for k, one in enumerate(energy_estimates(measures)):
             upto = less_energy_up_to(one.spiking, one.analog, measures.run.mean_steps)
-            cells = [f"{one.spiking / 1000:.3g}", f"{one.analog / 1000:.3g}", f"{one.spiking / one.analog:.3g}"]
+            cells = [*map(significant, (one.spiking / 1000, one.analog / 1000, one.spiking / one.analog))]
             rows.append([candidate.label if not k else "", one.name, *cells, str(upto) if upto else "none"])
             notes.setdefault(one.name, one.counts)
     if not rows:

@@ -20,12 +20,15 @@ from spikewright.measures import (
 )
 from spikewright.measures.advice import advice
 from spikewright.tasks import SCORES
-from spikewright.text import percent
+from spikewright.text import energy_text, percent, significant
 
 POINTS = (0.5, 1.0)
 """Percentage points below the trained network that count as near, the harder first."""
-INPUT_SHARE = 0.5
-"""The part of the energy from which on the analog input is what to think of first."""
+HALF = 0.5
+"""The part of the energy from which on it is most of it, and the analog input what to think of first."""
+GAIN = "spikewright tune … --grid gain=1..9:2 finds how much is enough."
+WORTH = 0.9
+"""The part of the timesteps up to which running fewer of them is worth saying first."""
 
 
 def first_answers(candidate: Candidate, settings: Mapping[str, Any]) -> str:
@@ -94,13 +97,14 @@ def energy_sentences(measures: Measures) -> list[str]:
         if upto >= measures.timesteps:
             less = "it is less at every T of this run"
         found.append(
-            f"By an estimate of arithmetic alone a sample takes {spiking / 1000:.3g} µJ at T = {measures.timesteps}, "
-            f"{spiking / analog:.2g} times the {analog / 1000:.3g} µJ of the trained network; {less}."
+            f"By an estimate of arithmetic alone a sample takes {energy_text(spiking)} at T = {measures.timesteps}, "
+            f"{significant(spiking / analog, 2)} times the {energy_text(analog)} of the trained network; {less}."
         )
     costly = costliest_layer(measures)
     if costly is not None:
         name, what, share = costly
-        found.append(f"Most of it, {percent(share)} %, goes to {what} in layer '{name}'.")
+        most = "Most of it" if share >= HALF else "The largest part"
+        found.append(f"{most}, {percent(share)} %, goes to {what} in layer '{name}'.")
     return found
 
 
@@ -110,7 +114,7 @@ def next_step(measures: Measures) -> tuple[str, str]:
     if near_chance({"": head}, measures.samples):
         return "look at data and preprocessing: the trained network itself knows little of these samples.", ""
     enough = enough_timesteps(head, POINTS[0])
-    if enough is not None and enough < last:
+    if enough is not None and enough <= WORTH * last:
         share = f"{100 * enough / last:.2g}"
         steps = f"{enough} timestep{'' if enough == 1 else 's'}"
         return (
@@ -125,8 +129,10 @@ def next_step(measures: Measures) -> tuple[str, str]:
         return f"against {own[-1].worst}, which costs most: {helps}.", option[
             0
         ] if option else f"--timesteps {2 * last}"
+    if measures.dt is not None:
+        return "a larger gain of the first layer: answers come sooner and finer, for more work. " + GAIN, ""
     costly = costliest_layer(measures)
-    if costly is not None and costly[1] == "the analog input" and costly[2] > INPUT_SHARE:
+    if costly is not None and costly[1] == "the analog input" and costly[2] > HALF:
         return "fewer timesteps, since the input costs the same in each of them.", f"--timesteps {max(1, last // 2)}"
     return "fewer timesteps: nothing that is lost here can be told from chance.", f"--timesteps {max(1, last // 2)}"
 

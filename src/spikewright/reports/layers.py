@@ -15,7 +15,7 @@ from spikewright.measures import LayerMeasures
 from spikewright.reports import charts
 from spikewright.reports.document import Document
 from spikewright.reports.table import table
-from spikewright.text import shape_text, short
+from spikewright.text import shape_text, short, significant
 
 
 def layer_by_layer(document: Document, statistics: Statistics | None, candidates: Sequence[Candidate]) -> str:
@@ -90,7 +90,9 @@ def _correlation(layer: LayerMeasures) -> str:
 def _lambda(scale: Array | None) -> str:
     if scale is None:
         return ""
-    return f"{scale.item():.3g}" if scale.ndim == 0 else f"{scale.min():.2g} to {scale.max():.2g}"
+    if scale.ndim == 0:
+        return significant(scale.item())
+    return f"{significant(scale.min(), 2)} to {significant(scale.max(), 2)}"
 
 
 def _distributions(

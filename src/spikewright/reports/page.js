@@ -44,7 +44,16 @@ function draw(place) {
   const chart = charts[place.dataset.chart];
   const data = coloured(chart.data).map((trace) => ({ ...trace, hoverinfo: trace.hoverinfo || "all",
     hovertemplate: trace.hovertemplate && (chart.layout.hovermode ? trace.hovertemplate : trace.hovertemplate + "<extra></extra>") }));
-  Plotly.react(place, data, layout(chart), { responsive: true, displayModeBar: false });
+  Plotly.react(place, data, layout(chart), { responsive: true, displayModeBar: false }).then(() => fit(place));
+}
+
+// The title of an axis stands under its middle; where long names leave it little room it would be cut at the right.
+function fit(place) {
+  const end = place.getBoundingClientRect().right;
+  all("[class^='g-x'] > text", place).forEach((title) => {
+    const over = title.getBoundingClientRect().right - end;
+    if (over > 0) title.setAttribute("x", Number(title.getAttribute("x")) - over);
+  });
 }
 
 function drawAll(within = document) {

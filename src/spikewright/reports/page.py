@@ -27,7 +27,7 @@ from spikewright.reports.network import captions_of, network_figures, network_pi
 from spikewright.reports.reasons import how_measured, why_lost
 from spikewright.reports.reproducing import settings_section
 from spikewright.reports.table import table
-from spikewright.text import listed, shape_text, short, steps_to_show
+from spikewright.text import energy_text, listed, shape_text, short, significant, steps_to_show
 
 
 def report(
@@ -114,12 +114,12 @@ def _comparison(what: Any, measures: Any) -> Comparison:
 def _head(title: str, candidates: Sequence[Candidate]) -> str:
     first, others = candidates[0], candidates[1:]
     measures = first.measures
-    analog = f"{(measures.energy_analog or 0) / 1000:.3g}"
+    analog = energy_text(measures.energy_analog or 0)
     found = [
         *facts(measures),
         (f"{measures.firing_rate:.3f}", "spikes per neuron and timestep"),
         (short(measures.total_synops), "synaptic operations per sample"),
-        (f"{measures.energy_spiking / 1000:.3g} µJ", f"per sample, estimated; the analog network {analog} µJ"),
+        (energy_text(measures.energy_spiking), f"per sample, estimated; the analog network {analog}"),
     ]
     cards = "".join(f'<div class="fact"><b>{escape(v)}</b><span>{escape(k)}</span></div>' for v, k in found)
     steps = f"{measures.timesteps} timestep{'' if measures.timesteps == 1 else 's'}"
@@ -162,7 +162,7 @@ def _table_of_candidates(candidates: Sequence[Candidate]) -> str:
     rows = []
     for candidate in candidates:
         measures = candidate.measures
-        energy = [f"{measures.energy_spiking / 1000:.3g}", f"{_input_energy(measures) / 1000:.3g}"]
+        energy = [significant(measures.energy_spiking / 1000), significant(_input_energy(measures) / 1000)]
         energy += [f"{measures.latency:,}"] * late
         more = [measures.others[k].text() if k in measures.others else "" for k in first_others]
         work = [f"{measures.firing_rate:.4f}", short(measures.total_synops), *energy, *more]

@@ -122,7 +122,7 @@ def _by_layer(populations: Sequence[PopulationError]) -> Chart:
     ]
     return framed(
         traces,
-        "mean squared error against that of the activations",
+        "squared error / squared activation",
         "",
         xaxis={"tickformat": "~%"},
         yaxis={"type": "category", "autorange": "reversed", "showgrid": False},

@@ -8,12 +8,17 @@ from html import escape
 
 LONG = 20
 """Characters from which on a name may be cut where a screen is narrow."""
+MANY = 40
+"""Rows from which on a table scrolls in a frame of its own, its header in sight."""
 BREAKS = re.compile(r"([:,._/])(?=\w)")
 """What a name may be cut behind."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, last_is_text: bool = False) -> str:
     """A table whose first ``text`` columns (and the last, if so said) are text, the rest numbers.
+
+    Where a row begins with an empty cell it belongs to the one above it: what such rows are about stands in a line of
+    its own then, and takes no width from their numbers.
 
     Args:
         header: names of the columns.
@@ -29,10 +34,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int, *, la
             shown = BREAKS.sub(r"\1<wbr>", shown)
         return f"<{tag}{' class=number' if number else ''}>{shown}</{tag}>"
 
-    def row(tag: str, values: Sequence[str]) -> str:
-        return f"<tr>{''.join(cell(tag, k, v) for k, v in enumerate(values))}</tr>"
+    grouped = text > 1 and bool(rows) and bool(rows[0][0]) and not all(values[0] for values in rows)
 
+    def row(tag: str, values: Sequence[str]) -> str:
+        cells = "".join(cell(tag, k, v) for k, v in enumerate(values) if k or not grouped)
+        about = f'<th colspan="{len(header) - 1}" scope="rowgroup"><span>{escape(values[0])}</span></th>'
+        above = f'<tr class="group">{about}</tr>' if grouped and values[0] else ""
+        return f"{above}<tr>{cells}</tr>"
+
+    named = [*header] if not grouped else ["", ", ".join(filter(None, header[:2])), *header[2:]]
     body = "".join(row("td", values) for values in rows)
     alone = len(rows) > 2 and all(values and values[0] for values in rows)  # else rows belong to the one above them
     kind = ' class="sortable"' if alone else ""
-    return f'<div class="scroll"><table{kind}><thead>{row("th", header)}</thead><tbody>{body}</tbody></table></div>'
+    long = " long" if len(rows) > MANY else ""
+    contents = f"<thead>{row('th', named)}</thead><tbody>{body}</tbody>"
+    return f'<div class="scroll{long}"><table{kind}>{contents}</table></div>'

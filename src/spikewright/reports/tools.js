@@ -45,12 +45,24 @@ const quoted = (value) => {
 // A chart as lines of CSV: one for each point of each trace.
 function dataOf(chart) {
   const lines = [["trace", chart.layout.xaxis.title.text || "x", chart.layout.yaxis.title.text || "y"]];
-  chart.data.forEach((trace) => (trace.x || []).forEach((x, k) => lines.push([trace.name || "", x, trace.y[k]])));
+  chart.data.forEach((trace) => (trace.x || []).forEach((x, k) => {
+    if (x !== null) lines.push([trace.name || "", x, trace.y[k]]);
+  }));
   return lines.map((line) => line.map(quoted).join(",")).join("\n") + "\n";
 }
 
-const tableData = (table) => [...table.rows].map((row) =>
-  [...row.cells].map((cell) => quoted(cell.textContent.replace("−", "-"))).join(",")).join("\n") + "\n";
+// A table as lines of CSV; what a group of rows is about stands in each of them.
+function tableData(table) {
+  const grouped = table.querySelector(".group") !== null;
+  let about = "";
+  const lines = [];
+  [...table.rows].forEach((row) => {
+    const cells = [...row.cells].map((cell) => quoted(cell.textContent.replace("−", "-")));
+    if (row.className === "group") about = cells[0];
+    else lines.push((grouped ? [about, ...cells] : cells).join(","));
+  });
+  return lines.join("\n") + "\n";
+}
 
 function standalone(svg) {
   const copy = svg.cloneNode(true);

@@ -47,7 +47,7 @@ def tuning_report(path: Path | str, tuning: Tuning, *, title: str = "", force: b
         _head(title or "Settings of a conversion", tuning),
         f"<h2>What it gains, what it costs</h2><p class='soft'>{escape(_told(tuning))}</p>",
         document.figures(
-            [(view[0], pareto(tuning, view)) for view in (SYNOPS, RATE, STEPS)],
+            [(view[0], pareto_chart(tuning, view)) for view in (SYNOPS, RATE, STEPS)],
             f"{tuning.title} against work: every point at every T, and the front that none beats",
         ),
         *(_varied(document, tuning, name) for name in varied_numbers(tuning)),
@@ -58,7 +58,7 @@ def tuning_report(path: Path | str, tuning: Tuning, *, title: str = "", force: b
     return Path(path)
 
 
-def pareto(tuning: Tuning, against: Against) -> Chart:
+def pareto_chart(tuning: Tuning, against: Against) -> Chart:
     """Every point at every T: its score against what it costs, the front, what was chosen, the trained network."""
     _, x_title, cost = against
     name = _first_varied(tuning)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
 
 from spikewright.graph import Graph, Node
@@ -10,6 +12,20 @@ from spikewright.nodes import IF, Output, SpikeMaxPool
 
 BUDGET = 2 * 2**30
 """Bytes of activations that are kept for the way back, unless somebody says otherwise."""
+
+
+MMAP_THRESHOLD, LARGE = -3, 4 * 2**20
+"""A setting of glibc's ``mallopt``, and bytes from which on a tensor gets memory of its own."""
+
+
+def give_memory_back() -> None:
+    """Ask glibc to give the memory of large tensors back as soon as they are gone.
+
+    It keeps it else for later ones, and seldom finds a place again that is aligned to a large page, so that a training
+    step may take twice the memory that its tensors ever have. With another C library nothing happens.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE)
 
 
 def kept_values(graph: Graph, nodes: Sequence[Node]) -> int:

@@ -6,6 +6,7 @@ torch is imported with the file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -40,35 +41,63 @@ def mean_of_tiles(x: Tensor, kernel: Shape) -> Tensor:
     return found
 
 
-class _MeanOfTiles(torch.autograd.Function):
-    """Rows first, then columns: torch's own pools of maps with channels first work number by number."""
+@dataclass(frozen=True)
+class Tiles:
+    """Windows side by side on maps that lie in one row, with their channels last: a pool right behind neurons.
 
+    Attributes:
+        kernel: of a window.
+        shape: ``(height, width, channels)`` of a map.
+    """
+
+    kernel: Shape
+    shape: Shape
+
+    @property
+    def small(self) -> Shape:
+        """``(height, width, channels)`` of the means."""
+        return (*(n // k for n, k in zip(self.shape, self.kernel, strict=False)), self.shape[-1])
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """The mean of each window, ``(steps, samples, *small)``, of ``(steps, samples, neurons)``."""
+        maps = rows.reshape(-1, *self.shape).movedim(-1, 1)
+        return _means(maps, self.kernel).movedim(1, -1).reshape(*rows.shape[:2], *self.small)
+
+    def spread(self, gradient: Tensor) -> Tensor:
+        """The gradient of ``(steps, samples, neurons)`` from that of the means."""
+        channels_first = gradient.movedim(-1, -3)
+        height, width, channels = self.shape
+        found = _spread(channels_first, (*gradient.shape[:2], channels, height, width), self.kernel)
+        return found.movedim(-3, -1).flatten(2)
+
+
+class _MeanOfTiles(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Shape) -> Tensor:
         ctx.shape, ctx.kernel = x.shape, kernel
-        high, wide = kernel
-        height, width = (n // k * k for n, k in zip(x.shape[-2:], kernel, strict=True))
-        found = x[..., 0:height:high, :width]
-        for row in range(1, high):
-            found = found + x[..., row:height:high, :width]
-        rows, found = found, found[..., 0::wide]
-        for column in range(1, wide):
-            found = found + rows[..., column::wide]
-        return found / prod(kernel)
+        found = _means(x.flatten(0, 1), kernel)
+        return found.view(*x.shape[:2], *found.shape[1:])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (rows, columns), (high, wide) = gradient.shape[-2:], ctx.kernel
-        whole = (rows * high, columns * wide) == tuple(ctx.shape[-2:])
-        found = _empty(gradient, ctx.shape) if whole else _empty(gradient, ctx.shape).zero_()
-        each = gradient / prod(ctx.kernel)
-        spread = _empty(gradient, (*gradient.shape[:-1], columns * wide))
-        for column in range(wide):
-            spread[..., column::wide] = each
-        for row in range(high):
-            found[..., row : rows * high : high, : columns * wide] = spread
-        return found, None
+        return _spread(gradient, ctx.shape, ctx.kernel), None
+
+
+def _means(maps: Tensor, kernel: Shape) -> Tensor:
+    return torch.nn.functional.avg_pool2d(maps, tuple(kernel))
+
+
+def _spread(gradient: Tensor, shape: Sequence[int], kernel: Shape) -> Tensor:
+    """The gradient of means, handed out to the places of their windows; ``shape`` is that of the maps."""
+    (rows, columns), (high, wide) = gradient.shape[-2:], kernel
+    found = _empty(gradient, shape)
+    if (rows * high, columns * wide) != tuple(shape[-2:]):
+        found.zero_()
+    covered = found[..., : rows * high, : columns * wide]
+    windows = covered.view(*covered.shape[:-2], rows, high, columns, wide)
+    windows.copy_((gradient / prod(kernel))[..., :, None, :, None])
+    return found
 
 
 def _empty(like: Tensor, shape: Sequence[int]) -> Tensor:

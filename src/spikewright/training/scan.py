@@ -1,7 +1,8 @@
 """Neurons through all timesteps of a batch, forwards and backwards, without a graph of T steps.
 
 Forwards it is what the reference simulation does, to the bit. What is kept is one tensor: the potentials ``h`` before
-the reset; the spikes are kept by whoever reads them. Backwards every kind of neuron is one linear recurrence, from the
+the reset, of which spikes are found again; nothing where every step has the same input, as potentials too are then soon
+found again. Backwards every kind of neuron is one linear recurrence, from the
 last step to the first::
 
     u[t] = decay·δ[t+1]                 (of the last step: the gradient of the state)
@@ -15,31 +16,53 @@ on ``h/θ`` alone, so their slope with the threshold is ``−(h/θ)·g``.
 Sources: backpropagation through time with surrogate gradients, Neftci et al., IEEE Signal Processing Magazine 2019; the
 numbers are those of sinabs 3.1.3, SpikingJelly 2.0.0 and snnTorch 1.0.0, which the tests hold.
 
-On a CPU work goes in blocks of neurons, which stay in the cache for all of their steps; on a GPU it is a kernel. torch
-is imported with the file: import it where a scan is to run.
+On a CPU work goes in blocks of neurons (``blocks.py``), and what nobody needs any more is written over: the input by
+the potentials, these on the way back by the gradient. On a GPU it is a kernel. torch is imported with the file: import
+it where a scan is to run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
+from functools import partial
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spikewright.engines.neurons import NeuronState, Population, charged, discharged, reached
-from spikewright.training.slopes import SpikeGradient, slopes_of, threshold_slopes
+from spikewright.engines.neurons import NeuronState, Population, reached
+from spikewright.graph import Shape
+from spikewright.training.blocks import After, Gradients, blocks, flat_population, flat_state, remembers
+from spikewright.training.pools import Tiles
+from spikewright.training.slopes import SpikeGradient
 
-BLOCK = 2**18
-"""Values of one step that are worked on together on a CPU."""
+
+class Scanned(NamedTuple):
+    """What comes of a scan.
+
+    Attributes:
+        spikes: ``(steps, samples, *shape)``.
+        state: after the last step.
+        again: gives spikes of 0 and 1 once more, in one row as they lie in memory; None for others.
+    """
+
+    spikes: Tensor
+    state: NeuronState
+    again: Callable[[], Tensor] | None
 
 
 def scan(
-    population: Population, state: NeuronState, current: Tensor, steps: int, gradient: SpikeGradient
-) -> tuple[Tensor, NeuronState]:
+    population: Population,
+    state: NeuronState,
+    current: Tensor,
+    steps: int,
+    gradient: SpikeGradient,
+    overwrite: bool = False,
+    pool: Shape | None = None,
+) -> Scanned:
     """Run a population over some timesteps; gradients go to the input, to the potentials and to the thresholds.
 
     Args:
@@ -48,19 +71,77 @@ def scan(
         current: ``(steps, samples, *shape)``: the input, or one step of it where it is always the same.
         steps: how many.
         gradient: what stands for the slope of spikes.
-
-    Returns:
-        the spikes, ``(steps, samples, *shape)``, and the state after the last step.
+        overwrite: whether nobody else looks at ``current``: on a CPU potentials then take its place in memory.
+        pool: windows side by side: their means are given, not the spikes. See ``pools_at_once``.
     """
     maps = state.v.ndim == 4 and not state.v.is_cuda
     if maps:
         current, state, population = current.movedim(2, -1), _moved(state), _moved_neurons(population)
+    tiles = None if pool is None else Tiles(pool, tuple(state.v.shape[1:]))
     given = (current, state.v, population.threshold)
-    spikes, v, sent, fired = _Scan.apply(*given, population, state, steps, gradient)  # type: ignore[no-untyped-call]
-    signed, remembers = population.neuron.signed, _remembers(population)
+    kept, memo = torch.is_grad_enabled() and any(one.requires_grad for one in given), Memo()
+    how = (population, state, steps, gradient, kept, overwrite, tiles, memo)
+    spikes, v, sent, fired, charges = _Scan.apply(*given, *how)  # type: ignore[no-untyped-call]
+    signed, single = population.neuron.signed, population.neuron.max_spikes == 1
     after = replace(state, v=v, t=state.t + steps, sent=sent if signed else state.sent)
-    after = replace(after, fired=fired) if remembers else after
-    return (spikes.movedim(-1, 2), _moved(after, back=True)) if maps else (spikes, after)
+    after = replace(after, fired=fired) if remembers(population) else after
+    again: Callable[[], Tensor] | None = None
+    if kept and single and not signed and not remembers(population):
+        if charges is None:
+            again = partial(_run_again, memo, current.detach(), population, _detached(state), steps)
+        else:
+            again = partial(_spikes_again, charges, charges._version, population.threshold.detach())
+    return Scanned(spikes.movedim(-1, 2), _moved(after, back=True), again) if maps else Scanned(spikes, after, again)
+
+
+def pools_at_once(population: Population) -> bool:
+    """Whether ``scan`` can give means of spikes of a population of maps: on a CPU, of neurons that remember nothing but
+    their potential."""
+    plain = not population.neuron.signed and not remembers(population)
+    return plain and population.threshold.ndim == 3 and not population.threshold.is_cuda
+
+
+def _spikes_again(charges: Tensor, version: int, threshold: Tensor) -> Tensor:
+    """The spikes of potentials before the reset, in one row.
+
+    Raises:
+        RuntimeError: where a way back has written over the potentials.
+    """
+    if charges._version != version:
+        raise RuntimeError("a way back went through these neurons before: go it with backward(retain_graph=True)")
+    return reached(charges, threshold).flatten()
+
+
+class Memo:
+    """Where potentials that were found again wait for the way back of their neurons.
+
+    Attributes:
+        charges: ``(steps, samples, neurons)``; None where nobody needed them yet.
+    """
+
+    charges: Tensor | None = None
+
+    def taken(self) -> Tensor | None:
+        """What waits, which is gone then."""
+        found, self.charges = self.charges, None
+        return found
+
+
+def _run_again(memo: Memo, current: Tensor, population: Population, state: NeuronState, steps: int) -> Tensor:
+    """The spikes of an input that is the same in every step, in one row; the potentials before the reset wait."""
+    v = state.v
+    threshold = population.threshold.detach()
+    flat, before = flat_population(replace(population, threshold=threshold), v.shape[1:]), flat_state(state)
+    given = current.reshape(1, *before.v.shape)
+    charges, spikes = (v.new_empty(steps, *before.v.shape) for _ in range(2))
+    for block in blocks(flat, before, bool((threshold == 1).all())):
+        block.run(block.of(given), block.of(charges), block.of(spikes))
+    memo.charges = charges
+    return spikes.flatten()
+
+
+def _detached(state: NeuronState) -> NeuronState:
+    return replace(state, v=state.v.detach())
 
 
 def _moved(state: NeuronState, back: bool = False) -> NeuronState:
@@ -85,13 +166,8 @@ def _moved_neurons(population: Population) -> Population:
     )
 
 
-def _remembers(population: Population) -> bool:
-    """Whether its neurons must know if they have ever sent a spike."""
-    return population.neuron.no_debt or population.neuron.fired_bias is not None
-
-
 class _Scan(torch.autograd.Function):
-    """``scan`` with its own backward."""
+    """``scan`` with its own backward; the potentials before the reset are an output too, where they are kept."""
 
     @staticmethod
     def forward(
@@ -103,233 +179,82 @@ class _Scan(torch.autograd.Function):
         state: NeuronState,
         steps: int,
         gradient: SpikeGradient,
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        shape = v.shape
-        flat = _flat(replace(population, threshold=threshold), shape[1:])
-        before = _flat_state(state)
-        charges, spikes = (v.new_empty(steps, *before.v.shape) for _ in range(2))
-        neuron = population.neuron
-        asked = (True, neuron.signed, _remembers(population))
-        after = _After(*(v.new_empty(before.v.shape) if needed else None for needed in asked))
-        given = current.reshape(len(current), *before.v.shape)
-        for samples, neurons in _blocks(before.v):
-            block = _Block(_of_neurons(flat, neurons), _of_state(before, samples, neurons))
-            there = (slice(None), samples, neurons)
-            block.run(given[there], charges[there], spikes[there], after.of(samples, neurons))
-        again = neuron.signed or _remembers(population)  # else spikes are found again from the potentials
-        ctx.save_for_backward(charges, threshold, *([spikes] if again else []))
-        ctx.population, ctx.gradient, ctx.state = population, gradient, replace(before, v=before.v[:0])
-        ctx.still, ctx.shape = len(current) < steps, shape
-        potentials, sent, fired = (None if part is None else part.view(shape) for part in after)
-        ctx.mark_non_differentiable(*(part for part in (sent, fired) if part is not None))
+        kept: bool,
+        overwrite: bool,
+        tiles: Tiles | None,
+        memo: Memo,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+        cpu = not v.is_cuda
+        unit = cpu and bool((threshold == 1).all())  # looking would make a GPU wait
+        flat, before = flat_population(replace(population, threshold=threshold), v.shape[1:]), flat_state(state)
+        given = current.detach().reshape(len(current), *before.v.shape)
+        rows = (steps, *before.v.shape)
+        spikes, charges = v.new_empty(rows if tiles is None else (*rows[:2], *tiles.small)), None
+        ctx.still = len(current) < steps
+        ctx.again = ctx.still and cpu
+        if kept and not ctx.again:
+            ours = overwrite or given.data_ptr() != current.data_ptr()
+            charges = given if ours and cpu and given.is_contiguous() else v.new_empty(rows)
+        after = After.of_neurons(population, before.v)
+        for block in blocks(flat, before, unit, whole=tiles is not None):
+            room = (steps, *block.state.v.shape)
+            own = v.new_empty(room) if charges is None else block.of(charges)
+            n = block.of(spikes) if tiles is None else v.new_empty(room)
+            block.run(block.of(given), own, n, after)
+            if tiles is not None:
+                spikes[:, block.samples] = tiles.mean(n)
+        keeps = not ctx.again and (population.neuron.signed or remembers(population))  # else they are found again
+        ctx.save_for_backward(threshold, *((current, v) if charges is None else (charges,)), *[spikes] * keeps)
+        ctx.population, ctx.gradient, ctx.unit = population, gradient.in_units() if unit else gradient, unit
+        ctx.state, ctx.steps, ctx.shape = replace(before, v=before.v[:0]), steps, v.shape
+        ctx.tiles, ctx.memo = tiles, memo
+        potentials, sent, fired = (None if part is None else part.view(v.shape) for part in after)
+        charges = None if charges is None else charges.view(steps, *v.shape)
+        ctx.mark_non_differentiable(*(part for part in (sent, fired, charges) if part is not None))
         ctx.set_materialize_grads(False)
-        return spikes.view(steps, *shape), potentials, sent, fired
+        shown = spikes if tiles is not None else spikes.view(steps, *v.shape)
+        return shown, potentials, sent, fired, charges
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, spikes_gradient: Tensor | None, v_gradient: Tensor | None, *_: Any) -> tuple[Any, ...]:
-        h, threshold, *rest = ctx.saved_tensors
-        n = rest[0] if rest else None
-        flat = _flat(replace(ctx.population, threshold=threshold), ctx.shape[1:])
-        state = replace(ctx.state, v=h[0])
+        threshold, first, *rest = ctx.saved_tensors
+        flat = flat_population(replace(ctx.population, threshold=threshold), ctx.shape[1:])
+        wide = (ctx.shape[0], prod(ctx.shape[1:]))
+        if ctx.again:  # what came in, and the potentials before it
+            given, h, n, v = first.reshape(1, *wide), ctx.memo.taken(), None, rest[0].flatten(1)
+        else:
+            given, h, n, v = None, first, rest[0] if rest else None, first[0]
+        of_spikes = spikes_gradient
+        if of_spikes is not None and ctx.tiles is None:
+            of_spikes = of_spikes.reshape(ctx.steps, *wide)
+        gradients = Gradients(of_spikes, None if v_gradient is None else v_gradient.reshape(wide), ctx.tiles)
         wanted = ctx.needs_input_grad[2]
-        given = _Gradients(
-            None if spikes_gradient is None else spikes_gradient.reshape(h.shape),
-            None if v_gradient is None else v_gradient.reshape(h.shape[1:]),
-        )
-        current = h.new_empty(1 if ctx.still else len(h), *h.shape[1:])
-        first, thresholds = h.new_empty(h.shape[1:]), h.new_zeros(h.shape[2])
-        for samples, neurons in _blocks(h[0], len(h)):
-            there = (slice(None), samples, neurons)
-            block = _Block(_of_neurons(flat, neurons), _of_state(state, samples, neurons))
-            own = None if n is None else n[there]
-            place = None if ctx.still else current[there]
-            part = given.of(samples, neurons)
-            delta, of_threshold = block.back(h[there], own, part, ctx.gradient, wanted, place)
+        over = not wanted and _freed()  # the slopes of thresholds look at potentials later on
+        current = v.new_empty(1, *wide) if ctx.still else h if over else torch.empty_like(h)
+        begun, thresholds = v.new_empty(wide), v.new_zeros(wide[1])
+        for block in blocks(flat, replace(ctx.state, v=v), ctx.unit, ctx.steps, ctx.tiles is not None):
+            if h is not None:
+                own, sent = block.of(h), None if n is None else block.of(n)
+            else:
+                own, sent = (v.new_empty(ctx.steps, *block.state.v.shape) for _ in range(2))
+                block.run(block.of(given), own, sent)
+            place = block.of(current) if not ctx.still else None if wanted else own
+            delta, of_threshold = block.back(own, sent, gradients, ctx.gradient, wanted, place)
             if ctx.still:
-                torch.sum(delta, 0, keepdim=True, out=current[there])
-            torch.mul(delta[0], flat.neuron.decay, out=first[samples, neurons])
+                torch.sum(delta, 0, keepdim=True, out=block.of(current))
+            torch.mul(delta[0], flat.neuron.decay, out=begun[block.samples, block.neurons])
             if of_threshold is not None:
-                thresholds[neurons] += of_threshold
+                thresholds[block.neurons] += of_threshold
         return (
             current.view(len(current), *ctx.shape) if ctx.needs_input_grad[0] else None,
-            first.view(ctx.shape) if ctx.needs_input_grad[1] else None,
+            begun.view(ctx.shape) if ctx.needs_input_grad[1] else None,
             thresholds.view(ctx.shape[1:]) if wanted else None,
-            *(None,) * 4,
+            *(None,) * 8,
         )
 
 
-class _After(NamedTuple):
-    """What is known after the last step: potentials, what was sent, and where ever a spike was; None for not asked."""
-
-    v: Tensor | None
-    sent: Tensor | None
-    fired: Tensor | None
-
-    def of(self, samples: slice, neurons: slice) -> _After:
-        return _After(*(None if part is None else part[samples, neurons] for part in self))
-
-
-class _Gradients(NamedTuple):
-    """The gradients of spikes and of the last potentials; None for zeros."""
-
-    spikes: Tensor | None
-    v: Tensor | None
-
-    def of(self, samples: slice, neurons: slice) -> _Gradients:
-        spikes = None if self.spikes is None else self.spikes[:, samples, neurons]
-        return _Gradients(spikes, None if self.v is None else self.v[samples, neurons])
-
-
-class _Block(NamedTuple):
-    """Some neurons of some samples: populations flat, ``(neurons,)``; states ``(samples, neurons)``."""
-
-    population: Population
-    state: NeuronState
-
-    def run(self, current: Tensor, charges: Tensor, spikes: Tensor, after: _After) -> None:
-        """All steps, written into ``charges``, ``spikes`` and ``after``."""
-        neuron, state = self.population.neuron, self.state
-        if charges.is_cuda and charges.dtype == torch.float32 and neuron.fired_bias is None and find_spec("triton"):
-            from spikewright.training.kernels import run
-
-            state = run(self.population, state, current, charges, spikes)
-        elif not neuron.signed and not _remembers(self.population):
-            state = self._run_plain(current, charges, spikes)
-        else:
-            state = self._run_any(current, charges, spikes)
-        for place, found in ((after.v, state.v), (after.sent, state.sent), (after.fired, state.fired)):
-            if place is not None and found is not None:
-                place.copy_(found)
-
-    def _run_any(self, current: Tensor, charges: Tensor, spikes: Tensor) -> NeuronState:
-        """``engines.neurons.fire``, with the potentials between its two halves kept."""
-        state = self.state
-        for t in range(len(charges)):
-            charges[t] = charged(self.population, state, current[t if len(current) > 1 else 0])
-            spikes[t], state = discharged(self.population, state, charges[t])
-        return state
-
-    def _run_plain(self, current: Tensor, charges: Tensor, spikes: Tensor) -> NeuronState:
-        """``engines.neurons.fire`` in place, of neurons that remember nothing but their potential."""
-        neuron, threshold, v_min = self.population.neuron, self.population.threshold, self.population.v_min
-        biases, unit = self.population.step_bias, bool((threshold == 1).all())
-        v = self.state.v.clone(memory_format=torch.contiguous_format)
-        for t in range(len(charges)):
-            now, h, n = current[t if len(current) > 1 else 0], charges[t], spikes[t]
-            if biases is not None and self.state.t + t < len(biases):
-                now = now + biases[self.state.t + t]
-            torch.add(v if neuron.decay == 1.0 else v.mul_(neuron.decay), now, out=h)
-            if neuron.max_spikes == 1 and unit:
-                torch.floor(h, out=n).clamp_(0, 1)  # comparing is slower: it makes truth values first
-            elif neuron.max_spikes == 1:
-                torch.ge(h, threshold, out=n)
-            else:
-                torch.div(h, threshold, out=n).floor_().clamp_(0, neuron.max_spikes)
-            if neuron.reset == "zero":
-                torch.where(n == 0, h, h.new_full((), neuron.v_reset), out=v)
-            elif unit:
-                torch.sub(h, n, out=v)
-            else:
-                torch.sub(h, torch.mul(n, threshold, out=v), out=v)
-            if v_min is not None:
-                torch.maximum(v, v_min, out=v)
-        return replace(self.state, v=v)
-
-    def back(
-        self,
-        h: Tensor,
-        n: Tensor | None,
-        given: _Gradients,
-        gradient: SpikeGradient,
-        wanted: bool,
-        place: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """The gradient of the input at each step, in its place if there is one, and of the thresholds if wanted."""
-        n = self._sent(h, wanted) if n is None else n
-        slopes = slopes_of(self.population, gradient, h, n, self.state.sent, self.state.fired)
-        reset = slopes.reset if slopes.kept is None else slopes.reset * slopes.kept
-        if given.spikes is None:
-            delta = torch.zeros_like(h) if place is None else place.zero_()
-        else:
-            delta = torch.mul(slopes.spikes, given.spikes, out=place)
-        u = _recurrence(delta, reset, given.v, self.population.neuron.decay, wanted)
-        if u is None:
-            return delta, None
-        spikes, after = threshold_slopes(self.population, gradient, h, n, slopes)
-        found = u * after if slopes.kept is None else u * after * slopes.kept
-        found = found if given.spikes is None else found + given.spikes * spikes
-        return delta, found.sum((0, 1))
-
-    def _sent(self, h: Tensor, wanted: bool) -> Tensor:
-        """The spikes of given potentials once more; what nobody looks at is left away."""
-        neuron, threshold = self.population.neuron, self.population.threshold
-        if neuron.reset == "subtract" and self.population.v_min is None and not wanted:
-            return h
-        if neuron.max_spikes == 1:
-            return reached(h, threshold)
-        return (h / threshold).floor_().clamp_(0, neuron.max_spikes)
-
-
-def _recurrence(delta: Tensor, reset: Tensor, last: Tensor | None, decay: float, wanted: bool) -> Tensor | None:
-    """``δ[t] ← δ[t] + r[t]·u[t]`` in place, from the last step to the first; ``u`` where it is wanted."""
-    if delta.is_cuda and not wanted and find_spec("triton") is not None:
-        from spikewright.training.kernels import recurrence
-
-        recurrence(delta, reset, last, decay)
-        return None
-    ends = torch.zeros_like(delta) if wanted else None
-    u = last
-    for t in range(len(delta) - 1, -1, -1):
-        if u is not None:
-            delta[t].addcmul_(reset[t], u)
-            if ends is not None:
-                ends[t] = u
-        u = delta[t] if decay == 1.0 else decay * delta[t]
-    return ends
-
-
-def _blocks(v: Tensor, steps: int = 1) -> Iterator[tuple[slice, slice]]:
-    """Samples and neurons that are worked on together, all of them but on a CPU, where ``steps`` are at a time."""
-    samples, neurons = v.shape
-    size = max(1, 2 * BLOCK // (1 + steps)) if v.device.type == "cpu" else max(1, v.numel())
-    wide = min(neurons, size)
-    high = max(1, size // wide)
-    for first in range(0, samples, high):
-        for begin in range(0, neurons, wide):
-            yield slice(first, first + high), slice(begin, begin + wide)
-
-
-def _flat(population: Population, shape: torch.Size) -> Population:
-    """A population with its tensors in one row of neurons."""
-
-    def row(values: Tensor | None, leading: int = 0) -> Tensor | None:
-        return None if values is None else values.expand(*values.shape[:leading], *shape).flatten(leading)
-
-    return replace(
-        population,
-        threshold=population.threshold.flatten(),
-        v_min=row(population.v_min),
-        step_bias=row(population.step_bias, 1),
-        fired_bias=row(population.fired_bias),
-    )
-
-
-def _of_neurons(population: Population, neurons: slice) -> Population:
-    """Some neurons of a flat population."""
-    parts = (population.v_min, population.step_bias, population.fired_bias)
-    v_min, steps, fired = (None if part is None else part[..., neurons] for part in parts)
-    threshold = population.threshold[neurons]
-    return replace(population, threshold=threshold, v_min=v_min, step_bias=steps, fired_bias=fired)
-
-
-def _flat_state(state: NeuronState) -> NeuronState:
-    """A state with its tensors as ``(samples, neurons)``."""
-    sent, fired = (None if part is None else part.flatten(1) for part in (state.sent, state.fired))
-    return replace(state, v=state.v.flatten(1), sent=sent, fired=fired)
-
-
-def _of_state(state: NeuronState, samples: slice, neurons: slice) -> NeuronState:
-    """The state of some neurons of some samples."""
-    sent, fired = (None if part is None else part[samples, neurons] for part in (state.sent, state.fired))
-    return replace(state, v=state.v[samples, neurons], sent=sent, fired=fired)
+def _freed() -> bool:
+    """Whether what was kept for this way back is freed by it, so that it may be written over."""
+    asked = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return asked is not None and not asked()

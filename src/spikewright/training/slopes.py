@@ -5,7 +5,7 @@ The file imports nothing of torch, so that a value of it can be made where nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from spikewright.training.surrogates import InThresholds, Surrogate
@@ -28,6 +28,11 @@ class SpikeGradient:
 
     surrogate: Surrogate | InThresholds
     detach_reset: bool = False
+
+    def in_units(self) -> SpikeGradient:
+        """The same of neurons whose thresholds are all 1."""
+        own = self.surrogate
+        return replace(self, surrogate=own.surrogate) if isinstance(own, InThresholds) else self
 
 
 class Slopes(NamedTuple):

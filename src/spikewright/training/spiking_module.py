@@ -9,8 +9,7 @@ torch is imported with the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -32,9 +31,10 @@ from spikewright.forward import split_inputs
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import IF, AvgPool, ChannelAffine, MaxPool, Output, SpikeMaxPool
 from spikewright.settings import whole
+from spikewright.training.kept import kept_smaller, read_alone, sends_single
 from spikewright.training.memory import BUDGET, kept_values, parts_within
 from spikewright.training.pools import mean_of_tiles, tiles
-from spikewright.training.scan import scan
+from spikewright.training.scan import pools_at_once, scan
 from spikewright.training.slopes import SpikeGradient
 
 Values = dict[str, Tensor]
@@ -294,6 +294,14 @@ class SpikingModule(nn.Module):
             return (nodes,)
         return parts_within(self.graph, self.budget // size)
 
+    def _pool_behind(self, node: Node, neurons: Population, nodes: Sequence[Node]) -> AvgPool | None:
+        """The pool of windows side by side that alone reads a population, if both may be computed at once."""
+        readers = self.graph.consumers[node.name]
+        pool = self.graph[readers[0]] if len(readers) == 1 else None
+        if not isinstance(pool, AvgPool) or not any(one is pool for one in nodes) or not pools_at_once(neurons):
+            return None
+        return pool if tiles(pool, self.graph.shapes[node.name]) else None
+
     def _walk(
         self,
         nodes: Sequence[Node],
@@ -310,12 +318,21 @@ class SpikingModule(nn.Module):
         back is kept, not computed again."""
         done = _Walk(dict(before.values), dict(before.populations))
         done_with = done_after(self.graph, nodes)
+        again: dict[str, Callable[[], Tensor]] = {}  # spikes of a population
+        at_once: Values = {}  # pools behind a population
         for node in nodes:
             given = [done.values[name] for name in node.inputs]
             own = done.populations.get(node.name)
             if isinstance(node, IF) and isinstance(own, NeuronState):
-                value, done.populations[node.name] = scan(neurons[node.name], own, given[0], steps, self.gradient)
-                value = _masked(value, ends)
+                alone = read_alone(self.graph, node, nodes) and given[0].requires_grad
+                behind = None if counts or ends is not None else self._pool_behind(node, neurons[node.name], nodes)
+                pool = None if behind is None else behind.kernel
+                found = scan(neurons[node.name], own, given[0], steps, self.gradient, alone, pool)
+                value, done.populations[node.name] = _masked(found.spikes, ends), found.state
+                if behind is not None:
+                    at_once[behind.name] = value
+                elif found.again is not None and ends is None:
+                    again[node.name] = found.again
             elif isinstance(node, SpikeMaxPool) and isinstance(own, PoolState):
                 moved = replace(own, trains=list(own.trains))
                 largest = MaxPool.bind(node, partial(self._to_tensor, node, arrays))
@@ -324,11 +341,14 @@ class SpikingModule(nn.Module):
                 done.populations[node.name] = moved
             elif isinstance(node, Output) or not given:
                 value = given[0] if given else done.values[node.name]
+            elif node.name in at_once:
+                value = at_once[node.name]
             elif isinstance(node, AvgPool) and tiles(node, self.graph.input_shapes(node)[0]):
                 value = mean_of_tiles(given[0], node.kernel)
             else:
                 source = self.graph.by_name.get(node.inputs[0])
-                with kept_as_bytes(given[0], keeps and node.weighted and sends_single(source)):
+                single = keeps and node.weighted and sends_single(source)
+                with kept_smaller(given[0], again.get(node.inputs[0]), single):
                     operator = node.bind(partial(self._to_tensor, node, arrays))
                     value = over_time(operator, *given)
                 if ends is not None and ends.factors is not None and node.arrays:
@@ -355,38 +375,10 @@ def trained_arrays(graph: Graph, node: Node, biases: bool, thresholds: bool) -> 
     return {label: array for label, array in node.arrays.items() if biases or label != "bias"}
 
 
-def sends_single(node: Node | None) -> bool:
-    """Whether a node sends nothing but 0 and 1."""
-    return isinstance(node, IF) and node.max_spikes == 1 and not node.signed
-
-
-@contextmanager
-def kept_as_bytes(spikes: Tensor, fits: bool) -> Iterator[None]:
-    """Within, what is kept of some spikes for the way back is a byte for each, if they are 0 and 1."""
-    if not fits:
-        yield
-        return
-    place, size, kind = spikes.data_ptr(), spikes.numel(), spikes.dtype
-
-    def pack(kept: Tensor) -> Tensor:
-        same = kept.data_ptr() == place and kept.numel() == size and _in_one_piece(kept)
-        return kept.to(torch.uint8) if same else kept
-
-    def unpack(kept: Tensor) -> Tensor:
-        return kept.to(kind) if kept.dtype == torch.uint8 else kept
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield
-
-
 def _masked(values: Tensor, ends: Ends | None) -> Tensor:
     """Values of a sequence ``(T, B, *shape)``, nothing of samples that have ended."""
     running = None if ends is None else ends.running(values)
     return values if running is None else values * running
-
-
-def _in_one_piece(values: Tensor) -> bool:
-    return values.is_contiguous() or (values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last))
 
 
 def _add_up(start: Tensor, values: Tensor) -> Tensor:

@@ -78,28 +78,35 @@ def compile_graph(
     """
     native = import_module("spikewright.engines.event._native")
     try:
-        compiler = _Compiler(graph, constant, planes, units or {}, activity, native.Plan())
-        return compiler.compile(isa, gather, fixed_point)
+        compiler = _Compiler(graph, constant, planes, units or {}, activity, gather, native.Plan())
+        return compiler.compile(isa, fixed_point)
     except native.PlanError as error:
         raise SettingsError(f"the event engine cannot run this network: {error}") from error
 
 
 class _Compiler:
     def __init__(
-        self, graph: Graph, constant: bool, planes: int, units: Mapping[str, float], activity: bool, plan: Any
+        self,
+        graph: Graph,
+        constant: bool,
+        planes: int,
+        units: Mapping[str, float],
+        activity: bool,
+        gather: bool,
+        plan: Any,
     ) -> None:
         self.graph, self.constant, self.planes, self.activity = graph, constant, planes, activity
-        self.units = units
+        self.units, self.gather = units, gather
         self.made = Compiled(plan)
         self.values: dict[str, Value] = {}
         self.seen: dict[str, View] = {}  # by node whose activity is recorded aside
 
-    def compile(self, isa: str, gather: bool, fixed_point: bool) -> Compiled:
+    def compile(self, isa: str, fixed_point: bool) -> Compiled:
         for node in self.graph:
             value = self._value(node)
             if not isinstance(node, Output):
                 self.values[node.name] = self._as_read(node, value)
-        self.made.plan.finish(isa, gather, fixed_point)
+        self.made.plan.finish(isa, self.gather, fixed_point)
         return self.made
 
     def _value(self, node: Node) -> Value:
@@ -179,7 +186,7 @@ class _Compiler:
 
     def _layer(self, node: Node, terms: tuple[Term, ...], add: Callable[[], int]) -> View:
         shape = self._received(node)
-        ready = side_by_side(self.made.plan, terms, self.made.sources, shape)
+        ready = side_by_side(self.made.plan, terms, self.made.sources, shape) if self.gather else terms
         layer = add()
         for term in ready:
             add_term(self.made.plan, layer, term, self.made.sources, shape)

@@ -12,7 +12,7 @@ from spikewright.experiment.scoring import points_text
 from spikewright.experiment.tuning.rule import Chosen, Row, Tried
 from spikewright.measures import Measures
 from spikewright.tabular import Table, Tabular
-from spikewright.text import brief, short
+from spikewright.text import brief, short, significant
 from spikewright.timesteps import Timesteps
 
 
@@ -131,7 +131,7 @@ class Tuning(Tabular):
         ]
         if self.dt is not None:
             rate, synops = self._per_second(row).values()
-            lines.append(f"per second: {rate:.3g} Hz a neuron, {short(synops)} synaptic operations/s")
+            lines.append(f"per second: {significant(rate)} Hz a neuron, {short(synops)} synaptic operations/s")
         if one.measures is not None:
             lines.append(f"test: {self._tested(one.measures)}")
         return lines

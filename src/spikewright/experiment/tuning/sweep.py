@@ -14,6 +14,7 @@ from spikewright.errors import DataError, SettingsError
 from spikewright.experiment.scoring import Scored
 from spikewright.experiment.tuning.point import Point
 from spikewright.files import atomic_path, check_destination, shown
+from spikewright.provenance import PROVENANCE, History, Provenance, described, descriptions
 from spikewright.settings import fits
 from spikewright.tensors import strict_json
 from spikewright.text import first_line
@@ -43,6 +44,7 @@ class Sweep:
     def __init__(self, facts: Mapping[str, str], store: Path | None = None, force: bool = False) -> None:
         self.facts, self.store = dict(facts), store
         self.found: dict[tuple[str, int], Scored] = {}
+        self.made: History = ()
         if store is not None:
             check_store(store)
             if store.exists():
@@ -77,7 +79,9 @@ class Sweep:
             rows["synops"] += [one.synops_at(t) for t in steps]
             rows["firing_rate"] += [one.firing_rate] * one.timesteps
             rows["mean_steps"] += [one.mean_steps] * one.timesteps
-        table = pa.table(rows).replace_schema_metadata({KEY: json.dumps({"format": FORMAT, **self.facts})})
+        made = json.dumps(descriptions(_with_this(self.made, self.facts)))
+        own = json.dumps({"format": FORMAT, **self.facts})
+        table = pa.table(rows).replace_schema_metadata({KEY: own, PROVENANCE: made})
         with atomic_path(store, force=True) as temporary:
             parquet.write_table(table, temporary, write_page_checksum=True)
 
@@ -96,6 +100,7 @@ class Sweep:
                 if force:
                     return {}
                 raise _Another(f"another {' and another '.join(other) or 'kind'}")
+            self.made = made_of(table.schema.metadata)
             return _read(table)
         except _Another as error:
             raise DataError(
@@ -106,6 +111,26 @@ class Sweep:
             raise DataError(
                 f"{shown(store)}: no sweep, or damaged ({first_line(error)}); choose another path, or delete it"
             ) from error
+
+
+def made_of(metadata: Mapping[bytes, bytes] | None) -> History:
+    """How a sweep was made, command by command; nothing where its file does not say so.
+
+    Args:
+        metadata: of the file.
+
+    Raises:
+        SettingsError: for a record that is none.
+        ValueError: for one that is no JSON.
+    """
+    found = (metadata or {}).get(PROVENANCE.encode())
+    return () if found is None else described(json.loads(found))
+
+
+def _with_this(before: History, facts: Mapping[str, str]) -> History:
+    """What a file said before, and the run that goes on with it, where that is another."""
+    now = Provenance.now(**facts)
+    return before if now in before else (*before, now)
 
 
 class _Another(Exception):

@@ -12,7 +12,7 @@ import numpy as np
 from spikewright.graph import Array, Graph, Node, Shape
 from spikewright.nodes import IF, Add, ChannelAffine, Concat, Input, MaxPool, Output, ReLU
 from spikewright.passes import Change, recorded
-from spikewright.text import shape_text, short
+from spikewright.text import shape_text, short, significant
 from spikewright.wiring import ends, has_neurons, segments
 
 Kind = Literal["neurons", "pool", "terminal", "joint", "fork"]
@@ -163,7 +163,7 @@ def _neuron_facts(node: Node) -> list[str]:
 def spread(values: Any) -> str:
     """One number, or the lowest and the highest."""
     array: Array = np.asarray(values, np.float64)
-    low, high = f"{array.min():.3g}", f"{array.max():.3g}"
+    low, high = significant(array.min()), significant(array.max())
     return low if low == high else f"{low} to {high}"
 
 

@@ -16,6 +16,7 @@ from spikewright.errors import SettingsError, StorageError
 from spikewright.files import check_destination, shown, storage_errors, write_bytes, write_text
 from spikewright.graph import Graph
 from spikewright.reports.network.picture import network_picture
+from spikewright.text import significant
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OFFLINE = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
@@ -58,7 +59,7 @@ def captions_of(network: Graph | Conversion) -> dict[str, list[str]]:
     """What a picture says of each population besides its neurons: of a conversion λ."""
     if not isinstance(network, Conversion):
         return {}
-    ends = {name: (f"{value.min():.3g}", f"{value.max():.3g}") for name, value in network.units.items()}
+    ends = {name: (significant(value.min()), significant(value.max())) for name, value in network.units.items()}
     return {name: [f"λ {low}" if low == high else f"λ {low} to {high}"] for name, (low, high) in ends.items()}
 
 

@@ -30,5 +30,8 @@ class ATan(Surrogate):
         self._check_positive("alpha")
 
     def slope(self, v: Tensor, threshold: Tensor) -> Tensor:
+        import torch
+
         x = v - threshold
-        return x.mul_(pi / 2 * self.alpha).square_().add_(1).reciprocal_().mul_(self.alpha / 2)  # one tensor in all
+        top, steep = x.new_full((), 2 / self.alpha), pi**2 / 2 * self.alpha  # g = 1 / (2/α + π²/2·α·x²)
+        return torch.addcmul(top, x, x, value=steep, out=x).reciprocal_()  # one tensor in all
