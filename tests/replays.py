@@ -31,8 +31,8 @@ SIGNATURES = {
     "finish": "ii",
     "image": "iillllllf",
 }
-"""What a plan is told: whole numbers, doubles, texts, lists of 32-bit (n) or 64-bit (l) integers or floats (f), and lists
-of such lists, in capitals."""
+"""What a plan is told: whole numbers, doubles, texts, lists of 32-bit (n) or 64-bit (l) integers or floats (f), and
+lists of such lists, in capitals."""
 LISTS: dict[str, DTypeLike] = {"n": np.int32, "l": np.int64, "f": np.float32}
 
 

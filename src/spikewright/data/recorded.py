@@ -62,8 +62,8 @@ def recordings_of(path: Path, split: Split, classes: Sequence[str], binning: Bin
     if with_tables:
         items, labels, names = stretches(with_tables, binning.sensor)
         if names and classes and names != tuple(classes):
-            found, before = (", ".join(words)[:80] for words in (names, classes))
-            raise DataError(f"{path}: its classes are {found}, those of before {before}")
+            here, before = (", ".join(words)[:80] for words in (names, classes))
+            raise DataError(f"{path}: its classes are {here}, those of before {before}")
         return Recordings(items, binning, labels, names or tuple(classes))
     if path.is_file():
         return Recordings((load_recording(path, sensor=binning.sensor),), binning)
