@@ -31,9 +31,9 @@ CountLoops* loops_named(const std::string& name) {
 }
 
 template <class Bits, bool rectify>
-nb::tuple count(const nb::ndarray<Bits, nb::ndim<3>, nb::c_contig, nb::device::cpu>& bits, const Read<int32_t>& cutoff, const Counts<int32_t>& largest, const Counts<int64_t>& positives,
-                const std::optional<Counts<int64_t>>& histogram,
-                const std::string& instructions) {
+nb::tuple count(const nb::ndarray<Bits, nb::ndim<3>, nb::c_contig, nb::device::cpu>& bits,
+                const Read<int32_t>& cutoff, const Counts<int32_t>& largest, const Counts<int64_t>& positives,
+                const std::optional<Counts<int64_t>>& histogram, const std::string& instructions) {
   const Activations from{const_cast<int32_t*>(bits.data()), int64_t(bits.shape(0)), int64_t(bits.shape(1)),
                          int64_t(bits.shape(2)), rectify};
   if (bits.size() > size_t(INT32_MAX)) throw nb::value_error("2^31 values or more cannot be counted at once");
@@ -132,7 +132,8 @@ NB_MODULE(_activations, m) {
         nb::arg("positives"), nb::arg("histogram") = nb::none(), nb::arg("instructions") = "",
         "Count a batch (samples, channels, positions); returned are patterns from the cutoffs up, and their channels.");
   m.def("rectify", &count<int32_t, true>, nb::arg("bits"), nb::arg("cutoff"), nb::arg("largest"), nb::arg("positives"),
-        nb::arg("histogram") = nb::none(), nb::arg("instructions") = "", "The same of a batch that is rectified on the way, in its place.");
+        nb::arg("histogram") = nb::none(), nb::arg("instructions") = "",
+        "The same of a batch that is rectified on the way, in its place.");
   const char* const about_above = "Patterns above their channel's low, and their channels; held counts them.";
   m.def("above", &above<uint16_t>, nb::arg("pattern"), nb::arg("channel"), nb::arg("low"), nb::arg("held"), about_above);
   const char* const about_largest = "The largest patterns of each group, and their groups; low and held follow.";

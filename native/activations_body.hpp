@@ -2,8 +2,9 @@
 // instantiated here: the linker would be free to take this copy for machines that do not run it.
 //
 // `By` says how neighbouring values are looked at:
-//   glance<rectify>(values, n, upper, top): rectifies the values first, if that is asked, in their places. The upper 16 bits of the positive ones, one after the other, at `upper`; returns how
-//     many these are, and raises `top` to the largest pattern, of NaN and infinity too, whatever its sign.
+//   glance<rectify>(values, n, upper, top): rectifies the values first, if that is asked, in their places. The upper 16
+//     bits of the positive ones, one after the other, at `upper`; returns how many these are, and raises `top` to the
+//     largest pattern, of NaN and infinity too, whatever its sign.
 //   pack_from(cutoff, values, n, found): the values from a positive cutoff up at `found`; returns how many.
 // Both may write `spare` places further than what they give.
 #pragma once

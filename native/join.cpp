@@ -32,21 +32,23 @@ void join_values(const Plan& plan, const Layer& layer, const Workspace& workspac
   for (const Part& part : layer.parts) {
     const Layer& source = plan.layers[size_t(part.source)];
     const LayerState& from = workspace.layers[size_t(part.source)];
-    const bool lists = !source.sends_graded();
-    dense.assign(lists ? size_t(source.size()) : 0, 0.0f);
-    for (int t = 0; t < steps; ++t) {
-      const float* read = lists ? dense.data() : from.values.data() + size_t(t) * source.slots();
+    const auto add = [&](int t, const float* read) {
       float* write = state.values.data() + size_t(t) * layer.slots();
-      const EventList& events = from.events;
-      for (uint32_t e = lists ? events.start[size_t(t)] : 0; lists && e < events.start[size_t(t) + 1]; ++e) {
-        dense[events.index[e]] = events.value[e];
-      }
       for (const Part::Stretch& one : part.stretches) {
         for (uint32_t i = 0; i < one.length; ++i) write[one.to + i] += one.factor * read[one.from + i];
       }
-      for (uint32_t e = lists ? events.start[size_t(t)] : 0; lists && e < events.start[size_t(t) + 1]; ++e) {
-        dense[events.index[e]] = 0.0f;
-      }
+    };
+    if (source.sends_graded()) {
+      for (int t = 0; t < steps; ++t) add(t, from.values.data() + size_t(t) * source.slots());
+      continue;
+    }
+    const EventList& events = from.events;
+    dense.assign(size_t(source.size()), 0.0f);
+    for (int t = 0; t < steps; ++t) {
+      const uint32_t begin = events.start[size_t(t)], end = events.start[size_t(t) + 1];
+      for (uint32_t e = begin; e < end; ++e) dense[events.index[e]] = events.value[e];
+      add(t, dense.data());
+      for (uint32_t e = begin; e < end; ++e) dense[events.index[e]] = 0.0f;
     }
   }
 }

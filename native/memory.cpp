@@ -20,7 +20,9 @@ int64_t Engine::bytes_per_thread(int chunk) const {
     if (layer.keeps_lists || !tells) bytes += 8 * n * std::max(2, chunk / 4);  // lists, a quarter firing
     if (layer.kind == Kind::pool) bytes += 8 * int64_t(plan_->layers[size_t(layer.source)].size()) + 5 * n;
     int64_t lists = 0;
-    if (layer.pool.of_trains) lists = 4 * pool_lanes * (5 * plan_->layers[size_t(layer.source)].positions + 5 * layer.positions);
+    if (layer.pool.of_trains) {  // a PoolBlock
+      lists = 4 * pool_lanes * 5 * (int64_t(plan_->layers[size_t(layer.source)].positions) + layer.positions);
+    }
     if (layer.gather) {
       const Gather& g = *layer.gather;
       for (const ChannelRange& p : g.ranges) {

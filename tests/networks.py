@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+import spikewright as sw
 from spikewright.graph import Array, Graph, Node
 from spikewright.nodes import (
     AdaptiveAvgPool,
@@ -177,6 +179,14 @@ class Builder:
 
     def samples(self, count: int = 6) -> Array:
         return self.random.uniform(0, 1, (count, *self.nodes[0].infer_shape())).astype(np.float32)
+
+
+def stored(builder: Builder, folder: Path) -> None:
+    """A network with three classes as ``net.safetensors``, and its data, ``train.npz`` and ``test.npz``."""
+    x = builder.samples(40)
+    sw.save(builder.graph(), folder / "net.safetensors")
+    np.savez(folder / "train.npz", x=x[:24], y=np.arange(24) % 3)
+    np.savez(folder / "test.npz", x=x[24:], y=np.arange(16) % 3)
 
 
 def plain(seed: int) -> Builder:

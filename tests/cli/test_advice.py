@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import plain
+from networks import plain, stored
 from spikewright.cli.app import run
 from spikewright.experiment import readout_of
 from spikewright.measures.advice import HELP, Had, advice
@@ -31,11 +31,7 @@ def test_every_cause_has_its_advice() -> None:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("advice")
-    builder = plain(1)
-    x = builder.samples(40)
-    sw.save(builder.graph(), folder / "net.safetensors")
-    np.savez(folder / "train.npz", x=x[:24], y=np.arange(24) % 3)
-    np.savez(folder / "test.npz", x=x[24:], y=np.arange(16) % 3)
+    stored(plain(1), folder)
     return folder
 
 

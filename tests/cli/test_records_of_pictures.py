@@ -6,11 +6,10 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import spikewright as sw
-from networks import residual
+from networks import residual, stored
 from spikewright.cli.app import run
 from spikewright.cli.remembered import read_history
 from spikewright.provenance import versions
@@ -22,11 +21,7 @@ pytest.importorskip("matplotlib")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network and data."""
     where = tmp_path_factory.mktemp("pictures")
-    builder = residual(3)
-    x = builder.samples(40)
-    sw.save(builder.graph(), where / "net.safetensors")
-    np.savez(where / "train.npz", x=x[:24], y=np.arange(24) % 3)
-    np.savez(where / "test.npz", x=x[24:], y=np.arange(16) % 3)
+    stored(residual(3), where)
     return where
 
 

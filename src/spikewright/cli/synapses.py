@@ -141,9 +141,10 @@ def synapses(
         from spikewright.reports.synapses import write_synapse_report
 
         settings = {"command": context.obj, "network": graph.fingerprint, "pools": pools, "pool weight": pool_weight}
-        write_synapse_report(
-            report, made, summary, title=f"Synapses of {Path(model).name}", settings=settings, force=force
-        )
+        title, replaces = f"Synapses of {Path(model).name}", may_replace(report, force, checkpoint)
+        write_synapse_report(report, made, summary, title=title, settings=settings, force=replaces)
+        if checkpoint is not None:
+            checkpoint.note_written(report)
     if checkpoint is not None:
         checkpoint.clear()
     whole = written is not None and written == output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,8 @@ from spikewright.data.images import PictureDataset, picture_dataset
 from spikewright.data.in_hand import again, as_dataset
 from spikewright.data.labels import Targets, as_targets, targets_of
 from spikewright.data.layout import Inputs, channels_of, fit_axes, fit_picture_axes, side_by_side
-from spikewright.data.packed import IdxSource, NpzSource, SeveralSource, named_classes
+from spikewright.data.named_arrays import named_classes, sample_names, target_names, targets_by_name
+from spikewright.data.packed import IdxSource, NpzSource, SeveralSource
 from spikewright.data.preprocessing import Preprocessing
 from spikewright.data.recorded import holds_recordings, is_recording, recordings_of
 from spikewright.data.sampling import classes_of
@@ -194,38 +195,40 @@ class _Source:
             )
         after = self.steps.shape_after(found.shape[1:], 3 if last else 1)
         if after != wanted:
-            so = f"{self.spec}: samples have the shape {after} after preprocessing"
-            raise DataError(f"{so}, the network takes {wanted}")
+            raise DataError(
+                f"{self.spec}: samples have the shape {after} after preprocessing, the network takes {wanted}"
+            )
 
     def npz(self) -> Dataset:
         """Samples of an ``.npz``, with labels if there are any."""
         headers = npz_headers(self.path)
-        x, plain = _names(self.path, headers, self.split)
+        x, plain = sample_names(self.path, headers, self.split)
         self.check(headers[x].shape, headers[x].dtype)
         count = headers[x].shape[:1]
-        targets = _target_names(headers, plain)
+        targets = target_names(headers, plain)
         for name in targets:
             if headers[name].shape[:1] != count:
-                labels = (*headers[name].shape, "no")[0]
+                labels = headers[name].shape[0] if headers[name].shape else "no"
                 raise DataError(f"{self.spec}: {count[0]} samples but {labels} labels; they must be as many")
         with _named(self.spec):
-            given = _targets(read_npz(self.path, list(targets)), targets)
+            given = targets_by_name(read_npz(self.path, list(targets)), targets)
             y, names = self._in_order(given, named_classes(self.path, headers))
-        large = check_unpacked(self.path, [x]) > SMALL
-        source = NpzSource(self.path, x, headers[x], self.targets(y, count[0]))
-        found = self.streamed(source) if large else self.dataset(read_npz(self.path, [x])[x], y)
+        found = self.array(self.path, x, headers[x], y)
         return replace(found, classes=names) if names else found  # type: ignore[type-var]
 
     def toolbox(self, samples: Path, labels: Path | None) -> Dataset:
         """Samples and labels in an ``.npz`` each, as SNN Toolbox has them."""
         headers = npz_headers(samples)
-        name, _ = _names(samples, headers, self.split)
+        name, _ = sample_names(samples, headers, self.split)
         self.check(headers[name].shape, headers[name].dtype)
         y = None if labels is None else next(iter(read_npz(labels).values()), None)
-        if check_unpacked(samples, [name]) <= SMALL:
-            return self.dataset(read_npz(samples, [name])[name], y)
-        header = headers[name]
-        return self.streamed(NpzSource(samples, name, header, self.targets(y, header.shape[0])))
+        return self.array(samples, name, headers[name], y)
+
+    def array(self, path: Path, name: str, header: Header, y: Any) -> Dataset:
+        """The samples that one array of an ``.npz`` holds: a large one is streamed."""
+        if check_unpacked(path, [name]) <= SMALL:
+            return self.dataset(read_npz(path, [name])[name], y)
+        return self.streamed(NpzSource(path, name, header, self.targets(y, header.shape[0])))
 
     def several(self) -> Dataset:
         """An ``.npz`` with an array for each input."""
@@ -238,11 +241,11 @@ class _Source:
         headers = npz_headers(self.path)
         if any(name not in headers for name in self.inputs):
             raise DataError(f"{self.spec}: holds {', '.join(headers) or 'nothing'}; the network wants {names}")
-        targets = {} if "y" in self.inputs else _target_names(headers, "y", self.inputs)
+        targets = {} if "y" in self.inputs else target_names(headers, "y", self.inputs)
         for name in self.inputs:
             with _named(f"{self.spec}: '{name}'"):
                 check_samples(headers[name].shape, headers[name].dtype)
-        y = _targets(read_npz(self.path, list(targets)), targets)
+        y = targets_by_name(read_npz(self.path, list(targets)), targets)
         with _named(self.spec):
             heads = {name: empty_like(headers[name].shape, headers[name].dtype) for name in self.inputs}
             side_by_side(heads, self.inputs)
@@ -263,8 +266,8 @@ class _Source:
         """SNN Toolbox's files, idx files, or pictures."""
         samples, found = self.parted(self.split)
         if samples is not None:
-            y = self.path / "y_test.npz"
-            return self.toolbox(samples, y if self.split == "test" and y.exists() else None)
+            labels = self.path / "y_test.npz"
+            return self.toolbox(samples, labels if self.split == "test" and labels.exists() else None)
         if found is not None:
             return self.idx(found)
         for other in self.parted("test" if self.split == "train" else "train"):
@@ -373,28 +376,3 @@ def _of_function(spec: str, inputs: Inputs | None, steps: Preprocessing, columns
         shape, kind = head.shape, head.dtype
     _Source(Path(spec), spec, "test", inputs, data.preprocessing, ()).check(shape, kind)
     return data if inputs is None else data.with_axes_for(inputs)
-
-
-def _target_names(headers: Mapping[str, Header], plain: str, inputs: Collection[str] = ()) -> dict[str, str]:
-    """The arrays of an ``.npz`` that hold targets, with the outputs they are of: ``plain``, or those ``plain_NAME``."""
-    if not plain or plain in headers:
-        return {plain: ""} if plain else {}
-    heads = (name for name in headers if name.startswith(f"{plain}_") and name not in inputs)
-    return {name: name.removeprefix(f"{plain}_") for name in heads}
-
-
-def _targets(arrays: Mapping[str, Array], names: Mapping[str, str]) -> Targets | None:
-    """Those of the one output, or of several by name."""
-    if "" in names.values():
-        return arrays[next(iter(names))]
-    return {output: arrays[name] for name, output in names.items()} or None
-
-
-def _names(path: Path, headers: Mapping[str, Header], split: Split) -> tuple[str, str]:
-    """The names of samples and of targets in an ``.npz``; the second is empty where there cannot be any."""
-    pairs = [(f"x_{split}", f"y_{split}"), ("x", "y"), ("x_norm", ""), ("x_test", "y_test"), ("arr_0", "arr_1")]
-    for x, y in pairs:
-        if x in headers:
-            return x, y
-    held = list(headers)[:20]
-    raise DataError(f"{path}: holds {', '.join(held) or 'nothing'}; expected arrays named x and y")

@@ -18,7 +18,7 @@ from spikewright.data.labels import rows as targets_of_rows
 from spikewright.data.sampling import Rows
 from spikewright.data.source import PIECE, ArraySource, Samples, Source, at_once, empty_like, no_room, regrouped
 from spikewright.graph import Array, Shape
-from spikewright.npz import Header, npz_place, npz_stream, read_npz, sane
+from spikewright.npz import Header, npz_place, npz_stream, sane
 
 
 class PackedSource(Source):
@@ -221,11 +221,3 @@ def _step(part: Source) -> int:
     x = part.head[0]
     assert not isinstance(x, Mapping)
     return at_once(x.shape, x.dtype)
-
-
-def named_classes(path: Path, headers: Mapping[str, Header]) -> tuple[str, ...]:
-    """The names of classes that an ``.npz`` holds as texts in "classes"; none where it holds no such array."""
-    header = headers.get("classes")
-    if header is None or header.dtype.kind != "U" or len(header.shape) != 1 or header.nbytes > PIECE:
-        return ()
-    return tuple(read_npz(path, ["classes"])["classes"].tolist())

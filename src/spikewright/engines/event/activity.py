@@ -86,14 +86,12 @@ class _Notes:
         """``(samples, neurons + 1)``: an array of every sender, side by side; the last is none's."""
         import torch
 
-        own = [arrays[name, kind][part] for name in self.senders.values()]
-        none = np.zeros((len(own[0]) if own else len(self.x[part]), 1), np.float32)
-        parts: list[Any] = []
+        sent = {layer: arrays[name, kind][part] for layer, name in self.senders.items()}
+        rows = next((len(one) for one in sent.values()), len(self.x[part]))
+        none, parts = np.zeros((rows, 1), np.float32), list[Any]()
         for source in self.sources:
-            if source.copies is None:
-                parts.append(arrays[self.senders[source.layer], kind][part])
-            else:
-                parts.append(np.concatenate([*parts, none], axis=1)[:, source.copies])
+            joins = source.copies is not None
+            parts.append(np.concatenate([*parts, none], axis=1)[:, source.copies] if joins else sent[source.layer])
         return torch.from_numpy(np.concatenate([*parts, none], axis=1))
 
     def still(self, nodes: list[Node], part: slice) -> dict[str, Tensor]:

@@ -176,9 +176,8 @@ class _Compiler:
         return made is None or not has_fast_form(made) or fits_grid(value, self.made.sources)
 
     def _joins(self, readers: list[Node], value: View) -> bool:
-        """Whether readers take a view once it is one layer: single neurons as they are, and pools need all of them."""
-        pools = any(isinstance(reader, SpikeMaxPool) for reader in readers)
-        return value.plain and (not pools or bool((value.neurons >= 0).all()))
+        """Whether readers take a view once it is one layer: single neurons as they are, and pools as these want it."""
+        return value.plain and all(self._takes(r, value) for r in readers if isinstance(r, SpikeMaxPool))
 
     def _received(self, node: Node) -> Shape:
         """The shape of what a layer receives: an answer without axes is one value too."""

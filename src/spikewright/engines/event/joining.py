@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.engines.event.view import View, all_neurons, channels_last
+from spikewright.engines.event.view import View, all_neurons
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +45,16 @@ def joined(plan: Any, view: View, sources: list[Source]) -> View:
     Factors stay with the view; ``sources`` gets the new layer. What one layer sends is copied a chunk of timesteps at a
     time, which costs next to nothing beside the sums that its readers make.
     """
-    shape = view.shape
-    neurons = channels_last(view.neurons[..., 0])
-    layers, read, to, _ = _parts(neurons[:, None], sources_of(view, sources))
-    source = add_source(sources, plan.join(prod(shape[1:]), shape[0], layers, read, to), prod(shape), neurons)
+    shape, neurons = view.shape, _rows(view.neurons)
+    layers, read, to, _ = _parts(neurons, sources_of(view, sources))
+    layer = plan.join(prod(shape[1:]), shape[0], layers, read, to)
+    source = add_source(sources, layer, prod(shape), neurons[:, 0])
     return replace(view, neurons=np.where(view.neurons >= 0, all_neurons(shape, source.first).neurons, -1))
 
 
 def summed(plan: Any, view: View, sources: list[Source]) -> View:
     """A view of sums as a layer of its own, which sends them, and the view of that; ``sources`` gets the new layer."""
-    shape, width = view.shape, view.neurons.shape[-1]
-    columns = [(channels_last(view.neurons[..., k]), channels_last(view.factors[..., k])) for k in range(width)]
-    neurons, factors = (np.stack(arrays, axis=1) for arrays in zip(*columns, strict=True))
+    shape, neurons, factors = view.shape, _rows(view.neurons), _rows(view.factors)
     layers, read, to, at = _parts(neurons, sources_of(view, sources))
     weights = [np.ascontiguousarray(factors[places], np.float32) for places in at]
     layer = plan.join(prod(shape[1:]), shape[0], layers, read, to, weights)
@@ -64,6 +62,11 @@ def summed(plan: Any, view: View, sources: list[Source]) -> View:
     made = all_neurons(shape, source.first)
     there = (view.neurons >= 0).any(axis=-1, keepdims=True)
     return replace(made, neurons=np.where(there, made.neurons, -1))
+
+
+def _rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Neurons or factors of a view in the engine's order, ``(values, width)``."""
+    return np.moveaxis(values, 0, -2).reshape(-1, values.shape[-1])
 
 
 def _parts(neurons: NDArray[np.int64], sources: list[Source]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:

@@ -158,10 +158,11 @@ def side_by_side(plan: Any, terms: tuple[Term, ...], sources: list[Source], shap
     for term in terms:
         view = term.view
         if term.operator is None and len(shape) <= 4 and view.shape == shape and (view.neurons >= 0).any():
-            if _factor_of_channels(view, shape) is None and (len(terms) > 1 or view.neurons.shape[-1] <= FEW):
-                view = summed(plan, view, sources)
-            elif _factor_of_channels(view, shape) is not None and not is_one_layer(view, sources):
+            single = _factor_of_channels(view, shape) is not None
+            if single and not is_one_layer(view, sources):
                 view = joined(plan, view, sources)
+            elif not single and (len(terms) > 1 or view.neurons.shape[-1] <= FEW):
+                view = summed(plan, view, sources)
         made.append(Term(view, term.operator))
     return made
 
