@@ -237,6 +237,15 @@ class Node(ABC):
         """
         raise GraphError(f"{self}: a {self.type} has no weights that could be scaled")
 
+    def reweigh(self, change: Callable[[Array], Array]) -> Self:
+        """The same operator with other weights.
+
+        Args:
+            change: is given its weights with their output channels first, ``(outputs, ...)``, and gives others in the
+                same shape.
+        """
+        raise GraphError(f"{self}: a {self.type} does not say which of its weights belong to which output channel")
+
     def followed_by(self, scale: Array, shift: Array) -> Self:
         """The same operator with ``scale · y + shift`` of each output channel behind it, in one."""
         raise GraphError(f"{self}: a {self.type} has no weights that could take in what follows")

@@ -219,7 +219,7 @@ REFUSED: dict[str, str] = {
     f"{CONVERT} --neurons schedule=slow": "schedule must be 'free' or 'layered' or 'few_spike', not 'slow'",
     f"{CONVERT} --neurons layered,few_spike": "schedule is given twice",
     "simulate few.safetensors --data data.npz": "a window has at most 24 timesteps, not 64; 4 to 8 are usual",
-    "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32, or float64",
+    "simulate few.safetensors --data data.npz -T 4 --dtype int16": "few_spike networks run in float32 or int8, or",
     "export few.safetensors -o new.nir": "its neurons exchange window by window (few_spike); NIR knows",
     # what is refused before anything is read, that would be noticed only when its turn comes
     **{

@@ -170,7 +170,7 @@ def test_what_it_cannot_run_is_named_or_left_to_the_reference_engine() -> None:
         sw.simulate(unfit(), x, 3, engine="event")
     graph, x = converted(ALL[0])
     assert sw.simulate(graph, x, 3, dtype="float64").engine == "reference"
-    with pytest.raises(SettingsError, match="runs on the cpu in float32 or int16, not on cpu in float64"):
+    with pytest.raises(SettingsError, match="runs on the cpu in float32, int16 or int8, not on cpu in float64"):
         sw.simulate(graph, x, 3, dtype="float64", engine="event")
     with pytest.raises(SettingsError, match="engine must be 'auto' or 'event' or 'cuda' or 'reference', not 'warp'"):
         sw.simulate(graph, x, 3, engine="warp")  # type: ignore[arg-type]

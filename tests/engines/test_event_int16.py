@@ -110,5 +110,5 @@ def test_it_is_asked_for_by_name() -> None:
         sw.simulate(graph, x, 8, dtype="int16", engine="reference")
     with pytest.raises(SettingsError, match="potentials are recorded in"):
         sw.simulate(graph, x, 8, dtype="int16", record=("potentials",))
-    with pytest.raises(SettingsError, match="unknown dtype 'int8'; choose one of float32, float64, int16"):
-        sw.simulate(graph, x, 8, dtype="int8")
+    with pytest.raises(SettingsError, match="unknown dtype 'int4'; choose one of float32, float64, int16, int8"):
+        sw.simulate(graph, x, 8, dtype="int4")

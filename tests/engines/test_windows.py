@@ -312,7 +312,7 @@ def test_what_windows_cannot_be_is_refused_in_a_line() -> None:
     with refused("a window has at most 24 timesteps, not 64; 4 to 8 are usual"):
         sw.simulate(branched("few_spike"), x, 64)
     assert sw.simulate(branched("few_spike"), x, LONGEST_FEW_SPIKE, quiet=True).timesteps == 24
-    with refused("layered networks run in float32, or float64 on the reference engine, not in int16"):
+    with refused("layered networks run in float32 or int8, or float64 on the reference engine, not in int16"):
         sw.simulate(graph, x, 4, dtype="int16")
     for engine in (Simulation, *[EventSimulation] * is_built()):
         with refused("layered windows are run by simulate, or as one step: see one_step"):

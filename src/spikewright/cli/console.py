@@ -121,7 +121,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 BatchOption = Annotated[int, typer.Option(min=1, help="Samples side by side; changes speed and memory only.")]
 EngineOption = Annotated[str, typer.Option(help="auto, event (native, fast), cuda (fast on a GPU) or reference.")]
 DtypeOption = Annotated[
-    str, typer.Option(help="float32; float64 (reference engine); int16 (event engine: faster, not exact).")
+    str,
+    typer.Option(
+        help="float32; float64 (reference engine); int16 (event engine: faster, not exact); int8: weights of 8 bits."
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="A torch device: cpu, cuda.")]
 

@@ -73,7 +73,7 @@ def _graph_formats() -> Iterable[str]:
 
 CHOICES = {
     "engine": ("auto", "event", "cuda", "reference"),
-    "dtype": ("float32", "float64", "int16"),
+    "dtype": ("float32", "float64", "int16", "int8"),
     "device": ("cpu", "cuda"),
     "encoder": ("constant", "events", "poisson", "recordings"),
 }

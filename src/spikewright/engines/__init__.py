@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spikewright.engines.eight_bits import EightBits, round_weights
 from spikewright.engines.neurons import IntegrateAndFire, NeuronState, NeuronStep, Population
 from spikewright.engines.recording import RECORDS, Record
 from spikewright.engines.reference import BatchRun, Simulation
@@ -13,6 +14,7 @@ __all__ = [
     "ENGINES",
     "RECORDS",
     "BatchRun",
+    "EightBits",
     "Engine",
     "IntegrateAndFire",
     "NeuronState",
@@ -22,5 +24,6 @@ __all__ = [
     "Run",
     "RunSettings",
     "Simulation",
+    "round_weights",
     "simulate",
 ]

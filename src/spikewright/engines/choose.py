@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.encoders.recordings import RecordedEvents
 from spikewright.engines.cost import EVENT, REFERENCE, seconds
+from spikewright.engines.eight_bits import round_weights
 from spikewright.engines.event import is_built
 from spikewright.engines.memory import side_by_side
 from spikewright.engines.neurons import IntegrateAndFire
@@ -52,10 +54,39 @@ class Choice(NamedTuple):
     Attributes:
         simulator: the engine, ready.
         reason: a few words: that it was asked for, what times were foreseen, or what another one cannot do.
+        weight_error: how far weights of 8 bits are from the network's, as ``EightBits.error``; None where its own run.
     """
 
     simulator: Simulator
     reason: str
+    weight_error: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class InEightBits:
+    """An engine that runs a network whose weights were rounded to 8 bits: it does what it does, and its name says so.
+
+    Attributes:
+        simulator: of the network with these weights.
+    """
+
+    simulator: Simulator
+
+    @property
+    def name(self) -> str:
+        """That of the engine, and "int8"."""
+        return f"{self.simulator.name}, int8"
+
+    def run(
+        self,
+        x: Tensor,
+        timesteps: int,
+        encoder: Encoder,
+        record: Recording | Collection[str] = (),
+        first: int = 0,
+    ) -> BatchRun:
+        """Run one batch; see ``Simulator``."""
+        return self.simulator.run(x, timesteps, encoder, record, first)
 
 
 ASKED = "asked for"
@@ -65,7 +96,8 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
     """The engine that was asked for; for "auto" the one that is foreseen to be faster.
 
     On a CPU that is the event or the reference engine by ``cost.py``, for recordings the event engine; on a CUDA device
-    the cuda engine; in windows a dense step for each. The choice depends on what is given here, not on the data, the
+    the cuda engine; in windows a dense step for each; for weights of 8 bits the event engine where it runs the network,
+    else whatever would run it in float32. The choice depends on what is given here, not on the data, the
     machine's load or its cores, so that parts of a run make the same one.
 
     Args:
@@ -77,6 +109,8 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
     Raises:
         SettingsError: for what the one that was asked for cannot run, with the reason.
     """
+    if settings.dtype == "int8":
+        return _in_eight_bits(graph, encoder, recording, settings)
     schedule = schedule_of(graph)
     if schedule != "free":
         dense = settings.engine == "auto" and not settings.device.startswith("cuda")
@@ -99,6 +133,28 @@ def choose_engine(graph: Graph, encoder: Encoder, recording: Recording, settings
     return _faster(event, graph, encoder, recording, settings.batch_size)
 
 
+def _in_eight_bits(graph: Graph, encoder: Encoder, recording: Recording, settings: RunSettings) -> Choice:
+    """The network with weights of 8 bits, on the engine that was asked for; for "auto" on the event engine where that
+    runs it, since it alone gains by them."""
+    rounded = round_weights(graph, encoder)
+    own = replace(settings, dtype="float32")
+    if (
+        settings.engine == "auto"
+        and type(settings.step) is IntegrateAndFire
+        and settings.device == "cpu"
+        and schedule_of(graph) == "free"
+    ):
+        try:
+            choice = Choice(
+                _event_engine(rounded.graph, encoder, recording, "cpu", "float32"), "the event engine is made for int8"
+            )
+        except SettingsError as error:
+            choice = Choice(Simulation(rounded.graph), str(error))
+    else:
+        choice = choose_engine(rounded.graph, encoder, recording, own)
+    return Choice(InEightBits(choice.simulator), choice.reason, rounded.error)
+
+
 def _faster(event: EventSimulation, graph: Graph, encoder: Encoder, recording: Recording, batch: int) -> Choice:
     """The event or the reference engine: the one that the cost model foresees to be faster."""
     size = side_by_side(batch, recording.timesteps)
@@ -116,9 +172,9 @@ def _asked_for(graph: Graph, encoder: Encoder, recording: Recording, settings: R
         return _with_step(graph, settings)
     if dtype == "int16" and engine != "cuda":
         if recording.any("potentials"):
-            raise SettingsError("potentials are recorded in float32 or float64, not in int16")
+            raise SettingsError("potentials are recorded in float32, float64 or int8, not in int16")
         if engine == "reference":
-            raise SettingsError("the reference engine runs in float32 or float64; int16 is the event engine's")
+            raise SettingsError("the reference engine runs in float32, float64 or int8; int16 is the event engine's")
         return _event_engine(graph, encoder, recording, device, dtype)
     if engine == "reference":
         return Simulation(graph, device, dtype)
@@ -135,7 +191,9 @@ def _windows(graph: Graph, schedule: str, settings: RunSettings) -> Simulator:
     if type(settings.step) is not IntegrateAndFire:
         raise SettingsError(f"{schedule} neurons add up a window and send: they take no step {settings.step!r:.60}")
     if settings.dtype == "int16":
-        raise SettingsError(f"{schedule} networks run in float32, or float64 on the reference engine, not in int16")
+        raise SettingsError(
+            f"{schedule} networks run in float32 or int8, or float64 on the reference engine, not in int16"
+        )
     if settings.engine == "reference":
         return StepwiseWindows(graph, settings.device, settings.dtype)
     dense = settings.engine == "auto" and not settings.device.startswith("cuda")
@@ -157,7 +215,7 @@ def _with_step(graph: Graph, settings: RunSettings) -> Simulator:
         )
     if settings.dtype == "int16":
         raise SettingsError(
-            "int16 is the event engine's, which runs integrate-and-fire neurons: choose dtype='float32'"
+            "int16 is the event engine's, which runs integrate-and-fire neurons: choose dtype='float32' or 'int8'"
         )
     return Simulation(graph, settings.device, settings.dtype, settings.step)
 
@@ -183,7 +241,7 @@ def _event_engine(graph: Graph, encoder: Encoder, recording: Recording, device: 
     if not is_built():
         raise SettingsError("the event engine was not built: install a C++17 compiler, then install Spikewright again")
     if device != "cpu" or dtype not in ("float32", "int16"):
-        raise SettingsError(f"the event engine runs on the cpu in float32 or int16, not on {device} in {dtype}")
+        raise SettingsError(f"the event engine runs on the cpu in float32, int16 or int8, not on {device} in {dtype}")
     from spikewright.engines.event.simulation import EventSimulation
 
     simulation = EventSimulation(graph, dtype=dtype)

@@ -46,7 +46,7 @@ class Run(Tabular):
             summed over samples and timesteps.
         graded: the nodes of ``nonzero`` that received other values than −1, 0 and 1.
         engine: the engine that made it: "event", "event, int16", "cuda", "reference", or "dense": the reference engine
-            with whole windows as steps.
+            with whole windows as steps; "event, int8" and the like where it ran the network with weights of 8 bits.
         engine_reason: why it is that engine: "asked for", what times were foreseen for each, or what others cannot do.
         warnings: what is odd about it, a sentence each.
         steps: ``(S,)``, the timesteps that are recorded, from 0.
@@ -58,6 +58,8 @@ class Run(Tabular):
         windows: L, how many windows of T steps follow one another until the last answer is there, in a network whose
             populations exchange window by window; 1 where neurons run free.
         total_steps: timesteps of all samples together: N·T, or fewer where recordings end before the longest does.
+        weight_error: where weights were rounded to 8 bits, how far they are from the network's: the root mean square of
+            the differences over that of the weights; None where the network's own ran.
     """
 
     outputs: Mapping[str, Array]
@@ -81,6 +83,7 @@ class Run(Tabular):
     windows: int = 1
     total_steps: int = 0
     engine_reason: str = ""
+    weight_error: float | None = None
 
     def __post_init__(self) -> None:
         if not self.total_steps:
@@ -145,6 +148,7 @@ class Run(Tabular):
         windows: int = 1,
         total_steps: int = 0,
         engine_reason: str = "",
+        weight_error: float | None = None,
     ) -> Run:
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
@@ -172,6 +176,7 @@ class Run(Tabular):
             windows=windows,
             total_steps=total_steps,
             engine_reason=engine_reason,
+            weight_error=weight_error,
         )
 
     @classmethod
@@ -268,6 +273,7 @@ class RunJoiner:
             windows=self.first.windows,
             total_steps=self.total_steps,
             engine_reason="; ".join(filter(None, self.reasons)),
+            weight_error=self.first.weight_error,
         )
 
 
@@ -283,6 +289,7 @@ def _check_fits(first: Run, run: Run, expected: int) -> None:
         ("timesteps", first.timesteps, run.timesteps),
         ("a timestep in seconds", first.dt, run.dt),
         ("windows until the answer", first.windows, run.windows),
+        ("errors of weights in 8 bits", first.weight_error, run.weight_error),
         ("the timesteps that are recorded", first.steps.tolist(), run.steps.tolist()),
         ("labels", first.labels is not None, run.labels is not None),
         *((label, _shapes(first, label), _shapes(run, label)) for label in _BY_NAME),

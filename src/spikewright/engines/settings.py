@@ -17,7 +17,7 @@ from spikewright.settings import check_fields, plain, whole
 
 Engine = Literal["auto", "event", "cuda", "reference"]
 ENGINES: tuple[str, ...] = get_args(Engine)
-DTYPES = ("float32", "float64", "int16")
+DTYPES = ("float32", "float64", "int16", "int8")
 
 MOST_TIMESTEPS = 2**24
 """Spikes are counted in float32, which holds every whole number up to this one."""
@@ -35,8 +35,11 @@ class RunSettings:
         engine: "event" (on a CPU), "cuda" (on a GPU), "reference", or "auto": the one that is foreseen to be fastest
             for the network, T, the batch size and what is recorded; ``Run.engine_reason`` says why.
         device: a torch device: "cpu", "cuda".
-        dtype: "float32"; "float64" (reference engine); or "int16" (event engine): weights and potentials in 16-bit
-            fixed point where a layer allows it, which is faster, and exact only where 16 bits hold every weight.
+        dtype: "float32"; "float64" (reference engine); "int16" (event engine): weights and potentials in 16-bit
+            fixed point where a layer allows it, which is faster, and exact only where 16 bits hold every weight; or
+            "int8": the network with the weights of all layers that read spikes rounded to 8 bits (``round_weights``),
+            all else as in float32, on any engine; where nothing else is asked for on the event engine, which
+            multiplies such weights as bytes.
         seed: of an encoder that draws numbers and is given by its name; None for its usual one.
         first_sample: the place of the first sample in its data set, on which random draws and the numbers of samples in
             events depend; None for what the data set says: see ``Dataset.part``.
@@ -81,6 +84,11 @@ class RunSettings:
             raise SettingsError(f"unknown dtype '{self.dtype}'; choose one of {', '.join(DTYPES)}")
         if self.dt is not None and not self.dt > 0:
             raise SettingsError(f"dt must be a positive number of seconds, not {self.dt}")
+
+    @property
+    def float_dtype(self) -> str:
+        """The dtype of what stays a floating-point number: samples, and whatever runs beside the event engine."""
+        return self.dtype if self.dtype.startswith("float") else "float32"
 
     @property
     def chosen_encoder(self) -> Encoder:

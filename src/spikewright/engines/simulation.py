@@ -85,8 +85,8 @@ def run_over(
     check_answers(graph, min(size, dataset.length or size), timesteps)
     first = first_sample(settings, dataset)
     readout = WindowReadout(graph, settings.readout_from, timesteps)
-    simulation, reason = choose_engine(readout.graph, encoder, recording, settings)
-    like = tensors_on(settings.device, "float32" if settings.dtype == "int16" else settings.dtype)(np.zeros(0))
+    simulation, reason, weight_error = choose_engine(readout.graph, encoder, recording, settings)
+    like = tensors_on(settings.device, settings.float_dtype)(np.zeros(0))
     recording = replace(recording, summed=not observers)  # nobody looks at single samples
     counting = [cast(Counting, one) for one in observers] if stage is not None else []
     joiner, watcher = gone_on(stage, counting), RunWatcher(graph, encoder)
@@ -123,6 +123,7 @@ def run_over(
                     first_sample=at,
                     engine=simulation.name,
                     engine_reason=reason,
+                    weight_error=weight_error,
                     dt=dt,
                     observations=observations,
                     windows=windows,

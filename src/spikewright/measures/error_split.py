@@ -13,11 +13,11 @@ the shift that rounds (½, or as trained) and φ the most spikes a step::
     r − a  =  (ã − a)  +  (c − ã)  +  (q − c)  +  (d − q)  +  (r − d)
              inherited    clipping    rounding    transient   unevenness
 
-Inherited is the error of earlier layers (and what corrections add on purpose); the other four are the layer's own. A
-transient is a current that has not settled, or an initial potential that shifts the count: both belong to the start of
-a run, and a longer one forgets them. Unevenness is the order in which spikes arrive, for one mean: a spike that was
-sent too early cannot be taken back. Where neurons leak or reset to zero, q is what they send for a constant current, so
-that what they lose by that counts as rounding.
+Inherited is the error of earlier layers, of weights rounded to 8 bits, and what corrections add on purpose; the other
+four are the layer's own. A transient is a current that has not settled, or an initial potential that shifts the count:
+both belong to the start of a run, and a longer one forgets them. Unevenness is the order in which spikes arrive, for
+one mean: a spike that was sent too early cannot be taken back. Where neurons leak or reset to zero, q is what they send
+for a constant current, so that what they lose by that counts as rounding.
 
 Means over a window are exact without recording any train: linear layers keep means, so the currents follow from counts.
 """

@@ -16,6 +16,7 @@ from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
 from spikewright.engines import IntegrateAndFire, Record, RunSettings, Simulation
 from spikewright.engines.choose import choose_engine
+from spikewright.engines.eight_bits import round_weights
 from spikewright.engines.memory import side_by_side
 from spikewright.engines.simulation import first_sample
 from spikewright.forward import Forward, split_inputs
@@ -86,11 +87,10 @@ class Splitter:
     """
 
     def __init__(self, conversion: Conversion, settings: RunSettings, first: int, neurons: int, seed: int) -> None:
-        self.graph, self.first = conversion.spiking, first
-        self.encoder: Encoder = settings.chosen_encoder.fitted(self.graph)
-        self.engine = choose_engine(
-            self.graph, self.encoder, Record().fitted(self.graph, settings.timesteps), settings
-        ).simulator
+        given, self.first = conversion.spiking, first
+        self.encoder: Encoder = settings.chosen_encoder.fitted(given)
+        self.engine = choose_engine(given, self.encoder, Record().fitted(given, settings.timesteps), settings).simulator
+        self.graph = round_weights(given, self.encoder).graph if settings.dtype == "int8" else given
         stepwise = _stepwise(self.graph)
         self.simulation = Simulation(stepwise, settings.device, "float64")
         self.linear = Simulation(stepwise, settings.device, "float32").linear  # as engines have it, and far quicker

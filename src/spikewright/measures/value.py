@@ -176,6 +176,11 @@ class Measures(Tabular):
                 f"{100 * self.negative:.3g} % of all spikes are −1: they cost what others cost, in firing rates, "
                 "synaptic operations and energy; what is compared with activations is what each neuron sent in all"
             )
+        if self.run.weight_error is not None:
+            found.append(
+                f"weights of layers that read spikes were rounded to 8 bits, by {100 * self.run.weight_error:.2g} % "
+                "(root mean square): what that costs is in all numbers, and no cause of its own where reasons are told"
+            )
         return tuple(found)
 
     @property
@@ -270,6 +275,7 @@ class Measures(Tabular):
         return {
             "engine": self.engine,
             "engine_reason": self.run.engine_reason,
+            "weight_error": self.run.weight_error,
             "samples": self.samples,
             "timesteps": self.timesteps,
             **({} if self.run.mean_steps == self.timesteps else {"mean_timesteps": self.run.mean_steps}),

@@ -58,6 +58,9 @@ class ChannelAffine(Node):
         bias = _spread(self.bias, before.shape).astype(np.float64) / after
         return self.replace(scale=_narrow(scale), bias=_narrow(bias))
 
+    def reweigh(self, change: Callable[[Array], Array]) -> Self:
+        return self.replace(scale=change(self.scale))
+
     def followed_by(self, scale: Array, shift: Array) -> Self:
         wide = [_spread(scale, own.shape) for own in (self.scale, self.bias)]
         return self.replace(scale=self.scale * wide[0], bias=self.bias * wide[1] + _spread(shift, self.bias.shape))

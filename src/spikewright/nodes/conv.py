@@ -83,6 +83,9 @@ class Conv(Convolution):
         kernel = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
         return Connections(inputs[0], shape, tuple(sliding(*axis) for axis in settings), self.groups, kernel)
 
+    def reweigh(self, change: Callable[[Array], Array]) -> Self:
+        return self.replace(weight=change(self.weight))
+
     def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
         scaled = self._scaled(scale, np.ones(len(self.weight)))
         if not shift.any():

@@ -90,6 +90,13 @@ class ConvTranspose(Convolution):
             axes.append(inside(np.where(between == 0, position, -1), n))
         return Connections(inputs[0], shape, tuple(axes), self.groups, kernel)
 
+    def reweigh(self, change: Callable[[Array], Array]) -> Self:
+        inputs, per_group, *kernel = self.weight.shape
+        by_group = (self.groups, inputs // self.groups, per_group, *kernel)
+        rows = self.weight.reshape(by_group).swapaxes(1, 2)  # groups, outputs of each, inputs of each
+        other = change(rows.reshape(self.outputs, by_group[1], *kernel))
+        return self.replace(weight=other.reshape(rows.shape).swapaxes(1, 2).reshape(self.weight.shape))
+
     def preceded_by(self, scale: Array, shift: Array, shape: Shape) -> Self:
         scaled = self._scaled(scale, np.ones(self.outputs))
         if not shift.any():

@@ -51,6 +51,9 @@ class Linear(Node):
         weight = self.weight.astype(np.float64) * before[None, :] / after[:, None]
         return self.replace(weight=weight, bias=self.bias.astype(np.float64) / after)
 
+    def reweigh(self, change: Callable[[Array], Array]) -> Self:
+        return self.replace(weight=change(self.weight))
+
     def followed_by(self, scale: Array, shift: Array) -> Self:
         return self.replace(weight=self.weight * scale[:, None], bias=self.bias * scale + shift)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
+from spikewright.engines.eight_bits import round_weights
 from spikewright.engines.ends import Ends
 from spikewright.engines.event.activity import note_activity
 from spikewright.engines.event.lists import lists_of
@@ -64,7 +65,8 @@ class EventSimulation:
         gather: whether layers may sum their currents output by output. It changes nothing but speed.
         isa: an instruction set of the native core; the best one by default.
         dtype: "float32", or "int16" for weights and potentials in 16-bit fixed point where a layer allows it: faster,
-            and exact only where 16 bits hold every weight, sum and potential. See docs/engines.md.
+            and exact only where 16 bits hold every weight, sum and potential; or "int8" for the network with weights of
+            8 bits, see ``round_weights``. See docs/engines.md.
     """
 
     @property
@@ -102,7 +104,7 @@ class EventSimulation:
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
         narrow = self.dtype == "int16"
         return prepared_plan(
-            self.graph,
+            round_weights(self.graph, encoder).graph if self.dtype == "int8" else self.graph,
             PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other, self.isa, narrow),
         )
 
