@@ -28,7 +28,7 @@ BATCH = 100
 CONSTANT = encoder("constant")
 TRAINED = ("mnist", "cnn", "vgg", "resnet", "mobile")
 CHANNELS = "percentile:99.9,channels"
-OURS = ("float32", "int16")
+OURS = ("float32", "int16", "int8")
 COMPILED, HOISTED, DOCUMENTED = "SpikingJelly, compiled", "sinabs, hoisted", "SpikingJelly, documented"
 PEERS = (COMPILED, HOISTED, DOCUMENTED)
 Run = Callable[[Tensor, int], object]
@@ -41,12 +41,13 @@ def samples(name: str, split: str, count: int, scale: float) -> np.ndarray:
     return np.concatenate([x for x, _ in data.batches(count)])
 
 
-def labelled(name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first test images with their labels."""
+def labelled(name: str, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The first test images with their labels, or all."""
     folder_name, scale = ("mnist", 1.0) if name == "mnist" else ("fashion-mnist", 1 / 255)
     steps = sw.Preprocessing(scale=scale)
-    data = sw.load_data(str(folder(folder_name)), split="test", shape=(1, 28, 28), preprocessing=steps).take(count)
-    ((x, labels),) = data.batches(count)
+    whole = sw.load_data(str(folder(folder_name)), split="test", shape=(1, 28, 28), preprocessing=steps)
+    data = whole if count is None else whole.take(count)
+    ((x, labels),) = data.batches(len(data))
     assert labels is not None
     return x, labels
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 WIDTH, BAR, GAP, LEFT = 760, 16, 14, 220
-COLOURS = ("#0b6e4f", "#63b995", "#b5651d", "#d9a066", "#a8a8a8")
+COLOURS = ("#0b6e4f", "#63b995", "#2e86ab", "#b5651d", "#d9a066", "#a8a8a8")
 
 
 def bars(title: str, ways: Sequence[str], times: Mapping[str, Sequence[float]]) -> str:
@@ -21,7 +21,7 @@ def bars(title: str, ways: Sequence[str], times: Mapping[str, Sequence[float]]) 
     body, y = [f'<text x="10" y="24" font-size="15" font-weight="bold">{title}</text>'], 46
     for group, row in times.items():
         body.append(f'<text x="10" y="{y + 12}" font-weight="bold">{group}</text>')
-        for way, ms, colour in zip(ways, row, COLOURS, strict=True):
+        for way, ms, colour in zip(ways, row, COLOURS[: len(ways)], strict=True):
             length = ms / row[0] * scale
             body.append(f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{way}</text>')
             body.append(f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 3}" fill="{colour}"/>')

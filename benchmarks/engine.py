@@ -111,7 +111,7 @@ def rows() -> Iterator[Row]:
     for width in (16, 32, 64, 128):
         yield Row("growth", f"untrained cnn of width {width}", "T=64", partial(growth, 1, width, 64))
     for name in ("mnist", *TRAINED):
-        yield Row("precision", name, "1000 images, T=64", partial(precision, name))
+        yield Row("precision", name, "all test images, T=64", partial(precision, name))
     for name in ("mnist", *TRAINED):
         for way in (*OURS, *PEERS):
             yield Row("memory", name, way, lambda _, n=name, w=way: alone("grow", n, w), peers=way in PEERS)
@@ -186,6 +186,7 @@ def within_a_point(name: str, who: str, rounds: int) -> Numbers:
             {"ms": lambda: theirs(first, steps), "same": partial(ours(network, "float32"), first, steps)}, rounds
         )
         return {"T": steps, "points": float(lost[min(steps, 128) - 1]), **found}
+    points: Numbers = {}
     steps, method, neurons, correct = WITHIN[who][name]
     network = spiking(graph, calibration, method, neurons, *correct)
     if who == "layered":
@@ -197,10 +198,12 @@ def within_a_point(name: str, who: str, rounds: int) -> Numbers:
     else:
         answers = sw.simulate(network, x, steps, engine="event", quiet=True).output[:, -1]
         ways = {"ms": partial(ours(network, "float32"), first, steps)}
-        if who == "static":
-            ways["int16"] = partial(ours(network, "int16"), first, steps)
-    lost = 100 * (right - float((answers.argmax(-1) == labels).mean()))
-    return {"T": steps, "points": lost, **least(ways, rounds)}
+        for dtype in ("int16", "int8") if who == "static" else ("int8",):
+            ways[dtype] = partial(ours(network, dtype), first, steps)
+            own = sw.simulate(network, x, steps, engine="event", dtype=dtype, quiet=True).output[:, -1]
+            points[f"{dtype} points"] = 100 * (right - float((own.argmax(-1) == labels).mean()))
+    points["points"] = 100 * (right - float((answers.argmax(-1) == labels).mean()))
+    return {"T": steps, **points, **least(ways, rounds)}
 
 
 def several(name: str, neurons: str, rounds: int) -> Numbers:
@@ -267,18 +270,24 @@ def growth(factor: int, width: int, steps: int, rounds: int) -> Numbers:
 
 
 def precision(name: str, _: int) -> Numbers:
-    """What 16 bits change on test images: accuracy and spikes."""
+    """What 16 and 8 bits change on all test images: accuracy and spikes."""
     graph, calibration, _images = trained(name)
-    network, (x, labels) = spiking(graph, calibration), labelled(name, 1000)
+    network, (x, labels) = spiking(graph, calibration), labelled(name)
     runs = {dtype: sw.simulate(network, (x, labels), 64, engine="event", dtype=dtype, quiet=True) for dtype in OURS}
     right = {dtype: (run.output.argmax(axis=-1) == labels[:, None]).mean(axis=0) for dtype, run in runs.items()}
-    counts = [{k: float(c.sum()) for k, c in run.counts.items()} for run in runs.values()]
-    return {
-        **{dtype: 100 * float(values[-1]) for dtype, values in right.items()},
-        "apart": 100 * float(np.abs(right["float32"] - right["int16"]).max()),
-        "spikes": 100 * abs(sum(counts[1].values()) / sum(counts[0].values()) - 1),
-        "layer": 100 * max(abs(counts[1][k] / counts[0][k] - 1) for k in counts[0]),
-    }
+    found: Numbers = {"images": len(labels), **{dtype: 100 * float(values[-1]) for dtype, values in right.items()}}
+    sent = {dtype: {k: float(c.sum()) for k, c in run.counts.items()} for dtype, run in runs.items()}
+    exact = sent["float32"]
+    for dtype in OURS[1:]:
+        run, own = runs[dtype], sent[dtype]
+        same = (run.output[:, -1].argmax(-1) == runs["float32"].output[:, -1].argmax(-1)).mean()
+        found |= {
+            f"{dtype} apart": 100 * float(np.abs(right["float32"] - right[dtype]).max()),
+            f"{dtype} answers": 100 * (1 - float(same)),
+            f"{dtype} spikes": 100 * abs(sum(own.values()) / sum(exact.values()) - 1),
+            f"{dtype} layer": 100 * max(abs(own[k] / exact[k] - 1) for k in exact),
+        }
+    return {**found, "int8 weights": 100 * (runs["int8"].weight_error or 0.0)}
 
 
 def known() -> dict[str, Numbers]:
