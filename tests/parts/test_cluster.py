@@ -63,6 +63,15 @@ def test_measures_are_the_same(
         assert told[-1] == (30, 30)
 
 
+def test_weights_of_8_bits_are_the_same(cluster: Cluster, network: tuple[Conversion, np.ndarray]) -> None:
+    conversion, x = network
+    how = {**RUN, "allow_overlap": True, "dtype": "int8"}
+    alone, shared = (sw.measure(conversion, x, 6, cluster=where, **how) for where in (None, cluster))
+    assert shared.summary() == alone.summary()
+    assert (shared.engine, shared.run.weight_error) == ("event, int8", alone.run.weight_error)
+    assert shared.run.weight_error > 0
+
+
 def test_statistics_are_the_same(cluster: Cluster, network: tuple[Conversion, np.ndarray]) -> None:
     folded, x = network[0].folded, network[1]
     methods = ["max", "percentile:99", "percentile:90,channels"]
