@@ -16,13 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikewright as sw
+from gathering_networks import residual
 from networks import ALL
 from runs import same, sender
 from spikewright.cli.app import run
 from spikewright.encoders import encoder as named_encoder
 from spikewright.encoders.encoder import Encoder
 from spikewright.encoders.events import EventFrames
-from spikewright.engines import Record, RunSettings
+from spikewright.engines import Record, RunSettings, round_weights
 from spikewright.engines.choose import choose_engine
 from spikewright.engines.cuda.memory import chunk_sizes
 from spikewright.engines.cuda.scan import Stepwise
@@ -297,6 +298,20 @@ def test_arithmetic_is_exact_while_it_runs_and_flags_come_back(fails: bool) -> N
     assert set(encoder.flags[2:]) <= {False, "ieee"}
 
 
+def test_weights_of_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network with rounded weights, asked for and by itself: on a CPU in the place of a device."""
+    graph, x = residual(0, 1e-6)
+    monkeypatch.setattr("spikewright.engines.choose._cuda_engine", lambda own, *_: CudaSimulation(own, "cpu"))
+    recording = Record().fitted(graph, 5)
+    batch, expected = torch.from_numpy(x), round_weights(graph).graph
+    for engine in ("cuda", "auto"):
+        settings = RunSettings(5, device="cuda", engine=engine, dtype="int8")
+        found = choose_engine(graph, CONSTANT, recording, settings)
+        assert (found.simulator.name, found.weight_error) == ("cuda, int8", round_weights(graph).error)
+        own = found.simulator.run(batch, 5, CONSTANT, recording)
+        assert torch.equal(own.outputs["y"], CudaSimulation(expected, "cpu").run(batch, 5, CONSTANT).outputs["y"])
+
+
 def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, x = spiking_network(3)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -307,7 +322,7 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
             sw.simulate(graph, x, 3, engine="cuda", device=device)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for where in ({}, {"dtype": "float64", "device": "cuda"}, {"dtype": "int16"}):
-        with pytest.raises(SettingsError, match=r"runs on a CUDA device in float32, not on \w+ in \w+: choose device="):
+        with pytest.raises(SettingsError, match=r"on a CUDA device in float32 or int8, not on \w+ in \w+: choose"):
             sw.simulate(graph, x, 3, engine="cuda", **where)
 
 

@@ -229,8 +229,8 @@ def _cuda_engine(graph: Graph, device: str, dtype: str) -> Simulator:
         )
     if not device.startswith("cuda") or dtype != "float32":
         raise SettingsError(
-            f"the cuda engine runs on a CUDA device in float32, not on {device} in {dtype}: choose device='cuda', "
-            "dtype='float32'"
+            f"the cuda engine runs on a CUDA device in float32 or int8, not on {device} in {dtype}: choose "
+            "device='cuda', dtype='float32'"
         )
     from spikewright.engines.cuda.simulation import CudaSimulation
 
