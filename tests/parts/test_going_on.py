@@ -34,6 +34,7 @@ WAYS = {
     "classes": (),
     "poisson": ("--encoder", "poisson"),
     "late": ("--readout-from", "2"),
+    "8 bits": ("--dtype", "int8"),
     "regression": ("--data", "values.npz", "--task", "regression"),
     "early exit": ("--early-exit", "2", "--calibration", "other.npz"),
 }
@@ -154,6 +155,7 @@ def test_only_the_same_run_goes_on(
         ("other settings", ("-T", "7")),
         ("other settings", ("--encoder", "poisson")),
         ("other settings", ("--batch-size", "3")),
+        ("other settings", ("--dtype", "int8")),
         ("other data", ("--data", "other.npz")),
     ):
         capsys.readouterr()
