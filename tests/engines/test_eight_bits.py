@@ -216,6 +216,8 @@ def test_whatever_runs_it_says_so() -> None:
     np.testing.assert_array_equal(other.outputs["y"], expected.output)
     late = sw.simulate(graph, x, 6, dtype="int8", readout_from=3)
     assert late.engine == "event, int8"
+    with pytest.raises(SettingsError, match="the event engine runs in float32, int16 or int8, not in float64"):
+        EventSimulation(graph, dtype="float64")
     with pytest.raises(SettingsError, match="'soft'"):
         sw.simulate(with_softmax(graph), x, 6, dtype="int8", engine="event")
     if not torch.cuda.is_available():

@@ -67,6 +67,9 @@ class EventSimulation:
         dtype: "float32", or "int16" for weights and potentials in 16-bit fixed point where a layer allows it: faster,
             and exact only where 16 bits hold every weight, sum and potential; or "int8" for the network with weights of
             8 bits, see ``round_weights``. See docs/engines.md.
+
+    Raises:
+        SettingsError: for another dtype.
     """
 
     @property
@@ -83,6 +86,8 @@ class EventSimulation:
         isa: str = "",
         dtype: str = "float32",
     ) -> None:
+        if dtype not in ("float32", "int16", "int8"):
+            raise SettingsError(f"the event engine runs in float32, int16 or int8, not in {dtype}")
         self.graph, self.chunk, self.gather, self.isa, self.dtype = graph, chunk, gather, isa, dtype
         self.threads = threads or cores()
         self._ready: _Ready | None = None
