@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,11 @@ from spikewright.engines import RECORDS, Run, Simulation, round_weights
 from spikewright.engines.eight_bits import rounded_weights
 from spikewright.engines.event import is_built
 from spikewright.errors import SettingsError
+from spikewright.forward import Forward
 from spikewright.graph import Graph, Node
+from spikewright.measures.error_split import OWN
+from spikewright.measures.loss import losses
+from spikewright.measures.quantised import narrow_graph
 from spikewright.nodes import IF, ChannelAffine, ConvTranspose, Input, Linear, Output, Softmax
 from spiking_networks import spiking_network
 
@@ -283,6 +288,18 @@ def test_measures_and_the_command_say_by_how_much(
     note = f"weights of layers that read spikes were rounded to 8 bits, by {100 * error:.2g} % (root mean square)"
     assert any(line.startswith(note) for line in measures.notes)
     assert measures.summary()["weight_error"] == error
+    (loss, *_) = losses(measures)
+    assert tuple(loss.parts) == ("weights", *OWN)
+    assert sum(loss.parts.values()) == pytest.approx(loss.total)
+    head = measures.head
+    trained = Forward(narrow_graph(conversion, CONSTANT))(torch.from_numpy(x))["output"].numpy().argmax(axis=1)
+    assert head.quantised.narrow["accuracy"] == pytest.approx((trained == y).mean())
+    assert loss.parts["weights"] == pytest.approx(head.analog["accuracy"] - (trained == y).mean())
+    assert "by weights of 8 bits" in str(replace(loss, total=1.0, interval=None))
+    sw.report("page.html", conversion, measures)
+    page = " ".join(Path("page.html").read_text(encoding="utf-8").split())
+    assert note in page
+    assert "by weights of 8 bits" in page or not loss.told
     command = ["simulate", "spiking.safetensors", "--data", "data.npz", "-T", "16", "--dtype", "int8"]
     assert typed([*command, "--output", "curves.npz"]) == 0
     said = " ".join(capsys.readouterr().out.split())

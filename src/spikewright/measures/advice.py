@@ -30,6 +30,7 @@ HELP: Mapping[str, tuple[str, ...]] = {
         "where a chip can wait, --neurons schedule=layered",
         "more timesteps",
     ),
+    "weights": ("weights as they were trained (--dtype float32)",),
 }
 """What helps against each cause, the cheapest first, with ``{t}`` for T."""
 POTENTIALS = ("v_init", "v_init_and_bias")
@@ -115,7 +116,7 @@ def advice(cause: str, timesteps: int, had: Had) -> str:
     """What helps against a cause after T timesteps, of what is not there yet.
 
     Args:
-        cause: one of ``OWN``.
+        cause: one of ``OWN``, or ``WEIGHTS``.
         timesteps: T.
         had: what is there.
     """

@@ -2,7 +2,8 @@
 
 Clipping and rounding are measured as they are: by the scores of the trained network clipped, and rounded to the levels
 of T timesteps. What the spiking network loses beyond is by unevenness and transients, divided in proportion to the
-errors that these two add in all populations.
+errors that these two add in all populations. Weights of 8 bits are measured as they are too, by the score of the
+trained network with such weights.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from spikewright.measures.scores import HeadMeasures
 from spikewright.measures.value import Measures
 from spikewright.tasks import SCORES
 
-PLURAL = {"transient": "transients"}
+WEIGHTS = "weights"
+"""The cause beside ``OWN``: weights of 8 bits."""
+PLURAL = {"transient": "transients", WEIGHTS: "weights of 8 bits"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Loss:
         score: the main score, one of ``SCORES``.
         total: what is lost against the trained network; below zero where something is gained. Of an error, by how much
             it is larger.
-        parts: by cause of ``OWN``, in order; they sum up to the total.
+        parts: by cause of ``OWN``, in order, and before these ``WEIGHTS`` where weights were rounded; they sum up to
+            the total.
         interval: the paired 95 % interval of the total; None where there is none.
         layers: by cause, the population that adds most of it, and its share of what all populations add.
         had: what the conversion has been given already, which is not advised again.
@@ -145,10 +149,12 @@ def _loss(name: str, head: HeadMeasures, t: int, populations: Mapping[str, Popul
     rounded = float(quantised.scores[main][quantised.steps.index(t)])
     levels = [perfect, quantised.clipped[main], rounded, float(head.curves[main][t - 1])]
     clipping, rounding, rest = (sign * (before - after) for before, after in pairwise(levels))
+    weights = {} if quantised.narrow is None else {WEIGHTS: sign * (perfect - quantised.narrow[main])}
+    rest -= sum(weights.values())
     added = {part: sum(_added(one, part) for one in populations.values()) for part in OWN}
     late = added["transient"] + added["unevenness"]
     transient = rest * (added["transient"] / late if late else 0.0)
-    parts = dict(zip(OWN, (clipping, rounding, transient, rest - transient), strict=True))
+    parts = weights | dict(zip(OWN, (clipping, rounding, transient, rest - transient), strict=True))
     layers = {}
     for part in OWN:
         if added[part]:

@@ -8,6 +8,9 @@ network knows every activation in steps of λ/T at best. The network that rounds
 has no time and no spikes. Between the trained network and it lies what clipping and rounding cost, between it and the
 spiking network's curve what unevenness and transients cost, which corrections and other neurons can get back. It is
 what a layered schedule computes. Where the network was corrected or changed since its conversion, it stays the same.
+
+Where a run had weights of 8 bits, what these cost is measured by itself: on the trained network with the weights of the
+same layers rounded, and its activations as they are.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from numpy.typing import NDArray
 
 from spikewright.conversion import Conversion
 from spikewright.data import Dataset
+from spikewright.encoders import Encoder
 from spikewright.encoders.constant import Constant
-from spikewright.engines import RunSettings, windows
+from spikewright.engines import RunSettings, round_weights, windows
+from spikewright.engines.eight_bits import rounded_weights
 from spikewright.forward import Forward
 from spikewright.graph import Graph
 from spikewright.measures.plain import plain_curve, plain_number
@@ -57,6 +62,7 @@ class QuantisedScores:
         scores: by name, ``(S,)``: of the trained network rounded to the levels of so many timesteps.
         clipped: by name: of the trained network whose activations end where its neurons send spikes in every step,
             without rounding; what it lacks no number of timesteps gives back.
+        narrow: by name: of the trained network whose weights have the 8 bits of the run; None where it ran in others.
         samples: ``(S,)``: how many samples each was run on: see ``quantised_scores``.
         of: how many there are.
     """
@@ -66,6 +72,7 @@ class QuantisedScores:
     clipped: Mapping[str, float]
     samples: tuple[int, ...]
     of: int
+    narrow: Mapping[str, float] | None = None
 
     __repr__ = brief
 
@@ -76,6 +83,7 @@ class QuantisedScores:
             "scores": {name: plain_curve(curve) for name, curve in self.scores.items()},
             "clipped": {name: plain_number(value) for name, value in self.clipped.items()},
             "samples": list(self.samples),
+            **({} if self.narrow is None else {"narrow": {k: plain_number(v) for k, v in self.narrow.items()}}),
         }
 
 
@@ -100,6 +108,17 @@ def quantised_graph(conversion: Conversion, timesteps: int | None) -> Graph:
     graph = conversion.normalised
     relus = [relu for relu in graph.of_type(ReLU) if relu.name in neurons]
     return graph.replaced(*(_as_counted(relu, neurons[relu.name], timesteps) for relu in relus))
+
+
+def narrow_graph(conversion: Conversion, encoder: Encoder) -> Graph:
+    """The trained network in units of λ, with weights of 8 bits where a run has them.
+
+    Args:
+        conversion: which layers there are, and which read spikes.
+        encoder: of the run.
+    """
+    rounded, graph = round_weights(conversion.spiking, encoder).errors, conversion.normalised
+    return graph.replaced(*(node.reweigh(rounded_weights) for node in graph if node.name in rounded))
 
 
 def _as_counted(relu: ReLU, neuron: IF, timesteps: int | None) -> ReLU:
@@ -140,7 +159,10 @@ def quantised_scores(
     """
     encoder = settings.chosen_encoder.fitted(conversion.spiking)
     trained = Forward(conversion.reference, settings.device)
-    sampled = [_Sampled(conversion, t, heads, settings.device) for t in (*steps, None)]
+    graphs = [(quantised_graph(conversion, t), t) for t in (*steps, None)]
+    if settings.dtype == "int8":
+        graphs.append((narrow_graph(conversion, encoder), None))
+    sampled = [_Sampled(graph, t, heads, settings.device) for graph, t in graphs]
     exact = any(node.schedule != "free" for node in conversion.spiking.of_type(IF))
     order, done = np.random.default_rng(seed).permutation(len(data)), 0
     left = sampled
@@ -166,10 +188,11 @@ def quantised_scores(
         scores = [network.scores(name, scored.analog, len(data)) for network in sampled]
         found[name] = QuantisedScores(
             tuple(steps),
-            {kind: np.array([row[kind] for row in scores[:-1]]) for kind in scores[0]},
-            scores[-1],
-            tuple(network.samples for network in sampled[:-1]),
+            {kind: np.array([row[kind] for row in scores[: len(steps)]]) for kind in scores[0]},
+            scores[len(steps)],
+            tuple(network.samples for network in sampled[: len(steps)]),
             len(data),
+            scores[-1] if settings.dtype == "int8" else None,
         )
     return found
 
@@ -190,15 +213,15 @@ class _Sampled:
     """The quantised network of one T beside the trained one, over more and more samples.
 
     Args:
-        conversion: what is measured.
-        timesteps: T; None only clips.
+        graph: the quantised network.
+        timesteps: T; None for one that only clips, or only has other weights.
         heads: what is asked of every output.
         device: a torch device.
     """
 
-    def __init__(self, conversion: Conversion, timesteps: int | None, heads: Mapping[str, Head], device: str) -> None:
+    def __init__(self, graph: Graph, timesteps: int | None, heads: Mapping[str, Head], device: str) -> None:
         self.timesteps, self.heads, self.samples = timesteps, heads, 0
-        self.network = Forward(quantised_graph(conversion, timesteps), device)
+        self.network = Forward(graph, device)
         self.counted = {name: _pair(head) for name, head in heads.items()}
         self.gained: dict[str, list[NDArray[np.float32] | None]] = {name: [] for name in heads}
 

@@ -179,7 +179,7 @@ class Measures(Tabular):
         if self.run.weight_error is not None:
             found.append(
                 f"weights of layers that read spikes were rounded to 8 bits, by {100 * self.run.weight_error:.2g} % "
-                "(root mean square): what that costs is in all numbers, and no cause of its own where reasons are told"
+                "(root mean square): every number is of the network with these weights"
             )
         return tuple(found)
 
