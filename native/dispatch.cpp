@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "byte_loops.hpp"
 #include "inner_loops.hpp"
 
 namespace spikewright {
@@ -13,6 +14,18 @@ bool runs_here([[maybe_unused]] const InnerLoops& loops) {
 #endif
   return true;
 }
+
+#ifdef SPIKEWRIGHT_AMX
+// Those of AVX-512, and tiles of bytes besides.
+const InnerLoops* inner_loops_amx() {
+  static const InnerLoops loops = [] {
+    InnerLoops made = inner_loops_avx512;
+    made.name = "amx", made.bytes = find_byte_loops_amx();
+    return made;
+  }();
+  return &loops;
+}
+#endif
 
 const InnerLoops* const best_first[] = {
 #ifdef SPIKEWRIGHT_X86
@@ -35,6 +48,9 @@ const InnerLoops* find_inner_loops(const char* name) {
 }
 
 const InnerLoops* inner_loops_at(int place) {
+#ifdef SPIKEWRIGHT_AMX
+  if (inner_loops_amx()->bytes && runs_here(inner_loops_avx512) && !place--) return inner_loops_amx();
+#endif
   for (const InnerLoops* loops : best_first) {
     if (runs_here(*loops) && !place--) return loops;
   }

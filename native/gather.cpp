@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "bytes.hpp"
 #include "unlisted.hpp"
 
 namespace spikewright {
@@ -14,6 +15,7 @@ constexpr int max_entries = 65535;      // entries and rows of weights are 16-bi
 // What times are estimated from: how many neurons fire at a step, and what each position and step costs, apart from a
 // half cycle for each vector that is added. Where several neurons share a grid point, digits are fewer than spikes.
 constexpr double usual_rate = 0.07, digits_per_spike = 0.65, step_cycles = 30;
+constexpr int usual_steps = 8;
 
 // Spikes of any other plane, as a share of those of the first: some are taken back, and few are large.
 constexpr double taken_back = 0.3, other_bits = 0.1;
@@ -33,8 +35,32 @@ Lines other_bits_of(const Layer& source, const OperatorGrid& grid) {
   return {source.low_planes() * grid.channels, grid.lines(), other_bits, true};
 }
 
+// Rows of weights that a position adds at a step, on average.
+double usual_rows(const Layer& source, const OperatorGrid& grid, int fused) {
+  const Lines lowest = lowest_bit_of(source, grid), others = other_bits_of(source, grid);
+  const double lines = lowest.end * lowest.use + (others.end - others.first) * others.use;
+  const double entries = usual_rate * grid.crowding * (grid.digits > 1 ? digits_per_spike : 1);
+  return entries * grid.taps * grid.reach(fused) * lines;
+}
+
+// Bytes of what a position reads of a row, in whole tiles.
+int record_of(const OperatorGrid& grid, int fused) {
+  const int slack = grid.channels % byte_slack ? byte_slack - 1 : 0;
+  return (grid.reach(fused) * grid.channels + slack + byte_tile - 1) / byte_tile * byte_tile;
+}
+
+// What a position costs at a step where weights of 8 bits are multiplied as bytes, in half cycles: a row of a tile is a
+// cycle and more, since weights come from the second cache, or from beyond it.
+double byte_cycles(const Layer& layer, const OperatorGrid& grid, int fused, int lanes) {
+  const double tiles = double(grid.taps) * record_of(grid, fused) / byte_tile * lanes / byte_lanes;
+  const bool far = tiles * byte_tile * byte_lanes * (layer.channels * fused / double(lanes)) > 1 << 20;
+  const int rows = layer.positions * usual_steps;  // that read a weight
+  return tiles * (1.5 + (far ? 4.0 : 1.0) * (rows < 32 ? 32.0 / rows : 1)) + grid.kernel * 4.0;
+}
+
 // Fusing many positions wastes additions on zeros and saves the work that each position and step costs.
-int best_fusion(const std::vector<Layer>& layers, const Layer& layer, const std::vector<OperatorGrid>& grids, int width, int vectors, int max_vectors) {
+int best_fusion(const std::vector<Layer>& layers, const Layer& layer, const std::vector<OperatorGrid>& grids,
+                const std::vector<bool>& bytes, int width, int vectors, int max_vectors) {
   int best = 1;
   double least = std::numeric_limits<double>::infinity();
   for (int fused = 1; fused * vectors <= max_vectors && fused <= width; ++fused) {
@@ -43,11 +69,8 @@ int best_fusion(const std::vector<Layer>& layers, const Layer& layer, const std:
       const OperatorGrid& s = grids[k];
       if (s.one_to_one || s.planes.empty()) continue;
       const Layer& source = layers[size_t(layer.projections[k].source)];
-      const Lines lowest = lowest_bit_of(source, s), others = other_bits_of(source, s);
-      const double lines = lowest.end * lowest.use + (others.end - others.first) * others.use;
-      const double entries = usual_rate * s.crowding * (s.digits > 1 ? digits_per_spike : 1);
-      const double rows = entries * s.taps * s.reach(fused) * lines;
-      cycles += rows * std::max(1.0, 0.5 * fused * vectors);
+      cycles += bytes[k] ? byte_cycles(layer, s, fused, fused * vectors * byte_lanes)
+                         : usual_rows(source, s, fused) * std::max(1.0, 0.5 * fused * vectors);
     }
     cycles *= double((width + fused - 1) / fused);
     if (cycles < least) least = cycles, best = fused;
@@ -209,6 +232,25 @@ bool add_channelwise(const Layer& source, const Layer& layer, int projection, co
   return true;
 }
 
+// Whether a projection of spikes had better be multiplied as bytes than listed, which takes about a cycle for each spike
+// besides the additions.
+bool prefers_bytes(const Layer& source, const Layer& layer, const Projection& p, const OperatorGrid& grid, int vectors) {
+  if (grid.one_to_one || has_filters_each(p, layer) || !fits_bytes(source, grid)) return false;
+  const double lists = usual_rows(source, grid, 1) * (1 + std::max(1.0, 0.5 * vectors));
+  return byte_cycles(layer, grid, 1, vectors * byte_lanes) < lists && !byte_scales(layer, p).empty();
+}
+
+void add_bytes(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, Gather& g) {
+  ByteProjection& made = g.bytes.emplace_back();
+  ChannelRange& range = made.range;
+  range.source = layer.projections[size_t(projection)].source, range.projection = projection;
+  range.columns = grid.columns, range.channels = grid.channels, range.tap_rows = grid.tap_rows, range.taps = grid.taps;
+  range.reach = grid.reach(g.fused), range.stride = grid.stride * g.fused, range.low = grid.low, range.ring = grid.ring;
+  find_extents(source, layer.projections[size_t(projection)], grid, range);
+  for (const float value : grid.planes) made.values.push_back(int8_t(value));
+  made.record = record_of(grid, g.fused);
+}
+
 void add_graded(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, int padded,
                 Gather& g) {
   const Projection& p = layer.projections[size_t(projection)];
@@ -256,7 +298,14 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     const bool read = !grids[k].one_to_one && !grids[k].planes.empty();
     each = each || (read && has_filters_each(layer.projections[k], layer));
   }
-  if (g.blocks == 1 && !each) g.fused = best_fusion(layers, layer, grids, layout.row_length, g.vectors, loops.max_vectors);
+  std::vector<bool> bytes;
+  for (size_t k = 0; k < grids.size(); ++k) {
+    const Projection& p = layer.projections[k];
+    bytes.push_back(loops.bytes && !int16 && prefers_bytes(layers[size_t(p.source)], layer, p, grids[k], vectors));
+  }
+  if (g.blocks == 1 && !each) {
+    g.fused = best_fusion(layers, layer, grids, bytes, layout.row_length, g.vectors, loops.max_vectors);
+  }
   layout.padded = g.vectors * g.blocks * vector_width;
   g.vectors *= g.fused, g.lanes = g.vectors * vector_width;
   g.width = (layout.row_length + g.fused - 1) / g.fused, layout.pitch = g.width * g.fused;
@@ -271,6 +320,8 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
       }
     } else if (grids[k].planes.empty()) {
       add_graded(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g);
+    } else if (bytes[k]) {
+      add_bytes(layers[size_t(source)], layer, int(k), grids[k], g);
     } else if (!add_channelwise(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g)) {
       const Layer& from = layers[size_t(source)];
       for (const Lines& lines : {lowest_bit_of(from, grids[k]), other_bits_of(from, grids[k])}) {

@@ -111,6 +111,20 @@ struct GradedProjection {
   std::vector<int> begin, end;    // of channels that reach a block
 };
 
+// A projection of spikes whose weights are whole multiples of a scale for each channel, so small that they are bytes. What
+// its source sends is written as bytes too, those that a position reads of one row as a record, and multiplied, silent or
+// not: machines do so many of these products at once that lists do not pay.
+struct ByteProjection {
+  ChannelRange range;           // what is read, of the first plane; neither joined nor with digits
+  std::vector<int8_t> values;   // of a spike, by plane
+  int record = 0;               // bytes, in whole tiles
+  Aligned<int8_t> weight;       // see ByteProduct, by block
+  Aligned<float> scale;         // (blocks, lanes)
+
+  // Bytes of one row of the source for all positions and steps.
+  size_t row_bytes(int width, int steps) const { return size_t(width) * size_t(steps) * size_t(record); }
+};
+
 // The gathering form of a layer.
 struct Gather {
   int height = 1, width = 1;    // of the outputs; the width in fused positions
@@ -124,6 +138,7 @@ struct Gather {
   std::vector<OneToOneProjection> one_to_one;
   std::vector<ChannelwiseProjection> channelwise;
   std::vector<GradedProjection> graded;
+  std::vector<ByteProjection> bytes;
   Parameters<float> floats;    // of these two one is used
   Parameters<int16_t> shorts;
   std::vector<float> scale;  // from floats to 16-bit integers: (fused, padded); empty for floats
@@ -134,7 +149,7 @@ struct Gather {
   bool adds_unlisted() const { return !one_to_one.empty() || !channelwise.empty() || !graded.empty(); }
   // Values of the currents of so many positions and steps, where these come about bit by bit or are wanted as such.
   size_t currents(bool wanted, int steps) const {
-    const bool kept = panels.size() > 1 || adds_unlisted() || wanted;
+    const bool kept = panels.size() > 1 || adds_unlisted() || !bytes.empty() || wanted;
     return kept ? size_t(at_once()) * size_t(steps) * size_t(lanes) : 0;
   }
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "bytes.hpp"
 #include "gather.hpp"
 #include "run.hpp"
 #include "unlisted.hpp"
@@ -15,7 +16,8 @@ class Gathering {
   Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
             float* totals, const std::atomic<bool>& stop)
       : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps),
-        span_(span_of(steps)), totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps) {
+        span_(span_of(steps)), totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps),
+        bytes_(plan, layer, work, steps) {
     size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0;
     for (const ChannelRange& range : g_.ranges) {
       offsets_.push_back({list, start, bytes, fires, kept});
@@ -42,6 +44,7 @@ class Gathering {
     if (layer_.kind == Kind::neurons) start_sending();
     for (int y = 0; y < g_.height; ++y) {
       for (size_t k = 0; k < g_.ranges.size() && !stopped(); ++k) list(k, y);
+      bytes_.spread(y);
       for (int x = 0; x < g_.width && !stopped(); x += tile) {
         const int positions = std::min(tile, g_.width - x);
         assemble(y, x, positions);
@@ -241,8 +244,8 @@ class Gathering {
     }
     size_t last = g_.panels.empty() ? 0 : g_.panels.size() - 1;
     while (last && !g_.panels[last].in_block[size_t(block)]) --last;
-    s.first = !unlisted_.any(), s.current = current;
-    if (!s.first && g_.one_to_one.empty()) {
+    s.first = !unlisted_.any() && !bytes_.any(), s.current = current;
+    if (unlisted_.any() && g_.one_to_one.empty()) {
       for (int k = 0; k < positions * steps_; ++k) {
         std::copy_n(base + at + k / steps_ * stride, g_.lanes, current + ptrdiff_t(k) * g_.lanes);
       }
@@ -257,6 +260,9 @@ class Gathering {
                       stride});
     }
     if (unlisted_.any()) unlisted_.add(block, values, current);
+    if constexpr (std::is_same_v<T, float>) {
+      if (bytes_.any()) bytes_.add(y, x, positions, block, unlisted_.any() ? nullptr : base + at, stride, current);
+    }
     for (size_t panel = 0; panel <= last; ++panel) {
       if (panel != last && !g_.panels[panel].in_block[size_t(block)]) continue;
       s.last = panel == last && fires;
@@ -308,6 +314,7 @@ class Gathering {
   float* const totals_;  // of an output: (steps, values)
   const std::atomic<bool>& stop_;
   Unlisted unlisted_;
+  ByteSums bytes_;
   std::vector<Offsets> offsets_;
   std::vector<std::vector<uint32_t>> firsts_;  // of each range, (list, column + 1): octets before a column
   std::vector<RowList> row_lists_;  // (panel, position)

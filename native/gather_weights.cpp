@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "gather.hpp"
+#include "bytes.hpp"
 
 namespace spikewright {
 
@@ -251,6 +251,7 @@ void pack_weights(const Layer& layer, const std::vector<OperatorGrid>& grids, co
   pack_one_to_one(layer, g);
   pack_channelwise(layer, g);
   pack_graded(layer, g);
+  for (ByteProjection& one : g.bytes) pack_bytes(layer, grids[size_t(one.range.projection)], g, one);
   find_blocks(g);
   if (int16) quantise_all(loops, g);
 }

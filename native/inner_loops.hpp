@@ -228,7 +228,6 @@ struct ChipEvent {
   uint32_t* fired;  // the slots of neurons that fire, in order; room for all that are reached
 };
 
-// The functions of one instruction set.
 // Windows of a pool over the steps of a chunk, of as many channels as there are lanes: whole numbers of counts, and trains
 // as the bits of words, the first step in the highest bit, of the first 32 steps and of those after them.
 constexpr int pool_lanes = 16;
@@ -244,6 +243,9 @@ struct PoolWindows {
   uint32_t* sent;          // (2, 2, windows, lanes): spikes and what is taken back, the first 32 steps and those after
 };
 
+struct ByteLoops;  // see byte_loops.hpp
+
+// The functions of one instruction set.
 struct InnerLoops {
   const char* name;
   int width, short_width;  // floats and 16-bit integers of a vector
@@ -270,6 +272,7 @@ struct InnerLoops {
   void (*add_row)(float* to, const float* row, float factor, int values);
   uint32_t (*chip_event)(const ChipEvent& event);  // returns how many neurons fire
   void (*pool_windows)(const PoolWindows& windows);
+  const ByteLoops* bytes;  // null where weights of 8 bits are taken for floats
 };
 
 // The best of this machine, or the named one; null for a name that does not exist or does not run here.

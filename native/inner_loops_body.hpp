@@ -223,7 +223,7 @@ void add_taps(const TapSums& sums, int vectors) {
 }
 
 template <class V, class Shorts>
-constexpr InnerLoops make_inner_loops(const char* name) {
+constexpr InnerLoops make_inner_loops(const char* name, const ByteLoops* bytes = nullptr) {
   return {name,
           V::width,
           Shorts::width,
@@ -245,7 +245,8 @@ constexpr InnerLoops make_inner_loops(const char* name) {
           add_taps<V>,
           add_row<V>,
           chip_event<Shorts>,
-          pool_windows};
+          pool_windows,
+          bytes};
 }
 
 }  // namespace

@@ -145,6 +145,8 @@ struct Workspace {
   Scratch<uint16_t> rows, rounds;  // of weights, for a tile of positions
   Scratch<float> current;
   Scratch<float> grid;  // copies of graded values
+  Scratch<int8_t> spread;  // what sources send, as bytes
+  std::vector<int> spread_rows;  // which row of a source that is
   std::vector<float> large;  // what large numbers make arrive: (steps, values of the layer)
   Scratch<int16_t> short_current;
   PoolBlock pool;
