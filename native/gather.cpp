@@ -49,8 +49,8 @@ int record_of(const OperatorGrid& grid, int fused) {
   return (grid.reach(fused) * grid.channels + slack + byte_tile - 1) / byte_tile * byte_tile;
 }
 
-// What a position costs at a step where weights of 8 bits are multiplied as bytes, in half cycles: a row of a tile is a
-// cycle and more, since weights come from the second cache, or from beyond it.
+// Cycles that a position takes at a step where weights of 8 bits are multiplied as bytes: more than one for a row of a
+// tile, since weights come from the second cache, or from beyond it.
 double byte_cycles(const Layer& layer, const OperatorGrid& grid, int fused, int lanes) {
   const double tiles = double(grid.taps) * record_of(grid, fused) / byte_tile * lanes / byte_lanes;
   const bool far = tiles * byte_tile * byte_lanes * (layer.channels * fused / double(lanes)) > 1 << 20;
@@ -232,11 +232,11 @@ bool add_channelwise(const Layer& source, const Layer& layer, int projection, co
   return true;
 }
 
-// Whether a projection of spikes had better be multiplied as bytes than listed, which takes about a cycle for each spike
-// besides the additions.
+// Whether a projection of spikes had better be multiplied as bytes than listed. What a listed spike costs was measured in
+// whole networks: additions from beyond the first cache, and half as much again for the lists.
 bool prefers_bytes(const Layer& source, const Layer& layer, const Projection& p, const OperatorGrid& grid, int vectors) {
   if (grid.one_to_one || has_filters_each(p, layer) || !fits_bytes(source, grid)) return false;
-  const double lists = usual_rows(source, grid, 1) * (1 + std::max(1.0, 0.5 * vectors));
+  const double lists = usual_rows(source, grid, 1) * (2 + vectors);
   return byte_cycles(layer, grid, 1, vectors * byte_lanes) < lists && !byte_scales(layer, p).empty();
 }
 
