@@ -189,7 +189,7 @@ class RunWatcher:
             name: InputObservations.of(one.numpy(), self.known[name], self.limits.get(name), self.cut)
             for name, one in values.items()
         }
-        last = {name: outputs[:, -1].numpy(force=True) for name, outputs in run.outputs.items()}
+        last = {name: outputs.numpy(force=True)[:, -1] for name, outputs in run.outputs.items()}
         answers = {name: one[0].copy() for name, one in last.items()}
         same = {name: len(one) == 1 or bool((one == one[:1]).all()) for name, one in last.items()}
         return Observations(len(x), inputs, answers, same, self.neurons)

@@ -315,4 +315,5 @@ def _shaped(array: Any, shape: Shape, lead: int = 1) -> Tensor:
     import torch
 
     last = array.reshape(*array.shape[:lead], *shape[1:], shape[0])
-    return torch.from_numpy(np.moveaxis(last, -1, lead) if len(shape) > 1 else last)
+    axes = range(last.ndim - 1)
+    return torch.from_numpy(last.transpose(*axes[:lead], last.ndim - 1, *axes[lead:]))
