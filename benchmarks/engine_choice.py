@@ -6,7 +6,8 @@ Every engine that runs a case, in turns, processor time of one thread, the least
 trained networks and a zoo of random weights, by T, batch, encoder, kind of neurons and what is recorded. What is done
 stands in ``results/engine_choice.jsonl``, a line a case with the amounts of work that the model weighs, and is not done
 again; ``--again`` forgets all, ``--recount`` counts the amounts anew. ``--fit`` prints constants for
-``engines/cost.py``: those with the least squares of relative errors. The page ``results/engine_choice.md`` is written
+``engines/cost.py``: those with the least squares of relative errors; ``--refit`` writes them there. ``--left-out`` says
+how each network is judged by constants that were fitted to all others. The page ``results/engine_choice.md`` is written
 from the lines and from the model as it is.
 """
 
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ from spikewright.errors import SpikewrightError
 
 RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "engine_choice.jsonl"
+COST = Path(__file__).parent.parent / "src" / "spikewright" / "engines" / "cost.py"
 TRAINED = ("cnn", "vgg", "resnet", "mobile")
 METHOD = "percentile:99.9,channels"
 SMALLEST = 0.01
@@ -182,6 +185,33 @@ def fit(lines: list[dict[str, Any]], engine: str, rounds: int = 20_000) -> dict[
     return dict(zip(kinds, found / unit, strict=True))
 
 
+def refit(lines: list[dict[str, Any]]) -> None:
+    """Put fitted constants in the place of those of the cost model; what no case does keeps its price."""
+    text = COST.read_text(encoding="utf-8")
+    for engine, now in (("event", EVENT), ("reference", REFERENCE)):
+        prices = {**now, **fit(lines, engine)}
+        table = json.dumps({kind: float(f"{prices[kind]:.2g}") for kind in sorted(prices)}, indent=4)
+        body = table.replace("\n}", ",\n}")  # as ruff formats it
+        text, found = re.subn(rf"(?ms)^({engine.upper()}: .*?= )\{{.*?^\}}", rf"\g<1>{body}", text)
+        assert found == 1, f"{COST} has no {engine.upper()}"
+    COST.write_text(text, encoding="utf-8")
+
+
+def left_out(lines: list[dict[str, Any]]) -> Iterator[tuple[str, str, float, float]]:
+    """By case: the engine taken by constants fitted to all other networks, how far off it is, and how far it is by the
+    constants as they are. What no other network does has its price as it is."""
+    both = [line for line in lines if len(line["ms"]) > 1 and "event" in line]
+    for name in dict.fromkeys(line["key"].partition(",")[0] for line in both):
+        others = [line for line in lines if line["key"].partition(",")[0] != name]
+        now = {"event": EVENT, "reference": REFERENCE}
+        tables = {engine: {**table, **fit(others, engine)} for engine, table in now.items()}
+        for line in both:
+            if line["key"].partition(",")[0] == name:
+                ms = line["ms"]
+                by, kept = (min(ms, key=lambda e: seconds(line[e], t[e])) for t in (tables, now))
+                yield line["key"], by, ms[by] / min(ms.values()), ms[kept] / min(ms.values())
+
+
 def page(lines: list[dict[str, Any]]) -> str:
     """How far from the best engine the choice is, case by case."""
     head = [
@@ -235,6 +265,8 @@ def main() -> None:
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--refit", action="store_true")
+    parser.add_argument("--left-out", action="store_true")
     parser.add_argument("--recount", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -243,7 +275,8 @@ def main() -> None:
         RECORD.unlink(missing_ok=True)
     end, words = time.monotonic() + 60 * given.minutes, [word for word in given.only.split(",") if word]
     done = known()
-    for case in () if given.report or given.fit or given.recount else cases():
+    measures = not (given.report or given.fit or given.refit or given.left_out or given.recount)
+    for case in cases() if measures else ():
         if case.key in done or not all(word in case.key for word in words):
             continue
         if time.monotonic() > end:
@@ -267,6 +300,20 @@ def main() -> None:
                 engine,
                 json.dumps({kind: float(f"{value:.2g}") for kind, value in fit(lines, engine).items()}, indent=4),
             )
+        return
+    if given.refit:
+        refit(lines)
+        print(f"{COST} has new constants: now run this with --report, for the page by them")
+        return
+    if given.left_out:
+        found = list(left_out(lines))
+        for key, by, off, kept in found:
+            if max(off, kept) > 1.2:
+                print(f"{key}: {by}, {off:.2f} off, {kept:.2f} by the constants as they are")
+        print(
+            f"of {len(found)} cases {sum(off > 1.2 for _, _, off, _ in found)} are more than 1.2 off, "
+            f"{sum(kept > 1.2 for *_, kept in found)} by the constants as they are"
+        )
         return
     (RESULTS / "engine_choice.md").write_text(page(lines), encoding="utf-8")
 

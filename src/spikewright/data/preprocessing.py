@@ -132,9 +132,12 @@ class Preprocessing:
             if count not in (3, 4):
                 raise DataError(f"preprocessing: order=bgr is for pictures of three colours, the data have {count}")
             x = x.take([2, 1, 0, 3][:count], axis)
-        view = [1] * x.ndim
-        view[axis] = -1
-        mean, std = (np.asarray(v, np.float32).reshape(view) for v in (self.mean, self.std))
+
+        def by_channel(values: Sequence[float]) -> NDArray[np.float32]:
+            view = [1] * x.ndim
+            view[axis] = -1
+            return np.asarray(values, np.float32).reshape(view)
+
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused by whoever looks
             y = x.astype(np.float32)
             factor = self._factor(kind)
@@ -143,9 +146,8 @@ class Preprocessing:
             if self.scale != 1:
                 y = y * np.float32(self.scale)
             if any(self.mean):
-                y = y - mean
-            result: NDArray[np.float32] = y / std if any(s != 1 for s in self.std) else y
-        return result
+                y = y - by_channel(self.mean)
+            return y / by_channel(self.std) if any(s != 1 for s in self.std) else y
 
     def _factor(self, kind: np.dtype[Any]) -> float:
         if self.range is None or kind.kind == "f":

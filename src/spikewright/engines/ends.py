@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewright.recordings import events_in
 
@@ -46,17 +47,17 @@ class Ends:
             total = total / (t + 1)
         return total if self.factors is None else total / self._column(self.factors, total)
 
-    def means(self, totals: Tensor) -> Tensor:
-        """The same of all steps, from the totals ``(B, T, *shape)``, which are changed."""
-        import torch
-
-        steps = torch.arange(1, self.timesteps + 1, dtype=totals.dtype)
+    def means(self, totals: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of all steps, from the totals ``(B, T, values)``, which are changed."""
+        steps = np.arange(1, self.timesteps + 1)[None]
         if self.lengths is not None:
             for row, length in enumerate(self.lengths.tolist()):
                 totals[row, length:] = totals[row, length - 1]
-            steps = torch.minimum(steps[None], torch.from_numpy(self.lengths)[:, None]).to(totals.dtype)
-        found = totals.div_(steps.view(-1, self.timesteps, *(1 for _ in totals.shape[2:])))
-        return found if self.factors is None else found.div_(self._column(self.factors, found))
+            steps = np.minimum(steps, self.lengths[:, None])
+        totals /= steps[..., None].astype(totals.dtype)
+        if self.factors is not None:
+            totals /= self.factors[:, None, None].astype(totals.dtype)
+        return totals
 
     def running(self, like: Tensor) -> Tensor | None:
         """Which steps of a sequence ``(T, B, *shape)`` its samples have, ``(T, B, 1, …)`` of 0 and 1; None for all."""

@@ -153,7 +153,7 @@ class Run(Tabular):
         """What one batch did, in the memory of the host; it has no warnings yet."""
 
         def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
-            return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+            return {name: value.numpy(force=True) for name, value in tensors.items()}
 
         return cls(
             outputs=arrays(batch.outputs),
@@ -321,14 +321,15 @@ def _sent(
 
 def _total(value: Tensor) -> NDArray[np.float64]:
     """The sum over samples, a few of them at a time: a batch in double precision would be large."""
-    value = value.detach()
     if value.shape[0] == 1:
-        return value[0].double().cpu().numpy()
+        total: NDArray[np.float64] = value.numpy(force=True)[0].astype(np.float64, copy=False)
+        return total
+    value = value.detach()
     few = max(1, 2**22 // value[0].numel())
-    total = value[:few].double().sum(dim=0)
+    added = value[:few].double().sum(dim=0)
     for first in range(few, len(value), few):
-        total += value[first : first + few].double().sum(dim=0)
-    return total.cpu().numpy()
+        added += value[first : first + few].double().sum(dim=0)
+    return added.cpu().numpy()
 
 
 def _joined(rows: list[Array]) -> Array:

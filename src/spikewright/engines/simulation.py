@@ -107,7 +107,7 @@ def run_over(
             done = simulation.run(batch, timesteps, encoder, recording, first=at)
             readout.read(done)
             _check_finite(done)
-            observations = watcher.observe(batch, done)
+            observations = watcher.observe(values, done)
             for observe in observers:
                 observe(batch, done)
             if "events" not in record.what:

@@ -89,6 +89,8 @@ def reference_work(graph: Graph, encoder: Encoder, recording: Recording, batch: 
     found = {kind: amount * batch * recording.timesteps for kind, amount in each.items()}
     found.update({kind: amount * recording.timesteps for kind, amount in calls.items()})
     found["batches"] = 1
+    weighted = (node for node in graph if isinstance(node, Conv | ConvTranspose | Linear))
+    found["weights"] = sum(node.weight.size for node in weighted)  # made tensors anew for each run
     return found
 
 

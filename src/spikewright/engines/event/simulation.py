@@ -214,9 +214,8 @@ class _BatchArrays:
             self.inputs.append((self.layers[name], "base", own))
         given = split_inputs(self.graph, self.x) if self.prepared.images else {}
         for name, first in self.prepared.images.items():
-            self.inputs.append(
-                (self.layers[name], "image", np.ascontiguousarray(given[first.given].detach(), np.float32))
-            )
+            values = np.ascontiguousarray(given[first.given].numpy(force=True), np.float32)
+            self.inputs.append((self.layers[name], "image", values))
         sampled = {name: self._empty(name) for name in self.prepared.sampled}
         if sampled:
             for part in few_at_a_time(self.samples, self.prepared.resting.work):
@@ -285,7 +284,7 @@ class _BatchArrays:
 
     def _readout(self, name: str, totals: Any) -> Tensor:
         node, (shape,) = self.graph[name], self.graph.input_shapes(name)
-        mean = self.ends.means(_shaped(totals, shape, 2))
+        mean = _shaped(self.ends.means(totals), shape, 2)
         return node.answer(mean, lead=2) if isinstance(node, Output) else mean
 
 
@@ -322,5 +321,6 @@ def _shaped(array: Any, shape: Shape, lead: int = 1) -> Tensor:
     """The reverse of ``channels_last_rows``."""
     import torch
 
-    tensor = torch.from_numpy(array)
-    return tensor.reshape(*tensor.shape[:lead], *shape[1:], shape[0]).movedim(-1, lead)
+    last = array.reshape(*array.shape[:lead], *shape[1:], shape[0])
+    axes = range(last.ndim - 1)
+    return torch.from_numpy(last.transpose(*axes[:lead], last.ndim - 1, *axes[lead:]))
