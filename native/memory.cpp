@@ -31,7 +31,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
         lists += p.lists() * int64_t(span_of(chunk)) * (p.list_stride() / 2 + 4 * octets);
       }
       for (const Panel& p : g.panels) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + rows_per_round);
-      lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));
+      lists += 4 * int64_t(g.currents(true, chunk));  // as if potentials were recorded
     }
     widest = std::max(widest, lists);
   }

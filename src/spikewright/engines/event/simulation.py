@@ -97,13 +97,13 @@ class EventSimulation:
             SettingsError: naming the node that this engine cannot run.
         """
         wanted = as_recording(record, self.graph, 1)
-        constant, gather = type(encoder) is Constant, self.gather and not wanted.any("potentials")
+        constant = type(encoder) is Constant
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
-        narrow = self.dtype == "int16"
+        narrow = self.dtype == "int16" and not wanted.any("potentials")
         return prepared_plan(
             self.graph,
-            PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other, self.isa, narrow),
+            PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), self.gather, other, self.isa, narrow),
         )
 
     def run(
