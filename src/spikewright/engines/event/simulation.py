@@ -100,11 +100,10 @@ class EventSimulation:
         constant = type(encoder) is Constant
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
+        # potentials are told in single precision
         narrow = self.dtype == "int16" and not wanted.any("potentials")
-        return prepared_plan(
-            self.graph,
-            PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), self.gather, other, self.isa, narrow),
-        )
+        given, activity = 0 if constant else planes, wanted.any("nonzero")
+        return prepared_plan(self.graph, PlanSettings(constant, given, activity, self.gather, other, self.isa, narrow))
 
     def run(
         self,
