@@ -11,6 +11,7 @@
 
 #include "arrays.hpp"
 #include "chip_bindings.hpp"
+#include "gather.hpp"
 #include "image.hpp"
 #include "inner_loops.hpp"
 #include "plan.hpp"
@@ -197,7 +198,7 @@ class PyPlan {
       port.totals = array.data();
     } else if (kind == "spikes" && size == always && of.kind != Kind::output) {
       port.spikes = array.data();
-    } else if (kind == "potentials" && size == always && of.kind == Kind::neurons && !of.gather) {
+    } else if (kind == "potentials" && size == always && of.kind == Kind::neurons && !in_int16(of)) {
       port.potentials = array.data();
     } else {
       throw no_output(layer, kind);
@@ -207,6 +208,8 @@ class PyPlan {
   static PlanError no_output(int64_t layer, const std::string& kind) {
     return PlanError("layer " + std::to_string(layer) + ": cannot give an array '" + kind + "' of that size");
   }
+
+  static bool in_int16(const Layer& layer) { return layer.gather && !layer.gather->scale.empty(); }
 
   // Null where a layer has no such.
   Tally* tally_of(Port& port, int64_t layer, const std::string& kind) const {

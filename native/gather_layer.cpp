@@ -14,9 +14,9 @@ namespace {
 class Gathering {
  public:
   Gathering(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
-            float* totals, const std::atomic<bool>& stop)
+            float* to, const std::atomic<bool>& stop)
       : plan_(plan), layer_(layer), g_(*layer.gather), work_(work), state_(state), first_(first), steps_(steps),
-        span_(span_of(steps)), totals_(totals), stop_(stop), unlisted_(plan, layer, work, steps),
+        span_(span_of(steps)), kept_(to), stop_(stop), unlisted_(plan, layer, work, steps),
         bytes_(plan, layer, work, steps) {
     size_t list = 0, start = 0, bytes = 0, fires = 0, kept = 0, words = 0;
     for (const ChannelRange& range : g_.ranges) {
@@ -36,7 +36,7 @@ class Gathering {
     for (const Panel& panel : g_.panels) rows += assembled(panel);
     work.rows.reserve(rows * size_t(g_.at_once()));
     work.rounds.reserve(std::max<size_t>(1, g_.panels.size()) * size_t(g_.at_once()) * max_chunk);
-    const size_t currents = g_.currents(layer.kind != Kind::neurons || unlisted_.any(), steps);
+    const size_t currents = g_.currents(layer.kind != Kind::neurons || unlisted_.any() || kept_, steps);
     g_.scale.empty() ? work.current.reserve(currents) : work.short_current.reserve(currents);
   }
 
@@ -227,7 +227,7 @@ class Gathering {
     s.steps = steps_, s.positions = positions, s.stride = stride;
     s.base = base + at, s.v = v + at, s.count = state_.count.data() + at;
     s.rule = layer_.neurons.rule();
-    const bool fires = layer_.kind == Kind::neurons;
+    const bool fires = layer_.kind == Kind::neurons, shows = fires && kept_;
     large.first = at;
     if (layer_.open_ended) s.overflow = {keep_large, &large};
     if (fires) {
@@ -265,7 +265,7 @@ class Gathering {
     }
     for (size_t panel = 0; panel <= last; ++panel) {
       if (panel != last && !g_.panels[panel].in_block[size_t(block)]) continue;
-      s.last = panel == last && fires;
+      s.last = panel == last && fires && !shows;
       const bool rests = s.last && s.first && g_.panels.empty();
       const size_t row = g_.panels.empty() ? 0 : size_t(g_.panels[panel].first);
       s.weight = values.weight.data() + (size_t(block) * size_t(g_.rows) + row) * size_t(g_.lanes);
@@ -273,9 +273,13 @@ class Gathering {
       kernel(s);
       s.first = false;
     }
+    if (shows) {
+      s.last = true, s.row_lists = nullptr;
+      kernel(s);
+    }
     if constexpr (std::is_same_v<T, float>) {
       const int first = y * layer_.row_length + x * g_.fused;
-      if (layer_.kind == Kind::output) total(first, positions, block);
+      if (layer_.kind == Kind::output || shows) keep(first, positions, block);
       if (layer_.kind == Kind::relay) pass_on(at, stride, positions);
     }
   }
@@ -289,18 +293,19 @@ class Gathering {
     }
   }
 
-  // What has arrived at an output so far.
-  void total(int first, int positions, int block) const {
+  // What has arrived at an output so far; of neurons the potentials, which stand where their currents did.
+  void keep(int first, int positions, int block) const {
+    const bool adds = layer_.kind == Kind::output;
     const int members = std::min(positions * g_.fused, layer_.row_length - first % layer_.row_length);
     const int lane = g_.blocks > 1 ? block * g_.lanes : 0, lanes = std::min(layer_.channels - lane, g_.lanes);
     for (int k = 0; k < members; ++k) {
       float* v = state_.v.data() + layer_.slot(first + k) + lane;
       const float* current = work_.current.get() + ptrdiff_t(k / g_.fused) * steps_ * g_.lanes;
       if (g_.blocks == 1) current += k % g_.fused * layer_.padded;
-      float* to = totals_ ? totals_ + ptrdiff_t(first + k) * layer_.channels + lane : nullptr;
+      float* to = kept_ ? kept_ + ptrdiff_t(first + k) * layer_.channels + lane : nullptr;
       for (int t = 0; t < steps_; ++t, current += g_.lanes) {
-        for (int c = 0; c < lanes; ++c) v[c] += current[c];
-        if (to) std::copy(v, v + lanes, to + ptrdiff_t(t) * layer_.size());
+        for (int c = 0; adds && c < lanes; ++c) v[c] += current[c];
+        if (to) std::copy_n(adds ? v : current, lanes, to + ptrdiff_t(t) * layer_.size());
       }
     }
   }
@@ -311,7 +316,7 @@ class Gathering {
   Workspace& work_;
   LayerState& state_;
   const int first_, steps_, span_;
-  float* const totals_;  // of an output: (steps, values)
+  float* const kept_;  // (steps, values): of an output what has arrived, of neurons potentials; may be null
   const std::atomic<bool>& stop_;
   Unlisted unlisted_;
   ByteSums bytes_;
@@ -324,8 +329,8 @@ class Gathering {
 }  // namespace
 
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& work, LayerState& state, int first, int steps,
-                  float* totals, const std::atomic<bool>& stop) {
-  Gathering(plan, layer, work, state, first, steps, totals, stop).run();
+                  float* kept, const std::atomic<bool>& stop) {
+  Gathering(plan, layer, work, state, first, steps, kept, stop).run();
   sort_large(state);
 }
 

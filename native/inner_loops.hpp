@@ -182,6 +182,8 @@ struct Overflow {
 template <class T>
 struct Sums {
   int steps, positions;
+  // Null where nothing is to be added: neurons fire by the base or, where that is in the currents already, by these, and
+  // their potentials after each step take the place of these.
   const RowList* row_lists;
   const T* weight;   // (rows, lanes)
   const T* base;     // what arrives at each step, spikes apart

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <type_traits>
+
 #include "chip_body.hpp"
 #include "inner_loops.hpp"
 #include "listing_body.hpp"
@@ -132,18 +134,38 @@ void rest(const Sums<typename V::Value>& s) {
   }
 }
 
+// Neurons whose potentials are recorded: the currents are summed already, and the potentials come in their place.
 template <class V, int vectors, Firing firing>
-void sum_or_rest(const Sums<typename V::Value>& s) {
-  s.row_lists ? sum<V, vectors, firing>(s) : rest<V, vectors, firing>(s);
+void show_potentials(const Sums<float>& s) {
+  float* current = s.current;
+  for (int position = 0; position < s.positions; ++position) {
+    Position<V, vectors, firing> neurons(s, position);
+    neurons.run([&](int t) {
+      V sum[vectors];
+      for (int j = 0; j < vectors; ++j) sum[j] = V::load(current + j * V::width);
+      neurons.fire(t, sum);
+      neurons.show(current);
+      current += ptrdiff_t(vectors) * V::width;
+    });
+  }
+}
+
+template <class V, int vectors, Firing firing>
+void sum_or_fire(const Sums<typename V::Value>& s) {
+  if (s.row_lists) return sum<V, vectors, firing>(s);
+  if constexpr (std::is_same_v<typename V::Value, float>) {
+    if (!s.first) return show_potentials<V, vectors, firing>(s);
+  }
+  rest<V, vectors, firing>(s);
 }
 
 template <class V, Firing firing>
 void sum_blocks(const Sums<typename V::Value>& sums, int vectors) {
   switch (vectors) {
-    case 1: return sum_or_rest<V, 1, firing>(sums);
-    case 2: return sum_or_rest<V, 2, firing>(sums);
-    case 3: return sum_or_rest<V, 3, firing>(sums);
-    default: return sum_or_rest<V, 4, firing>(sums);
+    case 1: return sum_or_fire<V, 1, firing>(sums);
+    case 2: return sum_or_fire<V, 2, firing>(sums);
+    case 3: return sum_or_fire<V, 3, firing>(sums);
+    default: return sum_or_fire<V, 4, firing>(sums);
   }
 }
 

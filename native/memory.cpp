@@ -32,7 +32,7 @@ int64_t Engine::bytes_per_thread(int chunk) const {
       }
       for (const Panel& p : g.panels) lists += int64_t(chunk) * g.at_once() * (p.capacity / 2 + rows_per_round);
       for (const ByteProjection& one : g.bytes) lists += one.range.ring * int64_t(one.row_bytes(g.width, chunk));
-      lists += 4 * int64_t(g.currents(layer.kind == Kind::output, chunk));
+      lists += 4 * int64_t(g.currents(true, chunk));  // as if potentials were recorded
     }
     widest = std::max(widest, lists);
   }

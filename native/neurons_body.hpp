@@ -139,6 +139,11 @@ class Position {
     if (s_.last) store();
   }
 
+  // The potentials, after the last step that was taken.
+  void show(T* to) const {
+    for (int j = 0; j < vectors; ++j) held_.v[j].store(to + j * V::width);
+  }
+
   void fire(int t, V (&current)[vectors]) {
     if constexpr (firing == Firing::plain) {
       for (int j = 0; j < vectors; ++j) now_[0][j].push(fire_plain(held_.v[j], current[j], held_.threshold[j]));

@@ -120,14 +120,14 @@ class Sample {
   void advance(size_t k, int first, int steps) const {
     const Layer& layer = plan_.layers[k];
     LayerState& state = work_.layers[k];
+    float* kept = layer.kind == Kind::output ? port(k).totals : port(k).potentials;
+    if (kept) kept = of_sample(kept, layer, true) + size_t(first) * size_t(layer.size());
     if (layer.kind == Kind::output && layer.gather) {
-      float* totals = port(k).totals;
-      if (totals) totals = of_sample(totals, layer, true) + size_t(first) * size_t(layer.size());
-      return gather_layer(plan_, layer, work_, state, first, steps, totals, stop_);
+      return gather_layer(plan_, layer, work_, state, first, steps, kept, stop_);
     }
     if (layer.makes_trains()) {
       if (layer.gather) {
-        gather_layer(plan_, layer, work_, state, first, steps, nullptr, stop_);
+        gather_layer(plan_, layer, work_, state, first, steps, kept, stop_);
       } else if (layer.kind == Kind::join) {
         join_layers(plan_, layer, work_, steps, state);
       } else {

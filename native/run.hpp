@@ -176,7 +176,7 @@ class Engine {
 void scatter(const Projection& projection, const Layer& target, const InnerLoops& loops, const uint32_t* index,
              const float* value, uint32_t events, float* current, const std::atomic<bool>& stop);
 void gather_layer(const Plan& plan, const Layer& layer, Workspace& workspace, LayerState& state, int first, int steps,
-                  float* totals, const std::atomic<bool>& stop);
+                  float* kept, const std::atomic<bool>& stop);
 void pool_trains(const Layer& layer, const Layer& source, const LayerState& from, const InnerLoops& loops, int steps,
                  PoolBlock& block, LayerState& state, const std::atomic<bool>& stop);
 void list_trains(const Layer& layer, int steps, LayerState& state, const std::atomic<bool>& stop);

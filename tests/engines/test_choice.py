@@ -91,10 +91,22 @@ def test_all_work_has_a_price() -> None:
 
 
 @needs_core
-def test_potentials_are_scattered() -> None:
+def test_recording_potentials_adds_what_is_recorded_and_nothing_else() -> None:
+    graph = convolutions()
+    works = []
+    for record in (Record(), Record("potentials", "b"), Record("potentials")):
+        recording = record.fitted(graph, 8)
+        works.append(event_work(graph, EventSimulation(graph).prepare(Constant(), recording), recording, 1))
+    assert [work.pop("recorded") for work in works] == [0, 8 * 24 * 16, 8 * (16 * 36 + 24 * 16)]
+    assert works[0] == works[1] == works[2]
+
+
+@needs_core
+def test_without_gathering_all_is_scattered() -> None:
     graph = convolutions()
     recording = Record("potentials").fitted(graph, 8)
-    work = event_work(graph, EventSimulation(graph).prepare(Constant(), recording), recording, 1)
+    scattering = EventSimulation(graph, gather=False).prepare(Constant(), recording)
+    work = event_work(graph, scattering, recording, 1)
     assert work["scattered spikes"] == pytest.approx(8 * FIRING * (24 * 16 * 16 * 9 + 24 * 16 * 10))
     assert not work.get("additions")
 

@@ -102,8 +102,9 @@ def test_currents_and_spikes_are_those_of_the_page(gather: bool) -> None:
     np.testing.assert_array_equal(ran("neurons", "spikes", gather).T.reshape(-1), numbers(page["spike"]))
 
 
-def test_potentials_are_those_of_the_page() -> None:
+@pytest.mark.parametrize("gather", [True, False])
+def test_potentials_are_those_of_the_page(gather: bool) -> None:
     page = table("their sum")
-    left = ran("neurons", "potentials", gather=False).T.reshape(-1)
+    left = ran("neurons", "potentials", gather).T.reshape(-1)
     np.testing.assert_array_equal(left, numbers(page["left"]))
     np.testing.assert_array_equal(left + numbers(page["spike"]), numbers(page["potential"]))

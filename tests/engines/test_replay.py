@@ -38,7 +38,7 @@ from spikewright.engines.event.simulation import EventSimulation
 ROOT = Path(__file__).parents[2]
 CONSTANT = encoder("constant")
 ENCODERS = (CONSTANT, Poisson(scale=0.5), Poisson(scale=2.0))
-RECORDED: tuple[tuple[str, ...], ...] = ((), ("events",), ("spikes", "nonzero"))
+RECORDED: tuple[tuple[str, ...], ...] = ((), ("events", "potentials"), ("spikes", "nonzero"))
 CHUNKS = (64, 3, 16, 32, 8)
 STEPS = (11, 9, 5, 33, 70)
 

@@ -41,10 +41,14 @@ def test_both_engines_alike(neurons, binning):
     conversion = network(1, neurons, signed if "signed" in binning else None, gain=4)
     recordings = data((40, 17, 33), binning)
     runs = [
-        sw.simulate(conversion, recordings, dt=1e-3, engine=engine, record=("events",), quiet=True)
+        sw.simulate(conversion, recordings, dt=1e-3, engine=engine, record=("events", "potentials"), quiet=True)
         for engine in ("reference", "event")
     ]
     assert runs[0].timesteps == 40
+    for name, potentials in runs[0].potentials.items():  # none of a recording that has ended
+        assert np.allclose(runs[1].potentials[name], potentials, rtol=1e-4, atol=1e-4)
+        assert potentials[1, :17].any()
+        assert not runs[1].potentials[name][1, 17:].any()
     assert any(len(train) for train in runs[0].events.values())
     for name, train in runs[0].events.items():
         for column in ("sample", "timestep", "neuron", "value"):

@@ -177,11 +177,11 @@ def event_work(graph: Graph, prepared: PreparedPlan, recording: Recording, batch
     for name in prepared.compiled.layers:
         node, size = graph[name], prod(graph.shapes[name])
         if isinstance(node, IF):
-            slow = node.signed or node.decay != 1 or node.max_spikes != 1 or recording.any("potentials")
+            slow = node.signed or node.decay != 1 or node.max_spikes != 1
             each["other neurons" if slow else "neurons"] += size * steps
             each["neurons of a chunk"] += size * chunks
         elif isinstance(node, SpikeMaxPool):
-            trains = single and node.policy in ("count_max", "avg_max") and not recording.any("potentials")
+            trains = single and node.policy in ("count_max", "avg_max")
             each["pooled" if trains else "pooled by events"] += prod(graph.input_shapes(node)[0]) * steps
             each["neurons of a chunk"] += size * chunks
         elif isinstance(node, Output):

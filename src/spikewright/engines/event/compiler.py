@@ -69,7 +69,7 @@ def compile_graph(
         planes: 1 where inputs that change with time are 0 or 1, 2 where they are −1, 0 or 1, else 0.
         units: by node, what the plan is to take a value of 1 from it for; see ``event_units``. 1 by default.
         activity: whether the values that weighted nodes read must be seen as such.
-        gather: whether layers may sum their currents output by output; what they do not record then is potentials.
+        gather: whether layers may sum their currents output by output.
         fixed_point: whether layers that gather count in 16-bit integers, where their neurons allow it.
         isa: an instruction set of the native core; the best one by default.
 

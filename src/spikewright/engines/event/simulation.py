@@ -104,14 +104,14 @@ class EventSimulation:
             SettingsError: naming the node that this engine cannot run.
         """
         wanted = as_recording(record, self.graph, 1)
-        constant, gather = type(encoder) is Constant, self.gather and not wanted.any("potentials")
+        constant = type(encoder) is Constant
         units = event_units(self.graph, encoder.fitted(self.graph))
         other = tuple((name, unit) for name, unit in units.items() if unit != 1)
-        narrow = self.dtype == "int16"
-        return prepared_plan(
-            round_weights(self.graph, encoder).graph if self.dtype == "int8" else self.graph,
-            PlanSettings(constant, 0 if constant else planes, wanted.any("nonzero"), gather, other, self.isa, narrow),
-        )
+        # potentials are told in single precision
+        narrow = self.dtype == "int16" and not wanted.any("potentials")
+        given, activity = 0 if constant else planes, wanted.any("nonzero")
+        graph = round_weights(self.graph, encoder).graph if self.dtype == "int8" else self.graph
+        return prepared_plan(graph, PlanSettings(constant, given, activity, self.gather, other, self.isa, narrow))
 
     def run(
         self,
