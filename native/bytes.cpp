@@ -52,9 +52,11 @@ std::vector<float> byte_scales(const Layer& layer, const Projection& p) {
 }
 
 bool fits_bytes(const Layer& source, const OperatorGrid& grid) {
-  float sent = 0;
+  double sent = 0;
   for (int plane = 0; plane < source.planes(); plane += source.low_planes()) sent += std::abs(source.value_of(plane));
-  return source.planes() > 0 && sent * float((1 << grid.digits) - 1) <= most;
+  sent *= (1 << grid.digits) - 1;
+  const double inputs = double(grid.taps) * grid.kernel * grid.channels;
+  return sent > 0 && sent <= most && grid.channels <= UINT16_MAX && sent * most * inputs <= INT32_MAX;
 }
 
 void pack_bytes(const Layer& layer, const OperatorGrid& grid, Gather& g, ByteProjection& to) {

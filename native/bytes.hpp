@@ -13,7 +13,7 @@ namespace spikewright {
 // has none. It has few digits, so that sums of many of these multiples are exact in single precision.
 std::vector<float> byte_scales(const Layer& layer, const Projection& p);
 
-// Whether what the neurons of a source send to one point of a grid fits a byte.
+// Whether what the neurons of a source send to one point of a grid fits a byte, and what a position receives 32 bits.
 bool fits_bytes(const Layer& source, const OperatorGrid& grid);
 
 // Weights of 8 bits in the order in which they are multiplied.
