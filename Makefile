@@ -80,7 +80,7 @@ torture: $(STAMP)  ## hours of faults: kills, full disks, damaged files, random 
 sanitize: $(SANITIZED)/.installed  ## the native engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
-	  $(SANITIZED)/bin/python -m pytest $(PARALLEL) tests/engines/test_event_plan.py tests/engines/test_event.py tests/engines/test_event_joins.py tests/engines/test_event_sums.py tests/engines/test_event_memory.py tests/engines/test_event_few_steps.py tests/engines/test_event_graded.py tests/engines/test_event_potentials.py tests/engines/test_event_int16.py::test_any_network_runs tests/chips/test_chip_native.py tests/calibration/test_one_look.py
+	  $(SANITIZED)/bin/python -m pytest $(PARALLEL) tests/engines/test_event_plan.py tests/engines/test_event.py tests/engines/test_event_joins.py tests/engines/test_event_sums.py tests/engines/test_event_memory.py tests/engines/test_event_few_steps.py tests/engines/test_event_graded.py tests/engines/test_event_potentials.py tests/engines/test_event_bytes.py tests/engines/test_event_int16.py::test_any_network_runs tests/chips/test_chip_native.py tests/calibration/test_one_look.py
 
 $(SANITIZED)/.installed: $(STAMP)
 	$(beside) $(SANITIZED)

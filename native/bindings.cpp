@@ -152,6 +152,12 @@ class PyPlan {
     return found;
   }
 
+  std::vector<int> byte_projections() const {
+    std::vector<int> found;
+    for (const Layer& layer : plan_->layers) found.push_back(layer.gather ? int(layer.gather->bytes.size()) : 0);
+    return found;
+  }
+
   int64_t bytes_per_thread(int64_t chunk) const {
     if (!engine_) throw PlanError("finish the plan before asking for its size");
     return engine_->bytes_per_thread(int(std::clamp<int64_t>(chunk, 1, max_chunk)));
@@ -297,6 +303,8 @@ NB_MODULE(_native, m) {
            nb::arg("given") = std::vector<GivenEvents>{}, nb::arg("lengths") = nb::none(),
            nb::arg("totals") = std::vector<std::tuple<int64_t, std::string, Totals>>{})
       .def("gathering", &PyPlan::gathering, "Of each layer, whether its currents are summed output by output.")
+      .def("byte_projections", &PyPlan::byte_projections,
+           "Of each layer, how many operators have weights of 8 bits that are multiplied as bytes.")
       .def("bytes_per_thread", &PyPlan::bytes_per_thread)
       .def_prop_ro("isa", &PyPlan::isa);
   bind_chip(m);
