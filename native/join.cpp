@@ -26,6 +26,15 @@ void join_trains(const Plan& plan, const Layer& layer, const Workspace& workspac
   }
 }
 
+// Of one layer to another: they do not overlap, which lets the compiler take vectors. Most have a few channels.
+void add_stretch(const float* __restrict from, float factor, size_t length, float* __restrict to) {
+  size_t i = 0;
+  for (; i + 4 <= length; i += 4) {
+    for (size_t k = i; k < i + 4; ++k) to[k] += factor * from[k];
+  }
+  for (; i < length; ++i) to[i] += factor * from[i];
+}
+
 void join_values(const Plan& plan, const Layer& layer, const Workspace& workspace, int steps, LayerState& state) {
   std::fill(state.values.begin(), state.values.end(), 0.0f);
   std::vector<float> dense;
@@ -34,9 +43,7 @@ void join_values(const Plan& plan, const Layer& layer, const Workspace& workspac
     const LayerState& from = workspace.layers[size_t(part.source)];
     const auto add = [&](int t, const float* read) {
       float* write = state.values.data() + size_t(t) * layer.slots();
-      for (const Part::Stretch& one : part.stretches) {
-        for (uint32_t i = 0; i < one.length; ++i) write[one.to + i] += one.factor * read[one.from + i];
-      }
+      for (const Part::Stretch& one : part.stretches) add_stretch(read + one.from, one.factor, one.length, write + one.to);
     };
     if (source.sends_graded()) {
       for (int t = 0; t < steps; ++t) add(t, from.values.data() + size_t(t) * source.slots());
