@@ -8,13 +8,6 @@ namespace {
 
 constexpr int most = 127;  // of a byte, either way
 
-// The smallest m · 2 ** e that is at least `least`, where m has four bits.
-float four_bits(float least) {
-  int exponent = 0;
-  const float fraction = std::frexp(least, &exponent);
-  return std::ldexp(std::ceil(fraction * 16), exponent - 4);
-}
-
 bool is_scale(float scale, const float* weight, size_t count, ptrdiff_t stride) {
   for (size_t i = 0; i < count; ++i, weight += stride) {
     const float whole = std::nearbyint(*weight / scale);
@@ -23,12 +16,13 @@ bool is_scale(float scale, const float* weight, size_t count, ptrdiff_t stride) 
   return true;
 }
 
-// Of the scales that could be: the smallest, the next, and the first that is a power of two.
+// For each m of four bits the smallest m · 2 ** e that could be is enough: whole multiples of a larger one are multiples of
+// it as well.
 float scale_of(float largest, const float* weight, size_t count, ptrdiff_t stride) {
-  const float least = four_bits(largest / most);
-  int exponent = 0;
-  std::frexp(least, &exponent);
-  for (const float scale : {least, four_bits(least * 1.01f), std::ldexp(1.0f, exponent)}) {
+  for (int m = 8; m < 16; ++m) {
+    int exponent = 0;
+    if (std::frexp(largest / most / float(m), &exponent) == 0.5f) --exponent;
+    const float scale = std::ldexp(float(m), exponent);
     if (std::isnormal(scale) && is_scale(scale, weight, count, stride)) return scale;
   }
   return 0;

@@ -127,6 +127,21 @@ def test_only_whole_multiples_are_bytes(isa: str) -> None:
         assert multiplied(EventSimulation(given_, isa=isa), "constant") == bytes_
 
 
+@pytest.mark.parametrize("isa", BYTES)
+@pytest.mark.parametrize("m", range(8, 16))
+@pytest.mark.parametrize("most", [1, 23, 100, 113, 126, 127])
+def test_any_scale_of_four_bits_is_found(isa: str, m: int, most: int) -> None:
+    """Whatever the largest multiple of it, as where a layer has one scale for all channels."""
+    graph = series(32)
+    conv = graph["conv"]
+    assert isinstance(conv, Conv)
+    multiples = np.random.default_rng(m).integers(-most, most + 1, conv.weight.shape)
+    multiples[:, 0, 0] = most
+    weight = multiples.astype(np.float32) * np.float32(m / 2**11)
+    given_ = Graph([replace(conv, weight=weight) if node is conv else node for node in graph])
+    assert multiplied(EventSimulation(given_, isa=isa), "constant") == 1
+
+
 def test_threads_and_batches_change_nothing() -> None:
     graph, x = Wide(3, "single", 4.0).network()
     many = torch.from_numpy(np.repeat(x, 8, axis=0))

@@ -174,3 +174,13 @@ def test_a_pad_with_other_readers_stays_in_front_of_the_rectifier() -> None:
     graph = b.graph()
     graph = graph.with_nodes([*graph, graph["output"].replace(name="other", inputs=(before,))])
     assert [n.inputs for n in pads_behind_rectifiers(graph)] == [n.inputs for n in graph]
+
+
+def test_a_crop_reaches_into_the_zeros_of_the_other_side() -> None:
+    """Two values are cropped where there is one, which leaves two of three zeros."""
+    node = Pad(name="pad", inputs=("input",), padding=((0, 0), (-2, 3), (1, -1)))
+    graph = sw.Graph([sw.nodes.Input(name="input", shape=(1, 1, 4)), node])
+    numbers = np.arange(4).reshape(1, 1, 4)
+    assert graph.shapes["pad"] == node.moves(numbers).shape == (1, 2, 4)
+    assert (node.moves(numbers) < 0).all()
+    assert not run(graph, np.ones((2, 1, 1, 4), np.float32), keep=["pad"])["pad"].any()

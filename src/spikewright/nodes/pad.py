@@ -39,7 +39,9 @@ class Pad(Node):
     def bind(self, to_tensor: ToTensor) -> Callable[..., Tensor]:
         import torch.nn.functional as F
 
-        return lambda x: F.pad(x, torch_padding(self.padding))
+        zeros = torch_padding(tuple((max(low, 0), max(high, 0)) for low, high in self.padding))
+        crops = torch_padding(tuple((min(low, 0), min(high, 0)) for low, high in self.padding))
+        return lambda x: F.pad(F.pad(x, zeros), crops)  # one call refuses to crop more than there was before the zeros
 
     def moves(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         grown = tuple((max(low, 0), max(high, 0)) for low, high in self.padding)
