@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from spikewright.engines.event._native import instruction_sets
 
 from _networks import BATCH, OURS, PEERS, processor
 from _picture import bars
@@ -59,7 +60,8 @@ def of_accuracy(line: Line, theirs: Mapping[str, Line]) -> list[str]:
 
 
 def of_several(line: Line) -> list[str]:
-    numbers = [f"{line[label]:.2f}" for label in ("single", "several", "spikes", "a spike")]
+    labels = ("spikes", "single", "several", "a spike", "single int8", "several int8", "a spike int8")
+    numbers = [f"{line[label]:.2f}" if label in line else "" for label in labels]
     return [line["network"], line["what"], *numbers]
 
 
@@ -111,10 +113,10 @@ def page(lines: Sequence[Line]) -> str:
         "# The event engine: speed, peers, memory",
         "",
         f"By `benchmarks/engine.py`. Milliseconds an image, processor time of one thread, batch {BATCH}, the least of",
-        f"rounds that take turns. {platform.machine()}, {processor()}, {os.cpu_count()} cores, torch's instructions "
-        f"{torch.backends.cpu.get_cpu_capability()},",
-        f"torch {torch.__version__}. Load average {min(loads)} to {max(loads)}: other work ran beside it"
-        f"{'' if max(loads) > 2 else ' hardly'}, which",
+        f"rounds that take turns. {platform.machine()}, {processor()}, {os.cpu_count()} cores, the engine's "
+        f"instructions {instruction_sets()[0]}, torch's",
+        f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}. Load average {min(loads)} to "
+        f"{max(loads)}: other work ran beside it{'' if max(loads) > 2 else ' hardly'}, which",
         "slows all sides of a row, if not all of them alike; `engine.jsonl` has the load of each row.",
     ]
     text += table(
@@ -146,7 +148,7 @@ def page(lines: Sequence[Line]) -> str:
     text += table(
         "Several spikes a step",
         "T = 16. *Spikes*: so many times those of single spikes. *A spike*: the time of each over that of single ones.",
-        "network | neurons | single, ms | several, ms | spikes | a spike",
+        "network | neurons | spikes | single, ms | several, ms | a spike | in int8: single | several | a spike",
         rows("several spikes", of_several),
     )
     text += table(

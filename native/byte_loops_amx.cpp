@@ -76,8 +76,9 @@ void spread(const ByteColumn& c) {
           int i = 0;
           for (; whole && i + 64 <= e->count; i += 64) spread_wide(c, words + i, c.values[plane], first, e->entry + i);
           if (i == e->count) continue;
-          whole ? spread_half<false>(c, words + i, e->count - i, c.values[plane], first, e->entry + i)
-                : spread_half<true>(c, words, e->count, c.values[plane], first, e->entry);
+          const int8_t value = c.values[plane];
+          whole ? spread_half<false>(c, words + i, e->count - i, value, first, e->entry + i)
+                : spread_half<true>(c, words, e->count, value, first, e->entry);
         }
       }
     }
@@ -93,7 +94,7 @@ struct alignas(64) TileShapes {
   uint8_t rows[16] = {};
 };
 
-// Tiles 0 to 3 are sums, of which 0 and 1 and those of spikes in 4 have `first` rows, 2 and 3 and 5 `second`; 6 and 7 are
+// Tiles 0 to 3 are sums; of these 0 and 1, and spikes in 4, have `first` rows, 2 and 3, and 5, `second`. 6 and 7 are
 // weights. A thread keeps its shapes, since it takes a hundred nanoseconds to set them.
 void shape_tiles(int first, int second) {
   thread_local int shaped[2] = {0, 0};

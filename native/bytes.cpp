@@ -16,8 +16,8 @@ bool is_scale(float scale, const float* weight, size_t count, ptrdiff_t stride) 
   return true;
 }
 
-// For each m of four bits the smallest m · 2 ** e that could be is enough: whole multiples of a larger one are multiples of
-// it as well.
+// For each m of four bits the smallest m · 2 ** e that could be is enough: multiples of a larger one are its multiples
+// as well.
 float scale_of(float largest, const float* weight, size_t count, ptrdiff_t stride) {
   for (int m = 8; m < 16; ++m) {
     int exponent = 0;
@@ -94,7 +94,8 @@ ByteSums::ByteSums(const Plan& plan, const Layer& layer, Workspace& work, int st
 
 int8_t* ByteSums::record_of(const ByteProjection& one, size_t k, int row, int x) const {
   const size_t of_row = one.row_bytes(g_.width, steps_);
-  return work_.spread.get() + first_[k] + size_t(row % one.range.ring) * of_row + size_t(x * steps_) * size_t(one.record);
+  const size_t first = first_[k] + size_t(row % one.range.ring) * of_row;
+  return work_.spread.get() + first + size_t(x * steps_) * size_t(one.record);
 }
 
 void ByteSums::spread(int y) {
@@ -117,8 +118,8 @@ void ByteSums::spread_row(const ByteProjection& one, size_t k, int row) {
   const LayerState& from = work_.layers[size_t(range.source)];
   const int planes = from.several ? source.planes() : source.low_planes();
   ByteColumn to{steps_, range.channels, from.trains.data(), from.trains.data() + source.words(),
-                ptrdiff_t(source.slots()), one.values.data(), planes, nullptr, nullptr, range.slots.data(), nullptr, 0, 0,
-                one.record};
+                ptrdiff_t(source.slots()), one.values.data(), planes, nullptr, nullptr, range.slots.data(), nullptr, 0,
+                0, one.record};
   to.next = ptrdiff_t(steps_) * one.record - ptrdiff_t(range.stride) * range.channels;
   const uint32_t* extents = range.extent_start.data() + size_t(row) * size_t(range.columns + 1);
   for (int column = 0; column < range.columns; ++column) {

@@ -232,9 +232,10 @@ bool add_channelwise(const Layer& source, const Layer& layer, int projection, co
   return true;
 }
 
-// Whether a projection of spikes had better be multiplied as bytes than listed. What a listed spike costs was measured in
-// whole networks: additions from beyond the first cache, and half as much again for the lists.
-bool prefers_bytes(const Layer& source, const Layer& layer, const Projection& p, const OperatorGrid& grid, int vectors) {
+// Whether a projection of spikes had better be multiplied as bytes than listed. What a listed spike costs was measured
+// in whole networks: additions from beyond the first cache, and half as much again for the lists.
+bool prefers_bytes(const Layer& source, const Layer& layer, const Projection& p, const OperatorGrid& grid,
+                   int vectors) {
   if (grid.one_to_one || has_filters_each(p, layer) || !fits_bytes(source, grid)) return false;
   const double lists = usual_rows(source, grid, 1) * (2 + vectors);
   return byte_cycles(layer, grid, 1, vectors * byte_lanes) < lists && !byte_scales(layer, p).empty();
