@@ -52,6 +52,9 @@ WAYS = (  # instruction set, chunk of timesteps, gathering
     seed=340806, encoder=Poisson(scale=1.0), record=RECORDS, way=WAYS[0], inputs=1
 )  # a spike that a bias keeps company
 @example(
+    seed=20136, encoder=named_encoder("constant"), record=RECORDS, way=WAYS[0], inputs=1
+)  # a pool over channels that became positions
+@example(
     seed=1537, encoder=named_encoder("constant"), record=RECORDS, way=WAYS[0], inputs=1
 )  # graded values that a crop takes away
 def test_spike_for_spike(

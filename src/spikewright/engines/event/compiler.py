@@ -192,7 +192,7 @@ class _Compiler:
         self.made.layers[node.name] = layer
         if isinstance(node, Output):
             return nothing(shape)
-        source = add_source(self.made.sources, layer, prod(shape))
+        source = add_source(self.made.sources, layer, shape)
         return all_neurons(shape, source.first)
 
     def _add_neurons(self, node: IF, shape: Shape) -> int:
@@ -210,7 +210,8 @@ class _Compiler:
         return layer
 
     def _add_pool(self, node: SpikeMaxPool, view: View, shape: Shape) -> int:
-        if not is_one_layer(view, self.made.sources):
+        alone = is_one_layer(view, self.made.sources)
+        if not alone or sources_of(view, self.made.sources)[0].channels != view.shape[0]:
             view = joined(self.made.plan, view, self.made.sources)
         (source,) = sources_of(view, self.made.sources)
         windows = behind_taps(view, node.connections(view.shape)).neurons  # the same for every channel

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.engines.event.view import View, all_neurons
+from spikewright.graph import Shape
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The neurons of one layer of the plan: ``size`` of them, numbered from ``first``.
+    """The neurons of one layer of the plan: ``size`` of them in so many ``channels``, numbered from ``first``.
 
     ``copies`` are, of a layer that joins others, the numbers of theirs that its own stand for, -1 for none; of sums one
     of the summed, which nothing asks for.
@@ -23,6 +24,7 @@ class Source:
     layer: int
     first: int
     size: int
+    channels: int
     copies: NDArray[np.int64] | None = None
 
 
@@ -32,10 +34,10 @@ def sources_of(view: View, sources: list[Source]) -> list[Source]:
     return [s for s in sources if read[s.first : s.first + s.size].any()]
 
 
-def add_source(sources: list[Source], layer: int, size: int, copies: NDArray[np.int64] | None = None) -> Source:
-    """The neurons of one more layer, numbered after all others."""
+def add_source(sources: list[Source], layer: int, shape: Shape, copies: NDArray[np.int64] | None = None) -> Source:
+    """The neurons of one more layer of that shape, numbered after all others."""
     first = sources[-1].first + sources[-1].size if sources else 0
-    sources.append(Source(layer, first, size, copies))
+    sources.append(Source(layer, first, prod(shape), shape[0], copies))
     return sources[-1]
 
 
@@ -48,7 +50,7 @@ def joined(plan: Any, view: View, sources: list[Source]) -> View:
     shape, neurons = view.shape, _rows(view.neurons)
     layers, read, to, _ = _parts(neurons, sources_of(view, sources))
     layer = plan.join(prod(shape[1:]), shape[0], layers, read, to)
-    source = add_source(sources, layer, prod(shape), neurons[:, 0])
+    source = add_source(sources, layer, shape, neurons[:, 0])
     return replace(view, neurons=np.where(view.neurons >= 0, all_neurons(shape, source.first).neurons, -1))
 
 
@@ -58,7 +60,7 @@ def summed(plan: Any, view: View, sources: list[Source]) -> View:
     layers, read, to, at = _parts(neurons, sources_of(view, sources))
     weights = [np.ascontiguousarray(factors[places], np.float32) for places in at]
     layer = plan.join(prod(shape[1:]), shape[0], layers, read, to, weights)
-    source = add_source(sources, layer, prod(shape), neurons.max(axis=1))
+    source = add_source(sources, layer, shape, neurons.max(axis=1))
     made = all_neurons(shape, source.first)
     there = (view.neurons >= 0).any(axis=-1, keepdims=True)
     return replace(made, neurons=np.where(there, made.neurons, -1))
