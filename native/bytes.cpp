@@ -87,6 +87,7 @@ ByteSums::ByteSums(const Plan& plan, const Layer& layer, Workspace& work, int st
     bytes += one.row_bytes(g_.width, steps) * size_t(one.range.ring), rows += size_t(one.range.ring);
   }
   if (!bytes) return;
+  bytes += byte_slack;  // the last neurons of the last record are added with what lies behind them
   work.spread.reserve(bytes);
   std::fill(work.spread.get(), work.spread.get() + bytes, int8_t(0));  // columns that do not exist stay silent
   work.spread_rows.assign(rows, -1);
