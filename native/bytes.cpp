@@ -55,14 +55,13 @@ bool fits_bytes(const Layer& source, const OperatorGrid& grid) {
 
 void pack_bytes(const Layer& layer, const OperatorGrid& grid, Gather& g, ByteProjection& to) {
   const Projection& p = layer.projections[size_t(to.range.projection)];
-  const std::vector<float> scales = byte_scales(layer, p);
   const size_t lanes = size_t(g.lanes), tiles = size_t(to.record / byte_tile), tile = byte_tile * byte_lanes;
   const size_t across = lanes / byte_lanes, part = tiles * across * tile, block = size_t(to.range.taps) * part;
   to.weight.assign(size_t(g.blocks) * block, 0), to.scale.assign(size_t(g.blocks) * lanes, 0.0f);
   for (int out = 0; out < layer.channels; ++out) {
     for (int member = 0; member < g.fused; ++member) {
       const size_t place = size_t(member * layer.padded + out), lane = place % lanes;
-      to.scale[place] = scales[size_t(out)];
+      to.scale[place] = to.scales[size_t(out)];
       for (int channel = 0; channel < grid.channels; ++channel) {
         ptrdiff_t stride = 0;
         const float* from = weight_of(p, layer, channel, out, stride);
@@ -71,7 +70,7 @@ void pack_bytes(const Layer& layer, const OperatorGrid& grid, Gather& g, BytePro
             const size_t at = size_t((member * grid.stride + k * grid.dilation) * grid.channels + channel);
             int8_t* in = to.weight.data() + place / lanes * block + size_t(row) * part;
             in += (at / byte_tile * across + lane / byte_lanes) * tile + at % byte_tile / byte_group * byte_tile;
-            in[lane % byte_lanes * byte_group + at % byte_group] = int8_t(std::nearbyint(*from / scales[size_t(out)]));
+            in[lane % byte_lanes * byte_group + at % byte_group] = int8_t(std::nearbyint(*from / to.scales[size_t(out)]));
           }
         }
       }

@@ -60,7 +60,7 @@ double byte_cycles(const Layer& layer, const OperatorGrid& grid, int fused, int 
 
 // Fusing many positions wastes additions on zeros and saves the work that each position and step costs.
 int best_fusion(const std::vector<Layer>& layers, const Layer& layer, const std::vector<OperatorGrid>& grids,
-                const std::vector<bool>& bytes, int width, int vectors, int max_vectors) {
+                const std::vector<std::vector<float>>& scales, int width, int vectors, int max_vectors) {
   int best = 1;
   double least = std::numeric_limits<double>::infinity();
   for (int fused = 1; fused * vectors <= max_vectors && fused <= width; ++fused) {
@@ -69,7 +69,7 @@ int best_fusion(const std::vector<Layer>& layers, const Layer& layer, const std:
       const OperatorGrid& s = grids[k];
       if (s.one_to_one || s.planes.empty()) continue;
       const Layer& source = layers[size_t(layer.projections[k].source)];
-      cycles += bytes[k] ? byte_cycles(layer, s, fused, fused * vectors * byte_lanes)
+      cycles += !scales[k].empty() ? byte_cycles(layer, s, fused, fused * vectors * byte_lanes)
                          : usual_rows(source, s, fused) * std::max(1.0, 0.5 * fused * vectors);
     }
     cycles *= double((width + fused - 1) / fused);
@@ -232,17 +232,20 @@ bool add_channelwise(const Layer& source, const Layer& layer, int projection, co
   return true;
 }
 
-// Whether a projection of spikes had better be multiplied as bytes than listed. What a listed spike costs was measured
-// in whole networks: additions from beyond the first cache, and half as much again for the lists.
-bool prefers_bytes(const Layer& source, const Layer& layer, const Projection& p, const OperatorGrid& grid,
-                   int vectors) {
-  if (grid.one_to_one || has_filters_each(p, layer) || !fits_bytes(source, grid)) return false;
+// The scales of a projection of spikes that had better be multiplied as bytes than listed; else empty. What a listed spike
+// costs was measured in whole networks: additions from beyond the first cache, and half as much again for the lists.
+std::vector<float> scales_for_bytes(const Layer& source, const Layer& layer, const Projection& p,
+                                    const OperatorGrid& grid, int vectors) {
+  if (grid.one_to_one || has_filters_each(p, layer) || !fits_bytes(source, grid)) return {};
   const double lists = usual_rows(source, grid, 1) * (2 + vectors);
-  return byte_cycles(layer, grid, 1, vectors * byte_lanes) < lists && !byte_scales(layer, p).empty();
+  if (byte_cycles(layer, grid, 1, vectors * byte_lanes) >= lists) return {};
+  return byte_scales(layer, p);
 }
 
-void add_bytes(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid, Gather& g) {
+void add_bytes(const Layer& source, const Layer& layer, int projection, const OperatorGrid& grid,
+               std::vector<float> scales, Gather& g) {
   ByteProjection& made = g.bytes.emplace_back();
+  made.scales = std::move(scales);
   ChannelRange& range = made.range;
   range.source = layer.projections[size_t(projection)].source, range.projection = projection;
   range.columns = grid.columns, range.channels = grid.channels, range.tap_rows = grid.tap_rows, range.taps = grid.taps;
@@ -299,13 +302,14 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
     const bool read = !grids[k].one_to_one && !grids[k].planes.empty();
     each = each || (read && has_filters_each(layer.projections[k], layer));
   }
-  std::vector<bool> bytes;
+  std::vector<std::vector<float>> scales(grids.size());  // of what is multiplied as bytes
   for (size_t k = 0; k < grids.size(); ++k) {
     const Projection& p = layer.projections[k];
-    bytes.push_back(loops.bytes && !int16 && prefers_bytes(layers[size_t(p.source)], layer, p, grids[k], vectors));
+    if (!loops.bytes || int16) continue;
+    scales[k] = scales_for_bytes(layers[size_t(p.source)], layer, p, grids[k], vectors);
   }
   if (g.blocks == 1 && !each) {
-    g.fused = best_fusion(layers, layer, grids, bytes, layout.row_length, g.vectors, loops.max_vectors);
+    g.fused = best_fusion(layers, layer, grids, scales, layout.row_length, g.vectors, loops.max_vectors);
   }
   layout.padded = g.vectors * g.blocks * vector_width;
   g.vectors *= g.fused, g.lanes = g.vectors * vector_width;
@@ -321,8 +325,8 @@ std::shared_ptr<Gather> make_gather(const std::vector<Layer>& layers, Layer& lay
       }
     } else if (grids[k].planes.empty()) {
       add_graded(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g);
-    } else if (bytes[k]) {
-      add_bytes(layers[size_t(source)], layer, int(k), grids[k], g);
+    } else if (!scales[k].empty()) {
+      add_bytes(layers[size_t(source)], layer, int(k), grids[k], std::move(scales[k]), g);
     } else if (!add_channelwise(layers[size_t(source)], layer, int(k), grids[k], layout.padded, g)) {
       const Layer& from = layers[size_t(source)];
       for (const Lines& lines : {lowest_bit_of(from, grids[k]), other_bits_of(from, grids[k])}) {

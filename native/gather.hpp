@@ -119,7 +119,8 @@ struct ByteProjection {
   std::vector<int8_t> values;   // of a spike, by plane
   int record = 0;               // bytes, in whole tiles
   Aligned<int8_t> weight;       // see ByteProduct, by block
-  Aligned<float> scale;         // (blocks, lanes)
+  std::vector<float> scales;    // of whole numbers, by output channel
+  Aligned<float> scale;         // the same, (blocks, lanes)
 
   // Bytes of one row of the source for all positions and steps.
   size_t row_bytes(int width, int steps) const { return size_t(width) * size_t(steps) * size_t(record); }
